@@ -1,0 +1,33 @@
+# The house's commands. `make demo` and `make test` set up everything they need on a fresh machine.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: setup demo test check clean
+
+setup: $(READY)  ## virtual environment with pinned packages
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,postgres]'
+	@touch $(READY)
+
+demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a report
+	$(BIN)/assent run configs/demo.yaml
+
+test: setup  ## style, types, floors, all tests
+	$(MAKE) --no-print-directory check
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: setup  ## style, types and floors only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) runs build dist

@@ -1,0 +1,120 @@
+"""Configuration: frozen, typed, unknown keys refused with the nearest name. One YAML per run, `--set a.b=c` last."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from assent.core.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of every configuration. The string under a field is its help and its entry in the reference."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], *, where: str = "config") -> Self:
+        """Validate plain values. Raises ConfigError with one line per problem: key, value, what would fit."""
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ConfigError(describe(error, cls, where=where)) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read one YAML mapping. Raises ConfigError with file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values at the top, got {type(values).__name__}")
+    return values
+
+
+def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay `above` over `below`; mappings merge, everything else replaces.
+
+    A mapping whose `kind` changes replaces the one below: the old kind's keys mean nothing to the new one.
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(old, Mapping) and value.get("kind", old.get("kind")) == old.get("kind"):
+            merged[key] = overlay(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
+    """Turn `["optimize.kl.coefficient=0.1"]` into nested values; the right-hand side is read as YAML."""
+    values: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not all(key.split(".")):
+            raise ConfigError(f"--set wants key.key=value, got {setting!r}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {key}: {text!r} is not a YAML value") from None
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        values = overlay(values, value)
+    return values
+
+
+def describe(error: ValidationError, config: type[BaseModel], *, where: str) -> str:
+    """One line per problem of a pydantic error, unknown keys with the nearest known one."""
+    lines = []
+    for problem in error.errors():
+        path = [str(part) for part in problem["loc"]]
+        key, value = ".".join(path), problem.get("input")
+        if problem["type"] == "extra_forbidden":
+            known = _fields_at(config, path[:-1])
+            near = difflib.get_close_matches(path[-1], known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known)) or 'none'}"
+            lines.append(f"{where}: unknown key {key!r}; {hint}")
+        elif problem["type"] == "missing":
+            lines.append(f"{where}: {key} is missing; add it")
+        else:
+            message = problem["msg"].removeprefix("Value error, ")
+            shown = "" if isinstance(value, dict | BaseModel) else f", got {value!r}"
+            lines.append(f"{where}: {key or 'config'}: {message[0].lower() + message[1:]}{shown}")
+    return "\n".join(lines)
+
+
+def _fields_at(config: type[BaseModel], path: list[str]) -> list[str]:
+    """Names of the fields below `path`; parts that name the arm of a union are stepped over."""
+    candidates: list[type[BaseModel]] = [config]
+    for part in path:
+        below = [m for c in candidates if part in c.model_fields for m in _models_in(c.model_fields[part].annotation)]
+        if below:
+            candidates = below
+        else:
+            named = [c for c in candidates if _kind_of(c) == part]
+            candidates = named or candidates
+    return [name for c in candidates for name in c.model_fields]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for argument in getattr(annotation, "__args__", ()) for m in _models_in(argument)]
+
+
+def _kind_of(config: type[BaseModel]) -> str | None:
+    field = config.model_fields.get("kind")
+    return None if field is None else field.default

@@ -1,0 +1,71 @@
+"""Every error that Assent raises on purpose.
+
+AssentError
+├── UserError               exit code 2: what is wrong, the value, what to do; one line, no traceback
+│   ├── ConfigError         a key of the YAML or of --set
+│   ├── DataError           a file and a line of it
+│   ├── ModelError          a model or tokenizer that cannot be used as asked
+│   └── StoreError          the feedback store
+├── RunError                exit code 1: the run itself failed (non-finite loss, disk full, reward function raised)
+│   └── NonFiniteError      a loss or reward is NaN or infinite; nothing was stepped
+└── AwaitingJudgments       exit code 3: people have not judged enough yet; run again later
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class AssentError(Exception):
+    """Root of all errors raised on purpose."""
+
+    exit_code = 1
+
+
+class UserError(AssentError):
+    """Something the user gave cannot be used; the message says what, the value, and what to do."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """A configuration key is unknown, missing, or has a value that cannot work."""
+
+
+class DataError(UserError):
+    """A data file cannot be read as asked.
+
+    `where` is "file:line" when the line is known.
+    """
+
+    def __init__(self, message: str, *, path: Path | str | None = None, line: int | None = None) -> None:
+        self.path = None if path is None else str(path)
+        self.line = line
+        where = "" if path is None else f"{path}:{line}: " if line is not None else f"{path}: "
+        super().__init__(where + message)
+
+
+class ModelError(UserError):
+    """A model, tokenizer or chat template cannot be used as asked."""
+
+
+class StoreError(UserError):
+    """The feedback store refused: unknown ids, a judgment that does not fit its task, a broken file."""
+
+
+class RunError(AssentError):
+    """The run failed for a reason that is not the user's configuration."""
+
+
+class NonFiniteError(RunError):
+    """A loss, gradient or reward is NaN or infinite. Raised before the optimizer moves anything."""
+
+
+class AwaitingJudgments(AssentError):
+    """The round waits for people: `have` of `need` judgments are in."""
+
+    exit_code = 3
+
+    def __init__(self, have: int, need: int, *, where: str) -> None:
+        self.have, self.need, self.where = have, need, where
+        super().__init__(f"{have} of {need} judgments are in; rate at {where}, then run the same command again")

@@ -1,0 +1,116 @@
+"""Writing files so that a reader never sees half of one.
+
+A file appears under its name only when whole; a directory likewise. Errors of the disk become one clear line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from assent.core.errors import RunError, UserError
+
+_TEMPORARY = ".partial-"
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write atomically: a temporary file beside `path`, flushed to disk, then renamed over it."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.parent / f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}"
+        try:
+            with partial.open("wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_directory(path.parent)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, indented, keys in the given order; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextlib.contextmanager
+def new_directory(path: Path) -> Iterator[Path]:
+    """Fill a directory that appears under `path` only when the block ends without error.
+
+    An older directory of that name is replaced. What a killed process left behind is removed
+    by `remove_partials`.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.parent / f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}"
+        partial.mkdir()
+        try:
+            yield partial
+            _sync_tree(partial)
+            if path.exists():
+                old = path.parent / f"{_TEMPORARY}old-{path.name}-{uuid.uuid4().hex[:8]}"
+                os.replace(path, old)
+                os.replace(partial, path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(partial, path)
+            _sync_directory(path.parent)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_partials(parent: Path) -> None:
+    """Delete what interrupted writes left in `parent`."""
+    for partial in parent.glob(f"{_TEMPORARY}*"):
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or an unwritable place into one clear line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise RunError(
+                f"disk full while writing {path}: free some space and run the same command again (nothing is lost)"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+            raise UserError(
+                f"cannot write {path}: {error.strerror}; choose another folder or fix its permissions"
+            ) from error
+        raise
+
+
+def _sync_tree(directory: Path) -> None:
+    for file in directory.rglob("*"):
+        if file.is_file():
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+    _sync_directory(directory)
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,210 @@
+"""The nouns of alignment: messages, prompts, completions, tasks, rankings, judgments, raters.
+
+A judgment is a weak order over completion ids, never over positions or letters:
+
+    Ranking(tiers=(("b",), ("a", "d"), ("c",)))        reads   b > a = d > c
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from assent.core.hashing import hash_json, short
+
+Role = Literal["system", "user", "assistant"]
+Flag = Literal["unsafe", "factually_wrong", "unusable"]
+RaterKind = Literal["person", "simulated", "autorater", "reward_model", "function"]
+Purpose = Literal["reward", "evaluation"]
+
+
+class Record(BaseModel):
+    """A frozen value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class Prompt(Record):
+    """A conversation that ends where the assistant has to answer. Its id is a hash of its messages unless given."""
+
+    messages: tuple[Message, ...] = Field(min_length=1)
+    id: str = ""
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _name(self) -> Prompt:
+        if not self.id:
+            object.__setattr__(self, "id", "p-" + short(hash_json([[m.role, m.content] for m in self.messages])))
+        return self
+
+    @classmethod
+    def of(cls, text: str, **meta: Any) -> Prompt:
+        """A prompt of one user turn."""
+        return cls(messages=(Message(role="user", content=text),), meta=meta)
+
+    @property
+    def text(self) -> str:
+        """The last user turn."""
+        return self.messages[-1].content
+
+
+class Completion(Record):
+    """One answer to one prompt, with where it came from. `source` is a policy artifact, a file, or a person."""
+
+    prompt_id: str
+    text: str
+    id: str = ""
+    source: str = ""
+    finished: bool = True
+    """False where sampling hit its token limit before the end-of-turn token."""
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _name(self) -> Completion:
+        if not self.id:
+            object.__setattr__(self, "id", "c-" + short(hash_json([self.prompt_id, self.text, self.source])))
+        return self
+
+
+class Conversation(Record):
+    """A demonstration: the assistant turns are what the model should learn to say."""
+
+    messages: tuple[Message, ...] = Field(min_length=1)
+    id: str = ""
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Conversation:
+        if not self.id:
+            object.__setattr__(self, "id", "v-" + short(hash_json([[m.role, m.content] for m in self.messages])))
+        return self
+
+    @property
+    def prompt(self) -> Prompt:
+        """What precedes the last assistant turn."""
+        last = max((i for i, m in enumerate(self.messages) if m.role == "assistant"), default=len(self.messages))
+        return Prompt(messages=self.messages[:last], meta=self.meta)
+
+
+class Ranking(Record):
+    """A weak order: tiers best first, ids inside a tier are tied.
+
+    `strengths[i]` says how much better tier i is than tier i + 1 (1 slightly … 4 much better), None where not said.
+    """
+
+    tiers: tuple[tuple[str, ...], ...] = Field(min_length=1)
+    strengths: tuple[int | None, ...] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Ranking:
+        ids = self.ids
+        if not ids or any(not tier for tier in self.tiers):
+            raise ValueError("a ranking has no empty tier")
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"a ranking names an answer twice: {sorted(ids)}")
+        if self.strengths is not None and len(self.strengths) != len(self.tiers) - 1:
+            raise ValueError(f"{len(self.tiers)} tiers want {len(self.tiers) - 1} strengths, got {len(self.strengths)}")
+        if any(s is not None and not 1 <= s <= 4 for s in self.strengths or ()):
+            raise ValueError(f"strengths run from 1 to 4, got {self.strengths}")
+        return self
+
+    @classmethod
+    def by_score(cls, scores: Mapping[str, float]) -> Ranking:
+        """Order ids by score, highest first; equal scores tie."""
+        levels = sorted(set(scores.values()), reverse=True)
+        return cls(tiers=tuple(tuple(i for i, s in scores.items() if s == level) for level in levels))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All ranked ids, best first."""
+        return tuple(i for tier in self.tiers for i in tier)
+
+    def rank(self) -> dict[str, int]:
+        """Tier number of each id, 0 = best."""
+        return {i: t for t, tier in enumerate(self.tiers) for i in tier}
+
+    def pairs(self) -> Iterable[tuple[str, str, bool]]:
+        """Every implied pair once: (better, worse, False), or (first, second, True) for a tie."""
+        rank, ids = self.rank(), self.ids
+        for i, first in enumerate(ids):
+            for second in ids[i + 1 :]:
+                yield first, second, rank[first] == rank[second]
+
+    def sentence(self, names: Mapping[str, str] | None = None) -> str:
+        """The order in words: "b > a = d > c"."""
+        return " > ".join(" = ".join((names or {}).get(i, i) for i in tier) for tier in self.tiers)
+
+
+class Task(Record):
+    """A question to a rater: order these completions of this prompt."""
+
+    id: str
+    prompt: Prompt
+    completions: tuple[Completion, ...] = Field(min_length=1)
+    kind: Literal["rank"] = "rank"
+    purpose: Purpose = "reward"
+    project: str = "default"
+
+    @model_validator(mode="after")
+    def _check(self) -> Task:
+        ids = [c.id for c in self.completions]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"task {self.id} holds the same completion twice: {ids}")
+        return self
+
+
+class Judgment(Record):
+    """What one rater said about one task. Append-only: a correction supersedes, nothing is overwritten."""
+
+    task_id: str
+    rater_id: str
+    ranking: Ranking | None = None
+    """None where the rater only flagged or skipped. Null is not a tie."""
+    id: str = ""
+    """The client's UUID; submitting it twice changes nothing."""
+    flags: dict[str, tuple[Flag, ...]] = Field(default_factory=dict)
+    scores: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """completion id -> criterion -> score"""
+    critique: str | None = None
+    edits: dict[str, str] = Field(default_factory=dict)
+    """completion id -> what it should have said"""
+    order_shown: tuple[str, ...] = ()
+    seconds: float | None = None
+    supersedes: str | None = None
+
+
+class Rater(Record):
+    """Someone who judges. Attributes are self-described and optional (group, region, language, …)."""
+
+    id: str
+    kind: RaterKind
+    attributes: dict[str, str] = Field(default_factory=dict)
+
+
+class Comparison(Record):
+    """One prompt, its K completions, and every ranking people gave them: what a reward model learns from."""
+
+    prompt: Prompt
+    completions: tuple[Completion, ...] = Field(min_length=2)
+    judgments: tuple[Judgment, ...] = Field(min_length=1)
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Comparison:
+        known = {c.id for c in self.completions}
+        if len(known) != len(self.completions):
+            raise ValueError(f"completion ids repeat in prompt {self.prompt.id}")
+        for judgment in self.judgments:
+            unknown = set(judgment.ranking.ids if judgment.ranking else ()) - known
+            if unknown:
+                raise ValueError(f"a ranking of prompt {self.prompt.id} names unknown answers: {sorted(unknown)}")
+        return self

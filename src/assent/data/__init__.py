@@ -1,0 +1,1 @@
+"""Assent's data: reading what people have, writing it back, splitting, checking and rendering it into tokens."""

@@ -1,0 +1,107 @@
+"""Assent's own file format: one core record per row, with a version, as JSON lines or Parquet.
+
+    {"assent": 1, "kind": "comparison", "record": {"prompt": {...}, "completions": [...], "judgments": [...]}}
+
+In Parquet the record is JSON text, because meta fields are free-form and Parquet columns are not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from assent.core.errors import DataError
+from assent.core.files import write_bytes
+from assent.core.types import Comparison, Conversation, Prompt
+
+VERSION = 1
+Item = Prompt | Conversation | Comparison
+_KINDS: dict[str, type[Prompt] | type[Conversation] | type[Comparison]] = {
+    "prompt": Prompt,
+    "conversation": Conversation,
+    "comparison": Comparison,
+}
+
+
+def write(path: Path, items: Iterable[Item]) -> int:
+    """Write items atomically to .jsonl, .jsonl.gz or .parquet, and return how many. Same items, same bytes."""
+    try:
+        if path.name.endswith(".parquet"):
+            content, count = _parquet([to_row(item) for item in items])
+        elif path.name.endswith((".jsonl", ".jsonl.gz")):
+            content, count = json_lines(path, (to_row(item) for item in items))
+        else:
+            raise DataError("unknown ending; choose .jsonl, .jsonl.gz or .parquet", path=path)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"an item's meta or scores hold what JSON cannot: {error}; remove it", path=path) from None
+    write_bytes(path, content)
+    return count
+
+
+def to_row(item: Item) -> dict[str, Any]:
+    """The row of one item; fields that say nothing are left out."""
+    record = item.model_dump(exclude_defaults=True)
+    return {"assent": VERSION, "kind": kind_of(item), "record": record}
+
+
+def from_row(values: Mapping[str, Any]) -> Item:
+    """The item of one row. Raises ValueError saying what does not fit."""
+    version, kind = values.get("assent"), values.get("kind")
+    if not isinstance(version, int):
+        raise ValueError(f"'assent' should be the format's version number, got {version!r}")
+    if version > VERSION:
+        raise ValueError(f"written in format version {version}, this Assent reads up to {VERSION}; upgrade Assent")
+    if kind not in _KINDS:
+        raise ValueError(f"kind {kind!r} is unknown; known: {', '.join(_KINDS)}")
+    record = values.get("record")
+    if isinstance(record, str):
+        record = json.loads(record)
+    try:
+        return _KINDS[str(kind)].model_validate(record)
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
+
+
+def kind_of(item: Item) -> str:
+    """The name under which an item is written."""
+    return next(name for name, kind in _KINDS.items() if type(item) is kind)
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first problem pydantic found, in one line."""
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"]))
+    return (f"{place}: " if place else "") + problem["msg"].removeprefix("Value error, ")
+
+
+def json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[bytes, int]:
+    """Rows as JSON lines, gzipped where the name says so, and their number."""
+    lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows]
+    content = "".join(lines).encode()
+    # mtime 0: the same rows give the same bytes on any day.
+    return (gzip.compress(content, mtime=0) if path.name.endswith(".gz") else content), len(lines)
+
+
+def parquet_bytes(columns: Mapping[str, list[Any]]) -> bytes:
+    """Columns as one Parquet file in memory."""
+    import pyarrow
+    import pyarrow.parquet
+
+    sink = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table(dict(columns)), sink)
+    return sink.getvalue()
+
+
+def _parquet(rows: list[dict[str, Any]]) -> tuple[bytes, int]:
+    columns = {
+        "assent": [row["assent"] for row in rows],
+        "kind": [row["kind"] for row in rows],
+        "record": [json.dumps(row["record"], ensure_ascii=False, allow_nan=False) for row in rows],
+    }
+    return parquet_bytes(columns), len(rows)

@@ -1,0 +1,267 @@
+"""Raw rows: one mapping per line of a file or per row of a dataset, each knowing where it stands."""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assent.core.errors import DataError
+from assent.data.config import Source
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+_SAVED_DATASET = ("dataset_info.json", "dataset_dict.json", "state.json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row under its expected column names. `line` is the line of a JSONL file, else the row's number from 1."""
+
+    values: Mapping[str, Any]
+    path: str
+    line: int
+    beside: Mapping[Any, Any] | None = None
+    """What the format read from a file beside this one (UKP keeps its texts there)."""
+
+    def error(self, reason: str) -> DataError:
+        """The error to raise when this row cannot be used."""
+        return DataError(" ".join(reason.split()), path=self.path, line=self.line)
+
+    def has(self, *names: str) -> bool:
+        """Whether every one of these columns is there and not null."""
+        return all(self.values.get(name) is not None for name in names)
+
+    def need(self, name: str) -> Any:
+        """A column's value. Raises DataError naming the nearest column when it is missing or null."""
+        value = self.values.get(name)
+        if value is not None:
+            return value
+        if name in self.values:
+            raise self.error(f"{name!r} is null; fill it or skip such rows with skip_bad")
+        near = difflib.get_close_matches(name, self.values, n=1)
+        found = ", ".join(map(str, self.values)) or "no columns"
+        hint = f"did you mean {near[0]!r}? Then add columns: {{{name}: {near[0]}}}" if near else f"found: {found}"
+        raise self.error(f"column {name!r} is missing; {hint}")
+
+    def text(self, name: str) -> str:
+        """A column that holds text with something in it, as it stands."""
+        return self.spoken(self.need(name), name)
+
+    def spoken(self, value: Any, name: str) -> str:
+        """Check that `value`, found at `name`, is text with something in it."""
+        if not isinstance(value, str):
+            raise self.error(f"{name!r} should be text, got {type(value).__name__} {_shown(value)}")
+        if not value.strip():
+            raise self.error(f"{name!r} is empty; fill it or skip such rows with skip_bad")
+        return value
+
+    def optional_text(self, name: str) -> str:
+        """A column that may be missing, null or blank: then the empty text."""
+        value = self.values.get(name)
+        is_blank = value is None or (isinstance(value, str) and not value.strip())
+        return "" if is_blank else self.text(name)
+
+    def listed(self, name: str) -> list[Any]:
+        """A column that holds a list with something in it."""
+        value = self.need(name)
+        if not isinstance(value, list | tuple) or not value:
+            raise self.error(f"{name!r} should be a list with something in it, got {_shown(value)}")
+        return list(value)
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used: where it stands, why, and its content for the quarantine file."""
+
+    error: DataError
+    content: Any
+
+    @property
+    def reason(self) -> str:
+        """The error without its place."""
+        return str(self.error).removeprefix(f"{self.error.path}:{self.error.line}: ")
+
+
+def parts(source: Source) -> list[tuple[str, Path | None]]:
+    """The files of a source, sorted, as (name, path); one part without a path for a hub dataset.
+
+    Raises DataError when nothing is there or a file has an unknown ending.
+    """
+    if source.hub is not None:
+        saved = Path(source.hub)
+        return [(source.hub, saved if saved.is_dir() else None)]
+    path = source.path
+    assert path is not None
+    if not path.exists():
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*")], n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "check the path"
+        raise DataError(f"no such file or folder; {hint}", path=path)
+    if path.is_dir() and not _is_saved_dataset(path):
+        files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
+        if not files:
+            raise DataError(f"the folder holds no data file; readable are {', '.join(SUFFIXES)}", path=path)
+        return [(str(p), p) for p in files]
+    if path.is_file() and not path.name.endswith(SUFFIXES):
+        raise DataError(f"unknown ending; readable are {', '.join(SUFFIXES)}", path=path)
+    return [(str(path), path)]
+
+
+def read_rows(name: str, path: Path | None, source: Source) -> Iterator[Row | BadRow]:
+    """Rows of one part of a source with `source.columns` applied; lines that are no JSON object come as BadRow."""
+    if path is None:
+        raw = _from_hub(source)
+    elif path.is_dir():
+        raw = _from_saved(path, source)
+    else:
+        raw = _from_file(path)
+    for line, content in raw:
+        yield content if isinstance(content, BadRow) else _renamed(content, name, line, source.columns)
+
+
+def _renamed(values: Mapping[str, Any], name: str, line: int, columns: Mapping[str, str]) -> Row | BadRow:
+    if not columns:
+        return Row(values, name, line)
+    row = Row(values, name, line)
+    for expected, actual in columns.items():
+        if actual not in values:
+            near = difflib.get_close_matches(actual, values, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"found: {', '.join(map(str, values))}"
+            return BadRow(
+                row.error(f"columns names {actual!r} for {expected!r}, which is not there; {hint}"), dict(values)
+            )
+    taken = set(columns.values())
+    renamed = {key: value for key, value in values.items() if key not in taken and key not in columns}
+    renamed |= {expected: values[actual] for expected, actual in columns.items()}
+    return Row(renamed, name, line)
+
+
+_Raw = Iterator[tuple[int, dict[str, Any] | BadRow]]
+
+
+def _from_file(path: Path) -> _Raw:
+    if path.name.endswith(".parquet"):
+        return _from_parquet(path)
+    if path.name.endswith((".json", ".json.gz")):
+        return _from_json(path)
+    return _from_lines(path)
+
+
+def _from_lines(path: Path) -> _Raw:
+    for line, raw in _lines(path):
+        if raw.strip():
+            yield line, _object(raw, path, line)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
+            for number, raw in enumerate(stream, start=1):
+                yield number, raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"not a whole gzip file ({error}); copy it again", path=path) from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}", path=path) from None
+
+
+def _object(raw: bytes, path: Path, line: int) -> dict[str, Any] | BadRow:
+    """The JSON object on one line, or why there is none."""
+    text = raw.decode("utf-8", errors="replace").rstrip("\r\n")
+    try:
+        value = json.loads(raw.decode("utf-8"))
+        if isinstance(value, dict):
+            return value
+        reason = f"expected an object with named columns, got {_shown(value)}"
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
+    except json.JSONDecodeError as error:
+        reason = f"not valid JSON: {error.msg} at column {error.colno}; fix the line or skip such rows with skip_bad"
+    except RecursionError:
+        reason = "JSON nested too deeply"
+    return BadRow(DataError(reason, path=path, line=line), text)
+
+
+def _from_json(path: Path) -> _Raw:
+    """A list of objects, `{"data": [...]}`, one object, or JSON lines under a .json name."""
+    content = b"".join(raw for _, raw in _lines(path))
+    try:
+        value = json.loads(content)
+    except UnicodeDecodeError as error:
+        raise DataError(f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8", path=path) from None
+    except json.JSONDecodeError as error:
+        if not content.lstrip().startswith(b"{"):
+            raise DataError(
+                f"not valid JSON: {error.msg} at column {error.colno}", path=path, line=error.lineno
+            ) from None
+        yield from _from_lines(path)
+        return
+    if isinstance(value, dict):
+        value = value["data"] if isinstance(value.get("data"), list) else [value]
+    if not isinstance(value, list):
+        raise DataError(f"expected a list of objects, got {_shown(value)}", path=path)
+    for number, item in enumerate(value, start=1):
+        if isinstance(item, dict):
+            yield number, item
+        else:
+            reason = f"expected an object with named columns, got {_shown(item)}"
+            yield number, BadRow(DataError(reason, path=path, line=number), item)
+
+
+def _from_parquet(path: Path) -> _Raw:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        table = pyarrow.parquet.ParquetFile(path)
+        number = 0
+        for batch in table.iter_batches(batch_size=1024):
+            for values in batch.to_pylist():
+                number += 1
+                yield number, values
+    except (pyarrow.ArrowException, OSError) as error:
+        first = str(error).splitlines()[0]
+        raise DataError(f"not a readable Parquet file ({first}); write it again", path=path) from None
+
+
+def _from_saved(path: Path, source: Source) -> _Raw:
+    import datasets
+
+    if not _is_saved_dataset(path):
+        raise DataError("not a folder saved by `datasets`; give it as `path` if it holds data files", path=path)
+    try:
+        dataset = datasets.load_from_disk(str(path))
+    except (OSError, ValueError) as error:
+        raise DataError(f"`datasets` cannot read this folder: {_first_line(error)}", path=path) from None
+    if isinstance(dataset, datasets.DatasetDict):
+        if source.split not in dataset:
+            raise DataError(f"no split {source.split!r}; there are {', '.join(dataset)}", path=path)
+        dataset = dataset[source.split]
+    yield from enumerate(dataset, start=1)
+
+
+def _from_hub(source: Source) -> _Raw:
+    import datasets
+
+    try:
+        dataset = datasets.load_dataset(source.hub, source.subset, split=source.split)
+    except (OSError, ValueError, KeyError) as error:
+        reason = f"cannot be loaded from the hub: {_first_line(error)}; check name, subset, split and network"
+        raise DataError(reason, path=source.hub) from None
+    yield from enumerate(dataset, start=1)
+
+
+def _is_saved_dataset(path: Path) -> bool:
+    return any((path / name).is_file() for name in _SAVED_DATASET)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,1 @@
+"""Readers of foreign formats, one small file each; `detect` decides which one fits a row."""

@@ -1,0 +1,61 @@
+"""Comparisons out of foreign rows: answers with ids, and what one anonymous or named rater said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from assent.core.hashing import hash_json, short
+from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
+from assent.data.formats import first_problem
+from assent.data.rows import Row
+
+
+def preference(
+    row: Row,
+    prompt: Prompt,
+    chosen: str,
+    rejected: str,
+    *,
+    rater: str,
+    scores: dict[str, dict[str, float]] | None = None,
+) -> Comparison:
+    """Two answers of which one was preferred. `scores` is keyed "chosen" and "rejected"."""
+    if chosen.strip() == rejected.strip():
+        raise row.error("chosen and rejected are the same text, so no preference can be learned; remove the row")
+    answers = {
+        "chosen": Completion(prompt_id=prompt.id, text=chosen),
+        "rejected": Completion(prompt_id=prompt.id, text=rejected),
+    }
+    judgment = Judgment(
+        task_id=task_id(prompt, list(answers.values())),
+        rater_id=rater,
+        ranking=Ranking(tiers=tuple((answer.id,) for answer in answers.values())),
+        scores={answers[name].id: values for name, values in (scores or {}).items()},
+    )
+    return comparison(row, prompt, list(answers.values()), [judgment])
+
+
+def comparison(
+    row: Row, prompt: Prompt, completions: Sequence[Completion], judgments: Sequence[Judgment], **meta: Any
+) -> Comparison:
+    """A comparison, its rules turned into the row's error."""
+    try:
+        return Comparison(prompt=prompt, completions=tuple(completions), judgments=tuple(judgments), meta=meta)
+    except ValidationError as error:
+        raise row.error(f"{first_problem(error)}; correct the row") from None
+
+
+def ranking(row: Row, tiers: Sequence[Sequence[str]], strengths: Sequence[int | None] | None = None) -> Ranking:
+    """A ranking, its rules turned into the row's error."""
+    try:
+        return Ranking(tiers=tuple(map(tuple, tiers)), strengths=None if strengths is None else tuple(strengths))
+    except ValidationError as error:
+        raise row.error(f"{first_problem(error)}; correct the ranking") from None
+
+
+def task_id(prompt: Prompt, completions: Sequence[Completion]) -> str:
+    """A stable name for the question "order these answers of this prompt"."""
+    return "t-" + short(hash_json([prompt.id, sorted(completion.id for completion in completions)]))

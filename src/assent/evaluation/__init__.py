@@ -1,0 +1,1 @@
+"""Assent's evaluation: win rates, intervals and lab truth."""

@@ -1,0 +1,23 @@
+"""Configuration of a blind evaluation."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from assent.core.config import Config
+from assent.generation.config import Sampling
+
+
+class EvaluateConfig(Config):
+    """How two policies are compared: blind, on prompts neither was trained on, each pair shown in both orders."""
+
+    prompts: int = Field(default=300, ge=2)
+    """Held-out prompts; every policy answers each once. Intervals are clustered by prompt."""
+    sampling: Sampling = Sampling()
+    """How both policies answer."""
+    raters_per_pair: int = Field(default=1, ge=1)
+    """How many raters judge each pair; none of them gave a training label."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Coverage of every interval."""
+    bootstrap_draws: int = Field(default=1000, ge=200)
+    """Resamples of prompts behind the intervals of length-controlled win rates."""

@@ -1,0 +1,186 @@
+"""How far a reward model can be trusted: held-out accuracy beside its bounds, calibration, slices, margins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assent.algorithms.calibration import brier_score, expected_calibration_error, reliability_bins
+from assent.core.types import Comparison, Record
+from assent.evaluation.stats import Estimate, clustered_share
+
+NUM_BINS = 10
+SLICE_KEYS = ("kind", "intent", "source", "category", "language")
+"""Keys of a prompt's or comparison's meta whose values are reported apart, where there are few of them."""
+MAX_SLICES = 30
+
+
+class ReliabilityBin(Record):
+    """Predictions between low and high: what the model said, what raters did, and its interval."""
+
+    low: float
+    high: float
+    count: int
+    predicted: float
+    observed: float
+    lower: float
+    upper: float
+
+
+class RewardReport(Record):
+    """Held-out rankings, cut into decided pairs; every interval is clustered by prompt, ties of scores count half."""
+
+    accuracy: Estimate | None
+    """Share of decided pairs whose better answer scores higher."""
+    rater_ceiling: Estimate | None
+    """How often a rater agrees with the majority of the others on the same pair; None where pairs were judged once."""
+    longer_wins: Estimate | None
+    """The share that "the longer answer is better" gets right."""
+    ece: float | None
+    """Expected calibration error of sigmoid(score difference)."""
+    brier: float | None
+    bins: tuple[ReliabilityBin, ...]
+    slices: dict[str, Estimate]
+    """Accuracy per "key=value" of the prompts' meta."""
+    by_lead: dict[str, Estimate]
+    """Accuracy per absolute score difference."""
+    by_strength: dict[str, Estimate]
+    """Accuracy per stated strength."""
+    pairs: int
+    prompts: int
+
+
+@dataclass(frozen=True)
+class _JudgedPair:
+    prompt_id: str
+    lead: float
+    """Score of the better answer less that of the worse."""
+    longer: float
+    """1 where the better answer is longer, 0.5 where both are equally long."""
+    strength: str
+    labels: tuple[str, ...]
+    """Slices it belongs to."""
+
+    @property
+    def is_right(self) -> float:
+        return _step(self.lead)
+
+
+def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) -> RewardReport:
+    """`scores` are raw scores of every completion, comparison by comparison."""
+    pairs = _judged_pairs(comparisons, scores)
+    if len({p.prompt_id for p in pairs}) < 2:
+        empty: dict[str, Estimate] = {}
+        return RewardReport(
+            accuracy=None, rater_ceiling=None, longer_wins=None, ece=None, brier=None, bins=(),
+            slices=empty, by_lead=empty, by_strength=empty, pairs=len(pairs), prompts=len({p.prompt_id for p in pairs}),
+        )  # fmt: skip
+    # Which answer is called first is arbitrary: both readings of a pair enter, so that calibration is symmetric.
+    leads = np.array([p.lead for p in pairs])
+    said = 1 / (1 + np.exp(-np.clip(np.concatenate([leads, -leads]), -60, 60)))
+    happened = np.concatenate([np.ones(len(pairs)), np.zeros(len(pairs))])
+    return RewardReport(
+        accuracy=_accuracy(pairs),
+        rater_ceiling=rater_ceiling(comparisons),
+        longer_wins=clustered_share([p.longer for p in pairs], [p.prompt_id for p in pairs]),
+        ece=expected_calibration_error(said, happened, num_bins=NUM_BINS),
+        brier=brier_score(said, happened),
+        bins=tuple(
+            ReliabilityBin(**b._asdict()) for b in reliability_bins(said, happened, num_bins=NUM_BINS, confidence=0.95)
+        ),
+        slices=_by(pairs, lambda p: p.labels),
+        by_lead=_by(pairs, lambda p: (_lead_band(p.lead),)),
+        by_strength=_by(pairs, lambda p: (p.strength,) if p.strength else ()),
+        pairs=len(pairs),
+        prompts=len({p.prompt_id for p in pairs}),
+    )
+
+
+def rater_ceiling(comparisons: Sequence[Comparison]) -> Estimate | None:
+    """Leave one rater out: how often their decided pairs agree with the majority of the other raters of that pair.
+
+    A split majority counts half. It bounds what any score can reach on labels of one rater each, up to the noise of
+    the majority itself.
+    """
+    hits: list[float] = []
+    prompts: list[str] = []
+    for comparison in comparisons:
+        votes: dict[tuple[str, str], list[float]] = {}
+        for judgment in comparison.judgments:
+            for first, second, is_tie in judgment.ranking.pairs() if judgment.ranking else ():
+                key = (first, second) if first < second else (second, first)
+                votes.setdefault(key, []).append(0.0 if is_tie else 1.0 if key == (first, second) else -1.0)
+        for ballot in votes.values():
+            for i, vote in enumerate(ballot):
+                others = sum(ballot) - vote
+                if vote and len(ballot) > 1 and any(b for j, b in enumerate(ballot) if j != i):
+                    hits.append(_step(vote * others))
+                    prompts.append(comparison.prompt.id)
+    return clustered_share(hits, prompts) if len(set(prompts)) > 1 else None
+
+
+def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) -> list[_JudgedPair]:
+    pairs: list[_JudgedPair] = []
+    start = 0
+    labels_of = _labels(comparisons)
+    for comparison, labels in zip(comparisons, labels_of, strict=True):
+        score = {c.id: scores[start + i] for i, c in enumerate(comparison.completions)}
+        length = {c.id: len(c.text) for c in comparison.completions}
+        start += len(comparison.completions)
+        for judgment in comparison.judgments:
+            ranking = judgment.ranking
+            if ranking is None:
+                continue
+            rank = ranking.rank()
+            for better, worse, is_tie in ranking.pairs():
+                if is_tie:
+                    continue
+                adjacent = rank[worse] == rank[better] + 1
+                strength = ranking.strengths[rank[better]] if ranking.strengths and adjacent else None
+                pairs.append(
+                    _JudgedPair(
+                        comparison.prompt.id,
+                        score[better] - score[worse],
+                        _step(length[better] - length[worse]),
+                        "" if strength is None else f"strength {strength}",
+                        labels,
+                    )
+                )
+    return pairs
+
+
+def _labels(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    """ "key=value" of every slice key that has at most MAX_SLICES values."""
+    values = {
+        key: [str({**c.prompt.meta, **c.meta}[key]) if key in {**c.prompt.meta, **c.meta} else "" for c in comparisons]
+        for key in SLICE_KEYS
+    }
+    kept = {key: v for key, v in values.items() if 1 < len(set(v) - {""}) <= MAX_SLICES}
+    return [tuple(f"{key}={v[i]}" for key, v in kept.items() if v[i]) for i in range(len(comparisons))]
+
+
+def _by(pairs: Sequence[_JudgedPair], labels: Callable[[_JudgedPair], tuple[str, ...]]) -> dict[str, Estimate]:
+    grouped: dict[str, list[_JudgedPair]] = {}
+    for pair in pairs:
+        for label in labels(pair):
+            grouped.setdefault(label, []).append(pair)
+    return {k: _accuracy(v) for k, v in sorted(grouped.items()) if len({p.prompt_id for p in v}) > 1}
+
+
+def _accuracy(pairs: Sequence[_JudgedPair]) -> Estimate:
+    return clustered_share([p.is_right for p in pairs], [p.prompt_id for p in pairs])
+
+
+def _lead_band(lead: float) -> str:
+    size = abs(lead)
+    for low, high in ((0.0, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, math.inf)):
+        if size < high:
+            return f"lead {low:g} to {high:g}" if high < math.inf else f"lead above {low:g}"
+    raise ValueError(f"a lead is a number, got {lead}")
+
+
+def _step(value: float) -> float:
+    return 1.0 if value > 0 else 0.5 if value == 0 else 0.0

@@ -1,0 +1,1 @@
+"""Assent's feedback: the store of human (and simulated) judgments."""

@@ -1,0 +1,139 @@
+"""How far raters agree: Krippendorff's alpha, Kendall's tau-b, pairwise agreement, and each rater against the others.
+
+Pure functions of comparisons or of plain matrices. One number over everything hides more than it shows: call them per
+slice (language, topic, kind of task) where there are enough judgments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from assent.core.types import Comparison, Ranking
+
+Floats = NDArray[np.float64]
+
+
+def krippendorff_alpha(ratings: Floats) -> float | None:
+    """Krippendorff's alpha for ordinal values: 1 full agreement, 0 what chance gives, below 0 worse than chance.
+
+    `ratings` [raters, units], NaN where a rater did not rate a unit; only the order of the values counts. None where
+    no unit has two ratings or all values are equal. Krippendorff (2011), Computing Krippendorff's Alpha-Reliability,
+    section D, with the ordinal metric.
+    """
+    units = [column[~np.isnan(column)] for column in np.asarray(ratings, float).T]
+    units = [unit for unit in units if len(unit) > 1]
+    if not units:
+        return None
+    levels = np.unique(np.concatenate(units))
+    coincidences = np.zeros((len(levels), len(levels)))
+    for unit in units:
+        of_level = (unit[:, None] == levels).sum(axis=0)
+        coincidences += (np.outer(of_level, of_level) - np.diag(of_level)) / (len(unit) - 1)
+    totals = coincidences.sum(axis=1)
+    distance = _ordinal_distance(totals)
+    expected = float((np.outer(totals, totals) * distance).sum()) / (totals.sum() - 1)
+    return None if expected == 0 else 1 - float((coincidences * distance).sum()) / expected
+
+
+def pair_votes(comparisons: Iterable[Comparison]) -> Floats:
+    """Every pair of answers as a unit for `krippendorff_alpha`: 1 the first is better, 0 a tie, -1 worse.
+
+    [raters, 2 x pairs]: each pair enters in both directions, since which answer is called first is arbitrary.
+    """
+    votes = list(_votes(comparisons))
+    raters = {rater_id: row for row, rater_id in enumerate(sorted({v.rater_id for v in votes}))}
+    pairs = {pair: column for column, pair in enumerate(sorted({v.pair for v in votes}))}
+    matrix = np.full((len(raters), len(pairs)), np.nan)
+    for vote in votes:
+        matrix[raters[vote.rater_id], pairs[vote.pair]] = vote.value
+    return np.hstack([matrix, -matrix])
+
+
+def mean_tau_b(comparisons: Iterable[Comparison]) -> float | None:
+    """Kendall's tau-b, which allows for ties, averaged over every two raters of every comparison.
+
+    Two raters of whom one ties everything say nothing about order and are left out; None where nobody is left.
+    """
+    taus = []
+    for comparison in comparisons:
+        ids = [completion.id for completion in comparison.completions]
+        for one, other in combinations(_rankings(comparison), 2):
+            shared = [i for i in ids if i in one and i in other]
+            if len({one[i] for i in shared}) > 1 and len({other[i] for i in shared}) > 1:
+                taus.append(float(kendalltau([one[i] for i in shared], [other[i] for i in shared]).statistic))
+    return float(np.mean(taus)) if taus else None
+
+
+def pairwise_agreement(comparisons: Iterable[Comparison]) -> float | None:
+    """How often two raters of the same two answers say the same: first, second or tie. None where nobody shares a pair."""
+    ballots: dict[tuple[str, str, str], list[int]] = {}
+    for vote in _votes(comparisons):
+        ballots.setdefault(vote.pair, []).append(vote.value)
+    same = [one == other for ballot in ballots.values() for one, other in combinations(ballot, 2)]
+    return float(np.mean(same)) if same else None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One rater's decided vote on one pair, held against the others' votes on it."""
+
+    task_id: str
+    rater_id: str
+    hit: float
+    """1 with the majority of the others, 0 against it, 0.5 where the others are split."""
+
+
+def leave_one_out(comparisons: Iterable[Comparison]) -> list[LeftOut]:
+    """Every decided vote against the majority of the other raters' decided votes on the same pair.
+
+    The mean hit is the raters' own ceiling: how well people predict one more person. Per rater it says who differs,
+    which is not the same as who is wrong.
+    """
+    ballots: dict[tuple[str, str, str], list[_Vote]] = {}
+    for vote in _votes(comparisons):
+        if vote.value:
+            ballots.setdefault(vote.pair, []).append(vote)
+    found = []
+    for ballot in ballots.values():
+        total = sum(vote.value for vote in ballot)
+        if len(ballot) > 1:
+            found += [LeftOut(v.pair[0], v.rater_id, _hit(v.value * (total - v.value))) for v in ballot]
+    return found
+
+
+@dataclass(frozen=True)
+class _Vote:
+    rater_id: str
+    pair: tuple[str, str, str]
+    """Task and the two answers, sorted."""
+    value: int
+
+
+def _votes(comparisons: Iterable[Comparison]) -> Iterator[_Vote]:
+    for comparison in comparisons:
+        for judgment in comparison.judgments:
+            rank = judgment.ranking.rank() if judgment.ranking else {}
+            for one, other in combinations(sorted(rank), 2):
+                value = int(np.sign(rank[other] - rank[one]))
+                yield _Vote(judgment.rater_id, (judgment.task_id, one, other), value)
+
+
+def _rankings(comparison: Comparison) -> Sequence[dict[str, int]]:
+    rankings: list[Ranking] = [j.ranking for j in comparison.judgments if j.ranking is not None]
+    return [ranking.rank() for ranking in rankings]
+
+
+def _ordinal_distance(totals: Floats) -> Floats:
+    """Squared ordinal distance of levels: how many values lie between them, the two levels counted half."""
+    below = np.cumsum(totals) - totals / 2
+    return (below[:, None] - below[None, :]) ** 2
+
+
+def _hit(margin: int) -> float:
+    return 0.5 if margin == 0 else float(margin > 0)

@@ -1,0 +1,47 @@
+"""Who judges what next. Pure: candidates and seeds in, choices out; the store turns choices into leases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from assent.core import seeds
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A free slot that a rater may take: slot `n` (0 = first judgment wanted) of a task."""
+
+    slot_id: int
+    task_id: str
+    n: int
+    priority: float
+
+
+def choose(candidates: Iterable[Candidate], *, limit: int) -> list[Candidate]:
+    """The next slots for one rater, at most one per task.
+
+    Higher priority first; then every task's first judgment before any task's second; then order of arrival.
+    """
+    chosen: dict[str, Candidate] = {}
+    for candidate in sorted(candidates, key=lambda c: (-c.priority, c.n, c.slot_id)):
+        if len(chosen) == limit:
+            break
+        chosen.setdefault(candidate.task_id, candidate)
+    return list(chosen.values())
+
+
+def overlap(task_ids: Sequence[str], *, share: float, depth: int, seed: int) -> dict[str, int]:
+    """Slots per task: `depth` for a random `share` of the tasks (rounded up), one for the rest.
+
+    Whether a task is among them depends on its id and the seed through a draw, so the result has no order.
+    """
+    deep = math.ceil(share * len(task_ids))
+    ordered = sorted(task_ids, key=lambda task_id: seeds.derive(seed, "overlap", task_id))
+    return {task_id: depth if i < deep else 1 for i, task_id in enumerate(ordered)}
+
+
+def draw(task_id: str, rater_ids: Sequence[str], *, count: int, seed: int) -> list[str]:
+    """The `count` raters that a task falls to, without regard to when it is asked or what else is in the queue."""
+    return sorted(rater_ids, key=lambda rater_id: seeds.derive(seed, "assign", task_id, rater_id))[:count]

@@ -1,0 +1,186 @@
+"""The feedback store: the only door to the database of tasks, raters and judgments.
+
+    with Store.open("sqlite:///feedback.db") as store:
+        store.add_tasks(tasks, now=now)
+        store.register_rater(Rater(id="anna", kind="person"), now=now)
+        for claim in store.claim("anna", Queue(), limit=3, now=now):
+            store.submit(judgment_of(claim.task), token=claim.token, now=now)
+
+Every method is one transaction. Time is passed in, in seconds since 1970. A store may be used by many threads; every
+process opens its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import Engine, delete, select
+
+from assent.core.errors import StoreError
+from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
+from assent.feedback import claims, imports, reading, snapshots, submissions, tasks
+from assent.feedback.connection import connect, insert_missing, read_transaction, write_transaction
+from assent.feedback.records import Claim, Counts, Erasure, ImportCounts, OpenTask, Queue, Receipt, Snapshot
+from assent.feedback.schema import bring_to_head
+from assent.feedback.tables import RaterAttribute, RaterRow
+
+LEASE_SECONDS = 900.0
+"""How long a claimed task is kept for its rater unless said otherwise."""
+
+
+class Store:
+    """Tasks, raters and judgments in SQLite or PostgreSQL."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Open the store at `sqlite:///file` or `postgresql://…`; it is created or upgraded where needed.
+
+        Raises StoreError where it cannot be reached, is something else, or was written by a newer Assent.
+        """
+        engine = connect(url)
+        try:
+            bring_to_head(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Asking
+
+    def add_tasks(
+        self, new: Sequence[Task], *, slots: int | Mapping[str, int] = 1, priority: float = 0.0, now: float
+    ) -> int:
+        """Queue tasks, each to be judged by `slots` raters (a number, or one per task id); returns how many were new.
+
+        Adding a task again changes nothing, except that a higher number of slots adds the missing ones. Raises
+        StoreError where a known id comes with different content.
+        """
+        with write_transaction(self._engine) as connection:
+            return tasks.add_tasks(connection, new, slots=slots, priority=priority, now=now)
+
+    def register_rater(self, rater: Rater, *, consent: str | None = None, now: float) -> None:
+        """Make a rater known, or replace their attributes.
+
+        A person's attributes are kept only with `consent`, the version of the text they agreed to. Raises StoreError
+        without it, or where the id belongs to a rater of another kind.
+        """
+        if rater.kind == "person" and rater.attributes and not consent:
+            raise StoreError(
+                f"rater {rater.id!r} is a person; attributes need consent, the version of the consent text"
+            )
+        tasks.refuse_nul(rater.model_dump_json(), where=f"rater {rater.id!r}")
+        with write_transaction(self._engine) as connection:
+            insert_missing(connection, RaterRow, [{"id": rater.id, "kind": rater.kind, "created_at": now}])
+            claims.lock_rater(connection, rater.id)
+            kind = connection.execute(select(RaterRow.kind).where(RaterRow.id == rater.id)).scalar_one()
+            if kind != rater.kind:
+                raise StoreError(f"rater {rater.id!r} is already known as {kind}, not {rater.kind}; choose another id")
+            connection.execute(delete(RaterAttribute).where(RaterAttribute.rater_id == rater.id))
+            rows = [
+                {"rater_id": rater.id, "name": n, "value": v, "consent": consent} for n, v in rater.attributes.items()
+            ]
+            insert_missing(connection, RaterAttribute, rows)
+
+    def claim(
+        self,
+        rater_id: str,
+        queue: Queue,
+        *,
+        limit: int = 1,
+        now: float,
+        lease_seconds: float = LEASE_SECONDS,
+        only: Collection[str] | None = None,
+    ) -> list[Claim]:
+        """Lend up to `limit` tasks to a rater, never one they hold or have judged; `only` names the tasks wanted.
+
+        Raises StoreError for an unknown rater.
+        """
+        term = claims.Term(rater_id, now=now, expires_at=now + lease_seconds)
+        with write_transaction(self._engine) as connection:
+            return claims.claim(connection, term, queue, limit=limit, tasks=only)
+
+    def release(self, rater_id: str) -> int:
+        """Give back what a rater holds and has not judged; returns how many tasks."""
+        with write_transaction(self._engine) as connection:
+            return claims.release(connection, rater_id)
+
+    # Answering
+
+    def submit(self, judgment: Judgment, *, token: str | None = None, now: float) -> Receipt:
+        """Keep a judgment; its id is the client's UUID, and submitting it again changes nothing.
+
+        `judgment.supersedes` corrects the rater's earlier one. Raises StoreError where it does not fit its task.
+        """
+        return self.submit_all([(judgment, token)], now=now)[0]
+
+    def submit_all(self, judgments: Sequence[tuple[Judgment, str | None]], *, now: float) -> list[Receipt]:
+        """Keep several judgments with their lease tokens, all or none."""
+        with write_transaction(self._engine) as connection:
+            return [submissions.submit(connection, judgment, token=token, now=now) for judgment, token in judgments]
+
+    def import_comparisons(
+        self, comparisons: Iterable[Comparison], queue: Queue, *, rater_kind: RaterKind = "person", now: float
+    ) -> ImportCounts:
+        """Add judgments a team already has, all or nothing; the same ones again add nothing.
+
+        An error raised while `comparisons` is read (a bad line) leaves the store as it was. Raises StoreError.
+        """
+        with write_transaction(self._engine) as connection:
+            return imports.import_comparisons(connection, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+
+    # Reading
+
+    def counts(self, queue: Queue) -> Counts:
+        """How many judgments are in, of how many."""
+        with read_transaction(self._engine) as connection:
+            return reading.counts(connection, queue)
+
+    def open_tasks(self, queue: Queue) -> list[OpenTask]:
+        """Tasks that still wait for judgments, sorted by id."""
+        with read_transaction(self._engine) as connection:
+            return claims.open_tasks(connection, queue)
+
+    def judgments(self, queue: Queue, *, with_superseded: bool = False) -> list[Judgment]:
+        """Judgments of a queue as they were submitted, sorted by id, skips and surplus included."""
+        with read_transaction(self._engine) as connection:
+            return reading.read_judgments(connection, queue, with_superseded=with_superseded)
+
+    def comparisons(self, queue: Queue, *, snapshot: str | None = None) -> list[Comparison]:
+        """Tasks with their rankings, sorted by task; of a snapshot's hash, or as things are now.
+
+        The order depends only on what was said, not on when. Raises StoreError for an unknown or erased snapshot.
+        """
+        with read_transaction(self._engine) as connection:
+            return reading.read_comparisons(connection, queue, snapshot=snapshot)
+
+    def raters(self) -> list[Rater]:
+        """All raters, sorted by id, without the erased."""
+        with read_transaction(self._engine) as connection:
+            return reading.read_raters(connection)
+
+    def snapshot(self, name: str, queue: Queue, *, now: float) -> Snapshot:
+        """Fix the judgments of a queue under a name; a name taken before gives the same snapshot back."""
+        with write_transaction(self._engine) as connection:
+            return snapshots.take_snapshot(connection, name, queue, now=now)
+
+    def erase_rater(self, rater_id: str, *, now: float) -> Erasure:
+        """Forget a person: id, attributes, judgments; says which snapshots held them."""
+        with write_transaction(self._engine) as connection:
+            return snapshots.erase_rater(connection, rater_id, now=now)

@@ -1,0 +1,201 @@
+"""Accepting judgments: each once, into a slot where one is free, never over another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, false, func, insert, select, update
+
+from assent.core.errors import StoreError
+from assent.core.types import Judgment
+from assent.feedback.claims import Term, lock_rater, take_slot
+from assent.feedback.records import Receipt, Status
+from assent.feedback.tables import JudgmentEvent, JudgmentRow, Lease, Presentation, ResponseRow, Slot, TaskResponse
+from assent.feedback.tasks import json_hash, refuse_nul
+
+
+def submit(connection: Connection, judgment: Judgment, *, token: str | None, now: float) -> Receipt:
+    """Keep a judgment. Submitting the same one again changes nothing.
+
+    With the token of a lease that nobody else took over, it fills that slot; otherwise any free slot of its task; if
+    none is free it is surplus. Raises StoreError for unknown ids, a stolen token, a ranking that does not fit the
+    task, or a second judgment of a task that does not say what it supersedes.
+    """
+    lock_rater(connection, judgment.rater_id)
+    known = _known(connection, judgment)
+    if known is not None:
+        return known
+    where = f"judgment {judgment.id!r} of task {judgment.task_id!r}"
+    check(judgment, task_answers(connection, judgment.task_id), where=where)
+    old = _superseded(connection, judgment)
+    slot_id, status = _settle(connection, judgment, token, old, now=now)
+    if old is not None:
+        connection.execute(update(JudgmentRow).where(JudgmentRow.id == old.id).values(superseded_by=judgment.id))
+    _insert(connection, judgment, slot_id=slot_id, now=now)
+    if old is not None:
+        log(connection, old.id, "superseded", now=now, by=judgment.id)
+    if status == "surplus":
+        log(connection, judgment.id, "surplus", now=now)
+    return Receipt(judgment.id, status)
+
+
+def check(judgment: Judgment, answers: set[str], *, where: str) -> None:
+    """Raise StoreError unless the judgment speaks of exactly the task's answers.
+
+    A ranking covers every answer except those flagged unusable; the order shown, where given, shows each once.
+    """
+    if not judgment.rater_id:
+        raise StoreError(f"{where} names no rater; give its rater_id")
+    named = set(judgment.flags) | set(judgment.scores) | set(judgment.edits) | set(judgment.order_shown)
+    ranked = set(judgment.ranking.ids) if judgment.ranking else set()
+    unknown = sorted((named | ranked) - answers)
+    if unknown:
+        raise StoreError(f"{where} names unknown answers {unknown}; the task has {sorted(answers)}")
+    unusable = {answer for answer, flags in judgment.flags.items() if "unusable" in flags}
+    missing = sorted(answers - ranked - unusable)
+    if judgment.ranking and missing:
+        raise StoreError(f"{where} leaves out answers {missing}; rank them, tie them or flag them unusable")
+    if judgment.order_shown and sorted(judgment.order_shown) != sorted(answers):
+        raise StoreError(f"{where}: order_shown must show each answer once, got {list(judgment.order_shown)}")
+    refuse_nul(judgment.model_dump_json(), where=where)
+
+
+def outcome(judgment: Judgment) -> str:
+    """ranked, marked (it says something, but ranks nothing) or skipped."""
+    if judgment.ranking is not None:
+        return "ranked"
+    says = judgment.flags or judgment.scores or judgment.edits or judgment.critique
+    return "marked" if says else "skipped"
+
+
+def content_hash(judgment: Judgment) -> str:
+    """Hash of what a judgment says and who says it, without its own id and its task's."""
+    content = judgment.model_dump(mode="json", exclude={"id", "task_id"})
+    return json_hash(content, where=f"judgment {judgment.id!r}")
+
+
+def row(judgment: Judgment, *, slot_id: int | None, presentation_id: int | None, now: float) -> dict[str, Any]:
+    """The row of a judgment; the order shown is kept in its presentation."""
+    values = judgment.model_dump(mode="json", exclude={"order_shown"})
+    return values | {
+        "slot_id": slot_id,
+        "presentation_id": presentation_id,
+        "outcome": outcome(judgment),
+        "content_hash": content_hash(judgment),
+        "submitted_at": now,
+    }
+
+
+def presentation_row(judgment: Judgment, *, now: float) -> dict[str, Any]:
+    """The row that keeps the order in which the rater saw the answers."""
+    return {
+        "task_id": judgment.task_id,
+        "rater_id": judgment.rater_id,
+        "order_shown": list(judgment.order_shown),
+        "shown_at": now - (judgment.seconds or 0.0),
+    }
+
+
+def task_answers(connection: Connection, task_id: str) -> set[str]:
+    """Ids of a task's answers. Raises StoreError for an unknown task."""
+    query = select(ResponseRow.id).join(TaskResponse, TaskResponse.response_hash == ResponseRow.hash)
+    answers = set(connection.execute(query.where(TaskResponse.task_id == task_id)).scalars())
+    if not answers:
+        raise StoreError(f"task {task_id!r} is not in the store")
+    return answers
+
+
+def log(connection: Connection, judgment_id: str, kind: str, *, now: float, **payload: Any) -> None:
+    """Append to the log of a judgment."""
+    values = {"judgment_id": judgment_id, "kind": kind, "at": now, "payload": payload}
+    connection.execute(insert(JudgmentEvent), values)
+
+
+def _known(connection: Connection, judgment: Judgment) -> Receipt | None:
+    if not judgment.id:
+        raise StoreError(f"a judgment of task {judgment.task_id!r} has no id; the client gives it a UUID")
+    query = select(JudgmentRow.task_id, JudgmentRow.content_hash).where(JudgmentRow.id == judgment.id)
+    found = connection.execute(query).first()
+    if found is None:
+        return None
+    if tuple(found) != (judgment.task_id, content_hash(judgment)):
+        raise StoreError(f"judgment {judgment.id!r} is in the store with other content; a correction needs its own id")
+    return Receipt(judgment.id, "known")
+
+
+def _superseded(connection: Connection, judgment: Judgment) -> Any:
+    """The judgment that this one corrects, None for a first one."""
+    current = connection.execute(
+        select(JudgmentRow.id, JudgmentRow.slot_id).where(
+            JudgmentRow.task_id == judgment.task_id,
+            JudgmentRow.rater_id == judgment.rater_id,
+            JudgmentRow.superseded_by.is_(None),
+        )
+    ).first()
+    if current is None and judgment.supersedes is None:
+        return None
+    if current is None or current.id != judgment.supersedes:
+        has = "nothing" if current is None else repr(current.id)
+        raise StoreError(
+            f"judgment {judgment.id!r} supersedes {judgment.supersedes!r}, but the current judgment of rater "
+            f"{judgment.rater_id!r} on task {judgment.task_id!r} is {has}; name that one to correct it"
+        )
+    return current
+
+
+def _settle(
+    connection: Connection, judgment: Judgment, token: str | None, old: Any, *, now: float
+) -> tuple[int | None, Status]:
+    """Which slot a judgment fills: that of the one it corrects, the rater's own lease, or any free one."""
+    _refuse_stolen(connection, judgment, token)
+    if outcome(judgment) == "skipped":
+        _free_slots(connection, judgment, old)
+        return None, "skipped"
+    slot_id = None if old is None else old.slot_id
+    if slot_id is None:
+        slot_id = _own_slot(connection, judgment)
+    if slot_id is None:
+        slot_id = _any_slot(connection, judgment, now=now)
+    return slot_id, "surplus" if slot_id is None else "stored"
+
+
+def _refuse_stolen(connection: Connection, judgment: Judgment, token: str | None) -> None:
+    holder = connection.execute(select(Lease.rater_id, Lease.task_id).where(Lease.token == (token or ""))).first()
+    if holder is not None and tuple(holder) != (judgment.rater_id, judgment.task_id):
+        raise StoreError(f"judgment {judgment.id!r} comes with a lease of another rater or task; claim the task first")
+
+
+def _own_lease(judgment: Judgment) -> ColumnElement[bool]:
+    """The rater's unspent lease on the task; an expired one counts until another rater has taken the slot."""
+    return and_(Lease.rater_id == judgment.rater_id, Lease.task_id == judgment.task_id, Lease.is_spent == false())
+
+
+def _own_slot(connection: Connection, judgment: Judgment) -> int | None:
+    own = select(func.min(Lease.slot_id)).where(_own_lease(judgment)).scalar_subquery()
+    spend = update(Lease).where(Lease.slot_id == own, _own_lease(judgment)).values(is_spent=True)
+    return connection.execute(spend.returning(Lease.slot_id)).scalar()
+
+
+def _any_slot(connection: Connection, judgment: Judgment, *, now: float) -> int | None:
+    term = Term(judgment.rater_id, now=now, expires_at=now)
+    slots = connection.execute(select(Slot.id).where(Slot.task_id == judgment.task_id).order_by(Slot.n)).scalars()
+    for slot_id in slots.all():
+        if take_slot(connection, slot_id, judgment.task_id, term, is_spent=True) is not None:
+            return slot_id
+    return None
+
+
+def _free_slots(connection: Connection, judgment: Judgment, old: Any) -> None:
+    """A skip gives its slot back to the queue, and that of the judgment it takes back."""
+    connection.execute(delete(Lease).where(_own_lease(judgment)))
+    if old is not None and old.slot_id is not None:
+        connection.execute(delete(Lease).where(Lease.slot_id == old.slot_id))
+
+
+def _insert(connection: Connection, judgment: Judgment, *, slot_id: int | None, now: float) -> None:
+    presentation_id = None
+    if judgment.order_shown:
+        shown = insert(Presentation).values(presentation_row(judgment, now=now)).returning(Presentation.id)
+        presentation_id = connection.execute(shown).scalar()
+    values = row(judgment, slot_id=slot_id, presentation_id=presentation_id, now=now)
+    connection.execute(insert(JudgmentRow), values)

@@ -1,0 +1,1 @@
+"""Assent's generation: sampling answers from a policy."""

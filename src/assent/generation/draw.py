@@ -1,0 +1,81 @@
+"""Drawing one token per row from logits: one uniform number in, token and log-probability out of the same pass."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+_BLOCK = 64  # a walk over V / 64 block sums, then over 64 tokens, instead of a running sum over V
+
+
+def draw(
+    logits: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"], *, temperature: float, top_p: float
+) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+    """Draw a token per row by inverting the distribution function at `uniforms`, each in [0, 1).
+
+    Returns tokens and their log-probabilities under softmax(logits / temperature), before top-p. Temperature 0 takes
+    the most likely token (the first among equals) and gives its log-probability at temperature 1. A token of
+    probability zero is never drawn. Rows whose logits have no distribution (NaN, +inf) get a NaN log-probability.
+    """
+    logits = logits.float()
+    if temperature not in (0.0, 1.0):
+        logits = logits / temperature
+    peak = logits.amax(-1, keepdim=True)
+    weights = _weights(logits, peak)
+    if temperature == 0.0:
+        tokens, total = logits.argmax(-1), weights.sum((-1, -2), dtype=torch.float64)
+    elif top_p < 1.0:
+        total = weights.sum((-1, -2), dtype=torch.float64)
+        tokens, _ = _invert(_nucleus(weights, top_p * total), uniforms)
+    else:
+        tokens, total = _invert(weights, uniforms)
+    tokens = tokens.clamp_max(logits.shape[-1] - 1)  # matters only to rows of NaN, which may point into the filling
+    logps = (logits.gather(-1, tokens[:, None]) - peak)[:, 0] - total.log()
+    return tokens, logps.float()
+
+
+def _weights(logits: Float[Tensor, "B V"], peak: Float[Tensor, "B 1"]) -> Float[Tensor, "B N block"]:
+    """exp(logits - peak), V filled up with zeros to whole blocks."""
+    num_rows, num_tokens = logits.shape
+    num_blocks = -(-num_tokens // _BLOCK)
+    weights = logits.new_empty(num_rows, num_blocks * _BLOCK)
+    torch.sub(logits, peak, out=weights[:, :num_tokens])
+    weights[:, num_tokens:] = -torch.inf
+    return weights.exp_().view(num_rows, num_blocks, _BLOCK)
+
+
+def _nucleus(weights: Float[Tensor, "B N block"], mass: Float[Tensor, " B"]) -> Float[Tensor, "B N block"]:
+    """Keep the heaviest tokens up to the one that brings their sum to `mass`; the others weigh zero."""
+    flat = weights.flatten(1)
+    heaviest, order = flat.sort(dim=-1, descending=True, stable=True)
+    heavier = heaviest.double().cumsum(-1) - heaviest
+    # Every row keeps its first token: rounding must not empty a nucleus that one token fills.
+    is_outside = heavier >= mass[:, None]
+    is_outside[:, 0] = False
+    return flat.scatter(-1, order, heaviest.masked_fill(is_outside, 0.0)).view_as(weights)
+
+
+def _invert(
+    weights: Float[Tensor, "B N block"], uniforms: Float[Tensor, " B"]
+) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
+    """The first token whose cumulative weight exceeds uniform * total, and the total."""
+    sums = weights.sum(-1).double().cumsum(-1)
+    total = sums[:, -1]
+    target = uniforms.double() * total
+    block = _first_above(sums, target)
+    rest = target - (sums.gather(-1, (block - 1).clamp_min(0)[:, None])[:, 0]).where(block > 0, 0.0)
+    rows = torch.arange(len(weights), device=weights.device)
+    inside = _first_above(weights[rows, block].double().cumsum(-1), rest)
+    return block * _BLOCK + inside, total
+
+
+def _first_above(cumulative: Float[Tensor, "B N"], target: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
+    """Index of the first entry above `target`, which is first pushed below the last entry.
+
+    That index always adds weight: an entry equal to the one before it cannot be the first above anything. The push is
+    needed where uniform * total rounds up to total. A row of NaN gets some index in range.
+    """
+    below_end = torch.nextafter(cumulative[:, -1], torch.zeros_like(target))
+    found = torch.searchsorted(cumulative, torch.minimum(target, below_end)[:, None], right=True)[:, 0]
+    return found.clamp_max(cumulative.shape[-1] - 1)

@@ -1,0 +1,48 @@
+"""The engine seam: prompts in, sampled answers with their log-probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assent.core.group import TokenIds
+from assent.generation.config import Sampling
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """One sampled answer.
+
+    `tokens` [C] ends with the token that stopped it if `finished`, else it hit its length limit. `logps` [C] are
+    natural log-probabilities of the drawn tokens under the whole temperature-scaled distribution: what top-p left out
+    still counts in the normalizer. For temperature 0 they are those of temperature 1.
+    """
+
+    tokens: TokenIds
+    logps: NDArray[np.float32]
+    finished: bool
+
+
+class Engine(Protocol):
+    """Draws answers from a policy."""
+
+    def generate(
+        self,
+        prompts: Sequence[TokenIds],
+        *,
+        num_samples: int,
+        sampling: Sampling,
+        seed: int,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[list[Generation]]:
+        """Draw `num_samples` answers to each prompt, in the order of the prompts.
+
+        The answers depend on the weights, `sampling`, `seed` and each prompt's number in the list, never on what else
+        is in the batch (beyond rounding). `on_progress(n)` is told whenever n more answers are done. A prompt that
+        leaves no room in the context window is a UserError.
+        """
+        ...

@@ -1,0 +1,101 @@
+"""Live rows without padding: prompts in one flat row computed once, then one token per live row and step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assent.core.group import TokenIds
+from assent.generation.cache import KeyValue, KeyValueCache, PromptPlan
+from assent.models.attention import AttentionPlan, attend_with
+from assent.models.policy import PolicyModel
+
+_PROMPT_TOKENS = 2048  # prompts are computed in batches of about this many tokens
+
+
+class FlatRows:
+    """Computes next-token logits of live rows; for models loaded with the attention of `models.attention`.
+
+    `order` is the order in which prompts will join. Prompts are computed somewhat ahead of it, many in one pass, and
+    their keys and values wait: a row that comes free is filled by a copy, not by a forward pass of its own.
+    """
+
+    can_join = True
+    """Whether rows may join while others are live."""
+
+    def __init__(
+        self, policy: PolicyModel, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
+    ) -> None:
+        self._policy, self._prompts = policy, prompts
+        self._order, self._num_computed = order, 0
+        self._ready: dict[int, tuple[dict[int, KeyValue], Tensor]] = {}
+        self._cache = KeyValueCache(capacity, length)
+        self._num_rows = 0
+        self.positions = 0
+
+    def join(self, prompts: Sequence[int]) -> Float[Tensor, "N V"]:
+        """Add a row for each of these prompt numbers, equal ones together; returns their next-token logits."""
+        logits = []
+        for prompt in dict.fromkeys(prompts):
+            while prompt not in self._ready:
+                self._ready = {n: kept for n, kept in self._ready.items() if n in prompts}
+                self._compute_ahead()
+            keys_values, prompt_logits = self._ready[prompt]
+            count = prompts.count(prompt)
+            self._cache.fork(keys_values, slice(self._num_rows, self._num_rows + count))
+            self._num_rows += count
+            logits.append(prompt_logits.expand(count, -1))
+        return torch.cat(logits)
+
+    def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:
+        """Feed each row its newest token, at its position; returns the logits of the tokens after."""
+        device = self._policy.device
+        places = torch.from_numpy(positions).to(device)
+        plan = self._cache.at(positions, device)
+        return self._logits(torch.from_numpy(tokens).to(device), places, plan, last=None)
+
+    def keep(self, former: NDArray[np.int64]) -> None:
+        """Renumber rows: row n is what row `former[n]` ≥ n was; rows not named are gone."""
+        for target in np.flatnonzero(former != np.arange(len(former))).tolist():
+            self._cache.move(int(former[target]), target)
+        self._num_rows = len(former)
+
+    def _compute_ahead(self) -> None:
+        """Compute the next prompts in order, at least one, up to the budget of tokens."""
+        numbers, num_tokens = list[int](), 0
+        while self._num_computed < len(self._order):
+            length = len(self._prompts[self._order[self._num_computed]])
+            if numbers and num_tokens + length > _PROMPT_TOKENS:
+                break
+            numbers.append(self._order[self._num_computed])
+            self._num_computed += 1
+            num_tokens += length
+        device = self._policy.device
+        lengths = [len(self._prompts[n]) for n in numbers]
+        plan = PromptPlan(lengths, device)
+        tokens = torch.from_numpy(np.concatenate([self._prompts[n] for n in numbers])).to(device)
+        positions = torch.from_numpy(plan.positions).to(device)
+        last = torch.from_numpy(np.cumsum(lengths) - 1).to(device)
+        logits = self._logits(tokens, positions, plan, last=last)
+        for place, number in enumerate(numbers):
+            self._ready[number] = (plan.keys_values(place), logits[place : place + 1])
+
+    def _logits(
+        self, tokens: Tensor, positions: Tensor, plan: AttentionPlan, *, last: Tensor | None
+    ) -> Float[Tensor, "N V"]:
+        """Logits at the flat indices `last`, or everywhere; scaled and soft-capped as the model itself does."""
+        self.positions += len(tokens)
+        with attend_with(plan):
+            logits = self._policy.core(
+                input_ids=tokens[None],
+                position_ids=positions[None],
+                use_cache=False,
+                logits_to_keep=0 if last is None else last,
+            ).logits[0]
+        # A model without `logits_to_keep` gives all of them.
+        return logits if last is None or len(logits) == len(last) else logits[last]

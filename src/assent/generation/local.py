@@ -1,0 +1,173 @@
+"""The engine that samples in this process, from the very weights that are being trained.
+
+A prompt is computed once for all its answers, live answers share one decode step per token, and an answer that ends
+frees its row at once for a waiting one: the cost is the sum of lengths, not rows times the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assent.core.errors import UserError
+from assent.core.group import TokenIds
+from assent.generation.config import Sampling
+from assent.generation.draw import draw
+from assent.generation.engine import Generation
+from assent.generation.flat import FlatRows
+from assent.generation.live import LiveAnswers
+from assent.generation.padded import PaddedRows
+from assent.models.policy import PolicyModel
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """The waste ledger of one call: what went through the model beside what was asked for.
+
+    `tokens` are the prompts (once each) and the answers; `positions` were computed. An answer's last token never is,
+    so without padding positions < tokens. `live_rows` is the mean number of rows per decode step.
+    """
+
+    tokens: int
+    positions: int
+    steps: int
+    live_rows: float
+
+
+class LocalEngine:
+    """Samples from `policy` as it is at each call: an optimizer step before is seen, adapters are active.
+
+    At most `max_live_rows` answers are decoded together, which bounds the memory of the key-value cache. `occupancy`
+    is that of the last call.
+    """
+
+    def __init__(self, policy: PolicyModel, *, max_live_rows: int = 64) -> None:
+        if max_live_rows < 1:
+            raise ValueError(f"max_live_rows must be at least 1, got {max_live_rows}")
+        self._policy, self._max_live_rows = policy, max_live_rows
+        self.occupancy = Occupancy(tokens=0, positions=0, steps=0, live_rows=0.0)
+
+    def generate(
+        self,
+        prompts: Sequence[TokenIds],
+        *,
+        num_samples: int,
+        sampling: Sampling,
+        seed: int,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> list[list[Generation]]:
+        """Draw `num_samples` answers to each prompt; see `Engine.generate`.
+
+        An answer may be as long as `sampling.max_new_tokens` and the context window allow, whichever is less.
+        """
+        if num_samples < 1:
+            raise ValueError(f"num_samples must be at least 1, got {num_samples}")
+        _check(prompts, self._policy.max_length)
+        if not prompts:
+            return []
+        was_training = self._policy.hf.training
+        self._policy.hf.eval()
+        try:
+            with torch.inference_mode():
+                rollout = _Rollout(self._policy, prompts, num_samples, sampling, seed, self._max_live_rows)
+                answers = rollout.run(on_progress)
+        finally:
+            if was_training:
+                self._policy.hf.train()
+        self.occupancy = rollout.occupancy(answers)
+        return [[answers[prompt, sample] for sample in range(num_samples)] for prompt in range(len(prompts))]
+
+
+class _Rollout:
+    """One call of `generate`: which answers wait, which are live, which are done."""
+
+    def __init__(
+        self,
+        policy: PolicyModel,
+        prompts: Sequence[TokenIds],
+        num_samples: int,
+        sampling: Sampling,
+        seed: int,
+        max_live_rows: int,
+    ) -> None:
+        # Longest prompts first: rows of like length live together, and the stragglers at the end are short.
+        order = sorted(range(len(prompts)), key=lambda n: -len(prompts[n]))
+        self._waiting = [(prompt, sample) for prompt in order for sample in range(num_samples)]
+        self._num_begun = 0
+        self._prompts, self._sampling, self._device = prompts, sampling, policy.device
+        self._limits = [min(sampling.max_new_tokens, policy.max_length - len(prompt)) for prompt in prompts]
+        self._capacity = min(max_live_rows, len(self._waiting))
+        longest = max(len(p) + limit for p, limit in zip(prompts, self._limits, strict=True))
+        self._live = LiveAnswers(
+            self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer
+        )
+        self._rows = (
+            PaddedRows(policy, prompts)
+            if policy.mode == "padded"
+            else FlatRows(policy, prompts, order, capacity=self._capacity, length=longest)
+        )
+        self._steps = self._live_steps = 0
+
+    def run(self, on_progress: Callable[[int], None] | None) -> dict[tuple[int, int], Generation]:
+        """Write all answers; the keys are (prompt, sample)."""
+        answers: dict[tuple[int, int], Generation] = {}
+        while len(answers) < len(self._waiting):
+            done = self._begin() if self._has_room() else self._step()
+            for row in done:
+                prompt, sample, answer = self._live.answer(row)
+                answers[prompt, sample] = answer
+            if len(done):
+                self._rows.keep(self._live.drop(done))
+                if on_progress is not None:
+                    on_progress(len(done))
+        return answers
+
+    def occupancy(self, answers: dict[tuple[int, int], Generation]) -> Occupancy:
+        """The ledger of this rollout."""
+        tokens = sum(len(p) for p in self._prompts) + sum(len(a.tokens) for a in answers.values())
+        mean_rows = self._live_steps / self._steps if self._steps else 0.0
+        return Occupancy(tokens=tokens, positions=self._rows.positions, steps=self._steps, live_rows=mean_rows)
+
+    def _has_room(self) -> bool:
+        is_waiting = self._num_begun < len(self._waiting)
+        is_open = len(self._live) < self._capacity if self._rows.can_join else len(self._live) == 0
+        return is_waiting and is_open
+
+    def _begin(self) -> NDArray[np.int64]:
+        """Give free rows to waiting answers and draw their first tokens; returns the rows that are done already."""
+        first = len(self._live)
+        begun = self._waiting[self._num_begun : self._num_begun + self._capacity - first]
+        self._num_begun += len(begun)
+        for prompt, sample in begun:
+            self._live.add(prompt, sample, start=len(self._prompts[prompt]), limit=self._limits[prompt])
+        return self._draw(self._rows.join([prompt for prompt, _ in begun]), first)
+
+    def _step(self) -> NDArray[np.int64]:
+        """Draw the next token of every live row; returns the rows that are done with it."""
+        self._steps += 1
+        self._live_steps += len(self._live)
+        return self._draw(self._rows.step(*self._live.newest()), 0)
+
+    def _draw(self, logits: Float[Tensor, "B V"], first: int) -> NDArray[np.int64]:
+        uniforms = torch.from_numpy(self._live.uniforms(first)).to(self._device)
+        tokens, logps = draw(logits, uniforms, temperature=self._sampling.temperature, top_p=self._sampling.top_p)
+        # One transfer for both; token ids are exact in float64.
+        drawn = torch.stack([tokens.double(), logps.double()]).cpu().numpy()
+        return self._live.append(drawn[0].astype(np.int64), drawn[1].astype(np.float32), first)
+
+
+def _check(prompts: Sequence[TokenIds], max_length: int) -> None:
+    for number, prompt in enumerate(prompts):
+        if len(prompt) == 0:
+            raise UserError(f"prompt {number} has no tokens; give it at least a beginning-of-text token")
+        if len(prompt) >= max_length:
+            raise UserError(
+                f"prompt {number} is {len(prompt)} tokens long and the policy's context holds {max_length}, which"
+                " leaves no room for an answer; shorten the prompt or use a policy with a longer context"
+            )

@@ -1,0 +1,1 @@
+"""Assent's learner: one optimizer over one model, behind four verbs."""

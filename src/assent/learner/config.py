@@ -1,0 +1,34 @@
+"""Knobs of the optimizer that every trainer shares."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from assent.core.config import Config
+
+
+class OptimizerConfig(Config):
+    """AdamW with a schedule, global-norm clipping, and a budget of real tokens per micro-batch."""
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Peak learning rate."""
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    """Shape after warm-up."""
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    """Share of all steps spent raising the learning rate from zero."""
+    floor: float = Field(default=0.0, ge=0, le=1)
+    """The schedule ends at this share of the peak."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the first moment."""
+    beta2: float = Field(default=0.95, ge=0, lt=1)
+    """Decay of the second moment."""
+    epsilon: float = Field(default=1e-5, gt=0)
+    """Adam's epsilon; 1e-5 keeps the first PPO updates small (Huang et al. 2024)."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Decoupled weight decay, on matrices only."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this global norm."""
+    tokens_per_microbatch: int = Field(default=2048, ge=1)
+    """Real tokens computed at once; changes speed and memory, never the result beyond rounding."""

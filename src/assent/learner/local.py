@@ -1,0 +1,141 @@
+"""The learner of one process: AdamW on the parameters of one model, fp32 master weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic
+
+import torch
+from torch import Tensor, nn
+
+from assent.algorithms import schedules
+from assent.algorithms.objective import means, merge_metrics
+from assent.core.errors import NonFiniteError, RunError
+from assent.learner.config import OptimizerConfig
+from assent.learner.learner import Objective, Output, StepReport
+from assent.models.groups import GroupBatch
+
+
+class LocalLearner(Generic[Output]):
+    """Trains `parameters` (name -> tensor) through `outputs`, a function from a micro-batch to what the objective reads.
+
+    Two learners may share a process (policy and value model); they share nothing else.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        outputs: Callable[[GroupBatch], Output],
+        config: OptimizerConfig,
+        *,
+        total_steps: int,
+    ) -> None:
+        self.parameters = {name: p for name, p in parameters.items() if p.requires_grad}
+        if not self.parameters:
+            raise RunError("nothing to train: every parameter of the model is frozen")
+        self.outputs = outputs
+        self.config = config
+        self.total_steps = max(1, total_steps)
+        self.num_steps = 0
+        matrices = [p for p in self.parameters.values() if p.ndim >= 2]
+        vectors = [p for p in self.parameters.values() if p.ndim < 2]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": config.weight_decay},
+                {"params": vectors, "weight_decay": 0.0},
+            ],
+            lr=config.learning_rate,
+            betas=(config.beta1, config.beta2),
+            eps=config.epsilon,
+            fused=True,
+        )
+
+    def forward_backward(
+        self, batches: Sequence[GroupBatch], objective: Objective[Output], *, weight: float
+    ) -> dict[str, float]:
+        """Accumulate the gradient of (sum of losses / `weight`); several calls before a step add up.
+
+        `weight` is that of the whole optimizer step, so any split into micro-batches gives the same gradient.
+        Raises NonFiniteError before anything was stepped; the gradients of this step are dropped.
+        """
+        parts = []
+        for batch in batches:
+            loss = objective(self.outputs(batch), batch)
+            if not torch.isfinite(loss.total):
+                self._optimizer.zero_grad(set_to_none=True)
+                raise NonFiniteError(
+                    f"the loss is {loss.total.item()} at optimizer step {self.num_steps} in a micro-batch of"
+                    f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped: lower the learning rate"
+                    f" ({self.config.learning_rate:g}) or look at the data of this step"
+                )
+            (loss.total / weight).backward()
+            parts.append(loss.metrics)
+        return means(merge_metrics(parts))
+
+    def step(self) -> StepReport:
+        """One AdamW update with the scheduled learning rate. Raises NonFiniteError if a gradient is not finite."""
+        rate = self.config.learning_rate * self._multiplier()
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
+        if norm != norm or norm == float("inf"):
+            self._optimizer.zero_grad(set_to_none=True)
+            raise NonFiniteError(
+                f"the gradient norm is {norm} at optimizer step {self.num_steps}; nothing was stepped:"
+                f" lower the learning rate ({self.config.learning_rate:g})"
+            )
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.num_steps += 1
+        return StepReport(norm, rate)
+
+    @torch.no_grad()
+    def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
+        """Outputs of the model as it is now, without gradient."""
+        return [self.outputs(batch) for batch in batches]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and both Adam moments under their parameter's name."""
+        saved: dict[str, Tensor] = {}
+        for name, parameter in self.parameters.items():
+            saved[f"weight/{name}"] = parameter.detach()
+            moments = self._optimizer.state.get(parameter, {})
+            for moment in ("exp_avg", "exp_avg_sq", "step"):
+                if moment in moments:
+                    saved[f"{moment}/{name}"] = moments[moment]
+        return saved
+
+    def state(self) -> dict[str, Any]:
+        """How many steps were taken."""
+        return {"num_steps": self.num_steps}
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Take weights, moments and the step count from a checkpoint."""
+        self.num_steps = int(state["num_steps"])
+        for name, parameter in self.parameters.items():
+            parameter.copy_(tensors[f"weight/{name}"])
+            moments = {m: tensors[f"{m}/{name}"].clone() for m in ("exp_avg", "exp_avg_sq", "step") if f"{m}/{name}" in tensors}
+            if moments:
+                self._optimizer.state[parameter] = moments
+
+    def load_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Set the weights (best epoch, moving average) and leave the optimizer as it is."""
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(tensors[name])
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the trained weights, by name."""
+        return {name: p.detach().clone() for name, p in self.parameters.items()}
+
+    def _multiplier(self) -> float:
+        config, step, total = self.config, self.num_steps, self.total_steps
+        warmup = round(config.warmup * total)
+        match config.schedule:
+            case "constant":
+                return schedules.constant(step, total, warmup=warmup)
+            case "linear":
+                return schedules.linear(step, total, warmup=warmup, floor=config.floor)
+            case "cosine":
+                return schedules.cosine(step, total, warmup=warmup, floor=config.floor)

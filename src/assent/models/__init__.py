@@ -1,0 +1,1 @@
+"""Assent's models: loading models and computing the group batch."""

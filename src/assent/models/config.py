@@ -1,0 +1,72 @@
+"""Knobs of loading a model, of its LoRA adapter, and of a model made from scratch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from assent.core.config import Config
+
+
+class LoraConfig(Config):
+    """Low-rank adapters (Hu et al. 2021); dropout is 0, as everywhere."""
+
+    rank: int = Field(default=16, ge=1)
+    """Rank of the update of each matrix."""
+    alpha: float = Field(default=32.0, gt=0)
+    """The update is scaled by alpha / rank."""
+    target: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    """Which matrices are adapted: all of the decoder's, or those whose names end so (q_proj, v_proj, …)."""
+
+
+class ModelConfig(Config):
+    """How a policy, reward model or value model is loaded and trained."""
+
+    lora: LoraConfig | None = None
+    """Train low-rank adapters instead of all weights."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type of the weights in memory; training wants float32 unless only adapters are trained."""
+    attention: Literal["auto", "groups", "padded"] = "auto"
+    """auto: the group batch where a check at load time shows equal numbers, else padded rows; groups: refuse to
+    start where the check fails; padded: always padded rows."""
+    pad_token: str | None = None
+    """Padding token to use or add; None: the tokenizer's own, or a special token that nothing else uses."""
+    template: str | None = None
+    """Chat template: a file, or the name of a built-in one; None: the tokenizer's own."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with the model."""
+
+
+class ScratchConfig(Config):
+    """Shape of a small decoder that starts from random weights."""
+
+    kind: Literal["llama"] = "llama"
+    """Architecture."""
+    hidden: int = Field(default=128, ge=8)
+    """Width of the token states."""
+    layers: int = Field(default=4, ge=1)
+    """Decoder layers."""
+    heads: int = Field(default=4, ge=1)
+    """Attention heads."""
+    kv_heads: int | None = Field(default=None, ge=1)
+    """Key-value heads; None: as many as heads."""
+    ffn: int | None = Field(default=None, ge=8)
+    """Width inside the feed-forward layers; None: 8/3 of hidden, rounded up to a multiple of 32."""
+    context: int = Field(default=1024, ge=16)
+    """Longest row in tokens."""
+    tie_embeddings: bool = True
+    """Input and output embeddings are one matrix."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ScratchConfig:
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden must be a multiple of 2 · heads, got hidden={self.hidden}, heads={self.heads}")
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise ValueError(f"heads must be a multiple of kv_heads, got heads={self.heads}, kv_heads={self.kv_heads}")
+        return self
+
+    @property
+    def ffn_width(self) -> int:
+        """Width inside the feed-forward layers."""
+        return self.ffn or -(-8 * self.hidden // 3 // 32) * 32

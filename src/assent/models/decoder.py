@@ -1,0 +1,42 @@
+"""The decoder of a transformers model as a function from a group batch to token states, without padding or padded."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from assent.models.attention import AttentionPlan, attend_with
+from assent.models.groups import GroupBatch
+from assent.models.ledger import WasteLedger
+from assent.models.padded import PaddedRows
+
+Mode = Literal["groups", "padded"]
+
+
+def token_states(
+    hf: PreTrainedModel, batch: GroupBatch, *, mode: Mode, ledger: WasteLedger | None = None
+) -> Float[Tensor, "T d"]:
+    """States of all tokens after the last layer and its norm, differentiable.
+
+    In mode "groups" `hf` must have been loaded or switched to the attention of `models.attention`.
+    """
+    if mode == "groups":
+        positions = batch.num_tokens
+        states = _flat_states(hf.base_model, batch, batch.plan)
+    else:
+        rows = PaddedRows.of(batch)
+        positions = rows.tokens.numel()
+        states = rows.flat(rows.run(hf.base_model).last_hidden_state)
+    if ledger is not None:
+        ledger.positions += positions
+        ledger.tokens += batch.num_tokens
+    return states
+
+
+def _flat_states(decoder: nn.Module, batch: GroupBatch, plan: AttentionPlan) -> Float[Tensor, "T d"]:
+    with attend_with(plan):
+        output = decoder(batch.tokens[None], position_ids=batch.positions[None], use_cache=False)
+    return output.last_hidden_state[0]

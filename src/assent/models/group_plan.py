@@ -1,0 +1,264 @@
+"""Attention of a group batch in few calls per layer: which blocks are computed together is decided once, at packing.
+
+A block is a piece of attention that needs nothing outside itself. Two kinds exist:
+
+    causal      a whole row (K = 1) or the prompt of a group (K ≥ 2)      queries = keys = the segment
+    branching   continuations of one prompt                              queries = their tokens, keys = prompt + them
+
+Blocks of similar size share a bucket: they are gathered from the flat batch into one padded tensor and computed by one
+call. A bucket ends where padding would cost more than another call, so long segments are computed alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from assent.models.attention import AttentionCall
+from assent.models.gather import RowGather
+
+Integers = NDArray[np.int64]
+
+_PADDING_SHARE = 0.25
+"""A bucket may compute this share of query-key pairs for nothing, …"""
+_PADDING_FREE = 8192
+"""… or this many pairs, which cost about as much as one more call."""
+_PROMPT = -1
+"""Number of the segment in `_Bucket.key_segments` that every query of its block may see."""
+_PADDING = -2
+"""Number of the segment of padded queries and keys."""
+
+
+class GroupPlan:
+    """The attention of one group batch: every token sees its own row up to itself, and nothing else.
+
+    `segments` is [N, 4] (start, end, prefix_start, prefix_end) as in `GroupBatch`, `positions` [T] numbers tokens from
+    the beginning of their row.
+    """
+
+    def __init__(self, segments: Integers, positions: Integers) -> None:
+        num_tokens = len(positions)
+        self._buckets = [_Bucket.of(blocks, positions) for blocks in _bucketed(_blocks(segments))]
+        queries = np.concatenate([b.query_index for b in self._buckets])
+        is_padding = np.concatenate([b.query_segments == _PADDING for b in self._buckets], axis=None)
+        keys = np.concatenate([b.key_index for b in self._buckets])
+        is_key_padding = np.concatenate([b.key_segments == _PADDING for b in self._buckets], axis=None)
+        back = np.empty(num_tokens, dtype=np.int64)
+        back[queries[~is_padding]] = np.flatnonzero(~is_padding)
+        self._queries = RowGather(queries, num_tokens, is_padding=is_padding)
+        self._keys = RowGather(keys, num_tokens, is_padding=is_key_padding)
+        self._outputs = RowGather(back, len(queries))
+        self._masks: dict[tuple[int, int | None, torch.dtype], Tensor] = {}
+        self._device = torch.device("cpu")
+
+    @property
+    def pairs_computed(self) -> int:
+        """Query-key pairs that one head of one layer computes (a causal call counts its whole square)."""
+        return sum(b.count * b.num_queries * b.num_keys for b in self._buckets)
+
+    @property
+    def num_calls(self) -> int:
+        """Attention calls per layer."""
+        return len(self._buckets)
+
+    def attend(self, call: AttentionCall) -> Float[Tensor, "T H D"]:
+        """Compute the attention of one layer."""
+        queries = self._queries(call.query.transpose(0, 1))
+        keys, values = self._keys(call.key.transpose(0, 1)), self._keys(call.value.transpose(0, 1))
+        key_sizes = [b.count * b.num_keys for b in self._buckets]
+        pieces = zip(
+            queries.split([b.count * b.num_queries for b in self._buckets]),
+            keys.split(key_sizes),
+            values.split(key_sizes),
+            strict=True,
+        )
+        outputs = []
+        for number, (bucket, (query, key, value)) in enumerate(zip(self._buckets, pieces, strict=True)):
+            mask = self._mask(number, call.sliding_window, query.dtype)
+            query, key, value = (x.unflatten(0, (bucket.count, -1)).transpose(1, 2) for x in (query, key, value))
+            outputs.append(_attention(query, key, value, mask, call).transpose(1, 2).flatten(0, 1))
+        return self._outputs(outputs[0] if len(outputs) == 1 else torch.cat(outputs))
+
+    def to(self, device: torch.device | str) -> GroupPlan:
+        """The same on another device."""
+        moved = object.__new__(GroupPlan)
+        moved._buckets = self._buckets
+        moved._queries, moved._keys = self._queries.to(device), self._keys.to(device)
+        moved._outputs = self._outputs.to(device)
+        moved._masks, moved._device = {}, torch.device(device)
+        return moved
+
+    def _mask(self, number: int, window: int | None, dtype: torch.dtype) -> Float[Tensor, "n 1 Q K"] | None:
+        """0 where a query may look and -inf elsewhere, made once for all layers; None: plainly causal."""
+        bucket = self._buckets[number]
+        if window is not None and window >= bucket.longest:
+            window = None
+        if bucket.is_causal and window is None:
+            return None
+        kind = (number, window, dtype)
+        if kind not in self._masks:
+            is_visible = torch.from_numpy(bucket.visible(window)).to(self._device)
+            mask = torch.zeros(is_visible.shape, dtype=dtype, device=self._device)
+            self._masks[kind] = mask.masked_fill_(~is_visible, -torch.inf)[:, None]
+        return self._masks[kind]
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """Segments whose tokens are the queries; the prefix (may be empty) and they are the keys."""
+
+    prefix: tuple[int, int]
+    own: tuple[tuple[int, int], ...]
+
+    @property
+    def is_causal(self) -> bool:
+        return self.prefix[0] == self.prefix[1]
+
+    @property
+    def num_queries(self) -> int:
+        return sum(end - start for start, end in self.own)
+
+    @property
+    def num_keys(self) -> int:
+        return self.num_queries + self.prefix[1] - self.prefix[0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Bucket:
+    """Blocks computed by one call, padded on the right to the same numbers of queries and keys."""
+
+    count: int
+    num_queries: int
+    num_keys: int
+    is_causal: bool
+    longest: int
+    """A window of at least this many tokens hides nothing."""
+    query_index: Integers
+    """Flat token of each padded place, [n · Q]; padding repeats the first token of its block."""
+    key_index: Integers
+    query_segments: Integers
+    """Number of the segment in its block, [n, Q]."""
+    key_segments: Integers
+    query_positions: Integers
+    key_positions: Integers
+
+    @classmethod
+    def of(cls, blocks: Sequence[_Block], positions: Integers) -> _Bucket:
+        num_queries = max(b.num_queries for b in blocks)
+        num_keys = max(b.num_keys for b in blocks)
+        query_index, query_segments = _padded([[*enumerate(b.own)] for b in blocks], num_queries)
+        key_index, key_segments = _padded([[(_PROMPT, b.prefix), *enumerate(b.own)] for b in blocks], num_keys)
+        return cls(
+            count=len(blocks),
+            num_queries=num_queries,
+            num_keys=num_keys,
+            is_causal=blocks[0].is_causal,
+            longest=int(positions[query_index].max()) + 1,
+            query_index=query_index.reshape(-1),
+            key_index=key_index.reshape(-1),
+            query_segments=query_segments,
+            key_segments=key_segments,
+            query_positions=positions[query_index],
+            key_positions=positions[key_index],
+        )
+
+    def visible(self, window: int | None) -> NDArray[np.bool_]:
+        """[n, Q, K]: True where a query may look."""
+        queries, keys = self.query_segments[:, :, None], self.key_segments[:, None, :]
+        distance = self.query_positions[:, :, None] - self.key_positions[:, None, :]
+        is_visible = ((keys == _PROMPT) | (keys == queries)) & (distance >= 0)
+        if window is not None:
+            is_visible &= distance < window
+        is_visible[queries[:, :, 0] == _PADDING] = False
+        # A softmax over nothing is NaN: padded queries, whose output nobody reads, look at the first key.
+        is_visible[:, :, 0] |= self.query_segments == _PADDING
+        return is_visible
+
+
+def _blocks(segments: Integers) -> list[_Block]:
+    """One causal block per segment without prefix, one branching block for what shares a prompt (or a part of it)."""
+    blocks, branches = [], dict[tuple[int, int], list[tuple[int, int]]]()
+    for start, end, prefix_start, prefix_end in segments.tolist():
+        if prefix_start == prefix_end:
+            blocks.append(_Block((0, 0), ((start, end),)))
+        else:
+            branches.setdefault((prefix_start, prefix_end), []).append((start, end))
+    for prefix, own in branches.items():
+        if _is_cheaper_joined(prefix[1] - prefix[0], [end - start for start, end in own]):
+            blocks.append(_Block(prefix, tuple(own)))
+        else:
+            blocks.extend(_Block(prefix, (segment,)) for segment in own)
+    return blocks
+
+
+def _is_cheaper_joined(prompt: int, lengths: Sequence[int]) -> bool:
+    """True where continuations should share one copy of the prompt's keys and values.
+
+    Joined, every continuation is also multiplied with its siblings, for nothing; apart, each copies the prompt.
+    """
+    siblings = sum(lengths) ** 2 - sum(n * n for n in lengths)
+    copies = (len(lengths) - 1) * prompt
+    return siblings < _PAIRS_PER_COPY * copies
+
+
+_PAIRS_PER_COPY = 27
+"""Query-key pairs that cost as much time as copying one token's key and value; measured, see docs/results.md."""
+
+
+def _bucketed(blocks: Sequence[_Block]) -> list[list[_Block]]:
+    """Sort blocks by size and cut where padding gets dearer than another call."""
+    buckets: list[list[_Block]] = []
+    for block in sorted(blocks, key=lambda b: (b.is_causal, b.num_keys, b.num_queries, b.own), reverse=True):
+        if buckets and buckets[-1][0].is_causal == block.is_causal and not _is_wasteful([*buckets[-1], block]):
+            buckets[-1].append(block)
+        else:
+            buckets.append([block])
+    return buckets
+
+
+def _is_wasteful(blocks: Sequence[_Block]) -> bool:
+    needed = sum(b.num_queries * b.num_keys for b in blocks)
+    computed = len(blocks) * max(b.num_queries for b in blocks) * max(b.num_keys for b in blocks)
+    return computed - needed > max(_PADDING_FREE, _PADDING_SHARE * computed)
+
+
+def _padded(rows: Sequence[Sequence[tuple[int, tuple[int, int]]]], width: int) -> tuple[Integers, Integers]:
+    """Token index and segment number of each place, [n, width]; a row is a list of (segment number, (start, end))."""
+    index = np.empty((len(rows), width), dtype=np.int64)
+    segments = np.full((len(rows), width), _PADDING, dtype=np.int64)
+    for row, parts in enumerate(rows):
+        tokens = np.concatenate([np.arange(start, end) for _, (start, end) in parts])
+        index[row, : len(tokens)] = tokens
+        index[row, len(tokens) :] = tokens[0]
+        segments[row, : len(tokens)] = np.concatenate([np.full(end - start, n) for n, (start, end) in parts])
+    return index, segments
+
+
+def _attention(
+    query: Float[Tensor, "n H Q D"],
+    key: Float[Tensor, "n Hkv K D"],
+    value: Float[Tensor, "n Hkv K D"],
+    mask: Float[Tensor, "n 1 Q K"] | None,
+    call: AttentionCall,
+) -> Float[Tensor, "n H Q D"]:
+    shared = query.shape[1] // key.shape[1]
+    if call.softcap is None:
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=mask is None, scale=call.scaling, enable_gqa=shared > 1
+        )
+    key, value = key.repeat_interleave(shared, dim=1), value.repeat_interleave(shared, dim=1)
+    scores = (query @ key.transpose(2, 3) * (call.scaling / call.softcap)).tanh() * call.softcap
+    if mask is None:
+        length = query.shape[2]
+        is_hidden = torch.ones(length, length, dtype=torch.bool, device=query.device).triu_(1)
+        scores = scores.masked_fill(is_hidden, -torch.inf)
+    else:
+        scores = scores + mask
+    return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value

@@ -1,0 +1,253 @@
+"""Opening a model: from a folder or the hub, checked, with the reasons in one line where it cannot be used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
+
+from assent.core.errors import ModelError
+from assent.models.config import ModelConfig
+from assent.models.lora import adapter_base, merge_adapter
+from assent.models.tokenizer import load_tokenizer
+
+_log = logging.getLogger(__name__)
+
+_DROPOUTS = (
+    *("attention_dropout", "attn_pdrop", "attn_dropout", "attention_probs_dropout_prob"),
+    *("resid_pdrop", "residual_dropout", "hidden_dropout", "hidden_dropout_prob"),
+    *("embd_pdrop", "embed_dropout", "embedding_dropout", "token_dropout"),
+    *("ffn_dropout", "mlp_dropout", "activation_dropout", "dropout", "layerdrop"),
+    *("classifier_dropout", "summary_first_dropout"),
+)
+"""Names that the dropouts of transformers' decoders go by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A checked model and its tokenizer."""
+
+    hf: PreTrainedModel
+    tokenizer: PreTrainedTokenizerFast
+    base: str | None
+    """Where the weights of `hf` lie on disk; None where an adapter was added to them on loading."""
+
+
+def open_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
+    """Open a causal language model. An adapter folder is opened with its base, merged. Raises ModelError."""
+    return _open(path, config, AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, revision)
+
+
+def open_scalar(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
+    """Open a sequence classifier of one label. Raises ModelError, also where the folder holds no such head."""
+    return _open(
+        path, config, AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES, revision
+    )
+
+
+def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
+    """Open the body of a causal language model under a sequence-classification head whose weights are arbitrary."""
+    lm = open_causal_lm(path, config, revision=revision)
+    settings = lm.hf.config
+    settings.num_labels = 1
+    try:
+        # The head is drawn from torch's global generator and overwritten later; the fork keeps that inside.
+        with torch.random.fork_rng(devices=[]):
+            hf = AutoModelForSequenceClassification.from_config(
+                settings, dtype=lm.hf.dtype, trust_remote_code=config.trust_remote_code
+            )
+    except ValueError as error:
+        raise ModelError(
+            f"{path}: transformers has no sequence-classification form of {settings.model_type!r}, which a reward model"
+            " needs; choose another architecture for the reward model"
+        ) from error
+    hf.config.architectures = [type(hf).__name__]
+    hf.base_model.load_state_dict(lm.hf.base_model.state_dict())
+    return Opened(hf.eval(), lm.tokenizer, lm.base)
+
+
+def _open(
+    path: str | Path, config: ModelConfig, auto: Any, architectures: dict[str, Any], revision: str | None
+) -> Opened:
+    base = adapter_base(path, revision=revision)
+    has_own_tokenizer = base is None or (Path(path) / "tokenizer_config.json").is_file()
+    tokenizer = load_tokenizer(
+        path if has_own_tokenizer or base is None else base,
+        pad_token=config.pad_token,
+        trust_remote_code=config.trust_remote_code,
+        revision=revision,
+    )
+    has_own_config = base is None or (Path(path) / "config.json").is_file()
+    settings = _read_config(path if has_own_config or base is None else base, config, revision)
+    _check_kind(path, settings, architectures)
+    hf = _read_weights(
+        base or path, settings, config, auto, revision if base is None else None, has_adapter=base is not None
+    )
+    fit_vocabulary(hf, tokenizer, where=str(path))
+    if base is not None:
+        hf = merge_adapter(hf, path, revision=revision)
+    without_dropout(hf)
+    return Opened(hf.eval(), tokenizer, str(path) if base is None else None)
+
+
+def _read_config(path: str | Path, config: ModelConfig, revision: str | None) -> PretrainedConfig:
+    try:
+        settings = AutoConfig.from_pretrained(str(path), trust_remote_code=config.trust_remote_code, revision=revision)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        hint = "give a model folder or a hub id"
+        if "trust_remote_code" in str(error):
+            hint = "set model.trust_remote_code=true if you trust the Python code that comes with it"
+        raise ModelError(f"{path}: the model cannot be opened ({_first_line(error)}); {hint}") from error
+    for part in (settings, settings.get_text_config()):
+        for name in _DROPOUTS:
+            if isinstance(getattr(part, name, None), int | float):
+                setattr(part, name, 0.0)
+    return settings
+
+
+def _check_kind(path: str | Path, settings: PretrainedConfig, architectures: dict[str, Any]) -> None:
+    """Refuse what is not a decoder that predicts next tokens (or scores with one), by what the folder says it holds."""
+    held = (settings.architectures or ["?"])[0]
+    if settings.is_encoder_decoder:
+        raise ModelError(
+            f"{path}: {held} is an encoder-decoder (seq2seq) model; Assent trains decoder-only language models"
+        )
+    if getattr(settings, "auto_map", None):
+        return  # the model brings its own code; loading the weights decides
+    is_decoder = settings.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not _is_encoder(settings)
+    names = architectures.get(settings.model_type, ())
+    fits = not settings.architectures or held in ([names] if isinstance(names, str) else names)
+    if not is_decoder or not names or not fits:
+        wanted = (
+            "causal language model" if architectures is MODEL_FOR_CAUSAL_LM_MAPPING_NAMES else "decoder with a score"
+        )
+        raise ModelError(f"{path}: holds a {held} ({settings.model_type}), not a {wanted}; choose another model")
+
+
+def _is_encoder(settings: PretrainedConfig) -> bool:
+    """True for BERT and its kin, which transformers lists as causal models only for the case is_decoder=True."""
+    return hasattr(settings, "is_decoder") and not settings.is_decoder and hasattr(settings, "type_vocab_size")
+
+
+def _read_weights(
+    path: str | Path,
+    settings: PretrainedConfig,
+    config: ModelConfig,
+    auto: Any,
+    revision: str | None,
+    *,
+    has_adapter: bool,
+) -> PreTrainedModel:
+    try:
+        # What the checkpoint lacks is drawn from torch's global generator; it is refused below, or replaced by us.
+        with torch.random.fork_rng(devices=[]):
+            hf, info = auto.from_pretrained(
+                str(path),
+                config=settings,
+                dtype=getattr(torch, config.dtype),
+                use_safetensors=True,
+                trust_remote_code=config.trust_remote_code,
+                revision=revision,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        hint = "give a folder or hub id with safetensors weights"
+        if any(Path(path).glob("*.bin")) and not any(Path(path).glob("*.safetensors")):
+            hint = "its weights are pickled .bin files, which can run code; save them once as safetensors"
+        raise ModelError(f"{path}: the weights cannot be loaded ({_first_line(error)}); {hint}") from error
+    missing = sorted(info["missing_keys"])
+    if has_adapter:
+        missing = [name for name in missing if not name.startswith("score.")]  # the adapter brings it
+    if missing or info.get("mismatched_keys"):
+        names = ", ".join(missing[:3]) or str(info["mismatched_keys"])
+        raise ModelError(
+            f"{path}: the checkpoint does not fit {type(hf).__name__}: {names} missing or of another shape;"
+            " is it another kind of model?"
+        )
+    return hf
+
+
+def fit_vocabulary(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, where: str) -> None:
+    """Give a padding token that was just added its embedding row, and tell the model which token pads.
+
+    Raises ModelError where the tokenizer knows tokens, other than that one, without an embedding row.
+    """
+    num_rows = hf.get_input_embeddings().num_embeddings
+    beyond = {token: number for token, number in tokenizer.get_vocab().items() if number >= num_rows}
+    beyond.pop(tokenizer.pad_token, None)
+    if beyond:
+        token, number = max(beyond.items(), key=lambda item: item[1])
+        raise ModelError(
+            f"{where}: the tokenizer's token {token!r} has number {number}, but the model has embeddings for {num_rows}"
+            " tokens; tokenizer and model do not belong together"
+        )
+    if tokenizer.pad_token_id >= num_rows:
+        _log.info(
+            "%s: embeddings grow from %d to %d rows for %r",
+            where,
+            num_rows,
+            tokenizer.pad_token_id + 1,
+            tokenizer.pad_token,
+        )
+        hf.resize_token_embeddings(tokenizer.pad_token_id + 1, mean_resizing=False)
+        for layer in _embeddings(hf):
+            # Under the mean of all rows the new logit is the mean logit, so no text gets likelier than 1/V by it.
+            with torch.no_grad():
+                layer.weight[num_rows:] = layer.weight[:num_rows].mean(dim=0)
+                if getattr(layer, "bias", None) is not None:
+                    layer.bias[num_rows:] = layer.bias[:num_rows].mean()
+    for part in (hf.config, hf.config.get_text_config(), getattr(hf, "generation_config", None)):
+        if part is not None:
+            part.pad_token_id = tokenizer.pad_token_id
+
+
+def without_dropout(hf: nn.Module) -> None:
+    """Set every dropout to 0: a ratio of log-probabilities must compare weights, not noise."""
+    for module in hf.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        for name in _DROPOUTS:
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
+def stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
+    """Tokens that end an answer: the tokenizer's EOS and those of the generation config, padding excepted."""
+    listed = getattr(getattr(hf, "generation_config", None), "eos_token_id", None)
+    more: Sequence[int] = [] if listed is None else [listed] if isinstance(listed, int) else listed
+    unique = dict.fromkeys([tokenizer.eos_token_id, *more])
+    return tuple(token for token in unique if token != tokenizer.pad_token_id)
+
+
+def context_window(hf: PreTrainedModel) -> int:
+    """Longest row that the model's positions allow."""
+    settings = hf.config.get_text_config()
+    return int(getattr(settings, "max_position_embeddings", None) or 2**31 - 1)
+
+
+def _embeddings(hf: PreTrainedModel) -> list[Any]:
+    """Input and output embeddings, once if they are tied."""
+    layers = [hf.get_input_embeddings(), hf.get_output_embeddings()]
+    unique: dict[int, Any] = {id(layer.weight): layer for layer in layers if layer is not None}
+    return list(unique.values())
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

@@ -1,0 +1,175 @@
+"""The policy: a causal language model that says how likely it is to write each scored token of a group batch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import peft
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy, token_logps
+from assent.core.errors import ModelError
+from assent.models import load, lora
+from assent.models.config import ModelConfig
+from assent.models.decoder import Mode, token_states
+from assent.models.groups import GroupBatch
+from assent.models.ledger import WasteLedger
+from assent.models.padded import PaddedRows
+from assent.models.parity import choose_mode
+
+TokenScores = ScoredLogps
+"""`logps` [S] and, where asked for, `entropy` [S] of a group batch's scored tokens."""
+
+_HEAD_BLOCK = {"cpu": 256, "cuda": 4096}
+"""Rows of the head computed at once: a block of logits stays in cache on a CPU, and in bounds on a GPU."""
+
+
+class PolicyModel:
+    """A causal language model, its tokenizer, and the way it computes group batches.
+
+    `hf` is the transformers model (a PEFT model under LoRA) and holds the live weights; `mode` says whether group
+    batches are computed without padding ("groups") or as padded rows ("padded", `mode_reason` says why).
+    """
+
+    def __init__(
+        self,
+        hf: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        config: ModelConfig,
+        trainable: bool,
+        base: str | None = None,
+    ) -> None:
+        """Take a loaded model whose weights lie in `base` (None: nowhere on disk)."""
+        self.hf: Any = hf
+        self.tokenizer = tokenizer
+        self.eos_ids = load.stop_tokens(hf, tokenizer)
+        self.max_length = load.context_window(hf)
+        self.ledger = WasteLedger()
+        self._base = base
+        self._head = _Head.of(hf)
+        self.mode, self.mode_reason = choose_mode(
+            hf, self._mode_outputs, attention=config.attention, where=base or type(hf).__name__
+        )
+        hf.requires_grad_(trainable and config.lora is None)
+        if trainable and config.lora is not None:
+            self.hf = lora.attach(hf, config.lora, task="CAUSAL_LM")
+        self.hf.eval()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        config: ModelConfig,
+        trainable: bool,
+        device: torch.device | str = "cpu",
+        revision: str | None = None,
+    ) -> Self:
+        """Load from a folder or hub id; an adapter folder is loaded merged. Raises ModelError in one line."""
+        opened = load.open_causal_lm(path, config, revision=revision)
+        opened.hf.to(device)
+        return cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.core.device
+
+    @property
+    def core(self) -> PreTrainedModel:
+        """The transformers model itself, adapters in place but without PEFT's wrapper."""
+        return self.hf.get_base_model() if isinstance(self.hf, peft.PeftModel) else self.hf
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights of the model, adapters not counted; tied ones once."""
+        return sum(p.numel() for name, p in self.hf.named_parameters() if ".lora_" not in name)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name."""
+        return {name: p for name, p in self.hf.named_parameters() if p.requires_grad}
+
+    def hidden(self, batch: GroupBatch) -> Float[Tensor, "T d"]:
+        """States of all tokens after the last layer and its norm."""
+        return token_states(self.core, batch.to(self.device), mode=self.mode, ledger=self.ledger)
+
+    def logps(self, batch: GroupBatch, *, temperature: float = 1.0, with_entropy: bool = False) -> TokenScores:
+        """Log-probabilities [S] of the scored tokens under softmax(logits / temperature); entropies [S] if asked."""
+        batch = batch.to(self.device)
+        self.ledger.scored += batch.num_scored
+        if self.mode == "padded":
+            return self._padded_logps(batch, temperature, with_entropy)
+        self.ledger.head_rows += batch.num_scored
+        return self._head.logps(batch.take_scored(self.hidden(batch)), batch, temperature, with_entropy)
+
+    @contextlib.contextmanager
+    def reference(self) -> Iterator[None]:
+        """Be the model as it was loaded, inside this block: adapters off. Raises ModelError without LoRA."""
+        if not isinstance(self.hf, peft.PeftModel):
+            raise ModelError("a fully trained model has no adapter to switch off; load the start a second time instead")
+        with self.hf.disable_adapter():
+            yield
+
+    def save(self, folder: str | Path, *, merged: bool = False) -> None:
+        """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter unless `merged`.
+
+        An adapter trained on a start that was itself merged on loading has no base on disk: it is always merged.
+        """
+        hf = self.hf
+        if isinstance(hf, peft.PeftModel):
+            if merged or self._base is None:
+                hf = lora.merged_copy(hf)
+            else:
+                lora.name_base(hf, self._base)
+        hf.save_pretrained(str(folder))
+        self.tokenizer.save_pretrained(str(folder))
+
+    def _padded_logps(self, batch: GroupBatch, temperature: float, with_entropy: bool) -> TokenScores:
+        """The model's own logits, whatever its head does with states."""
+        rows = PaddedRows.of(batch)
+        self.ledger.positions += rows.tokens.numel()
+        self.ledger.tokens += batch.num_tokens
+        self.ledger.head_rows += rows.tokens.numel()
+        logits = batch.take_scored(rows.flat(rows.run(self.core).logits)).float() / temperature
+        return TokenScores(token_logps(logits, batch.targets), token_entropy(logits).detach() if with_entropy else None)
+
+    def _mode_outputs(self, batch: GroupBatch, mode: Mode) -> Tensor:
+        if mode == "padded":
+            return self._padded_logps(batch, 1.0, False).logps
+        states = token_states(self.core, batch, mode=mode)
+        return self._head.logps(batch.take_scored(states), batch, 1.0, False).logps
+
+
+class _Head:
+    """How a model turns states into logits: a matrix, for some a scale, a bias or a soft cap."""
+
+    def __init__(self, layer: Any, *, scale: float, softcap: float | None) -> None:
+        self._layer, self._scale, self._softcap = layer, scale, softcap
+
+    @classmethod
+    def of(cls, hf: PreTrainedModel) -> _Head:
+        settings = hf.config.get_text_config()
+        scale = float(getattr(settings, "logit_scale", None) or 1.0)  # Cohere multiplies
+        scale /= float(getattr(settings, "logits_scaling", None) or 1.0)  # Granite divides
+        return cls(hf.get_output_embeddings(), scale=scale, softcap=getattr(settings, "final_logit_softcapping", None))
+
+    def logps(
+        self, states: Float[Tensor, "S d"], batch: GroupBatch, temperature: float, with_entropy: bool
+    ) -> TokenScores:
+        return scored_logps(
+            states if self._scale == 1.0 else states * self._scale,
+            self._layer.weight,
+            batch.targets,
+            bias=getattr(self._layer, "bias", None),
+            temperature=temperature,
+            softcap=self._softcap,
+            block=_HEAD_BLOCK.get(states.device.type, 4096),
+            with_entropy=with_entropy,
+        )

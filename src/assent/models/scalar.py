@@ -1,0 +1,176 @@
+"""Reward and value models: a decoder with one number per token state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import peft
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from assent.core import seeds
+from assent.core.errors import ModelError
+from assent.models import load, lora
+from assent.models.config import ModelConfig
+from assent.models.decoder import Mode, token_states
+from assent.models.groups import GroupBatch
+from assent.models.ledger import WasteLedger
+from assent.models.padded import PaddedRows
+from assent.models.parity import choose_mode
+
+
+class ScalarModel:
+    """A sequence classifier of one label on disk; here it scores each row, or each token state.
+
+    A reward reads a row at its last real token, as transformers does with padding after it. The head has no bias, so
+    raw scores equal those of plain transformers; `score_mean` and `score_std` (kept in config.json as
+    assent_score_mean and assent_score_std) say how to center and scale them.
+    """
+
+    def __init__(
+        self,
+        hf: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        *,
+        config: ModelConfig,
+        trainable: bool,
+        base: str | None = None,
+    ) -> None:
+        """Take a loaded model whose decoder's weights lie in `base` (None: nowhere on disk)."""
+        self.hf: Any = hf
+        self.tokenizer = tokenizer
+        self.max_length = load.context_window(hf)
+        self.ledger = WasteLedger()
+        self._base = base
+        if not isinstance(getattr(hf, "score", None), nn.Linear) or hf.score.out_features != 1:
+            raise ModelError(
+                f"{base or type(hf).__name__}: a reward model needs one label under the name score, this one has"
+                f" {getattr(hf, 'score', None)}; train a new head with num_labels=1"
+            )
+        self.mode, self.mode_reason = choose_mode(
+            hf, self._mode_outputs, attention=config.attention, where=base or type(hf).__name__
+        )
+        hf.requires_grad_(trainable and config.lora is None)
+        if trainable and config.lora is not None:
+            self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task="SEQ_CLS")
+        self.hf.eval()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        config: ModelConfig,
+        trainable: bool,
+        device: torch.device | str = "cpu",
+        revision: str | None = None,
+    ) -> Self:
+        """Load a saved reward or value model; an adapter folder is loaded merged. Raises ModelError in one line."""
+        opened = load.open_scalar(path, config, revision=revision)
+        opened.hf.to(device)
+        return cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
+
+    @classmethod
+    def from_policy(
+        cls,
+        path: str | Path,
+        *,
+        config: ModelConfig,
+        seed: int,
+        device: torch.device | str = "cpu",
+        revision: str | None = None,
+    ) -> Self:
+        """A trainable model with the body of a causal language model and a fresh head.
+
+        Head weights are normal with deviation 1/sqrt(d + 1), drawn from the seed (Stiennon et al. 2020).
+        """
+        opened = load.scalar_from_causal_lm(path, config, revision=revision)
+        draw_head(opened.hf, seed=seed)
+        opened.hf.to(device)
+        return cls(opened.hf, opened.tokenizer, config=config, trainable=True, base=opened.base)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.core.device
+
+    @property
+    def core(self) -> PreTrainedModel:
+        """The transformers model itself, adapters in place but without PEFT's wrapper."""
+        return self.hf.get_base_model() if isinstance(self.hf, peft.PeftModel) else self.hf
+
+    @property
+    def score_mean(self) -> float:
+        """Mean raw score on the answers it was trained on; 0 before."""
+        return float(getattr(self.core.config, "assent_score_mean", 0.0))
+
+    @score_mean.setter
+    def score_mean(self, value: float) -> None:
+        self.core.config.assent_score_mean = float(value)
+
+    @property
+    def score_std(self) -> float:
+        """Standard deviation of the raw scores on the answers it was trained on; 1 before."""
+        return float(getattr(self.core.config, "assent_score_std", 1.0))
+
+    @score_std.setter
+    def score_std(self, value: float) -> None:
+        if not value > 0:
+            raise ValueError(f"score_std must be positive, got {value}")
+        self.core.config.assent_score_std = float(value)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is trained, by name."""
+        return {name: p for name, p in self.hf.named_parameters() if p.requires_grad}
+
+    def at_last(self, batch: GroupBatch) -> Float[Tensor, " B"]:
+        """Raw score of each row at its last real token."""
+        batch = batch.to(self.device)
+        return self._scores(batch.take_last(self._states(batch)))
+
+    def at_scored(self, batch: GroupBatch) -> Float[Tensor, " S"]:
+        """Value of the state before each scored token."""
+        batch = batch.to(self.device)
+        return self._scores(batch.take_scored(self._states(batch)))
+
+    def save(self, folder: str | Path, *, merged: bool = False) -> None:
+        """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter with head unless `merged`.
+
+        An adapter trained on a start that was itself merged on loading has no base on disk: it is always merged.
+        """
+        hf = self.hf
+        if isinstance(hf, peft.PeftModel):
+            if merged or self._base is None:
+                hf = lora.merged_copy(hf)
+            else:
+                lora.name_base(hf, self._base)
+                self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
+        hf.save_pretrained(str(folder))
+        self.tokenizer.save_pretrained(str(folder))
+
+    def _states(self, batch: GroupBatch) -> Float[Tensor, "T d"]:
+        return token_states(self.core, batch, mode=self.mode, ledger=self.ledger)
+
+    def _scores(self, states: Float[Tensor, "N d"]) -> Float[Tensor, " N"]:
+        return self.core.score(states).squeeze(-1).float()
+
+    def _mode_outputs(self, batch: GroupBatch, mode: Mode) -> Tensor:
+        if mode == "padded":
+            rows = PaddedRows.of(batch)
+            pads = torch.full_like(rows.tokens, self.tokenizer.pad_token_id)
+            tokens = torch.where(rows.is_real.bool(), rows.tokens, pads)
+            native = self.core(tokens, attention_mask=rows.is_real, use_cache=False).logits
+            return native.squeeze(-1).float()
+        return self._scores(batch.take_last(token_states(self.core, batch, mode=mode)))
+
+
+@torch.no_grad()
+def draw_head(hf: PreTrainedModel, *, seed: int) -> None:
+    """Draw a fresh scalar head from the seed."""
+    weight = hf.score.weight
+    generator = torch.Generator().manual_seed(seeds.derive(seed, "score head"))
+    drawn = torch.randn(weight.shape, generator=generator) / (weight.shape[1] + 1) ** 0.5
+    weight.copy_(drawn)

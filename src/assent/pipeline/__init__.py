@@ -1,0 +1,1 @@
+"""Assent's pipeline: one YAML = one run: artifacts, stages, rounds."""

@@ -1,0 +1,125 @@
+"""The only factory: which device, which model class, which engine, for the settings of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from assent.core.errors import ConfigError
+from assent.data.render import Renderer
+from assent.generation.engine import Engine
+from assent.generation.local import LocalEngine
+from assent.models.config import ModelConfig
+from assent.models.groups import GroupBatch
+from assent.models.policy import PolicyModel
+from assent.models.scalar import ScalarModel
+from assent.pipeline.config import ComputeConfig
+from assent.training.config import ModelRewardConfig, PPOConfig, PythonRewardConfig
+from assent.training.rewards import FunctionReward, ModelReward, RewardFn, WeightedRewards
+
+
+@contextmanager
+def machine(compute: ComputeConfig) -> Iterator[None]:
+    """Set threads and matrix precision for the block; both are process-wide in torch."""
+    threads, precision = torch.get_num_threads(), torch.backends.mkldnn.matmul.fp32_precision
+    if compute.threads is not None:
+        torch.set_num_threads(compute.threads)
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if compute.matmul == "bf16" else "ieee"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.mkldnn.matmul.fp32_precision = precision
+
+
+def device_of(compute: ComputeConfig) -> torch.device:
+    """The device the models live on. Raises ConfigError where a GPU is asked for and there is none."""
+    if compute.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("compute.device is cuda, but torch sees no GPU; set it to auto or cpu")
+    if compute.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(compute.device)
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Opens models and engines with the settings of one run."""
+
+    model: ModelConfig
+    compute: ComputeConfig
+
+    def policy(self, folder: Path | str, *, trainable: bool) -> PolicyModel:
+        """A policy from a folder of an artifact."""
+        policy = PolicyModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        renderer = self.renderer(policy)
+        policy.tokenizer.chat_template = renderer.template
+        policy.eos_ids = tuple(dict.fromkeys((*renderer.stop_ids, *policy.eos_ids)))
+        return policy
+
+    def reward_model(self, folder: Path | str, *, trainable: bool) -> ScalarModel:
+        """A reward model from a folder."""
+        return ScalarModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+
+    def new_reward_model(self, policy: Path, *, seed: int) -> ScalarModel:
+        """The body of a policy with a fresh scalar head."""
+        return ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device_of(self.compute))
+
+    def critic(self, policy: Path, reward: Path | None, *, seed: int) -> ScalarModel:
+        """A value model: the reward model where it has the policy's tokenizer, else the policy's body with a new head."""
+        if reward is not None and same_tokens(policy, reward):
+            return self.reward_model(reward, trainable=True)
+        return self.new_reward_model(policy, seed=seed)
+
+    def renderer(self, model: PolicyModel | ScalarModel) -> Renderer:
+        """The chat template of a model."""
+        return Renderer(model.tokenizer, template=self.model.template)
+
+    def engine(self, policy: PolicyModel) -> Engine:
+        """A sampler that reads the policy's live weights."""
+        return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
+
+    def reward_fn(self, config: PPOConfig, trained: Path | None) -> RewardFn:
+        """The weighted sum of the configured rewards; `trained` is this round's reward model."""
+        terms: list[tuple[float, str, RewardFn]] = []
+        for term in config.rewards:
+            match term:
+                case ModelRewardConfig():
+                    folder = term.path or trained
+                    if folder is None:
+                        raise ConfigError("optimize.rewards names the round's reward model, but this run trains none")
+                    model = self.reward_model(folder, trainable=False)
+                    budget = config.optimizer.tokens_per_microbatch
+                    reward = ModelReward(model, self.renderer(model), budget, normalize=config.normalize_reward)
+                    terms.append((term.weight, f"model {folder}", reward))
+                case PythonRewardConfig():
+                    terms.append((term.weight, term.target, FunctionReward.load(term.target)))
+        return WeightedRewards(tuple(terms), config.reward_clip)
+
+    def reference_logps(
+        self, policy: PolicyModel, start: Path, *, temperature: float
+    ) -> Callable[[Sequence[GroupBatch]], list[Tensor]]:
+        """Log-probs under the start: the same base with its adapter off, or a frozen copy of a full model."""
+        if self.model.lora is not None:
+
+            def adapter_off(batches: Sequence[GroupBatch]) -> list[Tensor]:
+                with policy.reference(), torch.no_grad():
+                    return [policy.logps(batch, temperature=temperature).logps for batch in batches]
+
+            return adapter_off
+        frozen = self.policy(start, trainable=False)
+
+        @torch.no_grad()
+        def frozen_copy(batches: Sequence[GroupBatch]) -> list[Tensor]:
+            return [frozen.logps(batch, temperature=temperature).logps for batch in batches]
+
+        return frozen_copy
+
+
+def same_tokens(first: Path, second: Path) -> bool:
+    """Do two model folders hold the same tokenizer?"""
+    return (first / "tokenizer.json").read_bytes() == (second / "tokenizer.json").read_bytes()

@@ -1,0 +1,182 @@
+"""One YAML = one run. Every key of it, with its default and its help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.data.config import DataConfig as Sources
+from assent.data.config import Source
+from assent.evaluation.config import EvaluateConfig
+from assent.feedback.config import StoreConfig
+from assent.generation.config import Sampling
+from assent.models.config import ModelConfig, ScratchConfig
+from assent.raters.config import RatersConfig
+from assent.training.config import OptimizeConfig, PPOConfig, RewardConfig, SFTConfig
+
+
+class PretrainedBase(Config):
+    """A causal language model from a folder or the hub."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    """Which kind of base this is."""
+    path: str
+    """Folder, or hub id such as Qwen/Qwen3-0.6B."""
+    revision: str | None = None
+    """Commit or tag on the hub; None: the newest, whose commit is recorded."""
+
+
+class ScratchBase(Config):
+    """A tokenizer and a small model trained from the corpus of the run's data."""
+
+    kind: Literal["scratch"] = "scratch"
+    """Which kind of base this is."""
+    vocab_size: int = Field(default=2048, ge=300)
+    """Tokens of the byte-level BPE tokenizer."""
+    shape: ScratchConfig = ScratchConfig()
+    """Shape of the model."""
+    pretrain: SFTConfig = SFTConfig()
+    """How it is trained on the corpus; every token counts."""
+
+
+BaseConfig = Annotated[PretrainedBase | ScratchBase, Field(discriminator="kind")]
+
+
+class LabData(Config):
+    """The built-in world with known truth: prompts, demonstrations and a corpus are generated."""
+
+    kind: Literal["lab"] = "lab"
+    """Which kind of data this is."""
+    world_seed: int = 0
+    """Seed of the world; the same seed is the same world on every machine."""
+    corpus: int = Field(default=20_000, ge=1)
+    """Texts for pre-training a scratch model."""
+    demonstrations: int = Field(default=8_000, ge=1)
+    """Conversations for supervised fine-tuning."""
+    prompts: int = Field(default=20_000, ge=1)
+    """Prompts to sample from and to optimize on."""
+
+
+class FileData(Sources):
+    """Data of a team: files, folders or hub datasets."""
+
+    kind: Literal["files"] = "files"
+    """Which kind of data this is."""
+    corpus: tuple[Source, ...] = ()
+    """Plain texts for pre-training a scratch model, besides the demonstrations."""
+    eval_prompts: tuple[Source, ...] = ()
+    """Prompts for evaluation; a share of the prompts where there are none."""
+    eval_share: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the prompts that is set aside for evaluation."""
+
+
+DataConfig = Annotated[LabData | FileData, Field(discriminator="kind")]
+
+
+class SampleConfig(Config):
+    """The answers that raters compare."""
+
+    prompts: int = Field(default=500, ge=1)
+    """Prompts per round."""
+    answers: int = Field(default=4, ge=2, le=9)
+    """Answers per prompt."""
+    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
+    """How they are drawn."""
+    temperatures: tuple[float, ...] = ()
+    """Spread: the answers of a prompt take these temperatures in turn, so that raters see real differences."""
+    previous_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
+
+
+class CollectConfig(Config):
+    """Who ranks the answers of a round."""
+
+    raters: RatersConfig
+    """People, simulated people, a reward model or a function."""
+    overlap_share: float = Field(default=0.2, ge=0, le=1)
+    """Share of the tasks that several raters judge, to measure agreement."""
+    overlap: int = Field(default=3, ge=1)
+    """How many judge those."""
+
+
+class ComputeConfig(Config):
+    """Threads, precision, checkpoints."""
+
+    threads: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
+    """CPU threads; None: all cores."""
+    matmul: Literal["fp32", "bf16"] = "fp32"
+    """Precision of matrix products of fp32 tensors on CPUs that have bf16 instructions; weights stay fp32."""
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra={"affects_result": False})
+    """Where the models live; auto takes a GPU if there is one."""
+    checkpoint_seconds: float = Field(default=60.0, gt=0, json_schema_extra={"affects_result": False})
+    """A killed run loses at most about this much work."""
+    max_live_rows: int = Field(default=128, ge=1, json_schema_extra={"affects_result": False})
+    """Answers sampled at once."""
+
+
+class LogConfig(Config):
+    """Where the numbers go."""
+
+    tensorboard: bool = True
+    """Write TensorBoard files into the run folder."""
+    trackers: tuple[Literal["wandb", "mlflow"], ...] = ()
+    """Also send them here (pip install assent[wandb] or assent[mlflow])."""
+
+
+class RunConfig(Config):
+    """A whole run: base model, data, and the settings of every stage."""
+
+    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Folder of the run below runs/."""
+    seed: int = 0
+    """Every random choice of the run hangs on it."""
+    rounds: int = Field(default=1, ge=1)
+    """Rounds of sample, collect, reward, optimize, evaluate; judgments accumulate."""
+    base: BaseConfig
+    """The model everything starts from."""
+    model: ModelConfig = ModelConfig()
+    """How policies and reward models are loaded and trained (LoRA, attention, dtype, template)."""
+    data: DataConfig
+    """What is learned from."""
+    sft: SFTConfig | None = SFTConfig()
+    """Supervised fine-tuning; null: the base already answers."""
+    sample: SampleConfig = SampleConfig()
+    """Answers for the raters."""
+    collect: CollectConfig | None = None
+    """Who ranks them; null: only the comparisons of `data` are used."""
+    reward: RewardConfig = RewardConfig()
+    """The reward model."""
+    optimize: OptimizeConfig = PPOConfig()
+    """PPO or DPO."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """Blind comparison with the round's start."""
+    store: StoreConfig = StoreConfig()
+    """Where judgments live."""
+    compute: ComputeConfig = ComputeConfig()
+    """Threads, precision, checkpoints."""
+    log: LogConfig = LogConfig()
+    """Where the numbers go."""
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        if self.collect is None and isinstance(self.data, LabData):
+            raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
+        if self.collect is None and isinstance(self.data, FileData) and not self.data.comparisons:
+            raise ValueError("nothing to learn preferences from: give data.comparisons or collect.raters")
+        if isinstance(self.data, FileData) and not (self.data.demonstrations or self.data.prompts):
+            raise ValueError("no prompts: give data.demonstrations or data.prompts")
+        if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
+            raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
+        return self
+
+
+def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:
+    """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file and key."""
+    values = read_yaml(path)
+    for extra in overlays:
+        values = overlay(values, read_yaml(extra))
+    values = overlay(values, parse_sets(settings))
+    return RunConfig.parse(values, where=str(path))

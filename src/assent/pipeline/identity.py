@@ -1,0 +1,88 @@
+"""What decides the content of an artifact: the identity of a stage call, and its hash, the key."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+import assent
+from assent.core.errors import UserError
+from assent.core.hashing import hash_file, hash_json
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Everything that decides the content of an artifact, and nothing else. `key` is its hash.
+
+    Keys depend on the keys of inputs, never on their content, so a whole chain can be planned without running it.
+    Of the code only the stage's `version` counts, raised by hand when results change. The package's version and
+    a hash of its source are recorded in the manifest but kept out of the key: a patch release must not orphan days of
+    training, and with them the judgments that people gave on samples made from it.
+    """
+
+    stage: str
+    version: int
+    config: Any
+    """As `resolved` gives it."""
+    seed: int
+    inputs: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """name -> key, or keys, of artifacts."""
+    extra: Mapping[str, str] = field(default_factory=dict)
+    """name -> hash of what enters from outside the run."""
+
+    @property
+    def key(self) -> str:
+        """SHA-256 of the canonical JSON of all fields; 64 hex characters."""
+        inputs = {name: keys if isinstance(keys, str) else list(keys) for name, keys in self.inputs.items()}
+        return hash_json([self.stage, self.version, self.config, self.seed, inputs, dict(self.extra)])
+
+
+def resolved(value: Any) -> Any:
+    """A config as JSON, defaults included, without fields marked `Field(json_schema_extra={"affects_result": False})`.
+
+    Such fields (how often to save, how much to print) may change without anything being made again.
+    """
+    match value:
+        case BaseModel():
+            fields = type(value).model_fields.items()
+            return {n: resolved(getattr(value, n)) for n, info in fields if _counts(info.json_schema_extra)}
+        case Mapping():
+            return {str(key): resolved(below) for key, below in value.items()}
+        case list() | tuple():
+            return [resolved(below) for below in value]
+        case set() | frozenset():
+            return sorted(resolved(below) for below in value)
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return to_jsonable_python(value)
+
+
+def hash_folder(folder: Path) -> str:
+    """Hash of a folder's files and their names, hidden ones left out: a base model as an `extra` of a key.
+
+    Raises UserError where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give the path of a model folder")
+    paths = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
+    shown = sorted(name for name in paths if not any(part.startswith(".") for part in name.parts))
+    return hash_json([[name.as_posix(), hash_file(paths[name])] for name in shown])
+
+
+@functools.cache
+def source_hash() -> str:
+    """Hash of the package's Python source, for lineage."""
+    package = Path(assent.__file__).parent
+    return hash_json([[p.relative_to(package).as_posix(), hash_file(p)] for p in sorted(package.rglob("*.py"))])
+
+
+def _counts(extra: Any) -> bool:
+    return not (isinstance(extra, dict) and extra.get("affects_result") is False)

@@ -1,0 +1,81 @@
+"""result.json: the numbers of a run, per round and at the end, for machines and for the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import assent
+from assent.core import files
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.config import RunConfig
+from assent.pipeline.rounds import RoundResult, RunResult
+
+TRUTH_AXES = ("helpful", "honest", "harmless", "over_refusal", "mean_length")
+
+
+def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str, Any]:
+    """Write folder/result.json and return its values."""
+    values = {
+        "name": config.name,
+        "seed": config.seed,
+        "version": assent.__version__,
+        "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
+        "setup": {"seconds": {"base": result.base.manifest.seconds, "sft": result.sft.manifest.seconds}},
+        "rounds": [round_values(r) for r in result.rounds],
+        "final": None if result.final is None else policy_values(result.final),
+    }
+    files.write_json(folder / "result.json", values)
+    return values
+
+
+def round_values(result: RoundResult) -> dict[str, Any]:
+    """The numbers of one round."""
+    return {
+        "round": result.number,
+        "seconds": {name: a.manifest.seconds for name, a in round_stages(result).items()},
+        "artifacts": {name: a.name for name, a in round_stages(result).items()},
+        "judgments": result.judgments.notes.get("judgments"),
+        "reward": reward_values(result.reward),
+        **policy_values(result.evaluation),
+    }
+
+
+def reward_values(reward: Artifact | None) -> dict[str, Any] | None:
+    """What the reward model reached on held-out prompts."""
+    if reward is None:
+        return None
+    return {name: reward.notes.get(name) for name in ("heldout_accuracy", "rater_ceiling", "longer_wins", "ece")}
+
+
+def policy_values(evaluation: Artifact) -> dict[str, Any]:
+    """Win rate, KL and truth of a blind evaluation."""
+    notes = evaluation.notes
+    return {
+        "policy": {
+            name: notes.get(name)
+            for name in ("win_rate", "length_controlled", "ties", "kl_per_response", "reward_before", "reward_after")
+        },
+        "truth": notes.get("truth"),
+    }
+
+
+def round_stages(result: RoundResult) -> dict[str, Artifact]:
+    """The artifacts of a round by stage, in order."""
+    found = {
+        "sample": result.samples,
+        "collect": result.judgments,
+        "reward": result.reward,
+        "optimize": result.policy,
+        "evaluate": result.evaluation,
+    }
+    return {name: artifact for name, artifact in found.items() if artifact is not None}
+
+
+def stages_of(result: RunResult) -> dict[str, Artifact]:
+    """Every artifact of a run by stage."""
+    found = {f"gather {part}": artifact for part, artifact in result.data.items()}
+    found |= {"base": result.base, "sft": result.sft}
+    for r in result.rounds:
+        found |= {f"round {r.number} {name}": artifact for name, artifact in round_stages(r).items()}
+    return found | ({"final": result.final} if result.final is not None else {})

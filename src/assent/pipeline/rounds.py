@@ -1,0 +1,191 @@
+"""A run: gather, base, SFT, then rounds of sample → collect → reward → optimize → evaluate. This file is the map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assent.core.hashing import hash_file, hash_json
+from assent.data.config import Source
+from assent.lab.language import language
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.config import FileData, LabData, PretrainedBase, RunConfig, ScratchBase
+from assent.pipeline.identity import hash_folder
+from assent.pipeline.stage import Runner
+from assent.pipeline.stages.base import BaseStage, run_base
+from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
+from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
+from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
+from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.sample import SampleStage, run_sample
+from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.training.config import PPOConfig
+
+
+@dataclass(frozen=True)
+class Start:
+    """What every round builds on."""
+
+    policy: Artifact
+    prompts: Artifact
+    demonstrations: Artifact | None
+    comparisons: Artifact | None
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """The artifacts of one round."""
+
+    number: int
+    start: Artifact
+    samples: Artifact | None
+    judgments: Artifact
+    reward: Artifact | None
+    policy: Artifact
+    evaluation: Artifact
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The artifacts of a run."""
+
+    base: Artifact
+    sft: Artifact
+    rounds: tuple[RoundResult, ...]
+    final: Artifact | None
+    """The last policy against the fine-tuned one, where a run has more than one round."""
+    data: Mapping[str, Artifact] = field(default_factory=dict)
+
+
+def run_all(run: Runner, config: RunConfig) -> RunResult:
+    """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
+    data = gather_all(run, config)
+    base = run(
+        run_base,
+        BaseStage(base=config.base, model=config.model, compute=config.compute),
+        extra=base_identity(config),
+        corpus=data.get("corpus"),
+    )
+    policy = base
+    if config.sft is not None:
+        stage = SFTStage(sft=config.sft, model=config.model, compute=config.compute)
+        policy = run(run_sft, stage, base=base, demonstrations=data["demonstrations"])
+    start = Start(policy, data["prompts"], data.get("demonstrations"), data.get("comparisons"))
+    rounds: list[RoundResult] = []
+    for number in range(1, config.rounds + 1):
+        with run.within("round", number):
+            rounds.append(run_round(run, config, start, rounds))
+    final = None
+    if len(rounds) > 1:
+        with run.within("final"):
+            final = evaluate(run, config, start, rounds[-1].policy, policy, rounds[-1].reward)
+    return RunResult(base, policy, tuple(rounds), final, data)
+
+
+def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundResult]) -> RoundResult:
+    """One round, from the newest policy."""
+    number = len(earlier) + 1
+    policy = earlier[-1].policy if earlier else start.policy
+    previous = (earlier[-1].start if earlier else None) if config.sample.previous_share else None
+    samples = None
+    if config.collect is not None:
+        sampling = SampleStage(sample=config.sample, round=number, model=config.model, compute=config.compute)
+        samples = run(run_sample, sampling, policy=policy, prompts=start.prompts, previous=previous)
+    collecting = CollectStage(collect=config.collect, data=rater_world(config), store=config.store, run=config.name)
+    judgments = run(
+        run_collect,
+        collecting,
+        samples=samples,
+        earlier=earlier[-1].judgments if earlier else None,
+        given=start.comparisons if not earlier else None,
+    )
+    reward = None
+    if needs_reward(config):
+        fitting = RewardStage(reward=config.reward, model=config.model, compute=config.compute)
+        reward = run(run_fit_reward, fitting, start=policy, judgments=judgments)
+    optimizing = OptimizeStage(optimize=config.optimize, model=config.model, compute=config.compute)
+    if isinstance(config.optimize, PPOConfig):
+        mixed = start.demonstrations if config.optimize.ptx.coefficient else None
+        better = run(run_optimize, optimizing, start=policy, prompts=start.prompts, reward=reward, demonstrations=mixed)
+    else:
+        better = run(run_optimize, optimizing, start=policy, judgments=judgments)
+    evaluation = evaluate(run, config, start, better, policy, reward)
+    return RoundResult(number, policy, samples, judgments, reward, better, evaluation)
+
+
+def evaluate(
+    run: Runner, config: RunConfig, start: Start, policy: Artifact, baseline: Artifact, reward: Artifact | None
+) -> Artifact:
+    """Blind comparison of two policies."""
+    stage = EvaluateStage(
+        evaluate=config.evaluate,
+        raters=None if config.collect is None else config.collect.raters,
+        data=rater_world(config),
+        store=config.store,
+        run=config.name,
+        model=config.model,
+        compute=config.compute,
+    )
+    return run(run_evaluate, stage, policy=policy, baseline=baseline, prompts=start.prompts, reward=reward)
+
+
+def needs_reward(config: RunConfig) -> bool:
+    """PPO always trains one; DPO does not need it, but evaluation without raters does."""
+    return isinstance(config.optimize, PPOConfig) or config.collect is None
+
+
+def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
+    """Freeze the parts of the data that this run uses."""
+    wanted: list[Part] = ["prompts"]
+    if isinstance(config.base, ScratchBase):
+        wanted.append("corpus")
+    if config.sft is not None or (isinstance(config.optimize, PPOConfig) and config.optimize.ptx.coefficient):
+        wanted.append("demonstrations")
+    if isinstance(config.data, FileData) and config.data.comparisons:
+        wanted.append("comparisons")
+    found = {}
+    for part in wanted:
+        data = only(part, config.data)
+        stage = GatherStage(part=part, data=data, eval_prompts=config.evaluate.prompts if part == "prompts" else 0)
+        with run.within(part):
+            found[part] = run(run_gather, stage, extra=data_identity(config, part))
+    return found
+
+
+def data_identity(config: RunConfig, part: Part) -> dict[str, str]:
+    """Hashes of what enters from outside: the lab's wordings, or every file of the sources."""
+    if isinstance(config.data, LabData):
+        return {"lab": language().hash}
+    data = only(part, config.data)
+    sources = [s for value in vars(data).values() if isinstance(value, tuple) for s in value if isinstance(s, Source)]
+    return {source.name: source_identity(source) for source in sources}
+
+
+def source_identity(source: Source) -> str:
+    """Hash of a file's or folder's content; of a hub dataset only its name is known before it is loaded."""
+    if source.path is None:
+        return hash_json(source.model_dump(mode="json"))
+    path = Path(source.path)
+    if path.is_dir():
+        return hash_folder(path)
+    return hash_file(path) if path.exists() else hash_json(str(path))
+
+
+def base_identity(config: RunConfig) -> dict[str, str]:
+    """Hash of a local base model; a hub model is named by its revision in the config."""
+    if isinstance(config.base, PretrainedBase) and Path(config.base.path).is_dir():
+        return {"model": hash_folder(Path(config.base.path))}
+    return {}
+
+
+def rater_world(config: RunConfig) -> LabData | None:
+    """The lab, where raters may read the truth of its texts."""
+    return config.data if isinstance(config.data, LabData) else None
+
+
+def facts_of(artifact: Artifact | None) -> dict[str, Any]:
+    """Notes of an artifact, empty for none."""
+    return {} if artifact is None else dict(artifact.notes)

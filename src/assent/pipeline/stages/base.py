@@ -1,0 +1,88 @@
+"""Base: the model everything starts from, trained from scratch or taken from a folder or the hub."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from assent.core import seeds
+from assent.core.config import Config
+from assent.core.group import Group
+from assent.core.types import Conversation
+from assent.data.render import Renderer
+from assent.learner.checkpoint import Cadence
+from assent.models.config import ModelConfig
+from assent.models.policy import PolicyModel
+from assent.models.scratch import new_model, train_tokenizer
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.backends import Backends, device_of, machine
+from assent.pipeline.config import BaseConfig, ComputeConfig, PretrainedBase, ScratchBase
+from assent.pipeline.records import read_records
+from assent.pipeline.stage import StageContext, stage
+from assent.training.loop import Loop
+from assent.training.sft import train_sft
+
+
+class BaseStage(Config):
+    """What the base model is."""
+
+    base: BaseConfig
+    """From scratch or pretrained."""
+    model: ModelConfig
+    """How models are loaded."""
+    compute: ComputeConfig
+    """Where it runs."""
+
+
+@stage(name="base", version=1, kind="policy")
+def run_base(ctx: StageContext, config: BaseStage, *, corpus: Artifact | None = None) -> dict[str, Any]:
+    """Write policy/: a plain Hugging Face folder with a tokenizer that has distinct end and pad tokens."""
+    match config.base:
+        case PretrainedBase() as base:
+            full = config.model.model_copy(update={"lora": None})
+            policy = PolicyModel.load(base.path, config=full, trainable=False, device=device_of(config.compute))
+            policy.save(ctx.output / "policy")
+            return {"parameters": count_parameters(policy), "from": base.path}
+        case ScratchBase() as base:
+            assert corpus is not None
+            return train_base(ctx, config, base, corpus)
+
+
+def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: Artifact) -> dict[str, Any]:
+    """Train a tokenizer, then a model on every token of the corpus."""
+    conversations = read_records(corpus.file("corpus.jsonl"), Conversation)
+    tokenizer = train_tokenizer(
+        (text for c in conversations for text in written(c)), vocab_size=base.vocab_size, context=base.shape.context
+    )
+    model = new_model(tokenizer, base.shape, seed=seeds.derive(ctx.seed, "init"))
+    start = ctx.scratch / "start"
+    model.save_pretrained(start)
+    tokenizer.save_pretrained(start)
+    with machine(config.compute):
+        full = Backends(config.model.model_copy(update={"lora": None}), config.compute)
+        policy = full.policy(start, trainable=True)
+        renderer = full.renderer(policy)
+        groups = [whole_text(renderer, c, limit=policy.max_length) for c in conversations]
+        held_out = max(1, round(len(groups) * base.pretrain.eval_share)) if base.pretrain.eval_share else 0
+        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        result = train_sft(policy, groups[held_out:], groups[:held_out], base.pretrain, loop)
+        policy.save(ctx.output / "policy")
+    return {"parameters": count_parameters(policy), "vocabulary": len(tokenizer), "texts": len(groups), **result._asdict()}
+
+
+def count_parameters(policy: PolicyModel) -> int:
+    """Numbers in the model, shared ones once."""
+    return sum(p.numel() for p in policy.hf.parameters())
+
+
+def written(conversation: Conversation) -> list[str]:
+    """The words of a conversation with the role names that the plain template writes, for the tokenizer to learn."""
+    return [f"{m.role.capitalize()}: {m.content}\n\n" for m in conversation.messages]
+
+
+def whole_text(renderer: Renderer, conversation: Conversation, *, limit: int) -> Group:
+    """A conversation of which every token but the first counts."""
+    parts = renderer.demonstration(conversation)[0]
+    ids = np.concatenate([parts.prompt, parts.continuations[0]])[:limit]
+    return Group(ids[:1], (ids[1:],))

@@ -1,0 +1,110 @@
+"""Fit reward: a reward model from all judgments so far, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assent.core import seeds
+from assent.core.config import Config
+from assent.core.group import Group
+from assent.core.types import Comparison
+from assent.data.fit import Policy, fit
+from assent.data.render import Renderer
+from assent.data.splits import split
+from assent.evaluation.reward import reward_report
+from assent.learner.checkpoint import Cadence
+from assent.models.config import ModelConfig
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.backends import Backends, machine
+from assent.pipeline.config import ComputeConfig
+from assent.pipeline.records import read_records
+from assent.pipeline.stage import StageContext, stage
+from assent.core import files
+from assent.training.config import RewardConfig
+from assent.training.loop import Loop
+from assent.training.rankings import MARGINS, Target, target_of
+from assent.training.reward import score_groups, train_reward
+
+
+HELD_OUT_SEED = 0
+"""The same prompts are held out in every round and run, so that accuracies can be compared."""
+
+
+class RewardStage(Config):
+    """What decides the reward model."""
+
+    reward: RewardConfig
+    """How it is trained."""
+    model: ModelConfig
+    """How models are loaded."""
+    compute: ComputeConfig
+    """Where it runs."""
+
+
+@stage(name="fit reward", version=1, kind="reward")
+def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
+    """Write reward/ (a plain sequence-classification model) and report.json."""
+    backends = Backends(config.model, config.compute)
+    comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
+    share = config.reward.eval_share
+    sides = split(comparisons, {"train": 1 - share, "held out": share}, seed=HELD_OUT_SEED)
+    budget = config.reward.optimizer.tokens_per_microbatch
+    with machine(config.compute):
+        model = backends.new_reward_model(start.file("policy"), seed=seeds.derive(ctx.seed, "head"))
+        renderer = backends.renderer(model)
+        limit = config.reward.max_length or model.max_length
+        margins = MARGINS[config.reward.margins]
+        learn, test = (
+            ranked_groups(part, renderer, limit=limit, too_long=config.reward.too_long, margins=margins)
+            for part in (sides["train"], sides["held out"])
+        )
+        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        facts = train_reward(model, learn.groups, learn.targets, config.reward, loop)
+        scores = score_groups(model, test.groups, budget=budget)
+        model.save(ctx.output / "reward")
+    report = reward_report(test.comparisons, scores)
+    files.write_json(ctx.output / "report.json", report.model_dump(mode="json"))
+    return {
+        "comparisons": len(learn.groups),
+        "held_out": len(test.groups),
+        "too_long": learn.too_long + test.too_long,
+        **facts,
+        "heldout_accuracy": report.accuracy.model_dump(),
+        "rater_ceiling": None if report.rater_ceiling is None else report.rater_ceiling.model_dump(),
+        "longer_wins": report.longer_wins.model_dump(),
+        "ece": report.ece,
+    }
+
+
+@dataclass(frozen=True)
+class RankedGroups:
+    """Comparisons that say something and fit, as token groups with their targets."""
+
+    comparisons: list[Comparison]
+    groups: list[Group]
+    targets: list[Target]
+    too_long: int
+
+
+def ranked_groups(
+    comparisons: Sequence[Comparison],
+    renderer: Renderer,
+    *,
+    limit: int,
+    too_long: Policy,
+    margins: Sequence[float] | None = None,
+) -> RankedGroups:
+    """Render each comparison as one group: its prompt once, all its answers."""
+    found: list[tuple[Comparison, Target]] = []
+    groups: list[Group] = []
+    for comparison in comparisons:
+        target = target_of(comparison, margins=margins)
+        if target is not None:
+            texts, finished = [c.text for c in comparison.completions], [c.finished for c in comparison.completions]
+            groups.append(renderer.group(comparison.prompt, texts, finished))
+            found.append((comparison, target))
+    fitted = fit(groups, max_length=limit, policy=too_long)
+    kept = [found[i] for i in fitted.kept]
+    return RankedGroups([c for c, _ in kept], list(fitted.items), [t for _, t in kept], fitted.num_dropped)

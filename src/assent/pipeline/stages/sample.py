@@ -1,0 +1,111 @@
+"""Sample: several answers per prompt from the policy, as tasks for raters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assent.core import seeds
+from assent.core.config import Config
+from assent.core.hashing import hash_json, short
+from assent.core.types import Completion, Prompt, Purpose, Task
+from assent.generation.config import Sampling
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.backends import Backends, machine
+from assent.pipeline.config import ComputeConfig, SampleConfig
+from assent.pipeline.records import read_records, write_records
+from assent.pipeline.stage import StageContext, stage
+from assent.models.config import ModelConfig
+
+
+class SampleStage(Config):
+    """What decides the answers of a round."""
+
+    sample: SampleConfig
+    """How many answers, how drawn."""
+    round: int
+    """Number of the round, from 1: each round takes the next prompts."""
+    model: ModelConfig
+    """How the policy is loaded."""
+    compute: ComputeConfig
+    """Where it runs."""
+
+
+@stage(name="sample", version=1, kind="samples")
+def run_sample(
+    ctx: StageContext,
+    config: SampleStage,
+    *,
+    policy: Artifact,
+    prompts: Artifact,
+    previous: Artifact | None = None,
+) -> dict[str, Any]:
+    """Write tasks.jsonl: one task per prompt. Answers that are the same text are merged; a prompt with one answer is dropped."""
+    backends = Backends(config.model, config.compute)
+    pool = read_records(prompts.file("prompts.jsonl"), Prompt)
+    chosen = round_prompts(pool, config.sample.prompts, config.round)
+    from_previous = round(config.sample.answers * config.sample.previous_share) if previous is not None else 0
+    with machine(config.compute):
+        answers = sample_answers(ctx, backends, policy, chosen, config.sample, config.sample.answers - from_previous)
+        if previous is not None and from_previous:
+            older = sample_answers(ctx, backends, previous, chosen, config.sample, from_previous)
+            answers = [a + b for a, b in zip(answers, older, strict=True)]
+    tasks = [make_task(p, a, purpose="reward") for p, a in zip(chosen, answers, strict=True)]
+    kept = [t for t in tasks if len(t.completions) > 1]
+    write_records(ctx.output / "tasks.jsonl", kept)
+    count = sum(len(t.completions) for t in kept)
+    return {
+        "prompts": len(chosen),
+        "tasks": len(kept),
+        "answers": count,
+        "unfinished": sum(not c.finished for t in kept for c in t.completions),
+    }
+
+
+def round_prompts(pool: list[Prompt], count: int, round_number: int) -> list[Prompt]:
+    """The prompts of a round: the next `count` of the pool, from the start again when all were used."""
+    start = (round_number - 1) * count
+    return [pool[(start + i) % len(pool)] for i in range(min(count, len(pool)))]
+
+
+def sample_answers(
+    ctx: StageContext,
+    backends: Backends,
+    artifact: Artifact,
+    prompts: list[Prompt],
+    config: SampleConfig,
+    num_samples: int,
+) -> list[list[Completion]]:
+    """`num_samples` answers to each prompt; with a spread of temperatures they take turns."""
+    policy = backends.policy(artifact.file("policy"), trainable=False)
+    renderer, engine = backends.renderer(policy), backends.engine(policy)
+    ids = [renderer.prompt(p.messages) for p in prompts]
+    temperatures = config.temperatures or (config.sampling.temperature,)
+    answers: list[list[Completion]] = [[] for _ in prompts]
+    with ctx.log.progress(f"sampling from {artifact.name}", len(prompts) * num_samples) as bar:
+        for turn, temperature in enumerate(temperatures):
+            share = len(range(turn, num_samples, len(temperatures)))
+            if not share:
+                continue
+            sampling = config.sampling.model_copy(update={"temperature": temperature})
+            seed = seeds.derive(ctx.seed, artifact.key, turn)
+            drawn = engine.generate(ids, num_samples=share, sampling=sampling, seed=seed, on_progress=bar.advance)
+            for answer, prompt, row in zip(answers, prompts, drawn, strict=True):
+                answer.extend(completion_of(prompt, renderer.text(g.tokens), artifact, sampling, g.finished) for g in row)
+    return answers
+
+
+def completion_of(prompt: Prompt, text: str, source: Artifact, sampling: Sampling, finished: bool) -> Completion:
+    """An answer with where it came from."""
+    meta = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+    return Completion(prompt_id=prompt.id, text=text, source=source.name, finished=finished, meta=meta)
+
+
+def make_task(prompt: Prompt, answers: list[Completion], *, purpose: Purpose) -> Task:
+    """A task of the answers that differ in text and are not empty."""
+    distinct = list({a.text: a for a in answers if a.text.strip()}.values()) or answers[:1]
+    return Task(
+        id="t-" + short(hash_json([prompt.id, purpose, [c.id for c in distinct]])),
+        prompt=prompt,
+        completions=tuple(distinct),
+        purpose=purpose,
+    )

@@ -1,0 +1,57 @@
+"""SFT: teach the base to answer as the demonstrations do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assent.core.config import Config
+from assent.core.types import Conversation
+from assent.data.fit import fit
+from assent.data.splits import split
+from assent.learner.checkpoint import Cadence
+from assent.models.config import ModelConfig
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.backends import Backends, machine
+from assent.pipeline.config import ComputeConfig
+from assent.pipeline.records import read_records
+from assent.pipeline.stage import StageContext, stage
+from assent.training.config import SFTConfig
+from assent.training.loop import Loop
+from assent.training.sft import train_sft
+
+
+class SFTStage(Config):
+    """What decides the fine-tuned policy."""
+
+    sft: SFTConfig
+    """How it is trained."""
+    model: ModelConfig
+    """How the base is loaded."""
+    compute: ComputeConfig
+    """Where it runs."""
+
+
+@stage(name="sft", version=1, kind="policy")
+def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstrations: Artifact) -> dict[str, Any]:
+    """Write policy/."""
+    backends = Backends(config.model, config.compute)
+    conversations = read_records(demonstrations.file("demonstrations.jsonl"), Conversation)
+    with machine(config.compute):
+        policy = backends.policy(base.file("policy"), trainable=True)
+        renderer = backends.renderer(policy)
+        limit = config.sft.max_length or policy.max_length
+        sides = split(conversations, {"train": 1 - config.sft.eval_share, "held out": config.sft.eval_share}, seed=ctx.seed)
+        train, held_out = (
+            fit([g for c in side for g in renderer.demonstration(c)], max_length=limit, policy=config.sft.too_long)
+            for side in (sides["train"], sides["held out"])
+        )
+        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        result = train_sft(policy, train.items, held_out.items, config.sft, loop)
+        policy.save(ctx.output / "policy", merged=True)
+    return {
+        "demonstrations": len(conversations),
+        "examples": len(train.items),
+        "too_long": train.num_dropped,
+        "template": renderer.describe(),
+        **result._asdict(),
+    }

@@ -1,0 +1,1 @@
+"""Assent's raters: whoever judges answers: simulated people, reward models, functions."""

@@ -1,0 +1,1 @@
+"""Assent's training: one file per training method."""

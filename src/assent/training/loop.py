@@ -1,0 +1,79 @@
+"""The loop under every trainer: count steps, resume where a killed run stopped, checkpoint by the clock.
+
+    for step in loop.steps(total, {"policy": learner}):
+        ...
+
+Everything random in a step is drawn from `stream(seed, name, step)`, so weights, optimizer moments and the parts'
+small state are all that a checkpoint holds, and when it is written changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from assent.core.runlog import RunLog
+from assent.learner import checkpoint
+
+
+class Resumable(Protocol):
+    """Anything whose state a checkpoint must carry."""
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Tensors, by name."""
+        ...
+
+    def state(self) -> Mapping[str, Any]:
+        """JSON-able values."""
+        ...
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Go back to what `tensors` and `state` returned."""
+        ...
+
+
+@dataclass
+class Loop:
+    """Where a trainer keeps its checkpoints and log, and the seed its streams hang on."""
+
+    folder: Path
+    log: RunLog
+    seed: int
+    cadence: checkpoint.Cadence = field(default_factory=lambda: checkpoint.Cadence(30.0))
+    shown: dict[str, float] = field(default_factory=dict)
+    """The two numbers that the progress bar shows."""
+
+    def steps(self, total: int, parts: Mapping[str, Resumable], *, description: str) -> Iterator[int]:
+        """Yield the steps still to do. A `break` ends the loop for good; a kill does not."""
+        start = self._resume(parts)
+        with self.log.progress(description, total, done=start) as bar:
+            for step in range(start, total):
+                yield step
+                bar.advance(1, **self.shown)
+                if self.cadence.due() and step + 1 < total:
+                    self._save(step + 1, parts)
+
+    def _resume(self, parts: Mapping[str, Resumable]) -> int:
+        saved = checkpoint.latest(self.folder, say=self.log.say)
+        if saved is None:
+            self.log.rewind(-1)
+            return 0
+        everything = saved.tensors()
+        for name, part in parts.items():
+            prefix = f"{name}/"
+            tensors = {k.removeprefix(prefix): t for k, t in everything.items() if k.startswith(prefix)}
+            part.restore(tensors, saved.state[name])
+        self.log.rewind(saved.step - 1)
+        self.log.say(f"resumed at step {saved.step}")
+        return saved.step
+
+    def _save(self, step: int, parts: Mapping[str, Resumable]) -> None:
+        tensors = {f"{name}/{key}": t for name, part in parts.items() for key, t in part.tensors().items()}
+        checkpoint.save(
+            self.folder, step=step, tensors=tensors, state={name: dict(part.state()) for name, part in parts.items()}
+        )
+        self.cadence.saved()

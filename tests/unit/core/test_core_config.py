@@ -1,0 +1,81 @@
+"""Configuration: a wrong key names the right one, overlays merge, --set comes last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.core.errors import ConfigError
+
+
+class PPO(Config):
+    kind: Literal["ppo"] = "ppo"
+    clip: float = Field(default=0.2, gt=0)
+
+
+class DPO(Config):
+    kind: Literal["dpo"] = "dpo"
+    beta: float = 0.1
+
+
+class Run(Config):
+    seed: int
+    optimize: Annotated[PPO | DPO, Field(discriminator="kind")] = PPO()
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"seed": 1, "optimise": {}}, "run.yaml: unknown key 'optimise'; did you mean 'optimize'?"),
+        ({"seed": 1, "optimize": {"kind": "dpo", "bta": 1}}, "'optimize.dpo.bta'; did you mean 'beta'?"),
+        ({"seed": 1, "optimize": {"kind": "dpo", "zzz": 1}}, "known keys: beta, kind"),
+        ({}, "run.yaml: seed is missing; add it"),
+        (
+            {"seed": "x"},
+            "run.yaml: seed: input should be a valid integer, unable to parse string as an integer, got 'x'",
+        ),
+        ({"seed": 1, "optimize": {"kind": "ppo", "clip": 0}}, "clip: input should be greater than 0, got 0"),
+    ],
+)
+def test_a_problem_is_one_line_with_key_value_and_what_would_fit(values: dict[str, object], line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Run.parse(values, where="run.yaml")
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_overlays_merge_mappings_and_replace_everything_else() -> None:
+    below = {"a": {"x": 1, "y": [1, 2]}, "b": 1}
+    assert overlay(below, {"a": {"y": [3]}, "c": 2}) == {"a": {"x": 1, "y": [3]}, "b": 1, "c": 2}
+    assert below == {"a": {"x": 1, "y": [1, 2]}, "b": 1}
+
+
+def test_another_kind_takes_nothing_from_the_kind_below() -> None:
+    below = {"optimize": {"kind": "ppo", "clip": 0.1}}
+    assert overlay(below, {"optimize": {"kind": "dpo"}}) == {"optimize": {"kind": "dpo"}}
+    assert overlay(below, {"optimize": {"clip": 0.3}}) == {"optimize": {"kind": "ppo", "clip": 0.3}}
+
+
+def test_settings_are_yaml_values_under_dotted_keys_and_the_last_wins() -> None:
+    assert parse_sets(["a.b=0.1", "a.c=[1, x]", "a.b=null"]) == {"a": {"b": None, "c": [1, "x"]}}
+
+
+@pytest.mark.parametrize("setting", ["a.b", "=1", "a..b=1"])
+def test_a_setting_that_is_none_is_refused(setting: str) -> None:
+    with pytest.raises(ConfigError, match=r"--set wants key\.key=value, got "):
+        parse_sets([setting])
+
+
+def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("seed: 1\nbase: [1, 2\n")
+    with pytest.raises(ConfigError, match=r"run\.yaml:3: not valid YAML"):
+        read_yaml(path)
+    path.write_text("- 1\n")
+    with pytest.raises(ConfigError, match="expected keys and values at the top, got list"):
+        read_yaml(path)
+    with pytest.raises(ConfigError, match="cannot read"):
+        read_yaml(tmp_path / "missing.yaml")

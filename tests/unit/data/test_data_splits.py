@@ -1,0 +1,92 @@
+"""Facts about splits and near-duplicates."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from assent.core.errors import DataError
+from assent.core.types import Conversation, Message, Prompt
+from assent.data.duplicates import exact_groups, near_pairs, shingles
+from assent.data.splits import leakage, split, split_key
+
+SHARES = {"train": 0.8, "heldout": 0.2}
+
+
+def test_shares_are_met_and_nothing_is_lost():
+    prompts = [Prompt.of(f"question {n}") for n in range(2000)]
+    sides = split(prompts, SHARES, seed=0)
+    assert sorted(p.text for side in sides.values() for p in side) == sorted(p.text for p in prompts)
+    # 400 expected, standard deviation 17.9.
+    assert abs(len(sides["heldout"]) - 400) < 4 * 17.9
+    three = split(prompts, {"train": 0.5, "heldout": 0.3, "test": 0.2}, seed=0)
+    for name, expected, deviation in (("train", 1000, 22.4), ("heldout", 600, 20.5), ("test", 400, 17.9)):
+        assert abs(len(three[name]) - expected) < 4 * deviation
+
+
+def test_sides_do_not_change_when_data_grow_or_are_reordered():
+    prompts = [Prompt.of(f"question {n}") for n in range(300)]
+    few, many = split(prompts[:100], SHARES, seed=3), split(prompts[::-1], SHARES, seed=3)
+    for name in SHARES:
+        assert {p.id for p in few[name]} <= {p.id for p in many[name]}
+    other = split(prompts, SHARES, seed=4)
+    assert {p.id for p in other["heldout"]} != {p.id for p in many["heldout"]}
+
+
+def test_conversations_that_begin_alike_stay_together():
+    def talk(*contents):
+        roles = ("user", "assistant") * 3
+        return Conversation(messages=tuple(Message(role=r, content=c) for r, c in zip(roles, contents, strict=False)))
+
+    begun = [talk("Hello!", "a"), talk("hello", "b", "more", "c")]
+    assert split_key(begun[0]) == split_key(begun[1]) != split_key(talk("Bye", "a"))
+    assert split_key(Prompt.of("x", split_group="tree 7")) == "tree 7"
+    assert split_key(Prompt.of("???")) != split_key(Prompt.of("!!!"))
+
+
+def test_an_empty_side_is_an_error():
+    with pytest.raises(DataError, match=r"split \(share 0\.\d\) is empty: 50 items have 1 distinct prompts"):
+        split([Prompt.of("same") for _ in range(50)], {"heldout": 0.2, "train": 0.8}, seed=0)
+
+
+def test_similarity_by_hand():
+    # 6 words: 4 shingles; the last word differs: 3 of 5 shingles are shared.
+    one, other = "where is my order number five", "Where is my order, number six?"
+    assert len(shingles(one)) == 4
+    assert [(p.first, p.second, p.similarity) for p in near_pairs([one, "else", other], threshold=0.6)] == [(0, 2, 0.6)]
+    assert near_pairs([one, other], threshold=0.61) == []
+
+
+def test_all_pairs_are_found():
+    """Against comparing every pair: the prefix filter must lose none and invent none."""
+    draw = np.random.default_rng(0)
+    words = [f"w{n}" for n in range(12)]
+    base = [" ".join(draw.choice(words, size=draw.integers(1, 14))) for _ in range(60)]
+    texts = base + [" ".join(np.where(draw.random(len(t.split())) < 0.1, "zz", t.split())) for t in base]
+    for threshold in (0.3, 0.5, 0.7, 1.0):
+        first = [group[0] for group in exact_groups(texts)]
+        expected = set()
+        for i, j in itertools.combinations(sorted(first), 2):
+            a, b = shingles(texts[i]), shingles(texts[j])
+            if len(a & b) / len(a | b) >= threshold:
+                expected.add((i, j))
+        found = near_pairs(texts, threshold=threshold)
+        assert {(p.first, p.second) for p in found} == expected and len(found) == len(expected)
+
+
+def test_copies_are_groups_not_pairs():
+    assert exact_groups(["A b!", "c", "a B"]) == [[0, 2], [1]]
+    assert near_pairs(["a b c d"] * 500) == []
+
+
+def test_leakage_finds_exact_and_near_twins():
+    train = [Prompt.of(t) for t in ("Where is my order number five please", "What is tea?", "What is tea")]
+    evaluation = [Prompt.of(t) for t in ("what is TEA", "Is it cold?", "where is my order number five then")]
+    report = leakage(train, evaluation, threshold=0.5)
+    # 7 words, 5 shingles each, the last differs: 4 of 6 are shared.
+    assert [(x.train, x.evaluation, round(x.similarity, 3)) for x in report.leaks] == [(1, 0, 1.0), (0, 2, 0.667)]
+    assert report.leaked == (0, 2) and report.share == 2 / 3
+    assert report.lines() == ["leakage: 2 of 3 evaluation prompts are in training (1 exactly, 1 nearly); drop them"]
+    assert "no leakage" in leakage(train, evaluation[1:2]).lines()[0]

@@ -1,0 +1,187 @@
+"""Intervals: worked by hand where small, and covering the truth as often as they promise where simulated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from assent.core import seeds
+from assent.evaluation.stats import (
+    Estimate,
+    bootstrap,
+    bootstrap_mean,
+    clustered_mean,
+    clustered_share,
+    paired_difference,
+    sign_flip_test,
+    wilson,
+)
+
+
+def test_wilson_by_hand() -> None:
+    # z = 1.959964, z² = 3.841459; 8 of 10: centre (0.8 + 0.192073) / 1.384146 = 0.716740,
+    # half 1.959964 / 1.384146 · √(0.016 + 0.0096036) = 0.226578
+    found = wilson(8, 10)
+    assert found.estimate == 0.8
+    assert found.low == pytest.approx(0.490162, abs=1e-6)
+    assert found.high == pytest.approx(0.943318, abs=1e-6)
+
+
+def test_wilson_has_a_width_even_when_nothing_or_everything_succeeds() -> None:
+    # 0 of n: the upper limit is z² / (n + z²).
+    assert (wilson(0, 10).estimate, wilson(0, 10).low) == (0.0, 0.0)
+    assert wilson(0, 10).high == pytest.approx(3.841459 / 13.841459, abs=1e-6)
+    assert wilson(10, 10).low == pytest.approx(10 / 13.841459, abs=1e-6)
+    assert wilson(10, 10).high == 1.0
+
+
+def test_wilson_refuses_what_is_no_share() -> None:
+    with pytest.raises(ValueError, match="got 0 of 0"):
+        wilson(0, 0)
+    with pytest.raises(ValueError, match="got 3 of 2"):
+        wilson(3, 2)
+
+
+def test_the_clustered_error_by_hand() -> None:
+    # values 1 2 | 3 5 | 9: mean 4, sums of deviations -5, 0, 5; SE² = 3/2 · 50 / 25 = 3; t(2 df, 97.5 %) = 4.302653
+    found = clustered_mean([1, 2, 3, 5, 9], ["a", "a", "b", "b", "c"])
+    assert found.estimate == 4.0
+    assert found.half_width == pytest.approx(4.302653 * math.sqrt(3), abs=1e-5)
+
+
+def test_with_one_observation_per_cluster_it_is_the_ordinary_t_interval() -> None:
+    # 2 4 4 6: mean 4, s² = 8/3, SE = √(2/3), t(3 df) = 3.182446
+    found = clustered_mean([2, 4, 4, 6], [0, 1, 2, 3])
+    assert found.half_width == pytest.approx(3.182446 * math.sqrt(2 / 3), abs=1e-5)
+
+
+def test_repeating_every_observation_inside_its_cluster_teaches_nothing_new() -> None:
+    values, clusters = [0.0, 1.0, 1.0, 0.5], ["a", "b", "c", "d"]
+    once, thrice = clustered_mean(values, clusters), clustered_mean(values * 3, clusters * 3)
+    assert thrice.low == pytest.approx(once.low) and thrice.high == pytest.approx(once.high)
+
+
+def test_pairing_removes_what_makes_items_hard_for_both() -> None:
+    before = [0.0, 10.0, 20.0, 30.0]
+    after = [1.0, 11.5, 20.5, 31.0]
+    found = paired_difference(after, before, [0, 1, 2, 3])
+    assert found.estimate == 1.0 and found.low > 0  # the two means alone differ by far less than their spread
+
+
+def test_a_share_near_one_keeps_its_interval_inside_zero_and_one() -> None:
+    found = clustered_share([1.0] * 29 + [0.0], list(range(30)))
+    assert found.high < 1.0 and clustered_mean([1.0] * 29 + [0.0], list(range(30))).high > 1.0
+    assert clustered_share([1.0] * 30, list(range(30))).low == pytest.approx(
+        0.878, abs=1e-3
+    )  # 30 / (30 + t²), t = 2.0452
+
+
+def test_single_trials_per_cluster_give_wilson_with_students_t() -> None:
+    values = [1.0] * 60 + [0.0] * 40
+    found, plain = clustered_share(values, list(range(100))), wilson(60, 100)
+    assert found.low == pytest.approx(plain.low, abs=0.003) and found.high == pytest.approx(plain.high, abs=0.003)
+
+
+@pytest.mark.parametrize("values", [[0.5, float("nan")], [0.5]])
+def test_missing_or_unlabelled_values_are_refused(values: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"NaN|label"):
+        clustered_mean(values, ["a", "b"])
+
+
+def test_one_cluster_has_no_interval() -> None:
+    with pytest.raises(ValueError, match="at least two clusters"):
+        clustered_mean([1.0, 2.0], ["a", "a"])
+
+
+def test_the_bootstrap_draws_whole_clusters() -> None:
+    seen = []
+
+    def statistic(weights: np.ndarray) -> float:
+        seen.append(weights)
+        return 0.0
+
+    bootstrap(statistic, ["a", "b", "a", "b", "c"], rng=seeds.stream(0, "draws"), draws=50)
+    weights = np.array(seen[:50])
+    assert (weights[:, 0] == weights[:, 2]).all() and (weights[:, 1] == weights[:, 3]).all()
+    assert (weights[:, 0] + weights[:, 1] + weights[:, 4] == 3).all()  # three clusters drawn with replacement
+
+
+def test_the_same_stream_gives_the_same_interval_and_the_estimate_uses_no_draw() -> None:
+    values, clusters = [0.0, 1.0, 0.5, 1.0, 0.0, 1.0], [0, 0, 1, 1, 2, 2]
+    found = [bootstrap_mean(values, clusters, rng=seeds.stream(0, "draws"), draws=200) for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0].estimate == pytest.approx(3.5 / 6)
+
+
+def test_two_ways_are_wider_than_one_when_raters_differ() -> None:
+    rng = seeds.stream(0, "raters")
+    lean = rng.normal(0, 1, size=8)
+    prompts, raters = np.repeat(np.arange(50), 8), np.tile(np.arange(8), 50)
+    values = lean[raters] + 0.1 * rng.normal(size=400)
+    one = bootstrap_mean(values, prompts, rng=rng, draws=300)
+    two = bootstrap_mean(values, prompts, raters, rng=rng, draws=300)
+    assert two.half_width > 5 * one.half_width
+
+
+def test_two_ways_survive_raters_who_share_no_prompt() -> None:
+    found = bootstrap_mean([0.0, 1.0], ["p", "q"], ["x", "y"], rng=seeds.stream(0, "sparse"), draws=200)
+    assert 0.0 <= found.low <= found.estimate <= found.high <= 1.0
+
+
+def test_the_sign_flip_test_by_hand() -> None:
+    # Four clusters all positive: of the 16 sign patterns only all-plus and all-minus are as extreme: p = 2/16.
+    p = sign_flip_test([1.0, 2.0, 1.0, 3.0], [0, 1, 2, 3], rng=seeds.stream(0, "flips"), draws=20_000)
+    assert p == pytest.approx(2 / 16, abs=0.01)
+    assert sign_flip_test([1.0, -1.0], [0, 1], rng=seeds.stream(0, "flips"), draws=100) == 1.0
+
+
+def prompts_of_varied_difficulty(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """40 prompts, 4 verdicts each, win probability of a prompt from Beta(2, 1): mean 2/3, strongly clustered."""
+    p = rng.beta(2, 1, size=40)
+    return (rng.random((40, 4)) < p[:, None]).astype(float).ravel(), np.repeat(np.arange(40), 4)
+
+
+def mean_interval(x: np.ndarray, clusters: np.ndarray, rng: np.random.Generator) -> Estimate:
+    return clustered_mean(x, clusters)
+
+
+def share_interval(x: np.ndarray, clusters: np.ndarray, rng: np.random.Generator) -> Estimate:
+    return clustered_share(x, clusters)
+
+
+def bootstrap_interval(x: np.ndarray, clusters: np.ndarray, rng: np.random.Generator) -> Estimate:
+    return bootstrap_mean(x, clusters, rng=rng, draws=200)
+
+
+@pytest.mark.parametrize("interval", [mean_interval, share_interval, bootstrap_interval])
+def test_a_95_percent_interval_covers_the_truth_about_95_times_in_100(
+    interval: Callable[[np.ndarray, np.ndarray, np.random.Generator], Estimate],
+) -> None:
+    covered, worlds = 0, 300
+    for world in range(worlds):
+        rng = seeds.stream(5, "coverage", world)
+        found = interval(*prompts_of_varied_difficulty(rng), rng)
+        covered += found.low <= 2 / 3 <= found.high
+    assert 0.90 <= covered / worlds <= 0.98
+
+
+def test_an_interval_that_forgets_the_clusters_promises_too_much() -> None:
+    # What the clustering is for: the plain interval covers far less often on the same data.
+    worlds = [prompts_of_varied_difficulty(seeds.stream(5, "coverage", world))[0] for world in range(400)]
+    plain = [wilson(x.sum(), len(x)) for x in worlds]
+    assert np.mean([e.low <= 2 / 3 <= e.high for e in plain]) < 0.90
+
+
+def test_the_two_way_interval_covers_over_new_prompts_and_new_raters() -> None:
+    covered, worlds = 0, 150
+    for world in range(worlds):
+        rng = seeds.stream(6, "two ways", world)
+        prompt, rater = rng.normal(0, 1, size=(30, 1)), rng.normal(0, 1, size=(1, 12))
+        values = (prompt + rater + rng.normal(0, 1, size=(30, 12))).ravel()
+        labels = np.repeat(np.arange(30), 12), np.tile(np.arange(12), 30)
+        found = bootstrap_mean(values, *labels, rng=rng, draws=200)
+        covered += found.low <= 0 <= found.high
+    assert covered / worlds >= 0.88
