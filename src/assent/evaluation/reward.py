@@ -89,7 +89,10 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
         ece=expected_calibration_error(said, happened, num_bins=NUM_BINS),
         brier=brier_score(said, happened),
         bins=tuple(
-            ReliabilityBin(**b._asdict()) for b in reliability_bins(said, happened, num_bins=NUM_BINS, confidence=0.95)
+            ReliabilityBin(
+                low=b.low, high=b.high, count=b.size, predicted=b.predicted, observed=b.observed, lower=b.lower, upper=b.upper
+            )
+            for b in reliability_bins(said, happened, num_bins=NUM_BINS, confidence=0.95)
         ),
         slices=_by(pairs, lambda p: p.labels),
         by_lead=_by(pairs, lambda p: (_lead_band(p.lead),)),

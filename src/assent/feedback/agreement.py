@@ -71,11 +71,13 @@ def mean_tau_b(comparisons: Iterable[Comparison]) -> float | None:
 
 
 def pairwise_agreement(comparisons: Iterable[Comparison]) -> float | None:
-    """How often two raters of the same two answers say the same: first, second or tie. None where nobody shares a pair."""
-    ballots: dict[tuple[str, str, str], list[int]] = {}
-    for vote in _votes(comparisons):
-        ballots.setdefault(vote.pair, []).append(vote.value)
-    same = [one == other for ballot in ballots.values() for one, other in combinations(ballot, 2)]
+    """How often two raters of the same two answers say the same: first, second or tie. None where no pair is shared."""
+    same = [
+        one.value == other.value
+        for ballot in _ballots(_votes(comparisons))
+        for one, other in combinations(ballot, 2)
+        if one.rater_id != other.rater_id
+    ]
     return float(np.mean(same)) if same else None
 
 
@@ -83,7 +85,7 @@ def pairwise_agreement(comparisons: Iterable[Comparison]) -> float | None:
 class LeftOut:
     """One rater's decided vote on one pair, held against the others' votes on it."""
 
-    task_id: str
+    prompt_id: str
     rater_id: str
     hit: float
     """1 with the majority of the others, 0 against it, 0.5 where the others are split."""
@@ -95,15 +97,12 @@ def leave_one_out(comparisons: Iterable[Comparison]) -> list[LeftOut]:
     The mean hit is the raters' own ceiling: how well people predict one more person. Per rater it says who differs,
     which is not the same as who is wrong.
     """
-    ballots: dict[tuple[str, str, str], list[_Vote]] = {}
-    for vote in _votes(comparisons):
-        if vote.value:
-            ballots.setdefault(vote.pair, []).append(vote)
     found = []
-    for ballot in ballots.values():
-        total = sum(vote.value for vote in ballot)
-        if len(ballot) > 1:
-            found += [LeftOut(v.pair[0], v.rater_id, _hit(v.value * (total - v.value))) for v in ballot]
+    for ballot in _ballots(vote for vote in _votes(comparisons) if vote.value):
+        for vote in ballot:
+            others = [other.value for other in ballot if other.rater_id != vote.rater_id]
+            if others:
+                found.append(LeftOut(vote.pair[0], vote.rater_id, _hit(vote.value * sum(others))))
     return found
 
 
@@ -111,7 +110,7 @@ def leave_one_out(comparisons: Iterable[Comparison]) -> list[LeftOut]:
 class _Vote:
     rater_id: str
     pair: tuple[str, str, str]
-    """Task and the two answers, sorted."""
+    """Prompt and the two answers, sorted."""
     value: int
 
 
@@ -121,7 +120,15 @@ def _votes(comparisons: Iterable[Comparison]) -> Iterator[_Vote]:
             rank = judgment.ranking.rank() if judgment.ranking else {}
             for one, other in combinations(sorted(rank), 2):
                 value = int(np.sign(rank[other] - rank[one]))
-                yield _Vote(judgment.rater_id, (judgment.task_id, one, other), value)
+                yield _Vote(judgment.rater_id, (comparison.prompt.id, one, other), value)
+
+
+def _ballots(votes: Iterable[_Vote]) -> Iterable[list[_Vote]]:
+    """The votes on each pair."""
+    ballots: dict[tuple[str, str, str], list[_Vote]] = {}
+    for vote in votes:
+        ballots.setdefault(vote.pair, []).append(vote)
+    return ballots.values()
 
 
 def _rankings(comparison: Comparison) -> Sequence[dict[str, int]]:

@@ -37,10 +37,11 @@ def claim(
         chosen = choose([Candidate(*row) for row in connection.execute(free)], limit=wanted)
         if not chosen:
             break
-        for candidate in sorted(chosen, key=lambda c: c.slot_id):  # one order for all: no two wait in a ring
-            token = take_slot(connection, candidate.slot_id, candidate.task_id, term)
-            if token is not None:
-                held[candidate.task_id] = token
+        tokens = {
+            candidate.task_id: take_slot(connection, candidate.slot_id, candidate.task_id, term)
+            for candidate in sorted(chosen, key=lambda c: c.slot_id)  # one order for all: no two wait in a ring
+        }
+        held |= {c.task_id: token for c in chosen if (token := tokens[c.task_id]) is not None}
     loaded = load_tasks(connection, held)
     return [Claim(loaded[task_id], token, term.expires_at) for task_id, token in held.items()]
 

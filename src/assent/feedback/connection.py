@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, ProgrammingError
 
 from assent.core.errors import RunError, StoreError
 from assent.core.files import disk_errors
@@ -68,7 +68,7 @@ def _parse(url: str) -> URL:
     try:
         location = make_url(url)
         backend = location.get_backend_name()
-    except (ArgumentError, NoSuchModuleError, ValueError):
+    except (ArgumentError, ValueError):
         raise StoreError(f"store url {url!r} is not a database URL; write sqlite:///file or postgresql://…") from None
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(f"store url starts with {backend!r}; only sqlite:///file and postgresql://… are supported")

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -36,6 +36,7 @@ class AttentionCall:
     """Scores become softcap * tanh(score / softcap) before the softmax (Gemma 2)."""
 
 
+@runtime_checkable
 class AttentionPlan(Protocol):
     """Says which tokens see which, and computes attention accordingly."""
 
@@ -75,9 +76,8 @@ def _attention(
         raise RuntimeError("a model with attention 'assent' was called outside attend_with(plan)")
     unknown = {name for name, given in kwargs.items() if given is not None and name in _UNSUPPORTED}
     if dropout or unknown:
-        raise NotImplementedError(
-            f"attention with dropout={dropout} or {sorted(unknown)} is not computed by the group batch"
-        )
+        extra = ", ".join([*sorted(unknown), *([f"dropout={dropout}"] if dropout else [])])
+        raise NotImplementedError(f"attention with {extra} is not computed by a plan")
     call = AttentionCall(
         layer=int(module.layer_idx),  # type: ignore[arg-type]
         query=query[0],

@@ -31,8 +31,7 @@ def token_states(
         positions = rows.tokens.numel()
         states = rows.flat(rows.run(hf.base_model).last_hidden_state)
     if ledger is not None:
-        ledger.positions += positions
-        ledger.tokens += batch.num_tokens
+        ledger.count(positions=positions, tokens=batch.num_tokens)
     return states
 
 

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -77,7 +77,7 @@ class GroupBatch:
         """Tokens of all rows if every continuation repeated its prompt."""
         return int(self.positions[self.last].sum()) + self.num_rows
 
-    def gather(self, per_row: Sequence[Float[Tensor, " C"]]) -> Float[Tensor, " S"]:
+    def gather(self, per_row: Sequence[Shaped[Tensor, " _"]]) -> Shaped[Tensor, " S"]:
         """Lay the caller's per-row tensors (one value per scored token) along S."""
         parts = [per_row[number] for number in self.rows]
         lengths = tuple(len(part) for part in parts)
@@ -85,11 +85,11 @@ class GroupBatch:
             raise ValueError(f"rows {self.rows} have {self.row_lengths} scored tokens, but were given {lengths} values")
         return torch.cat(parts).to(self.tokens.device)
 
-    def scatter(self, flat: Float[Tensor, " S"]) -> dict[int, Float[Tensor, " C"]]:
+    def scatter(self, flat: Shaped[Tensor, " S"]) -> dict[int, Shaped[Tensor, " _"]]:
         """Cut values along S into one view per row, by the row's number in the caller's order."""
         return dict(zip(self.rows, flat.split(self.row_lengths), strict=True))
 
-    def pick(self, per_row: Float[Tensor, " N"]) -> Float[Tensor, " B"]:
+    def pick(self, per_row: Shaped[Tensor, " N"]) -> Shaped[Tensor, " B"]:
         """The values of this batch's rows, out of one value per row in the caller's order."""
         return per_row[torch.tensor(self.rows, device=per_row.device)].to(self.tokens.device)
 

@@ -18,6 +18,13 @@ class WasteLedger:
     scored: int = 0
     """Tokens whose log-probability was asked for."""
 
+    def count(self, *, positions: int = 0, tokens: int = 0, head_rows: int = 0, scored: int = 0) -> None:
+        """Add one batch."""
+        self.positions += positions
+        self.tokens += tokens
+        self.head_rows += head_rows
+        self.scored += scored
+
     def facts(self) -> dict[str, float]:
         """Computed positions per real token and head rows per scored token; NaN before the first batch."""
         return {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -26,6 +27,7 @@ from transformers.models.auto.modeling_auto import (
 from assent.core.errors import ModelError
 from assent.models.config import ModelConfig
 from assent.models.lora import adapter_base, merge_adapter
+from assent.models.quiet import quiet
 from assent.models.tokenizer import load_tokenizer
 
 _log = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: st
     settings.num_labels = 1
     try:
         # The head is drawn from torch's global generator and overwritten later; the fork keeps that inside.
-        with torch.random.fork_rng(devices=[]):
+        with quiet(), torch.random.fork_rng(devices=[]):
             hf = AutoModelForSequenceClassification.from_config(
                 settings, dtype=lm.hf.dtype, trust_remote_code=config.trust_remote_code
             )
@@ -86,6 +88,8 @@ def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: st
 def _open(
     path: str | Path, config: ModelConfig, auto: Any, architectures: dict[str, Any], revision: str | None
 ) -> Opened:
+    if Path(path).is_absolute() and not Path(path).is_dir():
+        raise ModelError(f"{path}: no such folder; give a model folder or a hub id")
     base = adapter_base(path, revision=revision)
     has_own_tokenizer = base is None or (Path(path) / "tokenizer_config.json").is_file()
     tokenizer = load_tokenizer(
@@ -157,7 +161,7 @@ def _read_weights(
 ) -> PreTrainedModel:
     try:
         # What the checkpoint lacks is drawn from torch's global generator; it is refused below, or replaced by us.
-        with torch.random.fork_rng(devices=[]):
+        with quiet(), torch.random.fork_rng(devices=[]):
             hf, info = auto.from_pretrained(
                 str(path),
                 config=settings,
@@ -167,7 +171,7 @@ def _read_weights(
                 revision=revision,
                 output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         hint = "give a folder or hub id with safetensors weights"
         if any(Path(path).glob("*.bin")) and not any(Path(path).glob("*.safetensors")):
             hint = "its weights are pickled .bin files, which can run code; save them once as safetensors"
@@ -199,14 +203,10 @@ def fit_vocabulary(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, w
             " tokens; tokenizer and model do not belong together"
         )
     if tokenizer.pad_token_id >= num_rows:
-        _log.info(
-            "%s: embeddings grow from %d to %d rows for %r",
-            where,
-            num_rows,
-            tokenizer.pad_token_id + 1,
-            tokenizer.pad_token,
-        )
-        hf.resize_token_embeddings(tokenizer.pad_token_id + 1, mean_resizing=False)
+        wanted = tokenizer.pad_token_id + 1
+        _log.info("%s: embeddings grow from %d to %d rows for %r", where, num_rows, wanted, tokenizer.pad_token)
+        with quiet():
+            hf.resize_token_embeddings(wanted, mean_resizing=False)
         for layer in _embeddings(hf):
             # Under the mean of all rows the new logit is the mean logit, so no text gets likelier than 1/V by it.
             with torch.no_grad():

@@ -15,14 +15,16 @@ from transformers.utils import find_adapter_config_file
 from assent.core import seeds
 from assent.core.errors import ModelError
 from assent.models.config import LoraConfig
+from assent.models.quiet import quiet
 
 
 def adapter_base(path: str | Path, *, revision: str | None = None) -> str | None:
     """The base model that an adapter folder belongs to; None where the folder holds a whole model."""
-    if Path(path).is_dir():
-        if not (Path(path) / "adapter_config.json").is_file():
-            return None
-    elif find_adapter_config_file(str(path), revision=revision) is None:
+    try:
+        found = find_adapter_config_file(str(path), revision=revision)
+    except OSError:
+        return None  # neither a folder nor on the hub: opening the model says so
+    if found is None:
         return None
     base = peft.PeftConfig.from_pretrained(str(path), revision=revision).base_model_name_or_path
     if not base:
@@ -35,7 +37,8 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> str | None
 def merge_adapter(hf: PreTrainedModel, adapter: str | Path, *, revision: str | None = None) -> PreTrainedModel:
     """Load an adapter onto its base and add it to the weights."""
     try:
-        return peft.PeftModel.from_pretrained(hf, str(adapter), revision=revision).merge_and_unload()
+        with quiet():
+            return peft.PeftModel.from_pretrained(hf, str(adapter), revision=revision).merge_and_unload()
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"{adapter}: the adapter does not fit its base model: {error}") from error
 
@@ -54,7 +57,7 @@ def attach(
         task_type=task,
     )
     # peft draws the first factor from torch's global generator; the fork keeps that inside and from a named seed.
-    with torch.random.fork_rng(devices=[]):
+    with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive(seed, "lora"))
         try:
             return peft.get_peft_model(hf, settings, autocast_adapter_dtype=False)

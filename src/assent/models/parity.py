@@ -21,6 +21,7 @@ from assent.core.group import Group
 from assent.models.attention import IMPLEMENTATION, AttentionCall
 from assent.models.decoder import Mode, _flat_states
 from assent.models.groups import GroupBatch, pack
+from assent.models.quiet import quiet
 
 _log = logging.getLogger(__name__)
 
@@ -132,4 +133,5 @@ def _native_attention(hf: PreTrainedModel) -> str:
 
 def _switch(hf: PreTrainedModel, implementation: str) -> None:
     if hf.config._attn_implementation != implementation:
-        hf.set_attn_implementation(implementation)
+        with quiet():
+            hf.set_attn_implementation(implementation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import peft
 import torch
@@ -22,6 +22,7 @@ from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
 from assent.models.parity import choose_mode
+from assent.models.quiet import quiet
 
 TokenScores = ScoredLogps
 """`logps` [S] and, where asked for, `entropy` [S] of a group batch's scored tokens."""
@@ -71,7 +72,7 @@ class PolicyModel:
         trainable: bool,
         device: torch.device | str = "cpu",
         revision: str | None = None,
-    ) -> Self:
+    ) -> PolicyModel:
         """Load from a folder or hub id; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_causal_lm(path, config, revision=revision)
         opened.hf.to(device)
@@ -103,10 +104,12 @@ class PolicyModel:
     def logps(self, batch: GroupBatch, *, temperature: float = 1.0, with_entropy: bool = False) -> TokenScores:
         """Log-probabilities [S] of the scored tokens under softmax(logits / temperature); entropies [S] if asked."""
         batch = batch.to(self.device)
-        self.ledger.scored += batch.num_scored
         if self.mode == "padded":
-            return self._padded_logps(batch, temperature, with_entropy)
-        self.ledger.head_rows += batch.num_scored
+            rows = PaddedRows.of(batch)
+            size = rows.tokens.numel()
+            self.ledger.count(positions=size, tokens=batch.num_tokens, head_rows=size, scored=batch.num_scored)
+            return self._padded_logps(rows, batch, temperature, with_entropy)
+        self.ledger.count(head_rows=batch.num_scored, scored=batch.num_scored)
         return self._head.logps(batch.take_scored(self.hidden(batch)), batch, temperature, with_entropy)
 
     @contextlib.contextmanager
@@ -128,21 +131,18 @@ class PolicyModel:
                 hf = lora.merged_copy(hf)
             else:
                 lora.name_base(hf, self._base)
-        hf.save_pretrained(str(folder))
-        self.tokenizer.save_pretrained(str(folder))
+        with quiet():
+            hf.save_pretrained(str(folder))
+            self.tokenizer.save_pretrained(str(folder))
 
-    def _padded_logps(self, batch: GroupBatch, temperature: float, with_entropy: bool) -> TokenScores:
+    def _padded_logps(self, rows: PaddedRows, batch: GroupBatch, temperature: float, with_entropy: bool) -> TokenScores:
         """The model's own logits, whatever its head does with states."""
-        rows = PaddedRows.of(batch)
-        self.ledger.positions += rows.tokens.numel()
-        self.ledger.tokens += batch.num_tokens
-        self.ledger.head_rows += rows.tokens.numel()
         logits = batch.take_scored(rows.flat(rows.run(self.core).logits)).float() / temperature
         return TokenScores(token_logps(logits, batch.targets), token_entropy(logits).detach() if with_entropy else None)
 
     def _mode_outputs(self, batch: GroupBatch, mode: Mode) -> Tensor:
         if mode == "padded":
-            return self._padded_logps(batch, 1.0, False).logps
+            return self._padded_logps(PaddedRows.of(batch), batch, 1.0, False).logps
         states = token_states(self.core, batch, mode=mode)
         return self._head.logps(batch.take_scored(states), batch, 1.0, False).logps
 

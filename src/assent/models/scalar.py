@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import peft
 import torch
@@ -20,6 +20,7 @@ from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
 from assent.models.parity import choose_mode
+from assent.models.quiet import quiet
 
 
 class ScalarModel:
@@ -67,7 +68,7 @@ class ScalarModel:
         trainable: bool,
         device: torch.device | str = "cpu",
         revision: str | None = None,
-    ) -> Self:
+    ) -> ScalarModel:
         """Load a saved reward or value model; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_scalar(path, config, revision=revision)
         opened.hf.to(device)
@@ -82,7 +83,7 @@ class ScalarModel:
         seed: int,
         device: torch.device | str = "cpu",
         revision: str | None = None,
-    ) -> Self:
+    ) -> ScalarModel:
         """A trainable model with the body of a causal language model and a fresh head.
 
         Head weights are normal with deviation 1/sqrt(d + 1), drawn from the seed (Stiennon et al. 2020).
@@ -148,8 +149,9 @@ class ScalarModel:
             else:
                 lora.name_base(hf, self._base)
                 self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
-        hf.save_pretrained(str(folder))
-        self.tokenizer.save_pretrained(str(folder))
+        with quiet():
+            hf.save_pretrained(str(folder))
+            self.tokenizer.save_pretrained(str(folder))
 
     def _states(self, batch: GroupBatch) -> Float[Tensor, "T d"]:
         return token_states(self.core, batch, mode=self.mode, ledger=self.ledger)

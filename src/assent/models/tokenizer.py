@@ -12,6 +12,7 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from assent.core.errors import ModelError
+from assent.models.quiet import quiet
 
 PAD = "<|pad|>"
 """The padding token that is added where none can be chosen."""
@@ -24,9 +25,10 @@ def load_tokenizer(
 ) -> PreTrainedTokenizerFast:
     """Load the tokenizer of a model folder or hub id. Raises ModelError saying what is wrong and what to do."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(path), use_fast=True, trust_remote_code=trust_remote_code, revision=revision
-        )
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(path), use_fast=True, trust_remote_code=trust_remote_code, revision=revision
+            )
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise ModelError(
             f"{path}: the tokenizer cannot be loaded ({_first_line(error)}); put tokenizer.json and"

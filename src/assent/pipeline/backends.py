@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import transformers
 from torch import Tensor
 
 from assent.core.errors import ConfigError
@@ -27,6 +28,7 @@ from assent.training.rewards import FunctionReward, ModelReward, RewardFn, Weigh
 def machine(compute: ComputeConfig) -> Iterator[None]:
     """Set threads and matrix precision for the block; both are process-wide in torch."""
     threads, precision = torch.get_num_threads(), torch.backends.mkldnn.matmul.fp32_precision
+    transformers.utils.logging.disable_progress_bar()
     if compute.threads is not None:
         torch.set_num_threads(compute.threads)
     torch.backends.mkldnn.matmul.fp32_precision = "bf16" if compute.matmul == "bf16" else "ieee"

@@ -42,10 +42,17 @@ def round_values(result: RoundResult) -> dict[str, Any]:
 
 
 def reward_values(reward: Artifact | None) -> dict[str, Any] | None:
-    """What the reward model reached on held-out prompts."""
+    """What the reward model reached on held-out prompts, beside its bounds."""
     if reward is None:
         return None
-    return {name: reward.notes.get(name) for name in ("heldout_accuracy", "rater_ceiling", "longer_wins", "ece")}
+    notes = reward.notes
+    return {
+        "heldout_accuracy": notes.get("heldout_accuracy"),
+        **plain("rater_ceiling", notes.get("rater_ceiling")),
+        **plain("longer_wins", notes.get("longer_wins")),
+        "ece": notes.get("ece"),
+        "comparisons": notes.get("comparisons"),
+    }
 
 
 def policy_values(evaluation: Artifact) -> dict[str, Any]:
@@ -53,11 +60,23 @@ def policy_values(evaluation: Artifact) -> dict[str, Any]:
     notes = evaluation.notes
     return {
         "policy": {
-            name: notes.get(name)
-            for name in ("win_rate", "length_controlled", "ties", "kl_per_response", "reward_before", "reward_after")
+            "win_rate": notes.get("win_rate"),
+            "length_controlled": notes.get("length_controlled"),
+            "ties": notes.get("ties"),
+            "judge": notes.get("judge"),
+            **plain("kl_per_response", notes.get("kl_per_response")),
+            **plain("reward_before", notes.get("reward_before")),
+            **plain("reward_after", notes.get("reward_after")),
         },
         "truth": notes.get("truth"),
     }
+
+
+def plain(name: str, estimate: dict[str, float] | None) -> dict[str, Any]:
+    """The number under its name, its interval beside it."""
+    if estimate is None:
+        return {name: None}
+    return {name: estimate["estimate"], f"{name}_interval": [estimate["low"], estimate["high"]]}
 
 
 def round_stages(result: RoundResult) -> dict[str, Artifact]:

@@ -15,7 +15,7 @@ from assent.pipeline.config import FileData, LabData, PretrainedBase, RunConfig,
 from assent.pipeline.identity import hash_folder
 from assent.pipeline.stage import Runner
 from assent.pipeline.stages.base import BaseStage, run_base
-from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
@@ -94,10 +94,19 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     if config.collect is not None:
         sampling = SampleStage(sample=config.sample, round=number, model=config.model, compute=config.compute)
         samples = run(run_sample, sampling, policy=policy, prompts=start.prompts, previous=previous)
-    collecting = CollectStage(collect=config.collect, data=rater_world(config), store=config.store, run=config.name)
+    collecting = CollectStage(
+        collect=config.collect,
+        lab=rater_world(config),
+        people_seed=config.seed,
+        model=config.model,
+        run=config.name,
+        store=config.store,
+        compute=config.compute,
+    )
     judgments = run(
         run_collect,
         collecting,
+        extra={} if earlier else {"imported": imported_hash(config.store)},
         samples=samples,
         earlier=earlier[-1].judgments if earlier else None,
         given=start.comparisons if not earlier else None,
@@ -123,10 +132,11 @@ def evaluate(
     stage = EvaluateStage(
         evaluate=config.evaluate,
         raters=None if config.collect is None else config.collect.raters,
-        data=rater_world(config),
-        store=config.store,
-        run=config.name,
+        lab=rater_world(config),
+        people_seed=config.seed,
         model=config.model,
+        run=config.name,
+        store=config.store,
         compute=config.compute,
     )
     return run(run_evaluate, stage, policy=policy, baseline=baseline, prompts=start.prompts, reward=reward)

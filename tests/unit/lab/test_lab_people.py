@@ -123,7 +123,7 @@ def test_a_scorecard_of_nothing_is_refused() -> None:
 
 @pytest.mark.parametrize("group", list(GROUPS))
 def test_what_a_blind_search_for_utility_ends_in_is_a_right_reply(group: str) -> None:
-    """A hill climb over any sentences of the language and scraps of them finds no hole: only good replies score high."""
+    """A hill climb over all sentences of the language and scraps of them finds no hole."""
     world = World(0)
     for prompt in world.prompts("eval", 24)[3::8]:
         slots = {"name": "Anna", "city": "Dover", **prompt.meta["slots"]}

@@ -1,0 +1,77 @@
+"""Having tasks judged: whoever the raters of a run are, tasks go through the store and come back as judgments."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from assent.core.errors import AwaitingJudgments, ConfigError
+from assent.core.runlog import RunLog
+from assent.core.types import Judgment, Prompt, Rater, Task
+from assent.feedback.config import StoreConfig
+from assent.feedback.records import Queue
+from assent.feedback.store import Store
+from assent.lab.people import utility
+from assent.lab.truth import read
+from assent.pipeline.backends import Backends
+from assent.pipeline.config import LabData
+from assent.raters.collect import collect
+from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, SimulatedConfig
+from assent.raters.crowd import Role, crowd
+from assent.raters.function import ScoringRater
+from assent.raters.panel import Panel
+from assent.training.rewards import ModelReward
+
+IMPORTED = Queue(project="imported", purpose="reward")
+"""Judgments that came in by `assent import`."""
+
+
+def panel_of(
+    raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int, backends: Backends
+) -> Panel | None:
+    """The raters as a panel; None for people, who judge in their own time."""
+    match raters:
+        case SimulatedConfig():
+            if lab is None:
+                raise ConfigError(
+                    "collect.raters.kind is simulated, but simulated people know the truth of data.kind=lab only;"
+                    " use people, reward_model or function"
+                )
+            return crowd(raters, lab_utility, role=role, seed=seed)
+        case RewardModelConfig():
+            model = backends.reward_model(raters.path, trainable=False)
+            scores = ModelReward(model, backends.renderer(model), tokens_per_microbatch=4096, normalize=True)
+            rater = Rater(id=f"reward model {raters.path}", kind="reward_model")
+            return Panel((ScoringRater(rater, scores, raters.tie_threshold),))
+        case FunctionConfig():
+            return Panel((ScoringRater.load(raters),))
+        case PeopleConfig():
+            return None
+
+
+def lab_utility(prompt: Prompt, text: str, group: str) -> float:
+    """What a group of the lab's people thinks of an answer."""
+    return utility(read(prompt, text), group)
+
+
+def judge(
+    store: StoreConfig,
+    panel: Panel | None,
+    tasks: Sequence[Task],
+    queue: Queue,
+    *,
+    slots: int | Mapping[str, int] = 1,
+    log: RunLog,
+) -> list[Judgment]:
+    """Queue the tasks and bring back all judgments of them, sorted by id. Raises AwaitingJudgments where people are needed."""
+    queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
+    with Store.open(store.url) as opened:
+        opened.add_tasks(queued, slots=slots, now=time.time())
+        counts = opened.counts(queue)
+        if panel is None:
+            if counts.have < counts.need:
+                raise AwaitingJudgments(counts.have, counts.need, where=f"project {queue.project} in {store.url}")
+        else:
+            with log.progress("judging", counts.need, done=counts.have) as bar:
+                collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
+        return opened.judgments(queue)

@@ -1,0 +1,109 @@
+"""Collect: have the samples ranked, and put all judgments so far together."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pydantic import Field
+
+from assent.core.config import Config
+from assent.core.errors import DataError
+from assent.core.hashing import hash_json
+from assent.core.types import Comparison, Task
+from assent.feedback.assign import overlap
+from assent.feedback.config import StoreConfig
+from assent.feedback.records import Queue
+from assent.feedback.store import Store
+from assent.models.config import ModelConfig
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.backends import Backends
+from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
+from assent.pipeline.judging import IMPORTED, judge, panel_of
+from assent.pipeline.records import read_records, write_records
+from assent.pipeline.stage import StageContext, stage
+
+
+class CollectStage(Config):
+    """What decides the judgments of a round."""
+
+    collect: CollectConfig | None
+    """Who ranks; None: nobody new."""
+    lab: LabData | None
+    """The lab, whose truth simulated people see through noise."""
+    people_seed: int
+    """Draws the simulated people: the same ones in every round of a run."""
+    model: ModelConfig
+    """How a reward model that judges is loaded."""
+    run: str = Field(json_schema_extra={"affects_result": False})
+    """Name of the run, for the store's projects."""
+    store: StoreConfig = Field(json_schema_extra={"affects_result": False})
+    """Where judgments live."""
+    compute: ComputeConfig
+    """Where a reward model that judges runs."""
+
+
+@stage(name="collect", version=1, kind="judgments")
+def run_collect(
+    ctx: StageContext,
+    config: CollectStage,
+    *,
+    samples: Artifact | None = None,
+    earlier: Artifact | None = None,
+    given: Artifact | None = None,
+) -> dict[str, Any]:
+    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's."""
+    comparisons: list[Comparison] = []
+    if earlier is not None:
+        comparisons += read_records(earlier.file("comparisons.jsonl"), Comparison)
+    else:
+        comparisons += imported_comparisons(config.store)
+    if given is not None:
+        comparisons += read_records(given.file("comparisons.jsonl"), Comparison)
+    known = sum(len(c.judgments) for c in comparisons)
+    snapshot = None
+    if samples is not None and config.collect is not None:
+        new, snapshot = new_comparisons(ctx, config, config.collect, samples)
+        comparisons += new
+    if not comparisons:
+        raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
+    write_records(ctx.output / "comparisons.jsonl", comparisons)
+    judgments = sum(len(c.judgments) for c in comparisons)
+    return {
+        "comparisons": len(comparisons),
+        "judgments": judgments,
+        "new_judgments": judgments - known,
+        "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
+        "snapshot": snapshot,
+    }
+
+
+def new_comparisons(
+    ctx: StageContext, config: CollectStage, collecting: CollectConfig, samples: Artifact
+) -> tuple[list[Comparison], str]:
+    """Have this round's tasks judged; the judgments are fixed in a snapshot, whose hash is the second value."""
+    tasks = read_records(samples.file("tasks.jsonl"), Task)
+    queue = Queue(project=f"{config.run}/{samples.name}", purpose="reward")
+    slots = overlap([t.id for t in tasks], share=collecting.overlap_share, depth=collecting.overlap, seed=config.people_seed)
+    backends = Backends(config.model, config.compute)
+    panel = panel_of(collecting.raters, lab=config.lab, role="train", seed=config.people_seed, backends=backends)
+    if panel is not None:
+        depth = min(collecting.overlap, len(panel.members))
+        slots = {task: min(count, depth) for task, count in slots.items()}
+    judge(config.store, panel, tasks, queue, slots=slots, log=ctx.log)
+    with Store.open(config.store.url) as store:
+        snapshot = store.snapshot(f"{config.run}/{samples.name}", queue, now=time.time())
+        return store.comparisons(queue, snapshot=snapshot.hash), snapshot.hash
+
+
+def imported_comparisons(store: StoreConfig) -> list[Comparison]:
+    """What came in by `assent import`."""
+    with Store.open(store.url) as opened:
+        return opened.comparisons(IMPORTED)
+
+
+def imported_hash(store: StoreConfig) -> str:
+    """Names the imported judgments, so that importing more makes the stage run again."""
+    with Store.open(store.url) as opened:
+        hashed = hash_json([c.model_dump(mode="json") for c in opened.comparisons(IMPORTED)])
+    return hashed

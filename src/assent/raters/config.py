@@ -1,0 +1,92 @@
+"""Who judges: simulated people, a reward model, a Python function, or people."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from assent.core.config import Config
+
+
+class SimulatedConfig(Config):
+    """Simulated people: a known utility seen through noise and human weaknesses."""
+
+    kind: Literal["simulated"] = "simulated"
+    """Which kind of raters these are."""
+    number: int = Field(default=12, ge=1)
+    """People whose judgments are learned from."""
+    evaluation_number: int = Field(default=8, ge=1)
+    """Other people, who only evaluate."""
+    groups: dict[str, float] = Field(default={"neutral": 1.0}, min_length=1)
+    """Groups of taste and their relative sizes."""
+    sharpness: float = Field(default=2.0, gt=0)
+    """Median over people of a in P(first over second) = sigmoid(a * utility gap)."""
+    sharpness_spread: float = Field(default=0.3, ge=0)
+    """Standard deviation over people of log sharpness."""
+    careless_share: float = Field(default=0.08, ge=0, le=1)
+    """Share of people who do not read: they rank at random."""
+    slip: float = Field(default=0.02, ge=0, le=1)
+    """Probability that anybody else ranks one task at random."""
+    inverted_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of people who read the scale the wrong way round, or mean harm."""
+    position_lean: float = 0.1
+    """Logits in favour of the answer shown first."""
+    length_lean: float = 0.1
+    """Logits per unit of log words in favour of the longer answer."""
+    fatigue: float = Field(default=0.2, ge=0)
+    """Over one sitting sharpness falls by a factor exp(-fatigue)."""
+    sitting: int = Field(default=40, ge=1)
+    """Tasks in one sitting."""
+    tie_threshold: float = Field(default=0.3, ge=0)
+    """Answers that seem closer than this (in logits, median over people) are tied; 0: never."""
+    strength_cuts: tuple[float, float, float] = (1.0, 2.0, 3.5)
+    """Seeming gaps (in logits, median over people) from which on an answer is 2, 3 or 4 degrees better."""
+    spread: float = Field(default=0.3, ge=0)
+    """Standard deviation over people of their leans (absolute), log tie threshold and log strength cuts."""
+    words_per_minute: float = Field(default=240.0, gt=0)
+    """Reading speed behind the active seconds of a judgment."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SimulatedConfig:
+        if any(share < 0 for share in self.groups.values()) or not sum(self.groups.values()) > 0:
+            raise ValueError(f"groups want sizes of at least 0, one of them above, got {self.groups}")
+        if list(self.strength_cuts) != sorted(self.strength_cuts) or self.strength_cuts[0] < 0:
+            raise ValueError(f"strength_cuts must rise from at least 0, got {self.strength_cuts}")
+        if self.careless_share + self.inverted_share > 1:
+            raise ValueError("careless_share and inverted_share together exceed 1; lower one of them")
+        return self
+
+
+class RewardModelConfig(Config):
+    """A reward model as the only rater."""
+
+    kind: Literal["reward_model"] = "reward_model"
+    """Which kind of raters these are."""
+    path: str
+    """Folder or hub id of a sequence-classification model with one label."""
+    tie_threshold: float = Field(default=0.0, ge=0)
+    """Scores at most this far below the best of a tier are tied with it."""
+
+
+class FunctionConfig(Config):
+    """A Python function as the only rater."""
+
+    kind: Literal["function"] = "function"
+    """Which kind of raters these are."""
+    target: str
+    """"package.module:function", called with (prompts, completions): `Prompt` and texts, one score each."""
+    tie_threshold: float = Field(default=0.0, ge=0)
+    """Scores at most this far below the best of a tier are tied with it."""
+
+
+class PeopleConfig(Config):
+    """People, who rate in their own time; the run waits for them."""
+
+    kind: Literal["people"] = "people"
+    """Which kind of raters these are."""
+
+
+RatersConfig = Annotated[
+    SimulatedConfig | RewardModelConfig | FunctionConfig | PeopleConfig, Field(discriminator="kind")
+]

@@ -1,0 +1,138 @@
+"""Many raters at once, and writers that die: no slot judged twice, no acknowledged judgment lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from store_samples import judgment, people, task
+
+from assent.core.types import Rater
+from assent.feedback.records import Counts, Queue
+from assent.feedback.store import Store
+
+QUEUE = Queue()
+THREADS = 8
+PROCESSES = 2
+
+
+def _rate(store: Store, rater: str, done: list[str]) -> None:
+    """Claim and submit until the queue is empty; another's open transaction may hide its last tasks for a moment."""
+    while store.open_tasks(QUEUE):
+        claims = store.claim(rater, QUEUE, limit=2, now=1)
+        for claim in claims:
+            receipt = store.submit(judgment(claim.task, rater, f"{rater}-{claim.task.id}"), token=claim.token, now=1)
+            assert receipt.status == "stored"
+            done.append(claim.task.id)
+        if not claims and not _may_still_help(store, rater):
+            return
+
+
+def _may_still_help(store: Store, rater: str) -> bool:
+    judged = {j.task_id for j in store.judgments(QUEUE) if j.rater_id == rater}
+    return any(open_task.task_id not in judged for open_task in store.open_tasks(QUEUE))
+
+
+def _process(url: str, name: str) -> None:
+    """Eight raters on eight threads that share one store."""
+    failed: list[BaseException] = []
+
+    def run(rater: str) -> None:
+        try:
+            _rate(store, rater, [])
+        except BaseException as error:
+            failed.append(error)
+
+    with Store.open(url) as store:
+        threads = [threading.Thread(target=run, args=(f"{name}-{i}",)) for i in range(THREADS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise failed[0]
+
+
+def test_no_slot_is_judged_twice_by_many_threads_and_processes(url: str) -> None:
+    tasks = [task(f"t{i:02}") for i in range(15)]
+    with Store.open(url) as store:
+        store.add_tasks(tasks, slots=3, now=0)
+        for process in range(PROCESSES):
+            for rater in people(*(f"p{process}-{i}" for i in range(THREADS))):
+                store.register_rater(rater, now=0)
+        context = multiprocessing.get_context("spawn")
+        processes = [context.Process(target=_process, args=(url, f"p{i}")) for i in range(PROCESSES)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(timeout=120)
+        assert [process.exitcode for process in processes] == [0] * PROCESSES
+        said = store.judgments(QUEUE)
+        assert store.counts(QUEUE) == Counts(45, 45)
+        assert Counter(j.task_id for j in said) == Counter({t.id: 3 for t in tasks}), "each slot once, no surplus"
+        assert len({(j.task_id, j.rater_id) for j in said}) == 45, "nobody judged a task twice"
+
+
+def test_one_rater_with_two_tabs_does_not_get_a_task_twice(url: str) -> None:
+    with Store.open(url) as store:
+        store.add_tasks([task(f"t{i}") for i in range(10)], slots=2, now=0)
+        store.register_rater(people("anna")[0], now=0)
+        got: list[str] = []
+
+        def tab() -> None:
+            for _ in range(5):
+                got.extend(claim.task.id for claim in store.claim("anna", QUEUE, limit=1, now=1))
+
+        tabs = [threading.Thread(target=tab) for _ in range(4)]
+        for thread in tabs:
+            thread.start()
+        for thread in tabs:
+            thread.join()
+        assert sorted(got) == [f"t{i}" for i in range(10)]
+
+
+_WRITER = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from assent.feedback.records import Queue
+from assent.feedback.store import Store
+from store_samples import judgment
+
+with Store.open(sys.argv[1]) as store:
+    while True:
+        for claim in store.claim("anna", Queue(), limit=3, now=1):
+            receipt = store.submit(judgment(claim.task, "anna", f"j-{claim.task.id}"), token=claim.token, now=1)
+            print(receipt.judgment_id, flush=True)
+"""
+
+
+def test_every_acknowledged_judgment_survives_a_killed_writer(url: str) -> None:
+    with Store.open(url) as store:
+        store.add_tasks([task(f"t{i:04}") for i in range(2000)], now=0)
+        store.register_rater(Rater(id="anna", kind="person"), now=0)
+        acknowledged: list[str] = []
+        for delay in (0.02, 0.11, 0.17):
+            command = [sys.executable, "-c", _WRITER, url, str(Path(__file__).parent)]
+            writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            assert writer.stdout is not None
+            acknowledged.append(writer.stdout.readline().strip())  # it is in the middle of its loop now
+            time.sleep(delay)
+            os.kill(writer.pid, signal.SIGKILL)
+            acknowledged += [
+                line.strip() for line in writer.stdout.read().splitlines(keepends=True) if line.endswith("\n")
+            ]
+            writer.wait()
+            store.release("anna")
+    with Store.open(url) as store:
+        said = {j.id for j in store.judgments(QUEUE)}
+        assert len(acknowledged) > 3
+        assert set(acknowledged) <= said
+        assert len(said - set(acknowledged)) <= 3, "at most the one each writer had not yet reported"
+        assert store.counts(QUEUE) == Counts(len(said), 2000)

@@ -1,0 +1,153 @@
+"""PPO: what must hold before the first update, what it learns, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from conftest import FAST, Toy
+
+from assent.core.errors import ConfigError, NonFiniteError
+from assent.core.runlog import read_metrics
+from assent.core.types import Prompt
+from assent.generation.config import Sampling
+from assent.models.groups import GroupBatch
+from assent.training.config import KLConfig, PPOConfig
+from assent.training.loop import Loop
+from assent.training.ppo import Roles, train_ppo
+from assent.training.rewards import RewardFn, WeightedRewards
+
+CONFIG = PPOConfig(
+    steps=3,
+    prompts_per_step=8,
+    samples_per_prompt=2,
+    sampling=Sampling(temperature=0.7, max_new_tokens=12),
+    critic_warmup=0,
+    epochs=2,
+    minibatches=2,
+    optimizer=FAST,
+    value_optimizer=FAST,
+    kl=KLConfig(kind="fixed", coefficient=0.02),
+    kl_limit=None,
+)
+
+
+def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
+
+
+def roles(toy: Toy, reward: RewardFn) -> Roles:
+    policy = toy.policy()
+    frozen = toy.policy(trainable=False)
+
+    @torch.no_grad()
+    def reference(batches: Sequence[GroupBatch]) -> list[torch.Tensor]:
+        return [frozen.logps(batch, temperature=CONFIG.sampling.temperature).logps for batch in batches]
+
+    return Roles(policy, reference, toy.scalar(), reward, toy.engine(policy), toy.renderer(policy))
+
+
+def test_before_the_first_update_the_ratio_is_exactly_one_and_the_kl_zero(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
+    # Wrong temperature, another packing, dropout or a stale copy of the weights in the sampler would each break one of these.
+    loop = new_loop()
+    train_ppo(roles(toy, share_of_e), prompts, CONFIG, loop)
+    first = read_metrics(loop.log.folder)[0]
+    assert first["first_ratio_error"] == 0.0
+    assert abs(first["kl_per_response"]) < 1e-4
+    assert first["sampler_gap_max"] < 1e-3
+
+
+def test_the_sampler_follows_the_weights(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:
+    loop = new_loop()
+    train_ppo(roles(toy, share_of_e), prompts, CONFIG, loop)
+    last = read_metrics(loop.log.folder)[-1]
+    assert last["kl_per_response"] > 0.01, "the policy has not moved, so this test says nothing"
+    assert last["sampler_gap_max"] < 1e-3
+
+
+def test_reward_rises_and_with_noise_it_does_not(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
+    config = CONFIG.model_copy(update={"steps": 25, "prompts_per_step": 16})
+    noise = torch.Generator().manual_seed(3)
+
+    def random_reward(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        return torch.randn(len(completions), generator=noise).tolist()
+
+    gains = {}
+    for name, reward in {"e": share_of_e, "noise": random_reward}.items():
+        used = roles(toy, reward)
+        train_ppo(used, prompts, config, new_loop(name))
+        sampled = used.engine.generate(
+            [used.renderer.prompt(p.messages) for p in prompts], num_samples=8, sampling=config.sampling, seed=99
+        )
+        texts = [used.renderer.text(g.tokens) for row in sampled for g in row]
+        gains[name] = sum(share_of_e(prompts, texts)) / len(texts)
+    assert gains["e"] > 2 * gains["noise"], gains
+
+
+def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:
+    config = CONFIG.model_copy(update={"ema": 0.9, "kl": KLConfig(kind="adaptive", horizon=100)})
+    undisturbed = roles(toy, share_of_e)
+    train_ppo(undisturbed, prompts, config, new_loop("whole"))
+
+    calls = 0
+
+    def dies_in_the_third_batch(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return share_of_e(prompts, completions)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_ppo(roles(toy, dies_in_the_third_batch), prompts, config, new_loop("killed", seconds=0.0))
+    resumed = roles(toy, share_of_e)
+    train_ppo(resumed, prompts, config, new_loop("killed", seconds=0.0))
+    for name, weight in undisturbed.policy.parameters().items():
+        assert torch.equal(weight, resumed.policy.parameters()[name]), name
+    whole, killed = (new_loop(n).log.folder for n in ("whole", "killed"))
+    assert (whole / "metrics.jsonl").read_text() == (killed / "metrics.jsonl").read_text()
+
+
+def test_micro_batches_do_not_change_the_update(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
+    ends = []
+    for budget in (64, 100_000):
+        optimizer = FAST.model_copy(update={"tokens_per_microbatch": budget, "learning_rate": 1e-4})
+        config = CONFIG.model_copy(update={"steps": 1, "optimizer": optimizer})
+        used = roles(toy, share_of_e)
+        loop = new_loop(str(budget))
+        train_ppo(used, prompts, config, loop)
+        ends.append(read_metrics(loop.log.folder)[0])
+    for name in ("policy_loss", "value_loss", "grad_norm", "value_grad_norm", "approx_kl", "explained_variance"):
+        assert ends[0][name] == pytest.approx(ends[1][name], rel=2e-3, abs=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sampling": Sampling(temperature=0.0)}, "greedy"),
+        ({"sampling": Sampling(top_p=0.9)}, "biases the PPO ratio"),
+        ({"kl": KLConfig(kind="fixed", coefficient=0.0)}, "kl.kind=off"),
+        ({"minibatches": 99}, "more than the 8 prompts"),
+    ],
+)
+def test_unsafe_settings_refuse_to_start(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt], change: dict[str, object], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        train_ppo(roles(toy, share_of_e), prompts, CONFIG.model_copy(update=change), new_loop())
+
+
+def test_a_nan_reward_names_the_term_and_the_answer(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
+    broken = WeightedRewards(((1.0, "my.module:broken", lambda p, c: [math.nan] * len(c)),), clip=5.0)
+    with pytest.raises(NonFiniteError, match="my.module:broken gave nan for prompt p-"):
+        train_ppo(roles(toy, broken), prompts, CONFIG, new_loop())

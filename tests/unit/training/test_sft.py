@@ -1,0 +1,77 @@
+"""Supervised fine-tuning: it learns, keeps the best weights, stops early, resumes to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from conftest import FAST, Toy
+
+from assent.core.group import Group
+from assent.core.types import Conversation, Message
+from assent.models.groups import pack
+from assent.training.batches import EpochBatches, endless
+from assent.training.config import SFTConfig
+from assent.training.loop import Loop
+from assent.training.sft import evaluation_loss, train_sft
+
+CONFIG = SFTConfig(epochs=4, batch_size=4, evals_per_epoch=1, patience=None, optimizer=FAST)
+
+
+@pytest.fixture
+def groups(toy: Toy) -> list[Group]:
+    renderer = toy.renderer(toy.policy(trainable=False))
+    asked = ("my order", "a refund", "the parcel", "my password", "the settings", "the link", "a customer", "the data")
+    said = [Conversation(messages=(Message(role="user", content=f"Where is {a}?"), Message(role="assistant", content=f"I have sent {a}."))) for a in asked]
+    return [g for c in said for g in renderer.demonstration(c)]
+
+
+def test_it_learns_and_ends_with_the_best_weights(toy: Toy, new_loop: Callable[..., Loop], groups: list[Group]) -> None:
+    policy = toy.policy()
+    result = train_sft(policy, groups[:6], groups[6:], CONFIG, new_loop())
+    assert result.first_eval_loss is not None and result.best_eval_loss is not None
+    assert result.best_eval_loss < result.first_eval_loss - 1
+    assert evaluation_loss(policy, pack(groups[6:], budget=512)) == pytest.approx(result.best_eval_loss, abs=1e-6)
+
+
+def test_it_stops_when_the_held_out_loss_only_rises(toy: Toy, new_loop: Callable[..., Loop], groups: list[Group]) -> None:
+    config = CONFIG.model_copy(update={"epochs": 50, "patience": 2, "optimizer": FAST.model_copy(update={"learning_rate": 0.5})})
+    result = train_sft(toy.policy(), groups[:6], groups[6:], config, new_loop())
+    assert result.stopped_early and result.steps < 100
+
+
+def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., Loop], groups: list[Group]) -> None:
+    whole, resumed = toy.policy(), toy.policy()
+    train_sft(whole, groups[:6], groups[6:], CONFIG, new_loop("whole"))
+    loop = new_loop("killed", seconds=0.0)
+
+    class Killed(Exception):
+        pass
+
+    record = loop.log.record
+
+    def dies(step: int, values: dict[str, float], *, kind: str = "train") -> None:
+        if step == 5:
+            raise Killed
+        record(step, values, kind=kind)
+
+    loop.log.record = dies  # type: ignore[method-assign]
+    with pytest.raises(Killed):
+        train_sft(toy.policy(), groups[:6], groups[6:], CONFIG, loop)
+    train_sft(resumed, groups[:6], groups[6:], CONFIG, new_loop("killed", seconds=0.0))
+    for name, weight in whole.parameters().items():
+        assert torch.equal(weight, resumed.parameters()[name]), name
+
+
+def test_every_item_once_per_epoch_and_another_order_next_time() -> None:
+    order = EpochBatches(num_items=10, batch_size=4, epochs=2, seed=1)
+    assert order.total_steps == 6
+    first, second = ([i for s in steps for i in order.items(s)] for steps in (range(3), range(3, 6)))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second
+
+
+def test_endless_prompts_use_all_before_any_comes_again() -> None:
+    drawn = [i for step in range(5) for i in endless(10, count=4, step=step, seed=0, name="p")]
+    assert sorted(drawn[:10]) == sorted(drawn[10:]) == list(range(10))
