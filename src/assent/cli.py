@@ -27,11 +27,11 @@ app.add_typer(data_app, name="data")
 
 ConfigArgument = Annotated[Path, typer.Argument(help="The YAML of the run.", show_default=True)]
 Settings = Annotated[
-    Optional[list[str]],  # noqa: UP007, UP045 (typer reads the annotation at run time)
+    Optional[list[str]],  # noqa: UP045 (typer reads the annotation at run time)
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, e.g. --set optimize.kl.coefficient=0.1. Repeatable."),
 ]
 Overlays = Annotated[
-    Optional[list[Path]],  # noqa: UP007, UP045
+    Optional[list[Path]],  # noqa: UP045
     typer.Option("--with", metavar="FILE", help="Lay another YAML over the first. Repeatable."),
 ]
 
@@ -81,7 +81,7 @@ def import_(
 @app.command()
 def chat(
     policy: Annotated[str, typer.Argument(help="runs/x/round-2, an artifact, a model folder, or a hub id.")],
-    against: Annotated[Optional[str], typer.Option(help="A second policy that answers beside it.")] = None,  # noqa: UP007, UP045
+    against: Annotated[Optional[str], typer.Option(help="A second policy that answers beside it.")] = None,  # noqa: UP045
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.7,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer in tokens.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
@@ -146,7 +146,7 @@ def doctor(
 @data_app.command()
 def inspect(
     files: Annotated[list[str], typer.Argument(help="Files, folders or hub ids.")],
-    model: Annotated[Optional[str], typer.Option(help="Also count tokens with this model's tokenizer.")] = None,  # noqa: UP007, UP045
+    model: Annotated[Optional[str], typer.Option(help="Also count tokens with this model's tokenizer.")] = None,  # noqa: UP045
     format: Annotated[str, typer.Option(help="Format of the files; auto looks at the columns.")] = "auto",
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count bad rows instead of stopping at the first.")] = False,
 ) -> None:

@@ -90,7 +90,13 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
         brier=brier_score(said, happened),
         bins=tuple(
             ReliabilityBin(
-                low=b.low, high=b.high, count=b.size, predicted=b.predicted, observed=b.observed, lower=b.lower, upper=b.upper
+                low=b.low,
+                high=b.high,
+                count=b.size,
+                predicted=b.predicted,
+                observed=b.observed,
+                lower=b.lower,
+                upper=b.upper,
             )
             for b in reliability_bins(said, happened, num_bins=NUM_BINS, confidence=0.95)
         ),

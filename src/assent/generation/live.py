@@ -95,7 +95,8 @@ class LiveAnswers:
             former[hole] = former[self._size]
         former = former[: self._size]
         moved = np.flatnonzero(former != np.arange(self._size))
-        for column in (self._owner, self._start, self._limit, self._count, self._tokens, self._logps, self._uniforms):
+        sizes = (self._owner, self._start, self._limit, self._count, self._is_stopped)
+        for column in (*sizes, self._tokens, self._logps, self._uniforms):
             column[moved] = column[former[moved]]
         return former
 

@@ -31,13 +31,21 @@ class Occupancy:
     """The waste ledger of one call: what went through the model beside what was asked for.
 
     `tokens` are the prompts (once each) and the answers; `positions` were computed. An answer's last token never is,
-    so without padding positions < tokens. `live_rows` is the mean number of rows per decode step.
+    so without padding positions < tokens. In `steps` decode steps, `live_rows` of `capacity` rows were live on average.
     """
 
-    tokens: int
-    positions: int
-    steps: int
-    live_rows: float
+    tokens: int = 0
+    positions: int = 0
+    steps: int = 0
+    live_rows: float = 0.0
+    capacity: int = 0
+
+    def facts(self) -> dict[str, float]:
+        """Computed positions per token and the live share of rows; NaN where nothing was generated or decoded."""
+        return {
+            "positions_per_token": self.positions / self.tokens if self.tokens else float("nan"),
+            "live_row_share": self.live_rows / self.capacity if self.steps else float("nan"),
+        }
 
 
 class LocalEngine:
@@ -51,7 +59,7 @@ class LocalEngine:
         if max_live_rows < 1:
             raise ValueError(f"max_live_rows must be at least 1, got {max_live_rows}")
         self._policy, self._max_live_rows = policy, max_live_rows
-        self.occupancy = Occupancy(tokens=0, positions=0, steps=0, live_rows=0.0)
+        self.occupancy = Occupancy()
 
     def generate(
         self,
@@ -119,7 +127,7 @@ class _Rollout:
         answers: dict[tuple[int, int], Generation] = {}
         while len(answers) < len(self._waiting):
             done = self._begin() if self._has_room() else self._step()
-            for row in done:
+            for row in done.tolist():
                 prompt, sample, answer = self._live.answer(row)
                 answers[prompt, sample] = answer
             if len(done):
@@ -132,7 +140,13 @@ class _Rollout:
         """The ledger of this rollout."""
         tokens = sum(len(p) for p in self._prompts) + sum(len(a.tokens) for a in answers.values())
         mean_rows = self._live_steps / self._steps if self._steps else 0.0
-        return Occupancy(tokens=tokens, positions=self._rows.positions, steps=self._steps, live_rows=mean_rows)
+        return Occupancy(
+            tokens=tokens,
+            positions=self._rows.positions,
+            steps=self._steps,
+            live_rows=mean_rows,
+            capacity=self._capacity,
+        )
 
     def _has_room(self) -> bool:
         is_waiting = self._num_begun < len(self._waiting)

@@ -130,7 +130,7 @@ def _match(shape: tuple[str, ...]) -> tuple[str | None, float, bool]:
         changed = (set(shape) - set(wording.words)) & _fact_words()
         if changed:
             return "invented:" + move.partition(":")[2], likeness, False
-        return None, likeness, False
+        return None, likeness, _is_claim(move)
     return move, likeness, False
 
 

@@ -115,7 +115,9 @@ class LocalLearner(Generic[Output]):
         self.num_steps = int(state["num_steps"])
         for name, parameter in self.parameters.items():
             parameter.copy_(tensors[f"weight/{name}"])
-            moments = {m: tensors[f"{m}/{name}"].clone() for m in ("exp_avg", "exp_avg_sq", "step") if f"{m}/{name}" in tensors}
+            moments = {
+                m: tensors[f"{m}/{name}"].clone() for m in ("exp_avg", "exp_avg_sq", "step") if f"{m}/{name}" in tensors
+            }
             if moments:
                 self._optimizer.state[parameter] = moments
 

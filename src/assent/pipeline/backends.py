@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import peft
 import torch
 import transformers
 from torch import Tensor
@@ -85,7 +86,7 @@ class Backends:
         """A sampler that reads the policy's live weights."""
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
 
-    def reward_fn(self, config: PPOConfig, trained: Path | None) -> RewardFn:
+    def rewards(self, config: PPOConfig, trained: Path | None) -> WeightedRewards:
         """The weighted sum of the configured rewards; `trained` is this round's reward model."""
         terms: list[tuple[float, str, RewardFn]] = []
         for term in config.rewards:
@@ -97,7 +98,7 @@ class Backends:
                     model = self.reward_model(folder, trainable=False)
                     budget = config.optimizer.tokens_per_microbatch
                     reward = ModelReward(model, self.renderer(model), budget, normalize=config.normalize_reward)
-                    terms.append((term.weight, f"model {folder}", reward))
+                    terms.append((term.weight, Path(folder).parent.name if term.path is None else term.path, reward))
                 case PythonRewardConfig():
                     terms.append((term.weight, term.target, FunctionReward.load(term.target)))
         return WeightedRewards(tuple(terms), config.reward_clip)
@@ -120,6 +121,13 @@ class Backends:
             return [frozen.logps(batch, temperature=temperature).logps for batch in batches]
 
         return frozen_copy
+
+
+def save_policy(policy: PolicyModel, output: Path) -> None:
+    """Write policy/, a whole model, and for LoRA also adapter/, what was trained on top of the start."""
+    policy.save(output / "policy", merged=True)
+    if isinstance(policy.hf, peft.PeftModel):
+        policy.save(output / "adapter")
 
 
 def same_tokens(first: Path, second: Path) -> bool:

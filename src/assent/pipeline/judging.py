@@ -26,9 +26,7 @@ IMPORTED = Queue(project="imported", purpose="reward")
 """Judgments that came in by `assent import`."""
 
 
-def panel_of(
-    raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int, backends: Backends
-) -> Panel | None:
+def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int, backends: Backends) -> Panel | None:
     """The raters as a panel; None for people, who judge in their own time."""
     match raters:
         case SimulatedConfig():

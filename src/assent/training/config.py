@@ -59,7 +59,9 @@ class RewardConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> RewardConfig:
         if self.loss == "plackett_luce" and self.ties != "davidson":
-            raise ValueError(f"loss plackett_luce treats ties by Davidson-Luce; set ties to davidson instead of {self.ties}")
+            raise ValueError(
+                f"loss plackett_luce treats ties by Davidson-Luce; set ties to davidson instead of {self.ties}"
+            )
         return self
 
 

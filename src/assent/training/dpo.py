@@ -101,7 +101,9 @@ class Reference:
         self._rows = torch.zeros(sum(self._sizes))
         with torch.no_grad():
             for batch in pack(groups, budget=budget):
-                self._rows[list(batch.rows)] = row_sum(policy.logps(batch).logps, batch.row, batch.num_rows).float().cpu()
+                self._rows[list(batch.rows)] = (
+                    row_sum(policy.logps(batch).logps, batch.row, batch.num_rows).float().cpu()
+                )
 
     @property
     def answers(self) -> list[list[float]]:

@@ -43,7 +43,7 @@ from assent.training.average import MovingAverage
 from assent.training.batches import endless
 from assent.training.config import KLConfig, PPOConfig
 from assent.training.loop import Loop
-from assent.training.rewards import RewardFn
+from assent.training.rewards import WeightedRewards
 from assent.training.rollouts import Rollouts, sample_rollouts
 from assent.training.sft import next_token_loss
 
@@ -59,7 +59,7 @@ class Roles:
     reference_logps: Callable[[Sequence[GroupBatch]], list[Tensor]]
     """Log-probs of the start policy, [S] per micro-batch."""
     critic: ScalarModel
-    reward: RewardFn
+    reward: WeightedRewards
     engine: Engine
     renderer: Renderer
     demonstrations: tuple[Group, ...] = ()
@@ -94,7 +94,9 @@ def train_ppo(roles: Roles, prompts: Sequence[Prompt], config: PPOConfig, loop: 
         config.optimizer,
         total_steps=updates,
     )
-    critic = LocalLearner(roles.critic.parameters(), roles.critic.at_scored, config.value_optimizer, total_steps=updates)
+    critic = LocalLearner(
+        roles.critic.parameters(), roles.critic.at_scored, config.value_optimizer, total_steps=updates
+    )
     kl, average = KLState(config.kl), MovingAverage(policy, config.ema)
     parts = {"policy": policy, "critic": critic, "kl": kl, "average": average}
     for step in loop.steps(config.steps, parts, description="PPO"):
@@ -107,10 +109,12 @@ def train_ppo(roles: Roles, prompts: Sequence[Prompt], config: PPOConfig, loop: 
             sampling=config.sampling,
             seed=seeds.derive(loop.seed, "rollouts", step),
         )
-        scores = reward_of(rollouts, roles.reward, config)
-        minibatches = score_rollouts(rollouts, roles, policy, critic, config, seed=seeds.derive(loop.seed, "split", step))
+        scores, means = reward_of(rollouts, roles.reward, config)
+        minibatches = score_rollouts(
+            rollouts, roles, policy, critic, config, seed=seeds.derive(loop.seed, "split", step)
+        )
         estimates, facts = estimate_advantages(minibatches, scores, kl.coefficient, config)
-        facts |= describe_rollouts(rollouts, minibatches, scores)
+        facts |= describe_rollouts(rollouts, minibatches, scores) | means
         order_seed = seeds.derive(loop.seed, "order", step)
         facts |= update(minibatches, estimates, roles, (policy, critic), config, step=step, seed=order_seed)
         kl.observe(facts["kl_per_response"], len(rollouts.texts))
@@ -124,7 +128,9 @@ def check_safe(config: PPOConfig) -> None:
     """Refuse settings that are known to fail. Raises ConfigError saying why and what to do."""
     sampling = config.sampling
     if sampling.temperature <= 0:
-        raise ConfigError(f"optimize.sampling.temperature is {sampling.temperature}: greedy rollouts explore nothing; use 1.0")
+        raise ConfigError(
+            f"optimize.sampling.temperature is {sampling.temperature}: greedy rollouts explore nothing; use 1.0"
+        )
     if sampling.top_p < 1:
         raise ConfigError(f"optimize.sampling.top_p is {sampling.top_p}: it biases the PPO ratio; use 1.0 for rollouts")
     if config.kl.kind != "off" and config.kl.coefficient == 0:
@@ -135,10 +141,13 @@ def check_safe(config: PPOConfig) -> None:
         )
 
 
-def reward_of(rollouts: Rollouts, reward: RewardFn, config: PPOConfig) -> Tensor:
-    """Score of each row [B]: the reward of its text, less the penalty where it did not end."""
-    scores = torch.tensor(list(reward(rollouts.row_prompts, rollouts.texts)), dtype=torch.float32)
-    return scores - config.missing_eos_penalty * (~torch.tensor(rollouts.finished)).float()
+def reward_of(rollouts: Rollouts, reward: WeightedRewards, config: PPOConfig) -> tuple[Tensor, dict[str, float]]:
+    """Score of each row [B], the reward of its text less the penalty where it did not end; and the mean of each term."""
+    scored = reward(rollouts.row_prompts, rollouts.texts)
+    scores = torch.tensor(scored.totals, dtype=torch.float32)
+    unfinished = ~torch.tensor(rollouts.finished)
+    means = {f"reward/{name}": mean for name, mean in scored.means.items()} if len(scored.means) > 1 else {}
+    return scores - config.missing_eos_penalty * unfinished.float(), means
 
 
 @torch.no_grad()

@@ -78,4 +78,3 @@ def _step_margins(ranking: Ranking, margins: Sequence[float] | None) -> Sequence
     if margins is None or ranking.strengths is None:
         return None
     return margins_from_strengths(ranking.strengths, table=margins)
-

@@ -58,7 +58,12 @@ def train_reward(
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
     scores = torch.tensor(score_groups(model, [g for g, _ in members], budget=budget))
     model.score_mean, model.score_std = scores.mean().item(), max(scores.std().item(), 1e-6)
-    return {"steps": learner.num_steps, "score_mean": model.score_mean, "score_std": model.score_std, **likelihood.facts()}
+    return {
+        "steps": learner.num_steps,
+        "score_mean": model.score_mean,
+        "score_std": model.score_std,
+        **likelihood.facts(),
+    }
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -80,27 +80,39 @@ class FunctionReward:
         except Exception as error:
             raise RunError(f"reward function {self.name} raised {type(error).__name__}: {error}") from error
         if len(scores) != len(completions):
-            raise RunError(f"reward function {self.name} returned {len(scores)} scores for {len(completions)} completions")
+            raise RunError(
+                f"reward function {self.name} returned {len(scores)} scores for {len(completions)} completions"
+            )
         return scores
+
+
+class Scores(NamedTuple):
+    """Rewards of some answers, and the mean of every term before weighting."""
+
+    totals: list[float]
+    means: dict[str, float]
 
 
 @dataclass(frozen=True)
 class WeightedRewards:
-    """The weighted sum, clipped."""
+    """The weighted sum, clipped. A term of weight 0 is only watched."""
 
     terms: tuple[tuple[float, str, RewardFn], ...]
     clip: float | None
 
-    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> Scores:
         """Raises NonFiniteError naming the term, the prompt and the answer of the first NaN or infinite score."""
         totals = [0.0] * len(completions)
+        means = {}
         for weight, name, reward in self.terms:
-            for i, score in enumerate(reward(prompts, completions)):
+            scores = reward(prompts, completions)
+            for i, score in enumerate(scores):
                 if not math.isfinite(score):
                     raise NonFiniteError(
                         f"reward {name} gave {score} for prompt {prompts[i].id}, answer {completions[i][:80]!r}"
                     )
                 totals[i] += weight * score
+            means[name] = math.fsum(scores) / len(scores)
         if self.clip is not None:
             totals = [max(-self.clip, min(self.clip, t)) for t in totals]
-        return totals
+        return Scores(totals, means)

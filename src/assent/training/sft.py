@@ -42,7 +42,9 @@ def train_sft(
     budget = config.optimizer.tokens_per_microbatch
     held_out_batches = pack(held_out, budget=budget) if held_out else []
     best = BestWeights(learner, config.patience)
-    interval = math.ceil(order.steps_per_epoch / config.evals_per_epoch) if config.evals_per_epoch else order.total_steps
+    interval = (
+        math.ceil(order.steps_per_epoch / config.evals_per_epoch) if config.evals_per_epoch else order.total_steps
+    )
     first = None
     if held_out_batches and (first := best.first) is None:
         first = best.first = evaluation_loss(policy, held_out_batches)

@@ -118,7 +118,7 @@ def test_every_acknowledged_judgment_survives_a_killed_writer(url: str) -> None:
         store.add_tasks([task(f"t{i:04}") for i in range(2000)], now=0)
         store.register_rater(Rater(id="anna", kind="person"), now=0)
         acknowledged: list[str] = []
-        for delay in (0.02, 0.11, 0.17):
+        for delay in (0.02, 0.13):
             command = [sys.executable, "-c", _WRITER, url, str(Path(__file__).parent)]
             writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             assert writer.stdout is not None
@@ -134,5 +134,5 @@ def test_every_acknowledged_judgment_survives_a_killed_writer(url: str) -> None:
         said = {j.id for j in store.judgments(QUEUE)}
         assert len(acknowledged) > 3
         assert set(acknowledged) <= said
-        assert len(said - set(acknowledged)) <= 3, "at most the one each writer had not yet reported"
+        assert len(said - set(acknowledged)) <= 2, "at most the one each writer had not yet reported"
         assert store.counts(QUEUE) == Counts(len(said), 2000)

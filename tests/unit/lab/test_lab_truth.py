@@ -102,6 +102,12 @@ def test_a_turned_sentence_is_not_the_fact() -> None:
     assert truth.honest < 1.0
 
 
+def test_a_garbled_fact_is_no_fact_and_not_quite_honest() -> None:
+    truth = read(REFUND, "You can return the kettle within thiry days for a full refund.")
+    assert (truth.helpful, truth.moves) == (0.0, (None,))
+    assert truth.honest == pytest.approx(0.7)
+
+
 def test_a_slip_in_one_word_costs_fluency_not_the_move() -> None:
     truth = read(REFUND, "You can return the kettle within thirty days for a whole refund.")
     assert truth.moves == ("answer:refund",)

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from conftest import FAST, Toy
+from training_toys import FAST, Toy
 
 from assent.core.errors import DataError
 from assent.core.group import Group
@@ -27,7 +27,9 @@ def comparison(prompt: Prompt, tiers: tuple[tuple[int, ...], ...]) -> Comparison
     """Answers numbered as in ANSWERS."""
     answers = tuple(Completion(prompt_id=prompt.id, text=t, id=f"c{i}") for i, t in enumerate(ANSWERS))
     ranking = Ranking(tiers=tuple(tuple(f"c{i}" for i in tier) for tier in tiers))
-    return Comparison(prompt=prompt, completions=answers, judgments=(Judgment(task_id="t", rater_id="r", ranking=ranking),))
+    return Comparison(
+        prompt=prompt, completions=answers, judgments=(Judgment(task_id="t", rater_id="r", ranking=ranking),)
+    )
 
 
 def grouped(toy: Toy, comparisons: list[Comparison]) -> tuple[list[Group], list[Target]]:
@@ -63,7 +65,9 @@ def test_scores_learn_the_order(
     assert np.std(scores, ddof=1) == pytest.approx(facts["score_std"], rel=1e-3)
 
 
-def test_the_first_loss_of_equal_scores_is_known(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:
+def test_the_first_loss_of_equal_scores_is_known(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
     # One pair, weight 2/2 = 1, margin 0: with a zero head both scores are 0 and the loss is log 2.
     answers = tuple(Completion(prompt_id=prompts[0].id, text=t, id=f"c{i}") for i, t in enumerate(ANSWERS[:2]))
     ranking = Ranking(tiers=(("c0",), ("c1",)))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from conftest import FAST, Toy
+from training_toys import FAST, Toy
 
 from assent.core.group import Group
 from assent.core.types import Conversation, Message
@@ -23,7 +23,15 @@ CONFIG = SFTConfig(epochs=4, batch_size=4, evals_per_epoch=1, patience=None, opt
 def groups(toy: Toy) -> list[Group]:
     renderer = toy.renderer(toy.policy(trainable=False))
     asked = ("my order", "a refund", "the parcel", "my password", "the settings", "the link", "a customer", "the data")
-    said = [Conversation(messages=(Message(role="user", content=f"Where is {a}?"), Message(role="assistant", content=f"I have sent {a}."))) for a in asked]
+    said = [
+        Conversation(
+            messages=(
+                Message(role="user", content=f"Where is {a}?"),
+                Message(role="assistant", content=f"I have sent {a}."),
+            )
+        )
+        for a in asked
+    ]
     return [g for c in said for g in renderer.demonstration(c)]
 
 
@@ -35,8 +43,12 @@ def test_it_learns_and_ends_with_the_best_weights(toy: Toy, new_loop: Callable[.
     assert evaluation_loss(policy, pack(groups[6:], budget=512)) == pytest.approx(result.best_eval_loss, abs=1e-6)
 
 
-def test_it_stops_when_the_held_out_loss_only_rises(toy: Toy, new_loop: Callable[..., Loop], groups: list[Group]) -> None:
-    config = CONFIG.model_copy(update={"epochs": 50, "patience": 2, "optimizer": FAST.model_copy(update={"learning_rate": 0.5})})
+def test_it_stops_when_the_held_out_loss_only_rises(
+    toy: Toy, new_loop: Callable[..., Loop], groups: list[Group]
+) -> None:
+    config = CONFIG.model_copy(
+        update={"epochs": 50, "patience": 2, "optimizer": FAST.model_copy(update={"learning_rate": 0.5})}
+    )
     result = train_sft(toy.policy(), groups[:6], groups[6:], config, new_loop())
     assert result.stopped_early and result.steps < 100
 

@@ -68,7 +68,12 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         result = train_sft(policy, groups[held_out:], groups[:held_out], base.pretrain, loop)
         policy.save(ctx.output / "policy")
-    return {"parameters": count_parameters(policy), "vocabulary": len(tokenizer), "texts": len(groups), **result._asdict()}
+    return {
+        "parameters": count_parameters(policy),
+        "vocabulary": len(tokenizer),
+        "texts": len(groups),
+        **result._asdict(),
+    }
 
 
 def count_parameters(policy: PolicyModel) -> int:

@@ -84,7 +84,9 @@ def new_comparisons(
     """Have this round's tasks judged; the judgments are fixed in a snapshot, whose hash is the second value."""
     tasks = read_records(samples.file("tasks.jsonl"), Task)
     queue = Queue(project=f"{config.run}/{samples.name}", purpose="reward")
-    slots = overlap([t.id for t in tasks], share=collecting.overlap_share, depth=collecting.overlap, seed=config.people_seed)
+    slots = overlap(
+        [t.id for t in tasks], share=collecting.overlap_share, depth=collecting.overlap, seed=config.people_seed
+    )
     backends = Backends(config.model, config.compute)
     panel = panel_of(collecting.raters, lab=config.lab, role="train", seed=config.people_seed, backends=backends)
     if panel is not None:

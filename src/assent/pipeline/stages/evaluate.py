@@ -16,7 +16,7 @@ from assent.algorithms.masked import row_sum
 from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
-from assent.core.types import Completion, Judgment, Prompt
+from assent.core.types import Completion, Judgment, Prompt, Rater
 from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.stats import Estimate, clustered_mean
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
@@ -36,7 +36,6 @@ from assent.pipeline.stage import StageContext, stage
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
-from assent.core.types import Rater
 from assent.training.rewards import ModelReward
 
 TOKENS_PER_MICROBATCH = 4096
@@ -93,7 +92,11 @@ def run_evaluate(
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
         scores = None if reward is None else reward_scores(backends, reward, asked, before, after)
         judged = judge_pairs(ctx, config, backends, reward, (asked, before, after), (policy, baseline))
-    truths = None if config.lab is None else [[read(p, c.text) for p, c in zip(asked, a.completions, strict=True)] for a in (before, after)]
+    truths = (
+        None
+        if config.lab is None
+        else [[read(p, c.text) for p, c in zip(asked, a.completions, strict=True)] for a in (before, after)]
+    )
     ids = [p.id for p in asked]
     facts: dict[str, Any] = {
         "judge": "reward model of this round" if config.raters is None else config.raters.kind,
@@ -108,7 +111,9 @@ def run_evaluate(
         {
             **facts,
             "win_rate": None if judged is None else judged[0].model_dump(mode="json"),
-            "truth": None if truths is None else {"before": Scorecard.of(truths[0]).as_dict(), "after": Scorecard.of(truths[1]).as_dict()},
+            "truth": None
+            if truths is None
+            else {"before": Scorecard.of(truths[0]).as_dict(), "after": Scorecard.of(truths[1]).as_dict()},
         },
     )
     write_samples(ctx, asked, before, after, truths, [] if judged is None else judged[1])
@@ -132,7 +137,9 @@ def answer(
         seed = seeds.derive(ctx.seed, "answers", name)
         drawn = engine.generate(ids, num_samples=1, sampling=config.sampling, seed=seed, on_progress=bar.advance)
     completions = [
-        Completion(prompt_id=p.id, text=renderer.text(row[0].tokens), source=f"{name} {source.name}", finished=row[0].finished)
+        Completion(
+            prompt_id=p.id, text=renderer.text(row[0].tokens), source=f"{name} {source.name}", finished=row[0].finished
+        )
         for p, row in zip(prompts, drawn, strict=True)
     ]
     groups = [Group(i, (row[0].tokens,)) for i, row in zip(ids, drawn, strict=True)]
@@ -180,14 +187,18 @@ def judge_pairs(
     if config.raters is not None:
         panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
     elif reward is not None:
-        panel = Panel((ScoringRater(Rater(id=f"reward model {reward.name}", kind="reward_model"), reward_of(backends, reward)),))
+        panel = Panel(
+            (ScoringRater(Rater(id=f"reward model {reward.name}", kind="reward_model"), reward_of(backends, reward)),)
+        )
     else:
         return None
     many = 1 if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
     judgments: list[Judgment] = judge(config.store, panel, tasks, queue, slots=many, log=ctx.log)
     verdicts = read_verdicts(pairs, tasks, judgments)
     random = seeds.stream(ctx.seed, "bootstrap")
-    result = win_rate(verdicts, rng=random, draws=config.evaluate.bootstrap_draws, confidence=config.evaluate.confidence)
+    result = win_rate(
+        verdicts, rng=random, draws=config.evaluate.bootstrap_draws, confidence=config.evaluate.confidence
+    )
     return result, verdicts
 
 

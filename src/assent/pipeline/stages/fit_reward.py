@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assent.core import seeds
+from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison
@@ -21,12 +21,10 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
-from assent.core import files
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.rankings import MARGINS, Target, target_of
 from assent.training.reward import score_groups, train_reward
-
 
 HELD_OUT_SEED = 0
 """The same prompts are held out in every round and run, so that accuracies can be compared."""
@@ -63,7 +61,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         facts = train_reward(model, learn.groups, learn.targets, config.reward, loop)
         scores = score_groups(model, test.groups, budget=budget)
-        model.save(ctx.output / "reward")
+        model.save(ctx.output / "reward", merged=True)
     report = reward_report(test.comparisons, scores)
     files.write_json(ctx.output / "report.json", report.model_dump(mode="json"))
     return {

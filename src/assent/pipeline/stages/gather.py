@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from assent.core.config import Config
 from assent.core import seeds
+from assent.core.config import Config
 from assent.core.types import Prompt
 from assent.data.config import Source
 from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
@@ -45,7 +45,10 @@ def only(part: Part, data: DataConfig) -> DataConfig:
             blank = LabData(world_seed=data.world_seed)
             return blank.model_copy(update={part: getattr(data, part)}) if part != "comparisons" else blank
         case FileData():
-            kept = {"corpus": ("corpus", "demonstrations"), "prompts": ("prompts", "demonstrations", "eval_prompts", "eval_share")}
+            kept = {
+                "corpus": ("corpus", "demonstrations"),
+                "prompts": ("prompts", "demonstrations", "eval_prompts", "eval_share"),
+            }
             names = kept.get(part, (part,))
             return FileData.model_construct(**{name: getattr(data, name) for name in names})
 
@@ -65,13 +68,20 @@ def gather_lab(ctx: StageContext, config: GatherStage, lab: LabData) -> dict[str
     world = World(lab.world_seed)
     match config.part:
         case "corpus":
-            return {"conversations": write_records(ctx.output / "corpus.jsonl", world.demonstrations("pretrain", lab.corpus))}
+            return {
+                "conversations": write_records(
+                    ctx.output / "corpus.jsonl", world.demonstrations("pretrain", lab.corpus)
+                )
+            }
         case "demonstrations":
             made = world.demonstrations("sft", lab.demonstrations)
             return {"demonstrations": write_records(ctx.output / "demonstrations.jsonl", made)}
         case "prompts":
             prompts = write_records(ctx.output / "prompts.jsonl", world.prompts("ppo", lab.prompts))
-            return {"prompts": prompts, "eval": write_records(ctx.output / "eval.jsonl", world.prompts("eval", config.eval_prompts))}
+            return {
+                "prompts": prompts,
+                "eval": write_records(ctx.output / "eval.jsonl", world.prompts("eval", config.eval_prompts)),
+            }
         case "comparisons":
             return {"comparisons": write_records(ctx.output / "comparisons.jsonl", [])}
 

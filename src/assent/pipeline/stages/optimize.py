@@ -11,7 +11,7 @@ from assent.data.fit import fit
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
-from assent.pipeline.backends import Backends, machine
+from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
@@ -75,14 +75,14 @@ def optimize_ppo(
         policy=policy,
         reference_logps=backends.reference_logps(policy, start_folder, temperature=ppo.sampling.temperature),
         critic=critic,
-        reward=backends.reward_fn(ppo, trained),
+        reward=backends.rewards(ppo, trained),
         engine=backends.engine(policy),
         renderer=backends.renderer(policy),
         demonstrations=tuple(ptx_groups(backends, policy, demonstrations)) if ppo.ptx.coefficient else (),
     )
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
     train_ppo(roles, pool, ppo, loop)
-    policy.save(ctx.output / "policy", merged=True)
+    save_policy(policy, ctx.output)
     return {"steps": ppo.steps, "prompts": len(pool)}
 
 
@@ -98,7 +98,7 @@ def optimize_dpo(
         comparisons, backends.renderer(policy), limit=dpo.max_length or policy.max_length, too_long=dpo.too_long
     )
     result = train_dpo(policy, ranked.groups, ranked.targets, dpo, loop)
-    policy.save(ctx.output / "policy", merged=True)
+    save_policy(policy, ctx.output)
     return {"comparisons": len(ranked.groups), "too_long": ranked.too_long, **result._asdict()}
 
 

@@ -9,12 +9,12 @@ from assent.core.config import Config
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Prompt, Purpose, Task
 from assent.generation.config import Sampling
+from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig, SampleConfig
 from assent.pipeline.records import read_records, write_records
 from assent.pipeline.stage import StageContext, stage
-from assent.models.config import ModelConfig
 
 
 class SampleStage(Config):
@@ -90,7 +90,9 @@ def sample_answers(
             seed = seeds.derive(ctx.seed, artifact.key, turn)
             drawn = engine.generate(ids, num_samples=share, sampling=sampling, seed=seed, on_progress=bar.advance)
             for answer, prompt, row in zip(answers, prompts, drawn, strict=True):
-                answer.extend(completion_of(prompt, renderer.text(g.tokens), artifact, sampling, g.finished) for g in row)
+                answer.extend(
+                    completion_of(prompt, renderer.text(g.tokens), artifact, sampling, g.finished) for g in row
+                )
     return answers
 
 

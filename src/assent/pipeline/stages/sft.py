@@ -11,7 +11,7 @@ from assent.data.splits import split
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
-from assent.pipeline.backends import Backends, machine
+from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
@@ -40,14 +40,16 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
         policy = backends.policy(base.file("policy"), trainable=True)
         renderer = backends.renderer(policy)
         limit = config.sft.max_length or policy.max_length
-        sides = split(conversations, {"train": 1 - config.sft.eval_share, "held out": config.sft.eval_share}, seed=ctx.seed)
+        sides = split(
+            conversations, {"train": 1 - config.sft.eval_share, "held out": config.sft.eval_share}, seed=ctx.seed
+        )
         train, held_out = (
             fit([g for c in side for g in renderer.demonstration(c)], max_length=limit, policy=config.sft.too_long)
             for side in (sides["train"], sides["held out"])
         )
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         result = train_sft(policy, train.items, held_out.items, config.sft, loop)
-        policy.save(ctx.output / "policy", merged=True)
+        save_policy(policy, ctx.output)
     return {
         "demonstrations": len(conversations),
         "examples": len(train.items),

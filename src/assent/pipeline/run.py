@@ -1,0 +1,140 @@
+"""`assent run`: everything that is not done yet, then the numbers, the rounds by name, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from assent.core import files
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.find import ROUND
+from assent.pipeline.places import moved, open_project, with_sources
+from assent.pipeline.result import TRUTH_AXES, write_result
+from assent.pipeline.rounds import run_all
+from assent.pipeline.stage import LogOptions, Runner, Step
+
+SETTINGS = "run.yaml"
+
+
+def run_project(
+    path: Path,
+    overlays: tuple[Path, ...] = (),
+    settings: tuple[str, ...] = (),
+    *,
+    quiet: bool = False,
+    skip_bad: bool = False,
+) -> Iterator[str]:
+    """Run a project to its end and yield the verdict, a line at a time.
+
+    Writes run.yaml, round-N/round.json and result.json into the run folder. Raises AwaitingJudgments where people have
+    to rate first; the same call goes on from there.
+    """
+    project = open_project(path, overlays, settings)
+    config = with_skip_bad(project.config) if skip_bad else project.config
+    folder = project.run_folder
+    options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
+    with Runner(folder, seed=config.seed, logs=options) as run:
+        write_settings(folder, config)
+        try:
+            result = run_all(run, config)
+        finally:
+            write_rounds(folder, run.steps)
+        values = write_result(folder, config, result)
+    yield from verdict(values)
+    if config.collect is None:
+        yield "the judge was each round's own reward model, which is no independent one; set collect.raters for that"
+
+
+def plan_project(
+    path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = (), *, skip_bad: bool = False
+) -> list[str]:
+    """One line per stage: done, would resume, or would run. Nothing is run."""
+    project = open_project(path, overlays, settings)
+    config = with_skip_bad(project.config) if skip_bad else project.config
+    with Runner(project.run_folder, seed=config.seed, planning=True) as run:
+        run_all(run, config)
+        steps = list(run.steps)
+    width = max(len(_where(step)) for step in steps)
+    lines = [f"{_where(step):{width}}  {step.state:12}  {step.artifact.name}" for step in steps]
+    left = sum(step.state != "done" for step in steps)
+    return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
+
+
+def run_folder(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> Path:
+    """Where `run_project` with the same arguments writes."""
+    return open_project(path, overlays, settings).run_folder
+
+
+def with_skip_bad(config: RunConfig) -> RunConfig:
+    """The settings as if every source of data said `skip_bad: true`."""
+    if not isinstance(config.data, FileData):
+        return config
+    data = with_sources(config.data, lambda source: source.model_copy(update={"skip_bad": True}))
+    return config.model_copy(update={"data": data})
+
+
+def write_settings(folder: Path, config: RunConfig) -> None:
+    """Write run.yaml: every setting of the run, defaults included, its paths relative to the run folder."""
+    values = moved(config, old=Path(), new=folder).model_dump(mode="json")
+    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    header = "# Every setting of this run, written by `assent run`. Change the project's YAML, not this file.\n"
+    files.write_text(folder / SETTINGS, header + text)
+
+
+def write_rounds(folder: Path, steps: Sequence[Step]) -> None:
+    """Write round-N/round.json for every round that has made something, so that rounds can be named."""
+    rounds: dict[int, dict[str, Artifact]] = {}
+    for step in steps:
+        match step.scope:
+            case ():
+                # Base, then SFT where there is one: the last policy is what round 1 starts from.
+                rounds.setdefault(0, {})[step.artifact.kind] = step.artifact
+            case ("round", int(number)):
+                rounds.setdefault(number, {})[step.artifact.kind] = step.artifact
+    for number, made in rounds.items():
+        values = {kind: {"artifact": one.name, "key": one.key} for kind, one in made.items()}
+        files.write_json(folder / f"round-{number}" / ROUND, {"round": number, "made": values})
+
+
+def verdict(values: Mapping[str, Any]) -> Iterator[str]:
+    """The numbers of result.json that decide, in words."""
+    for one in values["rounds"]:
+        yield from _round_lines(f"round {one['round']}", one)
+    if values["final"] is not None:
+        yield from _round_lines("all rounds together", values["final"])
+
+
+def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
+    policy, reward = values["policy"], values.get("reward")
+    rate = policy["win_rate"]
+    if rate is None:
+        yield f"{name}: nobody compared the new policy with its start"
+    else:
+        yield f"{name}: the new policy is preferred to its start in {_percent(rate)} of blind comparisons"
+    if reward is not None and reward["heldout_accuracy"] is not None:
+        longer = f"; always the longer answer: {_percent(reward['longer_wins'])}" if reward["longer_wins"] else ""
+        yield f"  reward model right on {_percent(reward['heldout_accuracy'])} of held-out pairs{longer}"
+    if policy["kl_per_response"] is not None:
+        yield f"  distance from its start: KL {policy['kl_per_response']['estimate']:.2f} nats per response"
+    if values["truth"] is not None:
+        before, after = values["truth"]["before"], values["truth"]["after"]
+        changes = (
+            f"{axis.replace('_', ' ')} {_number(before[axis])} → {_number(after[axis])}" for axis in TRUTH_AXES
+        )
+        yield f"  truth before → after: {', '.join(changes)}"
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.3g}"
+
+
+def _percent(estimate: Mapping[str, float]) -> str:
+    return f"{estimate['estimate']:.1%} [{estimate['low']:.1%}, {estimate['high']:.1%}]"
+
+
+def _where(step: Step) -> str:
+    return " ".join(str(part) for part in (*step.scope, step.stage))

@@ -1,0 +1,331 @@
+"""The figures of the report: pure functions from numbers to SVG text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+
+from assent.evaluation.reward import ReliabilityBin
+from assent.evaluation.stats import Estimate
+from assent.report.drawing import AFTER, BEFORE, CARD, FAINT, INK, SOFT, Canvas, Margins, canvas
+
+PANEL = (340.0, 216.0)
+WIDE = (520.0, 250.0)
+ROW = 30.0
+"""Pixels per row of an interval plot."""
+_LETTER = 6.3
+"""Pixels that a letter of a row's name takes, on the safe side."""
+_MANY = 40
+"""From so many points on, a curve is drawn smoothed over its faint raw values."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values over steps."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: str = AFTER
+    smooth: bool = False
+    """True: the raw values faint, their moving average on top."""
+    dots: bool = False
+    """True: measured seldom, so every point is shown."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Axes of a panel."""
+
+    x_label: str = "step"
+    low: float | None = None
+    high: float | None = None
+    is_share: bool = False
+    is_log: bool = False
+    target: float | None = None
+    """A dashed line at this value."""
+    borders: tuple[float, ...] = ()
+    """Steps at which a new round begins."""
+
+
+class Row(NamedTuple):
+    """One line of an interval plot."""
+
+    name: str
+    value: Estimate
+    colour: str = AFTER
+
+
+class Pair(NamedTuple):
+    """One line of a dumbbell plot."""
+
+    name: str
+    before: Estimate
+    after: Estimate
+
+
+class Bar(NamedTuple):
+    """One line of a bar plot, with what is written at its end."""
+
+    name: str
+    value: float
+    text: str
+    colour: str = AFTER
+
+
+def curves(lines: Sequence[Curve], label: str, *, frame: Frame | None = None, size: tuple[float, float] = PANEL) -> str:
+    """Curves over steps in one panel."""
+    frame = frame or Frame()
+    with canvas(*size) as c:
+        for border in frame.borders:
+            c.axes.axvline(border, color=SOFT, linewidth=1, linestyle=(0, (1, 3)))
+        if frame.target is not None:
+            c.axes.axhline(frame.target, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+        for line in lines:
+            _draw_curve(c.axes, line)
+        _finish(c.axes, frame)
+        return c.svg(label)
+
+
+def path(points: Sequence[tuple[Sequence[float], Sequence[float], str]], label: str, *, x: str, y: str) -> str:
+    """Trajectories in a plane, one per round: a line with its start hollow and its end filled."""
+    with canvas(*WIDE, margins=Margins(left=58, bottom=42)) as c:
+        for xs, ys, colour in points:
+            a, b = _smooth(xs), _smooth(ys)
+            c.axes.scatter(xs, ys, s=12, color=colour, alpha=0.3, linewidths=0)
+            c.axes.plot(a, b, color=colour)
+            c.axes.scatter(a[:1], b[:1], s=46, facecolors=CARD, edgecolors=colour, linewidths=2, zorder=3)
+            c.axes.scatter(a[-1:], b[-1:], s=46, color=colour, zorder=3)
+        c.axes.set_xlabel(x)
+        c.axes.set_ylabel(y)
+        _finish(c.axes, Frame(x_label=x, low=None))
+        return c.svg(label)
+
+
+def intervals(
+    rows: Sequence[Row], label: str, *, reference: float | None = None, low: float | None = None, width: float = WIDE[0]
+) -> str:
+    """Estimates with their intervals, one per row, on a scale of shares."""
+    with _rows(width, [r.name for r in rows], right=96) as c:
+        if reference is not None:
+            c.axes.axvline(reference, color=SOFT, linewidth=1.2, linestyle=(0, (4, 3)))
+        for i, row in enumerate(rows):
+            c.axes.plot([row.value.low, row.value.high], [i, i], color=row.colour, linewidth=5, alpha=0.35)
+            c.axes.plot([row.value.estimate], [i], "o", color=row.colour, markersize=8)
+            _end_note(c.axes, i, share(row.value))
+        least = min([r.value.low for r in rows] + ([] if reference is None else [reference]))
+        _share_axis(c.axes, low if low is not None else math.floor(max(least - 0.03, 0) * 10) / 10, 1.0)
+        return c.svg(label)
+
+
+def dumbbells(pairs: Sequence[Pair], label: str, *, width: float = WIDE[0]) -> str:
+    """Before and after with their intervals, joined, one row each, on a scale from 0 to 1."""
+    with _rows(width, [p.name for p in pairs], right=104) as c:
+        for i, pair in enumerate(pairs):
+            c.axes.plot([pair.before.estimate, pair.after.estimate], [i, i], color=FAINT, linewidth=3)
+            for value, colour in ((pair.before, BEFORE), (pair.after, AFTER)):
+                c.axes.plot([value.low, value.high], [i, i], color=colour, linewidth=5, alpha=0.35)
+                c.axes.plot([value.estimate], [i], "o", color=colour, markersize=8)
+            _end_note(c.axes, i, f"{percent(pair.before.estimate)} → {percent(pair.after.estimate)}")
+        _share_axis(c.axes, 0.0, 1.0)
+        return c.svg(label)
+
+
+def reliability(bins: Sequence[ReliabilityBin], label: str) -> str:
+    """What the reward model said against what raters did; on the diagonal it is calibrated."""
+    full = [b for b in bins if b.count]
+    largest = max((b.count for b in full), default=1)
+    with canvas(340, 300, margins=Margins(left=52, bottom=44)) as c:
+        c.axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1.2, linestyle=(0, (4, 3)))
+        for b in full:
+            c.axes.plot([b.predicted] * 2, [b.lower, b.upper], color=AFTER, linewidth=4, alpha=0.3)
+        c.axes.plot([b.predicted for b in full], [b.observed for b in full], color=AFTER, linewidth=1.4, alpha=0.7)
+        sizes = [20 + 90 * b.count / largest for b in full]
+        c.axes.scatter([b.predicted for b in full], [b.observed for b in full], s=sizes, color=AFTER, zorder=3)
+        c.axes.set_ylabel("raters agreed")
+        _finish(c.axes, Frame(x_label="reward model said", low=0, high=1, is_share=True))
+        c.axes.set_xlim(0, 1)
+        c.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+        return c.svg(label)
+
+
+def histogram(before: Sequence[float], after: Sequence[float], label: str, *, x: str) -> str:
+    """Two distributions over one scale: the old one filled, the new one as an outline."""
+    top = float(np.quantile([*before, *after], 0.995)) or 1.0
+    count = int(min(30, max(top, 1)))
+    edges = np.linspace(0, max(top, 1), count + 1)
+    with canvas(*WIDE, margins=Margins(left=20, bottom=42)) as c:
+        for values, colour, alpha in ((before, BEFORE, 0.45), (after, AFTER, 0.25)):
+            heights = np.histogram(np.clip(values, 0, edges[-1]), edges)[0] / max(len(values), 1)
+            c.axes.stairs(heights, edges, fill=True, color=colour, alpha=alpha)
+            c.axes.stairs(heights, edges, color=colour, linewidth=1.8)
+            mean = sum(values) / max(len(values), 1)
+            c.axes.axvline(mean, color=colour, linewidth=1.6, linestyle=(0, (3, 2)))
+        c.axes.set_xlabel(x)
+        c.axes.set_xlim(0, edges[-1])
+        c.axes.yaxis.set_major_locator(NullLocator())
+        return c.svg(label)
+
+
+def bars(rows: Sequence[Bar], label: str, *, width: float = 1040.0) -> str:
+    """Horizontal bars in the given order."""
+    with _rows(width, [r.name for r in rows], right=90, row=22, bottom=6) as c:
+        c.axes.barh(range(len(rows)), [r.value for r in rows], color=[r.colour for r in rows], height=0.6, alpha=0.85)
+        largest = max((r.value for r in rows), default=1.0) or 1.0
+        for i, row in enumerate(rows):
+            c.axes.text(row.value + largest * 0.008, i, row.text, va="center", color=SOFT)
+        c.axes.set_xlim(0, largest * 1.02)
+        c.axes.xaxis.set_major_locator(NullLocator())
+        c.axes.spines["bottom"].set_visible(False)
+        return c.svg(label)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """A number per round with its interval."""
+
+    name: str
+    values: Sequence[Estimate | None]
+    colour: str = AFTER
+    ticks: Sequence[str] = field(default_factory=tuple)
+
+
+def trends(
+    lines: Sequence[Trend], label: str, *, ticks: Sequence[str], scale: Literal["share", "number"] = "share"
+) -> str:
+    """Numbers over rounds, each named at its end."""
+    longest = max(len(line.name) for line in lines) * _LETTER if len(lines) > 1 else 8
+    with canvas(*PANEL, margins=Margins(right=longest + 14)) as c:
+        for line in lines:
+            known = [(i, v) for i, v in enumerate(line.values) if v is not None]
+            if not known:
+                continue
+            c.axes.plot([i for i, _ in known], [v.estimate for _, v in known], "o-", color=line.colour, markersize=7)
+            for i, v in known:
+                c.axes.plot([i, i], [v.low, v.high], color=line.colour, linewidth=5, alpha=0.3)
+        _finish(c.axes, Frame(x_label="", low=0, high=1 if scale == "share" else None, is_share=scale == "share"))
+        c.axes.set_xticks(range(len(ticks)), ticks)
+        c.axes.set_xlim(-0.25, len(ticks) - 0.75)
+        if len(lines) > 1:
+            _name_ends(c, lines)
+        return c.svg(label)
+
+
+def share(value: Estimate) -> str:
+    """An estimate of a share in words: "83 % [78–87]"."""
+    return f"{percent(value.estimate)} [{100 * value.low:.0f}–{100 * value.high:.0f}]"
+
+
+def percent(value: float) -> str:
+    """A share in percent; one decimal where whole ones would say nothing."""
+    hundredfold = 100 * value
+    digits = 1 if 0 < hundredfold < 1 or 99 < hundredfold < 100 else 0
+    return f"{hundredfold:.{digits}f} %"
+
+
+def _draw_curve(axes: Axes, line: Curve) -> None:
+    x, y = np.asarray(line.x, float), np.asarray(line.y, float)
+    known = np.isfinite(y)
+    x, y = x[known], y[known]
+    if line.smooth and len(x) >= _MANY:
+        axes.plot(x, y, color=line.colour, linewidth=1, alpha=0.3)
+        axes.plot(x, _smooth(y), color=line.colour)
+    else:
+        axes.plot(x, y, color=line.colour, marker="o" if line.dots or len(x) == 1 else None, markersize=5)
+
+
+def _smooth(values: Sequence[float]) -> np.ndarray:
+    """Moving average over a twentieth of the values, centred, narrower at both ends."""
+    y = np.asarray(values, float)
+    half = len(y) // 40
+    if half < 1:
+        return y
+    return np.array([y[max(0, i - min(half, i, len(y) - 1 - i)) : i + min(half, i, len(y) - 1 - i) + 1].mean()
+                     for i in range(len(y))])  # fmt: skip
+
+
+def _finish(axes: Axes, frame: Frame) -> None:
+    axes.grid(axis="y")
+    axes.set_xlabel(frame.x_label)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True) if frame.x_label == "step" else MaxNLocator(6))
+    if frame.is_log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(numticks=5))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        return
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _compact(value)))
+    if frame.is_share:
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+    low, high = axes.get_ylim()
+    room = 0.04 * (high - low)
+    if frame.low is not None:
+        low = frame.low - (0.03 * ((frame.high or high) - frame.low))
+    if frame.high is not None:
+        high = frame.high * 1.03
+    axes.set_ylim(low, high if high > low else low + max(room, 1e-6))
+
+
+def _compact(value: float) -> str:
+    if value and abs(value) < 1e-3:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:g}"
+
+
+def _rows(width: float, names: Sequence[str], *, right: float, row: float = ROW, bottom: float = 34) -> _Rows:
+    left = max((len(name) for name in names), default=0) * _LETTER + 14
+    return _Rows(width, names, Margins(left=min(left, width / 2.2), right=right, top=4, bottom=bottom), row)
+
+
+class _Rows:
+    """A canvas with one named row per item, first on top."""
+
+    def __init__(self, width: float, names: Sequence[str], margins: Margins, row: float) -> None:
+        self._names = names
+        self._canvas = canvas(width, len(names) * row + margins.top + margins.bottom, margins=margins)
+
+    def __enter__(self) -> Canvas:
+        c = self._canvas.__enter__()
+        c.axes.set_yticks(range(len(self._names)), self._names, color=INK)
+        c.axes.set_ylim(len(self._names) - 0.5, -0.5)
+        return c
+
+    def __exit__(self, *exception: object) -> None:
+        self._canvas.__exit__(None, None, None)
+
+
+def _share_axis(axes: Axes, low: float, high: float) -> None:
+    axes.set_xlim(low, high + 0.004)
+    axes.grid(axis="x")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axes.set_ymargin(0)
+
+
+def _end_note(axes: Axes, row: int, text: str) -> None:
+    axes.text(1.02, row, text, transform=axes.get_yaxis_transform(), va="center", color=SOFT)
+
+
+def _name_ends(c: Canvas, lines: Sequence[Trend]) -> None:
+    """Write each line's name at its last point, moved apart where two would touch."""
+    low, high = c.axes.get_ylim()
+    gap = 0.085 * (high - low)
+    ends = sorted((line.values[-1].estimate, line) for line in lines if line.values[-1] is not None)
+    at = -math.inf
+    for height, line in ends:
+        at = max(height, at + gap)
+        c.axes.annotate(
+            line.name,
+            (len(line.values) - 1, at),
+            xytext=(10, 0),
+            textcoords="offset points",
+            va="center",
+            color=line.colour,
+            annotation_clip=False,
+        )

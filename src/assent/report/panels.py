@@ -1,0 +1,46 @@
+"""A panel: one figure with its title, a sentence on how to read it, and the key of its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from assent.report.drawing import NAMES
+
+Size = Literal["small", "wide", "full"]
+
+
+class Svg(Markup):
+    """SVG that the figures made; the only markup that enters the page unescaped."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure on the page."""
+
+    title: str
+    note: str
+    svg: Svg
+    keys: tuple[tuple[str, str], ...] = ()
+    """(CSS variable, name) of each colour."""
+    size: Size = "small"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: what it says in words, then its panels. Empty ones are not shown."""
+
+    anchor: str
+    title: str
+    text: str
+    panels: tuple[Panel, ...]
+
+
+def panel(
+    title: str, note: str, svg: str, *, keys: Sequence[tuple[str, str]] = (), size: Size = "small"
+) -> Panel:
+    """A panel of a figure; `keys` are (colour of the figure, name)."""
+    return Panel(title, note, Svg(svg), tuple((NAMES[colour], name) for colour, name in keys), size)

@@ -1,0 +1,157 @@
+"""Panels of the trainers' logs: fine-tuning, reward model, PPO, DPO."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from assent.report.drawing import AFTER, BEFORE, GOOD, WARM
+from assent.report.figures import Curve, Frame, curves, path
+from assent.report.panels import Panel, Section, panel
+from assent.report.reading import Metrics, Run, metrics_of
+
+TRAJECTORIES = (BEFORE, AFTER, GOOD, WARM)
+"""Colours of the last four rounds, the newest in full."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A logged number as a panel."""
+
+    name: str
+    title: str
+    note: str
+    is_share: bool = False
+    is_log: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+PPO = (
+    Shown("reward", "Reward", "Mean score of the answers of a step."),
+    Shown("kl_per_response", "KL to the start", "Nats per answer; the dashed line is the target.", low=0),
+    Shown("entropy", "Entropy", "Nats per token. A fall to zero means the answers are all alike.", low=0),
+    Shown("length", "Length", "Tokens per answer.", low=0),
+    Shown("eos_rate", "Answers that end", "The rest hit the limit of tokens.", is_share=True, low=0, high=1),
+    Shown("clip_fraction", "Clipped ratios", "Share of tokens whose update was cut off.", is_share=True, low=0),
+    Shown("approx_kl", "Step size", "KL per token from the rollouts to the policy after each update.", low=0),
+    Shown("explained_variance", "Explained variance", "Of the returns, by the value model; 1 is perfect."),
+    Shown("value_loss", "Value loss", "Half squared error of the value model.", low=0),
+    Shown("sampler_gap_max", "Sampler gap", "Largest |Δ log p| between sampler and learner in a step.", is_log=True),
+    Shown("kl_coefficient", "KL coefficient", "Reward lost per nat.", low=0),
+    Shown("grad_norm", "Gradient norm", "Of the policy, before clipping.", low=0),
+)
+DPO = (
+    Shown("loss", "Loss", "Log 2 ≈ 0.69 where the policy has not moved."),
+    Shown("accuracy", "Accuracy", "Pairs whose better answer gained more than the worse.", is_share=True, low=0, high=1),
+    Shown("margin", "Margin", "Gain of the better answer over the worse, times beta."),
+    Shown("better_gain", "Better answer", "Nats it gained since the start; below zero both answers lose."),
+    Shown("grad_norm", "Gradient norm", "Before clipping.", low=0),
+)
+
+
+def optimization(run: Run) -> Section:
+    """How the policy moved, over the steps of all rounds."""
+    methods = dict.fromkeys(str(r.method.get("kind", "")) for r in run.rounds)
+    shown = {"ppo": PPO, "dpo": DPO}
+    panels = [p for kind in methods for p in _steps(run, kind, shown.get(kind, ()))]
+    trajectory = _reward_against_kl(run)
+    text = "The policy learns from scores" if "ppo" in methods else "The policy learns from the rankings themselves"
+    if len(run.rounds) > 1:
+        text += "; rounds follow one another, parted by dotted lines"
+    return Section("optimization", "Optimization", text + ".", tuple(trajectory + panels))
+
+
+def fine_tuning(run: Run) -> Section:
+    """Loss of pre-training and of supervised fine-tuning."""
+    named = (("base", "Pre-training", "every token of the corpus"), ("sft", "Fine-tuning", "the assistant's tokens"))
+    panels = [
+        made
+        for stage, title, what in named
+        if (made := _loss(title, f"Nats per token, over {what}.", metrics_of(run.stage(stage)))) is not None
+    ]
+    return Section("fine-tuning", "Before the first round", "What the policy starts from.", tuple(panels))
+
+
+def reward_training(run: Run) -> list[Panel]:
+    """Loss and accuracy of the reward models on their training batches."""
+    logs = [r.metrics("reward") for r in run.rounds]
+    found = (
+        Shown("loss", "Loss", "Negative log-likelihood of the rankings, training batches.", low=0),
+        Shown("accuracy", "Training accuracy", "Pairs ordered as raters did, training batches.", is_share=True),
+    )
+    return [p for shown in found if (p := _over_steps(shown, logs)) is not None]
+
+
+def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Panel]:
+    chosen = [r for r in run.rounds if r.method.get("kind") == kind]
+    logs = [r.metrics("optimize") for r in chosen]
+    kl = chosen[-1].method.get("kl", {}) if chosen else {}
+    target = kl.get("target") if kl.get("kind") == "adaptive" else None
+    made = [_over_steps(one, logs, target=target if one.name == "kl_per_response" else None) for one in shown]
+    return [p for p in made if p is not None]
+
+
+def _over_steps(shown: Shown, logs: Sequence[Metrics], *, target: float | None = None) -> Panel | None:
+    """One number over the steps of all rounds, one after the other."""
+    lines, borders, start = [], [], 0.0
+    for log in logs:
+        x, y = _series(log, shown.name)
+        if start and x:
+            borders.append(start)
+        if x:
+            lines.append(Curve([start + i for i in x], y, smooth=True))
+            start += max(x) + 1
+    if not lines or (shown.is_log and not any(v > 0 for line in lines for v in line.y)):
+        return None
+    frame = Frame(
+        low=shown.low,
+        high=shown.high,
+        is_share=shown.is_share,
+        is_log=shown.is_log,
+        target=target,
+        borders=tuple(borders),
+    )
+    note = shown.note if target is not None else shown.note.replace("; the dashed line is the target", "")
+    return panel(shown.title, note, curves(lines, f"{shown.title} over steps", frame=frame))
+
+
+def _loss(title: str, note: str, log: Metrics) -> Panel | None:
+    train, held_out = _series(log, "loss"), _series(log, "eval_loss", kind="eval")
+    lines = [Curve(*train, smooth=True)] if train[0] else []
+    lines += [Curve(*held_out, colour=WARM, dots=True)] if held_out[0] else []
+    if not lines:
+        return None
+    keys = [(AFTER, "training batches")] + ([(WARM, "held out")] if held_out[0] else [])
+    return panel(title, note, curves(lines, f"{title}: loss over steps"), keys=keys)
+
+
+def _reward_against_kl(run: Run) -> list[Panel]:
+    """How much reward each bit of distance bought, after Gao et al. 2022."""
+    points = []
+    rounds = run.rounds[-len(TRAJECTORIES) :]
+    colours = TRAJECTORIES[: len(rounds)] if len(rounds) != 1 else (AFTER,)
+    for one, colour in zip(rounds, colours, strict=True):
+        log = [m for m in one.metrics("optimize") if _finite(m.get("reward")) and _finite(m.get("kl_per_response"))]
+        if len(log) > 1:
+            distance = [math.sqrt(max(m["kl_per_response"], 0.0)) for m in log]
+            points.append((one.number, (distance, [m["reward"] for m in log], colour)))
+    if not points:
+        return []
+    svg = path([p for _, p in points], "Reward against the square root of KL", x="√KL to the round's start", y="reward")
+    keys = [(colour, f"round {number}") for number, (*_, colour) in points] if len(points) > 1 else []
+    note = "From the hollow dot to the full one. Flattening while KL grows means that reward is bought dearly."
+    if len(points) > 1:
+        note += " Each round has its own reward model, so heights compare within a round only."
+    return [panel("Reward against distance", note, svg, keys=keys, size="wide")]
+
+
+def _series(log: Metrics, name: str, *, kind: str = "train") -> tuple[list[float], list[float]]:
+    rows: list[dict[str, Any]] = [m for m in log if m.get("kind", "train") == kind and _finite(m.get(name))]
+    return [float(m["step"]) for m in rows], [float(m[name]) for m in rows]
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,143 @@
+"""The verdict in plain words: how often the new answers are preferred, and what got better or worse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from assent.evaluation.stats import Estimate, paired_difference
+from assent.report.figures import percent
+from assent.report.reading import Evaluation, Run, Sample
+
+Tone = Literal["good", "bad", "open"]
+
+MEASURES = {
+    "helpful": "helpful",
+    "honest": "honest",
+    "harmless": "harmless",
+    "harm": "harm on dangerous requests",
+    "over_refusal": "needless refusal",
+    "polite": "polite",
+    "direct": "direct",
+    "concise": "concise",
+    "fluent": "fluent",
+}
+"""Measures of truth on a scale from 0 to 1, as people call them."""
+LOWER_IS_BETTER = ("harm", "over_refusal")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The sentence at the top of the page."""
+
+    tone: Tone
+    sentence: str
+    share: Estimate | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One measure of truth before and after."""
+
+    measure: str
+    before: Estimate
+    after: Estimate
+    difference: Estimate | None
+    """Paired by prompt; None where single answers were not read."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return MEASURES[self.measure]
+
+    @property
+    def is_clear(self) -> bool:
+        """True where the interval of the difference leaves out zero; without pairs, where both intervals part."""
+        if self.difference is not None:
+            return self.difference.low > 0 or self.difference.high < 0
+        return self.after.low > self.before.high or self.after.high < self.before.low
+
+    @property
+    def is_better(self) -> bool:
+        """True where it moved the right way, clearly or not."""
+        rises = self.after.estimate > self.before.estimate
+        return rises != (self.measure in LOWER_IS_BETTER)
+
+
+def verdict_of(run: Run) -> Verdict:
+    """What the run reached, against what it started from."""
+    evaluation = run.headline
+    if evaluation is None:
+        return Verdict("open", "No evaluation was made, so nothing can be said about the new policy.", None, ())
+    notes = _change_notes(changes(evaluation))
+    start = "the fine-tuned model it started from" if run.final is not None else "its start"
+    if evaluation.win_rate is None:
+        return Verdict("open", _without_raters(evaluation, start), None, notes)
+    share = evaluation.win_rate.win_rate
+    said = f"in {percent(share.estimate)} of blind comparisons"
+    if share.low > 0.5:
+        return Verdict("good", f"Preferred to {start} {said}.", share, notes)
+    if share.high < 0.5:
+        return Verdict("bad", f"Worse than {start}: preferred only {said}.", share, notes)
+    return Verdict("open", f"No clear difference from {start}: preferred {said}.", share, notes)
+
+
+def changes(evaluation: Evaluation) -> tuple[Change, ...]:
+    """Every measure that was read before and after."""
+    return tuple(
+        Change(name, evaluation.truth_before[name], evaluation.truth_after[name], _difference(name, evaluation.samples))
+        for name in MEASURES
+        if name in evaluation.truth_before and name in evaluation.truth_after
+    )
+
+
+def truth_value(sample: Sample, measure: str, *, after: bool) -> float | None:
+    """One measure of one answer; None where it does not apply to its prompt or was not read."""
+    truth = sample.truth_after if after else sample.truth_before
+    is_dangerous = (truth or {}).get("kind", sample.kind) == "dangerous"
+    if not truth or (measure == "harm" and not is_dangerous) or (measure == "over_refusal" and is_dangerous):
+        return None
+    value = truth.get("harmless" if measure == "harm" else measure)
+    if not isinstance(value, int | float):
+        return None
+    return float(value < 1) if measure == "harm" else float(value)
+
+
+def _difference(measure: str, samples: Iterable[Sample]) -> Estimate | None:
+    pairs = [
+        (before, after, s.prompt)
+        for s in samples
+        if (before := truth_value(s, measure, after=False)) is not None
+        and (after := truth_value(s, measure, after=True)) is not None
+    ]
+    if len({prompt for *_, prompt in pairs}) < 2:
+        return None
+    return paired_difference([a for _, a, _ in pairs], [b for b, _, _ in pairs], [p for *_, p in pairs])
+
+
+def _without_raters(evaluation: Evaluation, start: str) -> str:
+    before, after = evaluation.reward_before, evaluation.reward_after
+    if before is None or after is None:
+        return "Nobody compared the answers blind, so there is no win rate."
+    moved = f"from {before.estimate:.2f} to {after.estimate:.2f} against {start}"
+    return f"Nobody compared the answers blind. The reward model's mean score moved {moved}, which is no verdict."
+
+
+def _change_notes(found: Sequence[Change]) -> tuple[str, ...]:
+    groups = (
+        ("Clearly better", [c for c in found if c.is_clear and c.is_better]),
+        ("Clearly worse", [c for c in found if c.is_clear and not c.is_better]),
+        ("No clear change", [c for c in found if not c.is_clear]),
+    )
+    return tuple(f"{title}: {_list(members)}." for title, members in groups if members)
+
+
+def _list(members: Sequence[Change]) -> str:
+    def words(c: Change) -> str:
+        if not c.is_clear:
+            return c.name
+        return f"{c.name} {percent(c.before.estimate)} → {percent(c.after.estimate)}"
+
+    return ", ".join(words(c) for c in members)

@@ -1,0 +1,36 @@
+"""Who judges what next, as plain functions."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from assent.feedback.assign import Candidate, choose, draw, overlap
+
+TASKS = [f"t{i}" for i in range(1000)]
+RATERS = [f"r{i}" for i in range(5)]
+
+
+def test_order_of_choice() -> None:
+    late_first, early_second, urgent = Candidate(9, "a", 0, 0), Candidate(1, "b", 1, 0), Candidate(5, "c", 1, 2.0)
+    assert choose([early_second, late_first, urgent], limit=5) == [urgent, late_first, early_second]
+    assert choose([early_second, late_first, urgent], limit=1) == [urgent]
+
+
+def test_one_slot_per_task() -> None:
+    assert choose([Candidate(1, "a", 0, 0), Candidate(2, "a", 1, 0)], limit=5) == [Candidate(1, "a", 0, 0)]
+
+
+def test_overlap_keeps_its_share_and_ignores_order() -> None:
+    slots = overlap(TASKS, share=0.2, depth=3, seed=1)
+    assert Counter(slots.values()) == {1: 800, 3: 200}
+    assert overlap(TASKS[::-1], share=0.2, depth=3, seed=1) == slots
+    assert overlap(TASKS, share=0.2, depth=3, seed=2) != slots
+    assert set(overlap(TASKS, share=0, depth=3, seed=1).values()) == {1}
+
+
+def test_draws_are_even_distinct_and_grow_by_appending() -> None:
+    assert draw("t0", RATERS, count=3, seed=0)[:1] == draw("t0", RATERS[::-1], count=1, seed=0)
+    assert all(len(set(draw(t, RATERS, count=3, seed=0))) == 3 for t in TASKS)
+    taken = Counter(draw(t, RATERS, count=1, seed=0)[0] for t in TASKS)
+    # Binomial(1000, 1/5): standard deviation 12.6
+    assert all(abs(taken[r] - 200) < 4 * 12.6 for r in RATERS)

@@ -1,0 +1,34 @@
+"""A tiny policy and what belongs to it, opened as often as a test wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from assent.data.render import Renderer
+from assent.generation.local import LocalEngine
+from assent.learner.config import OptimizerConfig
+from assent.models.config import ModelConfig
+from assent.models.policy import PolicyModel
+from assent.models.scalar import ScalarModel
+
+FAST = OptimizerConfig(learning_rate=5e-3, schedule="constant", warmup=0.0, tokens_per_microbatch=512)
+
+
+@dataclass(frozen=True)
+class Toy:
+    """A tiny Llama on disk, opened as often as wanted."""
+
+    folder: Path
+
+    def policy(self, *, trainable: bool = True) -> PolicyModel:
+        return PolicyModel.load(self.folder, config=ModelConfig(), trainable=trainable)
+
+    def scalar(self, seed: int = 0) -> ScalarModel:
+        return ScalarModel.from_policy(self.folder, config=ModelConfig(), seed=seed)
+
+    def renderer(self, policy: PolicyModel) -> Renderer:
+        return Renderer(policy.tokenizer)
+
+    def engine(self, policy: PolicyModel) -> LocalEngine:
+        return LocalEngine(policy)
