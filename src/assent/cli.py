@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -19,40 +20,63 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Align a language model with the people who use it: SFT, rankings, reward model, PPO or DPO, blind evaluation,"
-    " next round.\n\nStart with [bold]assent init my-project[/bold], or see it all happen with"
-    " [bold]assent run --demo[/bold].",
+    " next round.\n\nStart with [bold]assent init my-project[/bold], which holds a small example that runs as it is."
+    "\n\nExit codes: 0 done; 1 the run failed; 2 something you gave cannot be used; 3 people have to rate first.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on it.")
 app.add_typer(data_app, name="data")
 
+PATHS = (
+    "Relative paths in the YAML (data, models, store, template) are taken from the YAML's own folder, also those of"
+    " --with and --set. Everything a run makes goes to runs/NAME below the current folder."
+)
 ConfigArgument = Annotated[Path, typer.Argument(help="The YAML of the run.", show_default=True)]
 Settings = Annotated[
-    Optional[list[str]],  # noqa: UP045 (typer reads the annotation at run time)
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, e.g. --set optimize.kl.coefficient=0.1. Repeatable."),
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one setting, e.g. --set optimize.kl.coefficient=0.1. Repeatable."
+    ),
 ]
 Overlays = Annotated[
-    Optional[list[Path]],  # noqa: UP045
+    list[Path] | None,
     typer.Option("--with", metavar="FILE", help="Lay another YAML over the first. Repeatable."),
 ]
 
 
-@app.command()
+@app.command(epilog=PATHS)
 def run(
     config: ConfigArgument = Path("assent.yaml"),
     settings: Settings = None,
     overlays: Overlays = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
+    ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Put rows of data that cannot be used into quarantine.jsonl of the artifact and count them, instead of"
+            " stopping at the first. As if every source said skip_bad: true.",
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
 ) -> None:
-    """Do what is not done yet. The same command resumes a run that was stopped or killed."""
-    from assent.pipeline.run import plan_project, run_project
+    """Do what is not done yet, then say how it went. The same command resumes a run that was stopped or killed.
 
+    Where people are the raters it ends with exit code 3 and says how many judgments are missing; run it again later.
+    """
+    from assent.pipeline.run import plan_project, run_folder, run_project
+
+    given = (config, tuple(overlays or ()), tuple(settings or ()))
     if plan:
-        for line in plan_project(config, tuple(overlays or ()), tuple(settings or ())):
+        for line in plan_project(*given, skip_bad=skip_bad):
             typer.echo(line)
         return
-    for line in run_project(config, tuple(overlays or ()), tuple(settings or ()), quiet=quiet):
+    for line in run_project(*given, quiet=quiet, skip_bad=skip_bad):
         typer.echo(line)
+    from assent.report.run import report_of
+
+    typer.echo(report_of(run_folder(*given)))
 
 
 @app.command()
@@ -66,12 +90,18 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to make; it must no
 
 @app.command(name="import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="Files of rankings or pairs: JSONL or Parquet, any known format.")],
+    files: Annotated[list[Path], typer.Argument(help="Files of rankings or pairs: JSONL, JSON or Parquet.")],
     config: Annotated[Path, typer.Option("--config", help="The YAML of the project.")] = Path("assent.yaml"),
     format: Annotated[str, typer.Option(help="Format of the files; auto looks at the columns.")] = "auto",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Put bad rows into a quarantine file and go on.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Put bad rows into quarantine.jsonl beside the YAML and go on.")
+    ] = False,
 ) -> None:
-    """Import rankings that people have given already into the project's store."""
+    """Import rankings that people have given already into the project's store.
+
+    Reads HH-RLHF, TRL preferences, UltraFeedback, OpenAssistant, plain rankings and Assent's own format. All files or
+    none; importing the same judgments again adds nothing. `assent run` then learns from them.
+    """
     from assent.pipeline.project import import_files
 
     for line in import_files(config, files, format=format, skip_bad=skip_bad):
@@ -80,23 +110,34 @@ def import_(
 
 @app.command()
 def chat(
-    policy: Annotated[str, typer.Argument(help="runs/x/round-2, an artifact, a model folder, or a hub id.")],
-    against: Annotated[Optional[str], typer.Option(help="A second policy that answers beside it.")] = None,  # noqa: UP045
+    policy: Annotated[str, typer.Argument(help="runs/x/round-2, an artifact, a run, a model folder, or a hub id.")],
+    against: Annotated[str | None, typer.Option(help="A second policy that answers beside it.")] = None,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.7,
+    top_p: Annotated[float, typer.Option(help="Draw only from the likeliest tokens that hold this probability.")] = 1.0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer in tokens.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    settings: Settings = None,
 ) -> None:
-    """Talk to a policy in the terminal; an empty line or Ctrl-D ends, /new starts over."""
-    from assent.pipeline.chat import chat_loop
+    """Talk to a policy in the terminal, or to two side by side. /new starts over, /quit or Ctrl-D ends.
 
-    chat_loop(policy, against=against, temperature=temperature, max_new_tokens=max_new_tokens, seed=seed)
+    Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
+    --set model.pad_token=… and other keys of `model` say how the model is loaded.
+    """
+    from assent.core.config import parse_sets
+    from assent.generation.config import Sampling
+    from assent.pipeline.chat import ChatConfig, chat_loop
+
+    drawn = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
+    sampling = Sampling.parse(drawn, where="assent chat")
+    loading = ChatConfig.parse(parse_sets(settings or ()), where="--set")
+    chat_loop(policy, against=against, sampling=sampling, seed=seed, model=loading.model)
 
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, or of runs: then the newest.")] = Path("runs"),
 ) -> None:
-    """Write the run's report.html again from its artifacts and say where it is."""
+    """Write a finished run's report.html again from its artifacts and say where it is."""
     from assent.report.run import report_of
 
     typer.echo(report_of(folder))
@@ -104,41 +145,52 @@ def report(
 
 @app.command()
 def lineage(
-    artifact: Annotated[str, typer.Argument(help="Folder of an artifact, or runs/x/round-1.")],
+    artifact: Annotated[str, typer.Argument(help="Folder of an artifact, runs/x/round-1, or runs/x/round-1/reward.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, settings included, as JSON.")] = False,
 ) -> None:
     """Show what an artifact was made from, back to data files and judgments."""
-    from assent.pipeline.find import find_artifact
+    from assent.pipeline.find import find_artifact, store_at
+    from assent.pipeline.lineage import as_dict, render
     from assent.pipeline.lineage import lineage as walk
 
-    for line in walk(find_artifact(artifact)).lines():
-        typer.echo(line)
+    found = find_artifact(artifact)
+    root = walk(found, store_at(found.folder.parent))
+    typer.echo(json.dumps(as_dict(root), indent=2, ensure_ascii=False) if as_json else render(root))
 
 
 @app.command()
 def export(
-    artifact: Annotated[str, typer.Argument(help="runs/x/round-2, or a policy or reward artifact.")],
+    artifact: Annotated[
+        str, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
+    ],
     to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist or be empty.")],
-    adapter: Annotated[bool, typer.Option("--adapter", help="The PEFT adapter instead of merged weights (LoRA runs).")] = False,
+    adapter: Annotated[
+        bool, typer.Option("--adapter", help="The PEFT adapter instead of merged weights (LoRA runs).")
+    ] = False,
 ) -> None:
-    """Copy a model out as a plain Hugging Face folder (safetensors and tokenizer), with its lineage beside it."""
+    """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and MODEL_CARD.md."""
     from assent.pipeline.export import export_model
 
     for line in export_model(artifact, to, adapter=adapter):
         typer.echo(line)
 
 
-@app.command()
+@app.command(epilog=PATHS)
 def doctor(
     config: ConfigArgument = Path("assent.yaml"),
     settings: Settings = None,
     overlays: Overlays = None,
 ) -> None:
-    """Check a config, its data, model and template before anything is trained."""
-    from assent.pipeline.doctor import examine
+    """Check a config, its data, model, template, lengths, store and disk before anything is trained.
+
+    Every finding says what to do. Ends with exit code 2 where a run would fail.
+    """
+    from assent.pipeline.doctor import examine, summary
 
     findings = examine(config, tuple(overlays or ()), tuple(settings or ()))
     for finding in findings:
         typer.echo(str(finding))
+    typer.echo(summary(findings))
     if any(f.is_error for f in findings):
         raise typer.Exit(2)
 
@@ -146,11 +198,13 @@ def doctor(
 @data_app.command()
 def inspect(
     files: Annotated[list[str], typer.Argument(help="Files, folders or hub ids.")],
-    model: Annotated[Optional[str], typer.Option(help="Also count tokens with this model's tokenizer.")] = None,  # noqa: UP045
+    model: Annotated[str | None, typer.Option(help="Also count tokens with this model's tokenizer.")] = None,
     format: Annotated[str, typer.Option(help="Format of the files; auto looks at the columns.")] = "auto",
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count bad rows instead of stopping at the first.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Count bad rows instead of stopping at the first.")
+    ] = False,
 ) -> None:
-    """Counts, lengths, duplicates, ties, raters, length bias of a data set."""
+    """Counts, lengths, near-duplicates, ties, raters and length bias of data sets, each for itself."""
     from assent.pipeline.project import inspect_files
 
     for line in inspect_files(files, model=model, format=format, skip_bad=skip_bad):
@@ -172,7 +226,7 @@ def main() -> None:
         typer.secho(f"assent: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
-        typer.echo("\nassent: stopped; the same command goes on from here", err=True)
+        typer.echo("\nassent: stopped", err=True)
         raise SystemExit(130) from None
 
 

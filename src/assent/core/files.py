@@ -30,7 +30,7 @@ def write_bytes(path: Path, content: bytes) -> None:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(partial, path)
+            partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
         _sync_directory(path.parent)
@@ -62,11 +62,11 @@ def new_directory(path: Path) -> Iterator[Path]:
             _sync_tree(partial)
             if path.exists():
                 old = path.parent / f"{_TEMPORARY}old-{path.name}-{uuid.uuid4().hex[:8]}"
-                os.replace(path, old)
-                os.replace(partial, path)
+                path.replace(old)
+                partial.replace(path)
                 shutil.rmtree(old, ignore_errors=True)
             else:
-                os.replace(partial, path)
+                partial.replace(path)
             _sync_directory(path.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
@@ -99,9 +99,11 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _sync_tree(directory: Path) -> None:
-    for file in directory.rglob("*"):
-        if file.is_file():
-            with file.open("rb") as stream:
+    for path in directory.rglob("*"):
+        if path.is_dir():
+            _sync_directory(path)
+        else:
+            with path.open("rb") as stream:
                 os.fsync(stream.fileno())
     _sync_directory(directory)
 

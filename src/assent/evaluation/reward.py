@@ -30,27 +30,41 @@ class ReliabilityBin(Record):
     upper: float
 
 
-class RewardReport(Record):
-    """Held-out rankings, cut into decided pairs; every interval is clustered by prompt, ties of scores count half."""
+class Bounds(Record):
+    """Accuracy on some of the pairs, beside what it has to beat and what it can reach."""
 
-    accuracy: Estimate | None
-    """Share of decided pairs whose better answer scores higher."""
+    accuracy: Estimate
+    longer_wins: Estimate
     rater_ceiling: Estimate | None
-    """How often a rater agrees with the majority of the others on the same pair; None where pairs were judged once."""
-    longer_wins: Estimate | None
-    """The share that "the longer answer is better" gets right."""
-    ece: float | None
-    """Expected calibration error of sigmoid(score difference)."""
-    brier: float | None
-    bins: tuple[ReliabilityBin, ...]
-    slices: dict[str, Estimate]
-    """Accuracy per "key=value" of the prompts' meta."""
-    by_lead: dict[str, Estimate]
-    """Accuracy per absolute score difference."""
-    by_strength: dict[str, Estimate]
-    """Accuracy per stated strength."""
+    pairs: int
+
+
+class RewardReport(Record):
+    """Held-out rankings, cut into decided pairs; every interval is clustered by prompt, ties of scores count half.
+
+    With pairs of fewer than two prompts only the counts are known.
+    """
+
     pairs: int
     prompts: int
+    accuracy: Estimate | None = None
+    """Share of decided pairs whose better answer scores higher."""
+    rater_ceiling: Estimate | None = None
+    """How often a rater agrees with the majority of the others on the same pair; None where pairs were judged once."""
+    longer_wins: Estimate | None = None
+    """The share that "the longer answer is better" gets right."""
+    ece: float | None = None
+    """Expected calibration error of sigmoid(score difference)."""
+    brier: float | None = None
+    bins: tuple[ReliabilityBin, ...] = ()
+    slices: dict[str, Estimate] = {}
+    """Accuracy per "key=value" of the prompts' meta."""
+    by_source: dict[str, Bounds] = {}
+    """The first three per source of comparisons (meta `source`)."""
+    by_lead: dict[str, Estimate] = {}
+    """Accuracy per absolute score difference."""
+    by_strength: dict[str, Estimate] = {}
+    """Accuracy per stated strength."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +86,9 @@ class _JudgedPair:
 def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) -> RewardReport:
     """`scores` are raw scores of every completion, comparison by comparison."""
     pairs = _judged_pairs(comparisons, scores)
-    if len({p.prompt_id for p in pairs}) < 2:
-        empty: dict[str, Estimate] = {}
-        return RewardReport(
-            accuracy=None, rater_ceiling=None, longer_wins=None, ece=None, brier=None, bins=(),
-            slices=empty, by_lead=empty, by_strength=empty, pairs=len(pairs), prompts=len({p.prompt_id for p in pairs}),
-        )  # fmt: skip
+    prompts = len({p.prompt_id for p in pairs})
+    if prompts < 2:
+        return RewardReport(pairs=len(pairs), prompts=prompts)
     # Which answer is called first is arbitrary: both readings of a pair enter, so that calibration is symmetric.
     leads = np.array([p.lead for p in pairs])
     said = 1 / (1 + np.exp(-np.clip(np.concatenate([leads, -leads]), -60, 60)))
@@ -101,10 +112,11 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
             for b in reliability_bins(said, happened, num_bins=NUM_BINS, confidence=0.95)
         ),
         slices=_by(pairs, lambda p: p.labels),
+        by_source=_by_source(comparisons, scores),
         by_lead=_by(pairs, lambda p: (_lead_band(p.lead),)),
         by_strength=_by(pairs, lambda p: (p.strength,) if p.strength else ()),
         pairs=len(pairs),
-        prompts=len({p.prompt_id for p in pairs}),
+        prompts=prompts,
     )
 
 
@@ -159,6 +171,27 @@ def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
                     )
                 )
     return pairs
+
+
+def _by_source(comparisons: Sequence[Comparison], scores: Sequence[float]) -> dict[str, Bounds]:
+    """Bounds of each source that has at least two prompts."""
+    members: dict[str, tuple[list[Comparison], list[float]]] = {}
+    start = 0
+    for comparison in comparisons:
+        own = members.setdefault(str(comparison.meta.get("source", "")), ([], []))
+        own[0].append(comparison)
+        own[1].extend(scores[start : start + len(comparison.completions)])
+        start += len(comparison.completions)
+    found = {}
+    for name, (some, some_scores) in sorted(members.items()):
+        pairs = _judged_pairs(some, some_scores)
+        prompts = [p.prompt_id for p in pairs]
+        if name and len(set(prompts)) > 1:
+            longer = clustered_share([p.longer for p in pairs], prompts)
+            found[name] = Bounds(
+                accuracy=_accuracy(pairs), longer_wins=longer, rater_ceiling=rater_ceiling(some), pairs=len(pairs)
+            )
+    return found
 
 
 def _labels(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """How far raters agree: Krippendorff's alpha, Kendall's tau-b, pairwise agreement, and each rater against the others.
 
-Pure functions of comparisons or of plain matrices. One number over everything hides more than it shows: call them per
+Pure functions of comparisons or of plain numbers. One number over everything hides more than it shows: call them per
 slice (language, topic, kind of task) where there are enough judgments.
 """
 
@@ -19,20 +19,19 @@ from assent.core.types import Comparison, Ranking
 Floats = NDArray[np.float64]
 
 
-def krippendorff_alpha(ratings: Floats) -> float | None:
+def krippendorff_alpha(units: Iterable[Sequence[float]]) -> float | None:
     """Krippendorff's alpha for ordinal values: 1 full agreement, 0 what chance gives, below 0 worse than chance.
 
-    `ratings` [raters, units], NaN where a rater did not rate a unit; only the order of the values counts. None where
-    no unit has two ratings or all values are equal. Krippendorff (2011), Computing Krippendorff's Alpha-Reliability,
-    section D, with the ordinal metric.
+    Each unit holds the values that its raters gave it, in any order and number; only the order of the values counts.
+    None where no unit has two ratings or all values are equal. Krippendorff (2011), Computing Krippendorff's
+    Alpha-Reliability, section D, with the ordinal metric.
     """
-    units = [column[~np.isnan(column)] for column in np.asarray(ratings, float).T]
-    units = [unit for unit in units if len(unit) > 1]
-    if not units:
+    shared = [np.asarray(unit, float) for unit in units if len(unit) > 1]
+    if not shared:
         return None
-    levels = np.unique(np.concatenate(units))
+    levels = np.unique(np.concatenate(shared))
     coincidences = np.zeros((len(levels), len(levels)))
-    for unit in units:
+    for unit in shared:
         of_level = (unit[:, None] == levels).sum(axis=0)
         coincidences += (np.outer(of_level, of_level) - np.diag(of_level)) / (len(unit) - 1)
     totals = coincidences.sum(axis=1)
@@ -41,18 +40,13 @@ def krippendorff_alpha(ratings: Floats) -> float | None:
     return None if expected == 0 else 1 - float((coincidences * distance).sum()) / expected
 
 
-def pair_votes(comparisons: Iterable[Comparison]) -> Floats:
+def pair_votes(comparisons: Iterable[Comparison]) -> list[list[float]]:
     """Every pair of answers as a unit for `krippendorff_alpha`: 1 the first is better, 0 a tie, -1 worse.
 
-    [raters, 2 x pairs]: each pair enters in both directions, since which answer is called first is arbitrary.
+    Each pair enters in both directions, since which answer is called first is arbitrary.
     """
-    votes = list(_votes(comparisons))
-    raters = {rater_id: row for row, rater_id in enumerate(sorted({v.rater_id for v in votes}))}
-    pairs = {pair: column for column, pair in enumerate(sorted({v.pair for v in votes}))}
-    matrix = np.full((len(raters), len(pairs)), np.nan)
-    for vote in votes:
-        matrix[raters[vote.rater_id], pairs[vote.pair]] = vote.value
-    return np.hstack([matrix, -matrix])
+    units = [[float(vote.value) for vote in ballot] for ballot in _ballots(_votes(comparisons))]
+    return units + [[-value for value in unit] for unit in units]
 
 
 def mean_tau_b(comparisons: Iterable[Comparison]) -> float | None:

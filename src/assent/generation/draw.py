@@ -57,9 +57,8 @@ def _nucleus(weights: Float[Tensor, "B N block"], mass: Float[Tensor, " B"]) -> 
         if width >= flat.shape[-1] or (sums[:, -1] >= mass).all():
             break
         width *= 8
-    # Every row keeps its first token: rounding must not empty a nucleus that one token fills.
+    # What is heavier than the heaviest weighs exactly 0 < mass, so no nucleus is empty.
     is_outside = sums - heaviest >= mass[:, None]
-    is_outside[:, 0] = False
     return torch.zeros_like(flat).scatter_(-1, order, heaviest.masked_fill(is_outside, 0.0)).view_as(weights)
 
 

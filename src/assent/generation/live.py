@@ -44,7 +44,7 @@ class LiveAnswers:
         row = self._size
         self._owner[row] = prompt, sample
         self._start[row], self._limit[row] = start, limit
-        self._count[row], self._is_stopped[row] = 0, False
+        self._count[row] = 0
         if self._sampling.temperature > 0:
             self._uniforms[row] = stream(self._seed, "sample", prompt, sample).random(self._sampling.max_new_tokens)
         self._size += 1

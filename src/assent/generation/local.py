@@ -69,10 +69,12 @@ class LocalEngine:
         sampling: Sampling,
         seed: int,
         on_progress: Callable[[int], None] | None = None,
+        on_token: Callable[[Generation], None] | None = None,
     ) -> list[list[Generation]]:
         """Draw `num_samples` answers to each prompt; see `Engine.generate`.
 
         An answer may be as long as `sampling.max_new_tokens` and the context window allow, whichever is less.
+        `on_token` is shown every live answer so far at each of its tokens, for someone who reads along.
         """
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
@@ -84,7 +86,7 @@ class LocalEngine:
         try:
             with torch.inference_mode():
                 rollout = _Rollout(self._policy, prompts, num_samples, sampling, seed, self._max_live_rows)
-                answers = rollout.run(on_progress)
+                answers = rollout.run(on_progress, on_token)
         finally:
             if was_training:
                 self._policy.hf.train()
@@ -122,11 +124,17 @@ class _Rollout:
         )
         self._steps = self._live_steps = 0
 
-    def run(self, on_progress: Callable[[int], None] | None) -> dict[tuple[int, int], Generation]:
+    def run(
+        self, on_progress: Callable[[int], None] | None, on_token: Callable[[Generation], None] | None
+    ) -> dict[tuple[int, int], Generation]:
         """Write all answers; the keys are (prompt, sample)."""
         answers: dict[tuple[int, int], Generation] = {}
         while len(answers) < len(self._waiting):
+            first = len(self._live) if self._has_room() else 0
             done = self._begin() if self._has_room() else self._step()
+            if on_token is not None:
+                for row in range(first, len(self._live)):
+                    on_token(self._live.answer(row)[2])
             for row in done.tolist():
                 prompt, sample, answer = self._live.answer(row)
                 answers[prompt, sample] = answer

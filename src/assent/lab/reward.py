@@ -1,4 +1,4 @@
-"""The lab as a reward function: its truth, to watch beside a reward model, and noise, from which nothing can be learned.
+"""The lab as a reward function: its truth, to watch beside a reward model, and noise, which teaches nothing.
 
     optimize:
       rewards:

@@ -32,7 +32,7 @@ class Learner(Protocol, Generic[Output]):
     def forward_backward(
         self, batches: Sequence[GroupBatch], objective: Objective[Output], *, weight: float
     ) -> dict[str, float]:
-        """Add the gradient of (sum of losses / weight) and return the objective's metrics, averaged by their weights."""
+        """Add the gradient of (sum of losses / weight); returns the objective's metrics, averaged by their weights."""
         ...
 
     def step(self) -> StepReport:

@@ -17,7 +17,7 @@ from assent.models.groups import GroupBatch
 
 
 class LocalLearner(Generic[Output]):
-    """Trains `parameters` (name -> tensor) through `outputs`, a function from a micro-batch to what the objective reads.
+    """Trains `parameters` (name -> tensor) through `outputs`: from a micro-batch to what the objective reads.
 
     Two learners may share a process (policy and value model); they share nothing else.
     """
@@ -65,8 +65,8 @@ class LocalLearner(Generic[Output]):
                 self._optimizer.zero_grad(set_to_none=True)
                 raise NonFiniteError(
                     f"the loss is {loss.total.item()} at optimizer step {self.num_steps} in a micro-batch of"
-                    f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped: lower the learning rate"
-                    f" ({self.config.learning_rate:g}) or look at the data of this step"
+                    f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped:"
+                    f" lower the learning rate ({self.config.learning_rate:g}) or look at the data of this step"
                 )
             (loss.total / weight).backward()
             parts.append(loss.metrics)

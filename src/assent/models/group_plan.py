@@ -209,7 +209,8 @@ def _is_cheaper_joined(prompt: int, lengths: Sequence[int]) -> bool:
 
 
 _PAIRS_PER_COPY = 27
-"""Query-key pairs that cost as much time as copying one token's key and value; measured, see docs/results.md."""
+"""Query-key pairs that cost as much time as copying one token's key and value; measured on one
+Zen 4 core at widths 128 and 256, where factors from 8 to 100 differ by less than 5 %."""
 
 
 def _bucketed(blocks: Sequence[_Block]) -> list[list[_Block]]:

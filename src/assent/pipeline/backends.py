@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import peft
 import torch
@@ -28,16 +29,17 @@ from assent.training.rewards import FunctionReward, ModelReward, RewardFn, Weigh
 @contextmanager
 def machine(compute: ComputeConfig) -> Iterator[None]:
     """Set threads and matrix precision for the block; both are process-wide in torch."""
-    threads, precision = torch.get_num_threads(), torch.backends.mkldnn.matmul.fp32_precision
+    onednn: Any = torch.backends.mkldnn  # its `matmul` is set at import, where no type checker sees it
+    threads, precision = torch.get_num_threads(), onednn.matmul.fp32_precision
     transformers.utils.logging.disable_progress_bar()
     if compute.threads is not None:
         torch.set_num_threads(compute.threads)
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16" if compute.matmul == "bf16" else "ieee"
+    onednn.matmul.fp32_precision = "bf16" if compute.matmul == "bf16" else "ieee"
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        torch.backends.mkldnn.matmul.fp32_precision = precision
+        onednn.matmul.fp32_precision = precision
 
 
 def device_of(compute: ComputeConfig) -> torch.device:
@@ -73,7 +75,7 @@ class Backends:
         return ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device_of(self.compute))
 
     def critic(self, policy: Path, reward: Path | None, *, seed: int) -> ScalarModel:
-        """A value model: the reward model where it has the policy's tokenizer, else the policy's body with a new head."""
+        """The reward model where it has the policy's tokenizer, else the policy's body with a new head."""
         if reward is not None and same_tokens(policy, reward):
             return self.reward_model(reward, trainable=True)
         return self.new_reward_model(policy, seed=seed)

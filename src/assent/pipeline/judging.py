@@ -61,7 +61,7 @@ def judge(
     slots: int | Mapping[str, int] = 1,
     log: RunLog,
 ) -> list[Judgment]:
-    """Queue the tasks and bring back all judgments of them, sorted by id. Raises AwaitingJudgments where people are needed."""
+    """Queue tasks and bring back their judgments, sorted by id. Raises AwaitingJudgments where people are needed."""
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
         opened.add_tasks(queued, slots=slots, now=time.time())

@@ -1,4 +1,4 @@
-"""Where things lie: relative paths written in a YAML are taken from its own folder; runs go below the current folder."""
+"""Where things lie: relative paths of a YAML are taken from its own folder; runs go below the current folder."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def with_sources(data: FileData, change: Callable[[Source], Source]) -> FileData
 
 def sources_of(data: FileData) -> Mapping[str, tuple[Source, ...]]:
     """The sources by the part of the data they belong to."""
-    return {name: getattr(data, name) for name in ("demonstrations", "prompts", "comparisons", "corpus", "eval_prompts")}
+    return {
+        name: getattr(data, name) for name in ("demonstrations", "prompts", "comparisons", "corpus", "eval_prompts")
+    }
 
 
 def _collect(config: RunConfig, place_if_folder: _Place) -> Any:

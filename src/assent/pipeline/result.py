@@ -21,7 +21,7 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "seed": config.seed,
         "version": assent.__version__,
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
-        "setup": {"seconds": {"base": result.base.manifest.seconds, "sft": result.sft.manifest.seconds}},
+        "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
         "rounds": [round_values(r) for r in result.rounds],
         "final": None if result.final is None else policy_values(result.final),
     }
@@ -91,10 +91,16 @@ def round_stages(result: RoundResult) -> dict[str, Artifact]:
     return {name: artifact for name, artifact in found.items() if artifact is not None}
 
 
+def start_stages(result: RunResult) -> dict[str, Artifact]:
+    """The artifacts before the first round by stage; a run without SFT has none of that name."""
+    start = result.start
+    found = {f"gather {part}": artifact for part, artifact in start.data.items()} | {"base": start.base}
+    return found if start.policy is start.base else found | {"sft": start.policy}
+
+
 def stages_of(result: RunResult) -> dict[str, Artifact]:
     """Every artifact of a run by stage."""
-    found = {f"gather {part}": artifact for part, artifact in result.data.items()}
-    found |= {"base": result.base, "sft": result.sft}
+    found = start_stages(result)
     for r in result.rounds:
         found |= {f"round {r.number} {name}": artifact for name, artifact in round_stages(r).items()}
     return found | ({"final": result.final} if result.final is not None else {})

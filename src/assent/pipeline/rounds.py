@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from assent.core.hashing import hash_file, hash_json
 from assent.data.config import Source
@@ -29,10 +28,11 @@ from assent.training.config import PPOConfig
 class Start:
     """What every round builds on."""
 
+    data: Mapping[str, Artifact]
+    """The parts that were gathered: prompts, and where the run uses them corpus, demonstrations, comparisons."""
+    base: Artifact
     policy: Artifact
-    prompts: Artifact
-    demonstrations: Artifact | None
-    comparisons: Artifact | None
+    """The fine-tuned policy; the base itself in a run without SFT."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,15 @@ class RoundResult:
 class RunResult:
     """The artifacts of a run."""
 
-    base: Artifact
-    sft: Artifact
+    start: Start
     rounds: tuple[RoundResult, ...]
     final: Artifact | None
     """The last policy against the fine-tuned one, where a run has more than one round."""
-    data: Mapping[str, Artifact] = field(default_factory=dict)
 
 
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
-    data = gather_all(run, config)
-    base = run(
-        run_base,
-        BaseStage(base=config.base, model=config.model, compute=config.compute),
-        extra=base_identity(config),
-        corpus=data.get("corpus"),
-    )
-    policy = base
-    if config.sft is not None:
-        stage = SFTStage(sft=config.sft, model=config.model, compute=config.compute)
-        policy = run(run_sft, stage, base=base, demonstrations=data["demonstrations"])
-    start = Start(policy, data["prompts"], data.get("demonstrations"), data.get("comparisons"))
+    start = prepare(run, config)
     rounds: list[RoundResult] = []
     for number in range(1, config.rounds + 1):
         with run.within("round", number):
@@ -81,8 +68,20 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
     final = None
     if len(rounds) > 1:
         with run.within("final"):
-            final = evaluate(run, config, start, rounds[-1].policy, policy, rounds[-1].reward)
-    return RunResult(base, policy, tuple(rounds), final, data)
+            final = evaluate(run, config, start, rounds[-1].policy, start.policy, rounds[-1].reward)
+    return RunResult(start, tuple(rounds), final)
+
+
+def prepare(run: Runner, config: RunConfig) -> Start:
+    """Gather the data, make the base model, fine-tune it."""
+    data = gather_all(run, config)
+    basing = BaseStage(base=config.base, model=config.model, compute=config.compute)
+    base = run(run_base, basing, extra=base_identity(config), corpus=data.get("corpus"))
+    policy = base
+    if config.sft is not None:
+        tuning = SFTStage(sft=config.sft, model=config.model, compute=config.compute)
+        policy = run(run_sft, tuning, base=base, demonstrations=data["demonstrations"])
+    return Start(data, base, policy)
 
 
 def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundResult]) -> RoundResult:
@@ -93,7 +92,7 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     samples = None
     if config.collect is not None:
         sampling = SampleStage(sample=config.sample, round=number, model=config.model, compute=config.compute)
-        samples = run(run_sample, sampling, policy=policy, prompts=start.prompts, previous=previous)
+        samples = run(run_sample, sampling, policy=policy, prompts=start.data["prompts"], previous=previous)
     collecting = CollectStage(
         collect=config.collect,
         lab=rater_world(config),
@@ -109,7 +108,7 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         extra={} if earlier else {"imported": imported_hash(config.store)},
         samples=samples,
         earlier=earlier[-1].judgments if earlier else None,
-        given=start.comparisons if not earlier else None,
+        given=start.data.get("comparisons") if not earlier else None,
     )
     reward = None
     if needs_reward(config):
@@ -117,8 +116,9 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         reward = run(run_fit_reward, fitting, start=policy, judgments=judgments)
     optimizing = OptimizeStage(optimize=config.optimize, model=config.model, compute=config.compute)
     if isinstance(config.optimize, PPOConfig):
-        mixed = start.demonstrations if config.optimize.ptx.coefficient else None
-        better = run(run_optimize, optimizing, start=policy, prompts=start.prompts, reward=reward, demonstrations=mixed)
+        mixed = start.data["demonstrations"] if config.optimize.ptx.coefficient else None
+        prompts = start.data["prompts"]
+        better = run(run_optimize, optimizing, start=policy, prompts=prompts, reward=reward, demonstrations=mixed)
     else:
         better = run(run_optimize, optimizing, start=policy, judgments=judgments)
     evaluation = evaluate(run, config, start, better, policy, reward)
@@ -139,7 +139,7 @@ def evaluate(
         store=config.store,
         compute=config.compute,
     )
-    return run(run_evaluate, stage, policy=policy, baseline=baseline, prompts=start.prompts, reward=reward)
+    return run(run_evaluate, stage, policy=policy, baseline=baseline, prompts=start.data["prompts"], reward=reward)
 
 
 def needs_reward(config: RunConfig) -> bool:
@@ -156,7 +156,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         wanted.append("demonstrations")
     if isinstance(config.data, FileData) and config.data.comparisons:
         wanted.append("comparisons")
-    found = {}
+    found: dict[str, Artifact] = {}
     for part in wanted:
         data = only(part, config.data)
         stage = GatherStage(part=part, data=data, eval_prompts=config.evaluate.prompts if part == "prompts" else 0)
@@ -194,8 +194,3 @@ def base_identity(config: RunConfig) -> dict[str, str]:
 def rater_world(config: RunConfig) -> LabData | None:
     """The lab, where raters may read the truth of its texts."""
     return config.data if isinstance(config.data, LabData) else None
-
-
-def facts_of(artifact: Artifact | None) -> dict[str, Any]:
-    """Notes of an artifact, empty for none."""
-    return {} if artifact is None else dict(artifact.notes)

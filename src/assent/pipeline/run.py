@@ -46,7 +46,7 @@ def run_project(
         values = write_result(folder, config, result)
     yield from verdict(values)
     if config.collect is None:
-        yield "the judge was each round's own reward model, which is no independent one; set collect.raters for that"
+        yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
 
 
 def plan_project(
@@ -116,15 +116,14 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     else:
         yield f"{name}: the new policy is preferred to its start in {_percent(rate)} of blind comparisons"
     if reward is not None and reward["heldout_accuracy"] is not None:
-        longer = f"; always the longer answer: {_percent(reward['longer_wins'])}" if reward["longer_wins"] else ""
-        yield f"  reward model right on {_percent(reward['heldout_accuracy'])} of held-out pairs{longer}"
+        longer = reward["longer_wins"]
+        beside = "" if longer is None else f"; \"the longer answer is better\" on {longer:.1%}"
+        yield f"  reward model right on {_percent(reward['heldout_accuracy'])} of held-out pairs{beside}"
     if policy["kl_per_response"] is not None:
-        yield f"  distance from its start: KL {policy['kl_per_response']['estimate']:.2f} nats per response"
+        yield f"  distance from its start: KL {policy['kl_per_response']:.2f} nats per response"
     if values["truth"] is not None:
         before, after = values["truth"]["before"], values["truth"]["after"]
-        changes = (
-            f"{axis.replace('_', ' ')} {_number(before[axis])} → {_number(after[axis])}" for axis in TRUTH_AXES
-        )
+        changes = (f"{axis.replace('_', ' ')} {_number(before[axis])} → {_number(after[axis])}" for axis in TRUTH_AXES)
         yield f"  truth before → after: {', '.join(changes)}"
 
 

@@ -9,18 +9,23 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from assent.evaluation.reward import ReliabilityBin
 from assent.evaluation.stats import Estimate
 from assent.report.drawing import AFTER, BEFORE, CARD, FAINT, INK, SOFT, Canvas, Margins, canvas
 
 PANEL = (340.0, 216.0)
-WIDE = (520.0, 250.0)
+WIDE = (520.0, 226.0)
 ROW = 30.0
 """Pixels per row of an interval plot."""
+TALL_ROW = 46.0
+"""Pixels per row of a figure that stands beside two others."""
 _LETTER = 6.3
 """Pixels that a letter of a row's name takes, on the safe side."""
+_STEPS = [1, 2, 2.5, 5, 10]
+"""Ticks fall on round numbers only."""
+_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.10g}\u00a0%")
 _MANY = 40
 """From so many points on, a curve is drawn smoothed over its faint raw values."""
 
@@ -75,7 +80,6 @@ class Bar(NamedTuple):
     name: str
     value: float
     text: str
-    colour: str = AFTER
 
 
 def curves(lines: Sequence[Curve], label: str, *, frame: Frame | None = None, size: tuple[float, float] = PANEL) -> str:
@@ -123,11 +127,11 @@ def intervals(
         return c.svg(label)
 
 
-def dumbbells(pairs: Sequence[Pair], label: str, *, width: float = WIDE[0]) -> str:
+def dumbbells(pairs: Sequence[Pair], label: str, *, row: float = TALL_ROW) -> str:
     """Before and after with their intervals, joined, one row each, on a scale from 0 to 1."""
-    with _rows(width, [p.name for p in pairs], right=104) as c:
+    with _rows(WIDE[0], [p.name for p in pairs], right=104, row=row) as c:
         for i, pair in enumerate(pairs):
-            c.axes.plot([pair.before.estimate, pair.after.estimate], [i, i], color=FAINT, linewidth=3)
+            c.axes.plot([pair.before.estimate, pair.after.estimate], [i, i], color=BEFORE, linewidth=3, alpha=0.3)
             for value, colour in ((pair.before, BEFORE), (pair.after, AFTER)):
                 c.axes.plot([value.low, value.high], [i, i], color=colour, linewidth=5, alpha=0.35)
                 c.axes.plot([value.estimate], [i], "o", color=colour, markersize=8)
@@ -140,7 +144,7 @@ def reliability(bins: Sequence[ReliabilityBin], label: str) -> str:
     """What the reward model said against what raters did; on the diagonal it is calibrated."""
     full = [b for b in bins if b.count]
     largest = max((b.count for b in full), default=1)
-    with canvas(340, 300, margins=Margins(left=52, bottom=44)) as c:
+    with canvas(520, 430, margins=Margins(left=64, bottom=44)) as c:
         c.axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1.2, linestyle=(0, (4, 3)))
         for b in full:
             c.axes.plot([b.predicted] * 2, [b.lower, b.upper], color=AFTER, linewidth=4, alpha=0.3)
@@ -150,7 +154,8 @@ def reliability(bins: Sequence[ReliabilityBin], label: str) -> str:
         c.axes.set_ylabel("raters agreed")
         _finish(c.axes, Frame(x_label="reward model said", low=0, high=1, is_share=True))
         c.axes.set_xlim(0, 1)
-        c.axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+        c.axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+        c.axes.xaxis.set_major_formatter(_PERCENT)
         return c.svg(label)
 
 
@@ -175,7 +180,7 @@ def histogram(before: Sequence[float], after: Sequence[float], label: str, *, x:
 def bars(rows: Sequence[Bar], label: str, *, width: float = 1040.0) -> str:
     """Horizontal bars in the given order."""
     with _rows(width, [r.name for r in rows], right=90, row=22, bottom=6) as c:
-        c.axes.barh(range(len(rows)), [r.value for r in rows], color=[r.colour for r in rows], height=0.6, alpha=0.85)
+        c.axes.barh(range(len(rows)), [r.value for r in rows], color=AFTER, height=0.6, alpha=0.8)
         largest = max((r.value for r in rows), default=1.0) or 1.0
         for i, row in enumerate(rows):
             c.axes.text(row.value + largest * 0.008, i, row.text, va="center", color=SOFT)
@@ -196,11 +201,18 @@ class Trend:
 
 
 def trends(
-    lines: Sequence[Trend], label: str, *, ticks: Sequence[str], scale: Literal["share", "number"] = "share"
+    lines: Sequence[Trend],
+    label: str,
+    *,
+    ticks: Sequence[str],
+    scale: Literal["share", "number"] = "share",
+    target: float | None = None,
 ) -> str:
     """Numbers over rounds, each named at its end."""
     longest = max(len(line.name) for line in lines) * _LETTER if len(lines) > 1 else 8
     with canvas(*PANEL, margins=Margins(right=longest + 14)) as c:
+        if target is not None:
+            c.axes.axhline(target, color=SOFT, linewidth=1.2, linestyle=(0, (4, 3)))
         for line in lines:
             known = [(i, v) for i, v in enumerate(line.values) if v is not None]
             if not known:
@@ -222,10 +234,10 @@ def share(value: Estimate) -> str:
 
 
 def percent(value: float) -> str:
-    """A share in percent; one decimal where whole ones would say nothing."""
+    """A share in percent, not to be parted from its sign; one decimal where whole ones would say nothing."""
     hundredfold = 100 * value
     digits = 1 if 0 < hundredfold < 1 or 99 < hundredfold < 100 else 0
-    return f"{hundredfold:.{digits}f} %"
+    return f"{hundredfold:.{digits}f}\u00a0%"
 
 
 def _draw_curve(axes: Axes, line: Curve) -> None:
@@ -252,24 +264,24 @@ def _smooth(values: Sequence[float]) -> np.ndarray:
 def _finish(axes: Axes, frame: Frame) -> None:
     axes.grid(axis="y")
     axes.set_xlabel(frame.x_label)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True) if frame.x_label == "step" else MaxNLocator(6))
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=_STEPS, integer=frame.x_label == "step"))
     if frame.is_log:
         axes.set_yscale("log")
+        low, high = axes.dataLim.intervaly
+        axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))
         axes.yaxis.set_major_locator(LogLocator(numticks=5))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         return
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=_STEPS))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _compact(value)))
     if frame.is_share:
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None, symbol=" %"))
+        axes.yaxis.set_major_formatter(_PERCENT)
     low, high = axes.get_ylim()
-    room = 0.04 * (high - low)
-    if frame.low is not None:
-        low = frame.low - (0.03 * ((frame.high or high) - frame.low))
-    if frame.high is not None:
-        high = frame.high * 1.03
-    axes.set_ylim(low, high if high > low else low + max(room, 1e-6))
+    low = low if frame.low is None else min(frame.low, float(axes.dataLim.y0))
+    high = high if frame.high is None else frame.high
+    room = 0.04 * max(high - low, 1e-6)
+    axes.set_ylim(low - room, high + room)
 
 
 def _compact(value: float) -> str:
@@ -303,9 +315,8 @@ class _Rows:
 def _share_axis(axes: Axes, low: float, high: float) -> None:
     axes.set_xlim(low, high + 0.004)
     axes.grid(axis="x")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-    axes.set_ymargin(0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+    axes.xaxis.set_major_formatter(_PERCENT)
 
 
 def _end_note(axes: Axes, row: int, text: str) -> None:

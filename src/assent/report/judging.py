@@ -9,11 +9,17 @@ from assent.evaluation.stats import Estimate
 from assent.evaluation.winrate import WinRate
 from assent.report.drawing import AFTER, BAD, BEFORE, GOOD, SOFT, WARM
 from assent.report.figures import Pair, Row, Trend, dumbbells, histogram, intervals, percent, reliability, trends
-from assent.report.panels import Panel, Section, panel
+from assent.report.panels import Panel, Section, Size, panel
 from assent.report.reading import Evaluation, Round, Run
 from assent.report.training import reward_training
 from assent.report.verdict import LOWER_IS_BETTER, MEASURES, changes
 
+_JUDGES = {
+    "people": "people who gave no training label",
+    "simulated": "simulated people who gave no training label",
+    "reward_model": "another reward model",
+    "function": "a function",
+}
 _BOTH = ((BEFORE, "before"), (AFTER, "after"))
 _ROUND_GROUPS = (
     ("Truth: higher is better", ("helpful", "honest", "harmless", "fluent"), (AFTER, GOOD, WARM, SOFT)),
@@ -30,7 +36,7 @@ def comparison(run: Run) -> Section:
     text = ""
     if evaluation.win_rate is not None:
         panels.append(_win_rates(evaluation.win_rate))
-        text = _how_judged(evaluation.win_rate)
+        text = _how_judged(evaluation.win_rate, evaluation)
     panels += _truth(evaluation) + _lengths(evaluation)
     return Section("comparison", "Blind comparison" if text else "Before and after", text, tuple(panels))
 
@@ -42,10 +48,14 @@ def reward_model(run: Run) -> Section:
         return Section("reward", "Reward model", "", ())
     text = f"Judged on {report.pairs:,} decided pairs of {report.prompts:,} prompts it never saw"
     text += f", in round {run.rounds[-1].number}." if len(run.rounds) > 1 else "."
-    panels = _accuracy(report) + _calibration(report) + reward_training(run)
-    panels += _accuracies("Accuracy per slice", "By kind of prompt.", report.slices)
+    panels = _accuracy(report) + _calibration(report)
     panels += _accuracies("Accuracy per lead", "The wider the scores lie apart, the surer it should be.", report.by_lead)
     panels += _accuracies("Accuracy per strength", "By how much better raters said the answer is.", report.by_strength)
+    slices = {k: v for k, v in report.slices.items() if not (report.by_source and k.startswith("source="))}
+    panels += _sources(report) + _accuracies(
+        "Accuracy per slice", "By what is known of the prompt.", slices, size="tall"
+    )
+    panels += reward_training(run)
     return Section("reward", "Reward model", text, tuple(panels))
 
 
@@ -53,7 +63,7 @@ def rounds_over_time(run: Run) -> Section:
     """One point per round; shown where there are two or more."""
     if len(run.rounds) < 2:
         return Section("rounds", "Rounds", "", ())
-    panels = [p for p in (_wins_over_rounds(run), *_truth_over_rounds(run), _accuracy_over_rounds(run)) if p is not None]
+    panels = [p for p in (_wins_over_rounds(run), *_truth_over_rounds(run), _accuracy_over_rounds(run), _distance_over_rounds(run)) if p is not None]
     text = "Each round samples from the newest policy, adds judgments to those before, and fits a new reward model."
     return Section("rounds", "Rounds over time", text, tuple(panels))
 
@@ -64,12 +74,13 @@ def _win_rates(w: WinRate) -> Panel:
         rows.append(Row("over other raters too", w.over_raters))
     rows.append(Row("answer shown first", w.first_shown, BEFORE))
     svg = intervals(rows, "Win rates with intervals", reference=0.5)
-    note = "Share of verdicts for the new answer, ties half. The last row is a check: 50 % means that order did not matter."
+    note = "Share of verdicts for the new answer, ties half. The last row is a check: 50\u00a0% means that order did not matter."
     return panel("Preferred answers", note, svg, size="wide")
 
 
-def _how_judged(w: WinRate) -> str:
+def _how_judged(w: WinRate, evaluation: Evaluation) -> str:
     raters = "one rater" if w.raters == 1 else f"{w.raters:,} raters"
+    raters += f" ({_JUDGES.get(evaluation.judge, evaluation.judge)})" if evaluation.judge else ""
     text = f"{w.verdicts:,} verdicts of {raters} on {w.prompts:,} prompts, each pair in both orders, origins hidden; "
     text += f"{percent(w.ties)} ties"
     if w.swap_consistency is not None:
@@ -79,13 +90,13 @@ def _how_judged(w: WinRate) -> str:
 
 def _truth(evaluation: Evaluation) -> list[Panel]:
     found = changes(evaluation)
-    panels = []
-    for title, is_lower in (("Truth: higher is better", False), ("Truth: lower is better", True)):
-        pairs = [Pair(c.name, c.before, c.after) for c in found if (c.measure in LOWER_IS_BETTER) == is_lower]
-        if pairs:
-            note = "Read from the texts by rules, not by raters; mean with 95 % interval."
-            panels.append(panel(title, note, dumbbells(pairs, title), keys=_BOTH, size="wide"))
-    return panels
+    if not found:
+        return []
+    ordered = sorted(found, key=lambda c: c.measure in LOWER_IS_BETTER)
+    pairs = [Pair(("↓ " if c.measure in LOWER_IS_BETTER else "") + c.name, c.before, c.after) for c in ordered]
+    note = "Read from the texts by rules, not by raters; means with 95\u00a0% intervals. Where marked ↓, lower is better."
+    svg = dumbbells(pairs, "Truth before and after")
+    return [panel("What is true of the answers", note, svg, keys=_BOTH, size="tall")]
 
 
 def _lengths(evaluation: Evaluation) -> list[Panel]:
@@ -118,17 +129,31 @@ def _accuracy(report: RewardReport) -> list[Panel]:
 def _calibration(report: RewardReport) -> list[Panel]:
     if not any(b.count for b in report.bins):
         return []
-    note = "On the diagonal, 80 % sure is right in 80 % of pairs."
+    note = "On the diagonal, 80\u00a0% sure is right in 80\u00a0% of pairs; large dots hold more pairs."
     if report.ece is not None and report.brier is not None:
         note += f" Calibration error {report.ece:.3f}, Brier score {report.brier:.3f}."
-    return [panel("Calibration", note, reliability(report.bins, "Reliability diagram of the reward model"))]
+    return [panel("Calibration", note, reliability(report.bins, "Reliability diagram of the reward model"), size="tall")]
 
 
-def _accuracies(title: str, note: str, found: Mapping[str, Estimate]) -> list[Panel]:
+def _sources(report: RewardReport) -> list[Panel]:
+    """Each source of rankings with its own bounds; with only one, the first panel has said it."""
+    if len(report.by_source) < 2:
+        return []
+    rows = []
+    for name, found in report.by_source.items():
+        rows.append(Row(name, found.accuracy))
+        if found.rater_ceiling is not None:
+            rows.append(Row("raters", found.rater_ceiling, GOOD))
+        rows.append(Row("“longer wins”", found.longer_wins, BEFORE))
+    svg = intervals(rows, "Accuracy per source of rankings", reference=0.5)
+    return [panel("Accuracy per source", "Each with its own ceiling and floor.", svg, size="tall")]
+
+
+def _accuracies(title: str, note: str, found: Mapping[str, Estimate], *, size: Size = "wide") -> list[Panel]:
     if len(found) < 2:
         return []
     rows = [Row(name.replace("=", " · "), value) for name, value in found.items()]
-    return [panel(title, note, intervals(rows, title, reference=0.5), size="wide")]
+    return [panel(title, note, intervals(rows, title, reference=0.5), size=size)]
 
 
 def _wins_over_rounds(run: Run) -> Panel | None:
@@ -138,7 +163,7 @@ def _wins_over_rounds(run: Run) -> Panel | None:
         values, ticks = [*values, _win(run.final)], [*ticks, "all"]
     if not any(values):
         return None
-    svg = trends([Trend("win rate", values)], "Win rate per round", ticks=ticks)
+    svg = trends([Trend("win rate", values)], "Win rate per round", ticks=ticks, target=0.5)
     note = "Against the round's own start" + ("; “all”: the last policy against the first." if run.final else ".")
     return panel("Win rate", note, svg)
 
@@ -176,6 +201,15 @@ def _accuracy_over_rounds(run: Run) -> Panel | None:
         return None
     svg = trends(lines, "Reward model accuracy per round", ticks=[f"round {r.number}" for r in run.rounds])
     return panel("Reward model", f"Held-out accuracy{_judgment_note(run.rounds)}.", svg)
+
+
+def _distance_over_rounds(run: Run) -> Panel | None:
+    values = [None if r.evaluation is None else r.evaluation.kl for r in run.rounds]
+    if not any(values):
+        return None
+    ticks = [f"round {r.number}" for r in run.rounds]
+    svg = trends([Trend("KL", values)], "KL per round", ticks=ticks, scale="number")
+    return panel("Distance", "KL per answer to the round's start, in nats.", svg)
 
 
 def _judgment_note(rounds: tuple[Round, ...]) -> str:

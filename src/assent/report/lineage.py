@@ -72,7 +72,7 @@ def _place(artifacts: tuple[Artifact, ...], labels: Mapping[str, str]) -> list[B
         lane, dot, title = labels[artifact.key].partition(" · ")
         named.append((artifact, lane if dot else "start", title or lane))
     order = {"data": 0, "start": 1}
-    lanes = sorted(dict.fromkeys(lane for _, lane, _ in named), key=lambda lane: (order.get(lane, 2), lane == "final", lane))
+    lanes = sorted(dict.fromkeys(lane for _, lane, _ in named), key=lambda lane: (order.get(lane, 2), lane == "final", len(lane), lane))
     used: dict[str, int] = {}
     boxes = []
     stages = {"sample": 0, "collect": 1, "reward": 2, "optimize": 3, "evaluate": 4}

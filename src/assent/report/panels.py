@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from assent.report.drawing import NAMES
 
-Size = Literal["small", "wide", "full"]
+Size = Literal["small", "wide", "tall"]
+"""A third of the width, half of it, or half of it and two panels high."""
 
 
 class Svg(Markup):

@@ -33,7 +33,7 @@ class Sample(Record):
     model_config = ConfigDict(extra="ignore")
 
     prompt: str
-    kind: str = ""
+    kind: str | None = None
     """Kind of the prompt, where its source says one."""
     before: str
     after: str
@@ -48,6 +48,8 @@ class Evaluation:
     """A policy against another. What a run does not measure is None or empty."""
 
     win_rate: WinRate | None
+    judge: str
+    """Who compared: a kind of raters, or the reward model itself, which is no independent judge. Empty: not said."""
     truth_before: Mapping[str, Estimate]
     truth_after: Mapping[str, Estimate]
     kl: Estimate | None
@@ -55,6 +57,11 @@ class Evaluation:
     reward_before: Estimate | None
     reward_after: Estimate | None
     samples: tuple[Sample, ...]
+
+    @property
+    def is_independent(self) -> bool:
+        """False where the answers were judged by the very reward model that they were optimized for."""
+        return not self.judge.startswith("reward model")
 
 
 @dataclass(frozen=True)
@@ -156,6 +163,7 @@ def read_evaluation(artifact: Artifact) -> Evaluation | None:
     truth = values.get("truth") or {}
     return Evaluation(
         win_rate=None if shares is None else _parse(WinRate, _known(WinRate, shares), path),
+        judge=str(values.get("judge") or ""),
         truth_before=_scorecard(truth.get("before")),
         truth_after=_scorecard(truth.get("after")),
         kl=estimate_of(values.get("kl_per_response")),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from assent.report.drawing import AFTER, BEFORE, GOOD, WARM
-from assent.report.figures import Curve, Frame, curves, path
-from assent.report.panels import Panel, Section, panel
+from assent.report.figures import PANEL, WIDE, Curve, Frame, curves, path
+from assent.report.panels import Panel, Section, Size, panel
 from assent.report.reading import Metrics, Run, metrics_of
 
 TRAJECTORIES = (BEFORE, AFTER, GOOD, WARM)
@@ -41,6 +41,7 @@ PPO = (
     Shown("value_loss", "Value loss", "Half squared error of the value model.", low=0),
     Shown("sampler_gap_max", "Sampler gap", "Largest |Δ log p| between sampler and learner in a step.", is_log=True),
     Shown("kl_coefficient", "KL coefficient", "Reward lost per nat.", low=0),
+    Shown("policy_updates", "Updates per batch", "Optimizer steps of the policy; fewer where the KL limit cut in.", low=0),
     Shown("grad_norm", "Gradient norm", "Of the policy, before clipping.", low=0),
 )
 DPO = (
@@ -49,6 +50,7 @@ DPO = (
     Shown("margin", "Margin", "Gain of the better answer over the worse, times beta."),
     Shown("better_gain", "Better answer", "Nats it gained since the start; below zero both answers lose."),
     Shown("grad_norm", "Gradient norm", "Before clipping.", low=0),
+    Shown("learning_rate", "Learning rate", "After warm-up and schedule.", low=0),
 )
 
 
@@ -82,7 +84,7 @@ def reward_training(run: Run) -> list[Panel]:
         Shown("loss", "Loss", "Negative log-likelihood of the rankings, training batches.", low=0),
         Shown("accuracy", "Training accuracy", "Pairs ordered as raters did, training batches.", is_share=True),
     )
-    return [p for shown in found if (p := _over_steps(shown, logs)) is not None]
+    return [p for shown in found if (p := _over_steps(shown, logs, size="wide")) is not None]
 
 
 def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Panel]:
@@ -90,11 +92,21 @@ def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Panel]:
     logs = [r.metrics("optimize") for r in chosen]
     kl = chosen[-1].method.get("kl", {}) if chosen else {}
     target = kl.get("target") if kl.get("kind") == "adaptive" else None
-    made = [_over_steps(one, logs, target=target if one.name == "kl_per_response" else None) for one in shown]
+    made = [
+        _over_steps(
+            one,
+            logs,
+            target=target if one.name == "kl_per_response" else None,
+            size="wide" if one.name == "reward" else "small",
+        )
+        for one in shown
+    ]
     return [p for p in made if p is not None]
 
 
-def _over_steps(shown: Shown, logs: Sequence[Metrics], *, target: float | None = None) -> Panel | None:
+def _over_steps(
+    shown: Shown, logs: Sequence[Metrics], *, target: float | None = None, size: Size = "small"
+) -> Panel | None:
     """One number over the steps of all rounds, one after the other."""
     lines, borders, start = [], [], 0.0
     for log in logs:
@@ -115,7 +127,8 @@ def _over_steps(shown: Shown, logs: Sequence[Metrics], *, target: float | None =
         borders=tuple(borders),
     )
     note = shown.note if target is not None else shown.note.replace("; the dashed line is the target", "")
-    return panel(shown.title, note, curves(lines, f"{shown.title} over steps", frame=frame))
+    svg = curves(lines, f"{shown.title} over steps", frame=frame, size=PANEL if size == "small" else WIDE)
+    return panel(shown.title, note, svg, size=size)
 
 
 def _loss(title: str, note: str, log: Metrics) -> Panel | None:
@@ -125,7 +138,7 @@ def _loss(title: str, note: str, log: Metrics) -> Panel | None:
     if not lines:
         return None
     keys = [(AFTER, "training batches")] + ([(WARM, "held out")] if held_out[0] else [])
-    return panel(title, note, curves(lines, f"{title}: loss over steps"), keys=keys)
+    return panel(title, note, curves(lines, f"{title}: loss over steps", size=WIDE), keys=keys, size="wide")
 
 
 def _reward_against_kl(run: Run) -> list[Panel]:

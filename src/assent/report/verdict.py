@@ -76,6 +76,9 @@ def verdict_of(run: Run) -> Verdict:
     if evaluation.win_rate is None:
         return Verdict("open", _without_raters(evaluation, start), None, notes)
     share = evaluation.win_rate.win_rate
+    if not evaluation.is_independent:
+        sentence = f"The run's own reward model prefers it to {start} in {percent(share.estimate)} of comparisons"
+        return Verdict("open", sentence + "; no independent judge has looked.", share, notes)
     said = f"in {percent(share.estimate)} of blind comparisons"
     if share.low > 0.5:
         return Verdict("good", f"Preferred to {start} {said}.", share, notes)

@@ -38,7 +38,7 @@ class RewardConfig(Config):
     loss: Literal["bradley_terry", "plackett_luce"] = "bradley_terry"
     """All pairs of a ranking weighted 2/K (Ouyang et al. 2022), or the likelihood of the whole order."""
     ties: Literal["davidson", "rao_kupper", "half", "ignore"] = "davidson"
-    """How tied answers enter the pairwise likelihood: with a learned tie strength, as half a win each way, or not at all."""
+    """How tied answers enter the likelihood: with a learned tie strength, as half a win each way, or not at all."""
     margins: Literal["none", "small", "large"] = "none"
     """Margins from stated strengths, after Llama 2's tables (Touvron et al. 2023); none: strengths are not used."""
     centering: float = Field(default=0.01, ge=0)

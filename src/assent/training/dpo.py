@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -50,7 +51,7 @@ def train_dpo(
         rows = [logp for i in chosen for logp in reference.answers[i]]
         metrics = learner.forward_backward(
             batches,
-            lambda scores, batch, members=members, rows=rows: dpo_objective(scores, batch, members, rows, config),
+            partial(dpo_objective, members=members, reference=rows, config=config),
             weight=sum(t.weight for _, t in members),
         )
         loop.log.record(step, {**metrics, **learner.step()._asdict()})
@@ -67,6 +68,7 @@ def train_dpo(
 def dpo_objective(
     scores: TokenScores,
     batch: GroupBatch,
+    *,
     members: Sequence[tuple[Group, Target]],
     reference: Sequence[float],
     config: DPOConfig,
@@ -94,7 +96,7 @@ def dpo_objective(
 
 
 class Reference:
-    """Log-probs of every answer under the start policy, summed over tokens; part of the checkpoint, since the policy moves."""
+    """Log-probs of every answer under the start policy, summed over tokens; checkpointed, since the policy moves."""
 
     def __init__(self, policy: PolicyModel, groups: Sequence[Group], budget: int) -> None:
         self._sizes = [len(g.continuations) for g in groups]

@@ -1,9 +1,9 @@
 """PPO for language models: sample, score, penalise distance, estimate advantages, update policy and value model.
 
 Schulman et al. 2017 with the details that decide whether it works on text (Ziegler et al. 2019, Ouyang et al. 2022,
-Huang et al. 2024, "The N+ implementation details"): reward at the last real token, k1 KL in the reward, whitening over the
-whole batch, ratio exactly 1 before the first update because a minibatch is scored in the same micro-batches it is
-trained in.
+Huang et al. 2024, "The N+ implementation details"): reward at the last real token, k1 KL in the reward, whitening
+over the whole batch, ratio exactly 1 before the first update because a minibatch is scored in the same micro-batches
+it is trained in.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ from assent.models.scalar import ScalarModel
 from assent.training.average import MovingAverage
 from assent.training.batches import endless
 from assent.training.config import KLConfig, PPOConfig
-from assent.training.loop import Loop
+from assent.training.loop import Loop, Resumable
 from assent.training.rewards import WeightedRewards
 from assent.training.rollouts import Rollouts, sample_rollouts
 from assent.training.sft import next_token_loss
@@ -98,7 +99,7 @@ def train_ppo(roles: Roles, prompts: Sequence[Prompt], config: PPOConfig, loop: 
         roles.critic.parameters(), roles.critic.at_scored, config.value_optimizer, total_steps=updates
     )
     kl, average = KLState(config.kl), MovingAverage(policy, config.ema)
-    parts = {"policy": policy, "critic": critic, "kl": kl, "average": average}
+    parts: dict[str, Resumable] = {"policy": policy, "critic": critic, "kl": kl, "average": average}
     for step in loop.steps(config.steps, parts, description="PPO"):
         chosen = endless(len(prompts), count=config.prompts_per_step, step=step, seed=loop.seed, name="prompts")
         rollouts = sample_rollouts(
@@ -142,7 +143,7 @@ def check_safe(config: PPOConfig) -> None:
 
 
 def reward_of(rollouts: Rollouts, reward: WeightedRewards, config: PPOConfig) -> tuple[Tensor, dict[str, float]]:
-    """Score of each row [B], the reward of its text less the penalty where it did not end; and the mean of each term."""
+    """Score of each row [B], its reward less the penalty where it did not end; and the mean of each term."""
     scored = reward(rollouts.row_prompts, rollouts.texts)
     scores = torch.tensor(scored.totals, dtype=torch.float32)
     unfinished = ~torch.tensor(rollouts.finished)
@@ -236,7 +237,7 @@ def update(
     step: int,
     seed: int,
 ) -> dict[str, float]:
-    """Pass over the batch `config.epochs` times; the policy stops early when it has left its rollouts' neighbourhood."""
+    """Pass over the batch `config.epochs` times; the policy stops early once it is too far from its rollouts."""
     policy, critic = learners
     policy_moves = step >= config.critic_warmup
     seen: list[dict[str, float]] = []
@@ -246,7 +247,7 @@ def update(
             targets = [estimates.returns[r] for r in mini.rows]
             metrics = critic.forward_backward(
                 mini.batches,
-                lambda values, batch, mini=mini, targets=targets: value_objective(values, batch, mini, targets, config),
+                partial(value_objective, mini=mini, returns=targets, config=config),
                 weight=mini.num_tokens,
             )
             metrics["value_grad_norm"] = critic.step().grad_norm
@@ -254,7 +255,7 @@ def update(
                 advantages = [estimates.advantages[r] for r in mini.rows]
                 metrics |= policy.forward_backward(
                     mini.batches,
-                    lambda scores, batch, mini=mini, adv=advantages: policy_objective(scores, batch, mini, adv, config),
+                    partial(policy_objective, mini=mini, advantages=advantages, config=config),
                     weight=mini.num_tokens,
                 )
                 mix_demonstrations(policy, roles.demonstrations, config, seed=seeds.derive(seed, "ptx", epoch, int(m)))
@@ -269,7 +270,7 @@ def update(
 
 
 def policy_objective(
-    scores: TokenScores, batch: GroupBatch, mini: Minibatch, advantages: Rows, config: PPOConfig
+    scores: TokenScores, batch: GroupBatch, *, mini: Minibatch, advantages: Rows, config: PPOConfig
 ) -> Loss:
     """Clipped surrogate (Schulman et al. 2017, eq. 7) of every token of the answers."""
     old, advantage = batch.gather(mini.old_logps), batch.gather(advantages)
@@ -284,7 +285,7 @@ def policy_objective(
     return loss_of(losses, metrics=metrics)
 
 
-def value_objective(values: Tensor, batch: GroupBatch, mini: Minibatch, returns: Rows, config: PPOConfig) -> Loss:
+def value_objective(values: Tensor, batch: GroupBatch, *, mini: Minibatch, returns: Rows, config: PPOConfig) -> Loss:
     """Half squared error to the returns, clipped around the old value (coefficient times 0.5·max)."""
     old = batch.gather(mini.old_values)
     target = batch.gather(returns)

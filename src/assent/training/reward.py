@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,7 +52,7 @@ def train_reward(
         chosen = [members[i] for i in order.items(step)]
         metrics = learner.forward_backward(
             pack([g for g, _ in chosen], budget=budget),
-            lambda scores, batch, chosen=chosen: reward_objective(scores, batch, chosen, likelihood, config),
+            partial(reward_objective, members=chosen, likelihood=likelihood, config=config),
             weight=sum(t.weight for _, t in chosen),
         )
         loop.log.record(step, {**metrics, **learner.step()._asdict()})
@@ -113,7 +114,7 @@ class Likelihood:
 
 
 def reward_objective(
-    scores: Tensor, batch: GroupBatch, members: Sequence[Member], likelihood: Likelihood, config: RewardConfig
+    scores: Tensor, batch: GroupBatch, *, members: Sequence[Member], likelihood: Likelihood, config: RewardConfig
 ) -> Loss:
     """Negative log-likelihood of the rankings, plus the penalty that keeps each group's mean score near zero."""
     pairs = local_pairs(batch, members)

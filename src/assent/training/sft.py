@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: next-token loss on what the assistant should say; also pre-training, where all text counts."""
+"""Supervised fine-tuning: next-token loss on what the assistant should say. Also pre-training: all text counts."""
 
 from __future__ import annotations
 
@@ -45,9 +45,8 @@ def train_sft(
     interval = (
         math.ceil(order.steps_per_epoch / config.evals_per_epoch) if config.evals_per_epoch else order.total_steps
     )
-    first = None
-    if held_out_batches and (first := best.first) is None:
-        first = best.first = evaluation_loss(policy, held_out_batches)
+    if held_out_batches:
+        best.first = evaluation_loss(policy, held_out_batches)
     for step in loop.steps(order.total_steps, {"policy": learner, "best": best}, description="fine-tuning"):
         batches = pack([train[i] for i in order.items(step)], budget=budget)
         metrics = learner.forward_backward(batches, next_token_loss, weight=sum(b.num_scored for b in batches))

@@ -37,29 +37,30 @@ def test_alpha_of_the_published_example() -> None:
             [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NAN],
         ]
     )
-    assert krippendorff_alpha(ratings) == pytest.approx(0.815, abs=5e-4)
-    assert krippendorff_alpha(np.exp(ratings)) == pytest.approx(0.815, abs=5e-4), "only the order counts"
+    units = [unit[~np.isnan(unit)] for unit in ratings.T]
+    assert krippendorff_alpha(units) == pytest.approx(0.815, abs=5e-4)
+    assert krippendorff_alpha([np.exp(unit) for unit in units]) == pytest.approx(0.815, abs=5e-4), "only order counts"
 
 
 def test_alpha_of_two_raters_by_hand() -> None:
     """Units (1,1), (2,2), (1,2): coincidences [[2, 1], [1, 2]], n = 6, so alpha = 1 - (6 - 1) * 2 / (2 * 3 * 3)."""
-    assert krippendorff_alpha(np.array([[1.0, 2, 1], [1, 2, 2]])) == pytest.approx(1 - 5 * 2 / 18)
+    assert krippendorff_alpha([(1, 1), (2, 2), (1, 2)]) == pytest.approx(1 - 5 * 2 / 18)
 
 
 def test_alpha_is_one_for_agreement_and_unknown_without_overlap_or_spread() -> None:
-    assert krippendorff_alpha(np.array([[1.0, 2, 3], [1, 2, 3]])) == 1
-    assert krippendorff_alpha(np.array([[1.0, NAN], [NAN, 2.0]])) is None
-    assert krippendorff_alpha(np.array([[1.0, 1.0], [1.0, 1.0]])) is None
+    assert krippendorff_alpha([(1, 1), (2, 2), (3, 3)]) == 1
+    assert krippendorff_alpha([(1,), (2,)]) is None
+    assert krippendorff_alpha([(1, 1), (1, 1)]) is None
 
 
 def test_alpha_of_random_raters_is_near_zero() -> None:
     random = np.random.default_rng(0)
-    assert krippendorff_alpha(random.integers(1, 5, size=(3, 4000)).astype(float)) == pytest.approx(0, abs=0.03)
+    assert krippendorff_alpha(random.integers(1, 5, size=(4000, 3)).tolist()) == pytest.approx(0, abs=0.03)
 
 
 def test_pairs_enter_in_both_directions() -> None:
     votes = pair_votes([_comparison("p", "a > b", "a = b")])
-    np.testing.assert_array_equal(votes, [[1, -1], [0, 0]])
+    assert votes == [[1, 0], [-1, 0]]
 
 
 def test_tau_of_one_swap_and_of_a_tie() -> None:

@@ -64,6 +64,7 @@ def test_a_rater_never_gets_a_task_twice(two: Store) -> None:
     claimed = two.claim("anna", QUEUE, limit=5, now=0)
     assert len(claimed) == 1
     assert two.claim("anna", QUEUE, now=1) == []
+    assert len(two.claim("ben", QUEUE, limit=5, now=1)) == 1, "the other slots are for others"
     two.submit(judgment(claimed[0].task, "anna", "j"), token=claimed[0].token, now=2)
     assert two.claim("anna", QUEUE, now=10**9) == []
 

@@ -10,16 +10,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from store_samples import people, task
 
-from assent.core.errors import StoreError, UserError
+from assent.core.errors import RunError, StoreError, UserError
 from assent.feedback.config import StoreConfig
 from assent.feedback.connection import connect, read_transaction, write_transaction
 from assent.feedback.records import Counts, Queue
 from assent.feedback.schema import HEAD, MIGRATIONS, revision
 from assent.feedback.store import Store
-from assent.feedback.tables import Table
+from assent.feedback.tables import ProjectRow, Table
 
 
 def test_migrations_and_tables_agree(empty_url: str) -> None:
@@ -113,6 +113,20 @@ def test_a_place_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
         Store.open(f"sqlite:///{tmp_path}/file/feedback.db")
     with pytest.raises(StoreError, match="unable to open"):
         Store.open(f"sqlite:///{tmp_path}")
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/feedback.db"
+    with Store.open(url) as store:
+        store.add_tasks([task("t")], now=0)
+    engine = connect(url)
+    with pytest.raises(RunError, match="disk full while writing the store"), write_transaction(engine) as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 1")  # SQLite's own way to be full: no page more
+        rows = [{"name": "x" * 4000 + str(i), "created_at": 0.0} for i in range(50)]
+        connection.execute(insert(ProjectRow), rows)
+    engine.dispose()
+    with Store.open(url) as store:
+        assert store.counts(Queue()) == Counts(0, 1)
 
 
 def test_an_unreachable_server_is_one_line_without_the_password() -> None:

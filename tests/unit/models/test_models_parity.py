@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +10,18 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    BloomConfig,
+    CohereConfig,
+    GraniteConfig,
+    MambaConfig,
+    OlmoeConfig,
+    PhiConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
 from assent.core import seeds
 from assent.core.group import Group
@@ -17,7 +29,7 @@ from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
-from assent.models.tiny import FAMILIES
+from assent.models.tiny import FAMILIES, tiny_tokenizer
 
 Shape = tuple[int, tuple[int, ...]]
 
@@ -68,7 +80,9 @@ def plain_logps(model: PreTrainedModel, groups: Sequence[Group], temperature: fl
     """Log-probabilities of scored tokens by row: full rows, padded, plain transformers, nothing shared."""
     tokens, mask, rows = padded_rows(groups, pad=0)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    logits = model(tokens, attention_mask=mask, position_ids=positions).logits.float() / temperature
+    known = inspect.signature(model.forward).parameters
+    where = {"position_ids": positions} if "position_ids" in known else {}
+    logits = model(tokens, attention_mask=mask, **where).logits.float() / temperature
     logps = logits[:, :-1].log_softmax(-1).gather(-1, tokens[:, 1:, None]).squeeze(-1)
     return [
         logps[i, prompt - 1 : prompt - 1 + len(is_scored)][torch.from_numpy(is_scored)]
@@ -155,3 +169,42 @@ def test_scores_equal_plain_sequence_classification(
             torch.testing.assert_close(
                 per_token, values[row, prompt - 1 : prompt - 1 + len(is_scored)], atol=1e-4, rtol=1e-5
             )
+
+
+_SMALL = {
+    "vocab_size": 320,
+    "hidden_size": 48,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.15,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "mode"),
+    [
+        pytest.param(CohereConfig(**_SMALL, logit_scale=0.25), "groups", id="logits are multiplied"),
+        pytest.param(GraniteConfig(**_SMALL, logits_scaling=4.0), "groups", id="logits are divided"),
+        pytest.param(PhiConfig(**_SMALL), "groups", id="head with a bias"),
+        pytest.param(OlmoeConfig(**_SMALL, num_experts=4, num_experts_per_tok=2), "groups", id="mixture of experts"),
+        pytest.param(BloomConfig(vocab_size=320, hidden_size=48, n_layer=2, n_head=4), "padded", id="linear biases"),
+        pytest.param(MambaConfig(vocab_size=320, hidden_size=48, num_hidden_layers=2), "padded", id="no attention"),
+    ],
+)
+def test_other_architectures_are_right_in_the_mode_the_check_chose(config: PretrainedConfig, mode: str) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    groups = random_groups([(5, (4, 2)), (3, (6,))])
+    with torch.no_grad():
+        expected = plain_logps(model, groups, 1.0)
+        policy = PolicyModel(model, tiny_tokenizer(), config=ModelConfig(), trainable=False)
+        found = group_logps(policy, groups, 1.0, budget=12)
+    assert policy.mode == mode
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=0)

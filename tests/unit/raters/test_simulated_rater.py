@@ -41,22 +41,22 @@ def _fits(wins: int, count: int, chance: float) -> bool:
 
 @pytest.mark.parametrize(("sharpness", "gap"), [(1.0, 0.5), (2.0, 0.5), (0.7, 2.0), (3.0, 0.0)])
 def test_the_better_answer_wins_with_the_logistic_chance(sharpness: float, gap: float) -> None:
-    judgments = _rater(sharpness=sharpness).judge(_tasks(2000, f"{gap}", "0"))
-    assert _fits(_wins(judgments), 2000, expit(sharpness * gap))
+    judgments = _rater(sharpness=sharpness).judge(_tasks(1200, f"{gap}", "0"))
+    assert _fits(_wins(judgments), 1200, expit(sharpness * gap))
 
 
 def test_whole_orders_follow_plackett_and_luce() -> None:
     """Utilities log 3, log 2, 0: the order 0 > 1 > 2 has chance 3/6 * 2/3."""
-    judgments = _rater().judge(_tasks(2000, f"{math.log(3)}", f"{math.log(2)}", "0"))
+    judgments = _rater().judge(_tasks(1200, f"{math.log(3)}", f"{math.log(2)}", "0"))
     right = sum(j.ranking.ids == ("c0", "c1", "c2") for j in judgments if j.ranking)
-    assert _fits(right, 2000, 1 / 3)
+    assert _fits(right, 1200, 1 / 3)
 
 
 def test_ties_follow_rao_and_kupper() -> None:
     """With threshold t: P(first) = sigmoid(gap - t), P(second) = sigmoid(-gap - t), ties the rest."""
-    judgments = _rater(tie_threshold=0.8).judge(_tasks(2000, "0.5", "0"))
-    assert _fits(_wins(judgments, "c0"), 2000, expit(0.5 - 0.8))
-    assert _fits(_wins(judgments, "c1"), 2000, expit(-0.5 - 0.8))
+    judgments = _rater(tie_threshold=0.8).judge(_tasks(1200, "0.5", "0"))
+    assert _fits(_wins(judgments, "c0"), 1200, expit(0.5 - 0.8))
+    assert _fits(_wins(judgments, "c1"), 1200, expit(-0.5 - 0.8))
 
 
 def test_an_inverted_rater_prefers_the_worse() -> None:
@@ -74,28 +74,28 @@ def test_a_careless_rater_is_a_coin() -> None:
 
 
 def test_a_position_lean_moves_only_what_is_shown_first() -> None:
-    judgments = _rater(position_lean=1.0).judge(_tasks(2000, "0", "0", "0"))
+    judgments = _rater(position_lean=1.0).judge(_tasks(1200, "0", "0", "0"))
     first = sum(j.ranking.ids[0] == j.order_shown[0] for j in judgments if j.ranking)
-    assert _fits(first, 2000, math.e / (math.e + 2))
+    assert _fits(first, 1200, math.e / (math.e + 2))
     second_over_third = sum(
         j.ranking.rank()[j.order_shown[1]] < j.ranking.rank()[j.order_shown[2]] for j in judgments if j.ranking
     )
-    assert _fits(second_over_third, 2000, 0.5)
+    assert _fits(second_over_third, 1200, 0.5)
 
 
 def test_a_length_lean_is_per_log_word() -> None:
-    judgments = _rater(length_lean=1.0).judge(_tasks(2000, "0 a b c", "0"))
-    assert _fits(_wins(judgments), 2000, 4 / 5)
+    judgments = _rater(length_lean=1.0).judge(_tasks(1200, "0 a b c", "0"))
+    assert _fits(_wins(judgments), 1200, 4 / 5)
 
 
 def test_fatigue_lowers_accuracy_and_its_absence_does_not() -> None:
-    tasks = _tasks(2000, "1", "0")
+    tasks = _tasks(1200, "1", "0")
     fresh, tired = _rater(sharpness=3.0).judge(tasks), _rater(sharpness=3.0, fatigue=3.0).judge(tasks)
-    assert _fits(_wins(fresh), 2000, expit(3.0))
+    assert _fits(_wins(fresh), 1200, expit(3.0))
     # Sharpness falls from 3 to 3/e³ over the sitting: the chance is the mean over its 40 places.
     places = np.arange(40) / 40
-    assert _fits(_wins(tired), 2000, float(expit(3 * np.exp(-3 * places)).mean()))
-    assert _wins(tired) < _wins(fresh) - 200
+    assert _fits(_wins(tired), 1200, float(expit(3 * np.exp(-3 * places)).mean()))
+    assert _wins(tired) < _wins(fresh) - 120
 
 
 def test_groups_may_differ_in_taste() -> None:

@@ -53,7 +53,7 @@ def roles(toy: Toy, reward: RewardFn) -> Roles:
 def test_before_the_first_update_the_ratio_is_exactly_one_and_the_kl_zero(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:
-    # Wrong temperature, another packing, dropout or a stale copy of the weights in the sampler would each break one of these.
+    # Wrong temperature, another packing, dropout or stale weights in the sampler would each break one of these.
     loop = new_loop()
     train_ppo(roles(toy, share_of_e), prompts, CONFIG, loop)
     first = read_metrics(loop.log.folder)[0]

@@ -63,7 +63,7 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         full = Backends(config.model.model_copy(update={"lora": None}), config.compute)
         policy = full.policy(start, trainable=True)
         renderer = full.renderer(policy)
-        groups = [whole_text(renderer, c, limit=policy.max_length) for c in conversations]
+        groups = [g for c in conversations for g in whole_text(renderer, c, limit=policy.max_length)]
         held_out = max(1, round(len(groups) * base.pretrain.eval_share)) if base.pretrain.eval_share else 0
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         result = train_sft(policy, groups[held_out:], groups[:held_out], base.pretrain, loop)
@@ -86,8 +86,9 @@ def written(conversation: Conversation) -> list[str]:
     return [f"{m.role.capitalize()}: {m.content}\n\n" for m in conversation.messages]
 
 
-def whole_text(renderer: Renderer, conversation: Conversation, *, limit: int) -> Group:
-    """A conversation of which every token but the first counts."""
-    parts = renderer.demonstration(conversation)[0]
-    ids = np.concatenate([parts.prompt, parts.continuations[0]])[:limit]
-    return Group(ids[:1], (ids[1:],))
+def whole_text(renderer: Renderer, conversation: Conversation, *, limit: int) -> list[Group]:
+    """A conversation in pieces of at most `limit` tokens, of which every token but the first of each piece counts."""
+    group = renderer.demonstration(conversation)[0]
+    ids = np.concatenate([group.prompt, group.continuations[0]])
+    pieces = [ids[start : start + limit] for start in range(0, len(ids) - 1, limit - 1)]
+    return [Group(piece[:1], (piece[1:],)) for piece in pieces]

@@ -107,5 +107,4 @@ def imported_comparisons(store: StoreConfig) -> list[Comparison]:
 def imported_hash(store: StoreConfig) -> str:
     """Names the imported judgments, so that importing more makes the stage run again."""
     with Store.open(store.url) as opened:
-        hashed = hash_json([c.model_dump(mode="json") for c in opened.comparisons(IMPORTED)])
-    return hashed
+        return hash_json([c.model_dump(mode="json") for c in opened.comparisons(IMPORTED)])

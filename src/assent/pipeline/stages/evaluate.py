@@ -148,7 +148,7 @@ def answer(
 
 @torch.no_grad()
 def kl_of(answers: Answers, start: PolicyModel, *, temperature: float) -> np.ndarray:
-    """log p(answer) - log p_start(answer) of each answer, in nats: its mean estimates KL(policy ‖ start) per response."""
+    """log p(answer) - log p_start(answer) of each answer, in nats: the mean estimates KL(policy ‖ start)."""
     theirs = np.zeros(len(answers.groups))
     for batch in pack(answers.groups, budget=TOKENS_PER_MICROBATCH):
         logps = start.logps(batch, temperature=temperature or 1.0).logps

@@ -14,6 +14,7 @@ from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
 from assent.data.splits import split
 from assent.evaluation.reward import reward_report
+from assent.evaluation.stats import Estimate
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
@@ -69,11 +70,16 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         "held_out": len(test.groups),
         "too_long": learn.too_long + test.too_long,
         **facts,
-        "heldout_accuracy": report.accuracy.model_dump(),
-        "rater_ceiling": None if report.rater_ceiling is None else report.rater_ceiling.model_dump(),
-        "longer_wins": report.longer_wins.model_dump(),
+        "heldout_accuracy": plain(report.accuracy),
+        "rater_ceiling": plain(report.rater_ceiling),
+        "longer_wins": plain(report.longer_wins),
         "ece": report.ece,
     }
+
+
+def plain(estimate: Estimate | None) -> dict[str, float] | None:
+    """An estimate as JSON."""
+    return None if estimate is None else estimate.model_dump()
 
 
 @dataclass(frozen=True)

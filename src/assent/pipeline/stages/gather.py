@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from assent.core import seeds
 from assent.core.config import Config
-from assent.core.types import Prompt
+from assent.core.types import Comparison, Prompt
 from assent.data.config import Source
 from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.data.splits import leakage, split
@@ -94,7 +94,7 @@ def gather_files(ctx: StageContext, config: GatherStage, data: FileData) -> dict
         case "demonstrations":
             return gather_sources(ctx, load_conversations, data.demonstrations, "demonstrations")
         case "comparisons":
-            return gather_sources(ctx, load_comparisons, data.comparisons, "comparisons")
+            return gather_comparisons(ctx, data.comparisons)
         case "prompts":
             return gather_prompts(ctx, config, data)
 
@@ -108,6 +108,26 @@ def gather_sources(
         ctx.log.say(line)
     write_records(ctx.output / f"{name}.jsonl", items)
     return {name: len(items), "bad_rows": report.num_bad}
+
+
+def gather_comparisons(ctx: StageContext, sources: Sequence[Source]) -> dict[str, Any]:
+    """Load rankings, each marked with its source, so that a reward model's accuracy can be told per source."""
+    comparisons: list[Comparison] = []
+    bad = 0
+    for number, source in enumerate(sources):
+        items, report = load_comparisons([source], quarantine=ctx.output / f"quarantine-{number}.jsonl")
+        comparisons += [c.model_copy(update={"meta": {**c.meta, "source": label(source)}}) for c in items]
+        bad += report.num_bad
+        for line in report.lines():
+            ctx.log.say(line)
+    write_records(ctx.output / "comparisons.jsonl", comparisons)
+    return {"comparisons": len(comparisons), "bad_rows": bad}
+
+
+def label(source: Source) -> str:
+    """A short name: the last two parts of a path or hub id, without endings."""
+    parts = source.name.rstrip("/").split("/")[-2:]
+    return "/".join(part.split(".")[0] for part in parts)
 
 
 def gather_prompts(ctx: StageContext, config: GatherStage, data: FileData) -> dict[str, Any]:

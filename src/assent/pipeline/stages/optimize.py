@@ -64,7 +64,7 @@ def optimize_ppo(
     loop: Loop,
     inputs: tuple[Artifact, Artifact, Artifact | None, Artifact | None],
 ) -> dict[str, Any]:
-    """PPO on the weighted sum of rewards; the value model starts from the reward model where it reads the same tokens."""
+    """PPO on the weighted sum of rewards; the value model starts from the reward model if it reads the same tokens."""
     start, prompts, reward, demonstrations = inputs
     backends = Backends(config.model, config.compute)
     start_folder = start.file("policy")

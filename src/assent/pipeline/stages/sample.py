@@ -39,7 +39,7 @@ def run_sample(
     prompts: Artifact,
     previous: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write tasks.jsonl: one task per prompt. Answers that are the same text are merged; a prompt with one answer is dropped."""
+    """Write tasks.jsonl, one task per prompt. Equal answers are merged; a prompt with one answer left is dropped."""
     backends = Backends(config.model, config.compute)
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
     chosen = round_prompts(pool, config.sample.prompts, config.round)

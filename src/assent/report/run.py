@@ -1,0 +1,184 @@
+"""The report of a run: one HTML page that needs nothing but itself."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from assent.core import files
+from assent.evaluation.stats import Estimate
+from assent.pipeline.artifacts import ArtifactStore
+from assent.pipeline.lineage import lineage, render
+from assent.report.diff import visible
+from assent.report.examples import first_examples, largest_changes
+from assent.report.figures import Bar, bars, percent
+from assent.report.judging import comparison, reward_model, rounds_over_time
+from assent.report.lineage import lineage_svg
+from assent.report.panels import Svg
+from assent.report.reading import SETTINGS, Run, find_run, read_run
+from assent.report.settings import read_settings
+from assent.report.training import fine_tuning, optimization
+from assent.report.verdict import changes, verdict_of
+
+REPORT = "report.html"
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A number at the top of the page, with what it is and what to hold it against."""
+
+    label: str
+    value: str
+    note: str
+
+
+def report_of(run_folder: Path) -> str:
+    """Write report.html into the folder of a finished run and say in one line where it is.
+
+    Of a folder of runs the newest finished one is taken. Raises UserError where there is none.
+    """
+    folder = find_run(run_folder)
+    path = folder / REPORT
+    files.write_text(path, page_of(read_run(folder)))
+    return f"report: {path}"
+
+
+def page_of(run: Run) -> str:
+    """The whole page. What models and people wrote is escaped, and what could turn or hide text is spelled out."""
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    evaluation = run.headline
+    return environment.get_template("page.html.jinja").render(
+        run=run,
+        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+        verdict=verdict_of(run),
+        tiles=_tiles(run),
+        sections=[
+            s
+            for s in (comparison(run), rounds_over_time(run), reward_model(run), optimization(run), fine_tuning(run))
+            if s.panels
+        ],
+        examples=first_examples(evaluation) if evaluation else (),
+        changed=largest_changes(evaluation) if evaluation else (),
+        seconds=Svg(_seconds(run)),
+        total=_duration(sum(a.manifest.seconds for a in run.artifacts)),
+        lineage=Svg(lineage_svg(run.artifacts, run.labels)),
+        tree=_tree(run),
+        settings=read_settings(run.folder / SETTINGS),
+        facts=_facts(run),
+        percent=percent,
+    )
+
+
+def _harmless(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _tiles(run: Run) -> list[Tile]:
+    tiles = _measured_tiles(run)
+    reward = next((r.reward for r in reversed(run.rounds) if r.reward is not None), None)
+    if reward is not None and reward.accuracy is not None:
+        bounds = (("raters agree", reward.rater_ceiling), ("longer wins", reward.longer_wins))
+        beside = " · ".join(f"{name} {percent(v.estimate)}" for name, v in bounds if v is not None)
+        tiles.append(Tile("reward model right", percent(reward.accuracy.estimate), beside))
+    judgments = run.rounds[-1].judgments if run.rounds else None
+    rounds = f"{len(run.rounds)} round" + ("" if len(run.rounds) == 1 else "s")
+    counted = "" if judgments is None else f" · {judgments:,} judgments"
+    tiles.append(Tile("time", _duration(sum(a.manifest.seconds for a in run.artifacts)), rounds + counted))
+    return tiles
+
+
+def _measured_tiles(run: Run) -> list[Tile]:
+    evaluation = run.headline
+    if evaluation is None:
+        return []
+    tiles = []
+    if evaluation.win_rate is not None:
+        tiles.append(Tile("at equal length", percent(evaluation.win_rate.length_controlled.estimate), "win rate if both were as long"))
+    for change in changes(evaluation):
+        if change.measure in ("helpful", "harm", "over_refusal"):
+            note = f"{'clearly' if change.is_clear else 'perhaps'} {'better' if change.is_better else 'worse'}"
+            value = f"{percent(change.before.estimate)} → {percent(change.after.estimate)}"
+            tiles.append(Tile(change.name.split(" on ")[0], value, note))
+    if evaluation.reward_before is not None and evaluation.reward_after is not None:
+        moved = f"{evaluation.reward_before.estimate:.2f} → {evaluation.reward_after.estimate:.2f}"
+        tiles.append(Tile("reward", moved, "mean score of the reward model"))
+    if evaluation.kl is not None:
+        tiles.append(Tile("distance", f"{evaluation.kl.estimate:.1f} nats", f"KL per answer{_range(evaluation.kl)}"))
+    return tiles
+
+
+def _range(value: Estimate) -> str:
+    return f" [{value.low:.1f}–{value.high:.1f}]"
+
+
+def _seconds(run: Run) -> str:
+    rows = []
+    for artifact in run.artifacts:
+        label = run.labels[artifact.key]
+        seconds = artifact.manifest.seconds
+        rows.append(Bar(visible(label), seconds, _duration(seconds)))
+    return bars(rows, "Seconds per stage") if rows else ""
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = seconds / 60
+    if minutes < 100:
+        return f"{int(minutes)} min {int(seconds % 60):02d} s"
+    return f"{int(minutes / 60)} h {int(minutes % 60):02d} min"
+
+
+def _tree(run: Run) -> str:
+    """The lineage of the last policy as text."""
+    last = next((r.artifacts["optimize"] for r in reversed(run.rounds) if "optimize" in r.artifacts), None)
+    if last is None:
+        return ""
+    store = ArtifactStore(run.folder / "artifacts", say=_unsaid, read_only=True)
+    return render(lineage(last, store))
+
+
+def _unsaid(problem: str) -> None:
+    """Problems of the store were noted when the run was read."""
+
+
+def _facts(run: Run) -> Sequence[tuple[str, str]]:
+    made = max((a.manifest.created for a in run.artifacts), default="")
+    machine = run.result.get("machine") or _machine()
+    sources = dict.fromkeys(a.manifest.source[:12] for a in run.artifacts if a.manifest.source)
+    known = (
+        ("run", run.name),
+        ("seed", str(run.result.get("seed", "not recorded"))),
+        ("version", f"Assent {run.result.get('version', 'not recorded')}"),
+        ("source", ", ".join(sources)),
+        ("finished", made.replace("T", " ").replace("+00:00", " UTC")),
+        ("machine", machine if isinstance(machine, str) else ", ".join(f"{k} {v}" for k, v in machine.items())),
+        ("again with", f"assent run {SETTINGS}"),
+    )
+    return [(name, value) for name, value in known if value]
+
+
+def _machine() -> str:
+    """The machine that writes the report, without its name."""
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers"))
+    return (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    )
+
+

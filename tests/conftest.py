@@ -1,0 +1,13 @@
+"""Shape checks: annotations of tensors in the packages that compute with them are enforced while tests run.
+
+jaxtyping binds the letters of one call (`" S"` is one length for all its arguments), beartype looks at every value.
+Only this process is checked; a test that starts another one runs it as users do.
+"""
+
+from __future__ import annotations
+
+from jaxtyping import install_import_hook
+
+CHECKED = ("assent.algorithms", "assent.models", "assent.training")
+
+install_import_hook(CHECKED, "shape_check.checked")
