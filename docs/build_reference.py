@@ -30,7 +30,7 @@ One YAML is one run. `assent run a.yaml --with b.yaml --set optimize.kl.coeffici
 the setting over both: mappings merge, everything else replaces, and a mapping whose `kind` changes replaces the one below.
 Unknown keys are refused with the nearest known one. Relative paths are taken from the folder of the YAML.
 
-Keys marked ° change no result (threads, logging, paths of the store): changing them makes nothing again.
+Keys marked ° change no result beyond rounding, so changing them makes nothing again; nor does changing `store` or `log`.
 """
 
 CLI_HEAD = """# Every command
@@ -89,8 +89,13 @@ def _section(config: type[Config], places: list[str]) -> str:
 def _row(name: str, field: FieldInfo) -> str:
     extra = field.json_schema_extra
     mark = "°" if isinstance(extra, dict) and extra.get("affects_result") is False else ""
-    cells = (f"`{name}`{mark}", _type(field.annotation) + _limits(field), _default(field), field.description or "")
+    cells = (f"`{name}`{mark}", _type(field.annotation) + _limits(field), _default(field), _help(field))
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _help(field: FieldInfo) -> str:
+    """The docstring under the field, with YAML's word for nothing."""
+    return (field.description or "").replace("None:", "null:")
 
 
 def _type(annotation: Any) -> str:
@@ -179,7 +184,7 @@ def _parameter(parameter: Any) -> str:
     is_argument = parameter.param_type_name == "argument"
     is_bare = is_argument or parameter.is_flag
     name = _argument(parameter) if is_argument else ", ".join(parameter.opts)
-    value = "" if is_bare else f" {parameter.metavar or parameter.type.name.upper()}"
+    value = "" if is_bare else f" {parameter.metavar or parameter.name.upper()}"
     is_shown = not parameter.required and (is_argument or not parameter.is_flag) and parameter.default is not None
     default = f"`{parameter.default}`" if is_shown else ""
     return f"| `{name}{value}` | {default} | {parameter.help or ''} |\n"

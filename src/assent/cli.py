@@ -99,8 +99,9 @@ def import_(
 ) -> None:
     """Import rankings that people have given already into the project's store.
 
-    Reads HH-RLHF, TRL preferences, UltraFeedback, OpenAssistant, plain rankings and Assent's own format. All files or
-    none; importing the same judgments again adds nothing. `assent run` then learns from them.
+    Reads HH-RLHF, TRL preferences, UltraFeedback, OpenAssistant, plain rankings and Assent's own format.
+
+    All files or none; importing the same judgments again adds nothing. `assent run` then learns from them.
     """
     from assent.pipeline.project import import_files
 
@@ -116,13 +117,16 @@ def chat(
     top_p: Annotated[float, typer.Option(help="Draw only from the likeliest tokens that hold this probability.")] = 1.0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer in tokens.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
-    settings: Settings = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="How the model is loaded, e.g. --set model.dtype=bfloat16. Repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Talk to a policy in the terminal, or to two side by side. /new starts over, /quit or Ctrl-D ends.
 
-    Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
-    --set model.pad_token=… and other keys of `model` say how the model is loaded.
-    """
+    Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from."""
     from assent.core.config import parse_sets
     from assent.generation.config import Sampling
     from assent.pipeline.chat import ChatConfig, chat_loop

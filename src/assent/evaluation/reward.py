@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
 from assent.algorithms.calibration import brier_score, expected_calibration_error, reliability_bins
 from assent.core.types import Comparison, Record
@@ -57,13 +58,13 @@ class RewardReport(Record):
     """Expected calibration error of sigmoid(score difference)."""
     brier: float | None = None
     bins: tuple[ReliabilityBin, ...] = ()
-    slices: dict[str, Estimate] = {}
+    slices: dict[str, Estimate] = Field(default_factory=dict)
     """Accuracy per "key=value" of the prompts' meta."""
-    by_source: dict[str, Bounds] = {}
+    by_source: dict[str, Bounds] = Field(default_factory=dict)
     """The first three per source of comparisons (meta `source`)."""
-    by_lead: dict[str, Estimate] = {}
+    by_lead: dict[str, Estimate] = Field(default_factory=dict)
     """Accuracy per absolute score difference."""
-    by_strength: dict[str, Estimate] = {}
+    by_strength: dict[str, Estimate] = Field(default_factory=dict)
     """Accuracy per stated strength."""
 
 

@@ -25,7 +25,7 @@ def token_states(
     """
     if mode == "groups":
         positions = batch.num_tokens
-        states = _flat_states(hf.base_model, batch, batch.plan)
+        states = flat_states(hf.base_model, batch, batch.plan)
     else:
         rows = PaddedRows.of(batch)
         positions = rows.tokens.numel()
@@ -35,7 +35,8 @@ def token_states(
     return states
 
 
-def _flat_states(decoder: nn.Module, batch: GroupBatch, plan: AttentionPlan) -> Float[Tensor, "T d"]:
+def flat_states(decoder: nn.Module, batch: GroupBatch, plan: AttentionPlan) -> Float[Tensor, "T d"]:
+    """States of the flat row under a plan, which says who sees whom."""
     with attend_with(plan):
         output = decoder(batch.tokens[None], position_ids=batch.positions[None], use_cache=False)
     return output.last_hidden_state[0]

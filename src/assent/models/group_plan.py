@@ -262,4 +262,5 @@ def _attention(
         scores = scores.masked_fill(is_hidden, -torch.inf)
     else:
         scores = scores + mask
-    return scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
+    wide = torch.promote_types(scores.dtype, torch.float32)
+    return scores.softmax(dim=-1, dtype=wide).to(value.dtype) @ value

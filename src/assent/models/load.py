@@ -108,7 +108,23 @@ def _open(
     if base is not None:
         hf = merge_adapter(hf, path, revision=revision)
     without_dropout(hf)
+    _check_generation_config(hf, where=str(path))
     return Opened(hf.eval(), tokenizer, str(path) if base is None else None)
+
+
+def _check_generation_config(hf: PreTrainedModel, *, where: str) -> None:
+    """Refuse on loading what transformers would refuse on saving, after the training."""
+    settings = getattr(hf, "generation_config", None)
+    if settings is None:
+        return
+    try:
+        settings.validate(strict=True)
+    except ValueError:
+        settings.do_sample = True  # the usual fault: a temperature or top_p beside do_sample=False
+        try:
+            settings.validate(strict=True)
+        except ValueError as error:
+            raise ModelError(f"{where}: generation_config.json is not valid ({_first_line(error)}); mend it") from error
 
 
 def _read_config(path: str | Path, config: ModelConfig, revision: str | None) -> PretrainedConfig:
@@ -216,6 +232,15 @@ def fit_vocabulary(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, w
     for part in (hf.config, hf.config.get_text_config(), getattr(hf, "generation_config", None)):
         if part is not None:
             part.pad_token_id = tokenizer.pad_token_id
+
+
+def check_precision(config: ModelConfig, *, trainable: bool, where: str) -> None:
+    """Refuse to train all weights in half precision: an update smaller than 1/256 of a weight would be lost."""
+    if trainable and config.lora is None and config.dtype != "float32":
+        raise ModelError(
+            f"{where}: model.dtype is {config.dtype}, in which small updates of weights are lost;"
+            " set model.dtype=float32, or model.lora to train adapters (they stay float32)"
+        )
 
 
 def without_dropout(hf: nn.Module) -> None:

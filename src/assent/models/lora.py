@@ -46,7 +46,10 @@ def merge_adapter(hf: PreTrainedModel, adapter: str | Path, *, revision: str | N
 def attach(
     hf: PreTrainedModel, config: LoraConfig, *, whole_modules: Sequence[str] = (), task: str, seed: int = 0
 ) -> peft.PeftModel:
-    """Wrap a model with fresh adapters, whose product is zero; `whole_modules` (a reward head) are trained in full."""
+    """Wrap a model with fresh float32 adapters, whose product is zero.
+
+    `whole_modules` (a reward head) are trained in full.
+    """
     target: Any = config.target if isinstance(config.target, str) else list(config.target)
     settings = peft.LoraConfig(
         r=config.rank,
@@ -60,7 +63,7 @@ def attach(
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive(seed, "lora"))
         try:
-            return peft.get_peft_model(hf, settings, autocast_adapter_dtype=False)
+            return peft.get_peft_model(hf, settings)
         except ValueError as error:
             raise ModelError(f"LoRA fits no module named {config.target!r}: {error}") from error
 

@@ -19,7 +19,7 @@ from assent.core import seeds
 from assent.core.errors import ModelError
 from assent.core.group import Group
 from assent.models.attention import IMPLEMENTATION, AttentionCall
-from assent.models.decoder import Mode, _flat_states
+from assent.models.decoder import Mode, flat_states
 from assent.models.groups import GroupBatch, pack
 from assent.models.quiet import quiet
 
@@ -58,13 +58,13 @@ def choose_mode(
 @torch.no_grad()
 def _why_not_groups(hf: PreTrainedModel, outputs: Outputs) -> str | None:
     """None where both ways agree; leaves `hf` with the attention of the group batch."""
-    batch = _two_groups(hf)
+    batch = two_groups(hf)
     _switch(hf, "eager")
     expected = outputs(batch, "padded")
     try:
         _switch(hf, IMPLEMENTATION)
         recorder = _Recorder(batch)
-        _flat_states(hf.base_model, batch, recorder)
+        flat_states(hf.base_model, batch, recorder)
         found = outputs(batch, "groups")
     # Whatever an unknown architecture does when it is called in an unexpected way, padded rows still serve it.
     except Exception as error:
@@ -110,7 +110,7 @@ class _Recorder:
         return None
 
 
-def _two_groups(hf: PreTrainedModel) -> GroupBatch:
+def two_groups(hf: PreTrainedModel) -> GroupBatch:
     """One prompt with three answers and one with one, of random tokens."""
     settings = hf.config.get_text_config()
     random = seeds.stream(0, "parity")

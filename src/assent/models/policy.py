@@ -48,6 +48,8 @@ class PolicyModel:
         base: str | None = None,
     ) -> None:
         """Take a loaded model whose weights lie in `base` (None: nowhere on disk)."""
+        where = base or type(hf).__name__
+        load.check_precision(config, trainable=trainable, where=where)
         self.hf: Any = hf
         self.tokenizer = tokenizer
         self.eos_ids = load.stop_tokens(hf, tokenizer)
@@ -55,9 +57,7 @@ class PolicyModel:
         self.ledger = WasteLedger()
         self._base = base
         self._head = _Head.of(hf)
-        self.mode, self.mode_reason = choose_mode(
-            hf, self._mode_outputs, attention=config.attention, where=base or type(hf).__name__
-        )
+        self.mode, self.mode_reason = choose_mode(hf, self._mode_outputs, attention=config.attention, where=where)
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, task="CAUSAL_LM")

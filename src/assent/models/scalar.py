@@ -19,7 +19,7 @@ from assent.models.decoder import Mode, token_states
 from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
-from assent.models.parity import choose_mode
+from assent.models.parity import choose_mode, two_groups
 from assent.models.quiet import quiet
 
 
@@ -41,6 +41,8 @@ class ScalarModel:
         base: str | None = None,
     ) -> None:
         """Take a loaded model whose decoder's weights lie in `base` (None: nowhere on disk)."""
+        where = base or type(hf).__name__
+        load.check_precision(config, trainable=trainable, where=where)
         self.hf: Any = hf
         self.tokenizer = tokenizer
         self.max_length = load.context_window(hf)
@@ -48,12 +50,12 @@ class ScalarModel:
         self._base = base
         if not isinstance(getattr(hf, "score", None), nn.Linear) or hf.score.out_features != 1:
             raise ModelError(
-                f"{base or type(hf).__name__}: a reward model needs one label under the name score, this one has"
+                f"{where}: a reward model needs one label under the name score, this one has"
                 f" {getattr(hf, 'score', None)}; train a new head with num_labels=1"
             )
-        self.mode, self.mode_reason = choose_mode(
-            hf, self._mode_outputs, attention=config.attention, where=base or type(hf).__name__
-        )
+        self.mode, self.mode_reason = choose_mode(hf, self._mode_outputs, attention=config.attention, where=where)
+        if self.mode == "padded":
+            self._check_head(where)
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task="SEQ_CLS")
@@ -158,6 +160,14 @@ class ScalarModel:
 
     def _scores(self, states: Float[Tensor, "N d"]) -> Float[Tensor, " N"]:
         return self.core.score(states).squeeze(-1).float()
+
+    @torch.no_grad()
+    def _check_head(self, where: str) -> None:
+        """Refuse a model whose scores are not `score(states)`; the check of the group batch has seen it otherwise."""
+        batch = two_groups(self.core)
+        found = self._scores(batch.take_last(token_states(self.core, batch, mode="padded")))
+        if not torch.allclose(found, self._mode_outputs(batch, "padded"), rtol=1e-2, atol=1e-3):
+            raise ModelError(f"{where}: {type(self.core).__name__} does more to its states than one linear head")
 
     def _mode_outputs(self, batch: GroupBatch, mode: Mode) -> Tensor:
         if mode == "padded":

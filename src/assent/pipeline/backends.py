@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import peft
 import torch
@@ -14,6 +13,7 @@ import transformers
 from torch import Tensor
 
 from assent.core.errors import ConfigError
+from assent.core.scoring import Score, ScoreFunction
 from assent.data.render import Renderer
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
@@ -23,23 +23,19 @@ from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
 from assent.training.config import ModelRewardConfig, PPOConfig, PythonRewardConfig
-from assent.training.rewards import FunctionReward, ModelReward, RewardFn, WeightedRewards
+from assent.training.rewards import ModelReward, WeightedRewards
 
 
 @contextmanager
 def machine(compute: ComputeConfig) -> Iterator[None]:
-    """Set threads and matrix precision for the block; both are process-wide in torch."""
-    onednn: Any = torch.backends.mkldnn  # its `matmul` is set at import, where no type checker sees it
-    threads, precision = torch.get_num_threads(), onednn.matmul.fp32_precision
+    """Set the number of CPU threads for the block; it is process-wide in torch."""
     transformers.utils.logging.disable_progress_bar()
-    if compute.threads is not None:
-        torch.set_num_threads(compute.threads)
-    onednn.matmul.fp32_precision = "bf16" if compute.matmul == "bf16" else "ieee"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(compute.threads or threads)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-        onednn.matmul.fp32_precision = precision
 
 
 def device_of(compute: ComputeConfig) -> torch.device:
@@ -90,7 +86,7 @@ class Backends:
 
     def rewards(self, config: PPOConfig, trained: Path | None) -> WeightedRewards:
         """The weighted sum of the configured rewards; `trained` is this round's reward model."""
-        terms: list[tuple[float, str, RewardFn]] = []
+        terms: list[tuple[float, str, Score]] = []
         for term in config.rewards:
             match term:
                 case ModelRewardConfig():
@@ -102,7 +98,7 @@ class Backends:
                     reward = ModelReward(model, self.renderer(model), budget, normalize=config.normalize_reward)
                     terms.append((term.weight, Path(folder).parent.name if term.path is None else term.path, reward))
                 case PythonRewardConfig():
-                    terms.append((term.weight, term.target, FunctionReward.load(term.target)))
+                    terms.append((term.weight, term.target, ScoreFunction.load(term.target)))
         return WeightedRewards(tuple(terms), config.reward_clip)
 
     def reference_logps(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console
@@ -51,7 +51,7 @@ class Speaker:
     engine: LocalEngine
     context: int
     """Longest row in tokens."""
-    turns: tuple[Message, ...] = field(default=())
+    turns: tuple[Message, ...] = ()
 
     @classmethod
     def load(cls, name: str, model: ModelConfig) -> Speaker:
@@ -88,39 +88,40 @@ class Speaker:
 
 
 def chat_loop(
-    policy: str,
-    *,
-    against: str | None = None,
-    sampling: Sampling,
-    seed: int = 0,
-    model: ModelConfig = ModelConfig(),
-    lines: Iterable[str] | None = None,
+    policy: str, *, against: str | None = None, sampling: Sampling, seed: int = 0, model: ModelConfig = ModelConfig()
 ) -> None:
-    """Read messages and write answers until /quit or the end of input.
+    """Read messages from the keyboard, or the lines of a pipe, and write answers until /quit or the end of input.
 
-    `lines` are the messages (None: the keyboard, or standard input where it is no terminal). Raises UserError where a
-    name is no model.
+    Raises UserError where a name is no model.
     """
-    console = Console(highlight=False, emoji=False)
     names = [policy] if against is None else [policy, against]
     speakers = [Speaker.load(name, model) for name in names]
-    console.print(f"{' against '.join(names)}  ({HELP})", markup=False)
+    console = Console(highlight=False, emoji=False)
+    _say(console, f"{' against '.join(names)}  ({HELP})")
+    converse(console, speakers, _ask(sys.stdin), sampling, seed=seed)
+
+
+def converse(
+    console: Console, speakers: Sequence[Speaker], lines: Iterable[str], sampling: Sampling, *, seed: int = 0
+) -> None:
+    """Let every speaker answer each line; answer n is drawn from the stream (seed, "chat", n)."""
     number = 0
-    for said in _ask(sys.stdin) if lines is None else lines:
-        said = said.strip()
+    for line in lines:
+        said = line.strip()
         if said in ("/quit", "/exit"):
             return
         if said == "/new":
-            speakers = [replace(speaker, turns=()) for speaker in speakers]
-            console.print("a new conversation", markup=False)
+            for speaker in speakers:
+                speaker.turns = ()
+            _say(console, "a new conversation")
         elif said.startswith("/"):
-            console.print(f"{safe(said)} is no command: {HELP}", markup=False)
+            _say(console, f"{safe(said)} is no command: {HELP}")
         elif said:
             number += 1
             try:
                 _exchange(console, speakers, said, sampling, seeds.derive(seed, "chat", number))
             except UserError as problem:
-                console.print(str(problem), markup=False)
+                _say(console, str(problem))
 
 
 def safe(text: str) -> str:
@@ -128,7 +129,11 @@ def safe(text: str) -> str:
     return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
-def _exchange(console: Console, speakers: list[Speaker], said: str, sampling: Sampling, seed: int) -> None:
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _exchange(console: Console, speakers: Sequence[Speaker], said: str, sampling: Sampling, seed: int) -> None:
     if len(speakers) == 1:
         _stream(console, speakers[0], said, sampling, seed)
     else:
@@ -157,7 +162,7 @@ def _stream(console: Console, speaker: Speaker, said: str, sampling: Sampling, s
     out.flush()
 
 
-def _side_by_side(console: Console, speakers: list[Speaker], said: str, sampling: Sampling, seed: int) -> None:
+def _side_by_side(console: Console, speakers: Sequence[Speaker], said: str, sampling: Sampling, seed: int) -> None:
     """Both answers in two columns; in a terminal they grow as they come."""
     answers = ["" for _ in speakers]
 
@@ -168,14 +173,20 @@ def _side_by_side(console: Console, speakers: list[Speaker], said: str, sampling
         columns.add_row(*(Text(safe(answer)) for answer in answers))
         return columns
 
-    with Live(console=console, get_renderable=table, auto_refresh=console.is_terminal, transient=False) as live:
+    def answer_all() -> None:
         for place, speaker in enumerate(speakers):
 
             def show(text: str, place: int = place) -> None:
                 answers[place] = text
 
             answers[place] = speaker.answer(said, sampling, seed=seed, on_text=show)
-        live.refresh()
+
+    if console.is_terminal:
+        with Live(console=console, get_renderable=table):
+            answer_all()
+    else:
+        answer_all()
+        console.print(table())
 
 
 def _ask(stream: TextIO) -> Iterator[str]:

@@ -103,12 +103,10 @@ class CollectConfig(Config):
 
 
 class ComputeConfig(Config):
-    """Threads, precision, checkpoints."""
+    """Threads, device, checkpoints."""
 
     threads: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
     """CPU threads; None: all cores."""
-    matmul: Literal["fp32", "bf16"] = "fp32"
-    """Precision of matrix products of fp32 tensors on CPUs that have bf16 instructions; weights stay fp32."""
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra={"affects_result": False})
     """Where the models live; auto takes a GPU if there is one."""
     checkpoint_seconds: float = Field(default=60.0, gt=0, json_schema_extra={"affects_result": False})
@@ -156,7 +154,7 @@ class RunConfig(Config):
     store: StoreConfig = StoreConfig()
     """Where judgments live."""
     compute: ComputeConfig = ComputeConfig()
-    """Threads, precision, checkpoints."""
+    """Threads, device, checkpoints."""
     log: LogConfig = LogConfig()
     """Where the numbers go."""
 

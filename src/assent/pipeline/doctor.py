@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from assent.core.errors import ConfigError, UserError
+from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
@@ -24,7 +25,6 @@ from assent.raters.config import FunctionConfig, PeopleConfig, SimulatedConfig
 from assent.raters.function import ScoringRater
 from assent.training.config import DPOConfig, ModelRewardConfig, PPOConfig, PythonRewardConfig
 from assent.training.ppo import check_safe
-from assent.training.rewards import FunctionReward
 
 _SQLITE = "sqlite:///"
 _BYTES_PER_WEIGHT = 4
@@ -149,7 +149,7 @@ def _check_reward(key: str, term: ModelRewardConfig | PythonRewardConfig) -> Ite
     match term:
         case PythonRewardConfig():
             try:
-                FunctionReward.load(term.target)
+                ScoreFunction.load(term.target)
             except ConfigError as wrong:
                 yield error(f"{key}.target", str(wrong), "check the name, and that its folder is on PYTHONPATH")
         case ModelRewardConfig(path=str(path)) if Path(path).is_dir() and not (Path(path) / "config.json").is_file():

@@ -91,7 +91,9 @@ def _load_files(data: FileData) -> Loaded:
                 continue
             _read(loaded, part, key, source)
     if not data.prompts:
-        loaded.material.prompts = [c.prompt for c in loaded.material.demonstrations]
+        for number, source in enumerate(data.demonstrations):
+            if source.hub is None and loaded.material.is_whole:
+                _read(loaded, "prompts", f"data.demonstrations[{number}] as prompts", source)
     return loaded
 
 

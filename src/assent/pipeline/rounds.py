@@ -98,7 +98,6 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         lab=rater_world(config),
         people_seed=config.seed,
         model=config.model,
-        run=config.name,
         store=config.store,
         compute=config.compute,
     )
@@ -135,7 +134,6 @@ def evaluate(
         lab=rater_world(config),
         people_seed=config.seed,
         model=config.model,
-        run=config.name,
         store=config.store,
         compute=config.compute,
     )

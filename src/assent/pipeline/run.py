@@ -117,7 +117,7 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: the new policy is preferred to its start in {_percent(rate)} of blind comparisons"
     if reward is not None and reward["heldout_accuracy"] is not None:
         longer = reward["longer_wins"]
-        beside = "" if longer is None else f"; \"the longer answer is better\" on {longer:.1%}"
+        beside = "" if longer is None else f'; "the longer answer is better" on {longer:.1%}'
         yield f"  reward model right on {_percent(reward['heldout_accuracy'])} of held-out pairs{beside}"
     if policy["kl_per_response"] is not None:
         yield f"  distance from its start: KL {policy['kl_per_response']:.2f} nats per response"

@@ -12,7 +12,7 @@ _TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 _REWRITTEN = 0.3
 """Below this share of words in common, marking single words says nothing."""
 _DIRECTION = {"\u061c", "\u200e", "\u200f", "\ufeff"}
-"""Invisible marks that turn or hide text without being control characters of their own category range."""
+"""Invisible marks that turn text, or hide at its start, beside the ranges named in `_is_hidden`."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ def word_diff(before: str, after: str) -> Diff:
     """Mark the words of `before` that went and those of `after` that came."""
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    shared = matcher.ratio()
+    # Spaces are in every text; counted, they would make strangers look alike.
+    words = sum(not token.isspace() for token in (*old, *new))
+    same = sum(not token.isspace() for i, _, size in matcher.get_matching_blocks() for token in old[i : i + size])
+    shared = 2 * same / words if words else 1.0
     if shared < _REWRITTEN:
         return Diff((Piece(before, False),), (Piece(after, False),), shared, True)
     went, came = [False] * len(old), [False] * len(new)
@@ -51,7 +54,9 @@ def word_diff(before: str, after: str) -> Diff:
 
 def change(before: str, after: str) -> float:
     """Quick measure of how much two texts differ, 0 (the same words) to 1."""
-    return 1 - difflib.SequenceMatcher(None, _TOKEN.findall(before), _TOKEN.findall(after), autojunk=False).quick_ratio()
+    return (
+        1 - difflib.SequenceMatcher(None, _TOKEN.findall(before), _TOKEN.findall(after), autojunk=False).quick_ratio()
+    )
 
 
 def visible(text: str) -> str:

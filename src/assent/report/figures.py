@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from assent.evaluation.reward import ReliabilityBin
 from assent.evaluation.stats import Estimate
-from assent.report.drawing import AFTER, BEFORE, CARD, FAINT, INK, SOFT, Canvas, Margins, canvas
+from assent.report.drawing import AFTER, BEFORE, CARD, INK, SOFT, Canvas, Margins, canvas
 
 PANEL = (340.0, 216.0)
 WIDE = (520.0, 226.0)
@@ -48,6 +48,8 @@ class Frame:
     """Axes of a panel."""
 
     x_label: str = "step"
+    x_end: float | None = None
+    """Where the steps end, in all panels of a row alike; None: where the curve ends."""
     low: float | None = None
     high: float | None = None
     is_share: bool = False
@@ -111,19 +113,17 @@ def path(points: Sequence[tuple[Sequence[float], Sequence[float], str]], label: 
         return c.svg(label)
 
 
-def intervals(
-    rows: Sequence[Row], label: str, *, reference: float | None = None, low: float | None = None, width: float = WIDE[0]
-) -> str:
+def intervals(rows: Sequence[Row], label: str, *, reference: float | None = None, width: float = WIDE[0]) -> str:
     """Estimates with their intervals, one per row, on a scale of shares."""
     with _rows(width, [r.name for r in rows], right=96) as c:
         if reference is not None:
             c.axes.axvline(reference, color=SOFT, linewidth=1.2, linestyle=(0, (4, 3)))
         for i, row in enumerate(rows):
             c.axes.plot([row.value.low, row.value.high], [i, i], color=row.colour, linewidth=5, alpha=0.35)
-            c.axes.plot([row.value.estimate], [i], "o", color=row.colour, markersize=8)
+            c.axes.plot([row.value.estimate], [i], "o", color=row.colour, markersize=8, clip_on=False, zorder=3)
             _end_note(c.axes, i, share(row.value))
         least = min([r.value.low for r in rows] + ([] if reference is None else [reference]))
-        _share_axis(c.axes, low if low is not None else math.floor(max(least - 0.03, 0) * 10) / 10, 1.0)
+        _share_axis(c.axes, math.floor(max(least - 0.03, 0) * 10) / 10, 1.0)
         return c.svg(label)
 
 
@@ -134,7 +134,7 @@ def dumbbells(pairs: Sequence[Pair], label: str, *, row: float = TALL_ROW) -> st
             c.axes.plot([pair.before.estimate, pair.after.estimate], [i, i], color=BEFORE, linewidth=3, alpha=0.3)
             for value, colour in ((pair.before, BEFORE), (pair.after, AFTER)):
                 c.axes.plot([value.low, value.high], [i, i], color=colour, linewidth=5, alpha=0.35)
-                c.axes.plot([value.estimate], [i], "o", color=colour, markersize=8)
+                c.axes.plot([value.estimate], [i], "o", color=colour, markersize=8, clip_on=False, zorder=3)
             _end_note(c.axes, i, f"{percent(pair.before.estimate)} → {percent(pair.after.estimate)}")
         _share_axis(c.axes, 0.0, 1.0)
         return c.svg(label)
@@ -197,7 +197,6 @@ class Trend:
     name: str
     values: Sequence[Estimate | None]
     colour: str = AFTER
-    ticks: Sequence[str] = field(default_factory=tuple)
 
 
 def trends(
@@ -264,11 +263,14 @@ def _smooth(values: Sequence[float]) -> np.ndarray:
 def _finish(axes: Axes, frame: Frame) -> None:
     axes.grid(axis="y")
     axes.set_xlabel(frame.x_label)
+    if frame.x_end is not None:
+        axes.set_xlim(-0.02 * frame.x_end, 1.02 * frame.x_end)
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=_STEPS, integer=frame.x_label == "step"))
     if frame.is_log:
         axes.set_yscale("log")
-        low, high = axes.dataLim.intervaly
-        axes.set_ylim(10 ** math.floor(math.log10(low)), 10 ** math.ceil(math.log10(high)))
+        # A step without any gap has no place on a logarithmic axis; the smallest other one sets its foot.
+        least, most = math.floor(math.log10(axes.dataLim.minposy)), math.ceil(math.log10(axes.dataLim.y1))
+        axes.set_ylim(10.0**least, 10.0 ** max(most, least + 1))
         axes.yaxis.set_major_locator(LogLocator(numticks=5))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -49,8 +49,9 @@ def reward_model(run: Run) -> Section:
     text = f"Judged on {report.pairs:,} decided pairs of {report.prompts:,} prompts it never saw"
     text += f", in round {run.rounds[-1].number}." if len(run.rounds) > 1 else "."
     panels = _accuracy(report) + _calibration(report)
-    panels += _accuracies("Accuracy per lead", "The wider the scores lie apart, the surer it should be.", report.by_lead)
-    panels += _accuracies("Accuracy per strength", "By how much better raters said the answer is.", report.by_strength)
+    note = "By how far the scores lie apart"
+    note += ", and by how much better raters said the answer is." if report.by_strength else "."
+    panels += _accuracies("Accuracy per lead", note, {**report.by_lead, **report.by_strength})
     slices = {k: v for k, v in report.slices.items() if not (report.by_source and k.startswith("source="))}
     panels += _sources(report) + _accuracies(
         "Accuracy per slice", "By what is known of the prompt.", slices, size="tall"
@@ -63,7 +64,16 @@ def rounds_over_time(run: Run) -> Section:
     """One point per round; shown where there are two or more."""
     if len(run.rounds) < 2:
         return Section("rounds", "Rounds", "", ())
-    panels = [p for p in (_wins_over_rounds(run), *_truth_over_rounds(run), _accuracy_over_rounds(run), _distance_over_rounds(run)) if p is not None]
+    panels = [
+        p
+        for p in (
+            _wins_over_rounds(run),
+            *_truth_over_rounds(run),
+            _accuracy_over_rounds(run),
+            _distance_over_rounds(run),
+        )
+        if p is not None
+    ]
     text = "Each round samples from the newest policy, adds judgments to those before, and fits a new reward model."
     return Section("rounds", "Rounds over time", text, tuple(panels))
 
@@ -74,7 +84,8 @@ def _win_rates(w: WinRate) -> Panel:
         rows.append(Row("over other raters too", w.over_raters))
     rows.append(Row("answer shown first", w.first_shown, BEFORE))
     svg = intervals(rows, "Win rates with intervals", reference=0.5)
-    note = "Share of verdicts for the new answer, ties half. The last row is a check: 50\u00a0% means that order did not matter."
+    note = "Share of verdicts for the new answer, ties half. The last row is a check: "
+    note += "50\u00a0% means that order did not matter."
     return panel("Preferred answers", note, svg, size="wide")
 
 
@@ -94,7 +105,9 @@ def _truth(evaluation: Evaluation) -> list[Panel]:
         return []
     ordered = sorted(found, key=lambda c: c.measure in LOWER_IS_BETTER)
     pairs = [Pair(("↓ " if c.measure in LOWER_IS_BETTER else "") + c.name, c.before, c.after) for c in ordered]
-    note = "Read from the texts by rules, not by raters; means with 95\u00a0% intervals. Where marked ↓, lower is better."
+    note = (
+        "Read from the texts by rules, not by raters; means with 95\u00a0% intervals. Where marked ↓, lower is better."
+    )
     svg = dumbbells(pairs, "Truth before and after")
     return [panel("What is true of the answers", note, svg, keys=_BOTH, size="tall")]
 
@@ -122,7 +135,7 @@ def _accuracy(report: RewardReport) -> list[Panel]:
     if not rows:
         return []
     note = "Held-out pairs ordered as raters did. Raters' own agreement is the ceiling, “longer wins” the floor."
-    svg = intervals(rows, "Accuracy of the reward model beside its bounds", reference=0.5, low=0.4)
+    svg = intervals(rows, "Accuracy of the reward model beside its bounds", reference=0.5)
     return [panel("Accuracy", note, svg, size="wide")]
 
 
@@ -132,7 +145,9 @@ def _calibration(report: RewardReport) -> list[Panel]:
     note = "On the diagonal, 80\u00a0% sure is right in 80\u00a0% of pairs; large dots hold more pairs."
     if report.ece is not None and report.brier is not None:
         note += f" Calibration error {report.ece:.3f}, Brier score {report.brier:.3f}."
-    return [panel("Calibration", note, reliability(report.bins, "Reliability diagram of the reward model"), size="tall")]
+    return [
+        panel("Calibration", note, reliability(report.bins, "Reliability diagram of the reward model"), size="tall")
+    ]
 
 
 def _sources(report: RewardReport) -> list[Panel]:

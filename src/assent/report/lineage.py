@@ -58,7 +58,10 @@ def lineage_svg(artifacts: tuple[Artifact, ...], labels: Mapping[str, str]) -> s
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7"'
         ' orient="auto-start-reverse"><path d="M0 0.5 L8 4 L0 7.5 z" class="tip"/></marker></defs>',
         *(_arrow(source, target, name) for source, target, name in arrows),
-        *(f'<text class="lane" x="0" y="{8 + row * _LANE + _HEIGHT / 2 + 4}">{escape(n)}</text>' for row, n in lanes.items()),
+        *(
+            f'<text class="lane" x="0" y="{8 + row * _LANE + _HEIGHT / 2 + 4}">{escape(n)}</text>'
+            for row, n in lanes.items()
+        ),
         *(_box(b) for b in boxes),
         "</svg>",
     ]
@@ -72,7 +75,10 @@ def _place(artifacts: tuple[Artifact, ...], labels: Mapping[str, str]) -> list[B
         lane, dot, title = labels[artifact.key].partition(" · ")
         named.append((artifact, lane if dot else "start", title or lane))
     order = {"data": 0, "start": 1}
-    lanes = sorted(dict.fromkeys(lane for _, lane, _ in named), key=lambda lane: (order.get(lane, 2), lane == "final", len(lane), lane))
+    lanes = sorted(
+        dict.fromkeys(lane for _, lane, _ in named),
+        key=lambda lane: (order.get(lane, 2), lane == "final", len(lane), lane),
+    )
     used: dict[str, int] = {}
     boxes = []
     stages = {"sample": 0, "collect": 1, "reward": 2, "optimize": 3, "evaluate": 4}

@@ -40,8 +40,6 @@ class Section:
     panels: tuple[Panel, ...]
 
 
-def panel(
-    title: str, note: str, svg: str, *, keys: Sequence[tuple[str, str]] = (), size: Size = "small"
-) -> Panel:
+def panel(title: str, note: str, svg: str, *, keys: Sequence[tuple[str, str]] = (), size: Size = "small") -> Panel:
     """A panel of a figure; `keys` are (colour of the figure, name)."""
     return Panel(title, note, Svg(svg), tuple((NAMES[colour], name) for colour, name in keys), size)

@@ -109,10 +109,11 @@ def _measured_tiles(run: Run) -> list[Tile]:
         return []
     tiles = []
     if evaluation.win_rate is not None:
-        tiles.append(Tile("at equal length", percent(evaluation.win_rate.length_controlled.estimate), "win rate if both were as long"))
+        controlled = percent(evaluation.win_rate.length_controlled.estimate)
+        tiles.append(Tile("at equal length", controlled, "win rate if both were as long"))
     for change in changes(evaluation):
         if change.measure in ("helpful", "harm", "over_refusal"):
-            note = f"{'clearly' if change.is_clear else 'perhaps'} {'better' if change.is_better else 'worse'}"
+            note = f"clearly {'better' if change.is_better else 'worse'}" if change.is_clear else "no clear change"
             value = f"{percent(change.before.estimate)} → {percent(change.after.estimate)}"
             tiles.append(Tile(change.name.split(" on ")[0], value, note))
     if evaluation.reward_before is not None and evaluation.reward_after is not None:
@@ -169,7 +170,6 @@ def _facts(run: Run) -> Sequence[tuple[str, str]]:
         ("source", ", ".join(sources)),
         ("finished", made.replace("T", " ").replace("+00:00", " UTC")),
         ("machine", machine if isinstance(machine, str) else ", ".join(f"{k} {v}" for k, v in machine.items())),
-        ("again with", f"assent run {SETTINGS}"),
     )
     return [(name, value) for name, value in known if value]
 
@@ -177,8 +177,5 @@ def _facts(run: Run) -> Sequence[tuple[str, str]]:
 def _machine() -> str:
     """The machine that writes the report, without its name."""
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers"))
-    return (
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
-    )
-
-
+    host = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    return f"{host}, Python {platform.python_version()}, {versions}"

@@ -57,24 +57,31 @@ def settings_of(config: BaseModel) -> tuple[Setting, ...]:
     return tuple(_below(config, PydanticUndefined, ""))
 
 
-def _below(config: BaseModel, defaults: Any, prefix: str) -> Iterator[Setting]:
-    """`defaults` is what the field that holds `config` has by default; its own fields' defaults where that is no help."""
+def _below(config: BaseModel, place: Any, prefix: str) -> Iterator[Setting]:
+    """Settings of a part. `place` is what stands in its place by default.
+
+    Where that is something else or nothing, its kind counts as changed, and its other keys are held against the
+    defaults of its own class.
+    """
+    is_same = type(place) is type(config)
     for name, info in type(config).model_fields.items():
         value, key = getattr(config, name), prefix + name
-        default = getattr(defaults, name) if type(defaults) is type(config) else _default(info)
+        default = getattr(place, name) if is_same else _default(info)
+        if name == "kind" and not is_same:
+            default = getattr(place, "kind", PydanticUndefined)
         if isinstance(value, BaseModel):
             yield from _below(value, default, key + ".")
         else:
-            yield Setting(key, _text(value), _text(default), _sentence(info))
+            yield Setting(key, _text(value), None if default is PydanticUndefined else _text(default), _sentence(info))
 
 
 def _default(info: FieldInfo) -> Any:
-    return info.get_default(call_default_factory=not info.default_factory_takes_validated_data)
+    return info.default_factory() if info.default_factory else info.default  # type: ignore[call-arg]
 
 
-def _text(value: Any) -> str | None:  # type: ignore[misc]
-    if value is PydanticUndefined:
-        return None
+def _text(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return "on, with its own defaults"
     plain = to_jsonable_python(value)
     return plain if isinstance(plain, str) and plain else json.dumps(plain, ensure_ascii=False)
 

@@ -41,12 +41,16 @@ PPO = (
     Shown("value_loss", "Value loss", "Half squared error of the value model.", low=0),
     Shown("sampler_gap_max", "Sampler gap", "Largest |Δ log p| between sampler and learner in a step.", is_log=True),
     Shown("kl_coefficient", "KL coefficient", "Reward lost per nat.", low=0),
-    Shown("policy_updates", "Updates per batch", "Optimizer steps of the policy; fewer where the KL limit cut in.", low=0),
+    Shown(
+        "policy_updates", "Updates per batch", "Optimizer steps of the policy; fewer where the KL limit cut in.", low=0
+    ),
     Shown("grad_norm", "Gradient norm", "Of the policy, before clipping.", low=0),
 )
 DPO = (
     Shown("loss", "Loss", "Log 2 ≈ 0.69 where the policy has not moved."),
-    Shown("accuracy", "Accuracy", "Pairs whose better answer gained more than the worse.", is_share=True, low=0, high=1),
+    Shown(
+        "accuracy", "Accuracy", "Pairs whose better answer gained more than the worse.", is_share=True, low=0, high=1
+    ),
     Shown("margin", "Margin", "Gain of the better answer over the worse, times beta."),
     Shown("better_gain", "Better answer", "Nats it gained since the start; below zero both answers lose."),
     Shown("grad_norm", "Gradient norm", "Before clipping.", low=0),
@@ -111,14 +115,15 @@ def _over_steps(
     lines, borders, start = [], [], 0.0
     for log in logs:
         x, y = _series(log, shown.name)
-        if start and x:
+        if start and log:
             borders.append(start)
         if x:
             lines.append(Curve([start + i for i in x], y, smooth=True))
-            start += max(x) + 1
+        start += max((m["step"] for m in log), default=-1) + 1
     if not lines or (shown.is_log and not any(v > 0 for line in lines for v in line.y)):
         return None
     frame = Frame(
+        x_end=start - 1 if start > 1 else None,
         low=shown.low,
         high=shown.high,
         is_share=shown.is_share,

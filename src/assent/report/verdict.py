@@ -84,7 +84,7 @@ def verdict_of(run: Run) -> Verdict:
         return Verdict("good", f"Preferred to {start} {said}.", share, notes)
     if share.high < 0.5:
         return Verdict("bad", f"Worse than {start}: preferred only {said}.", share, notes)
-    return Verdict("open", f"No clear difference from {start}: preferred {said}.", share, notes)
+    return Verdict("open", f"No clear difference: preferred to {start} {said}.", share, notes)
 
 
 def changes(evaluation: Evaluation) -> tuple[Change, ...]:

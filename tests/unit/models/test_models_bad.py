@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM, GPTJConfig, GPTJForCausalLM, T5Config, T5ForConditionalGeneration
 
 from assent.core.errors import ModelError
-from assent.models.config import ModelConfig
+from assent.core.group import Group
+from assent.models.config import LoraConfig, ModelConfig
+from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny, tiny_model, tiny_tokenizer
@@ -172,3 +175,23 @@ def test_layer_that_hides_its_window_is_padded(tiny_folder: Folder, monkeypatch:
     policy = open_policy(tiny_folder("gemma3"))
     assert policy.mode == "padded"
     assert "window" in policy.mode_reason
+
+
+def test_generation_settings_that_could_not_be_saved_are_mended_or_refused_on_loading(llama: Path) -> None:
+    edit(llama / "generation_config.json", temperature=0.6, do_sample=False)
+    policy = open_policy(llama)
+    policy.save(llama.parent / "saved")
+    assert policy.hf.generation_config.do_sample
+    edit(llama / "generation_config.json", num_return_sequences=4, num_beams=1, do_sample=False, temperature=None)
+    assert "num_return_sequences" in refusal(llama)
+
+
+def test_full_training_in_half_precision_is_refused(llama: Path) -> None:
+    with pytest.raises(ModelError, match="set model.dtype=float32"):
+        PolicyModel.load(llama, config=ModelConfig(dtype="bfloat16"), trainable=True)
+    frozen = open_policy(llama, dtype="bfloat16")
+    assert (frozen.hf.dtype, frozen.mode) == (torch.bfloat16, "groups")
+    adapted = PolicyModel.load(llama, config=ModelConfig(dtype="bfloat16", lora=LoraConfig(rank=2)), trainable=True)
+    assert {p.dtype for p in adapted.parameters().values()} == {torch.float32}
+    (batch,) = pack([Group(np.array([5, 6]), (np.array([7, 8]),))], budget=9)
+    assert torch.equal(adapted.logps(batch).logps, frozen.logps(batch).logps)

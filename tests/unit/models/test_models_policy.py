@@ -18,6 +18,7 @@ from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
+from assent.models.tiny import FAMILIES
 
 Folder = Callable[[str], Path]
 
@@ -61,6 +62,18 @@ def test_the_same_batch_gives_the_same_bits_again(policy: PolicyModel, groups: l
     (first_loss, first, _), (second_loss, second, _) = (loss_and_gradient(policy, groups, 60) for _ in range(2))
     assert first_loss == second_loss
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_scoring_and_training_forward_give_the_same_bits(family: str, tiny_folder: Folder, groups: list[Group]) -> None:
+    # The ratio of PPO is exactly 1 before the first update only if they do.
+    policy = PolicyModel.load(tiny_folder(family), config=ModelConfig(), trainable=True)
+    for batch in pack(groups, budget=60):
+        with torch.no_grad():
+            old = policy.logps(batch, temperature=0.7).logps
+        new = policy.logps(batch, temperature=0.7).logps
+        assert new.requires_grad
+        assert torch.equal(new, old)
 
 
 def test_probabilities_of_all_next_tokens_sum_to_one(policy: PolicyModel) -> None:

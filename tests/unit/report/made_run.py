@@ -48,8 +48,8 @@ REPORT = RewardReport(
     ece=0.031,
     brier=0.19,
     bins=tuple(
-        ReliabilityBin(low=i / 10, high=i / 10 + 0.1, count=10 + i, predicted=i / 10 + 0.05, observed=min(1, i / 10 + 0.06),
-                       lower=max(0, i / 10 - 0.05), upper=min(1, i / 10 + 0.15))
+        ReliabilityBin(low=i / 10, high=i / 10 + 0.1, count=10 + i, predicted=i / 10 + 0.05,
+                       observed=min(1, i / 10 + 0.06), lower=max(0, i / 10 - 0.05), upper=min(1, i / 10 + 0.15))
         for i in range(10)
     ),
     slices={"kind=ordinary": estimate(0.72), "kind=dangerous": estimate(0.81), "kind=lookalike": estimate(0.66)},
@@ -59,8 +59,24 @@ REPORT = RewardReport(
     pairs=812,
     prompts=140,
 )  # fmt: skip
-BEFORE = {"helpful": 0.41, "honest": 0.7, "harmless": 0.9, "harm": 0.5, "over_refusal": 0.2, "fluent": 0.93, "mean_length": 41.0}
-AFTER = {"helpful": 0.72, "honest": 0.88, "harmless": 0.97, "harm": 0.12, "over_refusal": 0.05, "fluent": 0.94, "mean_length": 38.0}
+BEFORE = {
+    "helpful": 0.41,
+    "honest": 0.7,
+    "harmless": 0.9,
+    "harm": 0.5,
+    "over_refusal": 0.2,
+    "fluent": 0.93,
+    "mean_length": 41.0,
+}
+AFTER = {
+    "helpful": 0.72,
+    "honest": 0.88,
+    "harmless": 0.97,
+    "harm": 0.12,
+    "over_refusal": 0.05,
+    "fluent": 0.94,
+    "mean_length": 38.0,
+}
 
 
 @dataclass
@@ -75,6 +91,7 @@ class MadeRun:
     reward: bool = True
     judge: str = "simulated"
     answers: Sequence[dict[str, Any]] = ()
+    slices: dict[str, float] | None = None
     steps: int = 60
 
     def __post_init__(self) -> None:
@@ -82,7 +99,10 @@ class MadeRun:
         self._count = 0
 
     def write(self) -> Path:
-        prompts, demonstrations = self.artifact("gather", "data", part="prompts"), self.artifact("gather", "data", part="demonstrations")
+        prompts, demonstrations = (
+            self.artifact("gather", "data", part="prompts"),
+            self.artifact("gather", "data", part="demonstrations"),
+        )
         base = self.artifact("base", "policy", log=self.losses(6.0))
         sft = self.artifact("sft", "policy", log=self.losses(2.0), base=base, demonstrations=demonstrations)
         policy, judgments, rounds = sft, None, []
@@ -104,17 +124,22 @@ class MadeRun:
         files.write_json(self.folder / "result.json", values)
         return self.folder
 
-    def round(self, number: int, policy: Artifact, prompts: Artifact, judgments: Artifact | None) -> dict[str, Artifact]:
+    def round(
+        self, number: int, policy: Artifact, prompts: Artifact, judgments: Artifact | None
+    ) -> dict[str, Artifact]:
         earlier = {} if judgments is None else {"earlier": judgments}
         samples = self.artifact("sample", "samples", round=number, policy=policy, prompts=prompts)
         found = {"sample": samples, "collect": self.artifact("collect", "judgments", samples=samples, **earlier)}
         used = {"judgments": found["collect"]}
         if self.reward:
-            report = {"report.json": REPORT.model_dump_json()}
+            slices = REPORT.slices if self.slices is None else {name: estimate(v) for name, v in self.slices.items()}
+            report = {"report.json": REPORT.model_copy(update={"slices": slices}).model_dump_json()}
             log = [{"loss": 0.7 - 0.003 * i, "accuracy": 0.5 + 0.004 * i} for i in range(50)]
             found["reward"] = self.artifact("fit reward", "reward", texts=report, log=log, start=policy, **used)
             used = {"reward": found["reward"], "prompts": prompts}
-        found["optimize"] = self.artifact("optimize", "policy", optimize=self.optimize, log=self.moves(), start=policy, **used)
+        found["optimize"] = self.artifact(
+            "optimize", "policy", optimize=self.optimize, log=self.moves(), start=policy, **used
+        )
         found["evaluate"] = self.evaluation(f"round {number}", found["optimize"], policy, prompts)
         return found
 
@@ -136,7 +161,9 @@ class MadeRun:
         made = {"policy": policy, "baseline": baseline, "prompts": prompts}
         return self.artifact("evaluate", "evaluation", texts=texts, scope=scope, **made)
 
-    def artifact(self, stage: str, kind: str, *, texts: dict[str, str] | None = None, log: Any = (), **given: Any) -> Artifact:
+    def artifact(
+        self, stage: str, kind: str, *, texts: dict[str, str] | None = None, log: Any = (), **given: Any
+    ) -> Artifact:
         """Commit an artifact; whatever of `given` is an artifact becomes an input, the rest its config."""
         self._count += 1
         inputs = {name: value.key for name, value in given.items() if isinstance(value, Artifact)}
@@ -151,8 +178,17 @@ class MadeRun:
                     kind_of = "eval" if "eval_loss" in values else "train"
                     run_log.record(values.pop("step", step), values, kind=kind_of)
         key = hash_json([stage, config, inputs, self._count])
-        manifest = Manifest(kind=kind, key=key, stage=stage, version=1, config=config, inputs=inputs, seconds=3.7 * self._count,
-                            created=f"2026-01-05T10:{self._count:02d}:00+00:00", package="0.1.0")  # fmt: skip
+        manifest = Manifest(
+            kind=kind,
+            key=key,
+            stage=stage,
+            version=1,
+            config=config,
+            inputs=inputs,
+            seconds=3.7 * self._count,
+            created=f"2026-01-05T10:{self._count:02d}:00+00:00",
+            package="0.1.0",
+        )
         return self.store.commit(output, manifest)
 
     def losses(self, start: float) -> list[dict[str, float]]:
@@ -163,17 +199,32 @@ class MadeRun:
 
     def moves(self) -> list[dict[str, float]]:
         if self.optimize["kind"] == "dpo":
-            return [{"loss": 0.69 - 0.004 * i, "accuracy": 0.5 + 0.005 * i, "margin": 0.01 * i, "better_gain": -0.02 * i,
-                     "grad_norm": 1.0} for i in range(self.steps)]  # fmt: skip
+            shared = {"better_gain": -0.5, "grad_norm": 1.0, "learning_rate": 1e-6}
+            return [
+                {"loss": 0.69 - 0.004 * i, "accuracy": 0.5 + 0.005 * i, "margin": 0.01 * i, **shared}
+                for i in range(self.steps)
+            ]
         rng = np.random.default_rng(2)
+
+        def noisy(value: float, spread: float) -> float:
+            return value + spread * rng.normal()
+
         rise = [1 - math.exp(-3 * i / self.steps) for i in range(self.steps)]
         return [
             {
-                "reward": 1.4 * r + 0.1 * rng.normal(), "kl_per_response": 6.2 * r**2 + 0.2 * abs(rng.normal()),
-                "entropy": 1.1 - 0.4 * r + 0.02 * rng.normal(), "length": 44 - 6 * r + rng.normal(),
-                "eos_rate": min(1, 0.9 + 0.1 * r), "clip_fraction": 0.08 + 0.02 * rng.normal(), "approx_kl": 0.01 + 0.002 * rng.normal(),
-                "explained_variance": 0.8 * r, "value_loss": 0.6 - 0.4 * r + 0.03 * rng.normal(),
-                "sampler_gap_max": 1e-5 * (1 + abs(rng.normal())), "kl_coefficient": 0.05 + 0.02 * r, "policy_updates": 4.0, "grad_norm": 0.6 + 0.1 * rng.normal(),
+                "reward": noisy(1.4 * r, 0.1),
+                "kl_per_response": noisy(6.2 * r**2, 0.1),
+                "entropy": noisy(1.1 - 0.4 * r, 0.02),
+                "length": noisy(44 - 6 * r, 1.0),
+                "eos_rate": min(1, 0.9 + 0.1 * r),
+                "clip_fraction": noisy(0.08, 0.01),
+                "approx_kl": noisy(0.01, 0.002),
+                "explained_variance": 0.8 * r,
+                "value_loss": noisy(0.6 - 0.4 * r, 0.03),
+                "sampler_gap_max": 1e-5 * (1 + abs(rng.normal())),
+                "kl_coefficient": 0.05 + 0.02 * r,
+                "policy_updates": 4.0,
+                "grad_norm": noisy(0.6, 0.1),
             }
             for r in rise
-        ]  # fmt: skip
+        ]

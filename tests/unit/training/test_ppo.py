@@ -11,13 +11,14 @@ from training_toys import FAST, Toy
 
 from assent.core.errors import ConfigError, NonFiniteError
 from assent.core.runlog import read_metrics
+from assent.core.scoring import Score
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
 from assent.models.groups import GroupBatch
 from assent.training.config import KLConfig, PPOConfig
 from assent.training.loop import Loop
 from assent.training.ppo import Roles, train_ppo
-from assent.training.rewards import RewardFn, WeightedRewards
+from assent.training.rewards import WeightedRewards
 
 CONFIG = PPOConfig(
     steps=3,
@@ -38,7 +39,7 @@ def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[fl
     return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
 
 
-def roles(toy: Toy, reward: RewardFn) -> Roles:
+def roles(toy: Toy, reward: Score) -> Roles:
     policy = toy.policy()
     frozen = toy.policy(trainable=False)
 
@@ -147,5 +148,5 @@ def test_unsafe_settings_refuse_to_start(
 def test_a_nan_reward_names_the_term_and_the_answer(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:
-    with pytest.raises(NonFiniteError, match="reward reward gave nan for prompt p-"):
+    with pytest.raises(NonFiniteError, match="reward returned nan at index 0"):
         train_ppo(roles(toy, lambda p, c: [math.nan] * len(c)), prompts, CONFIG, new_loop())

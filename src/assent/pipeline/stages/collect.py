@@ -35,8 +35,6 @@ class CollectStage(Config):
     """Draws the simulated people: the same ones in every round of a run."""
     model: ModelConfig
     """How a reward model that judges is loaded."""
-    run: str = Field(json_schema_extra={"affects_result": False})
-    """Name of the run, for the store's projects."""
     store: StoreConfig = Field(json_schema_extra={"affects_result": False})
     """Where judgments live."""
     compute: ComputeConfig
@@ -83,7 +81,7 @@ def new_comparisons(
 ) -> tuple[list[Comparison], str]:
     """Have this round's tasks judged; the judgments are fixed in a snapshot, whose hash is the second value."""
     tasks = read_records(samples.file("tasks.jsonl"), Task)
-    queue = Queue(project=f"{config.run}/{samples.name}", purpose="reward")
+    queue = Queue(project=samples.name, purpose="reward")
     slots = overlap(
         [t.id for t in tasks], share=collecting.overlap_share, depth=collecting.overlap, seed=config.people_seed
     )
@@ -94,7 +92,7 @@ def new_comparisons(
         slots = {task: min(count, depth) for task, count in slots.items()}
     judge(config.store, panel, tasks, queue, slots=slots, log=ctx.log)
     with Store.open(config.store.url) as store:
-        snapshot = store.snapshot(f"{config.run}/{samples.name}", queue, now=time.time())
+        snapshot = store.snapshot(samples.name, queue, now=time.time())
         return store.comparisons(queue, snapshot=snapshot.hash), snapshot.hash
 
 

@@ -54,8 +54,6 @@ class EvaluateStage(Config):
     """Draws the simulated people; those who evaluate gave no training label."""
     model: ModelConfig
     """How policies are loaded."""
-    run: str = Field(json_schema_extra={"affects_result": False})
-    """Name of the run, for the store's projects."""
     store: StoreConfig = Field(json_schema_extra={"affects_result": False})
     """Where judgments live."""
     compute: ComputeConfig
@@ -182,7 +180,7 @@ def judge_pairs(
     prompts, before, after = material
     pairs = [Pair(p, new, old) for p, new, old in zip(prompts, after.completions, before.completions, strict=True)]
     policy, baseline = compared
-    queue = Queue(project=f"{config.run}/{policy.name} against {baseline.name}", purpose="evaluation")
+    queue = Queue(project=f"{policy.name} against {baseline.name}", purpose="evaluation")
     tasks = blind_tasks(pairs, project=queue.project)
     if config.raters is not None:
         panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)

@@ -7,7 +7,7 @@ from typing import Any
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.hashing import hash_json, short
-from assent.core.types import Completion, Prompt, Purpose, Task
+from assent.core.types import Completion, Prompt, Task
 from assent.generation.config import Sampling
 from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
@@ -49,7 +49,7 @@ def run_sample(
         if previous is not None and from_previous:
             older = sample_answers(ctx, backends, previous, chosen, config.sample, from_previous)
             answers = [a + b for a, b in zip(answers, older, strict=True)]
-    tasks = [make_task(p, a, purpose="reward") for p, a in zip(chosen, answers, strict=True)]
+    tasks = [make_task(p, a, key=ctx.key) for p, a in zip(chosen, answers, strict=True)]
     kept = [t for t in tasks if len(t.completions) > 1]
     write_records(ctx.output / "tasks.jsonl", kept)
     count = sum(len(t.completions) for t in kept)
@@ -102,12 +102,11 @@ def completion_of(prompt: Prompt, text: str, source: Artifact, sampling: Samplin
     return Completion(prompt_id=prompt.id, text=text, source=source.name, finished=finished, meta=meta)
 
 
-def make_task(prompt: Prompt, answers: list[Completion], *, purpose: Purpose) -> Task:
-    """A task of the answers that differ in text and are not empty."""
+def make_task(prompt: Prompt, answers: list[Completion], *, key: str) -> Task:
+    """A task of the answers that differ in text and are not empty; `key` is that of the samples it belongs to."""
     distinct = list({a.text: a for a in answers if a.text.strip()}.values()) or answers[:1]
     return Task(
-        id="t-" + short(hash_json([prompt.id, purpose, [c.id for c in distinct]])),
+        id="t-" + short(hash_json([key, prompt.id])),
         prompt=prompt,
         completions=tuple(distinct),
-        purpose=purpose,
     )

@@ -1,0 +1,61 @@
+"""A user's function (prompts, completions) -> scores: imported by name, checked at every call."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from assent.core.errors import ConfigError, NonFiniteError, RunError
+from assent.core.types import Prompt
+
+Score = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class ScoreFunction:
+    """A function of prompts and texts that gives one finite number each; higher is better."""
+
+    name: str
+    function: Score = field(repr=False)
+
+    @classmethod
+    def load(cls, target: str) -> ScoreFunction:
+        """Import "package.module:function". Raises ConfigError where it is not there or cannot be called."""
+        module, colon, attribute = target.partition(":")
+        if not colon or not module or not attribute:
+            raise ConfigError(f'a function target wants "package.module:function", got {target!r}')
+        try:
+            function = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"function {target!r} cannot be imported: {error}") from error
+        if not callable(function):
+            raise ConfigError(f"{target!r} is {type(function).__name__}; it should be a function")
+        return cls(target, function)
+
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        """One score per completion.
+
+        Raises RunError naming the function when it raises or returns the wrong number of scores, NonFiniteError (one of
+        its kind) with the first answer whose score is not a finite number.
+        """
+        try:
+            returned = list(self.function(prompts, completions))
+        except RunError:
+            raise
+        except Exception as error:
+            raise RunError(f"{self.name} raised {type(error).__name__}: {error}") from error
+        if len(returned) != len(completions):
+            wrong = f"{len(returned)} scores for {len(completions)} answers"
+            raise RunError(f"{self.name} returned {wrong}; return one for each")
+        return [self._checked(n, value, completions[n]) for n, value in enumerate(returned)]
+
+    def _checked(self, index: int, value: float, text: str) -> float:
+        try:
+            score = float(value)
+        except (TypeError, ValueError):
+            score = math.nan
+        if not math.isfinite(score):
+            raise NonFiniteError(f"{self.name} returned {value!r} at index {index}, for the answer {text[:60]!r}")
+        return score

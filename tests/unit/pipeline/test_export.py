@@ -1,0 +1,91 @@
+"""Export: the folder is a plain Hugging Face model with the same numbers, says where it comes from, and is whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import peft
+import pytest
+import torch
+from run_of_tiny_models import make_run
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
+
+from assent.core.errors import UserError
+from assent.core.group import Group
+from assent.models.config import ModelConfig
+from assent.models.groups import pack
+from assent.models.scalar import ScalarModel
+from assent.pipeline.export import export_model
+from assent.pipeline.find import find_artifact
+
+TOKENS = torch.tensor([[1, 5, 9, 40, 7]])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_run(tmp_path_factory.mktemp("export") / "x"))
+
+
+@torch.no_grad()
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    return model.eval()(TOKENS).logits
+
+
+def policy_of(name: str) -> torch.Tensor:
+    return logits(AutoModelForCausalLM.from_pretrained(find_artifact(name).file("policy")))
+
+
+def test_a_policy_reloads_in_plain_transformers_with_its_tokenizer(run: str, tmp_path: Path) -> None:
+    list(export_model(f"{run}/round-2", tmp_path / "out"))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert torch.equal(logits(model), policy_of(f"{run}/round-2"))
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "out")) == model.config.vocab_size
+    assert not list((tmp_path / "out").glob("*.bin"))
+
+
+def test_an_adapter_on_its_base_is_the_merged_policy(run: str, tmp_path: Path) -> None:
+    list(export_model(f"{run}/round-1", tmp_path / "out", adapter=True))
+    start = AutoModelForCausalLM.from_pretrained(find_artifact(f"{run}/round-0").file("policy"))
+    both = logits(peft.PeftModel.from_pretrained(start, tmp_path / "out"))
+    torch.testing.assert_close(both, policy_of(f"{run}/round-1"), rtol=1e-4, atol=1e-4)
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_a_lora_reward_model_comes_out_merged_with_its_head(run: str, tmp_path: Path) -> None:
+    artifact = find_artifact(f"{run}/round-1/reward")
+    assert (artifact.folder / "reward" / "adapter_config.json").exists()
+    list(export_model(f"{run}/round-1/reward", tmp_path / "out"))
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    ours = ScalarModel.load(artifact.file("reward"), config=ModelConfig(), trainable=False)
+    assert plain.config.num_labels == 1
+    ids = TOKENS[0].numpy()
+    [batch] = pack([Group(ids[:2], (ids[2:],))], budget=64)
+    torch.testing.assert_close(logits(plain)[0], ours.at_last(batch).detach(), rtol=1e-4, atol=1e-4)
+
+
+def test_lineage_and_card_name_what_it_was_made_from(run: str, tmp_path: Path) -> None:
+    list(export_model(f"{run}/round-2", tmp_path / "out"))
+    artifact = find_artifact(f"{run}/round-2")
+    history = json.loads((tmp_path / "out" / "lineage.json").read_text())
+    assert history["root"] == artifact.key
+    assert {one["stage"] for one in history["artifacts"].values()} == {"sft", "fit reward", "optimize"}
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert artifact.key in card
+    assert "demonstrations.jsonl: `9c9c9c9c9c9c`" in card
+    assert "win rate: 0.800 [0.750, 0.850]" in card
+
+
+def test_a_full_folder_is_never_written_into(run: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("keep me")
+    with pytest.raises(UserError, match="not empty"):
+        list(export_model(run, tmp_path / "out"))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_a_full_model_has_no_adapter_and_nothing_half_written_stays(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "x", rounds=1, model=ModelConfig())
+    with pytest.raises(UserError, match="leave out --adapter"):
+        list(export_model(str(run), tmp_path / "out", adapter=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
