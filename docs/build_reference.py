@@ -109,7 +109,11 @@ def _type(annotation: Any) -> str:
         known = dict.fromkeys(_type(one) for one in arguments if one is not type(None))
         return " or ".join([*known, *(["null"] if type(None) in arguments else [])])
     if origin is tuple:
-        return f"list of {_type(arguments[0])}" if arguments[-1] is Ellipsis else f"{len(arguments)} {_type(arguments[0])}s"
+        return (
+            f"list of {_type(arguments[0])}"
+            if arguments[-1] is Ellipsis
+            else f"{len(arguments)} {_type(arguments[0])}s"
+        )
     if origin is dict:
         return f"{_type(arguments[0])}: {_type(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -225,7 +225,7 @@ def main() -> None:
     """Run the command; errors raised on purpose become one line on stderr and their exit code."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     try:
-        app()
+        app(prog_name="assent")
     except AssentError as error:
         typer.secho(f"assent: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
         raise SystemExit(error.exit_code) from None

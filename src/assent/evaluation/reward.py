@@ -12,6 +12,7 @@ from pydantic import Field
 from assent.algorithms.calibration import brier_score, expected_calibration_error, reliability_bins
 from assent.core.types import Comparison, Record
 from assent.evaluation.stats import Estimate, clustered_share
+from assent.feedback.agreement import leave_one_out
 
 NUM_BINS = 10
 SLICE_KEYS = ("kind", "intent", "source", "category", "language")
@@ -122,26 +123,14 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
 
 
 def rater_ceiling(comparisons: Sequence[Comparison]) -> Estimate | None:
-    """Leave one rater out: how often their decided pairs agree with the majority of the other raters of that pair.
+    """How often a rater agrees with the majority of the others on a pair that both decided (see `agreement`).
 
-    A split majority counts half. It bounds what any score can reach on labels of one rater each, up to the noise of
-    the majority itself.
+    It bounds what any score can reach on labels of one rater each, up to the noise of the majority itself. None where
+    fewer than two prompts have a pair that several raters decided.
     """
-    hits: list[float] = []
-    prompts: list[str] = []
-    for comparison in comparisons:
-        votes: dict[tuple[str, str], list[float]] = {}
-        for judgment in comparison.judgments:
-            for first, second, is_tie in judgment.ranking.pairs() if judgment.ranking else ():
-                key = (first, second) if first < second else (second, first)
-                votes.setdefault(key, []).append(0.0 if is_tie else 1.0 if key == (first, second) else -1.0)
-        for ballot in votes.values():
-            for i, vote in enumerate(ballot):
-                others = sum(ballot) - vote
-                if vote and len(ballot) > 1 and any(b for j, b in enumerate(ballot) if j != i):
-                    hits.append(_step(vote * others))
-                    prompts.append(comparison.prompt.id)
-    return clustered_share(hits, prompts) if len(set(prompts)) > 1 else None
+    votes = leave_one_out(comparisons)
+    prompts = [vote.prompt_id for vote in votes]
+    return clustered_share([vote.hit for vote in votes], prompts) if len(set(prompts)) > 1 else None
 
 
 def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) -> list[_JudgedPair]:

@@ -1,9 +1,9 @@
 """The lab as a reward function: its truth, to watch beside a reward model, and noise, which teaches nothing.
 
-    optimize:
-      rewards:
-        - {kind: model}
-        - {kind: python, target: "assent.lab.reward:truth", weight: 0}      # watched in the curves, not optimized
+optimize:
+  rewards:
+    - {kind: model}
+    - {kind: python, target: "assent.lab.reward:truth", weight: 0}      # watched in the curves, not optimized
 """
 
 from __future__ import annotations

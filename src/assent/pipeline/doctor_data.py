@@ -90,10 +90,11 @@ def _load_files(data: FileData) -> Loaded:
                 loaded.material.is_whole = False
                 continue
             _read(loaded, part, key, source)
-    if not data.prompts:
+    if not data.prompts and loaded.material.is_whole:
+        again = Loaded(loaded.material, [])
         for number, source in enumerate(data.demonstrations):
-            if source.hub is None and loaded.material.is_whole:
-                _read(loaded, "prompts", f"data.demonstrations[{number}] as prompts", source)
+            _read(again, "prompts", f"data.demonstrations[{number}]", source)
+        loaded.findings += [finding for finding in again.findings if finding.is_error]
     return loaded
 
 

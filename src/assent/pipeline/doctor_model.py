@@ -70,6 +70,8 @@ def check_lengths(config: RunConfig, material: Material, reader: Reader) -> Iter
 
 def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> Opened:
     texts = [text for c in (*material.corpus, *material.demonstrations) for text in written(c)]
+    if not texts and not material.is_whole:
+        return Opened(None, [note("base", "a new model, which cannot be looked at without its texts")])
     if not texts:
         return Opened(None, [error("data.corpus", "there is no text to train a model on", "give data.corpus")])
     tokenizer = train_tokenizer(texts, vocab_size=base.vocab_size, context=base.shape.context)

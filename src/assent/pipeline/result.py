@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import assent
 from assent.core import files
@@ -23,10 +27,22 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
         "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
         "rounds": [round_values(r) for r in result.rounds],
-        "final": None if result.final is None else policy_values(result.final),
+        "final": None if result.final is None else {"artifact": result.final.name, **policy_values(result.final)},
+        "machine": machine(),
     }
     files.write_json(folder / "result.json", values)
     return values
+
+
+def machine() -> str:
+    """Processor, cores and system, for the page and the table of results."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = models[0].partition(":")[2].strip() if models else name
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{name}, {os.cpu_count()} cores, {platform.system()}, {versions}"
 
 
 def round_values(result: RoundResult) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from conftest import VOCABULARY, make_policy
 from numpy.typing import NDArray
 
 from assent.core.errors import NonFiniteError, UserError
@@ -20,6 +19,7 @@ from assent.generation.local import LocalEngine
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.models.tiny import CONTEXT
+from conftest import VOCABULARY, make_policy
 
 ENDS = tuple(range(5, 320, 20))  # several end tokens, so that random models end their answers at different lengths
 GREEDY = Sampling(temperature=0.0, max_new_tokens=24)

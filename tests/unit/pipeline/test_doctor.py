@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from transformers import BertConfig, BertForMaskedLM
 
-from assent.models.scratch import new_model, train_tokenizer
 from assent.models.config import ScratchConfig
+from assent.models.scratch import new_model, train_tokenizer
 from assent.models.tiny import save_tiny, tiny_tokenizer
 from assent.pipeline.doctor import examine, summary
 from assent.pipeline.doctor_model import scratch_parameters
@@ -89,7 +89,11 @@ def test_skipped_rows_are_a_warning(project: Path) -> None:
         ("optimize.sampling.top_p=0.9", "optimize", "biases the PPO ratio"),
         ("optimize.kl.coefficient=0", "optimize", "optimize.kl.kind=off"),
         ("optimize.critic_warmup=6", "optimize.critic_warmup", "the policy never moves"),
-        ("optimize.rewards=[{kind: python, target: 'no_such_module:f'}]", "optimize.rewards[0].target", "no_such_module"),
+        (
+            "optimize.rewards=[{kind: python, target: 'no_such_module:f'}]",
+            "optimize.rewards[0].target",
+            "no_such_module",
+        ),
         ("collect={raters: {kind: simulated}}", "collect.raters.kind", "data.kind=lab only"),
         ("collect={raters: {kind: function, target: 'json:lods'}}", "collect.raters.target", "json:lods"),
         ("store.url=mysql://here/db", "store.url", "only sqlite"),
@@ -161,10 +165,15 @@ def test_prompts_that_fill_the_context_are_an_error(project: Path) -> None:
 
 
 def test_a_conversation_without_anything_to_learn_is_an_error(project: Path) -> None:
-    good = [{"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "Yes."}]} for n in range(20)]
+    good = [
+        {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "Yes."}]}
+        for n in range(20)
+    ]
     masked = {"messages": [{"role": "assistant", "content": "Hello."}, {"role": "user", "content": "And?"}]}
     write(project / "data" / "masked.jsonl", *good, masked)
-    [finding] = [f for f in found("data.demonstrations=[{path: data/masked.jsonl}]").values() if "assistant" in f.message]
+    [finding] = [
+        f for f in found("data.demonstrations=[{path: data/masked.jsonl}]").values() if "assistant" in f.message
+    ]
     assert finding.key.startswith("data.demonstrations")
 
 

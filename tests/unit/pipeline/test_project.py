@@ -191,7 +191,9 @@ def test_an_unknown_format_is_answered_with_those_there_are(project: Path) -> No
 
 
 def test_inspecting_says_what_a_file_holds(project: Path) -> None:
-    said = "\n".join(inspect_files([str(project / "data" / name) for name in ("ratings.jsonl", "demonstrations.jsonl")]))
+    said = "\n".join(
+        inspect_files([str(project / "data" / name) for name in ("ratings.jsonl", "demonstrations.jsonl")])
+    )
     assert "24 comparisons" in said and "40 conversations" in said
     assert "K=3: 24" in said and "raters: 3" in said
 

@@ -33,6 +33,7 @@ from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.judging import judge, panel_of
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
+from assent.pipeline.stages.sample import storable
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
@@ -134,11 +135,11 @@ def answer(
     with ctx.log.progress(f"answers {name}", len(prompts)) as bar:
         seed = seeds.derive(ctx.seed, "answers", name)
         drawn = engine.generate(ids, num_samples=1, sampling=config.sampling, seed=seed, on_progress=bar.advance)
+    where = f"{name} {source.name}"
+    texts = [storable(renderer.text(row[0].tokens)) for row in drawn]
     completions = [
-        Completion(
-            prompt_id=p.id, text=renderer.text(row[0].tokens), source=f"{name} {source.name}", finished=row[0].finished
-        )
-        for p, row in zip(prompts, drawn, strict=True)
+        Completion(prompt_id=p.id, text=text, source=where, finished=row[0].finished)
+        for p, text, row in zip(prompts, texts, drawn, strict=True)
     ]
     groups = [Group(i, (row[0].tokens,)) for i, row in zip(ids, drawn, strict=True)]
     return Answers(completions, groups, [float(row[0].logps.sum()) for row in drawn])

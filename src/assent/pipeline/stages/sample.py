@@ -99,7 +99,12 @@ def sample_answers(
 def completion_of(prompt: Prompt, text: str, source: Artifact, sampling: Sampling, finished: bool) -> Completion:
     """An answer with where it came from."""
     meta = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    return Completion(prompt_id=prompt.id, text=text, source=source.name, finished=finished, meta=meta)
+    return Completion(prompt_id=prompt.id, text=storable(text), source=source.name, finished=finished, meta=meta)
+
+
+def storable(text: str) -> str:
+    """A model may write anything; a NUL character no database takes, so it becomes the replacement character."""
+    return text.replace("\x00", "\ufffd")
 
 
 def make_task(prompt: Prompt, answers: list[Completion], *, key: str) -> Task:
