@@ -21,7 +21,7 @@ demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a 
 
 test: setup  ## style, types, floors, all tests
 	$(MAKE) --no-print-directory check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup  ## style, types and floors only
 	$(BIN)/ruff check .

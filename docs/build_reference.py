@@ -26,19 +26,20 @@ CONFIG_HEAD = """# Every key of a run
 
 Written by `python docs/build_reference.py` from the config classes; do not edit by hand.
 
-One YAML is one run. `assent run a.yaml --with b.yaml --set optimize.kl.coefficient=0.1` lays `b.yaml` over `a.yaml`, then
-the setting over both: mappings merge, everything else replaces, and a mapping whose `kind` changes replaces the one below.
-Unknown keys are refused with the nearest known one. Relative paths are taken from the folder of the YAML.
+One YAML is one run. `assent run a.yaml --with b.yaml --set optimize.kl.coefficient=0.1` lays `b.yaml` over `a.yaml`,
+then the setting over both: mappings merge, everything else replaces, and a mapping whose `kind` changes replaces the
+one below. Unknown keys are refused with the nearest known one. Relative paths are taken from the folder of the YAML.
 
-Keys marked ° change no result beyond rounding, so changing them makes nothing again; nor does changing `store` or `log`.
+Keys marked ° change no result beyond rounding, so changing them makes nothing again; nor does `store` or `log`.
 """
 
 CLI_HEAD = """# Every command
 
 Written by `python docs/build_reference.py` from the command line's own help; do not edit by hand.
 
-Errors are one line. Exit codes: 0 done · 1 the run failed (a loss that is not finite, a full disk, a reward function that
-raised) · 2 something given cannot be used (config, data, model) · 3 the run waits for people to judge · 130 stopped by Ctrl-C.
+Errors are one line. Exit codes: 0 done · 1 the run failed (a loss that is not finite, a full disk, a reward function
+that raised) · 2 something given cannot be used (config, data, model) · 3 the run waits for people to judge · 130
+stopped by Ctrl-C.
 """
 
 Place = tuple[str, ...]

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from jaxtyping import install_import_hook
 
-CHECKED = ("assent.algorithms", "assent.models", "assent.training")
+from shape_check import CHECKED
 
 install_import_hook(CHECKED, "shape_check.checked")

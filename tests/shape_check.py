@@ -1,4 +1,7 @@
-"""The decorator that checks annotations while tests run; a module of its own because the import hook asks for it by name."""
+"""The decorator that checks annotations while tests run.
+
+A module of its own, because the import hook of jaxtyping asks for it by name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ from typing import Any
 
 from beartype import BeartypeConf, beartype
 from beartype.roar import BeartypeDecorHintPep3119Exception
+
+CHECKED = ("assent.algorithms", "assent.models", "assent.training")
+"""Packages whose annotations are enforced while tests run."""
 
 unchecked: list[str] = []
 """Functions left as they are, because a parameter is a Protocol that says nothing at run time."""

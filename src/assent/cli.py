@@ -21,7 +21,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Align a language model with the people who use it: SFT, rankings, reward model, PPO or DPO, blind evaluation,"
     " next round.\n\nStart with [bold]assent init my-project[/bold], which holds a small example that runs as it is."
-    "\n\nExit codes: 0 done; 1 the run failed; 2 something you gave cannot be used; 3 people have to rate first.",
+    "\n\nExit codes: 0 done; 1 the run failed; 2 something you gave cannot be used; 3 people have to rate first;"
+    " 130 stopped by Ctrl-C.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on it.")
 app.add_typer(data_app, name="data")
@@ -30,6 +31,8 @@ PATHS = (
     "Relative paths in the YAML (data, models, store, template) are taken from the YAML's own folder, also those of"
     " --with and --set. Everything a run makes goes to runs/NAME below the current folder."
 )
+STOPPED = 130
+"""Exit code after Ctrl-C."""
 ConfigArgument = Annotated[Path, typer.Argument(help="The YAML of the run.", show_default=True)]
 Settings = Annotated[
     list[str] | None,
@@ -114,27 +117,25 @@ def chat(
     policy: Annotated[str, typer.Argument(help="runs/x/round-2, an artifact, a run, a model folder, or a hub id.")],
     against: Annotated[str | None, typer.Option(help="A second policy that answers beside it.")] = None,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.7,
-    top_p: Annotated[float, typer.Option(help="Draw only from the likeliest tokens that hold this probability.")] = 1.0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer in tokens.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="How the model is loaded, e.g. --set model.dtype=bfloat16. Repeatable."
+            "--set", metavar="KEY=VALUE", help="More on loading or sampling, e.g. --set sampling.top_p=0.9. Repeatable."
         ),
     ] = None,
 ) -> None:
     """Talk to a policy in the terminal, or to two side by side. /new starts over, /quit or Ctrl-D ends.
 
-    Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from."""
-    from assent.core.config import parse_sets
-    from assent.generation.config import Sampling
+    Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
+    """
+    from assent.core.config import overlay, parse_sets
     from assent.pipeline.chat import ChatConfig, chat_loop
 
-    drawn = {"temperature": temperature, "top_p": top_p, "max_new_tokens": max_new_tokens}
-    sampling = Sampling.parse(drawn, where="assent chat")
-    loading = ChatConfig.parse(parse_sets(settings or ()), where="--set")
-    chat_loop(policy, against=against, sampling=sampling, seed=seed, model=loading.model)
+    drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
+    chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
+    chat_loop(policy, chat_config, against=against, seed=seed)
 
 
 @app.command()
@@ -229,9 +230,10 @@ def main() -> None:
     except AssentError as error:
         typer.secho(f"assent: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        typer.echo("\nassent: stopped", err=True)
-        raise SystemExit(130) from None
+    except SystemExit as end:
+        if end.code == STOPPED:
+            typer.echo("assent: stopped; run the same command again to go on", err=True)
+        raise
 
 
 if __name__ == "__main__":

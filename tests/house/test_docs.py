@@ -25,6 +25,8 @@ LINK = re.compile(r"(?<!`)\[[^\]]*\]\(([^)\s]+)\)")
 NAME = re.compile(r"`((?:[\w-]+/)*[\w-]+\.py):([\w.]+)`")
 FILE = re.compile(r"`((?:[\w-]+/)+[\w-]+\.(?:py|yaml|jinja|md))`")
 YAML = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
+COMMAND = re.compile(r"(?:^(?:    )?|`|&& )assent ([a-z][^`\n]*)", re.MULTILINE)
+"""At the beginning of a line of a block, or in backticks."""
 EXAMPLE = re.compile(r"<!-- (\w+) (\w+) -->\n```jsonl\n(.*?)```", re.DOTALL)
 CURVE = re.compile(r"^\| `(\w+)` \|")
 
@@ -123,6 +125,21 @@ def test_every_command_and_option_has_help() -> None:
         without += [name] if not command.help else []
         without += [f"{name} {p.name}" for p in command.params if p.name != "help" and not p.help]
     assert not without
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_id)
+def test_commands_that_a_page_names_exist_with_their_options(page: Path) -> None:
+    options = {
+        tuple(name.split()[1:]): {option for parameter in command.params for option in parameter.opts}
+        for name, command in _build_reference().commands()
+    }
+    wrong = []
+    for said in COMMAND.findall(page.read_text(encoding="utf-8")):
+        words = said.partition("  #")[0].split()
+        known = options.get(tuple(words[:2]), options.get(tuple(words[:1])))
+        if known is None or not {w for w in words if w.startswith("--")} <= known:
+            wrong.append(said)
+    assert not wrong
 
 
 def test_the_index_leads_to_every_page() -> None:

@@ -160,6 +160,16 @@ def test_a_reward_function_that_raises_ends_with_1(
     assert "my_reward:score raised ValueError: no idea" in line
 
 
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+    run_assent: Assent, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: object, **more: object) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("assent.pipeline.run.plan_project", interrupted)
+    assert refusal(run_assent("run", "--plan"), code=130) == "assent: stopped; run the same command again to go on"
+
+
 # -- the whole way
 
 

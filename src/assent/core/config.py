@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +28,19 @@ class Config(BaseModel):
             raise ConfigError(describe(error, cls, where=where)) from None
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML as people mean it: only true and false are truth values; off, on, yes and no are words."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping. Raises ConfigError with file and line."""
     try:
@@ -34,7 +48,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     try:
-        values = yaml.safe_load(text) or {}
+        values = yaml.load(text, _Loader) or {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -71,7 +85,7 @@ def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
         if not equals or not all(key.split(".")):
             raise ConfigError(f"--set wants key.key=value, got {setting!r}")
         try:
-            value = yaml.safe_load(text)
+            value = yaml.load(text, _Loader)
         except yaml.YAMLError:
             raise ConfigError(f"--set {key}: {text!r} is not a YAML value") from None
         for part in reversed(key.split(".")):

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 
 Role = Literal["system", "user", "assistant"]
@@ -92,6 +93,10 @@ class Conversation(Record):
     def prompt(self) -> Prompt:
         """What precedes the last assistant turn."""
         last = max((i for i, m in enumerate(self.messages) if m.role == "assistant"), default=len(self.messages))
+        if last == 0:
+            raise DataError(
+                f"conversation {self.id} begins with the assistant: there is no prompt before it"
+            )
         return Prompt(messages=self.messages[:last], meta=self.meta)
 
 

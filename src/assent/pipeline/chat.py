@@ -36,10 +36,12 @@ _CONTROLS = re.compile(
 
 
 class ChatConfig(Config):
-    """What `--set` may say about a chat."""
+    """How to talk."""
 
     model: ModelConfig = ModelConfig()
     """How the models are loaded."""
+    sampling: Sampling = Sampling(temperature=0.7, max_new_tokens=256)
+    """How answers are drawn."""
 
 
 @dataclass
@@ -87,18 +89,16 @@ class Speaker:
             turns = turns[2:]
 
 
-def chat_loop(
-    policy: str, *, against: str | None = None, sampling: Sampling, seed: int = 0, model: ModelConfig = ModelConfig()
-) -> None:
+def chat_loop(policy: str, config: ChatConfig, *, against: str | None = None, seed: int = 0) -> None:
     """Read messages from the keyboard, or the lines of a pipe, and write answers until /quit or the end of input.
 
     Raises UserError where a name is no model.
     """
     names = [policy] if against is None else [policy, against]
-    speakers = [Speaker.load(name, model) for name in names]
+    speakers = [Speaker.load(name, config.model) for name in names]
     console = Console(highlight=False, emoji=False)
     _say(console, f"{' against '.join(names)}  ({HELP})")
-    converse(console, speakers, _ask(sys.stdin), sampling, seed=seed)
+    converse(console, speakers, _ask(sys.stdin), config.sampling, seed=seed)
 
 
 def converse(
@@ -122,6 +122,9 @@ def converse(
                 _exchange(console, speakers, said, sampling, seeds.derive(seed, "chat", number))
             except UserError as problem:
                 _say(console, str(problem))
+            except KeyboardInterrupt:
+                _say(console, "")
+                return
 
 
 def safe(text: str) -> str:

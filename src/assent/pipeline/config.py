@@ -162,8 +162,6 @@ class RunConfig(Config):
     def _check(self) -> RunConfig:
         if self.collect is None and isinstance(self.data, LabData):
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
-        if self.collect is None and isinstance(self.data, FileData) and not self.data.comparisons:
-            raise ValueError("nothing to learn preferences from: give data.comparisons or collect.raters")
         if isinstance(self.data, FileData) and not (self.data.demonstrations or self.data.prompts):
             raise ValueError("no prompts: give data.demonstrations or data.prompts")
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:

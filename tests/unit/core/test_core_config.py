@@ -79,3 +79,11 @@ def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
         read_yaml(path)
     with pytest.raises(ConfigError, match="cannot read"):
         read_yaml(tmp_path / "missing.yaml")
+
+
+def test_off_is_a_word_and_true_is_a_truth_value(tmp_path: Path) -> None:
+    # YAML 1.1 reads off, no, on and yes as truth values; `kl: {kind: off}` must say what it says.
+    path = tmp_path / "a.yaml"
+    path.write_text("kind: off\nanswer: no\nloud: true\n")
+    assert read_yaml(path) == {"kind": "off", "answer": "no", "loud": True}
+    assert parse_sets(["kl.kind=off", "plot=false"]) == {"kl": {"kind": "off"}, "plot": False}

@@ -22,7 +22,7 @@ def comparison(question: str, *orders: str, source: str = "shop", kind: str = "x
 
 def test_counts_by_hand() -> None:
     given = [comparison("q1", "a>b>c"), comparison("q2", "b>a=c"), comparison("q3", "a>b")]
-    # q1: scores 3 2 1, three pairs right. q2: a 1, b 2, c 2: b over a right, b over c equal scores, half; a = c no pair.
+    # q1: scores 3 2 1, three pairs right. q2: a 1, b 2, c 2: b over a right, b over c equal, half; a = c is no pair.
     # q3: a 0, b 1: wrong. Right 3 + 1 + 0.5 + 0 of 6.
     report = reward_report(given, [3, 2, 1, 1, 2, 2, 0, 1])
     assert report.pairs == 6 and report.prompts == 3
@@ -33,8 +33,8 @@ def test_counts_by_hand() -> None:
 
 
 def test_ceiling_by_hand() -> None:
-    # q1: two raters agree with each other, the third differs: votes a>b, a>b, b>a. The first two: the others are split,
-    # half each; the third: against both, 0. q2: both agree, 1 each. (0.5 + 0.5 + 0 + 1 + 1) / 5.
+    # q1: two raters agree, the third differs. Of the first two each sees the others split, half; the third is against
+    # both, 0. q2: both agree, 1 each. (0.5 + 0.5 + 0 + 1 + 1) / 5.
     given = [comparison("q1", "a>b", "a>b", "b>a"), comparison("q2", "b>c", "b>c")]
     ceiling = rater_ceiling(given)
     assert ceiling is not None and ceiling.estimate == pytest.approx(3 / 5)

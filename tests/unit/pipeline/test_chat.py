@@ -21,7 +21,7 @@ from assent.generation.local import LocalEngine
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.tiny import save_tiny, tiny_tokenizer
-from assent.pipeline.chat import Speaker, chat_loop, converse, safe
+from assent.pipeline.chat import ChatConfig, Speaker, chat_loop, converse, safe
 
 TOKENIZER = tiny_tokenizer()
 SAMPLING = Sampling(max_new_tokens=8)
@@ -131,13 +131,13 @@ def test_a_model_folder_talks_to_a_pipe(
 ) -> None:
     folder = save_tiny(tmp_path / "model", "gpt2")
     monkeypatch.setattr("sys.stdin", io.StringIO("hello\nand then?\n"))
-    chat_loop(str(folder), sampling=SAMPLING, seed=1)
+    chat_loop(str(folder), ChatConfig(sampling=SAMPLING), seed=1)
     first = capsys.readouterr().out
     monkeypatch.setattr("sys.stdin", io.StringIO("hello\nand then?\n"))
-    chat_loop(str(folder), sampling=SAMPLING, seed=1)
+    chat_loop(str(folder), ChatConfig(sampling=SAMPLING), seed=1)
     assert capsys.readouterr().out == first and len(first.splitlines()) >= 3
 
 
 def test_a_name_that_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is no artifact, round or run"):
-        chat_loop(str(tmp_path / "nothing"), sampling=SAMPLING)
+        chat_loop(str(tmp_path / "nothing"), ChatConfig())

@@ -57,9 +57,9 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
     )
     model = new_model(tokenizer, base.shape, seed=seeds.derive(ctx.seed, "init"))
     start = ctx.scratch / "start"
-    model.save_pretrained(start)
-    tokenizer.save_pretrained(start)
     with machine(config.compute):
+        model.save_pretrained(start)
+        tokenizer.save_pretrained(start)
         full = Backends(config.model.model_copy(update={"lora": None}), config.compute)
         policy = full.policy(start, trainable=True)
         renderer = full.renderer(policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -57,7 +58,7 @@ def run_collect(
     else:
         comparisons += imported_comparisons(config.store)
     if given is not None:
-        comparisons += read_records(given.file("comparisons.jsonl"), Comparison)
+        comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
     known = sum(len(c.judgments) for c in comparisons)
     snapshot = None
     if samples is not None and config.collect is not None:
@@ -96,6 +97,24 @@ def new_comparisons(
         return store.comparisons(queue, snapshot=snapshot.hash), snapshot.hash
 
 
+def without_repeats(comparisons: list[Comparison]) -> list[Comparison]:
+    """Each judgment once: a file may be listed under data.comparisons and imported too."""
+    seen: set[str] = set()
+    kept = []
+    for comparison in comparisons:
+        said = {c.id: c.text for c in comparison.completions}
+        new = []
+        for judgment in comparison.judgments:
+            tiers = [sorted(said[i] for i in tier) for tier in judgment.ranking.tiers] if judgment.ranking else None
+            name = hash_json([comparison.prompt.id, judgment.rater_id, tiers, judgment.critique])
+            if name not in seen:
+                seen.add(name)
+                new.append(judgment)
+        if new:
+            kept.append(comparison.model_copy(update={"judgments": tuple(new)}))
+    return kept
+
+
 def imported_comparisons(store: StoreConfig) -> list[Comparison]:
     """What came in by `assent import`."""
     with Store.open(store.url) as opened:
@@ -103,6 +122,10 @@ def imported_comparisons(store: StoreConfig) -> list[Comparison]:
 
 
 def imported_hash(store: StoreConfig) -> str:
-    """Names the imported judgments, so that importing more makes the stage run again."""
+    """Names the imported judgments, so that importing more makes the stage run again; "" where nothing was imported."""
+    file = store.url.removeprefix("sqlite:///")
+    if file != store.url and not Path(file).exists():
+        return ""  # looking must not make a database
     with Store.open(store.url) as opened:
-        return hash_json([c.model_dump(mode="json") for c in opened.comparisons(IMPORTED)])
+        comparisons = opened.comparisons(IMPORTED)
+    return hash_json([c.model_dump(mode="json") for c in comparisons]) if comparisons else ""
