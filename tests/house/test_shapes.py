@@ -13,11 +13,8 @@ import shape_check
 from assent.algorithms.policy import policy_ratio
 
 PACKAGE = Path(__file__).parents[2] / "src" / "assent"
-UNCHECKED = {
-    *(f"assent.training.loop.Loop.{name}" for name in ("steps", "_resume", "_save")),
-    *("assent.training.ppo.Roles.__init__", "assent.training.rollouts.sample_rollouts"),
-}
-"""Functions with a parameter that is a Protocol without runtime_checkable: Resumable, Engine."""
+UNCHECKED: set[str] = set()
+"""Functions with a parameter that is a Protocol without runtime_checkable."""
 
 
 def test_a_broadcast_that_nobody_meant_is_refused() -> None:

@@ -6,9 +6,9 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -21,6 +21,10 @@ from assent.feedback.tables import Table
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for the one that is writing (SQLite)."""
+_ATTEMPTS = 6
+_BROKEN_OFF = ("40P01", "40001")  # deadlock detected, could not serialize
+
+Result = TypeVar("Result")
 
 
 def connect(url: str) -> Engine:
@@ -41,6 +45,20 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes, all or nothing. On SQLite it holds the write lock from its first moment."""
     with _clear_errors(engine), engine.execution_options(writes=True).begin() as connection:
         yield connection
+
+
+def write(engine: Engine, work: Callable[[Connection], Result]) -> Result:
+    """Do `work` in one writing transaction, again where PostgreSQL broke it off to end a deadlock."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            with write_transaction(engine) as connection:
+                return work(connection)
+        except StoreError as error:
+            state = getattr(getattr(error.__cause__, "orig", None), "sqlstate", None)
+            if state not in _BROKEN_OFF or attempt == _ATTEMPTS - 1:
+                raise
+            time.sleep(0.01 * 2**attempt)
+    raise AssertionError("unreachable")
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from sqlalchemy import Engine, delete, select
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
 from assent.feedback import claims, imports, reading, snapshots, submissions, tasks
-from assent.feedback.connection import connect, insert_missing, read_transaction, write_transaction
+from assent.feedback.connection import connect, insert_missing, read_transaction, write, write_transaction
 from assent.feedback.records import Claim, Counts, Erasure, ImportCounts, OpenTask, Queue, Receipt, Snapshot
 from assent.feedback.schema import bring_to_head
 from assent.feedback.tables import RaterAttribute, RaterRow
@@ -113,13 +113,11 @@ class Store:
         Raises StoreError for an unknown rater.
         """
         term = claims.Term(rater_id, now=now, expires_at=now + lease_seconds)
-        with write_transaction(self._engine) as connection:
-            return claims.claim(connection, term, queue, limit=limit, tasks=only)
+        return write(self._engine, lambda connection: claims.claim(connection, term, queue, limit=limit, tasks=only))
 
     def release(self, rater_id: str) -> int:
         """Give back what a rater holds and has not judged; returns how many tasks."""
-        with write_transaction(self._engine) as connection:
-            return claims.release(connection, rater_id)
+        return write(self._engine, lambda connection: claims.release(connection, rater_id))
 
     # Answering
 
@@ -132,8 +130,10 @@ class Store:
 
     def submit_all(self, judgments: Sequence[tuple[Judgment, str | None]], *, now: float) -> list[Receipt]:
         """Keep several judgments with their lease tokens, all or none."""
-        with write_transaction(self._engine) as connection:
-            return [submissions.submit(connection, judgment, token=token, now=now) for judgment, token in judgments]
+        return write(
+            self._engine,
+            lambda connection: [submissions.submit(connection, j, token=token, now=now) for j, token in judgments],
+        )
 
     def import_comparisons(
         self, comparisons: Iterable[Comparison], queue: Queue, *, rater_kind: RaterKind = "person", now: float

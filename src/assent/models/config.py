@@ -31,9 +31,9 @@ class ModelConfig(Config):
     """auto: the group batch where a check at load time shows equal numbers, else padded rows; groups: refuse to
     start where the check fails; padded: always padded rows."""
     pad_token: str | None = None
-    """Padding token to use or add; None: the tokenizer's own, or a special token that nothing else uses."""
+    """Padding token to use or add; null: the tokenizer's own, or a special token that nothing else uses."""
     template: str | None = None
-    """Chat template: a file, or the name of a built-in one; None: the tokenizer's own."""
+    """Chat template: Jinja text or a file with it; null: the tokenizer's own, or a plain one where it has none."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
 
@@ -50,9 +50,9 @@ class ScratchConfig(Config):
     heads: int = Field(default=4, ge=1)
     """Attention heads."""
     kv_heads: int | None = Field(default=None, ge=1)
-    """Key-value heads; None: as many as heads."""
+    """Key-value heads; null: as many as heads."""
     ffn: int | None = Field(default=None, ge=8)
-    """Width inside the feed-forward layers; None: 8/3 of hidden, rounded up to a multiple of 32."""
+    """Width inside the feed-forward layers; null: 8/3 of hidden, rounded up to a multiple of 32."""
     context: int = Field(default=1024, ge=16)
     """Longest row in tokens."""
     tie_embeddings: bool = True

@@ -26,7 +26,7 @@ class PretrainedBase(Config):
     path: str
     """Folder, or hub id such as Qwen/Qwen3-0.6B."""
     revision: str | None = None
-    """Commit or tag on the hub; None: the newest, whose commit is recorded."""
+    """Commit or tag on the hub; null: the newest, whose commit is recorded."""
 
 
 class ScratchBase(Config):
@@ -106,7 +106,7 @@ class ComputeConfig(Config):
     """Threads, device, checkpoints."""
 
     threads: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
-    """CPU threads; None: all cores."""
+    """CPU threads; null: all cores."""
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra={"affects_result": False})
     """Where the models live; auto takes a GPU if there is one."""
     checkpoint_seconds: float = Field(default=60.0, gt=0, json_schema_extra={"affects_result": False})

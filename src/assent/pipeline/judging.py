@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from assent.core.errors import AwaitingJudgments, ConfigError
 from assent.core.runlog import RunLog
-from assent.core.types import Judgment, Prompt, Rater, Task
+from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records import Queue
 from assent.feedback.store import Store
-from assent.lab.people import utility
-from assent.lab.truth import read
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.raters.collect import collect
@@ -20,6 +18,7 @@ from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, Rew
 from assent.raters.crowd import Role, crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
+from assent.raters.simulated import lab_utility
 from assent.training.rewards import ModelReward
 
 IMPORTED = Queue(project="imported", purpose="reward")
@@ -35,7 +34,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
                     "collect.raters.kind is simulated, but simulated people know the truth of data.kind=lab only;"
                     " use people, reward_model or function"
                 )
-            return crowd(raters, lab_utility, role=role, seed=seed)
+            return crowd(raters, lab_utility(), role=role, seed=seed)
         case RewardModelConfig():
             model = backends.reward_model(raters.path, trainable=False)
             scores = ModelReward(model, backends.renderer(model), tokens_per_microbatch=4096, normalize=True)
@@ -45,11 +44,6 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             return Panel((ScoringRater.load(raters),))
         case PeopleConfig():
             return None
-
-
-def lab_utility(prompt: Prompt, text: str, group: str) -> float:
-    """What a group of the lab's people thinks of an answer."""
-    return utility(read(prompt, text), group)
 
 
 def judge(

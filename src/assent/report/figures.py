@@ -329,7 +329,9 @@ def _name_ends(c: Canvas, lines: Sequence[Trend]) -> None:
     """Write each line's name at its last point, moved apart where two would touch."""
     low, high = c.axes.get_ylim()
     gap = 0.085 * (high - low)
-    ends = sorted((line.values[-1].estimate, line) for line in lines if line.values[-1] is not None)
+    ends = sorted(
+        ((line.values[-1].estimate, line) for line in lines if line.values[-1] is not None), key=lambda end: end[0]
+    )
     at = -math.inf
     for height, line in ends:
         at = max(height, at + gap)

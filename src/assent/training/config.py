@@ -19,7 +19,7 @@ class SFTConfig(Config):
     batch_size: int = Field(default=32, ge=1)
     """Demonstrations per optimizer step."""
     max_length: int | None = None
-    """Longest demonstration in tokens; None: the model's context."""
+    """Longest demonstration in tokens; null: the model's context."""
     too_long: Literal["error", "drop", "truncate_left"] = "drop"
     """What happens to longer ones."""
     eval_share: float = Field(default=0.05, ge=0, lt=1)
@@ -27,7 +27,7 @@ class SFTConfig(Config):
     evals_per_epoch: int = Field(default=1, ge=0)
     """How often the held-out loss is measured."""
     patience: int | None = Field(default=3, ge=1)
-    """Stop after so many evaluations without improvement and keep the best weights; None: never."""
+    """Stop after so many evaluations without improvement and keep the best weights; null: never."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
     """Optimizer of this stage."""
 
@@ -48,7 +48,7 @@ class RewardConfig(Config):
     batch_size: int = Field(default=32, ge=1)
     """Comparisons (prompts with their K answers) per optimizer step."""
     max_length: int | None = None
-    """Longest prompt and answer in tokens; None: the model's context."""
+    """Longest prompt and answer in tokens; null: the model's context."""
     too_long: Literal["error", "drop", "truncate_left"] = "truncate_left"
     """What happens to longer ones."""
     eval_share: float = Field(default=0.15, gt=0, lt=1)
@@ -71,7 +71,7 @@ class ModelRewardConfig(Config):
     kind: Literal["model"] = "model"
     """Which kind of reward this is."""
     path: str | None = None
-    """Folder of a reward model; None: the one this round trained."""
+    """Folder of a reward model; null: the one this round trained."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
 
@@ -130,7 +130,7 @@ class PPOConfig(Config):
     normalize_reward: bool = True
     """Shift and scale each reward model's score by its mean and deviation on the training answers."""
     reward_clip: float | None = Field(default=5.0, gt=0)
-    """The summed reward is clipped to plus or minus this; None: not clipped."""
+    """The summed reward is clipped to plus or minus this; null: not clipped."""
     missing_eos_penalty: float = Field(default=1.0, ge=0)
     """Subtracted from the reward of an answer that did not end."""
     kl: KLConfig = KLConfig()
@@ -146,17 +146,17 @@ class PPOConfig(Config):
     clip: float = Field(default=0.2, gt=0)
     """Policy ratio clip."""
     value_clip: float | None = Field(default=0.2, gt=0)
-    """Value clip around the old value; None: not clipped."""
+    """Value clip around the old value; null: not clipped."""
     value_coefficient: float = Field(default=0.1, gt=0)
     """Factor on 0.5 * squared value error; the value model has its own optimizer, so it acts through clipping."""
     kl_limit: float | None = Field(default=0.1, gt=0)
-    """Stop using a batch once the mean KL per token to its rollout policy exceeds this; None: never."""
+    """Stop using a batch once the mean KL per token to its rollout policy exceeds this; null: never."""
     critic_warmup: int = Field(default=2, ge=0)
     """Batches that train only the value model, before the policy moves."""
     ptx: PTXConfig = PTXConfig()
     """Mix of the demonstrations' loss."""
     ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); None: off."""
+    """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
     """Optimizer of the policy."""
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, schedule="constant", warmup=0.0)
@@ -177,7 +177,7 @@ class DPOConfig(Config):
     batch_size: int = Field(default=32, ge=1)
     """Comparisons per optimizer step; every decided pair of a ranking counts 2/K."""
     max_length: int | None = None
-    """Longest prompt and answer in tokens; None: the model's context."""
+    """Longest prompt and answer in tokens; null: the model's context."""
     too_long: Literal["error", "drop", "truncate_left"] = "drop"
     """What happens to longer ones."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -20,6 +20,7 @@ from assent.core.runlog import RunLog
 from assent.learner import checkpoint
 
 
+@runtime_checkable
 class Resumable(Protocol):
     """Anything whose state a checkpoint must carry."""
 

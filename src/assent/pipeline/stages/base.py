@@ -20,6 +20,7 @@ from assent.pipeline.backends import Backends, device_of, machine
 from assent.pipeline.config import BaseConfig, ComputeConfig, PretrainedBase, ScratchBase
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
+from assent.pipeline.waste import told
 from assent.training.loop import Loop
 from assent.training.sft import train_sft
 
@@ -68,11 +69,13 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         result = train_sft(policy, groups[held_out:], groups[:held_out], base.pretrain, loop)
         policy.save(ctx.output / "policy")
+        waste = told(ctx.log, policy)
     return {
         "parameters": count_parameters(policy),
         "vocabulary": len(tokenizer),
         "texts": len(groups),
         **result._asdict(),
+        **waste,
     }
 
 

@@ -22,6 +22,7 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
+from assent.pipeline.waste import told
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.rankings import MARGINS, Target, target_of
@@ -63,6 +64,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         facts = train_reward(model, learn.groups, learn.targets, config.reward, loop)
         scores = score_groups(model, test.groups, budget=budget)
         model.save(ctx.output / "reward", merged=True)
+        waste = told(ctx.log, model)
     report = reward_report(test.comparisons, scores)
     files.write_json(ctx.output / "report.json", report.model_dump(mode="json"))
     return {
@@ -70,6 +72,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         "held_out": len(test.groups),
         "too_long": learn.too_long + test.too_long,
         **facts,
+        **waste,
         "heldout_accuracy": plain(report.accuracy),
         "rater_ceiling": plain(report.rater_ceiling),
         "longer_wins": plain(report.longer_wins),

@@ -16,6 +16,7 @@ from assent.pipeline.config import ComputeConfig
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.stages.fit_reward import ranked_groups
+from assent.pipeline.waste import told
 from assent.training.config import DPOConfig, OptimizeConfig, PPOConfig
 from assent.training.dpo import train_dpo
 from assent.training.loop import Loop
@@ -83,7 +84,7 @@ def optimize_ppo(
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
     train_ppo(roles, pool, ppo, loop)
     save_policy(policy, ctx.output)
-    return {"steps": ppo.steps, "prompts": len(pool)}
+    return {"steps": ppo.steps, "prompts": len(pool), **told(ctx.log, policy, roles.engine)}
 
 
 def optimize_dpo(
@@ -99,7 +100,7 @@ def optimize_dpo(
     )
     result = train_dpo(policy, ranked.groups, ranked.targets, dpo, loop)
     save_policy(policy, ctx.output)
-    return {"comparisons": len(ranked.groups), "too_long": ranked.too_long, **result._asdict()}
+    return {"comparisons": len(ranked.groups), "too_long": ranked.too_long, **result._asdict(), **told(ctx.log, policy)}
 
 
 def ptx_groups(backends: Backends, policy: Any, demonstrations: Artifact | None) -> list[Group]:

@@ -15,6 +15,7 @@ from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
+from assent.pipeline.waste import told
 from assent.training.config import SFTConfig
 from assent.training.loop import Loop
 from assent.training.sft import train_sft
@@ -50,10 +51,12 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         result = train_sft(policy, train.items, held_out.items, config.sft, loop)
         save_policy(policy, ctx.output)
+        waste = told(ctx.log, policy)
     return {
         "demonstrations": len(conversations),
         "examples": len(train.items),
         "too_long": train.num_dropped,
         "template": renderer.describe(),
         **result._asdict(),
+        **waste,
     }
