@@ -10,6 +10,7 @@ import json
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--config", default="configs/demo.yaml")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at once; give each --set compute.threads=1 then")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="passed on to assent run")
     arguments = parser.parse_args()
-    results = [run(arguments.config, seed, arguments.settings) for seed in range(arguments.seeds)]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        results = list(pool.map(lambda seed: run(arguments.config, seed, arguments.settings), range(arguments.seeds)))
     print_table(results)
 
 
