@@ -31,8 +31,8 @@ class ScoringRater:
         Raises RunError naming the function, and the first answer whose score is not a finite number.
         """
         answers = [(task, completion) for task in tasks for completion in task.completions]
-        score = ScoreFunction(self.record.id, self.score)
-        scores = score([task.prompt for task, _ in answers], [completion.text for _, completion in answers])
+        function = ScoreFunction(self.record.id, self.score)
+        scores = function([task.prompt for task, _ in answers], [completion.text for _, completion in answers])
         by_task: dict[str, dict[str, float]] = {task.id: {} for task in tasks}
         for (task, completion), score in zip(answers, scores, strict=True):
             by_task[task.id][completion.id] = score

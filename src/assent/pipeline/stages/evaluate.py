@@ -31,6 +31,7 @@ from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.judging import judge, panel_of
+from assent.pipeline.prompts import that_fit
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.stages.sample import storable
@@ -81,10 +82,16 @@ def run_evaluate(
     reward: Artifact | None = None,
 ) -> dict[str, Any]:
     """Write evaluation.json (win rate, truth, KL, reward) and samples.jsonl (both answers side by side)."""
-    asked = read_records(prompts.file("eval.jsonl"), Prompt)[: config.evaluate.prompts]
     backends = Backends(config.model, config.compute)
     with machine(config.compute):
         start = backends.policy(baseline.file("policy"), trainable=False)
+        asked = that_fit(
+            read_records(prompts.file("eval.jsonl"), Prompt),
+            backends.renderer(start),
+            context=start.max_length,
+            max_new_tokens=config.evaluate.sampling.max_new_tokens,
+            log=ctx.log,
+        )[: config.evaluate.prompts]
         before = answer(ctx, backends, start, baseline, asked, config.evaluate, name="before")
         newer = backends.policy(policy.file("policy"), trainable=False)
         after = answer(ctx, backends, newer, policy, asked, config.evaluate, name="after")

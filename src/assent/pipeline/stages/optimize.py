@@ -13,6 +13,7 @@ from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.prompts import that_fit
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.stages.fit_reward import ranked_groups
@@ -81,7 +82,13 @@ def optimize_ppo(
         renderer=backends.renderer(policy),
         demonstrations=tuple(ptx_groups(backends, policy, demonstrations)) if ppo.ptx.coefficient else (),
     )
-    pool = read_records(prompts.file("prompts.jsonl"), Prompt)
+    pool = that_fit(
+        read_records(prompts.file("prompts.jsonl"), Prompt),
+        roles.renderer,
+        context=policy.max_length,
+        max_new_tokens=ppo.sampling.max_new_tokens,
+        log=ctx.log,
+    )
     train_ppo(roles, pool, ppo, loop)
     save_policy(policy, ctx.output)
     return {"steps": ppo.steps, "prompts": len(pool), **told(ctx.log, policy, roles.engine)}

@@ -13,6 +13,7 @@ from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig, SampleConfig
+from assent.pipeline.prompts import that_fit
 from assent.pipeline.records import read_records, write_records
 from assent.pipeline.stage import StageContext, stage
 
@@ -42,9 +43,11 @@ def run_sample(
     """Write tasks.jsonl, one task per prompt. Equal answers are merged; a prompt with one answer left is dropped."""
     backends = Backends(config.model, config.compute)
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
-    chosen = round_prompts(pool, config.sample.prompts, config.round)
     from_previous = round(config.sample.answers * config.sample.previous_share) if previous is not None else 0
     with machine(config.compute):
+        chosen = round_prompts(
+            answerable(ctx, backends, policy, pool, config.sample), config.sample.prompts, config.round
+        )
         answers = sample_answers(ctx, backends, policy, chosen, config.sample, config.sample.answers - from_previous)
         if previous is not None and from_previous:
             older = sample_answers(ctx, backends, previous, chosen, config.sample, from_previous)
@@ -65,6 +68,20 @@ def round_prompts(pool: list[Prompt], count: int, round_number: int) -> list[Pro
     """The prompts of a round: the next `count` of the pool, from the start again when all were used."""
     start = (round_number - 1) * count
     return [pool[(start + i) % len(pool)] for i in range(min(count, len(pool)))]
+
+
+def answerable(
+    ctx: StageContext, backends: Backends, artifact: Artifact, prompts: list[Prompt], config: SampleConfig
+) -> list[Prompt]:
+    """The prompts that leave the policy room for an answer."""
+    policy = backends.policy(artifact.file("policy"), trainable=False)
+    return that_fit(
+        prompts,
+        backends.renderer(policy),
+        context=policy.max_length,
+        max_new_tokens=config.sampling.max_new_tokens,
+        log=ctx.log,
+    )
 
 
 def sample_answers(
