@@ -5,9 +5,10 @@ AssentError
 │   ├── ConfigError         a key of the YAML or of --set
 │   ├── DataError           a file and a line of it
 │   ├── ModelError          a model or tokenizer that cannot be used as asked
-│   └── StoreError          the feedback store
-├── RunError                exit code 1: the run itself failed (non-finite loss, disk full, reward function raised)
-│   └── NonFiniteError      a loss or reward is NaN or infinite; nothing was stepped
+│   ├── StoreError          the feedback store
+│   └── FunctionError       a reward or rating function of the user's
+├── RunError                exit code 1: the run itself failed (non-finite loss, disk full)
+│   └── NonFiniteError      a loss or gradient is NaN or infinite; nothing was stepped
 └── AwaitingJudgments       exit code 3: people have not judged enough yet; run again later
 """
 
@@ -53,12 +54,16 @@ class StoreError(UserError):
     """The feedback store refused: unknown ids, a judgment that does not fit its task, a broken file."""
 
 
+class FunctionError(UserError):
+    """A function that the user gave raised, returned the wrong number of values, or one that is not finite."""
+
+
 class RunError(AssentError):
     """The run failed for a reason that is not the user's configuration."""
 
 
 class NonFiniteError(RunError):
-    """A loss, gradient or reward is NaN or infinite. Raised before the optimizer moves anything."""
+    """A loss or gradient is NaN or infinite. Raised before the optimizer moves anything."""
 
 
 class AwaitingJudgments(AssentError):

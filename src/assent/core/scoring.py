@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from assent.core.errors import ConfigError, NonFiniteError, RunError
+from assent.core.errors import ConfigError, FunctionError
 from assent.core.types import Prompt
 
 Score = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
@@ -37,18 +37,18 @@ class ScoreFunction:
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """One score per completion.
 
-        Raises RunError naming the function when it raises or returns the wrong number of scores, NonFiniteError (one of
-        its kind) with the first answer whose score is not a finite number.
+        Raises FunctionError naming the function where it raises, returns the wrong number of scores, or one that is
+        not a finite number (with its answer).
         """
         try:
             returned = list(self.function(prompts, completions))
-        except RunError:
+        except FunctionError:
             raise
         except Exception as error:
-            raise RunError(f"{self.name} raised {type(error).__name__}: {error}") from error
+            raise FunctionError(f"{self.name} raised {type(error).__name__}: {error}") from error
         if len(returned) != len(completions):
             wrong = f"{len(returned)} scores for {len(completions)} answers"
-            raise RunError(f"{self.name} returned {wrong}; return one for each")
+            raise FunctionError(f"{self.name} returned {wrong}; return one for each")
         return [self._checked(n, value, completions[n]) for n, value in enumerate(returned)]
 
     def _checked(self, index: int, value: float, text: str) -> float:
@@ -57,5 +57,5 @@ class ScoreFunction:
         except (TypeError, ValueError):
             score = math.nan
         if not math.isfinite(score):
-            raise NonFiniteError(f"{self.name} returned {value!r} at index {index}, for the answer {text[:60]!r}")
+            raise FunctionError(f"{self.name} returned {value!r} at index {index}, for the answer {text[:60]!r}")
         return score

@@ -28,7 +28,7 @@ class ScoringRater:
     def judge(self, tasks: Sequence[Task]) -> list[Judgment]:
         """One judgment per task, from one call of the function for all of them.
 
-        Raises RunError naming the function, and the first answer whose score is not a finite number.
+        Raises FunctionError naming the function, and the first answer whose score is not a finite number.
         """
         answers = [(task, completion) for task in tasks for completion in task.completions]
         function = ScoreFunction(self.record.id, self.score)

@@ -61,7 +61,7 @@ class WeightedRewards:
     clip: float | None
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> Scores:
-        """Raises NonFiniteError naming the term and the answer of the first NaN or infinite score."""
+        """Raises FunctionError naming the term and the answer of the first NaN or infinite score."""
         totals = [0.0] * len(completions)
         means = {}
         for weight, name, reward in self.terms:

@@ -50,6 +50,6 @@ def sample_rollouts(
         prompts=tuple(prompts),
         groups=tuple(groups),
         behaviour_logps=tuple(s.logps for s in flat),
-        texts=tuple(renderer.text(s.tokens) for s in flat),
+        texts=tuple(sampling.cut(renderer.text(s.tokens)) for s in flat),
         finished=tuple(s.finished for s in flat),
     )

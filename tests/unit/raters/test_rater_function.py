@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from assent.core.errors import ConfigError, RunError
+from assent.core.errors import ConfigError, FunctionError
 from assent.core.types import Completion, Prompt, Rater, Task
 from assent.raters.config import FunctionConfig
 from assent.raters.function import ScoringRater
@@ -74,7 +74,7 @@ def test_near_scores_tie_within_the_threshold() -> None:
     ],
 )
 def test_a_function_that_fails_is_named(name: str, message: str) -> None:
-    with pytest.raises(RunError, match=message):
+    with pytest.raises(FunctionError, match=message):
         _load(name).judge(TASKS)
 
 

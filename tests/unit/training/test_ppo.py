@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_toys import FAST, Toy
 
-from assent.core.errors import ConfigError, NonFiniteError
+from assent.core.errors import ConfigError, FunctionError
 from assent.core.runlog import read_metrics
 from assent.core.scoring import Score
 from assent.core.types import Prompt
@@ -148,5 +148,5 @@ def test_unsafe_settings_refuse_to_start(
 def test_a_nan_reward_names_the_term_and_the_answer(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:
-    with pytest.raises(NonFiniteError, match="reward returned nan at index 0"):
+    with pytest.raises(FunctionError, match="reward returned nan at index 0"):
         train_ppo(roles(toy, lambda p, c: [math.nan] * len(c)), prompts, CONFIG, new_loop())

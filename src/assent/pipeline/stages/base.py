@@ -42,9 +42,12 @@ def run_base(ctx: StageContext, config: BaseStage, *, corpus: Artifact | None = 
     match config.base:
         case PretrainedBase() as base:
             full = config.model.model_copy(update={"lora": None})
-            policy = PolicyModel.load(base.path, config=full, trainable=False, device=device_of(config.compute))
+            policy = PolicyModel.load(
+                base.path, config=full, trainable=False, device=device_of(config.compute), revision=base.revision
+            )
             policy.save(ctx.output / "policy")
-            return {"parameters": count_parameters(policy), "from": base.path}
+            commit = getattr(policy.hf.config, "_commit_hash", None)
+            return {"parameters": policy.num_parameters, "from": base.path, "commit": commit}
         case ScratchBase() as base:
             assert corpus is not None
             return train_base(ctx, config, base, corpus)
@@ -71,17 +74,12 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         policy.save(ctx.output / "policy")
         waste = told(ctx.log, policy)
     return {
-        "parameters": count_parameters(policy),
+        "parameters": policy.num_parameters,
         "vocabulary": len(tokenizer),
         "texts": len(groups),
         **result._asdict(),
         **waste,
     }
-
-
-def count_parameters(policy: PolicyModel) -> int:
-    """Numbers in the model, shared ones once."""
-    return sum(p.numel() for p in policy.hf.parameters())
 
 
 def written(conversation: Conversation) -> list[str]:

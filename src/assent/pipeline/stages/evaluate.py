@@ -143,7 +143,7 @@ def answer(
         seed = seeds.derive(ctx.seed, "answers", name)
         drawn = engine.generate(ids, num_samples=1, sampling=config.sampling, seed=seed, on_progress=bar.advance)
     where = f"{name} {source.name}"
-    texts = [storable(renderer.text(row[0].tokens)) for row in drawn]
+    texts = [storable(config.sampling.cut(renderer.text(row[0].tokens))) for row in drawn]
     completions = [
         Completion(prompt_id=p.id, text=text, source=where, finished=row[0].finished)
         for p, text, row in zip(prompts, texts, drawn, strict=True)
