@@ -94,9 +94,7 @@ class Conversation(Record):
         """What precedes the last assistant turn."""
         last = max((i for i, m in enumerate(self.messages) if m.role == "assistant"), default=len(self.messages))
         if last == 0:
-            raise DataError(
-                f"conversation {self.id} begins with the assistant: there is no prompt before it"
-            )
+            raise DataError(f"conversation {self.id} begins with the assistant: there is no prompt before it")
         return Prompt(messages=self.messages[:last], meta=self.meta)
 
 

@@ -116,7 +116,8 @@ def sample_answers(
 def completion_of(prompt: Prompt, text: str, source: Artifact, sampling: Sampling, finished: bool) -> Completion:
     """An answer with where it came from."""
     meta = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    return Completion(prompt_id=prompt.id, text=storable(sampling.cut(text)), source=source.name, finished=finished, meta=meta)
+    said = storable(sampling.cut(text))
+    return Completion(prompt_id=prompt.id, text=said, source=source.name, finished=finished, meta=meta)
 
 
 def storable(text: str) -> str:
