@@ -149,14 +149,14 @@ def test_waiting_for_people_ends_with_3_and_says_how_many(run_assent: Assent, pr
     assert json.loads(Path("runs/first/round-1/round.json").read_text())["made"].keys() == {"samples"}
 
 
-def test_a_reward_function_that_raises_ends_with_1(
+def test_a_reward_function_that_raises_is_the_users_error(
     run_assent: Assent, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("my_reward.py").write_text("def score(prompts, completions):\n    raise ValueError('no idea')\n")
     monkeypatch.syspath_prepend(str(project))
     toy = ("--quiet", "--set", "base.pretrain.epochs=0.5", "--set", "sft.epochs=0.5", "--set", "optimize.steps=3")
     reward = "optimize.rewards=[{kind: python, target: 'my_reward:score'}]"
-    line = refusal(run_assent("run", *toy, "--set", reward), code=1)
+    line = refusal(run_assent("run", *toy, "--set", reward), code=2)
     assert "my_reward:score raised ValueError: no idea" in line
 
 
