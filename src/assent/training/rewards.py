@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
-
 from assent.core.group import Group
 from assent.core.scoring import Score, ScoreFunction
 from assent.core.types import Prompt
 from assent.data.render import Renderer
-from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
+from assent.training.reward import score_groups
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,6 @@ class ModelReward:
     normalize: bool
     """Shift and scale by the mean and deviation of the scores on the answers it was trained on."""
 
-    @torch.no_grad()
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """Score each completion; neighbours that share a prompt share its computation."""
         groups: list[Group] = []
@@ -36,10 +33,7 @@ class ModelReward:
             if end == len(prompts) or prompts[end].id != prompts[start].id:
                 groups.append(self.renderer.group(prompts[start], completions[start:end]))
                 start = end
-        scores = [0.0] * len(prompts)
-        for batch in pack(groups, budget=self.tokens_per_microbatch):
-            for row, score in zip(batch.rows, self.model.at_last(batch).tolist(), strict=True):
-                scores[row] = score
+        scores = score_groups(self.model, groups, budget=self.tokens_per_microbatch)
         if self.normalize:
             scores = [(s - self.model.score_mean) / self.model.score_std for s in scores]
         return scores

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Prompt, Task
+from assent.data.render import Renderer
 from assent.generation.config import Sampling
+from assent.generation.engine import Engine
 from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
@@ -45,12 +48,12 @@ def run_sample(
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
     from_previous = round(config.sample.answers * config.sample.previous_share) if previous is not None else 0
     with machine(config.compute):
-        chosen = round_prompts(
-            answerable(ctx, backends, policy, pool, config.sample), config.sample.prompts, config.round
-        )
-        answers = sample_answers(ctx, backends, policy, chosen, config.sample, config.sample.answers - from_previous)
+        newest = Source.open(backends, policy)
+        fitting = answerable(ctx, newest, pool, config.sample)
+        chosen = round_prompts(fitting, config.sample.prompts, config.round)
+        answers = sample_answers(ctx, newest, chosen, config.sample, config.sample.answers - from_previous)
         if previous is not None and from_previous:
-            older = sample_answers(ctx, backends, previous, chosen, config.sample, from_previous)
+            older = sample_answers(ctx, Source.open(backends, previous), chosen, config.sample, from_previous)
             answers = [a + b for a, b in zip(answers, older, strict=True)]
     tasks = [make_task(p, a, key=ctx.key) for p, a in zip(chosen, answers, strict=True)]
     kept = [t for t in tasks if len(t.completions) > 1]
@@ -70,31 +73,38 @@ def round_prompts(pool: list[Prompt], count: int, round_number: int) -> list[Pro
     return [pool[(start + i) % len(pool)] for i in range(min(count, len(pool)))]
 
 
-def answerable(
-    ctx: StageContext, backends: Backends, artifact: Artifact, prompts: list[Prompt], config: SampleConfig
-) -> list[Prompt]:
+@dataclass(frozen=True)
+class Source:
+    """A policy that answers: the artifact it comes from, its context, its template and its sampler."""
+
+    artifact: Artifact
+    context: int
+    renderer: Renderer
+    engine: Engine
+
+    @classmethod
+    def open(cls, backends: Backends, artifact: Artifact) -> Source:
+        """Load the policy of an artifact, once for all that is asked of it."""
+        policy = backends.policy(artifact.file("policy"), trainable=False)
+        return cls(artifact, policy.max_length, backends.renderer(policy), backends.engine(policy))
+
+
+def answerable(ctx: StageContext, source: Source, prompts: list[Prompt], config: SampleConfig) -> list[Prompt]:
     """The prompts that leave the policy room for an answer."""
-    policy = backends.policy(artifact.file("policy"), trainable=False)
     return that_fit(
         prompts,
-        backends.renderer(policy),
-        context=policy.max_length,
+        source.renderer,
+        context=source.context,
         max_new_tokens=config.sampling.max_new_tokens,
         log=ctx.log,
     )
 
 
 def sample_answers(
-    ctx: StageContext,
-    backends: Backends,
-    artifact: Artifact,
-    prompts: list[Prompt],
-    config: SampleConfig,
-    num_samples: int,
+    ctx: StageContext, source: Source, prompts: list[Prompt], config: SampleConfig, num_samples: int
 ) -> list[list[Completion]]:
     """`num_samples` answers to each prompt; with a spread of temperatures they take turns."""
-    policy = backends.policy(artifact.file("policy"), trainable=False)
-    renderer, engine = backends.renderer(policy), backends.engine(policy)
+    artifact, renderer, engine = source.artifact, source.renderer, source.engine
     ids = [renderer.prompt(p.messages) for p in prompts]
     temperatures = config.temperatures or (config.sampling.temperature,)
     answers: list[list[Completion]] = [[] for _ in prompts]
