@@ -14,6 +14,7 @@ AssentError
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -63,7 +64,14 @@ class RunError(AssentError):
 
 
 class NonFiniteError(RunError):
-    """A loss or gradient is NaN or infinite. Raised before the optimizer moves anything."""
+    """A loss or gradient is NaN or infinite. Raised before the optimizer moves anything.
+
+    `batch` is what was being learned from, as plain JSON; empty where there was none.
+    """
+
+    def __init__(self, message: str, *, batch: Sequence[Mapping[str, object]] = ()) -> None:
+        self.batch = tuple(batch)
+        super().__init__(message)
 
 
 class AwaitingJudgments(AssentError):

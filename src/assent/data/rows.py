@@ -14,7 +14,10 @@ from typing import Any
 from assent.core.errors import DataError
 from assent.data.config import Source
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet")
+TEXT_SUFFIXES = (".txt", ".txt.gz")
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet", *TEXT_SUFFIXES)
+PASSAGE_CHARACTERS = 4000
+"""From this length on a passage of plain text ends at the next blank line."""
 _SAVED_DATASET = ("dataset_info.json", "dataset_dict.json", "state.json")
 
 
@@ -103,6 +106,8 @@ def parts(source: Source) -> list[tuple[str, Path | None]]:
         raise DataError(f"no such file or folder; {hint}", path=path)
     if path.is_dir() and not _is_saved_dataset(path):
         files = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith(SUFFIXES))
+        # Plain text beside data files is a licence or a README.
+        files = [p for p in files if not p.name.endswith(TEXT_SUFFIXES)] or files
         if not files:
             raise DataError(f"the folder holds no data file; readable are {', '.join(SUFFIXES)}", path=path)
         return [(str(p), p) for p in files]
@@ -148,6 +153,8 @@ def _from_file(path: Path) -> _Raw:
         return _from_parquet(path)
     if path.name.endswith((".json", ".json.gz")):
         return _from_json(path)
+    if path.name.endswith(TEXT_SUFFIXES):
+        return _from_text(path)
     return _from_lines(path)
 
 
@@ -209,6 +216,27 @@ def _from_json(path: Path) -> _Raw:
         else:
             reason = f"expected an object with named columns, got {_shown(item)}"
             yield number, BadRow(DataError(reason, path=path, line=number), item)
+
+
+def _from_text(path: Path) -> _Raw:
+    """Plain text as rows of `text`: passages of about PASSAGE_CHARACTERS, cut at blank lines; `line` is a passage's
+    first line."""
+    begin, held, size = 1, [], 0
+    for number, raw in _lines(path):
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            reason = f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
+            raise DataError(reason, path=path, line=number) from None
+        if not held:
+            begin = number
+        held.append(text)
+        size += len(text)
+        if size >= PASSAGE_CHARACTERS and not text.strip():
+            yield begin, {"text": "".join(held).strip()}
+            held, size = [], 0
+    if "".join(held).strip():
+        yield begin, {"text": "".join(held).strip()}
 
 
 def _from_parquet(path: Path) -> _Raw:

@@ -37,6 +37,7 @@ class LocalLearner(Generic[Output]):
         self.config = config
         self.total_steps = max(1, total_steps)
         self.num_steps = 0
+        self._accumulated: list[GroupBatch] = []
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
         vectors = [p for p in self.parameters.values() if p.ndim < 2]
         self._optimizer = torch.optim.AdamW(
@@ -60,13 +61,15 @@ class LocalLearner(Generic[Output]):
         """
         parts = []
         for batch in batches:
+            self._accumulated.append(batch)
             loss = objective(self.outputs(batch), batch)
             if not torch.isfinite(loss.total):
-                self._optimizer.zero_grad(set_to_none=True)
+                self._drop_gradients()
                 raise NonFiniteError(
                     f"the loss is {loss.total.item()} at optimizer step {self.num_steps} in a micro-batch of"
                     f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped:"
-                    f" lower the learning rate ({self.config.learning_rate:g}) or look at the data of this step"
+                    f" lower the learning rate ({self.config.learning_rate:g}) or look at the data of this step",
+                    batch=batch.listed(),
                 )
             (loss.total / weight).backward()
             parts.append(loss.metrics)
@@ -79,13 +82,15 @@ class LocalLearner(Generic[Output]):
             group["lr"] = rate
         norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
         if norm != norm or norm == float("inf"):
-            self._optimizer.zero_grad(set_to_none=True)
+            batch = [row for part in self._accumulated for row in part.listed()]
+            self._drop_gradients()
             raise NonFiniteError(
                 f"the gradient norm is {norm} at optimizer step {self.num_steps}; nothing was stepped:"
-                f" lower the learning rate ({self.config.learning_rate:g})"
+                f" lower the learning rate ({self.config.learning_rate:g})",
+                batch=batch,
             )
         self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._drop_gradients()
         self.num_steps += 1
         return StepReport(norm, rate)
 
@@ -130,6 +135,10 @@ class LocalLearner(Generic[Output]):
     def weights(self) -> dict[str, Tensor]:
         """A copy of the trained weights, by name."""
         return {name: p.detach().clone() for name, p in self.parameters.items()}
+
+    def _drop_gradients(self) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        self._accumulated.clear()
 
     def _multiplier(self) -> float:
         config, step, total = self.config, self.num_steps, self.total_steps

@@ -93,6 +93,16 @@ class GroupBatch:
         """The values of this batch's rows, out of one value per row in the caller's order."""
         return per_row[torch.tensor(self.rows, device=per_row.device)].to(self.tokens.device)
 
+    def listed(self) -> list[dict[str, object]]:
+        """Every row as plain numbers, prompt included: {"row": its number in the caller's order, "tokens": ids}."""
+        tokens = self.tokens.tolist()
+        ends = {end: (start, *prefix) for start, end, *prefix in self.segments.tolist()}
+        found = []
+        for row, last in zip(self.rows, self.last.tolist(), strict=True):
+            start, prefix_start, prefix_end = ends[last + 1]
+            found.append({"row": row, "tokens": tokens[prefix_start:prefix_end] + tokens[start : last + 1]})
+        return found
+
     def to(self, device: torch.device | str) -> GroupBatch:
         """The same on another device."""
         if self.tokens.device == torch.device(device):

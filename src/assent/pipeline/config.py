@@ -66,7 +66,7 @@ class FileData(Sources):
     kind: Literal["files"] = "files"
     """Which kind of data this is."""
     corpus: tuple[Source, ...] = ()
-    """Plain texts for pre-training a scratch model, besides the demonstrations."""
+    """Plain texts (.txt too) for pre-training a scratch model, besides the demonstrations."""
     eval_prompts: tuple[Source, ...] = ()
     """Prompts for evaluation; a share of the prompts where there are none."""
     eval_share: float = Field(default=0.1, gt=0, lt=1)

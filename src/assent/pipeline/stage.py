@@ -35,7 +35,7 @@ from safetensors import SafetensorError
 
 import assent
 from assent.core import files, seeds
-from assent.core.errors import UserError
+from assent.core.errors import NonFiniteError, UserError
 from assent.core.hashing import short
 from assent.core.runlog import METRICS, RunLog
 from assent.core.trackers import TrackerName
@@ -59,6 +59,10 @@ class Stage:
     def __call__(self, ctx: StageContext, config: BaseModel, **inputs: StageInput) -> Mapping[str, Any] | None:
         """Call the function without looking for an artifact."""
         return self.function(ctx, config, **inputs)
+
+
+SPOILED = "nonfinite.json"
+"""In a stage's log folder: the rows, as token ids, whose loss or gradient was not finite."""
 
 
 @dataclass(frozen=True)
@@ -195,7 +199,7 @@ class Runner:
             attempts = _Attempts(work, log.folder)
             output, scratch = _folders(work)
             ctx = StageContext(output, scratch, log, identity.seed, dict(inputs), identity.key)
-            with attempts.timed():
+            with attempts.timed(), _spoiled_batch(log.folder / SPOILED):
                 notes = stage(ctx, config, **inputs)
             log.close()
             if (log.folder / METRICS).exists() and not (output / METRICS).exists():
@@ -204,6 +208,18 @@ class Runner:
             artifact = self.artifacts.commit(output, manifest)
             shutil.rmtree(work)
         return artifact
+
+
+@contextlib.contextmanager
+def _spoiled_batch(path: Path) -> Iterator[None]:
+    """Keep the batch whose loss or gradient was not finite, so that somebody can look at it."""
+    try:
+        yield
+    except NonFiniteError as error:
+        if not error.batch:
+            raise
+        files.write_json(path, {"error": str(error), "rows": list(error.batch)})
+        raise NonFiniteError(f"{error}. Its rows are in {path}", batch=error.batch) from None
 
 
 class _Attempts:

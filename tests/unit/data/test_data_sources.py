@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from assent.core.errors import DataError
 from assent.core.types import Message
 from assent.data.config import DataConfig, Source
 from assent.data.load import load_comparisons, load_conversations, load_prompts
@@ -308,3 +309,26 @@ def test_message_roles_of_other_projects():
 
     row = Row({}, "x", 1)
     assert messages(row, [{"role": "prompter", "text": "Hi"}], "m") == (Message(role="user", content="Hi"),)
+
+
+def test_plain_text_is_cut_at_blank_lines_into_passages_of_the_stated_size(tmp_path):
+    paragraph = "word " * 300 + "\n\n"  # 1,502 characters: three make a passage
+    path = tmp_path / "book.txt.gz"
+    path.write_bytes(gzip.compress(("\ufeff" + paragraph * 7).encode()))
+    found, report = load_conversations([Source(path=path)])
+    assert [len(c.messages[0].content.split()) for c in found] == [900, 900, 300]
+    assert {m.role for c in found for m in c.messages} == {"assistant"}
+    assert report.parts[0].rows == 3
+
+
+def test_plain_text_beside_data_files_is_a_licence_and_not_read(tmp_path):
+    lines(tmp_path / "a.jsonl", {"text": "one"})
+    (tmp_path / "LICENSE.txt").write_text("All rights reserved.")
+    found, _ = load_conversations([Source(path=tmp_path)])
+    assert [c.messages[0].content for c in found] == ["one"]
+
+
+def test_plain_text_that_is_not_utf8_names_its_line(tmp_path):
+    (tmp_path / "latin.txt").write_bytes(b"good\n\nna\xefve\n")
+    with pytest.raises(DataError, match=r"latin\.txt:3: not UTF-8 \(byte 3\)"):
+        load_conversations([Source(path=tmp_path / "latin.txt")])

@@ -1,0 +1,75 @@
+"""Facts about the learner of one process: what it does with numbers that are not finite."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from assent.algorithms.objective import Loss
+from assent.core.config import Config
+from assent.core.errors import NonFiniteError
+from assent.core.group import Group
+from assent.learner.config import OptimizerConfig
+from assent.learner.local import LocalLearner
+from assent.models.groups import GroupBatch, pack
+from assent.pipeline.stage import SPOILED, Runner, StageContext, stage
+
+GROUPS = [
+    Group(np.array([7, 8]), (np.array([1, 2]), np.array([3]))),
+    Group(np.array([9]), (np.array([4, 5]),)),
+]
+
+
+def learner() -> tuple[LocalLearner[Tensor], nn.Parameter]:
+    weight = nn.Parameter(torch.ones(10, 1))
+    return LocalLearner({"weight": weight}, lambda b: weight[b.tokens, 0], OptimizerConfig(), total_steps=4), weight
+
+
+def summed(factor: float):
+    def objective(output: Tensor, batch: GroupBatch) -> Loss:
+        return Loss((output * factor).sum(), float(batch.num_rows), {})
+
+    return objective
+
+
+def test_rows_of_a_batch_are_listed_with_their_prompts_as_the_caller_numbered_them() -> None:
+    (batch,) = pack(GROUPS, budget=100)
+    listed = {row["row"]: row["tokens"] for row in batch.listed()}
+    assert listed == {0: [7, 8, 1, 2], 1: [7, 8, 3], 2: [9, 4, 5]}
+
+
+def test_a_loss_that_is_not_finite_moves_nothing_and_names_its_micro_batch() -> None:
+    own, weight = learner()
+    with pytest.raises(NonFiniteError, match="the loss is nan at optimizer step 0") as caught:
+        own.forward_backward(pack(GROUPS, budget=4), summed(float("nan")), weight=3.0)
+    assert [row["tokens"] for row in caught.value.batch] in ([[7, 8, 1, 2], [7, 8, 3]], [[9, 4, 5]])
+    assert torch.equal(weight, torch.ones(10, 1)) and weight.grad is None and own.num_steps == 0
+
+
+def test_a_gradient_that_is_not_finite_moves_nothing_and_names_all_of_its_step() -> None:
+    own, weight = learner()
+    own.forward_backward(pack(GROUPS[:1], budget=100), summed(1.0), weight=3.0)
+    own.forward_backward(pack(GROUPS[1:], budget=100), summed(1.0), weight=3.0)
+    assert weight.grad is not None
+    weight.grad[0] = float("inf")
+    with pytest.raises(NonFiniteError, match="the gradient norm is") as caught:
+        own.step()
+    assert [row["tokens"] for row in caught.value.batch] == [[7, 8, 1, 2], [7, 8, 3], [9, 4, 5]]
+    assert torch.equal(weight, torch.ones(10, 1))
+
+
+def test_a_stage_that_meets_one_keeps_the_rows_beside_its_log(tmp_path: Path) -> None:
+    @stage(name="spoiled", version=1, kind="policy")
+    def spoiled(ctx: StageContext, config: Config) -> None:
+        own, _ = learner()
+        own.forward_backward(pack(GROUPS, budget=100), summed(float("inf")), weight=3.0)
+
+    with Runner(tmp_path, seed=0) as run, pytest.raises(NonFiniteError, match=SPOILED):
+        run(spoiled, Config())
+    (kept,) = tmp_path.rglob(SPOILED)
+    assert {row["row"] for row in json.loads(kept.read_text())["rows"]} == {0, 1, 2}
