@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import assent
+from assent import cli_feedback
 from assent.core.errors import AssentError
+
+if TYPE_CHECKING:
+    from assent.pipeline.waiting import Waiter
 
 app = typer.Typer(
     name="assent",
@@ -26,6 +31,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on it.")
 app.add_typer(data_app, name="data")
+app.add_typer(cli_feedback.app, name="feedback")
 
 PATHS = (
     "Relative paths in the YAML (data, models, store, template) are taken from the YAML's own folder, also those of"
@@ -63,10 +69,19 @@ def run(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Where people are the raters, serve the rating pages and wait for them, then carry on."
+        ),
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address that --wait listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port that --wait listens on; 0: a free one.", min=0, max=65535)] = 8000,
 ) -> None:
     """Do what is not done yet, then say how it went. The same command resumes a run that was stopped or killed.
 
-    Where people are the raters it ends with exit code 3 and says how many judgments are missing; run it again later.
+    Where people are the raters it ends with exit code 3 and says how many judgments are in and how to rate; run it
+    again later, or let it --wait.
     """
     from assent.pipeline.run import plan_project, run_folder, run_project
 
@@ -75,11 +90,69 @@ def run(
         for line in plan_project(*given, skip_bad=skip_bad):
             typer.echo(line)
         return
-    for line in run_project(*given, quiet=quiet, skip_bad=skip_bad):
-        typer.echo(line)
+    with contextlib.ExitStack() as pages:
+        waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
+        for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, wait=waits):
+            typer.echo(line)
     from assent.report.run import report_of
 
     typer.echo(report_of(run_folder(*given)))
+
+
+@app.command(epilog=PATHS)
+def rate(
+    config: ConfigArgument = Path("assent.yaml"),
+    store: Annotated[
+        str | None, typer.Option(help="The store instead of the YAML's: sqlite:///file, postgresql://…, or a file.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org; for links."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Server processes.", min=1, max=64)] = 1,
+    from_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Make tasks of the samples of a run (runs/x/round-1) or of a JSONL file of {prompt, answers}."
+            " Repeatable.",
+        ),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Project for the tasks of --from and --sample. Default: default.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="A model that raters can chat with, blind. Repeatable."),
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Make tasks of this model's answers to --prompts, at once.")
+    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="File of prompts for --sample.")] = None,
+    answers: Annotated[int, typer.Option(help="Answers to each prompt of --sample.", min=2, max=9)] = 4,
+    new_admin_link: Annotated[
+        bool, typer.Option("--new-admin-link", help="Print a new one-time link for the admin.")
+    ] = False,
+) -> None:
+    """Serve the rating pages: people rank answers in the browser, judgments go into the project's store.
+
+    The first start prints a one-time link for the admin, who invites others. Ctrl-C ends; nothing is lost.
+    """
+    from assent.pipeline.serve import Place, ServeOptions, draw_of, serve, store_of
+
+    options = ServeOptions(
+        place=Place(host, port, base_url),
+        workers=workers,
+        sources=tuple(from_ or ()),
+        project=project,
+        models=tuple(model or ()),
+        draw=draw_of(sample, prompts, project=project, answers=answers),
+        new_admin_link=new_admin_link,
+    )
+    serve(store_of(config, store), options, say=typer.echo)
 
 
 @app.command()
@@ -214,6 +287,15 @@ def inspect(
 
     for line in inspect_files(files, model=model, format=format, skip_bad=skip_bad):
         typer.echo(line)
+
+
+def _waiter(given: tuple[Path, tuple[Path, ...], tuple[str, ...]], host: str, port: int) -> Waiter:
+    """What `assent run --wait` waits with."""
+    from assent.pipeline.places import open_project
+    from assent.pipeline.serve import Place
+    from assent.pipeline.waiting import Waiter
+
+    return Waiter(open_project(*given).config.store.located(Path()), Place(host, port), typer.echo)
 
 
 @app.command()

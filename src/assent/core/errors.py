@@ -6,6 +6,7 @@ AssentError
 │   ├── DataError           a file and a line of it
 │   ├── ModelError          a model or tokenizer that cannot be used as asked
 │   ├── StoreError          the feedback store
+│   │   └── ConflictError   it says something else already: another's lease, a newer judgment
 │   └── FunctionError       a reward or rating function of the user's
 ├── RunError                exit code 1: the run itself failed (non-finite loss, disk full)
 │   └── NonFiniteError      a loss or gradient is NaN or infinite; nothing was stepped
@@ -55,6 +56,10 @@ class StoreError(UserError):
     """The feedback store refused: unknown ids, a judgment that does not fit its task, a broken file."""
 
 
+class ConflictError(StoreError):
+    """The store holds something that speaks against it: a lease of another, a judgment that is newer than thought."""
+
+
 class FunctionError(UserError):
     """A function that the user gave raised, returned the wrong number of values, or one that is not finite."""
 
@@ -75,10 +80,18 @@ class NonFiniteError(RunError):
 
 
 class AwaitingJudgments(AssentError):
-    """The round waits for people: `have` of `need` judgments are in."""
+    """The round waits for people: `have` of `need` judgments are in; `where` is the page on which they rate."""
 
     exit_code = 3
 
-    def __init__(self, have: int, need: int, *, where: str) -> None:
-        self.have, self.need, self.where = have, need, where
-        super().__init__(f"{have} of {need} judgments are in; rate at {where}, then run the same command again")
+    def __init__(
+        self, have: int, need: int, *, where: str, command: str = "assent rate", queue: tuple[str, str] = ("", "")
+    ) -> None:
+        self.have, self.need, self.where, self.queue = have, need, where, queue
+        super().__init__(
+            f"{have} of {need} judgments are in; start `{command}`, rate at {where}, then run the same command again"
+        )
+
+    def with_command(self, command: str) -> AwaitingJudgments:
+        """The same, naming the very command that starts the rating pages."""
+        return AwaitingJudgments(self.have, self.need, where=self.where, command=command, queue=self.queue)

@@ -19,6 +19,9 @@ Role = Literal["system", "user", "assistant"]
 Flag = Literal["unsafe", "factually_wrong", "unusable"]
 RaterKind = Literal["person", "simulated", "autorater", "reward_model", "function"]
 Purpose = Literal["reward", "evaluation"]
+TaskKind = Literal["rank", "pair", "rate", "chat", "battle"]
+"""rank: order K answers. pair: choose of two. rate: score one answer. chat: a turn of a conversation with two blind
+models. battle: two blind answers, new policy against old."""
 
 
 class Record(BaseModel):
@@ -153,7 +156,7 @@ class Task(Record):
     id: str
     prompt: Prompt
     completions: tuple[Completion, ...] = Field(min_length=1)
-    kind: Literal["rank"] = "rank"
+    kind: TaskKind = "rank"
     purpose: Purpose = "reward"
     project: str = "default"
 
@@ -163,6 +166,15 @@ class Task(Record):
         if len(set(ids)) != len(ids):
             raise ValueError(f"task {self.id} holds the same completion twice: {ids}")
         return self
+
+
+class Note(Record):
+    """A remark on an answer, or on a passage of it."""
+
+    completion_id: str
+    text: str
+    quote: str = ""
+    """The words it is about, as they stand in the answer; empty: the answer as a whole."""
 
 
 class Judgment(Record):
@@ -178,10 +190,16 @@ class Judgment(Record):
     scores: dict[str, dict[str, float]] = Field(default_factory=dict)
     """completion id -> criterion -> score"""
     critique: str | None = None
+    """What the rater says about the answers together."""
+    notes: tuple[Note, ...] = ()
+    """What the rater says about single answers and passages."""
     edits: dict[str, str] = Field(default_factory=dict)
     """completion id -> what it should have said"""
     order_shown: tuple[str, ...] = ()
     seconds: float | None = None
+    """Active reading time: page visible, focused, and the rater recently active."""
+    skip_reason: str | None = None
+    """Why nothing else is said; None where the judgment says something."""
     supersedes: str | None = None
 
 

@@ -16,7 +16,20 @@ from pydantic import Field, PositiveInt, model_validator
 from assent.core.config import Config
 
 FormatName = Literal[
-    "auto", "assent", "trl", "hh", "ultrafeedback", "oasst", "ukp", "ranking", "alpaca", "dolly", "messages", "prompts"
+    "auto",
+    "assent",
+    "trl",
+    "hh",
+    "ultrafeedback",
+    "oasst",
+    "ukp",
+    "argilla",
+    "label_studio",
+    "ranking",
+    "alpaca",
+    "dolly",
+    "messages",
+    "prompts",
 ]
 
 

@@ -1,126 +1,140 @@
-"""Writing comparisons for other programs: TRL preferences (plain, conversational) and HH-RLHF transcripts.
+"""Writing what people said for other programs, with a report of what each format could not hold.
 
-Both hold pairs only, so a ranking becomes all its pairs. What such a file cannot say is counted in the report.
+report = export(comparisons, "trl", Path("pairs.jsonl"))
+report.lines()      ["wrote 246 pairs as trl", "212 ties dropped", "41 rankings became 458 pairs, ties included", …]
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from assent.core.errors import DataError
 from assent.core.files import write_bytes
-from assent.core.types import Comparison, Judgment, Message
+from assent.core.types import Comparison, Rater
+from assent.data import formats
+from assent.data.anonymity import suppressed
 from assent.data.formats import json_lines, parquet_bytes
-from assent.data.sources.hh import MARK
+from assent.data.losses import NO_ATTRIBUTES, SINGLES, Losses, LossReport
+from assent.data.writers.argilla import argilla
+from assent.data.writers.edits import edits
+from assent.data.writers.label_studio import label_studio
+from assent.data.writers.oasst import oasst
+from assent.data.writers.pairs import hh, trl, trl_implicit, trl_plain
+from assent.data.writers.ultrafeedback import ultrafeedback
 
-_HH_NAMES = {"user": "Human", "assistant": "Assistant"}
+_LINES = (".jsonl", ".jsonl.gz")
+_TABLES = (*_LINES, ".parquet")
+_LISTS = (".json", *_LINES)
 
 
 @dataclass(frozen=True)
-class WriteReport:
-    """How many pairs were written, and what the format could not hold."""
+class ExportFormat:
+    """A format that can be written."""
 
-    rows: int
-    losses: Mapping[str, int]
-    """What was lost or changed, in words, and how often."""
+    name: str
+    about: str
+    unit: str
+    """What a row is."""
+    endings: tuple[str, ...]
+    """File endings it can be written to, the usual one first."""
+    write: Callable[[Sequence[Comparison], Losses], list[dict[str, Any]]]
 
-    def lines(self) -> list[str]:
-        """The report in words."""
-        return [f"wrote {self.rows} pairs", *(f"{loss}: {count}" for loss, count in self.losses.items() if count)]
-
-
-def write_trl(path: Path, comparisons: Iterable[Comparison], *, conversational: bool = True) -> WriteReport:
-    """Write prompt/chosen/rejected rows, as messages or as plain text, to .jsonl, .jsonl.gz or .parquet.
-
-    Plain text holds only prompts of one user turn; others are dropped and counted.
-    """
-    losses: Counter[str] = Counter()
-    rows: list[dict[str, Any]] = []
-    for comparison, chosen, rejected in _pairs(comparisons, losses):
-        turns = comparison.prompt.messages
-        if conversational:
-            rows.append(
-                {
-                    "prompt": [_plain(turn) for turn in turns],
-                    "chosen": [{"role": "assistant", "content": chosen}],
-                    "rejected": [{"role": "assistant", "content": rejected}],
-                }
-            )
-        elif len(turns) > 1 or turns[0].role != "user":
-            losses["pairs dropped: the prompt has several turns or a system turn (write conversational rows)"] += 1
-        else:
-            rows.append({"prompt": turns[0].content, "chosen": chosen, "rejected": rejected})
-    return _write(path, rows, losses)
+    @property
+    def ending(self) -> str:
+        """The usual ending."""
+        return self.endings[0]
 
 
-def write_hh(path: Path, comparisons: Iterable[Comparison]) -> WriteReport:
-    """Write chosen/rejected transcripts as in HH-RLHF; a system turn is laid before the first human turn."""
-    losses: Counter[str] = Counter()
-    rows = []
-    for comparison, chosen, rejected in _pairs(comparisons, losses):
-        turns = _without_system(comparison.prompt.messages, losses)
-        if any(MARK.search("\n\n" + text) for text in (chosen, rejected, *(turn.content for turn in turns))):
-            losses["pairs dropped: a text holds 'Human:' or 'Assistant:' as if it were a turn"] += 1
-            continue
-        history = "".join(f"\n\n{_HH_NAMES[turn.role]}: {turn.content}" for turn in turns)
-        rows.append(
-            {side: f"{history}\n\nAssistant: {text}" for side, text in (("chosen", chosen), ("rejected", rejected))}
-        )
-    return _write(path, rows, losses)
+def _own(comparisons: Sequence[Comparison], _losses: Losses) -> list[dict[str, Any]]:
+    return [formats.to_row(comparison) for comparison in comparisons]
 
 
-def _write(path: Path, rows: list[dict[str, Any]], losses: Counter[str]) -> WriteReport:
-    if not rows:
-        raise DataError("nothing to write: no comparison holds a pair this format can express", path=path)
-    if path.name.endswith(".parquet"):
-        content = parquet_bytes({name: [row[name] for row in rows] for name in rows[0]})
-    elif path.name.endswith((".jsonl", ".jsonl.gz")):
-        content, _ = json_lines(path, rows)
-    else:
-        raise DataError("unknown ending; choose .jsonl, .jsonl.gz or .parquet", path=path)
-    write_bytes(path, content)
-    return WriteReport(len(rows), dict(losses))
-
-
-def _pairs(comparisons: Iterable[Comparison], losses: Counter[str]) -> Iterator[tuple[Comparison, str, str]]:
-    """(comparison, better text, worse text) for every judgment's pairs; ties are counted as lost."""
-    for comparison in comparisons:
-        texts = {completion.id: completion.text for completion in comparison.completions}
-        for judgment in comparison.judgments:
-            _count_losses(judgment, losses)
-            for better, worse, is_tie in judgment.ranking.pairs() if judgment.ranking else ():
-                if is_tie:
-                    losses["pairs dropped: ties"] += 1
-                elif texts[better] == texts[worse]:
-                    losses["pairs dropped: both answers have the same text"] += 1
-                else:
-                    yield comparison, texts[better], texts[worse]
-
-
-def _count_losses(judgment: Judgment, losses: Counter[str]) -> None:
-    losses["judgments without a ranking dropped"] += judgment.ranking is None
-    losses["rankings of more than two answers written as their pairs"] += bool(
-        judgment.ranking and len(judgment.ranking.ids) > 2
+EXPORTS = {
+    form.name: form
+    for form in (
+        ExportFormat("assent", "our own rows, which lose nothing", "comparisons", _TABLES, _own),
+        ExportFormat("trl", "prompt, chosen, rejected as messages", "pairs", _TABLES, trl),
+        ExportFormat("trl_implicit", "chosen, rejected as whole conversations", "pairs", _TABLES, trl_implicit),
+        ExportFormat("trl_plain", "prompt, chosen, rejected as text", "pairs", _TABLES, trl_plain),
+        ExportFormat("hh", "HH-RLHF transcripts", "pairs", _TABLES, hh),
+        ExportFormat("ultrafeedback", "an instruction and scored completions", "rankings", _TABLES, ultrafeedback),
+        ExportFormat("oasst", "OpenAssistant trees with ranks", "trees", _LINES, oasst),
+        ExportFormat("argilla", "Argilla records with responses", "records", _LISTS, argilla),
+        ExportFormat("label_studio", "Label Studio tasks with annotations", "tasks", _LISTS, label_studio),
+        ExportFormat("edits", "demonstrations out of raters' edits", "demonstrations", _TABLES, edits),
     )
-    losses["judgments whose rater is not written"] += 1
-    losses["strengths not written"] += bool(judgment.ranking and any(judgment.ranking.strengths or ()))
-    losses["critiques not written"] += judgment.critique is not None
-    losses["flags, scores or edits not written"] += bool(judgment.flags or judgment.scores or judgment.edits)
+}
 
 
-def _without_system(turns: tuple[Message, ...], losses: Counter[str]) -> tuple[Message, ...]:
-    system = [turn.content for turn in turns if turn.role == "system"]
-    others = [turn for turn in turns if turn.role != "system"]
-    if not system or not others:
-        return tuple(others)
-    losses["system turns laid before the first human turn"] += 1
-    first = Message(role=others[0].role, content="\n\n".join([*system, others[0].content]))
-    return (first, *others[1:])
+def export(
+    comparisons: Iterable[Comparison], format: str, path: Path, *, raters: Iterable[Rater] = (), singles: int = 0
+) -> LossReport:
+    """Write comparisons in a format to `path`, atomically; the ending says how. Returns what was lost.
+
+    `raters` with attributes are written by our own format only, without what fewer than five people share; `singles`
+    is how many judgments of one answer alone could not become comparisons. Raises DataError for an unknown format or
+    ending, or where the format can hold nothing of it.
+    """
+    content, report = encode(comparisons, format, path.name, raters=raters, singles=singles)
+    write_bytes(path, content)
+    return report
 
 
-def _plain(turn: Message) -> dict[str, str]:
-    return {"role": turn.role, "content": turn.content}
+def encode(
+    comparisons: Iterable[Comparison], format: str, name: str, *, raters: Iterable[Rater] = (), singles: int = 0
+) -> tuple[bytes, LossReport]:
+    """The bytes of the file `name` and the report of what was lost; nothing is written."""
+    form = export_format(format)
+    ending = next((ending for ending in sorted(form.endings, key=len, reverse=True) if name.endswith(ending)), None)
+    if ending is None:
+        endings = ", ".join(form.endings)
+        raise DataError(f"{form.name} cannot be written to it; choose a name ending in {endings}", path=name)
+    losses = Losses()
+    losses.add(SINGLES, singles)
+    given = list(comparisons)
+    rows = form.write(given, losses)
+    if not rows:
+        lost = "; ".join(losses.report(form.name, 0, form.unit).lines()[1:]) or "there are no judgments"
+        raise DataError(f"nothing to write as {form.name}: {lost}", path=name)
+    written = len(rows)
+    said = {judgment.rater_id for comparison in given for judgment in comparison.judgments}
+    rows += _about_raters(form, [rater for rater in raters if rater.id in said], losses)
+    return _content(form, ending, name, rows), losses.report(form.name, written, form.unit)
+
+
+def export_format(name: str) -> ExportFormat:
+    """The format of that name. Raises DataError with the nearest one."""
+    if name not in EXPORTS:
+        near = difflib.get_close_matches(name, EXPORTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(EXPORTS)}"
+        raise DataError(f"format {name!r} cannot be written; {hint}")
+    return EXPORTS[name]
+
+
+def _about_raters(form: ExportFormat, raters: Iterable[Rater], losses: Losses) -> list[dict[str, Any]]:
+    described = [rater for rater in raters if rater.attributes]
+    if form.name != "assent":
+        losses.add(NO_ATTRIBUTES, sum(len(rater.attributes) for rater in described))
+        return []
+    kept = [rater for rater in suppressed(described, losses) if rater.attributes]
+    return [{"assent": formats.VERSION, "kind": "rater", "record": rater.model_dump()} for rater in kept]
+
+
+def _content(form: ExportFormat, ending: str, name: str, rows: list[dict[str, Any]]) -> bytes:
+    try:
+        if ending == ".json":
+            return (json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+        if ending == ".parquet":
+            return formats.record_table(rows) if form.name == "assent" else parquet_bytes(_columns(rows))
+        return json_lines(Path(name), rows)[0]
+    except (ValueError, TypeError) as error:
+        raise DataError(f"a judgment's meta or scores hold what JSON cannot: {error}; remove it", path=name) from None
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -33,7 +33,8 @@ def write(path: Path, items: Iterable[Item]) -> int:
     """Write items atomically to .jsonl, .jsonl.gz or .parquet, and return how many. Same items, same bytes."""
     try:
         if path.name.endswith(".parquet"):
-            content, count = _parquet([to_row(item) for item in items])
+            rows = [to_row(item) for item in items]
+            content, count = record_table(rows), len(rows)
         elif path.name.endswith((".jsonl", ".jsonl.gz")):
             content, count = json_lines(path, (to_row(item) for item in items))
         else:
@@ -98,10 +99,11 @@ def parquet_bytes(columns: Mapping[str, list[Any]]) -> bytes:
     return sink.getvalue()
 
 
-def _parquet(rows: list[dict[str, Any]]) -> tuple[bytes, int]:
+def record_table(rows: list[dict[str, Any]]) -> bytes:
+    """Our own rows as Parquet, each record as JSON text."""
     columns = {
         "assent": [row["assent"] for row in rows],
         "kind": [row["kind"] for row in rows],
         "record": [json.dumps(row["record"], ensure_ascii=False, allow_nan=False) for row in rows],
     }
-    return parquet_bytes(columns), len(rows)
+    return parquet_bytes(columns)

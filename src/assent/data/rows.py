@@ -187,6 +187,8 @@ def _object(raw: bytes, path: Path, line: int) -> dict[str, Any] | BadRow:
         reason = f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
     except json.JSONDecodeError as error:
         reason = f"not valid JSON: {error.msg} at column {error.colno}; fix the line or skip such rows with skip_bad"
+    except ValueError:
+        reason = "not valid JSON: it holds a number of thousands of digits; shorten it"
     except RecursionError:
         reason = "JSON nested too deeply"
     return BadRow(DataError(reason, path=path, line=line), text)
@@ -206,6 +208,9 @@ def _from_json(path: Path) -> _Raw:
             ) from None
         yield from _from_lines(path)
         return
+    except (ValueError, RecursionError):
+        reason = "not usable JSON: nested too deeply, or a number of thousands of digits; rewrite the file"
+        raise DataError(reason, path=path) from None
     if isinstance(value, dict):
         value = value["data"] if isinstance(value.get("data"), list) else [value]
     if not isinstance(value, list):
@@ -221,7 +226,8 @@ def _from_json(path: Path) -> _Raw:
 def _from_text(path: Path) -> _Raw:
     """Plain text as rows of `text`: passages of about PASSAGE_CHARACTERS, cut at blank lines; `line` is a passage's
     first line."""
-    begin, held, size = 1, [], 0
+    held: list[str] = []
+    begin, size = 1, 0
     for number, raw in _lines(path):
         try:
             text = raw.decode("utf-8")

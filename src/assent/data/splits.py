@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -14,23 +15,35 @@ from assent.data.duplicates import THRESHOLD, exact_groups, near_pairs, normaliz
 _Item = TypeVar("_Item", Prompt, Conversation, Comparison)
 
 
-def split(items: Sequence[_Item], shares: Mapping[str, float], *, seed: int) -> dict[str, list[_Item]]:
+def split(
+    items: Sequence[_Item],
+    shares: Mapping[str, float],
+    *,
+    seed: int,
+    part_of: Callable[[_Item], str] | None = None,
+) -> dict[str, list[_Item]]:
     """Divide items by a hash of their split key; shares add up to 1, for example {"train": 0.9, "heldout": 0.1}.
 
-    An item's side depends on its key, the seed and the shares alone, never on the other items.
-    Raises DataError when a side with a share stays empty.
+    An item's side depends on its key, the seed and the shares alone, never on the other items; but where `part_of` is
+    given (say, the file an item comes from), every part of two keys or more is on every side: the key that the hash
+    puts nearest to an empty side goes there. Raises DataError when a side with a share stays empty.
     """
     if not items or abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:
         raise ValueError(f"split wants items and shares that add up to 1, got {len(items)} items and {dict(shares)}")
+    keys = [split_key(item) for item in items]
+    side = {key: side_of(key, shares, seed=seed) for key in keys}
+    if part_of is not None:
+        parts: dict[str, set[str]] = {}
+        for item, key in zip(items, keys, strict=True):
+            parts.setdefault(part_of(item), set()).add(key)
+        for part in sorted(parts):
+            _spread(parts[part], side, shares, seed=seed)
     sides: dict[str, list[_Item]] = {name: [] for name in shares}
-    keys = set()
-    for item in items:
-        key = split_key(item)
-        keys.add(key)
-        sides[side_of(key, shares, seed=seed)].append(item)
+    for item, key in zip(items, keys, strict=True):
+        sides[side[key]].append(item)
     for name, share in shares.items():
         if share > 0 and not sides[name]:
-            few = f"{len(items)} items have {len(keys)} distinct prompts"
+            few = f"{len(items)} items have {len(side)} distinct prompts"
             raise DataError(
                 f"the {name} split (share {share}) is empty: {few}; add data, change the seed or the shares"
             )
@@ -49,13 +62,30 @@ def split_key(item: Prompt | Conversation | Comparison) -> str:
 
 def side_of(key: str, shares: Mapping[str, float], *, seed: int) -> str:
     """The side a key falls on."""
-    point = seeds.derive(seed, "split", key) / 2**63
-    edge = 0.0
+    point, edge = _point(key, seed=seed), 0.0
     for name, share in shares.items():
         edge += share
         if point < edge:
             return name
     return next(name for name in reversed(list(shares)) if shares[name] > 0)
+
+
+def _point(key: str, *, seed: int) -> float:
+    """Where the hash puts a key, from 0 to 1."""
+    return seeds.derive(seed, "split", key) / 2**63
+
+
+def _spread(keys: set[str], side: dict[str, str], shares: Mapping[str, float], *, seed: int) -> None:
+    """Give each side that has none of these keys the one nearest to it, from a side that has two or more."""
+    start = 0.0
+    for name, share in shares.items():
+        low, high = start, start + share
+        start = high
+        counts = Counter(side[key] for key in keys)
+        spare = sorted(key for key in keys if counts[side[key]] > 1)
+        if share > 0 and not counts[name] and spare:
+            points = {key: _point(key, seed=seed) for key in spare}
+            side[min(spare, key=lambda key: max(low - points[key], points[key] - high))] = name
 
 
 def first_user_turn(messages: Sequence[Message]) -> str:

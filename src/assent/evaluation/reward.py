@@ -11,6 +11,7 @@ from pydantic import Field
 
 from assent.algorithms.calibration import brier_score, expected_calibration_error, reliability_bins
 from assent.core.types import Comparison, Record
+from assent.evaluation.raters import RaterReport
 from assent.evaluation.stats import Estimate, clustered_share
 from assent.feedback.agreement import leave_one_out
 
@@ -67,6 +68,8 @@ class RewardReport(Record):
     """Accuracy per absolute score difference."""
     by_strength: dict[str, Estimate] = Field(default_factory=dict)
     """Accuracy per stated strength."""
+    raters: RaterReport | None = None
+    """What is known of raters and groups, where they are in the loss."""
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,10 @@ def blind_tasks(pairs: Iterable[Pair], *, project: str = "evaluation") -> list[T
 
 
 def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Iterable[Judgment]) -> list[Verdict]:
-    """Turn judgments of `tasks` into verdicts. Judgments without a ranking, or of other tasks, are left out."""
+    """Turn judgments of `tasks` into verdicts. Judgments without a ranking, or of other tasks, are left out.
+
+    An answer that was flagged unusable has no place in its ranking; it lies below those that have one.
+    """
     shown = {task.id: task for task in tasks}
     known = {frozenset((pair.new.id, pair.baseline.id)): pair for pair in pairs}
     verdicts = []
@@ -96,8 +99,8 @@ def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Itera
         if task is None or judgment.ranking is None:
             continue
         pair = known[frozenset(c.id for c in task.completions)]
-        rank = judgment.ranking.rank()
-        new, baseline = rank[pair.new.id], rank[pair.baseline.id]
+        rank, unusable = judgment.ranking.rank(), len(judgment.ranking.tiers)
+        new, baseline = rank.get(pair.new.id, unusable), rank.get(pair.baseline.id, unusable)
         first = (judgment.order_shown or tuple(c.id for c in task.completions))[0]
         verdicts.append(
             Verdict(

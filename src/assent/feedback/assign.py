@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
 
 from assent.core import seeds
+from assent.feedback.settings import Goal
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,37 @@ def choose(candidates: Iterable[Candidate], *, limit: int) -> list[Candidate]:
             break
         chosen.setdefault(candidate.task_id, candidate)
     return list(chosen.values())
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What one rater could be given next: how many slots are free to them, and how many top candidates there are."""
+
+    free: int
+    top: int
+
+
+def is_random(rng: np.random.Generator, *, random_share: float) -> bool:
+    """Whether the next task is any free one (probability ε = `random_share`), else any of the top candidates."""
+    return bool(rng.random() < random_share)
+
+
+def propensity(pool: Pool, *, free: int, top: int, random_share: float) -> float:
+    """Probability that the next task is one with `free` free slots and `top` top candidates: ε·f/F + (1 - ε)·t/T.
+
+    Of several tasks lent at once each was drawn from what the draws before it had left, and this is the probability of
+    that draw given those before: the weight that sequential importance sampling wants.
+    """
+    return random_share * free / pool.free + (1 - random_share) * top / pool.top
+
+
+def goal_priority(rewards: Sequence[float], goal: Goal) -> float:
+    """The priority of a task by the predicted rewards of its answers: minus or plus their mean distance, or 0."""
+    if goal == "random" or len(rewards) < 2:
+        return 0.0
+    gaps = [abs(one - other) for one, other in combinations(rewards, 2)]
+    mean = math.fsum(gaps) / len(gaps)
+    return mean if goal == "large_gaps" else -mean
 
 
 def overlap(task_ids: Sequence[str], *, share: float, depth: int, seed: int) -> dict[str, int]:

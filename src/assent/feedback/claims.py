@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, exists, false, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, false, func, select, update
 
 from assent.core.errors import StoreError
 from assent.feedback.assign import Candidate, choose
 from assent.feedback.connection import upsert
 from assent.feedback.records import Claim, OpenTask, Queue
-from assent.feedback.tables import JudgmentRow, Lease, RaterRow, Slot, TaskRow
+from assent.feedback.tables import JudgmentRow, Lease, RaterRow, Slot
 from assent.feedback.tasks import load_tasks
+
+# Statements that every request needs are built once: building one takes longer than SQLite takes to answer it.
+WAITING = and_(
+    Slot.project == bindparam("project"),
+    Slot.purpose == bindparam("purpose"),
+    Slot.is_filled == false(),
+    Slot.reserved_for.is_(None),
+)
+"""Slots of a queue (its fields are the parameters) that wait for a judgment by anyone, lent out or not."""
+_RATER = select(RaterRow.erased_at).where(RaterRow.id == bindparam("rater_id")).with_for_update(key_share=True)
+_UNLOCKED = select(Slot.id).where(Slot.id == bindparam("slot_id")).with_for_update(skip_locked=True)
+_FILL = update(Slot).where(Slot.id == bindparam("the_slot_id")).values(is_filled=True)
+_LEASE = ("task_id", "rater_id", "token", "expires_at", "is_spent")
 
 
 @dataclass(frozen=True)
@@ -33,8 +48,8 @@ def claim(
     held: dict[str, str] = {}
     while len(held) < limit:
         wanted = limit - len(held)
-        free = _free_slots(term, queue, tasks=tasks).limit(4 * wanted + 16)
-        chosen = choose([Candidate(*row) for row in connection.execute(free)], limit=wanted)
+        free = _free_slots(term, tasks=tasks).limit(4 * wanted + 16)
+        chosen = choose([Candidate(*row) for row in connection.execute(free, vars(queue))], limit=wanted)
         if not chosen:
             break
         tokens = {
@@ -47,19 +62,33 @@ def claim(
 
 
 def take_slot(connection: Connection, slot_id: int, task_id: str, term: Term, *, is_spent: bool = False) -> str | None:
-    """Take one slot if it is free, in one statement that two processes cannot both win; the lease's token, or None."""
-    lease = {
-        "task_id": task_id,
-        "rater_id": term.rater_id,
-        "token": secrets.token_urlsafe(18),
-        "expires_at": term.expires_at,
-        "is_spent": is_spent,
-    }
-    statement = upsert(connection, Lease).values(slot_id=slot_id, **lease)
-    statement = statement.on_conflict_do_update(
-        index_elements=[Lease.slot_id], set_=lease, where=and_(Lease.is_spent == false(), Lease.expires_at <= term.now)
-    )
-    return connection.execute(statement.returning(Lease.token)).scalar()
+    """Take one slot if it is free, in one statement that two processes cannot both win; the lease's token, or None.
+
+    Everybody locks a slot before its lease, so that no two wait for each other (PostgreSQL).
+    """
+    lease = (task_id, term.rater_id, secrets.token_urlsafe(18), term.expires_at, is_spent)
+    values = {f"new_{name}": value for name, value in zip(_LEASE, lease, strict=True)}
+    values |= {"new_slot_id": slot_id, "now": term.now}
+    token = connection.execute(_take(connection.dialect.name), values).scalar()
+    if token is not None and is_spent:
+        mark_filled(connection, slot_id)
+    return token
+
+
+def lock_slot(connection: Connection, slot_id: int) -> bool:
+    """Make others pass a slot over until this transaction ends (PostgreSQL); False where somebody else did so first."""
+    return connection.execute(_UNLOCKED, {"slot_id": slot_id}).first() is not None
+
+
+def mark_filled(connection: Connection, slot_id: int) -> None:
+    """Say on the slot that its lease is spent."""
+    connection.execute(_FILL, {"the_slot_id": slot_id})
+
+
+def free_slot(connection: Connection, slot_id: int) -> None:
+    """Give a judged slot back to the queue."""
+    connection.execute(update(Slot).where(Slot.id == slot_id).values(is_filled=False))
+    connection.execute(delete(Lease).where(Lease.slot_id == slot_id))
 
 
 def release(connection: Connection, rater_id: str) -> int:
@@ -70,13 +99,11 @@ def release(connection: Connection, rater_id: str) -> int:
 
 def open_tasks(connection: Connection, queue: Queue) -> list[OpenTask]:
     """Tasks with unjudged slots, lent out or not, sorted by id."""
-    unjudged = func.count().filter(or_(Lease.slot_id.is_(None), Lease.is_spent == false()))
+    unjudged = func.count().filter(Slot.is_filled == false())
     rows = connection.execute(
-        select(TaskRow.id, func.count(), unjudged)
-        .join(Slot, Slot.task_id == TaskRow.id)
-        .outerjoin(Lease, Lease.slot_id == Slot.id)
-        .where(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
-        .group_by(TaskRow.id)
+        select(Slot.task_id, func.count(), unjudged)
+        .where(Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.reserved_for.is_(None))
+        .group_by(Slot.task_id)
         .having(unjudged > 0)
     )
     return sorted((OpenTask(*row) for row in rows), key=lambda task: task.task_id)
@@ -87,28 +114,35 @@ def lock_rater(connection: Connection, rater_id: str) -> None:
 
     Raises StoreError for an unknown or erased rater.
     """
-    query = select(RaterRow.erased_at).where(RaterRow.id == rater_id).with_for_update(key_share=True)
-    row = connection.execute(query).first()
+    row = connection.execute(_RATER, {"rater_id": rater_id}).first()
     if row is None:
         raise StoreError(f"rater {rater_id!r} is not known; register the rater first")
     if row.erased_at is not None:
         raise StoreError(f"rater {rater_id!r} was erased; register a new one")
 
 
-def _free_slots(term: Term, queue: Queue, *, tasks: Collection[str] | None) -> Select[int, str, int, float]:
-    is_free = or_(Lease.slot_id.is_(None), and_(Lease.is_spent == false(), Lease.expires_at <= term.now))
-    has_judged = exists().where(JudgmentRow.task_id == TaskRow.id, JudgmentRow.rater_id == term.rater_id)
+@functools.cache
+def _take(dialect: str) -> Any:
+    """The statement of `take_slot`."""
+    new: Any = upsert(dialect, Lease).values({name: bindparam(f"new_{name}") for name in ("slot_id", *_LEASE)})
+    is_free = and_(Lease.is_spent == false(), Lease.expires_at <= bindparam("now"))
+    replaced = {name: new.excluded[name] for name in _LEASE}
+    return new.on_conflict_do_update(index_elements=[Lease.slot_id], set_=replaced, where=is_free).returning(
+        Lease.token
+    )
+
+
+def _free_slots(term: Term, *, tasks: Collection[str] | None) -> Select[int, str, int, float]:
+    is_lent = exists().where(Lease.slot_id == Slot.id, Lease.expires_at > term.now)
+    has_judged = exists().where(JudgmentRow.task_id == Slot.task_id, JudgmentRow.rater_id == term.rater_id)
     own = Lease.__table__.alias("own")
     is_judging = exists().where(
-        own.c.task_id == TaskRow.id, own.c.rater_id == term.rater_id, own.c.expires_at > term.now
+        own.c.task_id == Slot.task_id, own.c.rater_id == term.rater_id, own.c.expires_at > term.now
     )
     query = (
-        select(Slot.id, Slot.task_id, Slot.n, TaskRow.priority)
-        .join(TaskRow, TaskRow.id == Slot.task_id)
-        .outerjoin(Lease, Lease.slot_id == Slot.id)
-        .where(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
-        .where(is_free, ~has_judged, ~is_judging)
-        .order_by(TaskRow.priority.desc(), Slot.n, Slot.id)
+        select(Slot.id, Slot.task_id, Slot.n, (-Slot.place).label("priority"))
+        .where(WAITING, ~is_lent, ~has_judged, ~is_judging)
+        .order_by(Slot.place, Slot.n, Slot.id)
         .with_for_update(of=Slot, skip_locked=True)
     )
-    return query if tasks is None else query.where(TaskRow.id.in_(tasks))
+    return query if tasks is None else query.where(Slot.task_id.in_(tasks))

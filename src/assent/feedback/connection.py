@@ -71,15 +71,15 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def upsert(connection: Connection, table: type[Table]) -> Any:
+def upsert(dialect: str, table: type[Table]) -> Any:
     """An INSERT that knows ON CONFLICT, which both databases have and SQLAlchemy spells twice."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def insert_missing(connection: Connection, table: type[Table], rows: Sequence[dict[str, Any]]) -> None:
     """Insert the rows whose key is not there yet; the others stay as they are."""
     if rows:
-        connection.execute(upsert(connection, table).on_conflict_do_nothing(), list(rows))
+        connection.execute(upsert(connection.dialect.name, table).on_conflict_do_nothing(), list(rows))
 
 
 def _parse(url: str) -> URL:

@@ -12,10 +12,11 @@ from sqlalchemy import Connection, func, insert, select
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, RaterKind, Task
 from assent.feedback.connection import insert_missing
+from assent.feedback.presentations import presentation_row
 from assent.feedback.records import ImportCounts, Queue
-from assent.feedback.submissions import check, content_hash, presentation_row, row, submit
+from assent.feedback.submissions import check, content_hash, row, submit
 from assent.feedback.tables import JudgmentRow, Lease, Presentation, ProjectRow, RaterRow, Slot
-from assent.feedback.tasks import blocks, insert_task_rows, json_hash, refuse_nul, task_content, task_row
+from assent.feedback.tasks import blocks, insert_task_rows, json_hash, refuse_nul, slot_row, task_content, task_row
 
 _REPEAT = "~"  # between a task's id and its repeat number
 
@@ -193,7 +194,7 @@ class _Import:
         for item in items:
             n = taken.get(item.task.id, 0)
             taken[item.task.id] = n + 1
-            slots.append({"task_id": item.task.id, "n": n})
+            slots.append(slot_row(item.task, n) | {"is_filled": True})
         ids = self._insert_returning(Slot, slots, Slot.id)
         leases = [
             {

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute
 
 from assent.core.errors import StoreError
-from assent.core.types import Comparison, Judgment, Ranking, Rater
+from assent.core.types import Comparison, Judgment, Note, Ranking, Rater
 from assent.feedback.records import Counts, Queue
 from assent.feedback.tables import (
     JudgmentRow,
-    Lease,
     Presentation,
     RaterAttribute,
     RaterRow,
@@ -25,19 +25,25 @@ from assent.feedback.tasks import blocks, load_tasks
 
 
 def counts(connection: Connection, queue: Queue) -> Counts:
-    """Judged slots and all slots of a queue."""
-    in_queue = and_(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
-    need = select(func.count()).select_from(Slot).join(TaskRow, TaskRow.id == Slot.task_id).where(in_queue)
-    have = need.join(Lease, Lease.slot_id == Slot.id).where(Lease.is_spent == true())
-    return Counts(connection.execute(have).scalar_one(), connection.execute(need).scalar_one())
+    """Judged slots and all slots of a queue.
+
+    Gold and repeats are not counted; a slot reserved for one rater is, once it is judged.
+    """
+    wanted = and_(Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.service.in_(["normal", "made"]))
+    is_filled = Slot.is_filled == true()
+    is_counted = or_(is_filled, Slot.reserved_for.is_(None))
+    row = connection.execute(
+        select(func.count().filter(is_filled), func.count().filter(is_counted)).select_from(Slot).where(wanted)
+    ).one()
+    return Counts(row[0], row[1])
 
 
 def read_judgments(connection: Connection, queue: Queue, *, with_superseded: bool = False) -> list[Judgment]:
     """Judgments of a queue sorted by id, surplus and skips included, erased ones not."""
-    query = _select_judgments().where(_in_queue(queue))
+    query = select_judgments().where(in_queue(queue))
     if not with_superseded:
         query = query.where(JudgmentRow.superseded_by.is_(None))
-    return [_judgment(row) for row in connection.execute(query)]
+    return [judgment_of(row) for row in connection.execute(query)]
 
 
 def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> list[Comparison]:
@@ -46,7 +52,7 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
     `snapshot` is a hash: then exactly the rankings it holds. Raises StoreError for an unknown one, or one that
     contained an erased rater.
     """
-    query = _select_judgments().where(_in_queue(queue), JudgmentRow.outcome == "ranked")
+    query = select_judgments().where(in_queue(queue), JudgmentRow.outcome == "ranked")
     if snapshot is None:
         query = query.where(JudgmentRow.superseded_by.is_(None))
     else:
@@ -56,7 +62,7 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
         query = query.where(JudgmentRow.id.in_(held))
     judgments: dict[str, list[Judgment]] = {}
     for row in connection.execute(query):
-        judgments.setdefault(row.task_id, []).append(_judgment(row))
+        judgments.setdefault(row.task_id, []).append(judgment_of(row))
     tasks = load_tasks(connection, judgments)
     metas = _metas(connection, list(judgments))
     return [
@@ -84,7 +90,8 @@ def read_raters(connection: Connection) -> list[Rater]:
     return [Rater(id=rater_id, kind=kind, attributes=attributes.get(rater_id, {})) for rater_id, kind in rows]
 
 
-def _select_judgments() -> Select[Any]:
+def select_judgments() -> Select[Any]:
+    """Judgments that were not erased, with the order shown, sorted by id; `judgment_of` reads a row."""
     return (
         select(JudgmentRow, Presentation.order_shown)
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
@@ -94,11 +101,22 @@ def _select_judgments() -> Select[Any]:
     )
 
 
-def _in_queue(queue: Queue) -> ColumnElement[bool]:
+def in_queue(queue: Queue) -> ColumnElement[bool]:
+    """Tasks of a queue."""
     return and_(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
 
 
-def _judgment(row: Any) -> Judgment:
+def belongs(task_id: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a row that names a task is of a queue (its fields are parameters), asked row by row.
+
+    Where the other conditions leave few rows: of a join, SQLite would read all tasks of the queue first.
+    """
+    own = TaskRow.__table__.alias("own_task")
+    of_task = select(own.c.project).where(own.c.id == task_id, own.c.purpose == bindparam("purpose"))
+    return of_task.scalar_subquery() == bindparam("project")
+
+
+def judgment_of(row: Any) -> Judgment:
     """The judgment as it was submitted."""
     return Judgment.model_construct(
         task_id=row.task_id,
@@ -108,9 +126,11 @@ def _judgment(row: Any) -> Judgment:
         flags={answer: tuple(flags) for answer, flags in row.flags.items()},
         scores=row.scores,
         critique=row.critique,
+        notes=tuple(Note.model_validate(note) for note in row.notes),
         edits=row.edits,
         order_shown=tuple(row.order_shown or ()),
         seconds=row.seconds,
+        skip_reason=row.skip_reason,
         supersedes=row.supersedes,
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from assent.core.types import Purpose, Task
+from assent.core.types import Judgment, Purpose, Ranking, Task, TaskKind
+from assent.feedback.settings import ProjectSettings
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,42 @@ class Claim:
     task: Task
     token: str
     expires_at: float
+
+
+Service = Literal["normal", "gold", "repeat"]
+"""Why a task was given: it waits for judgments, its answer is known, or the rater judged it before. Raters never learn
+which."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A task as one rater sees it, lent until `expires_at`. `order` was drawn when it was first shown and stays."""
+
+    task: Task
+    token: str
+    expires_at: float
+    order: tuple[str, ...]
+    guideline_version: int | None
+    service: Service = "normal"
+    """Not for the rater's eyes."""
+    propensity: float | None = None
+    """Probability that this task was the next, see `assign.pick`; None for gold, repeats and tasks made for a rater."""
+    judgment: Judgment | None = None
+    """What the rater said, where it was submitted."""
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How a rater saw a task: known when they submit."""
+
+    locale: str | None = None
+    client: str | None = None
+    is_translated: bool | None = None
+    """Whether the browser had translated the page."""
+    activity: Mapping[str, Any] = field(default_factory=dict)
+    """Where the time went, in seconds."""
+    events: tuple[Mapping[str, Any], ...] = ()
+    """What the rater did in turn, for the log of the judgment."""
 
 
 Status = Literal["stored", "known", "skipped", "surplus"]
@@ -46,6 +84,71 @@ class Counts:
 
     have: int
     need: int
+
+
+@dataclass(frozen=True)
+class RaterProgress:
+    """How far one rater is in a queue."""
+
+    done: int
+    """Tasks judged, skips not counted."""
+    today: int
+    """Those of the current day (UTC)."""
+    waiting: int
+    """Tasks that this rater could take now."""
+
+
+@dataclass(frozen=True)
+class Guideline:
+    """What raters of a project are told; a new text is a new version."""
+
+    version: int
+    text: str
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Project:
+    """A body of tasks with its settings and its newest guideline."""
+
+    name: str
+    settings: ProjectSettings
+    guideline: Guideline | None
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Adjudicated:
+    """A decision about a task; `ranking` is None where the adjudicator found that it has no answer."""
+
+    task_id: str
+    adjudicator_id: str
+    ranking: Ranking | None
+    reason: str
+    decided_at: float
+
+
+@dataclass(frozen=True)
+class SaidRow:
+    """The facts about one current judgment, for progress, pace and quality; what it says is in the judgment."""
+
+    judgment_id: str
+    task_id: str
+    rater_id: str
+    kind: TaskKind
+    purpose: Purpose
+    outcome: str
+    """ranked, marked or skipped."""
+    seconds: float | None
+    submitted_at: float
+    is_gold: bool
+    repeat_of: str | None
+    """The task that the rater had judged before, where this is the same again."""
+    is_translated: bool | None
+    is_surplus: bool
+    propensity: float | None
+    guideline_version: int | None = None
+    """The guideline that the rater saw."""
 
 
 @dataclass(frozen=True)

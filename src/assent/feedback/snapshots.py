@@ -1,24 +1,16 @@
-"""Snapshots of judgments, which never change, and erasure of raters, which says which of them it spoils."""
+"""Snapshots: named, fixed sets of judgments, which later judgments do not change."""
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
-
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_json
 from assent.feedback.connection import insert_missing
-from assent.feedback.records import Erasure, Queue, Snapshot
+from assent.feedback.records import Queue, Snapshot
 from assent.feedback.tables import (
-    JudgmentEvent,
     JudgmentRow,
-    Lease,
-    Presentation,
     ProjectRow,
-    RaterAttribute,
-    RaterRow,
     SnapshotJudgment,
     SnapshotRow,
     TaskRow,
@@ -60,39 +52,8 @@ def take_snapshot(connection: Connection, name: str, queue: Queue, *, now: float
     return _snapshot(connection, snapshot_id)
 
 
-def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure:
-    """Forget a person: id, attributes and everything they said; their slots are free again.
-
-    The emptied judgments stay as tombstones, so that importing the same file again does not bring them back.
-    """
-    found = connection.execute(select(RaterRow.erased_at).where(RaterRow.id == rater_id)).first()
-    if found is None or found.erased_at is not None:
-        raise StoreError(f"rater {rater_id!r} is not in the store, or already erased")
-    snapshots = _touch_snapshots(connection, rater_id, now=now)
-    said = list(connection.execute(select(JudgmentRow.id).where(JudgmentRow.rater_id == rater_id)).scalars())
-    connection.execute(delete(RaterAttribute).where(RaterAttribute.rater_id == rater_id))
-    connection.execute(delete(Lease).where(Lease.rater_id == rater_id))
-    nobody: dict[str, Any] = {"locale": None, "client": None, "order_shown": []}
-    connection.execute(update(Presentation).where(Presentation.rater_id == rater_id).values(nobody))
-    nothing: dict[str, Any] = {
-        "ranking": None,
-        "critique": None,
-        "seconds": None,
-        "flags": {},
-        "scores": {},
-        "edits": {},
-    }
-    empty = update(JudgmentRow).where(JudgmentRow.rater_id == rater_id)
-    connection.execute(empty.values(nothing | {"slot_id": None, "outcome": "erased", "content_hash": ""}))
-    tombstone = f"erased-{secrets.token_hex(6)}"
-    connection.execute(update(RaterRow).where(RaterRow.id == rater_id).values(id=tombstone, erased_at=now))
-    events = [{"judgment_id": i, "kind": "erased", "at": now, "payload": {}} for i in said]
-    if events:
-        connection.execute(insert(JudgmentEvent), events)
-    return Erasure(tombstone, len(said), snapshots)
-
-
-def _touch_snapshots(connection: Connection, rater_id: str, *, now: float) -> tuple[Snapshot, ...]:
+def touch_snapshots(connection: Connection, rater_id: str, *, now: float) -> tuple[Snapshot, ...]:
+    """Mark the snapshots that hold judgments of a rater, so that nobody reads them again; returns them."""
     touched = connection.execute(
         select(SnapshotRow.id)
         .where(SnapshotRow.touched_at.is_(None))

@@ -12,19 +12,43 @@ process opens its own.
 
 from __future__ import annotations
 
+import functools
+import itertools
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Engine, delete, select
 
+from assent.core import seeds
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
-from assent.feedback import claims, imports, reading, snapshots, submissions, tasks
+from assent.feedback import claims, erasure, history, imports, reading, serving, snapshots, submissions, tasks
 from assent.feedback.connection import connect, insert_missing, read_transaction, write, write_transaction
-from assent.feedback.records import Claim, Counts, Erasure, ImportCounts, OpenTask, Queue, Receipt, Snapshot
+from assent.feedback.projects import Projects
+from assent.feedback.records import (
+    Claim,
+    Counts,
+    Erasure,
+    ImportCounts,
+    OpenTask,
+    Queue,
+    RaterProgress,
+    Receipt,
+    SaidRow,
+    Served,
+    Snapshot,
+    Viewing,
+)
 from assent.feedback.schema import bring_to_head
 from assent.feedback.tables import RaterAttribute, RaterRow
+
+if TYPE_CHECKING:
+    from assent.feedback.accounts import Accounts
+    from assent.feedback.conversations import Conversations
+    from assent.feedback.listing import Listing
+    from assent.feedback.webhooks import Webhooks
 
 LEASE_SECONDS = 900.0
 """How long a claimed task is kept for its rater unless said otherwise."""
@@ -33,12 +57,16 @@ LEASE_SECONDS = 900.0
 class Store:
     """Tasks, raters and judgments in SQLite or PostgreSQL."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, seed: int | None = None) -> None:
         self._engine = engine
+        self._seed = secrets.randbits(62) if seed is None else seed
+        self._draws = itertools.count()
 
     @classmethod
-    def open(cls, url: str) -> Store:
+    def open(cls, url: str, *, seed: int | None = None) -> Store:
         """Open the store at `sqlite:///file` or `postgresql://…`; it is created or upgraded where needed.
+
+        What people are served is drawn anew by every store that is opened, unless a seed is given.
 
         Raises StoreError where it cannot be reached, is something else, or was written by a newer Assent.
         """
@@ -48,7 +76,7 @@ class Store:
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine)
+        return cls(engine, seed=seed)
 
     def close(self) -> None:
         """Close all connections."""
@@ -61,6 +89,39 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @functools.cached_property
+    def projects(self) -> Projects:
+        """Projects, their settings, guidelines and known answers."""
+        return Projects(self._engine)
+
+    @functools.cached_property
+    def accounts(self) -> Accounts:
+        """People who sign in: accounts, invitations, sessions, tokens."""
+        from assent.feedback.accounts import Accounts
+
+        return Accounts(self._engine)
+
+    @functools.cached_property
+    def webhooks(self) -> Webhooks:
+        """Whom to tell when a threshold is crossed."""
+        from assent.feedback.webhooks import Webhooks
+
+        return Webhooks(self._engine)
+
+    @functools.cached_property
+    def conversations(self) -> Conversations:
+        """Where raters' conversations with blind models stand."""
+        from assent.feedback.conversations import Conversations
+
+        return Conversations(self._engine)
+
+    @functools.cached_property
+    def listing(self) -> Listing:
+        """Long lists in pages."""
+        from assent.feedback.listing import Listing
+
+        return Listing(self._engine)
 
     # Asking
 
@@ -119,14 +180,58 @@ class Store:
         """Give back what a rater holds and has not judged; returns how many tasks."""
         return write(self._engine, lambda connection: claims.release(connection, rater_id))
 
+    # Asking people
+
+    def serve(self, rater_id: str, queue: Queue, *, limit: int = 1, now: float) -> list[Served]:
+        """Lend up to `limit` tasks to a person by the project's settings: first those they hold, as they saw them."""
+        rng = seeds.stream(self._seed, "serve", queue.project, queue.purpose, rater_id, next(self._draws))
+        return write(
+            self._engine,
+            lambda connection: serving.serve(connection, rater_id, queue, limit=limit, now=now, rng=rng),
+        )
+
+    def add_task_for(self, rater_id: str, task: Task, *, now: float) -> Served:
+        """Add a task for one rater alone, a turn of a chat or a battle, and lend it to them."""
+        rng = seeds.stream(self._seed, "serve", task.id, rater_id)
+        return write(self._engine, lambda c: serving.add_task_for(c, rater_id, task, now=now, rng=rng))
+
+    def renew(self, rater_id: str, token: str, *, now: float) -> float | None:
+        """Keep a task longer; when its lease ends now, None where the lease is gone."""
+        return write(self._engine, lambda connection: serving.renew(connection, rater_id, token, now=now))
+
+    def recent(self, rater_id: str, queue: Queue, *, limit: int = 1, now: float) -> list[Served]:
+        """What a person submitted last, newest first, as long as they may change it."""
+        with read_transaction(self._engine) as connection:
+            return history.recent(connection, rater_id, queue, limit=limit, now=now)
+
+    def own(self, rater_id: str, task_id: str) -> Served | None:
+        """A task as this person was shown it, with their lease and their judgment that holds; None if it never was."""
+        with read_transaction(self._engine) as connection:
+            return history.own(connection, rater_id, task_id)
+
+    def rater_progress(self, rater_id: str, queue: Queue, *, now: float) -> RaterProgress:
+        """How far a person is."""
+        with read_transaction(self._engine) as connection:
+            return history.rater_progress(connection, rater_id, queue, now=now)
+
+    def set_priorities(self, priorities: Mapping[str, float], *, now: float) -> int:
+        """Give tasks another priority, higher first; returns how many are known. See `assign.goal_priority`."""
+        return write(self._engine, lambda connection: tasks.set_priorities(connection, priorities))
+
     # Answering
 
-    def submit(self, judgment: Judgment, *, token: str | None = None, now: float) -> Receipt:
+    def submit(
+        self, judgment: Judgment, *, token: str | None = None, now: float, viewing: Viewing | None = None
+    ) -> Receipt:
         """Keep a judgment; its id is the client's UUID, and submitting it again changes nothing.
 
-        `judgment.supersedes` corrects the rater's earlier one. Raises StoreError where it does not fit its task.
+        `judgment.supersedes` corrects the rater's earlier one; a judgment that says nothing then takes it back. Where
+        no order shown is given it is the one that was served. Raises StoreError where it does not fit its task.
         """
-        return self.submit_all([(judgment, token)], now=now)[0]
+        return write(
+            self._engine,
+            lambda connection: submissions.submit(connection, judgment, token=token, now=now, viewing=viewing),
+        )
 
     def submit_all(self, judgments: Sequence[tuple[Judgment, str | None]], *, now: float) -> list[Receipt]:
         """Keep several judgments with their lease tokens, all or none."""
@@ -170,6 +275,21 @@ class Store:
         with read_transaction(self._engine) as connection:
             return reading.read_comparisons(connection, queue, snapshot=snapshot)
 
+    def said(self, project: str) -> list[SaidRow]:
+        """The facts about every current judgment of a project, skips included, in the order they came."""
+        with read_transaction(self._engine) as connection:
+            return history.said(connection, project)
+
+    def tasks(self, task_ids: Iterable[str]) -> dict[str, Task]:
+        """Tasks by id, without those that are unknown."""
+        with read_transaction(self._engine) as connection:
+            return tasks.load_tasks(connection, task_ids)
+
+    def task_ids(self, queue: Queue) -> list[str]:
+        """Ids of all tasks of a queue, sorted."""
+        with read_transaction(self._engine) as connection:
+            return tasks.task_ids(connection, queue.project, queue.purpose)
+
     def raters(self) -> list[Rater]:
         """All raters, sorted by id, without the erased."""
         with read_transaction(self._engine) as connection:
@@ -183,4 +303,4 @@ class Store:
     def erase_rater(self, rater_id: str, *, now: float) -> Erasure:
         """Forget a person: id, attributes, judgments; says which snapshots held them."""
         with write_transaction(self._engine) as connection:
-            return snapshots.erase_rater(connection, rater_id, now=now)
+            return erasure.erase_rater(connection, rater_id, now=now)

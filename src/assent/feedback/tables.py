@@ -20,6 +20,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _CURRENT = text("superseded_by IS NULL")
 _VALID = text("touched_at IS NULL")
+_WAITING: dict[str, Any] = {
+    "sqlite_where": text("is_filled = 0 AND reserved_for IS NULL"),
+    "postgresql_where": text("is_filled = false AND reserved_for IS NULL"),
+}
+_HELD: dict[str, Any] = {"sqlite_where": text("is_spent = 0"), "postgresql_where": text("is_spent = false")}
 
 
 class Table(DeclarativeBase):
@@ -52,6 +57,8 @@ class ProjectRow(Table):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     created_at: Mapped[float]
+    settings: Mapped[dict[str, Any] | None]
+    """ProjectSettings; null where nobody has set any."""
 
 
 class GuidelineVersion(Table):
@@ -127,21 +134,42 @@ class TaskResponse(Table):
 
 
 class Slot(Table):
-    """One wanted judgment of one task."""
+    """One wanted judgment of one task. Project, purpose and place repeat the task's, so that one index is the queue."""
 
     __tablename__ = "slot"
-    __table_args__ = (UniqueConstraint("task_id", "n"),)
+    __table_args__ = (
+        UniqueConstraint("task_id", "n"),
+        # The last three are not for order: with them in it, counting what waits reads the index alone (SQLite).
+        Index(
+            "ix_slot_waiting",
+            *("project", "purpose", "place", "n", "id", "task_id", "is_filled", "reserved_for"),
+            **_WAITING,
+        ),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     task_id: Mapped[str] = mapped_column(ForeignKey("task.id"))
     n: Mapped[int]
+    project: Mapped[str]
+    purpose: Mapped[str]
+    place: Mapped[float]
+    """Minus the task's priority: what is lowest comes first."""
+    is_filled: Mapped[bool]
+    """Whether a judgment stands in it, which is when its lease is spent."""
+    reserved_for: Mapped[str | None]
+    """Id of the only rater who may take it; such slots are extra, nobody waits for them."""
+    service: Mapped[str]
+    """normal, gold or repeat."""
 
 
 class Lease(Table):
     """Who holds a slot, until when. A spent lease belongs to a judged slot and is never given out again."""
 
     __tablename__ = "lease"
-    __table_args__ = (Index(None, "task_id", "rater_id"),)
+    __table_args__ = (
+        Index(None, "task_id", "rater_id"),
+        Index("ix_lease_held", "expires_at", **_HELD),
+    )
 
     slot_id: Mapped[int] = mapped_column(ForeignKey("slot.id"), primary_key=True, autoincrement=False)
     task_id: Mapped[str] = mapped_column(ForeignKey("task.id"))
@@ -175,7 +203,10 @@ class RaterAttribute(Table):
 
 
 class Presentation(Table):
-    """The order in which one rater saw the answers of one task, and how."""
+    """The order in which one rater saw the answers of one task, and how.
+
+    Written when a task is first shown, completed when the rater submits; a correction gets a row of its own.
+    """
 
     __tablename__ = "presentation"
     __table_args__ = (Index(None, "task_id", "rater_id"),)
@@ -187,6 +218,12 @@ class Presentation(Table):
     locale: Mapped[str | None]
     client: Mapped[str | None]
     shown_at: Mapped[float]
+    propensity: Mapped[float | None]
+    """Probability that the queue chose this task for this rater; null where it was not drawn."""
+    guideline_id: Mapped[int | None] = mapped_column(ForeignKey("guideline_version.id"))
+    """What the rater was told."""
+    is_translated: Mapped[bool | None]
+    activity: Mapped[dict[str, Any]]
 
 
 class JudgmentRow(Table):
@@ -207,7 +244,8 @@ class JudgmentRow(Table):
             postgresql_where=_CURRENT,
         ),
         Index(None, "task_id", "rater_id"),
-        Index(None, "rater_id"),
+        Index(None, "rater_id", "submitted_at"),
+        Index(None, "submitted_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -216,12 +254,14 @@ class JudgmentRow(Table):
     rater_id: Mapped[str] = mapped_column(_rater())
     slot_id: Mapped[int | None] = mapped_column(ForeignKey("slot.id"))
     outcome: Mapped[str]
-    """ranked, marked (flags, scores, critique or edits without a ranking), skipped or erased."""
+    """ranked, marked (flags, scores, critique, notes or edits without a ranking), skipped or erased."""
     ranking: Mapped[dict[str, Any] | None]
     flags: Mapped[dict[str, Any]]
     scores: Mapped[dict[str, Any]]
     critique: Mapped[str | None]
+    notes: Mapped[list[Any]]
     edits: Mapped[dict[str, Any]]
+    skip_reason: Mapped[str | None]
     seconds: Mapped[float | None]
     presentation_id: Mapped[int | None] = mapped_column(ForeignKey("presentation.id"))
     supersedes: Mapped[str | None]
@@ -231,7 +271,7 @@ class JudgmentRow(Table):
 
 
 class JudgmentEvent(Table):
-    """Append-only log of what happened to a judgment: late, surplus, superseded, erased."""
+    """Append-only log of what happened to a judgment: page (what its rater did), surplus, superseded, erased."""
 
     __tablename__ = "judgment_event"
 
@@ -250,6 +290,7 @@ class Gold(Table):
     task_id: Mapped[str] = mapped_column(ForeignKey("task.id"), primary_key=True)
     ranking: Mapped[dict[str, Any]]
     note: Mapped[str]
+    set_at: Mapped[float | None]
 
 
 class Adjudication(Table):

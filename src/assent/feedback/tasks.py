@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Double, bindparam, select, update
 
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes, hash_json
@@ -17,6 +18,18 @@ from assent.feedback.tables import ProjectRow, PromptRow, ResponseRow, Slot, Tas
 _BLOCK = 500  # rows per IN list: below SQLite's oldest limit on bound values
 _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 Item = TypeVar("Item")
+
+_TASKS = (
+    select(TaskRow, PromptRow.id.label("prompt_id"), PromptRow.messages, PromptRow.meta.label("prompt_meta"))
+    .join(PromptRow, PromptRow.hash == TaskRow.prompt_hash)
+    .where(TaskRow.id.in_(bindparam("task_ids", expanding=True)))
+)
+_ANSWERS = (
+    select(ResponseRow, TaskResponse.task_id)
+    .join(TaskResponse, TaskResponse.response_hash == ResponseRow.hash)
+    .where(TaskResponse.task_id.in_(bindparam("task_ids", expanding=True)))
+    .order_by(TaskResponse.n)
+)
 
 
 def add_tasks(
@@ -34,29 +47,58 @@ def add_tasks(
             raise StoreError(f"task {task.id!r} is in the store with other content; give the new task another id")
     rows = [task_row(task, contents[task.id], now=now, priority=priority, meta={}) for task in tasks]
     insert_task_rows(connection, tasks, rows, now=now)
-    wanted = [(t.id, slots if isinstance(slots, int) else slots.get(t.id, 1)) for t in tasks]
-    insert_missing(connection, Slot, [{"task_id": task_id, "n": n} for task_id, count in wanted for n in range(count)])
+    wanted = {t.id: slots if isinstance(slots, int) else slots.get(t.id, 1) for t in tasks}
+    places = dict.fromkeys(wanted, -priority) | _known_places(connection, known)
+    rows = [slot_row(t, n, place=places[t.id]) for t in tasks for n in range(wanted[t.id])]
+    insert_missing(connection, Slot, rows)
     return len(contents.keys() - known.keys())
+
+
+def slot_row(task: Task, n: int, *, place: float = 0.0) -> dict[str, Any]:
+    """The row of a wanted judgment that any rater may give."""
+    return {
+        "task_id": task.id,
+        "n": n,
+        "project": task.project,
+        "purpose": task.purpose,
+        "place": place,
+        "is_filled": False,
+        "reserved_for": None,
+        "service": "normal",
+    }
+
+
+def set_priorities(connection: Connection, priorities: Mapping[str, float]) -> int:
+    """Give tasks another priority; returns how many are in the store. Unknown ids are passed over."""
+    wrong = [task_id for task_id, priority in priorities.items() if not math.isfinite(priority)]
+    if wrong:
+        raise StoreError(f"the priority of task {wrong[0]!r} is {priorities[wrong[0]]}; give a finite number")
+    rows = [{"wanted": task_id, "value": float(priority)} for task_id, priority in sorted(priorities.items())]
+    if not rows:
+        return 0
+    known = _known_contents(connection, priorities)
+    connection.execute(
+        update(TaskRow).where(TaskRow.id == bindparam("wanted")).values(priority=bindparam("value")), rows
+    )
+    place = update(Slot).where(Slot.task_id == bindparam("wanted")).values(place=-bindparam("value", type_=Double))
+    connection.execute(place, rows)
+    return len(known)
+
+
+def task_ids(connection: Connection, project: str, purpose: str) -> list[str]:
+    """Ids of all tasks of a queue, sorted."""
+    query = select(TaskRow.id).where(TaskRow.project == project, TaskRow.purpose == purpose)
+    return sorted(connection.execute(query).scalars())
 
 
 def load_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, Task]:
     """Tasks by id, as they were added."""
     tasks: dict[str, Task] = {}
     for block in blocks(list(task_ids)):
-        found = connection.execute(
-            select(TaskRow, PromptRow.id.label("prompt_id"), PromptRow.messages, PromptRow.meta.label("prompt_meta"))
-            .join(PromptRow, PromptRow.hash == TaskRow.prompt_hash)
-            .where(TaskRow.id.in_(block))
-        ).all()
+        found = connection.execute(_TASKS, {"task_ids": block}).all()
         answers: dict[str, list[Completion]] = {row.id: [] for row in found}
         prompt_ids = {row.id: row.prompt_id for row in found}
-        responses = connection.execute(
-            select(ResponseRow, TaskResponse.task_id)
-            .join(TaskResponse, TaskResponse.response_hash == ResponseRow.hash)
-            .where(TaskResponse.task_id.in_(block))
-            .order_by(TaskResponse.n)
-        )
-        for row in responses:
+        for row in connection.execute(_ANSWERS, {"task_ids": block}):
             answers[row.task_id].append(_completion(row, prompt_ids[row.task_id]))
         for row in found:
             messages = tuple(Message.model_construct(**message) for message in row.messages)
@@ -146,6 +188,14 @@ def _known_contents(connection: Connection, task_ids: Iterable[str]) -> dict[str
         found = connection.execute(select(TaskRow.id, TaskRow.content_hash).where(TaskRow.id.in_(block)))
         known |= {row.id: row.content_hash for row in found}
     return known
+
+
+def _known_places(connection: Connection, known: Iterable[str]) -> dict[str, float]:
+    places: dict[str, float] = {}
+    for block in blocks(list(known)):
+        found = connection.execute(select(TaskRow.id, TaskRow.priority).where(TaskRow.id.in_(block)))
+        places |= {row.id: -row.priority for row in found}
+    return places
 
 
 def _prompt_hash(prompt: Prompt) -> str:

@@ -134,6 +134,12 @@ class ScalarModel:
         batch = batch.to(self.device)
         return self._scores(batch.take_last(self._states(batch)))
 
+    def at_last_with_states(self, batch: GroupBatch) -> tuple[Float[Tensor, " B"], Float[Tensor, "B d"]]:
+        """Raw score of each row, and the state it is read from."""
+        batch = batch.to(self.device)
+        states = batch.take_last(self._states(batch))
+        return self._scores(states), states.float()
+
     def at_scored(self, batch: GroupBatch) -> Float[Tensor, " S"]:
         """Value of the state before each scored token."""
         batch = batch.to(self.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -13,6 +14,7 @@ from assent.feedback.records import Queue
 from assent.feedback.store import Store
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
+from assent.pipeline.intake import page_of
 from assent.raters.collect import collect
 from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, SimulatedConfig
 from assent.raters.crowd import Role, crowd
@@ -23,6 +25,11 @@ from assent.training.rewards import ModelReward
 
 IMPORTED = Queue(project="imported", purpose="reward")
 """Judgments that came in by `assent import`."""
+
+
+def enough_of(raters: RatersConfig | None) -> float:
+    """The share of the judgments that suffices."""
+    return raters.enough if isinstance(raters, PeopleConfig) else 1.0
 
 
 def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int, backends: Backends) -> Panel | None:
@@ -53,16 +60,21 @@ def judge(
     queue: Queue,
     *,
     slots: int | Mapping[str, int] = 1,
+    enough: float = 1.0,
     log: RunLog,
 ) -> list[Judgment]:
-    """Queue tasks and bring back their judgments, sorted by id. Raises AwaitingJudgments where people are needed."""
+    """Queue tasks and bring back their judgments, sorted by id.
+
+    Raises AwaitingJudgments where people are needed and less than the share `enough` of what was asked is in.
+    """
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
         opened.add_tasks(queued, slots=slots, now=time.time())
         counts = opened.counts(queue)
         if panel is None:
-            if counts.have < counts.need:
-                raise AwaitingJudgments(counts.have, counts.need, where=f"project {queue.project} in {store.url}")
+            need = max(1, math.floor(enough * counts.need))
+            if counts.have < need:
+                raise AwaitingJudgments(counts.have, need, where=page_of(queue), queue=(queue.project, queue.purpose))
         else:
             with log.progress("judging", counts.need, done=counts.have) as bar:
                 collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)

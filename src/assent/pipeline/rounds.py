@@ -8,9 +8,11 @@ from pathlib import Path
 
 from assent.core.hashing import hash_file, hash_json
 from assent.data.config import Source
+from assent.feedback.records import Queue
 from assent.lab.language import language
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.config import FileData, LabData, PretrainedBase, RunConfig, ScratchBase
+from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.identity import hash_folder
 from assent.pipeline.stage import Runner
 from assent.pipeline.stages.base import BaseStage, run_base
@@ -104,7 +106,7 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     judgments = run(
         run_collect,
         collecting,
-        extra={} if earlier else {"imported": imported_hash(config.store)},
+        extra=judgments_identity(config, samples, is_first=not earlier),
         samples=samples,
         earlier=earlier[-1].judgments if earlier else None,
         given=start.data.get("comparisons") if not earlier else None,
@@ -137,7 +139,10 @@ def evaluate(
         store=config.store,
         compute=config.compute,
     )
-    return run(run_evaluate, stage, policy=policy, baseline=baseline, prompts=start.data["prompts"], reward=reward)
+    asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
+    erased = erased_judgments(config.store, asked)
+    prompts = start.data["prompts"]
+    return run(run_evaluate, stage, extra=erased, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
 
 
 def needs_reward(config: RunConfig) -> bool:
@@ -180,6 +185,12 @@ def source_identity(source: Source) -> str:
     if path.is_dir():
         return hash_folder(path)
     return hash_file(path) if path.exists() else hash_json(str(path))
+
+
+def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
+    """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
+    imported = {"imported": imported_hash(config.store)} if is_first else {}
+    return imported | ({} if samples is None else erased_snapshots(config.store, Queue(samples.name)))
 
 
 def base_identity(config: RunConfig) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from assent.core import files
+from assent.core.errors import AwaitingJudgments
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.find import ROUND
@@ -18,6 +19,9 @@ from assent.pipeline.rounds import run_all
 from assent.pipeline.stage import LogOptions, Runner, Step
 
 SETTINGS = "run.yaml"
+DEFAULT_CONFIG = Path("assent.yaml")
+Wait = Callable[[AwaitingJudgments], None]
+"""Returns when the missing judgments are there."""
 
 
 def run_project(
@@ -27,15 +31,31 @@ def run_project(
     *,
     quiet: bool = False,
     skip_bad: bool = False,
+    wait: Wait | None = None,
 ) -> Iterator[str]:
     """Run a project to its end and yield the verdict, a line at a time.
 
-    Writes run.yaml, round-N/round.json and result.json into the run folder. Raises AwaitingJudgments where people have
-    to rate first; the same call goes on from there.
+    Writes run.yaml, round-N/round.json and result.json into the run folder. Where people have to rate first, `wait` is
+    given the store and what is missing, and returns when it is there; without it AwaitingJudgments is raised, and the
+    same call goes on from there.
     """
     project = open_project(path, overlays, settings)
     config = with_skip_bad(project.config) if skip_bad else project.config
-    folder = project.run_folder
+    while True:
+        try:
+            values = run_once(project.run_folder, config, quiet=quiet)
+            break
+        except AwaitingJudgments as waiting:
+            if wait is None:
+                raise waiting.with_command(rate_command(path, config, is_as_written=not overlays + settings)) from None
+            wait(waiting)
+    yield from verdict(values)
+    if config.collect is None:
+        yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
+
+
+def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
+    """Do what is not done yet; the values of result.json. Raises AwaitingJudgments."""
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
     with Runner(folder, seed=config.seed, logs=options) as run:
         write_settings(folder, config)
@@ -43,10 +63,14 @@ def run_project(
             result = run_all(run, config)
         finally:
             write_rounds(folder, run.steps)
-        values = write_result(folder, config, result)
-    yield from verdict(values)
-    if config.collect is None:
-        yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
+        return write_result(folder, config, result)
+
+
+def rate_command(path: Path, config: RunConfig, *, is_as_written: bool) -> str:
+    """The command that serves the rating pages of a run."""
+    if not is_as_written:
+        return f"assent rate --store {config.store.located(Path())}"
+    return "assent rate" if path == DEFAULT_CONFIG else f"assent rate {path}"
 
 
 def plan_project(

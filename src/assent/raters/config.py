@@ -85,6 +85,8 @@ class PeopleConfig(Config):
 
     kind: Literal["people"] = "people"
     """Which kind of raters these are."""
+    enough: float = Field(default=1.0, gt=0, le=1, json_schema_extra={"affects_result": False})
+    """Share of the wanted judgments with which the run goes on; below 1 where some tasks may stay unjudged."""
 
 
 RatersConfig = Annotated[

@@ -127,6 +127,19 @@ def intervals(rows: Sequence[Row], label: str, *, reference: float | None = None
         return c.svg(label)
 
 
+def levels(rows: Sequence[Row], label: str, *, references: Sequence[float] = ()) -> str:
+    """As `intervals`, on a scale of plain numbers that may be negative."""
+    with _rows(WIDE[0], [r.name for r in rows], right=96) as c:
+        for reference in references:
+            c.axes.axvline(reference, color=SOFT, linewidth=1.2, linestyle=(0, (4, 3)))
+        for i, row in enumerate(rows):
+            c.axes.plot([row.value.low, row.value.high], [i, i], color=row.colour, linewidth=5, alpha=0.35)
+            c.axes.plot([row.value.estimate], [i], "o", color=row.colour, markersize=8, clip_on=False, zorder=3)
+            _end_note(c.axes, i, f"{row.value.estimate:.2f} [{row.value.low:.2f}–{row.value.high:.2f}]")
+        c.axes.grid(axis="x")
+        return c.svg(label)
+
+
 def dumbbells(pairs: Sequence[Pair], label: str, *, row: float = TALL_ROW) -> str:
     """Before and after with their intervals, joined, one row each, on a scale from 0 to 1."""
     with _rows(WIDE[0], [p.name for p in pairs], right=104, row=row) as c:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from assent.evaluation.raters import RaterReport
 from assent.evaluation.reward import RewardReport
 from assent.evaluation.stats import Estimate
 from assent.evaluation.winrate import WinRate
 from assent.report.drawing import AFTER, BAD, BEFORE, GOOD, SOFT, WARM
-from assent.report.figures import Pair, Row, Trend, dumbbells, histogram, intervals, percent, reliability, trends
+from assent.report.figures import (
+    Pair,
+    Row,
+    Trend,
+    dumbbells,
+    histogram,
+    intervals,
+    levels,
+    percent,
+    reliability,
+    trends,
+)
 from assent.report.panels import Panel, Section, Size, panel
 from assent.report.reading import Evaluation, Round, Run
 from assent.report.training import reward_training
@@ -21,6 +33,8 @@ _JUDGES = {
     "function": "a function",
 }
 _BOTH = ((BEFORE, "before"), (AFTER, "after"))
+LEAST_SHARP = 6
+"""How many single raters are shown."""
 _ROUND_GROUPS = (
     ("Truth: higher is better", ("helpful", "honest", "harmless", "fluent"), (AFTER, GOOD, WARM, SOFT)),
     ("Truth: lower is better", LOWER_IS_BETTER, (BAD, WARM)),
@@ -56,6 +70,7 @@ def reward_model(run: Run) -> Section:
     panels += _sources(report) + _accuracies(
         "Accuracy per slice", "By what is known of the prompt.", slices, size="tall"
     )
+    panels += _raters(report.raters)
     panels += reward_training(run)
     return Section("reward", "Reward model", text, tuple(panels))
 
@@ -169,6 +184,20 @@ def _accuracies(title: str, note: str, found: Mapping[str, Estimate], *, size: S
         return []
     rows = [Row(name.replace("=", " · "), value) for name, value in found.items()]
     return [panel(title, note, intervals(rows, title, reference=0.5), size=size)]
+
+
+def _raters(found: RaterReport | None) -> list[Panel]:
+    """Sharpness of groups and of the least sharp raters, with what is alarming in words."""
+    if found is None:
+        return []
+    shown = [Row(f"{found.group_by or 'all'} · {g.group}", g.sharpness, GOOD) for g in found.groups]
+    shown += [Row(r.rater, r.sharpness, BAD if r.sharpness.high < 0.5 else AFTER) for r in found.raters[:LEAST_SHARP]]
+    note = f"{len(found.raters):,} raters, 1 is the pool's prior mean; means of groups, then the least sharp raters. "
+    note += f"{found.careless:,} far below the pool, {found.inverted:,} below 0 (the scale read the wrong way round)."
+    note += "".join(f" Look into this: {alarm}." for alarm in found.alarms)
+    return [
+        panel("Sharpness of raters", note, levels(shown, "Sharpness with intervals", references=(0, 1)), size="tall")
+    ]
 
 
 def _wins_over_rounds(run: Run) -> Panel | None:

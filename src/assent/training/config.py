@@ -32,9 +32,44 @@ class SFTConfig(Config):
     """Optimizer of this stage."""
 
 
+class JointRatersConfig(Config):
+    """Reward and raters fitted together: sharpness, leans and cut-points of each rater, and the taste of each group."""
+
+    kind: Literal["joint"] = "joint"
+    """How raters enter the loss."""
+    group_by: tuple[str, ...] = ("group", "region")
+    """Attributes that raters may have told; the first with two or more known values forms the groups. []: no groups."""
+    warmup: float = Field(default=0.25, gt=0, le=1)
+    """Share of the first pass in which all raters count alike."""
+    refits_per_epoch: int = Field(default=4, ge=1)
+    """How often in each pass the raters' parameters are fitted anew."""
+    sharpness_spread: float = Field(default=0.5, gt=0)
+    """Prior standard deviation over raters of sharpness, whose prior mean is 1."""
+    position_spread: float = Field(default=0.3, gt=0)
+    """The same of the lean to the answer shown first, in logits, around the pool's."""
+    length_spread: float = Field(default=0.3, gt=0)
+    """The same of the lean to longer answers, in logits per unit of log words, around the pool's."""
+    cuts_spread: float = Field(default=0.5, gt=0)
+    """The same of log widths between cut-points (ties, strengths), around the pool's."""
+    taste_spread: float = Field(default=0.3, gt=0)
+    """Prior size of a group's own taste, in standard deviations of the score gap."""
+
+
+class NoRatersConfig(Config):
+    """All raters count alike."""
+
+    kind: Literal["none"] = "none"
+    """How raters enter the loss."""
+
+
+RaterTermsConfig = Annotated[JointRatersConfig | NoRatersConfig, Field(discriminator="kind")]
+
+
 class RewardConfig(Config):
     """A reward model from rankings of any K."""
 
+    raters: RaterTermsConfig = JointRatersConfig()
+    """Raters in the loss, or all alike; with `joint`, ties and strengths are read by each rater's cut-points."""
     loss: Literal["bradley_terry", "plackett_luce"] = "bradley_terry"
     """All pairs of a ranking weighted 2/K (Ouyang et al. 2022), or the likelihood of the whole order."""
     ties: Literal["davidson", "rao_kupper", "half", "ignore"] = "davidson"
@@ -58,6 +93,15 @@ class RewardConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> RewardConfig:
+        if self.raters.kind == "joint" and (self.loss, self.ties, self.margins) != (
+            "bradley_terry",
+            "davidson",
+            "none",
+        ):
+            raise ValueError(
+                f"raters.kind joint reads pairs, ties and strengths by cut-points of its own, so loss {self.loss}, ties"
+                f" {self.ties}, margins {self.margins} would do nothing; leave them out, or set raters.kind to none"
+            )
         if self.loss == "plackett_luce" and self.ties != "davidson":
             raise ValueError(
                 f"loss plackett_luce treats ties by Davidson-Luce; set ties to davidson instead of {self.ties}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from assent.algorithms.raters import Votes, ranking_votes
 from assent.algorithms.reward import LARGE_MARGINS, SMALL_MARGINS, Pairs, margins_from_strengths, ranking_pairs
 from assent.core.group import Group
 from assent.core.types import Comparison, Ranking
@@ -22,6 +24,10 @@ class Target:
     """One per ranking: its tiers, best first."""
     pairs: Pairs
     """All pairs of all rankings."""
+    votes: Votes
+    """The same pairs with who said so, and how; numbers of raters are places in `raters`."""
+    raters: tuple[str, ...]
+    """Who ranked, one per ranking."""
 
     @property
     def weight(self) -> float:
@@ -38,19 +44,31 @@ class Target:
             self.pairs.weight[keep],
             self.pairs.margin[keep],
         )
-        return Target(self.tiers, pairs)
+        return replace(self, pairs=pairs)
 
 
 def target_of(comparison: Comparison, *, margins: Sequence[float] | None = None) -> Target | None:
     """The rankings of a comparison; None where nobody ranked two answers."""
     place = {c.id: i for i, c in enumerate(comparison.completions)}
-    rankings = [j.ranking for j in comparison.judgments if j.ranking is not None and len(j.ranking.ids) > 1]
-    if not rankings:
+    ranked = [j for j in comparison.judgments if j.ranking is not None and len(j.ranking.ids) > 1]
+    if not ranked:
         return None
+    rankings = [j.ranking for j in ranked if j.ranking is not None]
     tiers = tuple(tuple(tuple(place[i] for i in tier) for tier in r.tiers) for r in rankings)
     steps = [_step_margins(r, margins) for r in rankings]
     pairs = Pairs.join(ranking_pairs(t, step_margins=s) for t, s in zip(tiers, steps, strict=True))
-    return Target(tiers, pairs)
+    log_words = [math.log(max(1, len(c.text.split()))) for c in comparison.completions]
+    votes = Votes.join(
+        ranking_votes(
+            t,
+            strengths=r.strengths,
+            first=place.get(j.order_shown[0]) if j.order_shown else None,
+            log_words=log_words,
+            rater=number,
+        )
+        for number, (t, r, j) in enumerate(zip(tiers, rankings, ranked, strict=True))
+    )
+    return Target(tiers, pairs, votes, tuple(j.rater_id for j in ranked))
 
 
 def local_pairs(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Pairs:
@@ -62,6 +80,18 @@ def local_pairs(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> P
         if start is not None
     ]
     return Pairs.join(parts).to(batch.tokens.device)
+
+
+def local_votes(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Votes:
+    """All votes on the groups in one micro-batch, as `local_pairs`; raters keep the numbers that the votes have."""
+    starts = local_starts(batch, [g for g, _ in members])
+    parts = [shifted(t.votes, start) for (_, t), start in zip(members, starts, strict=True) if start is not None]
+    return Votes.join(parts).to(batch.tokens.device)
+
+
+def shifted(votes: Votes, start: int) -> Votes:
+    """Votes on answers that stand `start` places further on."""
+    return replace(votes, better=votes.better + start, worse=votes.worse + start)
 
 
 def local_starts(batch: GroupBatch, groups: Sequence[Group]) -> list[int | None]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from assent.algorithms.objective import Loss, Weighted, weighted
+from assent.algorithms.raters import joint_loss
 from assent.algorithms.reward import (
     Pairs,
     bradley_terry_loss,
@@ -26,16 +28,46 @@ from assent.models.groups import GroupBatch, pack
 from assent.models.scalar import ScalarModel
 from assent.training.batches import EpochBatches
 from assent.training.config import RewardConfig
-from assent.training.loop import Loop
-from assent.training.rankings import Target, local_pairs, local_starts
+from assent.training.loop import Loop, Resumable
+from assent.training.rankings import Target, local_pairs, local_starts, local_votes
+from assent.training.raters import JointFit, RaterFit
 
 Member = tuple[Group, Target]
+Outputs = tuple[Tensor, Tensor]
+"""Score of each row, and the state that it is read from."""
+Total = Callable[[Outputs, GroupBatch, Pairs], Tensor]
+"""Sum of the weighted losses of a micro-batch."""
+
+
+class Trained(NamedTuple):
+    """What training came to."""
+
+    steps: int
+    score_mean: float
+    score_std: float
+    tie_strength: float | None
+    """Learned strength of ties, where all raters count alike."""
+    raters: RaterFit | None
+    """What was found out about raters, where they are in the loss."""
+
+    def facts(self) -> dict[str, Any]:
+        """The plain numbers."""
+        return {name: value for name, value in self._asdict().items() if isinstance(value, int | float)}
 
 
 def train_reward(
-    model: ScalarModel, groups: Sequence[Group], targets: Sequence[Target], config: RewardConfig, loop: Loop
-) -> dict[str, Any]:
-    """Train `model` in place and set its score normalisation from its final scores of `groups`."""
+    model: ScalarModel,
+    groups: Sequence[Group],
+    targets: Sequence[Target],
+    config: RewardConfig,
+    loop: Loop,
+    *,
+    attributes: Mapping[str, Mapping[str, str]] | None = None,
+) -> Trained:
+    """Train `model` in place and set its score normalisation from its final scores of `groups`.
+
+    `attributes` are what raters said about themselves, by rater and name; groups of taste are made of them.
+    """
     members: list[Member] = [
         (g, t.decided() if config.ties == "ignore" else t)
         for g, t in zip(groups, targets, strict=True)
@@ -43,28 +75,50 @@ def train_reward(
     ]
     if not members:
         raise DataError("a reward model needs rankings of two answers or more, and there are none; add comparisons")
-    likelihood = Likelihood(config, largest_tie=max(len(tier) for _, t in members for r in t.tiers for tier in r))
     order = EpochBatches(len(members), config.batch_size, config.epochs, loop.seed)
+    if config.raters.kind == "joint":
+        features = model.core.score.in_features
+        likelihood: Likelihood | JointLikelihood = JointLikelihood(
+            JointFit(members, attributes or {}, config.raters, features=features), order
+        )
+    else:
+        largest = max(len(tier) for _, t in members for ranking in t.tiers for tier in ranking)
+        likelihood = Likelihood(config, largest_tie=largest)
     parameters = {**model.parameters(), **likelihood.parameters()}
-    learner = LocalLearner(parameters, model.at_last, config.optimizer, total_steps=order.total_steps)
+    learner = LocalLearner(parameters, model.at_last_with_states, config.optimizer, total_steps=order.total_steps)
     budget = config.optimizer.tokens_per_microbatch
-    for step in loop.steps(order.total_steps, {"reward": learner}, description="reward model"):
-        chosen = [members[i] for i in order.items(step)]
+    parts = {"reward": learner, **likelihood.parts()}
+    for step in loop.steps(order.total_steps, parts, description="reward model"):
+        numbers = order.items(step)
+        chosen = [members[i] for i in numbers]
         metrics = learner.forward_backward(
             pack([g for g, _ in chosen], budget=budget),
-            partial(reward_objective, members=chosen, likelihood=likelihood, config=config),
+            partial(
+                reward_objective,
+                members=chosen,
+                total=likelihood.at(step, numbers, chosen),
+                centering=config.centering,
+            ),
             weight=sum(t.weight for _, t in chosen),
         )
         loop.log.record(step, {**metrics, **learner.step()._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
-    scores = torch.tensor(score_groups(model, [g for g, _ in members], budget=budget))
-    model.score_mean, model.score_std = scores.mean().item(), max(scores.std().item(), 1e-6)
-    return {
-        "steps": learner.num_steps,
-        "score_mean": model.score_mean,
-        "score_std": model.score_std,
-        **likelihood.facts(),
-    }
+    outputs = final_outputs(model, [g for g, _ in members], budget=budget, keep_states=likelihood.has_groups)
+    model.score_mean, model.score_std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
+    return Trained(learner.num_steps, model.score_mean, model.score_std, **likelihood.found(outputs))
+
+
+@torch.no_grad()
+def final_outputs(model: ScalarModel, groups: Sequence[Group], *, budget: int, keep_states: bool) -> Outputs:
+    """Raw score of every answer, group by group, and the states they are read from (of width 0 unless kept)."""
+    answers = sum(len(g.continuations) for g in groups)
+    scores, kept = torch.zeros(answers), torch.zeros(answers, model.core.score.in_features if keep_states else 0)
+    for batch in pack(groups, budget=budget):
+        found, states = model.at_last_with_states(batch)
+        scores[list(batch.rows)] = found.cpu()
+        if keep_states:
+            kept[list(batch.rows)] = states.cpu()
+    return scores, kept
 
 
 @torch.no_grad()
@@ -77,8 +131,20 @@ def score_groups(model: ScalarModel, groups: Sequence[Group], *, budget: int) ->
     return scores
 
 
+@torch.no_grad()
+def taste_scores(model: ScalarModel, groups: Sequence[Group], offsets: Tensor, *, budget: int) -> Tensor:
+    """What each group of people thinks of every answer beyond the raw score [answers, G], group by group."""
+    found = torch.zeros(sum(len(g.continuations) for g in groups), len(offsets))
+    if not len(offsets):
+        return found
+    for batch in pack(groups, budget=budget):
+        states = model.at_last_with_states(batch)[1].cpu()
+        found[list(batch.rows)] = states @ offsets.T
+    return found
+
+
 class Likelihood:
-    """How likely rankings are given scores, with the strength of ties as a learned parameter."""
+    """How likely rankings are given scores, all raters alike, with the strength of ties as a learned parameter."""
 
     def __init__(self, config: RewardConfig, *, largest_tie: int) -> None:
         self.config, self.has_ties = config, largest_tie > 1
@@ -89,9 +155,34 @@ class Likelihood:
         """The log of the tie strength, where it is learned."""
         return {"likelihood.log_tie": self.log_tie} if self.config.ties in ("davidson", "rao_kupper") else {}
 
-    def facts(self) -> dict[str, float]:
+    def parts(self) -> dict[str, Resumable]:
+        """Nothing that a checkpoint must carry beside the parameters."""
+        return {}
+
+    has_groups = False
+
+    def found(self, outputs: Outputs) -> dict[str, Any]:
         """What was learned about ties."""
-        return {"tie_strength": self.log_tie[0].exp().item()} if self.parameters() else {}
+        return {"tie_strength": self.log_tie[0].exp().item() if self.parameters() else None, "raters": None}
+
+    def at(self, step: int, numbers: Sequence[int], members: Sequence[Member]) -> Total:
+        """The loss of a step's rankings, summed."""
+
+        def total(outputs: Outputs, batch: GroupBatch, pairs: Pairs) -> Tensor:
+            scores = outputs[0]
+            if self.config.loss == "bradley_terry":
+                return (self.pairwise(scores, pairs) * pairs.weight).sum()
+            starts = local_starts(batch, [g for g, _ in members])
+            return torch.stack(
+                [
+                    self.listwise(scores, [[start + i for i in tier] for tier in tiers])
+                    for (_, target), start in zip(members, starts, strict=True)
+                    if start is not None
+                    for tiers in target.tiers
+                ]
+            ).sum()
+
+        return total
 
     def pairwise(self, scores: Tensor, pairs: Pairs) -> Tensor:
         """Loss of each pair."""
@@ -113,31 +204,64 @@ class Likelihood:
         return davidson_luce_loss(scores, order, [len(t) for t in tiers], tie=tie)[0]
 
 
+class JointLikelihood:
+    """How likely rankings are given scores and what is known of each rater; the raters are refitted on the way."""
+
+    def __init__(self, fit: JointFit, order: EpochBatches) -> None:
+        self.fit, self.order = fit, order
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """Nothing that moves by gradient: raters are fitted apart."""
+        return {}
+
+    def parts(self) -> dict[str, Resumable]:
+        """Raters, and the scores they are fitted to."""
+        return {"raters": self.fit}
+
+    @property
+    def has_groups(self) -> bool:
+        """Whether tastes of groups are fitted."""
+        return self.fit.has_groups
+
+    def found(self, outputs: Outputs) -> dict[str, Any]:
+        """What was found out about raters; `outputs` are those of the trained model on all that it was trained on."""
+        return {"tie_strength": None, "raters": self.fit.result(*outputs)}
+
+    def at(self, step: int, numbers: Sequence[int], members: Sequence[Member]) -> Total:
+        """The loss of a step's votes, summed; it also remembers the scores that go by. Refits first where it is due."""
+        if self.fit.is_due(step, self.order):
+            self.fit.refit()
+        terms = self.fit.terms()
+        numbered = [
+            (group, replace(target, votes=self.fit.votes[i]))
+            for i, (group, target) in zip(numbers, members, strict=True)
+        ]
+
+        def total(outputs: Outputs, batch: GroupBatch, pairs: Pairs) -> Tensor:
+            scores, states = outputs
+            self.fit.remember(numbers, batch, scores, states)
+            votes = local_votes(batch, numbered)
+            return (joint_loss(scores, states, votes, terms.to(scores.device)) * votes.weight).sum()
+
+        return total
+
+
 def reward_objective(
-    scores: Tensor, batch: GroupBatch, *, members: Sequence[Member], likelihood: Likelihood, config: RewardConfig
+    outputs: Outputs, batch: GroupBatch, *, members: Sequence[Member], total: Total, centering: float
 ) -> Loss:
     """Negative log-likelihood of the rankings, plus the penalty that keeps each group's mean score near zero."""
+    scores = outputs[0]
     pairs = local_pairs(batch, members)
-    if config.loss == "bradley_terry":
-        total = (likelihood.pairwise(scores, pairs) * pairs.weight).sum()
-    else:
-        total = torch.stack(
-            [
-                likelihood.listwise(scores, [[start + i for i in tier] for tier in tiers])
-                for (_, target), start in zip(members, local_starts(batch, [g for g, _ in members]), strict=True)
-                if start is not None
-                for tiers in target.tiers
-            ]
-        ).sum()
+    likelihood = total(outputs, batch, pairs)
     weight = float(pairs.weight.sum())
     number = {g: i for i, g in enumerate(dict.fromkeys(batch.group_of_row))}
     group = torch.tensor([number[g] for g in batch.group_of_row], device=scores.device)
-    centering = centering_penalty(scores, group, len(number))
+    off_centre = centering_penalty(scores, group, len(number))
     decided = ~pairs.is_tie
     lead = (scores[pairs.better] - scores[pairs.worse]).detach()[decided]
     metrics = {
-        "loss": Weighted(total.detach(), weight),
+        "loss": Weighted(likelihood.detach(), weight),
         "accuracy": weighted((lead > 0).float() + 0.5 * (lead == 0).float(), pairs.weight[decided]),
         "score": weighted(scores),
     }
-    return Loss(total + config.centering * centering.sum(), weight, metrics)
+    return Loss(likelihood + centering * off_centre.sum(), weight, metrics)

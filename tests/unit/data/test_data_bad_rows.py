@@ -236,3 +236,11 @@ def test_bad_source_configs():
         parse({"path": "x", "fromat": "hh"})
     with pytest.raises(ConfigError, match=r"prompts\.0\.format: input should be 'auto', 'assent'"):
         parse({"path": "x", "format": "csv"})
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.json"])
+@pytest.mark.parametrize("broken", ["[" * 100_000, '{"a": ' + "1" * 5000 + "}", '{"a":' * 100_000])
+def test_files_made_to_break_a_parser_are_bad_files(tmp_path, name, broken):
+    path = tmp_path / name
+    path.write_text(broken)
+    fails(load_comparisons, path, r"nested too deeply|thousands of digits|not valid JSON|not usable JSON")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from assent.core.errors import DataError
 from assent.core.types import Comparison, Completion, Conversation, Judgment, Message, Prompt, Ranking
 from assent.data import formats
 from assent.data.config import Source
-from assent.data.exports import write_hh, write_trl
 from assent.data.load import load_comparisons, load_conversations, load_prompts
 
 
@@ -62,53 +59,3 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
     assert load_prompts([Source(path=path)])[0] == [Prompt.of("old")]
     with pytest.raises(DataError, match="unknown ending"):
         formats.write(tmp_path / "x.csv", [Prompt.of("a")])
-
-
-def test_trl_writes_all_pairs_of_a_ranking_and_counts_ties(tmp_path):
-    path = tmp_path / "x.jsonl"
-    report = write_trl(path, [comparison(("b",), ("a", "c"), critique="!")], conversational=False)
-    # b > a, b > c; a = c cannot be said.
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [
-        {"prompt": "Why?", "chosen": "answer b", "rejected": "answer a"},
-        {"prompt": "Why?", "chosen": "answer b", "rejected": "answer c"},
-    ]
-    assert report.rows == 2 and report.losses["pairs dropped: ties"] == 1
-    assert "pairs dropped: ties: 1" in report.lines() and "critiques not written: 1" in report.lines()
-
-
-@pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
-def test_trl_conversational_reads_back(tmp_path, ending):
-    path = tmp_path / f"x{ending}"
-    history = (("system", "S"), ("user", "a"), ("assistant", "b"), ("user", "c"))
-    write_trl(path, [comparison(("x",), ("y",), messages=history)])
-    (back,), _ = load_comparisons([Source(path=path)])
-    assert [(m.role, m.content) for m in back.prompt.messages] == list(history)
-    assert [c.text for c in back.completions] == ["answer x", "answer y"]
-
-
-def test_trl_plain_cannot_hold_several_turns(tmp_path):
-    history = (("user", "a"), ("assistant", "b"), ("user", "c"))
-    items = [comparison(("x",), ("y",)), comparison(("x",), ("y",), messages=history)]
-    report = write_trl(tmp_path / "x.jsonl", items, conversational=False)
-    assert report.rows == 1 and sum(count for loss, count in report.losses.items() if "several turns" in loss) == 1
-
-
-def test_hh_reads_back_and_lays_system_turns_into_the_first_human_turn(tmp_path):
-    path = tmp_path / "x.jsonl.gz"
-    history = (("system", "S"), ("user", "a"), ("assistant", "b"), ("user", "c"))
-    report = write_hh(path, [comparison(("x",), ("y",), messages=history)])
-    (back,), _ = load_comparisons([Source(path=path, format="hh")])
-    assert [m.content for m in back.prompt.messages] == ["S\n\na", "b", "c"]
-    assert report.losses["system turns laid before the first human turn"] == 1
-
-
-def test_hh_drops_texts_that_would_read_as_turns(tmp_path):
-    items = [comparison(("x",), ("y",)), comparison(("x",), ("y",), messages=(("user", "say\n\nHuman: hi"),))]
-    report = write_hh(tmp_path / "x.jsonl", items)
-    assert report.rows == 1 and any("as if it were a turn" in line for line in report.lines())
-
-
-def test_nothing_to_write_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="nothing to write"):
-        write_trl(tmp_path / "x.jsonl", [comparison(("x", "y"))])
-    assert not list(tmp_path.iterdir())

@@ -35,6 +35,21 @@ def test_sides_do_not_change_when_data_grow_or_are_reordered():
     assert {p.id for p in other["heldout"]} != {p.id for p in many["heldout"]}
 
 
+def test_every_part_of_two_keys_or_more_is_on_every_side_and_only_the_nearest_key_moves_for_it():
+    debates = [Prompt.of(f"{n} {m}", split_group=f"debate {n}", file="debates") for n in range(4) for m in range(5)]
+    others = [Prompt.of(f"question {n}", file="questions") for n in range(200)]
+    alone = [Prompt.of("only one", file="single")]
+    for seed in range(40):
+        plain = split([*debates, *others, *alone], SHARES, seed=seed)
+        sides = split([*debates, *others, *alone], SHARES, seed=seed, part_of=lambda p: p.meta["file"])
+        held = {p.meta["split_group"] for p in sides["heldout"] if p.meta["file"] == "debates"}
+        before = {p.meta["split_group"] for p in plain["heldout"] if p.meta["file"] == "debates"}
+        assert len(held) == max(1, min(len(before), 3)) and (held == before or not before or len(before) == 4)
+        assert sum(len(side) for side in sides.values()) == 221
+        unmoved = [[p.text for p in s["heldout"] if p.meta["file"] != "debates"] for s in (plain, sides)]
+        assert unmoved[0] == unmoved[1]
+
+
 def test_conversations_that_begin_alike_stay_together():
     def talk(*contents):
         roles = ("user", "assistant") * 3

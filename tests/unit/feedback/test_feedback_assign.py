@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from assent.feedback.assign import Candidate, choose, draw, overlap
+import pytest
+
+from assent.feedback.assign import Candidate, Pool, choose, draw, goal_priority, overlap, propensity
 
 TASKS = [f"t{i}" for i in range(1000)]
 RATERS = [f"r{i}" for i in range(5)]
@@ -34,3 +36,25 @@ def test_draws_are_even_distinct_and_grow_by_appending() -> None:
     taken = Counter(draw(t, RATERS, count=1, seed=0)[0] for t in TASKS)
     # Binomial(1000, 1/5): standard deviation 12.6
     assert all(abs(taken[r] - 200) < 4 * 12.6 for r in RATERS)
+
+
+def test_a_propensity_is_the_share_of_chance_and_the_share_of_the_top() -> None:
+    pool = Pool(free=10, top=4)
+    assert propensity(pool, free=2, top=1, random_share=0.2) == pytest.approx(0.2 * 2 / 10 + 0.8 * 1 / 4)
+    assert propensity(pool, free=1, top=0, random_share=0.2) == pytest.approx(0.02)
+    assert propensity(pool, free=1, top=1, random_share=1.0) == pytest.approx(0.1)
+
+
+def test_propensities_of_all_tasks_sum_to_one() -> None:
+    free, top = [3, 1, 1, 2], [3, 0, 1, 0]
+    pool = Pool(sum(free), sum(top))
+    chances = [propensity(pool, free=f, top=t, random_share=0.3) for f, t in zip(free, top, strict=True)]
+    assert sum(chances) == pytest.approx(1)
+
+
+def test_a_goal_turns_predicted_rewards_into_a_priority() -> None:
+    assert goal_priority([1.0, 4.0], "large_gaps") == 3.0
+    assert goal_priority([1.0, 4.0], "near_ties") == -3.0
+    assert goal_priority([0.0, 1.0, 2.0], "large_gaps") == pytest.approx(4 / 3)
+    assert goal_priority([1.0, 4.0], "random") == 0.0
+    assert goal_priority([1.0], "near_ties") == 0.0

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from store_samples import judgment, people, task
 
-from assent.core.types import Rater
+from assent.core.types import Ranking, Rater
 from assent.feedback.records import Counts, Queue
+from assent.feedback.settings import ProjectSettings
 from assent.feedback.store import Store
 
 QUEUE = Queue()
@@ -118,11 +119,11 @@ def test_every_acknowledged_judgment_survives_a_killed_writer(url: str) -> None:
         store.add_tasks([task(f"t{i:04}") for i in range(2000)], now=0)
         store.register_rater(Rater(id="anna", kind="person"), now=0)
         acknowledged: list[str] = []
-        for delay in (0.02, 0.13):
+        for lines, delay in ((1, 0.02), (4, 0.13)):
             command = [sys.executable, "-c", _WRITER, url, str(Path(__file__).parent)]
             writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             assert writer.stdout is not None
-            acknowledged.append(writer.stdout.readline().strip())  # it is in the middle of its loop now
+            acknowledged += [writer.stdout.readline().strip() for _ in range(lines)]  # it is amid its loop now
             time.sleep(delay)
             os.kill(writer.pid, signal.SIGKILL)
             acknowledged += [
@@ -136,3 +137,59 @@ def test_every_acknowledged_judgment_survives_a_killed_writer(url: str) -> None:
         assert set(acknowledged) <= said
         assert len(said - set(acknowledged)) <= 2, "at most the one each writer had not yet reported"
         assert store.counts(QUEUE) == Counts(len(said), 2000)
+
+
+def _people_process(url: str, name: str) -> None:
+    """Four people on four threads: served by settings, some skipping, until nothing is left for them."""
+    failed: list[BaseException] = []
+
+    def run(rater: str) -> None:
+        try:
+            idle = 0
+            while idle < 3:  # another's open transaction may hide the last tasks for a moment
+                served = store.serve(rater, QUEUE, limit=2, now=1)
+                idle = 0 if served else idle + 1
+                time.sleep(0 if served else 0.2)
+                for i, one in enumerate(served):
+                    said = judgment(one.task, rater, f"{rater}-{one.task.id}")
+                    if i == 1 and one.task.id.endswith("7"):
+                        said = said.model_copy(update={"ranking": None, "skip_reason": "tired"})
+                    receipt = store.submit(said, token=one.token, now=1)
+                    assert receipt.status == ("skipped" if said.skip_reason else "stored")
+        except BaseException as error:
+            failed.append(error)
+
+    with Store.open(url) as store:
+        threads = [threading.Thread(target=run, args=(f"{name}-{i}",)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise failed[0]
+
+
+def test_people_served_by_many_processes_fill_every_slot_once(url: str) -> None:
+    tasks = [task(f"t{i:02}") for i in range(24)]
+    with Store.open(url) as store:
+        often = ProjectSettings(gold_share=0.2, repeat_share=0.2, repeat_after=2, newcomer_tasks=4, goal="near_ties")
+        store.projects.save("default", often, now=0)
+        store.add_tasks(tasks, slots={t.id: 3 for t in tasks[::4]}, now=0)
+        store.set_priorities({t.id: i % 3 for i, t in enumerate(tasks)}, now=0)
+        store.projects.set_gold("t03", Ranking(tiers=(("t03/0",), ("t03/1",))), now=0)
+        for rater in people(*(f"p{process}-{i}" for process in range(PROCESSES) for i in range(4))):
+            store.register_rater(rater, now=0)
+        context = multiprocessing.get_context("spawn")
+        processes = [context.Process(target=_people_process, args=(url, f"p{i}")) for i in range(PROCESSES)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(timeout=200)
+        assert [process.exitcode for process in processes] == [0] * PROCESSES
+        counts = store.counts(QUEUE)
+        assert counts.have == counts.need
+        rows = store.said("default")
+        assert not any(row.is_surplus for row in rows)
+        assert len({(row.task_id, row.rater_id) for row in rows}) == len(rows), "nobody judged a task twice"
+        served = Counter(row.task_id for row in rows if row.outcome == "ranked" and row.repeat_of is None)
+        assert all(served[t.id] >= (3 if i % 4 == 0 else 1) for i, t in enumerate(tasks))

@@ -14,7 +14,7 @@ from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.core.runlog import read_metrics
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
-from assent.training.config import DPOConfig, RewardConfig
+from assent.training.config import DPOConfig, NoRatersConfig, RewardConfig
 from assent.training.dpo import train_dpo
 from assent.training.loop import Loop
 from assent.training.rankings import Target, target_of
@@ -55,14 +55,15 @@ def test_scores_learn_the_order(
 ) -> None:
     groups, targets = grouped(toy, [comparison(p, tiers) for p in prompts])
     model = toy.scalar()
-    config = RewardConfig(loss=loss, ties=ties, epochs=8, batch_size=4, optimizer=FAST)
-    facts = train_reward(model, groups, targets, config, new_loop())
+    alike = NoRatersConfig()
+    config = RewardConfig(raters=alike, loss=loss, ties=ties, epochs=8, batch_size=4, optimizer=FAST)
+    trained = train_reward(model, groups, targets, config, new_loop())
     scores = np.array(score_groups(model, groups, budget=512)).reshape(-1, 4)
     order = [i for tier in tiers for i in tier]
     means = scores.mean(0)[order]
     assert means[0] > max(means[1:]) and min(means[:-1]) > means[-1], means
-    assert np.mean(scores) == pytest.approx(facts["score_mean"], abs=1e-4)
-    assert np.std(scores, ddof=1) == pytest.approx(facts["score_std"], rel=1e-3)
+    assert np.mean(scores) == pytest.approx(trained.score_mean, abs=1e-4)
+    assert np.std(scores, ddof=1) == pytest.approx(trained.score_std, rel=1e-3)
 
 
 def test_the_first_loss_of_equal_scores_is_known(
@@ -78,7 +79,7 @@ def test_the_first_loss_of_equal_scores_is_known(
     model.hf.score.weight.data.zero_()
     groups, targets = grouped(toy, [pair])
     loop = new_loop()
-    config = RewardConfig(ties="half", epochs=1, batch_size=1, optimizer=FAST)
+    config = RewardConfig(raters=NoRatersConfig(), ties="half", epochs=1, batch_size=1, optimizer=FAST)
     train_reward(model, groups, targets, config, loop)
     assert read_metrics(loop.log.folder)[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
 

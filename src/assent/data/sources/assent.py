@@ -7,9 +7,14 @@ from assent.data.formats import Item, from_row
 from assent.data.rows import Row
 from assent.data.sources.format import Format
 
+RATER = "rater"
+"""Kind of the rows that say what raters said about themselves; consent does not travel, so they are not read."""
+
 
 def conversations(row: Row) -> list[Conversation]:
     """The conversation of a row."""
+    if row.values.get("kind") == RATER:
+        return []
     item = _item(row)
     if not isinstance(item, Conversation):
         raise _other(row, "demonstrations")
@@ -18,6 +23,8 @@ def conversations(row: Row) -> list[Conversation]:
 
 def comparisons(row: Row) -> list[Comparison]:
     """The comparison of a row."""
+    if row.values.get("kind") == RATER:
+        return []
     item = _item(row)
     if not isinstance(item, Comparison):
         raise _other(row, "comparisons")
@@ -26,6 +33,8 @@ def comparisons(row: Row) -> list[Comparison]:
 
 def prompts(row: Row) -> list[Prompt]:
     """The prompt of a row of any kind."""
+    if row.values.get("kind") == RATER:
+        return []
     item = _item(row)
     return [item if isinstance(item, Prompt) else item.prompt]
 

@@ -8,7 +8,21 @@ from typing import Literal
 
 from assent.core.errors import DataError
 from assent.data.rows import Row
-from assent.data.sources import alpaca, assent, dolly, hh, messages, oasst, prompts, ranking, trl, ukp, ultrafeedback
+from assent.data.sources import (
+    alpaca,
+    argilla,
+    assent,
+    dolly,
+    hh,
+    label_studio,
+    messages,
+    oasst,
+    prompts,
+    ranking,
+    trl,
+    ukp,
+    ultrafeedback,
+)
 from assent.data.sources.format import Format
 
 Wanted = Literal["demonstrations", "prompts", "comparisons"]
@@ -17,6 +31,8 @@ Wanted = Literal["demonstrations", "prompts", "comparisons"]
 FORMATS = (
     assent.FORMAT,
     ukp.FORMAT,
+    argilla.FORMAT,
+    label_studio.FORMAT,
     oasst.FORMAT,
     ultrafeedback.FORMAT,
     ranking.FORMAT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from assent.feedback import account_tables, conversation_tables, webhook_tables  # noqa: F401 - they belong to the metadata
 from assent.feedback.tables import Table
 
 context.configure(

@@ -11,7 +11,7 @@ from pydantic import Field
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json
-from assent.core.types import Comparison, Task
+from assent.core.types import Comparison, Rater, Task
 from assent.feedback.assign import overlap
 from assent.feedback.config import StoreConfig
 from assent.feedback.records import Queue
@@ -20,7 +20,7 @@ from assent.models.config import ModelConfig
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
-from assent.pipeline.judging import IMPORTED, judge, panel_of
+from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
 from assent.pipeline.records import read_records, write_records
 from assent.pipeline.stage import StageContext, stage
 
@@ -42,7 +42,7 @@ class CollectStage(Config):
     """Where a reward model that judges runs."""
 
 
-@stage(name="collect", version=1, kind="judgments")
+@stage(name="collect", version=2, kind="judgments")
 def run_collect(
     ctx: StageContext,
     config: CollectStage,
@@ -51,7 +51,10 @@ def run_collect(
     earlier: Artifact | None = None,
     given: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's."""
+    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's.
+
+    raters.jsonl holds what those who ranked have told about themselves, and consented to have used.
+    """
     comparisons: list[Comparison] = []
     if earlier is not None:
         comparisons += read_records(earlier.file("comparisons.jsonl"), Comparison)
@@ -67,6 +70,7 @@ def run_collect(
     if not comparisons:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     write_records(ctx.output / "comparisons.jsonl", comparisons)
+    write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
     judgments = sum(len(c.judgments) for c in comparisons)
     return {
         "comparisons": len(comparisons),
@@ -91,10 +95,17 @@ def new_comparisons(
     if panel is not None:
         depth = min(collecting.overlap, len(panel.members))
         slots = {task: min(count, depth) for task, count in slots.items()}
-    judge(config.store, panel, tasks, queue, slots=slots, log=ctx.log)
+    judge(config.store, panel, tasks, queue, slots=slots, enough=enough_of(collecting.raters), log=ctx.log)
     with Store.open(config.store.url) as store:
         snapshot = store.snapshot(samples.name, queue, now=time.time())
         return store.comparisons(queue, snapshot=snapshot.hash), snapshot.hash
+
+
+def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rater]:
+    """The raters of these comparisons that the store knows something about."""
+    ranked = {j.rater_id for c in comparisons for j in c.judgments}
+    with Store.open(store.url) as opened:
+        return [rater for rater in opened.raters() if rater.id in ranked and rater.attributes]
 
 
 def without_repeats(comparisons: list[Comparison]) -> list[Comparison]:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ from assent.models.policy import PolicyModel
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
-from assent.pipeline.judging import judge, panel_of
+from assent.pipeline.erasures import evaluation_project
+from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
@@ -136,7 +138,10 @@ def answer(
     *,
     name: str,
 ) -> Answers:
-    """One sampled answer to each prompt."""
+    """One sampled answer to each prompt. Kept while people judge them: what they saw is what is scored."""
+    kept = ctx.scratch / f"answers-{name}.json"
+    if kept.exists():
+        return _kept_answers(kept)
     renderer, engine = backends.renderer(policy), backends.engine(policy)
     ids = [renderer.prompt(p.messages) for p in prompts]
     with ctx.log.progress(f"answers {name}", len(prompts)) as bar:
@@ -149,7 +154,9 @@ def answer(
         for p, text, row in zip(prompts, texts, drawn, strict=True)
     ]
     groups = [Group(i, (row[0].tokens,)) for i, row in zip(ids, drawn, strict=True)]
-    return Answers(completions, groups, [float(row[0].logps.sum()) for row in drawn])
+    answers = Answers(completions, groups, [float(row[0].logps.sum()) for row in drawn])
+    _keep_answers(kept, answers)
+    return answers
 
 
 @torch.no_grad()
@@ -188,7 +195,7 @@ def judge_pairs(
     prompts, before, after = material
     pairs = [Pair(p, new, old) for p, new, old in zip(prompts, after.completions, before.completions, strict=True)]
     policy, baseline = compared
-    queue = Queue(project=f"{policy.name} against {baseline.name}", purpose="evaluation")
+    queue = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
     tasks = blind_tasks(pairs, project=queue.project)
     if config.raters is not None:
         panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
@@ -198,8 +205,11 @@ def judge_pairs(
         )
     else:
         return None
-    many = 1 if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
-    judgments: list[Judgment] = judge(config.store, panel, tasks, queue, slots=many, log=ctx.log)
+    many = (
+        config.evaluate.raters_per_pair if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
+    )
+    enough = enough_of(config.raters)
+    judgments: list[Judgment] = judge(config.store, panel, tasks, queue, slots=many, enough=enough, log=ctx.log)
     verdicts = read_verdicts(pairs, tasks, judgments)
     random = seeds.stream(ctx.seed, "bootstrap")
     result = win_rate(
@@ -250,6 +260,28 @@ def write_samples(
             }
         )
     files.write_text(ctx.output / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _keep_answers(path: Path, answers: Answers) -> None:
+    rows = [
+        {
+            "completion": completion.model_dump(mode="json"),
+            "prompt": group.prompt.tolist(),
+            "answer": group.continuations[0].tolist(),
+            "logp": logp,
+        }
+        for completion, group, logp in zip(answers.completions, answers.groups, answers.logps, strict=True)
+    ]
+    files.write_json(path, rows)
+
+
+def _kept_answers(path: Path) -> Answers:
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return Answers(
+        [Completion.model_validate(row["completion"]) for row in rows],
+        [Group(np.array(row["prompt"]), (np.array(row["answer"]),)) for row in rows],
+        [row["logp"] for row in rows],
+    )
 
 
 def dump(estimate: Estimate) -> dict[str, float]:

@@ -9,10 +9,11 @@ from typing import Any
 from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
-from assent.core.types import Comparison
+from assent.core.types import Comparison, Rater
 from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
 from assent.data.splits import split
+from assent.evaluation.raters import rater_report
 from assent.evaluation.reward import reward_report
 from assent.evaluation.stats import Estimate
 from assent.learner.checkpoint import Cadence
@@ -26,7 +27,7 @@ from assent.pipeline.waste import told
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.rankings import MARGINS, Target, target_of
-from assent.training.reward import score_groups, train_reward
+from assent.training.reward import score_groups, taste_scores, train_reward
 
 HELD_OUT_SEED = 0
 """The same prompts are held out in every round and run, so that accuracies can be compared."""
@@ -43,13 +44,14 @@ class RewardStage(Config):
     """Where it runs."""
 
 
-@stage(name="fit reward", version=1, kind="reward")
+@stage(name="fit reward", version=2, kind="reward")
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
     """Write reward/ (a plain sequence-classification model) and report.json."""
     backends = Backends(config.model, config.compute)
     comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
     share = config.reward.eval_share
-    sides = split(comparisons, {"train": 1 - share, "held out": share}, seed=HELD_OUT_SEED)
+    shares = {"train": 1 - share, "held out": share}
+    sides = split(comparisons, shares, seed=HELD_OUT_SEED, part_of=lambda c: str(c.meta.get("source", "")))
     budget = config.reward.optimizer.tokens_per_microbatch
     with machine(config.compute):
         model = backends.new_reward_model(start.file("policy"), seed=seeds.derive(ctx.seed, "head"))
@@ -61,23 +63,38 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             for part in (sides["train"], sides["held out"])
         )
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        facts = train_reward(model, learn.groups, learn.targets, config.reward, loop)
+        trained = train_reward(
+            model, learn.groups, learn.targets, config.reward, loop, attributes=attributes_of(judgments)
+        )
         scores = score_groups(model, test.groups, budget=budget)
+        raters = None
+        if trained.raters is not None:
+            tastes = taste_scores(model, test.groups, trained.raters.offsets, budget=budget)
+            raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
         model.save(ctx.output / "reward", merged=True)
         waste = told(ctx.log, model)
-    report = reward_report(test.comparisons, scores)
+    report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters})
+    alarms = [] if raters is None else list(raters.alarms)
+    for alarm in alarms:
+        ctx.log.say(f"raters: {alarm}")
     files.write_json(ctx.output / "report.json", report.model_dump(mode="json"))
     return {
         "comparisons": len(learn.groups),
         "held_out": len(test.groups),
         "too_long": learn.too_long + test.too_long,
-        **facts,
+        **trained.facts(),
         **waste,
         "heldout_accuracy": plain(report.accuracy),
         "rater_ceiling": plain(report.rater_ceiling),
         "longer_wins": plain(report.longer_wins),
         "ece": report.ece,
+        "alarms": alarms,
     }
+
+
+def attributes_of(judgments: Artifact) -> dict[str, dict[str, str]]:
+    """What raters have told about themselves, by rater."""
+    return {rater.id: rater.attributes for rater in read_records(judgments.file("raters.jsonl"), Rater)}
 
 
 def plain(estimate: Estimate | None) -> dict[str, float] | None:

@@ -1,0 +1,115 @@
+"""The commands `assent feedback …`: judgments out and in as files, snapshots, and raters who want to be forgotten."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Take judgments out or bring them in, fix them, forget a rater.")
+
+Config = Annotated[Path, typer.Option("--config", help="The YAML of the project, whose store is meant.")]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", help="The store instead: sqlite:///file, postgresql://…, or a file.")
+]
+Project = Annotated[
+    str | None, typer.Option(help="Project of the judgments. Default: the only one there is.", show_default=False)
+]
+PurposeOption = Annotated[
+    Literal["reward", "evaluation"], typer.Option("--purpose", help="What the judgments are for.")
+]
+YAML = Path("assent.yaml")
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option("--to", help="File to write; its ending says how: .jsonl, .jsonl.gz, .json, …")],
+    format: Annotated[
+        str,
+        typer.Option(
+            help="assent (loses nothing), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
+            " label_studio, or edits (as demonstrations)."
+        ),
+    ] = "assent",
+    project: Project = None,
+    purpose: PurposeOption = "reward",
+    snapshot: Annotated[
+        str | None, typer.Option(help="Name or hash of a snapshot instead of what is there now.")
+    ] = None,
+    attributes: Annotated[
+        bool,
+        typer.Option(
+            "--attributes", help="With what raters say of themselves, as far as five people share it (assent only)."
+        ),
+    ] = False,
+    config: Config = YAML,
+    store: StoreUrl = None,
+) -> None:
+    """Write everything people said to one file, and say what the format cannot hold: "212 ties dropped"."""
+    from assent.pipeline.feedback_files import Place, export_feedback
+    from assent.pipeline.serve import store_of
+
+    place = Place(store_of(config, store), project, purpose)
+    for line in export_feedback(place, to, format=format, snapshot=snapshot, attributes=attributes):
+        typer.echo(line)
+
+
+@app.command(name="import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Files of rankings or pairs: JSONL, JSON or Parquet.")],
+    format: Annotated[str, typer.Option(help="Format of the files; auto looks at the columns.")] = "auto",
+    project: Annotated[
+        str | None, typer.Option(help="Project to bring them into. Default: imported, which runs learn from.")
+    ] = None,
+    purpose: PurposeOption = "reward",
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Put bad rows into quarantine.jsonl beside the first file and go on.")
+    ] = False,
+    config: Config = YAML,
+    store: StoreUrl = None,
+) -> None:
+    """Bring in rankings that exist already, of all files or of none; the same ones again add nothing."""
+    from assent.pipeline.feedback_files import Place, import_feedback
+    from assent.pipeline.serve import store_of
+
+    place = Place(store_of(config, store), project, purpose)
+    for line in import_feedback(place, files, format=format, skip_bad=skip_bad):
+        typer.echo(line)
+
+
+@app.command()
+def snapshot(
+    name: Annotated[str, typer.Argument(help="Name of the snapshot; one that is taken gives the same again.")],
+    project: Project = None,
+    purpose: PurposeOption = "reward",
+    config: Config = YAML,
+    store: StoreUrl = None,
+) -> None:
+    """Fix what has been said so far under a name, to export or train on later."""
+    from assent.pipeline.feedback_files import Place, snapshot_feedback
+    from assent.pipeline.serve import store_of
+
+    for line in snapshot_feedback(Place(store_of(config, store), project, purpose), name):
+        typer.echo(line)
+
+
+@app.command()
+def erase(
+    rater: Annotated[str, typer.Argument(help="Id of the rater, or the login of a person.")],
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Also delete the artifacts of runs that rest on what they said.")
+    ] = False,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs to look through.")] = Path("runs"),
+    config: Config = YAML,
+    store: StoreUrl = None,
+) -> None:
+    """Forget a rater for good and list the snapshots and models that rest on what they said.
+
+    Account, attributes and judgments go, a nameless tombstone stays; `assent run` then makes again what depended on it.
+    """
+    from assent.pipeline.feedback_files import erase_feedback
+    from assent.pipeline.serve import store_of
+
+    for line in erase_feedback(store_of(config, store), rater, runs=runs, remove_artifacts=remove):
+        typer.echo(line)

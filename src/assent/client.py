@@ -1,0 +1,398 @@
+"""A Python client of the rating service.
+
+Bring tasks in, let people (or your own program) rank the answers, take the judgments out:
+
+    >>> from assent.client import Client
+    >>> client = Client(url, token)                     # "https://rate.example.org", "assent_…" from /admin
+    >>> client.save_project("support", {"title": "Support answers"}).settings.title
+    'Support answers'
+    >>> added = client.add_tasks("support", [{"prompt": "Where is my parcel?", "answers": ["Soon.", "On its way."]}])
+    >>> added.added
+    1
+    >>> (task,) = client.claim("support")
+    >>> best = max(task.answers, key=lambda answer: len(answer.text))
+    >>> others = [answer.id for answer in task.answers if answer.id != best.id]
+    >>> client.submit(task, [[best.id], others]).status
+    'stored'
+    >>> [judgment.ranking.tiers[0] == (best.id,) for judgment in client.judgments("support")]
+    [True]
+    >>> print("\\n".join(client.export("support", "trl", folder / "pairs.jsonl").lines))
+    wrote 1 pair as trl
+    1 order of display dropped
+    1 rater dropped
+
+Every request that may safely be repeated is: when the connection breaks, the same judgment goes out again under the
+same UUID, and the service keeps it once. Errors of the service are `ApiError`, with what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx2
+
+from assent.client_wire import ApiError, Wire
+from assent.core.errors import UserError
+from assent.core.files import write_bytes
+from assent.core.types import Purpose, Ranking, Rater, RaterKind, Task
+from assent.feedback.account_records import Role
+from assent.feedback.settings import ProjectSettings
+from assent.feedback.webhooks import Event, signature
+from assent.web.api_models import (
+    AdjudicationOut,
+    Claimed,
+    ClaimedTasks,
+    DeliveryOut,
+    GoldOut,
+    GuidelineOut,
+    ImportOut,
+    JudgmentOut,
+    JudgmentPage,
+    LossOut,
+    Me,
+    ProgressOut,
+    ProjectOut,
+    ReceiptOut,
+    SnapshotOut,
+    TaskPage,
+    TasksAdded,
+    WebhookMade,
+    WebhookOut,
+)
+from assent.web.api_people_models import ErasureOut, InvitationMade, InvitationOut, RaterPage, TokenMade, TokenOut
+
+__all__ = ["ApiError", "Client", "verify"]
+
+_ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".parquet")
+
+Tiers = Ranking | Sequence[Sequence[str]]
+
+
+def verify(secret: str, header: str, body: bytes, *, now: float | None = None, tolerance: float = 300.0) -> bool:
+    """Whether a webhook's `Assent-Signature` fits its body and is not older than `tolerance` seconds.
+
+    Give the body as it came, before any parsing.
+    """
+    try:
+        at = int(dict(part.partition("=")[::2] for part in header.split(","))["t"])
+    except (KeyError, ValueError):
+        return False
+    is_recent = abs((time.time() if now is None else now) - at) <= tolerance
+    return is_recent and hmac.compare_digest(signature(secret, body, at=at).encode(), header.encode("utf-8", "replace"))
+
+
+class Client:
+    """The service at a URL, as the token lets it be used. Use as a context manager, or close it."""
+
+    def __init__(
+        self, url: str, token: str, *, timeout: float = 60.0, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        self._wire = Wire(url, token, timeout=timeout, transport=transport)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._wire.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def me(self) -> Me:
+        """For whom the token acts, in which role."""
+        return self._wire.one(Me, "GET", "/me")
+
+    # Projects
+
+    def projects(self) -> list[ProjectOut]:
+        """All projects that the token may see."""
+        return self._wire.all(ProjectOut, "/projects")
+
+    def project(self, name: str) -> ProjectOut:
+        """A project with its settings and newest guideline."""
+        return self._wire.one(ProjectOut, "GET", _project(name))
+
+    def save_project(self, name: str, settings: ProjectSettings | Mapping[str, Any]) -> ProjectOut:
+        """Make a project, or replace all its settings."""
+        return self._wire.one(ProjectOut, "PUT", _project(name), json=_plain(settings))
+
+    def change_project(self, name: str, **settings: Any) -> ProjectOut:
+        """Change some settings of a project."""
+        return self._wire.one(ProjectOut, "PATCH", _project(name), json={"settings": settings}, repeat=True)
+
+    def guidelines(self, project: str) -> list[GuidelineOut]:
+        """All versions of what raters are told, oldest first."""
+        return self._wire.all(GuidelineOut, _project(project, "guidelines"))
+
+    def publish_guideline(self, project: str, text: str) -> GuidelineOut:
+        """Tell raters something new."""
+        return self._wire.one(GuidelineOut, "POST", _project(project, "guidelines"), json={"text": text}, repeat=True)
+
+    def progress(self, project: str, purpose: Purpose = "reward") -> ProgressOut:
+        """How many judgments are in, of how many."""
+        return self._wire.one(ProgressOut, "GET", _project(project, "progress"), params={"purpose": purpose})
+
+    def statistics(self, project: str, purpose: Purpose = "reward") -> dict[str, Any]:
+        """What the dashboard shows."""
+        return dict(self._wire.ask("GET", _project(project, "statistics"), params={"purpose": purpose}).json())
+
+    # Tasks
+
+    def add_tasks(
+        self,
+        project: str,
+        tasks: Iterable[Task | Mapping[str, Any]],
+        *,
+        slots: int | None = None,
+        priority: float = 0.0,
+    ) -> TasksAdded:
+        """Queue tasks, all or none: Tasks, or {prompt, answers, id?, kind?, purpose?}; the same again adds nothing."""
+        body = {"tasks": [_task(task) for task in tasks], "slots": slots, "priority": priority}
+        return self._wire.one(TasksAdded, "POST", _project(project, "tasks"), json=body, repeat=True)
+
+    def tasks(self, project: str, purpose: Purpose = "reward") -> Iterator[Task]:
+        """All tasks of a queue, by id."""
+        return self._wire.pages(TaskPage, _project(project, "tasks"), purpose=purpose)
+
+    def task(self, task_id: str) -> Task:
+        """A task with its prompt and answers."""
+        return self._wire.one(Task, "GET", f"/tasks/{_quoted(task_id)}")
+
+    def set_priorities(self, project: str, priorities: Mapping[str, float]) -> int:
+        """Say which tasks come first, higher first; returns how many are known."""
+        body = {"priorities": dict(priorities)}
+        return int(self._wire.ask("PUT", _project(project, "priorities"), json=body).json()["changed"])
+
+    # Judging
+
+    def claim(
+        self, project: str, *, limit: int = 1, purpose: Purpose = "reward", rater_id: str | None = None
+    ) -> tuple[Claimed, ...]:
+        """Borrow tasks; those held already come first. `rater_id`: for a registered rater, with an admin's token."""
+        body = {"purpose": purpose, "limit": limit, "rater_id": rater_id}
+        return self._wire.one(ClaimedTasks, "POST", _project(project, "claim"), json=body, repeat=True).items
+
+    def submit(
+        self,
+        task: Claimed | str,
+        ranking: Tiers | None = None,
+        *,
+        id: str | None = None,
+        rater_id: str | None = None,
+        **said: Any,
+    ) -> ReceiptOut:
+        """Hand in a judgment: tiers of answer ids, best first, ties together, and flags, scores, critique, … as `said`.
+
+        Without a ranking or anything else it is a skip. `id` is a UUID, made here unless given.
+        """
+        task_id, token = (task, "") if isinstance(task, str) else (task.task_id, task.token)
+        body: dict[str, Any] = {
+            "id": id or str(uuid.uuid4()),
+            "task_id": task_id,
+            "token": token,
+            "ranking": _order(ranking),
+            "rater_id": rater_id,
+            **said,
+        }
+        return self._wire.one(ReceiptOut, "POST", "/judgments", json=body, repeat=True)
+
+    def renew(self, task: Claimed, *, rater_id: str | None = None) -> float:
+        """Keep a task longer; when its lease ends now."""
+        body = {"token": task.token, "rater_id": rater_id}
+        return float(self._wire.ask("POST", "/leases/renew", json=body, repeat=True).json()["expires_at"])
+
+    def release(self) -> int:
+        """Give back everything that is held and not judged."""
+        return int(self._wire.ask("POST", "/leases/release", repeat=True).json()["released"])
+
+    def judgments(
+        self, project: str, purpose: Purpose = "reward", *, superseded: bool = False
+    ) -> Iterator[JudgmentOut]:
+        """All judgments of a queue, in the order they came."""
+        path = _project(project, "judgments")
+        return self._wire.pages(JudgmentPage, path, purpose=purpose, superseded=superseded)
+
+    # Quality
+
+    def gold(self, project: str) -> list[GoldOut]:
+        """Tasks with known answers."""
+        return self._wire.all(GoldOut, _project(project, "gold"))
+
+    def set_gold(self, task_id: str, ranking: Tiers, *, note: str = "") -> GoldOut:
+        """Say what the right answer of a task is."""
+        return self._wire.one(
+            GoldOut, "PUT", f"/tasks/{_quoted(task_id)}/gold", json={"ranking": _order(ranking), "note": note}
+        )
+
+    def remove_gold(self, task_id: str) -> bool:
+        """Make a task an ordinary one again; whether it was gold."""
+        return self._wire.remove(f"/tasks/{_quoted(task_id)}/gold")
+
+    def adjudications(self, project: str) -> list[AdjudicationOut]:
+        """Decisions where raters disagreed, oldest first."""
+        return self._wire.all(AdjudicationOut, _project(project, "adjudications"))
+
+    def adjudicate(self, task_id: str, ranking: Tiers | None, reason: str) -> AdjudicationOut:
+        """Decide a task; None: it has no answer."""
+        body = {"task_id": task_id, "ranking": _order(ranking), "reason": reason}
+        return self._wire.one(AdjudicationOut, "POST", "/adjudications", json=body)
+
+    # Raters
+
+    def raters(self) -> Iterator[Rater]:
+        """All raters with what they said about themselves."""
+        return self._wire.pages(RaterPage, "/raters")
+
+    def register_rater(
+        self,
+        kind: RaterKind = "autorater",
+        *,
+        id: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+        consent: str | None = None,
+    ) -> Rater:
+        """Register a rater without an account; a new pseudonym unless `id` is given."""
+        body = {"kind": kind, "id": id, "attributes": dict(attributes or {}), "consent": consent}
+        return self._wire.one(Rater, "POST", "/raters", json=body, repeat=id is not None)
+
+    def rater(self, rater_id: str) -> Rater:
+        """A rater with what they said about themselves."""
+        return self._wire.one(Rater, "GET", f"/raters/{_quoted(rater_id)}")
+
+    def set_attributes(self, rater_id: str, attributes: Mapping[str, str], *, consent: str | None = None) -> Rater:
+        """Replace what a rater says about themselves; of a person only with consent."""
+        body = {"attributes": dict(attributes), "consent": consent}
+        return self._wire.one(Rater, "PUT", f"/raters/{_quoted(rater_id)}/attributes", json=body)
+
+    def erase_rater(self, rater_id: str) -> ErasureOut:
+        """Forget a rater and say what rested on what they said."""
+        return self._wire.one(ErasureOut, "DELETE", f"/raters/{_quoted(rater_id)}")
+
+    # Files
+
+    def snapshots(self, project: str) -> list[SnapshotOut]:
+        """Fixed sets of judgments, oldest first."""
+        return self._wire.all(SnapshotOut, _project(project, "snapshots"))
+
+    def take_snapshot(self, project: str, name: str, purpose: Purpose = "reward") -> SnapshotOut:
+        """Fix what has been said so far; a name that is taken gives the same snapshot back."""
+        body = {"name": name, "purpose": purpose}
+        return self._wire.one(SnapshotOut, "POST", _project(project, "snapshots"), json=body, repeat=True)
+
+    def export(
+        self,
+        project: str,
+        format: str,
+        path: Path,
+        *,
+        purpose: Purpose = "reward",
+        snapshot: str | None = None,
+        attributes: bool = False,
+    ) -> LossOut:
+        """Download everything said in a queue to a file, whose ending says how, and return what the format lost."""
+        params = {"purpose": purpose, "ending": _ending(path), "attributes": attributes}
+        if snapshot is not None:
+            params["snapshot"] = snapshot
+        response = self._wire.ask("GET", _project(project, f"exports/{_quoted(format)}"), params=params)
+        write_bytes(path, response.content)
+        return LossOut.model_validate_json(response.headers["assent-loss-report"])
+
+    def losses(self, project: str, format: str, purpose: Purpose = "reward") -> LossOut:
+        """What an export in this format would lose."""
+        path = _project(project, f"exports/{_quoted(format)}/losses")
+        return self._wire.one(LossOut, "GET", path, params={"purpose": purpose})
+
+    def import_file(self, project: str, path: Path, *, format: str = "auto", purpose: Purpose = "reward") -> ImportOut:
+        """Bring in rankings that exist already, all or nothing; the same file again adds nothing."""
+        params = {"purpose": purpose, "format": format, "ending": _ending(path)}
+        content, kind = path.read_bytes(), {"Content-Type": "application/octet-stream"}
+        path_there = _project(project, "imports")
+        return self._wire.one(ImportOut, "POST", path_there, params=params, content=content, headers=kind, repeat=True)
+
+    # Accounts and webhooks
+
+    def invitations(self) -> list[InvitationOut]:
+        """All invitations, newest first."""
+        return self._wire.all(InvitationOut, "/invitations")
+
+    def invite(self, role: Role = "rater", **wanted: Any) -> InvitationMade:
+        """Make a link with which people join: project, note, max_uses, lifetime_seconds."""
+        return self._wire.one(InvitationMade, "POST", "/invitations", json={"role": role, **wanted})
+
+    def revoke_invitation(self, number: int) -> bool:
+        """Take an invitation back; whether it was open."""
+        return self._wire.remove(f"/invitations/{number}")
+
+    def tokens(self) -> list[TokenOut]:
+        """Tokens without their secrets."""
+        return self._wire.all(TokenOut, "/tokens")
+
+    def make_token(self, name: str, **wanted: Any) -> TokenMade:
+        """Make a token: role, rater_id, lifetime_seconds. Its secret is told this once."""
+        return self._wire.one(TokenMade, "POST", "/tokens", json={"name": name, **wanted})
+
+    def revoke_token(self, number: int) -> bool:
+        """End a token; whether it was valid."""
+        return self._wire.remove(f"/tokens/{number}")
+
+    def webhooks(self) -> list[WebhookOut]:
+        """All webhooks, oldest first."""
+        return self._wire.all(WebhookOut, "/webhooks")
+
+    def add_webhook(self, url: str, event: Event, **wanted: Any) -> WebhookMade:
+        """Tell an address when something happens: project, purpose, threshold. See `verify`."""
+        return self._wire.one(WebhookMade, "POST", "/webhooks", json={"url": url, "event": event, **wanted})
+
+    def remove_webhook(self, number: int) -> bool:
+        """Delete a webhook with its messages; whether there was one."""
+        return self._wire.remove(f"/webhooks/{number}")
+
+    def deliveries(self, number: int) -> list[DeliveryOut]:
+        """The last messages of a webhook and what became of them."""
+        return self._wire.all(DeliveryOut, f"/webhooks/{number}/deliveries")
+
+
+def _order(ranking: Tiers | None) -> dict[str, Any] | None:
+    if ranking is None or isinstance(ranking, Ranking):
+        return None if ranking is None else ranking.model_dump()
+    return {"tiers": [list(tier) for tier in ranking]}
+
+
+def _task(task: Task | Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(task, Task):
+        return dict(task)
+    return {
+        "id": task.id,
+        "kind": task.kind,
+        "purpose": task.purpose,
+        "prompt": [{"role": turn.role, "content": turn.content} for turn in task.prompt.messages],
+        "prompt_id": task.prompt.id,
+        "prompt_meta": task.prompt.meta,
+        "answers": [answer.model_dump(mode="json", exclude={"prompt_id"}) for answer in task.completions],
+    }
+
+
+def _plain(settings: ProjectSettings | Mapping[str, Any]) -> dict[str, Any]:
+    return settings.model_dump(mode="json") if isinstance(settings, ProjectSettings) else dict(settings)
+
+
+def _project(name: str, below: str = "") -> str:
+    return f"/projects/{_quoted(name)}" + (f"/{below}" if below else "")
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
+
+
+def _ending(path: Path) -> str:
+    ending = next((ending for ending in _ENDINGS if path.name.endswith(ending)), None)
+    if ending is None:
+        raise UserError(f"{path.name} has an unknown ending; choose {', '.join(_ENDINGS)}")
+    return ending

@@ -1,0 +1,1 @@
+"""Writers of foreign formats: comparisons in, rows out, what is lost counted."""

@@ -1,0 +1,117 @@
+"""What accounts give back: account, invitation, API token, and the rules of their names and secrets."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar, get_args
+
+from assent.core.errors import StoreError
+from assent.core.hashing import hash_bytes
+
+Role = Literal["admin", "adjudicator", "rater"]
+"""rater: rates. adjudicator: also sees disagreements and decides them. admin: everything."""
+ROLES: tuple[Role, ...] = get_args(Role)
+"""From the most that may be done to the least."""
+LONGEST_LOGIN = 100
+_LOGIN = re.compile(r"[^\s\x00-\x1f\x7f-\x9f<>\"'&/\\{}\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+
+Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A person who may sign in. `rater_id` is a pseudonym; `projects` None: all."""
+
+    rater_id: str
+    login: str
+    role: Role
+    locale: str | None
+    has_password: bool
+    projects: tuple[str, ...] | None
+    created_at: float
+    disabled_at: float | None = None
+
+    @property
+    def is_disabled(self) -> bool:
+        """May this person not sign in any more?"""
+        return self.disabled_at is not None
+
+    def may_rate(self, project: str) -> bool:
+        """May this person rate in a project?"""
+        return self.projects is None or project in self.projects
+
+    def may(self, role: Role) -> bool:
+        """May this person do what a role may do?"""
+        return ROLES.index(self.role) <= ROLES.index(role)
+
+    def with_role(self, role: Role) -> Account:
+        """The same account in another role."""
+        return replace(self, role=role)
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """What a link invites to, how often still and how long. `project` None: all."""
+
+    id: int
+    role: Role
+    project: str | None
+    note: str
+    created_at: float
+    expires_at: float
+    max_uses: int
+    uses: int
+    revoked_at: float | None
+
+    def is_open(self, now: float) -> bool:
+        """Can it still be used?"""
+        return self.revoked_at is None and self.expires_at > now and self.uses < self.max_uses
+
+
+@dataclass(frozen=True)
+class ApiToken:
+    """A program's key to an account, without its secret."""
+
+    id: int
+    rater_id: str
+    name: str
+    role: Role
+    created_at: float
+    expires_at: float | None
+    revoked_at: float | None
+
+
+@dataclass(frozen=True)
+class Secret(Generic[Kept]):
+    """Something new with its token, which is told this once."""
+
+    kept: Kept
+    token: str
+
+
+def digest(token: str) -> str:
+    """How a token is kept."""
+    return hash_bytes(token.encode("utf-8", "surrogatepass"))
+
+
+def at_most(role: Role, limit: Role) -> Role:
+    """The lesser of two roles."""
+    return ROLES[max(ROLES.index(role), ROLES.index(limit))]
+
+
+def clean_login(login: str) -> str:
+    """How a login is compared and kept: without case, without spaces around."""
+    return unicodedata.normalize("NFKC", login.strip()).casefold()
+
+
+def checked_login(login: str) -> str:
+    """A login fit to be kept. Raises StoreError."""
+    clean = clean_login(login)
+    if not 2 <= len(clean) <= LONGEST_LOGIN or not _LOGIN.fullmatch(clean):
+        raise StoreError(
+            f"the login {login[:40]!r} cannot be used; take 2 to {LONGEST_LOGIN} letters, digits or one of . _ - + @,"
+            " without spaces"
+        )
+    return clean

@@ -1,0 +1,167 @@
+"""Blind battles between models as raters decided them, and the table of models they make.
+
+    P(i preferred to j) = σ(s_i − s_j)                     Bradley and Terry (1952); a tie is half a win for each
+
+Strengths are log-odds against the average model. A weak prior, one tie of each model against an average one, keeps
+them finite where a model won or lost everything. A vote on an answer that named its model is void.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from assent.core import seeds
+from assent.core.types import Judgment, Task
+from assent.feedback.intervals import Interval
+from assent.feedback.records import Queue
+from assent.feedback.store import Store
+
+Outcome = Literal["a", "b", "tie", "both_bad"]
+DRAWS = 400
+FEWEST_RATERS = 10
+"""From so many raters on, raters are drawn again and not single battles: one person's votes hang together."""
+_PRIOR = 1.0
+_STEPS = 50
+Floats = NDArray[np.float64]
+
+
+class Battle(NamedTuple):
+    """One vote; `model_a` was shown first."""
+
+    model_a: str
+    model_b: str
+    outcome: Outcome
+    rater_id: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model stands among the others."""
+
+    model: str
+    strength: Interval
+    """Log-odds of being preferred to the average model."""
+    share: float
+    """Expected share of wins against the average model, ties counting half."""
+    battles: int
+    wins: int
+    losses: int
+    ties: int
+    both_bad: int
+    """Ties where neither answer could be used; among `ties`."""
+
+
+def battles(store: Store, project: str) -> list[Battle]:
+    """Every valid vote of a project's battles, in the order of their tasks' ids; void ones are left out."""
+    queue = Queue(project, "evaluation")
+    said = [judgment for judgment in store.judgments(queue) if judgment.ranking is not None]
+    tasks = store.tasks(sorted({judgment.task_id for judgment in said}))
+    found = [(judgment, tasks[judgment.task_id]) for judgment in said if judgment.task_id in tasks]
+    ordered = sorted(found, key=lambda pair: (pair[1].id, pair[0].rater_id))
+    votes = (_battle(judgment, task) for judgment, task in ordered if task.kind == "battle")
+    return [vote for vote in votes if vote is not None]
+
+
+def standings(fought: Sequence[Battle], *, seed: int = 0, draws: int = DRAWS) -> list[Standing]:
+    """The table of models, strongest first, with 95 % intervals from battles or raters drawn again."""
+    models = sorted({name for battle in fought for name in (battle.model_a, battle.model_b)})
+    if not models:
+        return []
+    place = {name: i for i, name in enumerate(models)}
+    a = np.array([place[battle.model_a] for battle in fought])
+    b = np.array([place[battle.model_b] for battle in fought])
+    won = np.array([{"a": 1.0, "b": 0.0}.get(battle.outcome, 0.5) for battle in fought])
+    strengths = fit(a, b, won, np.ones(len(fought)), len(models))
+    clusters = _clusters(fought)
+    count = int(clusters.max()) + 1
+    rng = seeds.stream(seed, "battles", len(fought))
+    drawn = np.array(
+        [
+            fit(
+                a,
+                b,
+                won,
+                np.bincount(rng.integers(0, count, count), minlength=count)[clusters].astype(float),
+                len(models),
+            )
+            for _ in range(draws)
+        ]
+    )
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    table = [
+        Standing(
+            model=name,
+            strength=Interval(
+                float(strengths[i]), float(min(low[i], strengths[i])), float(max(high[i], strengths[i])), count
+            ),
+            share=float(1 / (1 + np.exp(-strengths[i]))),
+            **_tally(name, fought),
+        )
+        for name, i in place.items()
+    ]
+    return sorted(table, key=lambda standing: (-standing.strength.value, standing.model))
+
+
+def fit(a: NDArray[np.int_], b: NDArray[np.int_], won: Floats, weights: Floats, count: int) -> Floats:
+    """Strengths of `count` models that sum to zero, most probable given weighted battles and the prior.
+
+    a, b: places of the two models of each battle. won: 1 where a was preferred, 0.5 for a tie, 0 for b. Newton's
+    method on a concave function.
+    """
+    strengths = np.zeros(count)
+    for _ in range(_STEPS):
+        p = 1 / (1 + np.exp(strengths[b] - strengths[a]))
+        own = 1 / (1 + np.exp(-strengths))
+        slope = _PRIOR * (0.5 - own)
+        np.add.at(slope, a, weights * (won - p))
+        np.add.at(slope, b, -weights * (won - p))
+        curve = np.diag(_PRIOR * own * (1 - own))
+        heavy = weights * p * (1 - p)
+        np.add.at(curve, (a, a), heavy)
+        np.add.at(curve, (b, b), heavy)
+        np.add.at(curve, (a, b), -heavy)
+        np.add.at(curve, (b, a), -heavy)
+        step = np.clip(np.linalg.solve(curve, slope), -2.0, 2.0)
+        strengths = strengths + step
+        if float(np.abs(step).max()) < 1e-9:
+            break
+    return strengths - strengths.mean()
+
+
+def _battle(judgment: Judgment, task: Task) -> Battle | None:
+    by_id = {completion.id: completion for completion in task.completions}
+    if len(by_id) != 2 or any(completion.meta.get("leak") for completion in by_id.values()):
+        return None
+    first, second = (by_id[i] for i in judgment.order_shown or tuple(by_id))
+    rank = judgment.ranking.rank() if judgment.ranking else {}
+    if first.source == second.source or not {first.id, second.id} <= rank.keys():
+        return None
+    outcome: Outcome = "a" if rank[first.id] < rank[second.id] else "b"
+    if rank[first.id] == rank[second.id]:
+        is_bad = all("unusable" in judgment.flags.get(i, ()) for i in by_id)
+        outcome = "both_bad" if is_bad else "tie"
+    return Battle(first.source, second.source, outcome, judgment.rater_id)
+
+
+def _clusters(fought: Sequence[Battle]) -> NDArray[np.int_]:
+    raters = sorted({battle.rater_id for battle in fought})
+    if len(raters) < FEWEST_RATERS:
+        return np.arange(len(fought))
+    place = {rater: i for i, rater in enumerate(raters)}
+    return np.array([place[battle.rater_id] for battle in fought])
+
+
+def _tally(name: str, fought: Sequence[Battle]) -> dict[str, int]:
+    own = [battle for battle in fought if name in (battle.model_a, battle.model_b)]
+    wins = sum(
+        (battle.model_a == name and battle.outcome == "a") or (battle.model_b == name and battle.outcome == "b")
+        for battle in own
+    )
+    ties = sum(battle.outcome in ("tie", "both_bad") for battle in own)
+    bad = sum(battle.outcome == "both_bad" for battle in own)
+    return {"battles": len(own), "wins": wins, "losses": len(own) - wins - ties, "ties": ties, "both_bad": bad}

@@ -1,0 +1,228 @@
+"""One project at a glance: progress, pace, agreement, raters, groups, disputes, forecast and what models learned.
+
+`Overview.of` is pure. `Watch` reads what it needs from a store and keeps it, so that a page may ask every few seconds
+without slowing the raters down: nothing is read again before something was submitted, and a long look is not repeated
+soon.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from assent.core.types import Judgment, Purpose, Ranking, Rater
+from assent.feedback.alarm import GroupAgreement, group_agreement
+from assent.feedback.disputes import Dispute, disputes
+from assent.feedback.facts import TaskFacts
+from assent.feedback.forecast import Forecast, Pace, forecast, pace
+from assent.feedback.quality import Bench, RaterQuality, rater_quality
+from assent.feedback.records import Adjudicated, Counts, OpenTask, Project, Queue, SaidRow
+from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
+from assent.feedback.slices import MAX_VALUES, Agreement, Slice, agreement, by_group, by_slice
+from assent.feedback.store import Store
+
+LANGUAGE = "language"
+"""The attribute and the key of a prompt's meta that name a language."""
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Everything an overview is computed from."""
+
+    project: Project
+    purpose: Purpose
+    counts: Counts
+    rows: Sequence[SaidRow]
+    judgments: Sequence[Judgment]
+    facts: Mapping[str, TaskFacts]
+    open_tasks: Sequence[OpenTask] = ()
+    gold: Mapping[str, Ranking] = field(default_factory=dict)
+    decisions: Sequence[Adjudicated] = ()
+    raters: Sequence[Rater] = ()
+    points: Sequence[CurvePoint] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What a dashboard shows."""
+
+    project: str
+    purpose: Purpose
+    at: float
+    counts: Counts
+    skips: Mapping[str, int]
+    """Reason -> how often."""
+    translated: int
+    """Judgments made while the browser showed the page in translation."""
+    surplus: int
+    pace: Pace
+    forecast: Forecast
+    agreement: Agreement
+    slices: Sequence[Slice]
+    raters: Sequence[RaterQuality]
+    groups: Sequence[GroupAgreement]
+    disputes: Sequence[Dispute]
+    decided: int
+    points: Sequence[CurvePoint]
+
+    @classmethod
+    def of(cls, given: Readings, *, now: float) -> Overview:
+        """Compute it all."""
+        rows = [row for row in given.rows if row.purpose == given.purpose]
+        attributes = attribute_groups(given.raters)
+        bench = Bench(
+            judgments=given.judgments,
+            facts=given.facts,
+            gold=given.gold,
+            repeats={row.task_id: row.repeat_of for row in rows if row.repeat_of},
+            languages=attributes.get(LANGUAGE, {}),
+        )
+        said, at = bench.rankings(), {row.judgment_id: row.submitted_at for row in rows}
+        groups = [g for key, of in attributes.items() for g in group_agreement(said, of, key=key, at=at)]
+        return cls(
+            project=given.project.name,
+            purpose=given.purpose,
+            at=now,
+            counts=given.counts,
+            skips=dict(Counter(j.skip_reason for j in given.judgments if j.skip_reason).most_common()),
+            translated=sum(row.is_translated is True for row in rows),
+            surplus=sum(row.is_surplus for row in rows),
+            pace=pace(rows, now=now),
+            forecast=_forecast(given, rows, now),
+            agreement=agreement(said),
+            slices=[
+                *by_slice(said, given.facts),
+                *(s for key, of in attributes.items() for s in by_group(said, of, key=f"raters: {key}")),
+            ],
+            raters=rater_quality(bench),
+            groups=groups,
+            disputes=disputes(given.judgments, given.facts, decided={d.task_id for d in given.decisions}),
+            decided=len({d.task_id for d in given.decisions}),
+            points=given.points,
+        )
+
+    @property
+    def alarms(self) -> list[GroupAgreement]:
+        """Groups that stand apart or fell off."""
+        return [group for group in self.groups if group.alarm is not None]
+
+
+def attribute_groups(raters: Sequence[Rater]) -> dict[str, dict[str, str]]:
+    """Attribute -> rater -> what they say of themselves; language first; free texts of many values group nobody."""
+    found: dict[str, dict[str, str]] = {}
+    for rater in raters:
+        for name, value in rater.attributes.items():
+            found.setdefault(name, {})[rater.id] = value
+    keys = sorted((k for k, of in found.items() if 1 < len(set(of.values())) <= MAX_VALUES), key=_language_first)
+    return {key: found[key] for key in keys}
+
+
+def plain(value: Any) -> Any:
+    """A value of this module as JSON knows it; what is infinite or not a number becomes null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if isinstance(value, Path):
+        return str(value)
+    return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+
+
+class Watch:
+    """Overviews of a store's projects, computed again only when something was submitted, and not too often."""
+
+    def __init__(self, store: Store, store_url: str, *, rest: float = 12.0) -> None:
+        """`rest`: after a look that took one second, for so many seconds the same is shown."""
+        self._store, self._url, self._rest = store, store_url, rest
+        self._facts: dict[str, TaskFacts] = {}
+        self._seen: dict[Queue, _Look] = {}
+        self._lock = threading.Lock()
+
+    def overview(self, project: str, purpose: Purpose = "reward", *, now: float) -> Overview:
+        """The overview of a project; at most as old as it takes to compute, times `rest`. Raises StoreError."""
+        queue = Queue(project, purpose)
+        with self._lock:
+            known, state = self._seen.get(queue), self._state(queue)
+            if known is not None and (known.state == state or time.monotonic() < known.until):
+                return known.overview
+            started = time.perf_counter()
+            found = Overview.of(self._read(queue), now=now)
+            took = time.perf_counter() - started
+            self._seen[queue] = _Look(found, state, time.monotonic() + self._rest * took)
+            return found
+
+    def forget(self, project: str) -> None:
+        """Look anew at a project the next time: something was decided that its page should show at once."""
+        with self._lock:
+            self._seen = {queue: look for queue, look in self._seen.items() if queue.project != project}
+
+    def facts(self, project: str, purpose: Purpose = "reward") -> Mapping[str, TaskFacts]:
+        """What is known of every task of a project."""
+        with self._lock:
+            return self._facts_of(Queue(project, purpose))
+
+    def _state(self, queue: Queue) -> Any:
+        """Changes whenever the overview would, and also with every quarter of a minute, for the pace."""
+        project = self._store.projects.get(queue.project)
+        decisions = len(self._store.projects.adjudications(queue.project))
+        return project.settings, self._store.counts(queue), decisions, int(time.monotonic() / 15)
+
+    def _read(self, queue: Queue) -> Readings:
+        store = self._store
+        made = made_in(folders_beside(self._url))
+        return Readings(
+            project=store.projects.get(queue.project),
+            purpose=queue.purpose,
+            counts=store.counts(queue),
+            rows=store.said(queue.project),
+            judgments=store.judgments(queue),
+            facts=self._facts_of(queue),
+            open_tasks=store.open_tasks(queue),
+            gold={task: ranking for task, (ranking, _) in store.projects.gold(queue.project).items()},
+            decisions=store.projects.adjudications(queue.project),
+            raters=store.raters(),
+            points=curve(made, project=queue.project) or curve(made),
+        )
+
+    def _facts_of(self, queue: Queue) -> dict[str, TaskFacts]:
+        """Facts of all tasks of a queue; a task never changes, so each is read once."""
+        ids = self._store.task_ids(queue)
+        missing = [i for i in ids if i not in self._facts]
+        for start in range(0, len(missing), 1000):
+            found = self._store.tasks(missing[start : start + 1000])
+            self._facts |= {i: TaskFacts.of(task) for i, task in found.items()}
+        return {i: self._facts[i] for i in ids if i in self._facts}
+
+
+@dataclass(frozen=True)
+class _Look:
+    overview: Overview
+    state: Any
+    until: float
+
+
+def _forecast(given: Readings, rows: Sequence[SaidRow], now: float) -> Forecast:
+    words = {i: facts.words for i, facts in given.facts.items()}
+    return forecast(
+        rows,
+        open=max(given.counts.need - given.counts.have, 0),
+        now=now,
+        words=words,
+        open_words=sum(words.get(one.task_id, 0) * one.unjudged for one in given.open_tasks) or None,
+        cost_per_hour=given.project.settings.cost_per_hour,
+    )
+
+
+def _language_first(key: str) -> tuple[bool, str]:
+    return key != LANGUAGE, key

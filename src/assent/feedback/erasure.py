@@ -1,0 +1,123 @@
+"""Erasing a rater: what they are and what they said goes, a tombstone stays, the snapshots it spoils are named."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, exists, insert, select, true, update
+
+from assent.core.errors import StoreError
+from assent.feedback import account_rows
+from assent.feedback.conversation_tables import ConversationRow
+from assent.feedback.records import Erasure
+from assent.feedback.services import MADE
+from assent.feedback.snapshots import touch_snapshots
+from assent.feedback.tables import (
+    Adjudication,
+    JudgmentEvent,
+    JudgmentRow,
+    Lease,
+    Presentation,
+    PromptRow,
+    RaterAttribute,
+    RaterRow,
+    ResponseRow,
+    Slot,
+    TaskResponse,
+    TaskRow,
+)
+from assent.feedback.tasks import blocks
+
+_UNSEEN: dict[str, Any] = {"locale": None, "client": None, "order_shown": [], "is_translated": None, "activity": {}}
+_UNSAID: dict[str, Any] = {
+    "ranking": None,
+    "critique": None,
+    "seconds": None,
+    "flags": {},
+    "scores": {},
+    "notes": [],
+    "edits": {},
+    "skip_reason": None,
+    "slot_id": None,
+    "outcome": "erased",
+    "content_hash": "",
+}
+_NO_WORDS = [{"role": "user", "content": "(erased)"}]
+
+
+def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure:
+    """Forget a person: id, account, attributes and everything they said; their slots are free again.
+
+    The emptied judgments stay as tombstones, so that importing the same file again does not bring them back.
+    """
+    found = connection.execute(select(RaterRow.erased_at).where(RaterRow.id == rater_id)).first()
+    if found is None or found.erased_at is not None:
+        raise StoreError(f"rater {rater_id!r} is not in the store, or already erased")
+    snapshots = touch_snapshots(connection, rater_id, now=now)
+    mine = select(JudgmentRow.id).where(JudgmentRow.rater_id == rater_id)
+    said = connection.execute(mine).scalars().all()
+    _free_slots(connection, rater_id)
+    connection.execute(update(JudgmentEvent).where(JudgmentEvent.judgment_id.in_(mine)).values(payload={}))
+    connection.execute(update(JudgmentRow).where(JudgmentRow.rater_id == rater_id).values(_UNSAID))
+    connection.execute(update(Presentation).where(Presentation.rater_id == rater_id).values(_UNSEEN))
+    connection.execute(update(Adjudication).where(Adjudication.adjudicator_id == rater_id).values(reason=""))
+    _empty_conversations(connection, rater_id)
+    connection.execute(delete(RaterAttribute).where(RaterAttribute.rater_id == rater_id))
+    account_rows.forget(connection, rater_id)
+    tombstone = f"erased-{secrets.token_hex(6)}"
+    connection.execute(update(RaterRow).where(RaterRow.id == rater_id).values(id=tombstone, erased_at=now))
+    connection.execute(update(Slot).where(Slot.reserved_for == rater_id).values(reserved_for=tombstone))
+    events = [{"judgment_id": i, "kind": "erased", "at": now, "payload": {}} for i in said]
+    if events:
+        connection.execute(insert(JudgmentEvent), events)
+    return Erasure(tombstone, len(said), snapshots)
+
+
+def _free_slots(connection: Connection, rater_id: str) -> None:
+    filled = select(Lease.slot_id).where(Lease.rater_id == rater_id, Lease.is_spent == true())
+    connection.execute(update(Slot).where(Slot.id.in_(filled)).values(is_filled=False))
+    connection.execute(delete(Lease).where(Lease.rater_id == rater_id))
+
+
+def _empty_conversations(connection: Connection, rater_id: str) -> None:
+    """Take the words out that a person wrote to the models of a chat or a battle, and what was answered to them."""
+    connection.execute(delete(ConversationRow).where(ConversationRow.rater_id == rater_id))
+    made = select(Slot.task_id).where(Slot.reserved_for == rater_id, Slot.service == MADE)
+    task_ids = connection.execute(made).scalars().all()
+    if not task_ids:
+        return
+    # A row of its own, since rows are found by the hash of their words: others may say the same words later.
+    nothing = f"erased-{secrets.token_hex(12)}"
+    connection.execute(insert(PromptRow).values(hash=nothing, id=nothing, messages=_NO_WORDS, meta={}))
+    emptied = {"prompt_hash": nothing, "text": "", "text_hash": "", "source": "", "is_finished": True, "meta": {}}
+    for block in blocks(task_ids):
+        of_tasks = TaskResponse.task_id.in_(block)
+        query = select(ResponseRow.hash, ResponseRow.id).join(
+            TaskResponse, TaskResponse.response_hash == ResponseRow.hash
+        )
+        answers = connection.execute(query.where(of_tasks).distinct()).all()
+        prompts = (
+            connection.execute(select(TaskRow.prompt_hash).where(TaskRow.id.in_(block)).distinct()).scalars().all()
+        )
+        rows = [{"hash": f"erased-{secrets.token_hex(12)}", "id": answer.id, **emptied} for answer in answers]
+        if rows:
+            connection.execute(insert(ResponseRow), rows)
+        for answer, row in zip(answers, rows, strict=True):
+            pointer = update(TaskResponse).where(of_tasks, TaskResponse.response_hash == answer.hash)
+            connection.execute(pointer.values(response_hash=row["hash"]))
+        cleared = {"prompt_hash": nothing, "meta": {}, "content_hash": ""}
+        connection.execute(update(TaskRow).where(TaskRow.id.in_(block)).values(cleared))
+        _drop_unused(connection, [answer.hash for answer in answers], prompts)
+
+
+def _drop_unused(connection: Connection, answers: Sequence[str], prompts: Sequence[str]) -> None:
+    """Delete answers and prompts that no task has any more."""
+    for block in blocks(answers):
+        used = exists().where(TaskResponse.response_hash == ResponseRow.hash)
+        connection.execute(delete(ResponseRow).where(ResponseRow.hash.in_(block), ~used))
+    for block in blocks(prompts):
+        is_asked = exists().where(TaskRow.prompt_hash == PromptRow.hash)
+        has_answers = exists().where(ResponseRow.prompt_hash == PromptRow.hash)
+        connection.execute(delete(PromptRow).where(PromptRow.hash.in_(block), ~is_asked, ~has_answers))

@@ -1,0 +1,134 @@
+"""Long lists in pages: tasks and judgments of a queue, raters, snapshots. Each page goes on after the last one's key.
+
+A page costs the same wherever it is, and what is added meanwhile neither repeats nor hides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Engine, func, select, tuple_
+
+from assent.core.types import Judgment, Purpose, Rater, Task
+from assent.feedback.connection import read_transaction
+from assent.feedback.reading import in_queue, judgment_of, select_judgments
+from assent.feedback.records import Queue
+from assent.feedback.tables import JudgmentRow, RaterAttribute, RaterRow, SnapshotJudgment, SnapshotRow, TaskRow
+from assent.feedback.tasks import load_tasks
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A judgment with what became of it."""
+
+    judgment: Judgment
+    outcome: str
+    """ranked, marked or skipped."""
+    submitted_at: float
+    superseded_by: str | None
+
+
+@dataclass(frozen=True)
+class ListedSnapshot:
+    """A snapshot, without its contents. `touched_at`: when a rater in it was erased, after which nobody can read it."""
+
+    name: str
+    hash: str
+    project: str
+    purpose: Purpose
+    judgments: int
+    created_at: float
+    touched_at: float | None
+
+
+class Listing:
+    """The lists of a store; every method is one transaction. `store.listing` is one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def tasks(self, queue: Queue, *, after: str = "", limit: int) -> list[Task]:
+        """Tasks of a queue by id, those that come after the id `after`."""
+        query = select(TaskRow.id).where(in_queue(queue), TaskRow.id > after).order_by(TaskRow.id).limit(limit)
+        with read_transaction(self._engine) as connection:
+            ids = list(connection.execute(query).scalars())
+            found = load_tasks(connection, ids)
+        return [found[task_id] for task_id in ids]
+
+    def judgments(
+        self, queue: Queue, *, after: tuple[float, str] | None = None, limit: int, with_superseded: bool = False
+    ) -> list[Listed]:
+        """Judgments of a queue in the order they came; `after` is the time and id of the last one seen."""
+        place = (JudgmentRow.submitted_at, JudgmentRow.id)
+        query = select_judgments().where(in_queue(queue)).order_by(None).order_by(*place).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(*place) > tuple_(*after))
+        if not with_superseded:
+            query = query.where(JudgmentRow.superseded_by.is_(None))
+        with read_transaction(self._engine) as connection:
+            return [_listed(row) for row in connection.execute(query)]
+
+    def raters(self, *, after: str = "", limit: int) -> list[Rater]:
+        """Raters by id with what they said about themselves, without the erased."""
+        query = select(RaterRow.id, RaterRow.kind).where(RaterRow.erased_at.is_(None), RaterRow.id > after)
+        with read_transaction(self._engine) as connection:
+            rows = connection.execute(query.order_by(RaterRow.id).limit(limit)).all()
+            about = select(RaterAttribute).where(RaterAttribute.rater_id.in_([row.id for row in rows]))
+            attributes: dict[str, dict[str, str]] = {}
+            for said in connection.execute(about.order_by(RaterAttribute.name)):
+                attributes.setdefault(said.rater_id, {})[said.name] = said.value
+        return [Rater(id=row.id, kind=row.kind, attributes=attributes.get(row.id, {})) for row in rows]
+
+    def rater(self, rater_id: str) -> Rater | None:
+        """One rater; None for one that is unknown or erased."""
+        with read_transaction(self._engine) as connection:
+            row = connection.execute(select(RaterRow).where(RaterRow.id == rater_id)).first()
+            about = select(RaterAttribute.name, RaterAttribute.value).where(RaterAttribute.rater_id == rater_id)
+            said = connection.execute(about.order_by(RaterAttribute.name)).all()
+        if row is None or row.erased_at is not None:
+            return None
+        return Rater(id=row.id, kind=row.kind, attributes={one.name: one.value for one in said})
+
+    def queues_of(self, rater_id: str) -> list[Queue]:
+        """The queues in which a rater has judged."""
+        query = select(TaskRow.project, TaskRow.purpose).join(JudgmentRow, JudgmentRow.task_id == TaskRow.id)
+        with read_transaction(self._engine) as connection:
+            rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
+        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows)
+        return sorted(found, key=lambda queue: (queue.project, queue.purpose))
+
+    def erased(self, queue: Queue) -> list[str]:
+        """Ids of the judgments of a queue whose raters were erased, sorted."""
+        query = select(JudgmentRow.id).join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+        with read_transaction(self._engine) as connection:
+            found = connection.execute(query.where(in_queue(queue), JudgmentRow.outcome == "erased"))
+            return sorted(found.scalars())
+
+    def snapshots(self, project: str) -> list[ListedSnapshot]:
+        """All snapshots of a project, oldest first."""
+        size = (
+            select(func.count())
+            .select_from(SnapshotJudgment)
+            .where(SnapshotJudgment.snapshot_id == SnapshotRow.id)
+            .scalar_subquery()
+        )
+        query = select(SnapshotRow, size.label("size")).where(SnapshotRow.project == project)
+        with read_transaction(self._engine) as connection:
+            return [_snapshot(row) for row in connection.execute(query.order_by(SnapshotRow.id))]
+
+
+def _listed(row: Any) -> Listed:
+    return Listed(judgment_of(row), row.outcome, row.submitted_at, row.superseded_by)
+
+
+def _snapshot(row: Any) -> ListedSnapshot:
+    return ListedSnapshot(
+        name=row.name,
+        hash=row.hash,
+        project=row.project,
+        purpose=row.purpose,
+        judgments=row.size,
+        created_at=row.created_at,
+        touched_at=row.touched_at,
+    )

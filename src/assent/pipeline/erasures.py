@@ -1,0 +1,113 @@
+"""What forgetting a rater means to runs: which artifacts rest on them, and that `assent run` makes those again.
+
+A stage that reads judgments of a queue has in its key which of them were erased since; nothing where none were, so that
+no other key changes. What rests on it has its key among the inputs, and so on to the last policy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from assent.core.hashing import hash_json
+from assent.core.types import Comparison
+from assent.feedback.config import StoreConfig
+from assent.feedback.records import Queue
+from assent.feedback.store import Store
+from assent.pipeline.artifacts import Artifact
+from assent.pipeline.find import store_at
+from assent.pipeline.records import read_records
+
+ERASED = "erased"
+"""Name under which erasures enter a stage's key."""
+COMPARISONS = "comparisons.jsonl"
+
+
+@dataclass(frozen=True)
+class Touched:
+    """An artifact that rests on what a rater said."""
+
+    artifact: Artifact
+    holds_it: bool
+    """Whether what the rater said stands in it word for word; else it was made from such a one."""
+
+
+def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
+    """What a stage that reads a queue's snapshot adds to its key: the snapshots spoiled since; empty where none are."""
+    if not _is_there(store):
+        return {}
+    with Store.open(store.url) as opened:
+        taken = opened.listing.snapshots(queue.project)
+    spoiled = sorted(s.hash for s in taken if s.purpose == queue.purpose and s.touched_at is not None)
+    return {ERASED: hash_json(spoiled)} if spoiled else {}
+
+
+def erased_judgments(store: StoreConfig, queue: Queue) -> dict[str, str]:
+    """The same for a stage that reads a queue as it is: the judgments that were erased."""
+    if not _is_there(store):
+        return {}
+    with Store.open(store.url) as opened:
+        erased = opened.listing.erased(queue)
+    return {ERASED: hash_json(erased)} if erased else {}
+
+
+def touched(runs: Path, rater_id: str, queues: Iterable[Queue]) -> list[Touched]:
+    """Artifacts of all runs below a folder that rest on what a rater said, sources before what is made of them.
+
+    `queues` are those the rater judged in: evaluations keep no single judgments, but are named by what they compare.
+    """
+    judged = {queue.project for queue in queues}
+    found: list[Touched] = []
+    for folder in sorted(runs.glob("*/artifacts")):
+        artifacts = store_at(folder).all()
+        names = {artifact.key: artifact.name for artifact in artifacts}
+        spoiled = {a.key: True for a in artifacts if _holds(a, rater_id)}
+        spoiled |= {a.key: False for a in artifacts if a.kind == "evaluation" and _compared(a, names) in judged}
+        while more := {a.key: False for a in artifacts if a.key not in spoiled and spoiled.keys() & set(_inputs(a))}:
+            spoiled |= more
+        found += [Touched(a, spoiled[a.key]) for a in artifacts if a.key in spoiled]
+    return found
+
+
+def evaluation_project(policy: str, baseline: str) -> str:
+    """The project of the tasks that compare two policies, by the names of their artifacts."""
+    return f"{policy} against {baseline}"
+
+
+def remove(found: Iterable[Touched]) -> int:
+    """Delete artifacts; `assent run` makes them again, without the rater. Returns how many."""
+    folders = [one.artifact.folder for one in found]
+    for folder in folders:
+        shutil.rmtree(folder)
+    return len(folders)
+
+
+def _holds(artifact: Artifact, rater_id: str) -> bool:
+    """Does the rater's id stand in the judgments of an artifact?"""
+    path = artifact.folder / COMPARISONS
+    if artifact.kind not in ("judgments", "comparisons") or not path.is_file():
+        return False
+    try:
+        comparisons = read_records(path, Comparison)
+    except (OSError, ValueError):
+        return False  # no whole artifact: `assent run` makes it again
+    return any(judgment.rater_id == rater_id for one in comparisons for judgment in one.judgments)
+
+
+def _compared(artifact: Artifact, names: Mapping[str, str]) -> str:
+    """The project of an evaluation's tasks."""
+    inputs = artifact.manifest.inputs
+    return evaluation_project(names.get(str(inputs.get("policy")), ""), names.get(str(inputs.get("baseline")), ""))
+
+
+def _inputs(artifact: Artifact) -> list[str]:
+    keys = artifact.manifest.inputs.values()
+    return [key for one in keys for key in ([one] if isinstance(one, str) else one)]
+
+
+def _is_there(store: StoreConfig) -> bool:
+    """Looking must not make a database."""
+    file = store.url.removeprefix("sqlite:///")
+    return file == store.url or Path(file).exists()

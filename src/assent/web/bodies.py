@@ -1,0 +1,36 @@
+"""JSON bodies of requests: unknown fields are refused, and so is what no database could keep."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Body(BaseModel):
+    """The body of a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keepable(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            refuse_unkeepable(value)
+        return value
+
+
+def refuse_unkeepable(value: Any) -> None:
+    """Raise ValueError for NUL characters, halves of surrogate pairs, NaN, and nesting without end."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("holds half of a surrogate pair, which is no text; remove it") from None
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except ValueError:
+        raise ValueError("holds a number that is not finite; leave it out") from None
+    if "\\u0000" in text.replace("\\\\", ""):
+        raise ValueError("holds a NUL character; remove it")

@@ -1,0 +1,123 @@
+"""The context: the one thing every handler is given."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import jinja2
+from fastapi import Request
+from markupsafe import Markup
+from starlette.responses import HTMLResponse
+
+from assent.core.hashing import hash_json, short
+from assent.core.types import Message
+from assent.feedback.account_records import digest
+from assent.feedback.store import Store
+from assent.web.catalogs import Catalogs
+
+PAGES = Path(__file__).parent / "pages"
+STATIC = Path(__file__).parent / "static"
+SESSION, VISITOR, LANGUAGE = "assent_session", "assent_visitor", "assent_language"
+"""Cookies: who is signed in; a secret for the forms of those who are not; the language somebody chose."""
+YEAR = 365 * 86_400
+
+
+class Speaker(Protocol):
+    """A model that takes part in conversations."""
+
+    @property
+    def name(self) -> str:
+        """Its name, which raters do not see."""
+        ...
+
+    def reply(self, messages: Sequence[Message], seed: int) -> str:
+        """Its next turn."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the service works with."""
+
+    store: Store
+    clock: Callable[[], float]
+    speakers: Mapping[str, Speaker] = field(default_factory=dict)
+    base_url: str | None = None
+    """How the service is reached from outside; links are made with it, never with what a client says."""
+    store_url: str = ""
+    """Where the store is: runs with the same store keep their artifacts beside it."""
+    catalogs: Catalogs = field(default_factory=Catalogs.load)
+    templates: jinja2.Environment = field(default_factory=lambda: _templates())
+    version: str = field(default_factory=lambda: _static_version())
+    """Names the scripts and styles of this server, so that browsers may keep them for good."""
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self.clock()
+
+    @property
+    def is_secure(self) -> bool:
+        """Is the service reached by https only?"""
+        return (self.base_url or "").startswith("https://")
+
+    def link(self, path: str) -> str:
+        """A link to hand out; only a path where nobody said how the service is reached."""
+        return (self.base_url or "").rstrip("/") + path
+
+    def language(self, request: Request) -> str:
+        """The language to answer in: chosen here, kept with the account, or what the browser asks for."""
+        person = getattr(request.state, "person", None)
+        kept = None if person is None else person.account.locale
+        accepted = request.headers.get("accept-language", "")
+        return self.catalogs.choose(request.cookies.get(LANGUAGE), kept, header=accepted)
+
+    def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page. Beside `values` templates know t, lang, dir, languages, person, csrf and static."""
+        lang = self.language(request)
+        person = getattr(request.state, "person", None)
+        visitor = None if person is not None else request.cookies.get(VISITOR) or secrets.token_urlsafe(18)
+        known: dict[str, Any] = {
+            "t": lambda key, **named: self.catalogs.text(lang, key, **named),
+            "lang": lang,
+            "dir": self.catalogs.direction(lang),
+            "languages": self.catalogs.languages,
+            "person": person,
+            "csrf": csrf_of(visitor) if person is None else person.csrf,
+            "static": lambda path: f"/static/{self.version}/{path}",
+            "path": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        }
+        text = self.templates.get_template(template).render(known | values)
+        response = HTMLResponse(text, status)
+        if visitor is not None:
+            self.set_cookie(response, VISITOR, visitor)
+        return response
+
+    def set_cookie(self, response: Any, name: str, value: str, *, max_age: int | None = YEAR) -> None:
+        """Set a cookie that no script can read."""
+        response.set_cookie(name, value, max_age=max_age, httponly=True, samesite="lax", secure=self.is_secure)
+
+
+def csrf_of(secret: str | None) -> str:
+    """The value that forms and scripts send along with a cookie; the cookie cannot be computed from it."""
+    return short(digest("csrf " + (secret or ""))) + digest("csrf again " + (secret or ""))[:24]
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PAGES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["safe_html"] = Markup
+    return environment
+
+
+def _static_version() -> str:
+    files = [p for p in sorted(STATIC.rglob("*")) if p.is_file()]
+    return short(hash_json([[p.name, p.stat().st_mtime_ns, p.stat().st_size] for p in files]))

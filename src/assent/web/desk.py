@@ -1,0 +1,80 @@
+"""The desk of whoever runs projects: what all admin pages share, from their frame to the watch over judgments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from assent.core.errors import UserError
+from assent.feedback.dashboard import Watch
+from assent.feedback.records import Project
+from assent.feedback.store import Store
+from assent.web import numbers
+from assent.web.context import Context
+from assent.web.refusals import Refusal
+
+DONE = "admin.done."
+"""Keys of the sentences that a page may say after something was done."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The context with a watch over every project's judgments."""
+
+    context: Context
+    watch: Watch
+
+    @classmethod
+    def of(cls, context: Context) -> Desk:
+        """A desk for the lifetime of an app."""
+        return cls(context, Watch(context.store, context.store_url))
+
+    @property
+    def store(self) -> Store:
+        """The store."""
+        return self.context.store
+
+    def project(self, name: str) -> Project:
+        """A project by name. Raises Refusal 404."""
+        found = next((p for p in self.store.projects.all() if p.name == name), None)
+        if found is None:
+            raise Refusal(404, f"there is no project {name!r}", "choose one from the list")
+        return found
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        *,
+        tab: str,
+        project: Project | None = None,
+        problem: UserError | str = "",
+        **values: Any,
+    ) -> HTMLResponse:
+        """A page in the frame of the desk; with a `problem` it says so and is answered as 422."""
+        language = self.context.language(request)
+        done, number = request.query_params.get("done", ""), request.query_params.get("n", "")
+        said = ""
+        if done.isidentifier() and self.context.catalogs.text("en", DONE + done) != DONE + done and not problem:
+            said = self.context.catalogs.text(language, DONE + done, n=number if number.isdecimal() else "")
+        known = {"tab": tab, "project": project, "problem": str(problem), "said": said, "n": numbers}
+        return self.context.page(request, template, status=422 if problem else 200, **(known | values))
+
+    def text(self, request: Request, key: str, **values: object) -> str:
+        """A text in the reader's language."""
+        return self.context.catalogs.text(self.context.language(request), key, **values)
+
+
+def project_path(name: str, page: str = "") -> str:
+    """The path of a project's page."""
+    return f"/admin/projects/{quote(name, safe='')}" + (f"/{page}" if page else "")
+
+
+def done(path: str, what: str, *, n: int | None = None, **query: str) -> RedirectResponse:
+    """Go on to a page that says what was done; a reload does not do it again."""
+    values = {**query, "done": what, **({} if n is None else {"n": str(n)})}
+    return RedirectResponse(f"{path}?{urlencode(values)}", 303)

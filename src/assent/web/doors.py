@@ -1,0 +1,169 @@
+"""Coming in and going out: signing in by password or one-time link, joining by invitation, passwords, language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import RedirectResponse, Response
+
+from assent.core.errors import StoreError
+from assent.feedback.account_records import Invitation
+from assent.feedback.sign_in import TooManyAttempts
+from assent.web.auth import Rater, address_of, identify, local_path, sign_in, sign_out, visitor_form
+from assent.web.context import LANGUAGE, Context
+from assent.web.forms import Form
+from assent.web.refusals import Refusal
+
+CLOSED_LINK = "this link was used already, is too old, or was never given out"
+CLOSED_INVITATION = "this invitation is used up, too old, or was taken back"
+
+
+def router(context: Context) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(include_in_schema=False)
+    _signing_in(routes, context)
+    _links(routes, context)
+    _invitations(routes, context)
+    _own_account(routes, context)
+    return routes
+
+
+def _signing_in(routes: APIRouter, context: Context) -> None:
+    accounts = context.store.accounts
+
+    @routes.get("/sign-in")
+    def sign_in_page(request: Request, next: str = "/") -> Response:
+        if identify(request) is not None:
+            return _go(local_path(next))
+        return context.page(request, "sign-in.html", next=local_path(next), login="", problem="")
+
+    @routes.post("/sign-in", dependencies=[Depends(visitor_form)])
+    def sign_in_by_password(request: Request, form: Form) -> Response:
+        login, there = form.get("login", ""), local_path(form.get("next", "/"))
+        try:
+            account = accounts.check_password(
+                login, form.get("password", ""), address=address_of(request), now=context.now()
+            )
+        except TooManyAttempts as refused:
+            response: Response = context.page(
+                request, "sign-in.html", 429, next=there, login=login, problem="sign_in.too_many"
+            )
+            response.headers["retry-after"] = str(refused.retry_after)
+            return response
+        if account is None:
+            return context.page(request, "sign-in.html", 401, next=there, login=login, problem="sign_in.wrong")
+        response = _go(there)
+        sign_in(request, response, account)
+        return response
+
+    @routes.post("/sign-out")
+    def leave(request: Request) -> Response:
+        response = _go("/sign-in")
+        sign_out(request, response)
+        return response
+
+
+def _links(routes: APIRouter, context: Context) -> None:
+    accounts = context.store.accounts
+
+    @routes.get("/enter/{token}")
+    def enter_page(request: Request, token: str) -> Response:
+        # Opening the link does not use it up: mail programs open links to look at them.
+        account = accounts.link(token, now=context.now())
+        if account is None:
+            raise Refusal(404, CLOSED_LINK, "sign in with your password, or ask an admin for a new link")
+        return context.page(request, "enter.html", account=account, token=token)
+
+    @routes.post("/enter/{token}", dependencies=[Depends(visitor_form)])
+    def enter(request: Request, token: str) -> Response:
+        account = accounts.use_link(token, now=context.now())
+        if account is None:
+            raise Refusal(404, CLOSED_LINK, "sign in with your password, or ask an admin for a new link")
+        response = _go("/admin" if account.may("adjudicator") else "/")
+        sign_in(request, response, account)
+        return response
+
+
+def _invitations(routes: APIRouter, context: Context) -> None:
+    invitations = context.store.accounts.invitations
+
+    @routes.get("/join/{token}")
+    def join_page(request: Request, token: str) -> Response:
+        invitation = invitations.find(token, now=context.now())
+        if invitation is None:
+            raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
+        return context.page(request, "join.html", **_invited(context, invitation, token), login="", problem="")
+
+    @routes.post("/join/{token}", dependencies=[Depends(visitor_form)])
+    def join(request: Request, token: str, form: Form) -> Response:
+        person, now = identify(request), context.now()
+        invitation = invitations.find(token, now=now)
+        if invitation is None:
+            raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
+        if person is not None:
+            account = invitations.join_as(token, person.rater_id, now=now)
+        else:
+            try:
+                account = invitations.join(
+                    token,
+                    login=form.get("login", ""),
+                    password=form.get("password") or None,
+                    locale=context.language(request),
+                    now=now,
+                )
+            except StoreError as problem:
+                said = {"login": form.get("login", ""), "problem": str(problem)}
+                return context.page(request, "join.html", 422, **_invited(context, invitation, token), **said)
+        if account is None:
+            raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
+        response = _go("/")
+        if person is None:
+            sign_in(request, response, account)
+        return response
+
+
+def _invited(context: Context, invitation: Invitation, token: str) -> dict[str, Any]:
+    """What the page of an invitation shows: also a project that is not there yet has a name."""
+    titles = {project.name: project.settings.title for project in context.store.projects.all()}
+    title = titles.get(invitation.project or "") or invitation.project
+    return {"invitation": invitation, "token": token, "title": title}
+
+
+def _own_account(routes: APIRouter, context: Context) -> None:
+    accounts = context.store.accounts
+
+    @routes.post("/me/password")
+    def change_password(request: Request, person: Rater, form: Form) -> Response:
+        if person.account.has_password:
+            now, given = context.now(), form.get("current", "")
+            account = accounts.check_password(person.login, given, address=address_of(request), now=now)
+            if account is None:
+                raise Refusal(403, "the current password is not right", "go back and type it again")
+        accounts.set_password(person.rater_id, form.get("new", ""))
+        response = _go("/me?changed=password")
+        sign_in(request, response, person.account)
+        return response
+
+    @routes.post("/me/sign-out-everywhere")
+    def leave_everywhere(request: Request, person: Rater) -> Response:
+        accounts.end_sessions(person.rater_id)
+        response = _go("/sign-in")
+        sign_out(request, response)
+        return response
+
+    @routes.post("/language", dependencies=[Depends(visitor_form)])
+    def choose_language(request: Request, form: Form) -> Response:
+        language = form.get("language", "")
+        if language not in context.catalogs.languages:
+            raise Refusal(422, f"the language {language[:20]!r} is not there", "choose one of the list")
+        person = identify(request)
+        if person is not None and not person.is_program:
+            accounts.change(person.rater_id, locale=language, now=context.now())
+        response = _go(local_path(form.get("next", "/")))
+        context.set_cookie(response, LANGUAGE, language)
+        return response
+
+
+def _go(path: str) -> Response:
+    return RedirectResponse(path, 303)

@@ -1,0 +1,101 @@
+"""Requests to addresses that somebody typed in: to public ones only, so that the server is no door into its network.
+
+A name is resolved once, every address it has must be public, and the request goes to that very address: a name that
+changes between the check and the request changes nothing. Redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import httpx2
+
+from assent.core.errors import UserError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Resolve = Callable[[str, int], list[str]]
+
+LONGEST_URL = 2000
+TIMEOUT = 10.0
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
+
+
+class Forbidden(UserError):
+    """An address that the server does not send to."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a request goes: the URL as it was given, and the address that its name had when it was checked."""
+
+    url: httpx2.URL
+    address: str
+
+
+def check_url(text: str) -> httpx2.URL:
+    """A URL as it may be kept. Raises Forbidden for other schemes than http(s), logins inside, or no host."""
+    try:
+        url = httpx2.URL(text)
+        port = url.port
+    except (httpx2.InvalidURL, ValueError, UnicodeError):
+        raise Forbidden(f"{text[:80]!r} is not a URL; give one like https://example.org/hook") from None
+    if len(text) > LONGEST_URL or not text.isprintable() or any(c.isspace() for c in text):
+        raise Forbidden(f"the URL is longer than {LONGEST_URL} characters or holds signs that no URL has; shorten it")
+    if url.scheme not in ("http", "https") or not url.host or port == 0:
+        raise Forbidden(f"{text[:80]!r} is not a web address; give one like https://example.org/hook")
+    if url.userinfo:
+        raise Forbidden("the URL holds a login; leave it out, messages are signed instead")
+    return url
+
+
+def target(text: str, *, allow_private: bool = False, resolve: Resolve | None = None) -> Target:
+    """Where a request to a URL goes. Raises Forbidden where its host is unknown, or an address of it is not public."""
+    url = check_url(text)
+    host, port = url.host, url.port or (443 if url.scheme == "https" else 80)
+    try:
+        found = (resolve or addresses)(host, port)
+    except (OSError, UnicodeError):
+        raise Forbidden(f"there is no host {host!r}; check the name") from None
+    for address in found:
+        if not allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
+            raise Forbidden(
+                f"{host!r} is an address inside the server's own network; an admin can allow such addresses"
+                " with ASSENT_PRIVATE_WEBHOOKS=1"
+            )
+    if not found:
+        raise Forbidden(f"there is no host {host!r}; check the name")
+    return Target(url, found[0])
+
+
+def post(to: Target, body: bytes, headers: Mapping[str, str], *, timeout: float = TIMEOUT) -> int:
+    """Send a body and return the HTTP status. Raises httpx2.HTTPError where there is no answer."""
+    pinned = to.url.copy_with(host=to.address)
+    named = {"Host": to.url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
+    # Without the environment's proxies: they would look the name up again.
+    with httpx2.Client(trust_env=False, follow_redirects=False, timeout=timeout) as client:
+        extensions = {"sni_hostname": to.url.raw_host.decode("ascii")}
+        with client.stream("POST", pinned, content=body, headers=named, extensions=extensions) as response:
+            return response.status_code  # the answer's body is not read: it may have no end
+
+
+def addresses(host: str, port: int) -> list[str]:
+    """The addresses of a host."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address belongs to the public internet, also where an IPv4 address hides in it."""
+    if isinstance(address, ipaddress.IPv6Address):
+        hidden = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if hidden is None and address in _NAT64:
+            hidden = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if hidden is not None:
+            return is_public(hidden)
+        if address in _SITE_LOCAL:
+            return False
+    return address.is_global and not address.is_multicast and not address.is_reserved

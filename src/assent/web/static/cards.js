@@ -1,0 +1,162 @@
+/** Answers as cards: the text, its letter and place, flags, scores, notes and an edited copy. */
+
+import { contentOf } from "./content.js";
+import { button, element, say, set, unheard } from "./dom.js";
+import { Edit, Notes } from "./notes.js";
+import { tierOf } from "./order.js";
+import { Scores } from "./scores.js";
+import { number, t } from "./strings.js";
+import { hasFlag, UNUSABLE } from "./verdict.js";
+
+const COMMAND_OF_FLAG = { unsafe: "unsafe", factually_wrong: "wrong", unusable: "unusable" };
+const KEY_OF_FLAG = { unsafe: "U", factually_wrong: "F", unusable: "X" };
+
+/** "A" for the first answer shown, "B" for the second … */
+export const letterAt = (index) => String.fromCharCode(65 + index);
+
+export class Card {
+  element;
+  text;
+  #answer;
+  #settings;
+  #letter;
+  #standing;
+  #flags = new Map();
+  #notes;
+  #edit;
+  #scores;
+  #tools = {};
+
+  /**
+   * @param {{ id: string, html: string, text: string, words: number }} answer
+   * @param {{ letter: string, kind: string }} place
+   * @param {{ criteria: object[], flags: string[], critique: boolean, edits: boolean }} settings
+   * @param {(command: object) => void} act
+   */
+  constructor(answer, { letter, kind }, settings, act) {
+    this.#answer = { ...answer, letter };
+    this.#settings = settings;
+    const isAlone = kind === "rate";
+    const name = t("rate.answer", { letter });
+    const kindOfText = { class: "prose answer-text", tabindex: 0, role: "group", "aria-label": name };
+    this.text = element("div", { ...kindOfText, translate: "no", dir: "auto" }, contentOf(answer.html));
+    this.#notes = new Notes(letter, act);
+    this.#edit = settings.edits ? new Edit(this.#answer, act) : null;
+    this.#scores = settings.criteria.length ? new Scores(this.#answer, settings.criteria, isAlone, act) : null;
+    this.element = element(
+      "article",
+      { class: "answer", "data-id": answer.id, "aria-label": name },
+      this.#head(kind, act),
+      this.text,
+      this.#edit?.element,
+      this.#notes.element,
+      isAlone ? null : this.#scores?.element,
+      this.#foot(act),
+    );
+    if (isAlone && this.#scores) this.element.append(this.#scores.element);
+  }
+
+  /** @param {import("./desk.js").Desk} desk */
+  update(desk) {
+    const { verdict } = desk;
+    const { id } = this.#answer;
+    const at = tierOf(verdict.order, id);
+    const isUnusable = hasFlag(verdict, id, UNUSABLE);
+    this.element.classList.toggle("placed", at >= 0);
+    this.element.classList.toggle("unusable", isUnusable);
+    this.element.classList.toggle("current", desk.current === id);
+    say(this.#standing, this.#standingOf(verdict.order, at, isUnusable));
+    if (this.#letter.localName === "button") set(this.#letter, "aria-pressed", at >= 0);
+    for (const [flag, button] of this.#flags) set(button, "aria-pressed", hasFlag(verdict, id, flag));
+    this.#notes.update(desk.notesOf(id));
+    this.#scores?.update(verdict.scores[id]);
+    if (this.#edit) {
+      const isEdited = id in verdict.edits;
+      this.#edit.update(verdict.edits[id]);
+      this.element.classList.toggle("edited", isEdited);
+      set(this.#tools.edit, "aria-pressed", isEdited || this.isEditing);
+    }
+    if (this.#tools.tie) set(this.#tools.tie, "disabled", at < 1 ? "" : null);
+  }
+
+  /** Whether the copy is open in place of the text. */
+  get isEditing() {
+    return this.element.classList.contains("editing");
+  }
+
+  edit(isOpen = !this.isEditing) {
+    this.element.classList.toggle("editing", isOpen);
+    this.#edit?.open(isOpen);
+  }
+
+  point(criterion) {
+    this.#scores?.point(criterion);
+  }
+
+  focusNote(key) {
+    this.#notes.focus(key);
+  }
+
+  focus() {
+    this.text.focus({ preventScroll: true });
+  }
+
+  #standingOf(order, at, isUnusable) {
+    if (isUnusable) return t("rate.flag.unusable");
+    if (at < 0) return "";
+    return t(order.tiers[at].length > 1 ? "rate.standing.tied" : "rate.standing", { n: number(at + 1) });
+  }
+
+  #head(kind, act) {
+    const { id, letter, words } = this.#answer;
+    this.#standing = element("span", { class: "standing" });
+    const label = t("rate.place.do", { letter });
+    const tip = t("rate.place.hint", { letter });
+    const place = () => act({ name: "place", id, by: "pointer" });
+    this.#letter =
+      kind === "rate"
+        ? unheard("letter", letter)
+        : button({ class: "letter", "data-drag": kind === "rank" && id, label, tip, onclick: place }, letter);
+    const length = element("span", { class: "words" }, t("rate.words", { n: number(words) }));
+    const moves = kind === "rank" ? this.#moves(act) : null;
+    return element("header", { class: "answer-head" }, this.#letter, this.#standing, length, moves);
+  }
+
+  /** What keys do to a placed answer, for pointers, touch and screen readers. */
+  #moves(act) {
+    const { id, letter } = this.#answer;
+    const move = (name, sign) => {
+      const label = t(`rate.move.${name}`, { letter });
+      return button({ class: "tool", label, onclick: () => act({ name, id, by: "pointer" }) }, unheard("sign", sign));
+    };
+    this.#tools.tie = move("above", "=");
+    const [better, worse, off] = [move("better", "\u2191"), move("worse", "\u2193"), move("off", "\u00d7")];
+    return element("span", { class: "moves" }, better, worse, this.#tools.tie, off);
+  }
+
+  #foot(act) {
+    const { id, letter } = this.#answer;
+    const flags = this.#settings.flags.map((flag) => {
+      const label = t(`rate.flag.${flag}.long`, { letter });
+      const onclick = () => act({ name: COMMAND_OF_FLAG[flag], id, by: "pointer" });
+      const attributes = { class: `tool flag ${flag}`, "aria-pressed": "false", label, tip: `${label} (${KEY_OF_FLAG[flag]})` };
+      this.#flags.set(flag, button({ ...attributes, onclick }, t(`rate.flag.${flag}`)));
+      return this.#flags.get(flag);
+    });
+    const tool = (name, key, isOn) => {
+      if (!isOn) return null;
+      const label = t(`rate.${name}.do`, { letter });
+      const onclick = () => act({ name, id, by: "pointer" });
+      this.#tools[name] = button({ class: "tool", label, tip: `${label} (${key})`, onclick }, t(`rate.${name}`));
+      return this.#tools[name];
+    };
+    const name = t("rate.flags", { letter });
+    const [note, edit] = [tool("note", "C", this.#settings.critique), tool("edit", "E", this.#settings.edits)];
+    return element(
+      "footer",
+      { class: "answer-foot" },
+      element("span", { class: "flags", role: "group", "aria-label": name }, flags),
+      element("span", { class: "tools" }, note, edit),
+    );
+  }
+}

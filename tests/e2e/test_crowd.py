@@ -1,0 +1,40 @@
+"""Zero lost, zero double, zero default, in small: benchmarks/crowd.py lets 200 raters work on four servers."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def crowd() -> ModuleType:
+    """The benchmark, which is a program and no part of the package."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import crowd
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
+    return crowd
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_what_was_acknowledged_is_kept_once_as_it_was_meant(crowd: ModuleType, tmp_path: Path, database: str) -> None:
+    habits = crowd.Habits(think=0.2, lease=2.0)
+    plan = crowd.Plan(raters=24, servers=2, seconds=12, tasks=400, every=3.0, seed=1, habits=habits)
+    try:
+        # A thread of its own: browser tests leave a running event loop in the one that pytest works in.
+        with ThreadPoolExecutor(1) as alone:
+            outcome = alone.submit(crowd.run, database, tmp_path, plan, is_durable=False).result()
+    except crowd.NoPostgres as reason:
+        pytest.skip(str(reason))
+    assert outcome.problems == []
+    assert outcome.failures == []
+    assert outcome.kills > 0
+    assert len([s for s in outcome.tally.sent.values() if s.status]) > 24

@@ -1,0 +1,271 @@
+"""Nothing is lost on the page: drafts, undo of what was submitted, a server that is away, stale judgments."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from chromium_rater import CRITERIA, PLAIN, Desk, task
+
+from assent.feedback.records import Queue
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_draft_survives_a_reload_with_its_history(desk: Desk) -> None:
+    settings = PLAIN.model_copy(update={"criteria": CRITERIA})
+    desk.ask(task("one"), task("two"), settings=settings)
+    desk.open()
+    shown = desk.shown()
+    desk.press("3", "=", "1", "u", ">", "c")
+    desk.page.keyboard.type("half a thou")
+    desk.press("Escape", "2", "e")
+    desk.page.keyboard.type("New. ")
+    desk.press("Escape")
+    desk.page.reload()
+    desk.ready()
+    assert desk.shown() == shown
+    assert desk.sentence == "C = A > B"
+    assert desk.card("A").locator(".notes textarea").input_value() == "half a thou"
+    assert desk.card("A").get_by_role("button", name="Unsafe").get_attribute("aria-pressed") == "true"
+    desk.press("z", "z", "z", "z")
+    assert desk.sentence == "C = A"
+    assert desk.card("A").locator(".notes li").count() == 0
+    desk.press("r")
+    desk.submit()
+    assert not desk.page.evaluate("() => Object.keys(localStorage).some(key => key.startsWith('assent.draft'))")
+    assert desk.said().seconds is not None
+
+
+def test_another_rater_on_the_same_computer_sees_no_draft(desk: Desk) -> None:
+    desk.ask(task("one"), slots=2)
+    desk.open()
+    desk.press("1", "2")
+    kept = desk.context.storage_state()["origins"]
+    desk.login += "-other"
+    desk.open(storage_state={"cookies": [], "origins": kept})
+    assert desk.sentence == ""
+
+
+def test_the_last_submitted_tasks_can_be_taken_back(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"), task("three"))
+    desk.open()
+    first = desk.shown()
+    desk.press("1", "2", "3", "4")
+    desk.submit()
+    desk.press("r")
+    desk.submit()
+    desk.press("z", "z")
+    assert desk.page.locator("#reopened").is_visible()
+    assert desk.shown() == first
+    assert desk.sentence == "A > B > C > D"
+    desk.press("K")
+    desk.press("4", "K")
+    assert desk.sentence == "A > B > D > C"
+    desk.submit()
+    assert desk.page.locator("#reopened").is_hidden()
+    now = {said.task_id: said for said in desk.judgments()}
+    everything = desk.judgments(superseded=True)
+    assert len(now) == 2
+    assert len(everything) == 3
+    corrected = now[desk.named("one")]
+    assert corrected.ranking is not None
+    assert corrected.ranking.ids == (first[0], first[1], first[3], first[2])
+    (old,) = [said for said in everything if said.task_id == corrected.task_id and said.id != corrected.id]
+    assert corrected.supersedes == old.id
+
+
+def test_after_a_reload_the_server_remembers_what_can_be_taken_back(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"))
+    desk.open()
+    first = desk.shown()
+    desk.press("2", "=", "1", "3", "4", ">", "c")
+    desk.page.keyboard.type("a note")
+    desk.press("Escape")
+    desk.submit()
+    desk.page.reload()
+    desk.ready()
+    desk.press("z")
+    desk.page.wait_for_selector("#reopened:not([hidden])")
+    assert desk.shown() == first
+    assert desk.sentence == "B = A > C > D"
+    assert desk.page.locator(".notes textarea").input_value() == "a note"
+    desk.page.get_by_role("button", name="Leave it as it was").click()
+    assert desk.shown() != first
+    assert len(desk.judgments(superseded=True)) == 1
+
+
+def test_a_skip_can_be_taken_back_and_ranked(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"))
+    desk.open()
+    desk.press("s", "1")
+    desk.ready()
+    desk.press("z")
+    desk.page.wait_for_timeout(300)
+    desk.press("r")
+    desk.submit()
+    said = desk.said()
+    assert said.skip_reason is None
+    assert said.ranking is not None
+    assert said.task_id == desk.named("one")
+
+
+def test_a_server_that_is_away_costs_nothing(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"), task("three"))
+    desk.open()
+    desk.page.route("**/rating/submit", lambda route: route.abort())
+    for _ in range(2):
+        desk.press("r", "Control+Enter")
+        desk.ready()
+    desk.page.wait_for_selector("#trouble:not([hidden])")
+    assert "Not sent yet: 2" in desk.page.locator("#trouble").inner_text()
+    assert desk.judgments() == []
+    desk.page.unroute("**/rating/submit")
+    desk.page.reload()
+    desk.ready()
+    desk.page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('assent.outbox'))")
+    assert {said.task_id for said in desk.judgments()} == {desk.named("one"), desk.named("two")}
+    desk.problems.clear()  # the browser logs requests that failed
+
+
+def test_an_answer_that_got_lost_on_its_way_back_is_not_counted_twice(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"))
+    desk.open()
+    lost = []
+
+    def drop_the_first_answer(route) -> None:  # type: ignore[no-untyped-def]
+        if not lost:
+            lost.append(route.fetch().status)
+            route.abort()
+        else:
+            route.continue_()
+
+    desk.page.route("**/rating/submit", drop_the_first_answer)
+    desk.press("r", "Control+Enter")
+    desk.page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('assent.outbox'))")
+    assert lost == [200]
+    assert len(desk.judgments(superseded=True)) == 1
+    desk.problems.clear()
+
+
+def test_a_refused_judgment_is_shown_and_kept(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"))
+    desk.open()
+    first, other = desk.page, desk.context.new_page()
+    desk.watch(other)
+    other.goto(first.url)
+    desk.page = other
+    desk.ready()
+    desk.press("1", "2", "3", "4")
+    desk.submit()
+    desk.page = first
+    desk.press("4", "3", "2", "1", "Control+Enter")  # the same task, in a window that is out of date
+    first.wait_for_selector("#trouble.bad:not([hidden])")
+    first.get_by_role("button", name="Show").click()
+    question = first.get_by_role("dialog")
+    assert "judged this task already" in question.inner_text()
+    assert len(desk.judgments(superseded=True)) == 1
+    question.get_by_role("button", name="Discard").click()
+    assert first.locator("#trouble").is_hidden()
+    desk.problems.clear()
+
+
+def test_who_is_signed_out_meanwhile_keeps_what_they_said(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"))
+    desk.open()
+    desk.context.clear_cookies()
+    desk.press("r", "Control+Enter")
+    desk.page.wait_for_selector("#trouble.bad:not([hidden])")
+    assert "signed out" in desk.page.locator("#trouble").inner_text()
+    cookie = desk.service.session(desk.login, desk.project)
+    desk.context.add_cookies([{"name": "assent_session", "value": cookie, "url": desk.service.url}])
+    desk.page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('assent.outbox'))")
+    assert len(desk.judgments()) == 1
+    desk.problems.clear()
+
+
+def test_leases_are_kept_while_somebody_works(desk: Desk) -> None:
+    """A lease of three seconds, renewed by a clock run forward, holds; the same task goes to nobody else."""
+    settings = PLAIN.model_copy(update={"lease_seconds": 40.0})
+    desk.ask(task("one"), settings=settings)
+    desk.visit()
+    desk.page.clock.install(time=time.time())
+    renewed: list[int] = []
+    desk.page.on("response", lambda answer: renewed.append(answer.status) if "/renew" in answer.url else None)
+    desk.page.goto(f"{desk.service.url}/rate/{desk.project}")
+    desk.page.clock.run_for(400)
+    desk.page.wait_for_selector(".answer")
+    desk.press("1")
+    desk.page.clock.run_for(29_000)
+    desk.press("2")
+    desk.page.clock.run_for(2_000)
+    desk.page.wait_for_timeout(300)
+    assert renewed == [200]
+    desk.page.clock.run_for(60_000)  # nobody does anything: the lease may run out
+    desk.page.wait_for_timeout(300)
+    assert renewed == [200]
+
+
+def test_two_tasks_ahead_are_lent_and_the_next_is_shown_without_waiting(desk: Desk) -> None:
+    desk.ask(*(task(f"t{n}") for n in range(6)))
+    desk.open()
+    desk.page.route("**/rating/*", lambda route: route.abort())
+    for _ in range(3):
+        before = desk.shown()
+        desk.press("r", "Control+Enter")
+        desk.page.wait_for_timeout(300)
+        assert desk.shown() != before
+    assert desk.page.locator("#empty").is_visible()
+    desk.page.unroute("**/rating/*")
+    desk.page.get_by_role("button", name="Look again").click()
+    desk.page.wait_for_selector(".answer")
+    desk.page.wait_for_function("() => !Object.keys(localStorage).some(key => key.startsWith('assent.outbox'))")
+    assert desk.service.store.counts(Queue(desk.project)).have == 3
+    desk.problems.clear()
+
+
+def test_time_counts_only_while_somebody_is_there(desk: Desk) -> None:
+    desk.ask(task("one"))
+    desk.visit()
+    desk.page.clock.install(time=time.time())
+    desk.page.goto(f"{desk.service.url}/rate/{desk.project}")
+    desk.page.clock.run_for(400)
+    desk.page.wait_for_selector(".answer")
+    desk.press("1")
+    desk.page.clock.run_for(10_000)
+    desk.press("2")
+    desk.page.clock.run_for(600_000)  # lunch
+    desk.press("3")
+    desk.page.clock.run_for(5_000)
+    desk.press("4")
+    with desk.page.expect_response("**/rating/submit"):
+        desk.press("Control+Enter")
+    said = desk.said()
+    assert said.seconds == pytest.approx(10 + 30 + 5, abs=4)  # not 600
+    activity = desk.viewing(said.id)["activity"]
+    assert activity["elapsed"] > 600
+    assert activity["pauses"] == 1
+    assert set(activity["answers"]) == set(said.order_shown)
+    assert all(one["seen"] == 1 for one in activity["answers"].values())
+
+
+def test_a_page_that_the_browser_translates_is_noticed(desk: Desk) -> None:
+    desk.ask(task("one"), task("two"))
+    desk.open()
+    desk.press("r")
+    desk.submit()
+    assert desk.page.locator("#translated").is_hidden()
+    desk.page.evaluate(
+        """() => {
+          const font = document.createElement("font");
+          const label = document.querySelector("#undo .face");
+          font.append(...label.childNodes);
+          label.append(font);
+        }"""
+    )
+    desk.page.wait_for_selector("#translated:not([hidden])")
+    desk.press("r")
+    desk.submit()
+    seen = {said.task_id: desk.viewing(said.id)["is_translated"] for said in desk.judgments()}
+    assert seen == {desk.named("one"): False, desk.named("two"): True}
+    assert desk.page.eval_on_selector_all(".answer-text, .turn .prose", "all => all.every(e => e.translate === false)")
