@@ -165,6 +165,9 @@ def test_the_theme_follows_the_system_and_the_toggle(desk: Desk) -> None:
     assert desk.page.evaluate(paper) == light
 
 
+_TURNED = "all => all.map(e => getComputedStyle(e)).map(s => `${s.direction} ${s.scale} ${s.transform}`)"
+
+
 def test_arabic_reads_from_right_to_left(desk: Desk) -> None:
     answers = ["أضف المزيد من الخميرة.", "الخبز يحتاج إلى وقت أطول.", "plain English words", "كان الماء ساخنًا."]
     desk.ask(task("one", answers, prompt="لماذا لم يرتفع العجين؟"), task("two"), settings=ASKING)
@@ -179,6 +182,8 @@ def test_arabic_reads_from_right_to_left(desk: Desk) -> None:
     assert page.locator(".answer.current").get_attribute("data-id") == shown[0]
     desk.press("2", "1", "=", "4", "3")
     assert desk.sentence == "B > A = D > C"
+    # Browsers mirror ">" in text from right to left; turned round once more, the rail would say the opposite.
+    assert set(page.eval_on_selector_all(".more", _TURNED)) == {"rtl none none"}
     untranslated = page.eval_on_selector_all(
         "button, label, h1, h2, p.hint, .hint",
         "all => all.map(e => e.textContent.trim()).filter(text => /^rate\\.|^links\\./.test(text))",

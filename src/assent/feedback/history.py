@@ -85,8 +85,10 @@ def own(connection: Connection, rater_id: str, task_id: str) -> Served | None:
     )
 
 
-def rater_progress(connection: Connection, rater_id: str, queue: Queue, *, now: float) -> RaterProgress:
-    """How many tasks a rater has judged, and how many they could."""
+def rater_progress(
+    connection: Connection, rater_id: str, queue: Queue, *, now: float, waiting: int | None = None
+) -> RaterProgress:
+    """How many tasks a rater has judged, and how many they could: that is counted unless `waiting` is known."""
     lock_rater(connection, rater_id)
     today = func.count().filter(JudgmentRow.submitted_at >= now - now % _DAY)
     query = (
@@ -96,7 +98,8 @@ def rater_progress(connection: Connection, rater_id: str, queue: Queue, *, now: 
         .where(JudgmentRow.outcome.in_(["ranked", "marked"]))
     )
     done = connection.execute(query, vars(queue)).one()
-    waiting = Candidates(connection, Term(rater_id, now=now, expires_at=now), queue, limit=1).tasks()
+    if waiting is None:
+        waiting = Candidates(connection, Term(rater_id, now=now, expires_at=now), queue, limit=1).tasks()
     return RaterProgress(done[0], done[1], waiting)
 
 

@@ -209,10 +209,10 @@ class Store:
         with read_transaction(self._engine) as connection:
             return history.own(connection, rater_id, task_id)
 
-    def rater_progress(self, rater_id: str, queue: Queue, *, now: float) -> RaterProgress:
-        """How far a person is."""
+    def rater_progress(self, rater_id: str, queue: Queue, *, now: float, waiting: int | None = None) -> RaterProgress:
+        """How far a person is. What waits for them is counted unless it is known: that takes long with many tasks."""
         with read_transaction(self._engine) as connection:
-            return history.rater_progress(connection, rater_id, queue, now=now)
+            return history.rater_progress(connection, rater_id, queue, now=now, waiting=waiting)
 
     def set_priorities(self, priorities: Mapping[str, float], *, now: float) -> int:
         """Give tasks another priority, higher first; returns how many are known. See `assign.goal_priority`."""

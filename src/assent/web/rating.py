@@ -18,6 +18,7 @@ from assent.web.auth import Person, Rater
 from assent.web.bodies import Body
 from assent.web.context import Context
 from assent.web.items import item, project_facts
+from assent.web.progress import Progress
 from assent.web.refusals import Refusal
 
 LONGEST = 100_000
@@ -81,6 +82,7 @@ def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/rating", tags=["rating"])
     store = context.store
+    progress = Progress(store, context.clock)
 
     @routes.get("/next")
     def next_tasks(
@@ -90,10 +92,10 @@ def router(context: Context) -> APIRouter:
         found = project_of(context, person, project)
         queue, now = TaskQueue(project, purpose), context.now()
         served = store.serve(person.rater_id, queue, limit=limit, now=now)
-        progress = store.rater_progress(person.rater_id, queue, now=now)
+        far = progress.of(person.rater_id, queue)
         return {
             "items": [item(one) for one in served],
-            "progress": asdict(progress),
+            "progress": asdict(far),
             "project": project_facts(found),
         }
 

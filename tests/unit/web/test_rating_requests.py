@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from rating_visitors import House, a_task, ranking
+from rating_visitors import House, Visitor, a_task, ranking
 
 from assent.core.types import Ranking
 from assent.feedback.records import Queue
@@ -350,3 +350,25 @@ def test_translation_by_the_browser_and_the_page_log_are_kept(house: House) -> N
     [row] = house.store.said("default")
     assert row.is_translated is True
     assert json.loads(json.dumps(rater.get("/rating/recent", project="default").json()))
+
+
+def test_what_waits_goes_down_by_what_one_does_and_is_counted_anew_before_long(house: House) -> None:
+    house.add_tasks(6)
+    rater, other = house.person(), house.person()
+    seen = []
+    for _ in range(3):
+        answer = rater.get("/rating/next", project="default", limit=1).json()
+        seen.append((answer["progress"]["done"], answer["progress"]["waiting"]))
+        rater.post("/rating/submit", ranking(answer["items"][0]))
+    assert seen == [(0, 5), (1, 4), (2, 3)]
+    for item in other.next(limit=2):
+        other.post("/rating/submit", ranking(item))
+    house.clock.now += 30
+    counted = rater.get("/rating/next", project="default", limit=1).json()["progress"]
+    exact = house.store.rater_progress(_id(rater), Queue(), now=house.clock())
+    assert (counted["done"], counted["waiting"]) == (exact.done, exact.waiting)
+
+
+def _id(visitor: Visitor) -> str:
+    assert visitor.account is not None
+    return visitor.account.rater_id
