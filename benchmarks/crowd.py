@@ -42,8 +42,9 @@ class Plan:
     servers: int = 4
     seconds: float = 60.0
     tasks: int = 3000
+    kills: int = 20
     every: float = 3.0
-    """Mean seconds between kills; 0: none."""
+    """Mean seconds between kills."""
     seed: int = 0
     habits: Habits = Habits()
 
@@ -81,7 +82,8 @@ def main() -> None:
     parser.add_argument("--servers", type=int, default=plan.servers)
     parser.add_argument("--seconds", type=float, default=plan.seconds)
     parser.add_argument("--tasks", type=int, default=plan.tasks)
-    parser.add_argument("--every", type=float, default=plan.every, help="mean seconds between kills; 0: none")
+    parser.add_argument("--kills", type=int, default=plan.kills)
+    parser.add_argument("--every", type=float, default=plan.every, help="mean seconds between kills")
     parser.add_argument("--think", type=float, default=Habits().think, help="mean seconds before a rater answers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--database", choices=[*DATABASES], action="append")
@@ -150,7 +152,7 @@ def said(counts: Mapping[str, int]) -> str:
 
 
 async def crowd(servers: Servers, invitation: str, tally: Tally, plan: Plan) -> float:
-    """Let everybody work for the planned seconds while servers are killed; seconds until everything had an answer."""
+    """Let everybody work until time and kills are as planned; the seconds until everything had an answer."""
     rng = random.Random(plan.seed)
     began = time.monotonic()
     raters = [
@@ -164,14 +166,19 @@ async def crowd(servers: Servers, invitation: str, tally: Tally, plan: Plan) -> 
         )
         for i in range(plan.raters)
     ]
-    around = [asyncio.create_task(servers.keep_up())]
-    if plan.every:
-        around.append(asyncio.create_task(servers.kill_at_random(rng, every=plan.every)))
+    around = [
+        asyncio.create_task(servers.keep_up()),
+        asyncio.create_task(servers.kill_at_random(rng, times=plan.kills, every=plan.every)),
+    ]
+
+    def is_over() -> bool:
+        return time.monotonic() - began > plan.seconds and servers.kills >= plan.kills
+
     try:
-        await asyncio.gather(*(r.work(lambda: time.monotonic() - began > plan.seconds) for r in raters))
+        await asyncio.gather(*(rater.work(is_over) for rater in raters))
     finally:
-        for task in around:
-            task.cancel()
+        for work in around:
+            work.cancel()
     return time.monotonic() - began
 
 

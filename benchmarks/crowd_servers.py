@@ -123,16 +123,17 @@ class Servers:
                 raise SystemExit((self.folder / f"server-{port}.log").read_text())
             time.sleep(0.1)
 
-    async def kill_at_random(self, rng: random.Random, *, every: float) -> None:
-        """Kill -9 a server about every so many seconds and start it again at once, until cancelled.
+    async def kill_at_random(self, rng: random.Random, *, times: int, every: float) -> None:
+        """Kill -9 a server so many times, about every so many seconds, and start it again at once.
 
-        One in ten is hit wherever it is, in the middle of starting too; the others are at work.
+        One kill in ten hits whatever it hits, in the middle of starting too; the others wait until all are at work.
         """
-        while True:
+        while self.kills < times:
             await asyncio.sleep(rng.uniform(0.3, 1.7) * every)
-            at_work = self.ports if rng.random() < 0.1 else [p for p in self.ports if await is_listening(p)]
-            port = rng.choice(at_work or self.ports)
-            if at_work and self.processes[port].poll() is None:
+            if rng.random() > 0.1 and not all([await is_listening(port) for port in self.ports]):
+                continue
+            port = rng.choice(self.ports)
+            if self.processes[port].poll() is None:
                 os.kill(self.processes[port].pid, signal.SIGKILL)
                 self.processes[port].wait()
                 self.kills += 1

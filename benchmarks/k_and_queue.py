@@ -17,12 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from lab_answers import ANSWERS, Floats, LabAnswers, known_utility, words
+from label_queue import ORDERS, Offer, bound, curve, fit_linear, table
 
 from assent.core import seeds
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Judgment, Task
 from assent.evaluation.stats import clustered_mean
 from assent.learner.checkpoint import Cadence
+from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
@@ -35,6 +37,8 @@ SIZES = (2, 3, 4, 6, 9)
 PER_STEP = 48
 """Answers per optimizer step, whatever K: equal numbers of answers then mean equal numbers of steps."""
 BUDGET = 4096
+EARLIER = 500
+"""Prompts whose rankings trained the reward that the queue's stand-in builds on."""
 KEPT = Path("runs/bench-lab/k.jsonl")
 """Accuracies that were measured; delete it to measure again."""
 
@@ -80,7 +84,10 @@ class Bench:
 
     def accuracy(self, reward: Reward) -> float:
         """Share of held-out pairs with different truths that the reward orders as the truth does."""
-        scores = reward.scores(self.lab.held_out)
+        return self.agreement(reward.scores(self.lab.held_out))
+
+    def agreement(self, scores: Floats) -> float:
+        """The same of scores [N, 9] of the held-out answers."""
         first, second = np.triu_indices(ANSWERS, 1)
         lead, true_lead = scores[:, first] - scores[:, second], self.truth[:, first] - self.truth[:, second]
         right = np.where(lead == 0, 0.5, lead * true_lead > 0)
@@ -102,17 +109,32 @@ class Reward:
         """Scores [N, K] of tasks of equal K."""
         return np.array(score_groups(self.model, self.groups(tasks), budget=BUDGET)).reshape(len(tasks), -1)
 
+    @torch.no_grad()
+    def states(self, tasks: Sequence[Task]) -> Floats:
+        """The states [N, K, d] that scores are read from."""
+        rows = np.zeros((sum(len(t.completions) for t in tasks), self.model.core.config.hidden_size))
+        for batch in pack(self.groups(tasks), budget=BUDGET):
+            rows[list(batch.rows)] = self.model.at_last_with_states(batch)[1].double().numpy()
+        return rows.reshape(len(tasks), -1, rows.shape[1])
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     by_size = commands.add_parser("k", help="K at equal reading cost")
     by_size.add_argument("--words", type=int, default=30_000, help="words that raters read in all")
-    for command in (by_size,):
+    queue = commands.add_parser("queue", help="near ties first, against a random order")
+    queue.add_argument("--size", type=int, default=4, choices=(2, 3, 4), help="answers per task")
+    queue.add_argument("--labels", type=int, default=600, help="rankings that the random order ends with")
+    for command in (by_size, queue):
         command.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    study_sizes(Bench.open(), budget=arguments.words, runs=arguments.seeds)
+    bench = Bench.open()
+    if arguments.command == "k":
+        study_sizes(bench, budget=arguments.words, runs=arguments.seeds)
+    else:
+        study_queue(bench, size=arguments.size, labels=arguments.labels, runs=arguments.seeds)
 
 
 def study_sizes(bench: Bench, *, budget: int, runs: int) -> None:
@@ -137,6 +159,45 @@ def study_sizes(bench: Bench, *, budget: int, runs: int) -> None:
         gain = np.array(found[arm]) - np.array(found[2, 1.0])
         paired = "" if arm == (2, 1.0) else f"{clustered_mean(gain, range(runs))}"
         print(f"| {arm[0]} | {arm[1]:g} | {np.mean(used[arm]):.0f} | {np.mean(found[arm]):.3f} | {paired} |")
+
+
+def study_queue(bench: Bench, *, size: int, labels: int, runs: int) -> None:
+    """Labels that each order of the queue needs to reach what a random order reaches in the end."""
+    known, held_out = earlier_states(bench)
+    found: dict[str, list[list[float]]] = {name: [] for name in ORDERS}
+    for seed in range(runs):
+        cut = [parts(task, size, seed=seed) for task in bench.lab.pool[EARLIER:]]
+        tasks = [task for own in cut for task in own]
+        states = np.concatenate(
+            [places(whole, own, at) for whole, own, at in zip(bench.lab.pool[EARLIER:], cut, known, strict=True)]
+        )
+        offer = Offer(tasks, bench.judge(tasks, seed=seed), states)
+        for name, order in ORDERS.items():
+            reached = curve(offer, order, labels=labels, seed=seed, accuracy=lambda w: bench.agreement(held_out @ w))
+            found[name].append(reached)
+            print(f"seed {seed}  {name}:", *(f"{a:.4f}" for a in reached), flush=True)
+    weights = fit_linear(offer, range(labels))[0]
+    table(found, labels)
+    print(f"\nInformation per label, as predicted: {bound(offer, weights):.2f} of a tie's; near ties save no more.")
+
+
+def earlier_states(bench: Bench) -> tuple[Floats, Floats]:
+    """States of the answers [N, 9, d] of later prompts and of those held out, by a reward trained on earlier ones."""
+    path = Path("runs/bench-lab/states.npz")
+    if not path.exists():
+        tasks = [parts(task, 4, seed=0)[0] for task in bench.lab.pool[:EARLIER]]
+        reward = bench.fit(tasks, bench.judge(tasks, seed=0), seed=0)
+        later, held_out = reward.states(bench.lab.pool[EARLIER:]), reward.states(bench.lab.held_out)
+        with path.open("wb") as stream:
+            np.savez(stream, later=later, held_out=held_out)
+    with np.load(path) as kept_states:
+        return kept_states["later"], kept_states["held_out"]
+
+
+def places(whole: Task, own: Sequence[Task], states: Floats) -> Floats:
+    """The states [parts, K, d] of a task's parts, out of those of the whole [9, d]."""
+    at = {c.id: i for i, c in enumerate(whole.completions)}
+    return np.stack([states[[at[c.id] for c in part.completions]] for part in own])
 
 
 def kept(key: dict[str, float]) -> float | None:

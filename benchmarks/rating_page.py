@@ -57,6 +57,8 @@ PROBE = """
 
 
 def main() -> None:
+    from playwright.sync_api import sync_playwright
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=10_000, help="tasks in the store")
     parser.add_argument("--rankings", type=int, default=60, help="rankings to submit")
@@ -67,8 +69,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         url = f"sqlite:///{scratch}/feedback.db"
         cookie = fill(url, tasks=arguments.tasks)
-        with serve(url) as address:
-            seen = rank(address, cookie, rankings=arguments.rankings, pause=arguments.pause, path=arguments.chromium)
+        with serve(url) as address, sync_playwright() as driver:
+            browser = driver.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox", "--disable-gpu"])
+            seen = rank(browser, address, cookie, rankings=arguments.rankings, pause=arguments.pause)
+            browser.close()
     print(f"{arguments.tasks:,} tasks in the store, {arguments.rankings} rankings of four answers")
     print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     is_met = report("key to paint", seen["key"], KEY_MS)
@@ -132,25 +136,21 @@ def _wait_for(port: int, seconds: float = 120.0) -> None:
             time.sleep(0.1)
 
 
-def rank(address: str, cookie: str, *, rankings: int, pause: float, path: str) -> dict[str, list[float]]:
+def rank(browser: Any, address: str, cookie: str, *, rankings: int, pause: float) -> dict[str, list[float]]:
     """Order and submit; milliseconds of every key and every change of tasks."""
-    from playwright.sync_api import sync_playwright
-
     draw = random.Random(1)
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(viewport={"width": 1440, "height": 900})
-        context.add_cookies([{"name": SESSION, "value": cookie, "url": address}])
-        page = context.new_page()
-        page.goto(f"{address}/rate/speed")
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_cookies([{"name": SESSION, "value": cookie, "url": address}])
+    page = context.new_page()
+    page.goto(f"{address}/rate/speed")
+    page.wait_for_selector(".answer")
+    page.evaluate(PROBE)
+    for _ in range(rankings):
+        _one(page, draw)
+        page.wait_for_timeout(pause * 1000)
         page.wait_for_selector(".answer")
-        page.evaluate(PROBE)
-        for _ in range(rankings):
-            _one(page, draw)
-            page.wait_for_timeout(pause * 1000)
-            page.wait_for_selector(".answer")
-        seen: dict[str, list[float]] = page.evaluate("() => window.seen")
-        browser.close()
+    seen: dict[str, list[float]] = page.evaluate("() => window.seen")
+    context.close()
     return seen
 
 

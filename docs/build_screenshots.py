@@ -128,6 +128,7 @@ def take(page: Any, picture: dict[str, Any]) -> None:
             doing[verb](rest)
         else:
             page.keyboard.press(verb)
+    page.mouse.move(700, 5)
     page.wait_for_timeout(500)
 
 

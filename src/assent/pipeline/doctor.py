@@ -171,7 +171,8 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
             except ConfigError as wrong:
                 yield error("collect.raters.target", str(wrong), "check the name, and that its folder is on PYTHONPATH")
         case PeopleConfig():
-            yield note("collect.raters", "people: the run stops with exit code 3 until they have rated")
+            said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
+            yield note("collect.raters", said)
 
 
 def _check_parent(path: Path) -> Finding:

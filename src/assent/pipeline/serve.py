@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import threading
 import time
@@ -80,9 +81,9 @@ def draw_of(model: str | None, prompts: Path | None, *, project: str | None, ans
 def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C. Raises UserError for what cannot be used, before anything listens."""
     listener = listen(options.place)
-    base_url = address(options.place, listener)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(listener))
+        base_url = address(options.place, listener)
         with Store.open(store_url) as store:
             for line in prepare(store, options, base_url):
                 say(line)
@@ -151,8 +152,10 @@ def listen(place: Place) -> socket.socket:
 
 
 def address(place: Place, listener: socket.socket) -> str:
-    """How the service is reached."""
+    """How the service is reached. Raises UserError for a base URL that is none."""
     if place.base_url is not None:
+        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", place.base_url):
+            raise UserError(f"--base-url {place.base_url!r} is no address; write https://rate.example.org")
         return place.base_url.rstrip("/")
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
         place.host, f"[{place.host}]" if ":" in place.host else place.host

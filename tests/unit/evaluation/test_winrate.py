@@ -193,3 +193,14 @@ def test_intervals_of_win_rates_cover_the_truth_about_95_times_in_100() -> None:
         equal += found.length_controlled.low <= equal_truth <= found.length_controlled.high
     assert 0.90 <= plain / 80 <= 0.99
     assert 0.90 <= equal / 80 <= 0.99
+
+
+def test_an_unusable_answer_loses_against_one_with_a_place() -> None:
+    pairs = [pair(n) for n in range(2)]
+    tasks = blind_tasks(pairs)
+    new = {p.prompt.id: p.new.id for p in pairs}
+
+    def only_the_new(task: Task) -> Ranking:
+        return Ranking(tiers=((new[task.prompt.id],),))
+
+    assert {v.score for v in read_verdicts(pairs, tasks, judged(tasks, only_the_new))} == {1.0}

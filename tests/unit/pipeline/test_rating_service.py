@@ -159,6 +159,8 @@ def test_a_taken_port_is_said_in_one_line() -> None:
             listen(Place(port=port))
         assert address(Place(), taken) == f"http://127.0.0.1:{port}"
         assert address(Place(base_url="https://x.org/"), taken) == "https://x.org"
+        with pytest.raises(UserError, match="is no address"):
+            address(Place(base_url="rate.example.org"), taken)
 
 
 def test_the_store_is_the_one_named_then_the_yaml_s_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from assent.core.errors import DataError
+from assent.core.group import Group
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.data.config import Source
@@ -14,6 +16,7 @@ from assent.data.render import Renderer
 from assent.models.tiny import tiny_tokenizer
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.collect import without_repeats
+from assent.pipeline.stages.evaluate import Answers, keep_answers, kept_answers
 from assent.pipeline.stages.gather import label
 from assent.pipeline.stages.sample import make_task, round_prompts, storable
 
@@ -71,3 +74,13 @@ def test_a_judgment_listed_and_imported_counts_once() -> None:
 def test_sources_have_short_names() -> None:
     assert label(Source(path=Path("../data/ukp/pairs.jsonl.gz"))) == "ukp/pairs"
     assert label(Source(hub="org/name")) == "org/name"
+
+
+def test_answers_that_people_judge_are_kept_to_the_last_digit(tmp_path: Path) -> None:
+    said = [Completion(prompt_id="p", text="\u0661 \U0001f600", source="s", finished=False)]
+    answers = Answers(said, [Group(np.array([1, 2]), (np.array([3]),))], [-0.1 - 0.2])
+    keep_answers(tmp_path / "answers.json", answers)
+    again = kept_answers(tmp_path / "answers.json")
+    assert (again.completions, again.logps) == (answers.completions, answers.logps)
+    assert again.groups[0].prompt.dtype == answers.groups[0].prompt.dtype == np.int64
+    assert [again.groups[0].prompt.tolist(), again.groups[0].continuations[0].tolist()] == [[1, 2], [3]]

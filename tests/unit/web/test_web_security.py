@@ -279,3 +279,14 @@ def test_an_address_with_a_slash_too_many_is_not_repeated_with_the_client_s_host
     response = house.visitor(host="evil.example").client.get("/sign-in/", follow_redirects=False)
     assert response.status_code == 404
     assert "evil.example" not in response.text + str(response.headers)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/projects/default/import", "/api/v1/tasks", "/admin/projects/default/tasks"])
+def test_only_those_who_run_projects_may_send_much_at_once(house: House, path: str) -> None:
+    house.add_tasks(1)
+    body = b"x" * (BODY_LIMIT + 1)
+    statuses = {
+        role: house.program(role).post(path, content=body).status_code for role in ("rater", "adjudicator", "admin")
+    }
+    statuses["stranger"] = house.visitor().client.post(path, content=body).status_code
+    assert {role for role, status in statuses.items() if status == 413} == {"rater", "stranger"}

@@ -301,8 +301,6 @@ class RatingPage {
       events,
     };
     this.#outbox.add(judgment);
-    clearTimeout(this.#saving);
-    this.#saving = 0;
     this.#drafts.drop(item.task_id);
     this.#supply.done(item.task_id);
     this.#earlier.add(item, judgment.id, verdict, this.#reading.toDraft());
@@ -388,11 +386,11 @@ class RatingPage {
   }
 
   #saveSoon() {
-    this.#saving ||= setTimeout(() => this.#save(), 0);
+    // After the frame that shows the change: a key is answered first, kept a moment later.
+    this.#saving ||= requestAnimationFrame(() => setTimeout(() => this.#save(), 0));
   }
 
   #save({ isLeaving = false } = {}) {
-    clearTimeout(this.#saving);
     this.#saving = 0;
     if (!this.#desk) return;
     const { item, isTouched, canUndo } = this.#desk;
