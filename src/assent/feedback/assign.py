@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from assent.core import seeds
-from assent.feedback.settings import Goal
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,6 @@ def propensity(pool: Pool, *, free: int, top: int, random_share: float) -> float
     that draw given those before: the weight that sequential importance sampling wants.
     """
     return random_share * free / pool.free + (1 - random_share) * top / pool.top
-
-
-def goal_priority(rewards: Sequence[float], goal: Goal) -> float:
-    """The priority of a task by the predicted rewards of its answers: minus or plus their mean distance, or 0."""
-    if goal == "random" or len(rewards) < 2:
-        return 0.0
-    gaps = [abs(one - other) for one, other in combinations(rewards, 2)]
-    mean = math.fsum(gaps) / len(gaps)
-    return mean if goal == "large_gaps" else -mean
 
 
 def overlap(task_ids: Sequence[str], *, share: float, depth: int, seed: int) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
@@ -9,16 +10,18 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes
 from assent.core.types import Judgment, Ranking
+from assent.feedback.account_tables import Membership
 from assent.feedback.claims import lock_rater
 from assent.feedback.connection import insert_missing, read_transaction, upsert, write
 from assent.feedback.presentations import newest_guideline
 from assent.feedback.records import Adjudicated, Guideline, Project
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.settings import Goal, ProjectSettings
 from assent.feedback.submissions import check, task_answers
 from assent.feedback.tables import Adjudication, Gold, GuidelineVersion, ProjectRow, TaskRow
 from assent.feedback.tasks import refuse_nul
 
 _SETTINGS = select(ProjectRow.settings).where(ProjectRow.name == bindparam("name"))
+_IS_THERE = select(ProjectRow.name).where(ProjectRow.name == bindparam("name"))
 
 
 class Projects:
@@ -52,6 +55,30 @@ class Projects:
 
         return write(self._engine, work)
 
+    def carry_on(self, name: str, *, like: Sequence[str], title: str, goal: Goal, now: float) -> ProjectSettings:
+        """Make the next project of a run, with settings, guideline and raters of the first of `like` that is there.
+
+        One that is there already stays as it is, whatever was changed in it.
+        """
+
+        def work(connection: Connection) -> ProjectSettings:
+            names = [n for n in (name, *like) if connection.execute(_IS_THERE, {"name": n}).scalar()]
+            if name in names:
+                return settings_of(connection, name)
+            _make(connection, name, now=now)
+            if names:
+                told = newest_guideline(connection, names[0])
+                if told is not None:
+                    _publish(connection, name, told.text, now=now)
+                _copy_raters(connection, names[0], name)
+            settings = settings_of(connection, names[0] if names else name)
+            settings = settings.model_copy(update={"title": title, "goal": goal, "is_open": True})
+            values = {"settings": settings.model_dump(mode="json")}
+            connection.execute(update(ProjectRow).where(ProjectRow.name == name).values(values))
+            return settings
+
+        return write(self._engine, work)
+
     def publish_guideline(self, name: str, text: str, *, now: float) -> Guideline:
         """Tell the raters of a project something new; the text that holds already is not published twice."""
         refuse_nul(text, where=f"guideline of project {name!r}")
@@ -59,13 +86,7 @@ class Projects:
         def work(connection: Connection) -> Guideline:
             _make(connection, name, now=now)
             connection.execute(select(ProjectRow.name).where(ProjectRow.name == name).with_for_update())
-            newest = newest_guideline(connection, name)
-            if newest is None or newest.text != text:
-                version = 1 if newest is None else newest.version + 1
-                digest = hash_bytes(text.encode())
-                values = {"project": name, "version": version, "text": text, "text_hash": digest, "created_at": now}
-                connection.execute(insert(GuidelineVersion).values(values))
-            return _guideline(newest_guideline(connection, name))
+            return _publish(connection, name, text, now=now)
 
         return write(self._engine, work)
 
@@ -152,6 +173,22 @@ def _settings(values: dict[str, Any] | None) -> ProjectSettings:
 
 def _make(connection: Connection, name: str, *, now: float) -> None:
     insert_missing(connection, ProjectRow, [{"name": name, "created_at": now}])
+
+
+def _publish(connection: Connection, name: str, text: str, *, now: float) -> Guideline:
+    newest = newest_guideline(connection, name)
+    if newest is None or newest.text != text:
+        version = 1 if newest is None else newest.version + 1
+        digest = hash_bytes(text.encode())
+        values = {"project": name, "version": version, "text": text, "text_hash": digest, "created_at": now}
+        connection.execute(insert(GuidelineVersion).values(values))
+    return _guideline(newest_guideline(connection, name))
+
+
+def _copy_raters(connection: Connection, source: str, target: str) -> None:
+    """Whoever may rate in one project may rate in the other."""
+    raters = connection.execute(select(Membership.rater_id).where(Membership.project == source)).scalars().all()
+    insert_missing(connection, Membership, [{"rater_id": rater, "project": target} for rater in raters])
 
 
 def _guideline(row: Any) -> Guideline:

@@ -24,8 +24,8 @@ from sqlalchemy import Engine, delete, select
 from assent.core import seeds
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
-from assent.feedback import claims, erasure, history, imports, reading, serving, snapshots, submissions, tasks
-from assent.feedback.connection import connect, insert_missing, read_transaction, write, write_transaction
+from assent.feedback import claims, erasure, history, imports, reach, reading, serving, snapshots, submissions, tasks
+from assent.feedback.connection import connect, empty_log, insert_missing, read_transaction, write, write_transaction
 from assent.feedback.projects import Projects
 from assent.feedback.records import (
     Claim,

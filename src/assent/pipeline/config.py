@@ -12,6 +12,7 @@ from assent.data.config import DataConfig as Sources
 from assent.data.config import Source
 from assent.evaluation.config import EvaluateConfig
 from assent.feedback.config import StoreConfig
+from assent.feedback.settings import Goal
 from assent.generation.config import Sampling
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.raters.config import RatersConfig
@@ -100,6 +101,9 @@ class CollectConfig(Config):
     """Share of the tasks that several raters judge, to measure agreement."""
     overlap: int = Field(default=3, ge=1)
     """How many judge those."""
+    goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
+    """What people are asked first, once an earlier round has a reward model: near_ties (worth most to a reward model),
+    large_gaps (DPO), random. One task in five is drawn at random whatever the goal."""
 
 
 class ComputeConfig(Config):

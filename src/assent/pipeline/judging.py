@@ -15,6 +15,7 @@ from assent.feedback.store import Store
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.pipeline.intake import page_of
+from assent.pipeline.queueing import Desk
 from assent.raters.collect import collect
 from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, SimulatedConfig
 from assent.raters.crowd import Role, crowd
@@ -61,20 +62,29 @@ def judge(
     *,
     slots: int | Mapping[str, int] = 1,
     enough: float = 1.0,
+    desk: Desk | None = None,
     log: RunLog,
 ) -> list[Judgment]:
     """Queue tasks and bring back their judgments, sorted by id.
 
-    Raises AwaitingJudgments where people are needed and less than the share `enough` of what was asked is in.
+    For people the queue is laid out as `desk` says. Raises AwaitingJudgments where people are needed and less is in than
+    the share `enough` of what was asked, and of what those at work can give (feedback/reach.py).
     """
+    wanted_first = desk.prepare(store, queue, tasks) if panel is None and desk is not None else None
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
         opened.add_tasks(queued, slots=slots, now=time.time())
+        if wanted_first is not None:
+            opened.set_priorities(wanted_first, now=time.time())
         counts = opened.counts(queue)
         if panel is None:
-            need = max(1, math.floor(enough * counts.need))
-            if counts.have < need:
-                raise AwaitingJudgments(counts.have, need, where=page_of(queue), queue=(queue.project, queue.purpose))
+            reach = opened.within_reach(queue, now=time.time())
+            need = max(1, math.floor(enough * reach.need))
+            if reach.have < need:
+                raise AwaitingJudgments(reach.have, need, where=page_of(queue), queue=(queue.project, queue.purpose))
+            if reach.need < counts.need:
+                left = counts.need - reach.need
+                log.say(f"{left} more judgments were wanted; everybody at work has judged those tasks, so it goes on")
         else:
             with log.progress("judging", counts.need, done=counts.have) as bar:
                 collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)

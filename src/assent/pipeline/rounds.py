@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.raters.config import PeopleConfig
 from assent.training.config import PPOConfig
 
 
@@ -70,7 +71,8 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
     final = None
     if len(rounds) > 1:
         with run.within("final"):
-            final = evaluate(run, config, start, rounds[-1].policy, start.policy, rounds[-1].reward)
+            last, like = rounds[-1], projects_before(config, rounds)
+            final = evaluate(run, config, start, last.policy, start.policy, last.reward, like=like)
     return RunResult(start, tuple(rounds), final)
 
 
@@ -102,6 +104,8 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         model=config.model,
         store=config.store,
         compute=config.compute,
+        title=f"{config.name}, round {number}",
+        like=projects_before(config, earlier),
     )
     judgments = run(
         run_collect,
@@ -110,6 +114,7 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         samples=samples,
         earlier=earlier[-1].judgments if earlier else None,
         given=start.data.get("comparisons") if not earlier else None,
+        advisor=earlier[-1].reward if earlier and asks_people(config) else None,
     )
     reward = None
     if needs_reward(config):
@@ -122,12 +127,19 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         better = run(run_optimize, optimizing, start=policy, prompts=prompts, reward=reward, demonstrations=mixed)
     else:
         better = run(run_optimize, optimizing, start=policy, judgments=judgments)
-    evaluation = evaluate(run, config, start, better, policy, reward)
+    evaluation = evaluate(run, config, start, better, policy, reward, like=projects_before(config, earlier, samples))
     return RoundResult(number, policy, samples, judgments, reward, better, evaluation)
 
 
 def evaluate(
-    run: Runner, config: RunConfig, start: Start, policy: Artifact, baseline: Artifact, reward: Artifact | None
+    run: Runner,
+    config: RunConfig,
+    start: Start,
+    policy: Artifact,
+    baseline: Artifact,
+    reward: Artifact | None,
+    *,
+    like: tuple[str, ...] = (),
 ) -> Artifact:
     """Blind comparison of two policies."""
     stage = EvaluateStage(
@@ -138,11 +150,26 @@ def evaluate(
         model=config.model,
         store=config.store,
         compute=config.compute,
+        title=f"{config.name}, evaluation",
+        like=like,
     )
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
     erased = erased_judgments(config.store, asked)
     prompts = start.data["prompts"]
     return run(run_evaluate, stage, extra=erased, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
+
+
+def asks_people(config: RunConfig) -> bool:
+    """Whether people rank the answers."""
+    return config.collect is not None and isinstance(config.collect.raters, PeopleConfig)
+
+
+def projects_before(
+    config: RunConfig, earlier: Sequence[RoundResult], samples: Artifact | None = None
+) -> tuple[str, ...]:
+    """Projects of the store that a new one of this run is made like, best first; at last the one of the run's name."""
+    newest = [samples, *(r.samples for r in reversed(earlier))]
+    return (*(s.name for s in newest if s is not None), config.name)
 
 
 def needs_reward(config: RunConfig) -> bool:

@@ -32,19 +32,23 @@ class Waiter:
         self._open.close()
 
     def wait(self, waiting: AwaitingJudgments) -> None:
-        """Return when as many judgments are in as are needed."""
+        """Return when as many judgments are in as are needed, or as the people at work can give."""
         project, purpose = waiting.queue
         queue = Queue(project, "evaluation" if purpose == "evaluation" else "reward")
         self._serve()
         self.say(f"{waiting.have} of {waiting.need} judgments are in; rate at {self._base_url}{waiting.where}")
         said, at = waiting.have, time.monotonic()
         with Store.open(self.store_url) as store:
-            while (now := store.counts(queue).have) < waiting.need:
-                if now != said and time.monotonic() - at > SAY_SECONDS:
-                    self.say(f"{now} of {waiting.need} judgments are in")
-                    said, at = now, time.monotonic()
+            while True:
+                counts = store.within_reach(queue, now=time.time())
+                need = max(1, min(counts.need, waiting.need))
+                if counts.have >= need:
+                    break
+                if counts.have != said and time.monotonic() - at > SAY_SECONDS:
+                    self.say(f"{counts.have} of {need} judgments are in")
+                    said, at = counts.have, time.monotonic()
                 time.sleep(POLL_SECONDS)
-        self.say(f"{waiting.need} judgments are in; the run goes on, and the pages stay open until it ends")
+        self.say(f"{counts.have} judgments are in; the run goes on, and the pages stay open until it ends")
 
     def _serve(self) -> None:
         if self._base_url is None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from assent.feedback.assign import Candidate, Pool, choose, draw, goal_priority, overlap, propensity
+from assent.feedback.assign import Candidate, Pool, choose, draw, overlap, propensity
 
 TASKS = [f"t{i}" for i in range(1000)]
 RATERS = [f"r{i}" for i in range(5)]
@@ -50,11 +50,3 @@ def test_propensities_of_all_tasks_sum_to_one() -> None:
     pool = Pool(sum(free), sum(top))
     chances = [propensity(pool, free=f, top=t, random_share=0.3) for f, t in zip(free, top, strict=True)]
     assert sum(chances) == pytest.approx(1)
-
-
-def test_a_goal_turns_predicted_rewards_into_a_priority() -> None:
-    assert goal_priority([1.0, 4.0], "large_gaps") == 3.0
-    assert goal_priority([1.0, 4.0], "near_ties") == -3.0
-    assert goal_priority([0.0, 1.0, 2.0], "large_gaps") == pytest.approx(4 / 3)
-    assert goal_priority([1.0, 4.0], "random") == 0.0
-    assert goal_priority([1.0], "near_ties") == 0.0

@@ -21,6 +21,7 @@ from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
 from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
+from assent.pipeline.queueing import Desk
 from assent.pipeline.records import read_records, write_records
 from assent.pipeline.stage import StageContext, stage
 
@@ -40,6 +41,10 @@ class CollectStage(Config):
     """Where judgments live."""
     compute: ComputeConfig
     """Where a reward model that judges runs."""
+    title: str = Field(default="", json_schema_extra={"affects_result": False})
+    """What people read above the tasks."""
+    like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
+    """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
 
 
 @stage(name="collect", version=2, kind="judgments")
@@ -50,10 +55,12 @@ def run_collect(
     samples: Artifact | None = None,
     earlier: Artifact | None = None,
     given: Artifact | None = None,
+    advisor: Artifact | None = None,
 ) -> dict[str, Any]:
     """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's.
 
-    raters.jsonl holds what those who ranked have told about themselves, and consented to have used.
+    raters.jsonl holds what those who ranked have told about themselves, and consented to have used. `advisor` is the
+    reward model of the round before: by what it predicts, people are asked first what teaches most.
     """
     comparisons: list[Comparison] = []
     if earlier is not None:
@@ -65,7 +72,7 @@ def run_collect(
     known = sum(len(c.judgments) for c in comparisons)
     snapshot = None
     if samples is not None and config.collect is not None:
-        new, snapshot = new_comparisons(ctx, config, config.collect, samples)
+        new, snapshot = new_comparisons(ctx, config, config.collect, samples, advisor)
         comparisons += new
     if not comparisons:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
@@ -82,7 +89,7 @@ def run_collect(
 
 
 def new_comparisons(
-    ctx: StageContext, config: CollectStage, collecting: CollectConfig, samples: Artifact
+    ctx: StageContext, config: CollectStage, collecting: CollectConfig, samples: Artifact, advisor: Artifact | None
 ) -> tuple[list[Comparison], str]:
     """Have this round's tasks judged; the judgments are fixed in a snapshot, whose hash is the second value."""
     tasks = read_records(samples.file("tasks.jsonl"), Task)
@@ -95,7 +102,8 @@ def new_comparisons(
     if panel is not None:
         depth = min(collecting.overlap, len(panel.members))
         slots = {task: min(count, depth) for task, count in slots.items()}
-    judge(config.store, panel, tasks, queue, slots=slots, enough=enough_of(collecting.raters), log=ctx.log)
+    desk = Desk(config.title, config.like, goal=collecting.goal, advisor=advisor, backends=backends)
+    judge(config.store, panel, tasks, queue, slots=slots, enough=enough_of(collecting.raters), desk=desk, log=ctx.log)
     with Store.open(config.store.url) as store:
         snapshot = store.snapshot(samples.name, queue, now=time.time())
         return store.comparisons(queue, snapshot=snapshot.hash), snapshot.hash

@@ -17,7 +17,7 @@ from assent.algorithms.masked import row_sum
 from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
-from assent.core.types import Completion, Judgment, Prompt, Rater
+from assent.core.types import Completion, Prompt, Rater
 from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.stats import Estimate, clustered_mean
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
@@ -34,6 +34,7 @@ from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.prompts import that_fit
+from assent.pipeline.queueing import Desk
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.stages.sample import storable
@@ -62,6 +63,10 @@ class EvaluateStage(Config):
     """Where judgments live."""
     compute: ComputeConfig
     """Where it runs."""
+    title: str = Field(default="", json_schema_extra={"affects_result": False})
+    """What people read above the tasks."""
+    like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
+    """Projects whose settings, guideline and raters this comparison takes over: of the first that is there."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ def answer(
     """One sampled answer to each prompt. Kept while people judge them: what they saw is what is scored."""
     kept = ctx.scratch / f"answers-{name}.json"
     if kept.exists():
-        return _kept_answers(kept)
+        return kept_answers(kept)
     renderer, engine = backends.renderer(policy), backends.engine(policy)
     ids = [renderer.prompt(p.messages) for p in prompts]
     with ctx.log.progress(f"answers {name}", len(prompts)) as bar:
@@ -155,7 +160,7 @@ def answer(
     ]
     groups = [Group(i, (row[0].tokens,)) for i, row in zip(ids, drawn, strict=True)]
     answers = Answers(completions, groups, [float(row[0].logps.sum()) for row in drawn])
-    _keep_answers(kept, answers)
+    keep_answers(kept, answers)
     return answers
 
 
@@ -209,7 +214,8 @@ def judge_pairs(
         config.evaluate.raters_per_pair if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
     )
     enough = enough_of(config.raters)
-    judgments: list[Judgment] = judge(config.store, panel, tasks, queue, slots=many, enough=enough, log=ctx.log)
+    desk = Desk(config.title, config.like)
+    judgments = judge(config.store, panel, tasks, queue, slots=many, enough=enough, desk=desk, log=ctx.log)
     verdicts = read_verdicts(pairs, tasks, judgments)
     random = seeds.stream(ctx.seed, "bootstrap")
     result = win_rate(
@@ -262,7 +268,8 @@ def write_samples(
     files.write_text(ctx.output / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _keep_answers(path: Path, answers: Answers) -> None:
+def keep_answers(path: Path, answers: Answers) -> None:
+    """Write answers down to the last token and digit."""
     rows = [
         {
             "completion": completion.model_dump(mode="json"),
@@ -275,7 +282,8 @@ def _keep_answers(path: Path, answers: Answers) -> None:
     files.write_json(path, rows)
 
 
-def _kept_answers(path: Path) -> Answers:
+def kept_answers(path: Path) -> Answers:
+    """What `keep_answers` wrote."""
     rows = json.loads(path.read_text(encoding="utf-8"))
     return Answers(
         [Completion.model_validate(row["completion"]) for row in rows],
