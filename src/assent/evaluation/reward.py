@@ -56,6 +56,8 @@ class RewardReport(Record):
     """How often a rater agrees with the majority of the others on the same pair; None where pairs were judged once."""
     longer_wins: Estimate | None = None
     """The share that "the longer answer is better" gets right."""
+    relevance: Estimate | None = None
+    """Share of prompts whose best answer scores above the best answer to another prompt (see `relevance`)."""
     ece: float | None = None
     """Expected calibration error of sigmoid(score difference)."""
     brier: float | None = None

@@ -66,6 +66,7 @@ def reward_values(reward: Artifact | None) -> dict[str, Any] | None:
         "heldout_accuracy": notes.get("heldout_accuracy"),
         **plain("rater_ceiling", notes.get("rater_ceiling")),
         **plain("longer_wins", notes.get("longer_wins")),
+        **plain("relevance", notes.get("relevance")),
         "ece": notes.get("ece"),
         "comparisons": notes.get("comparisons"),
     }

@@ -144,12 +144,15 @@ def _accuracy(report: RewardReport) -> list[Panel]:
             ("reward model", report.accuracy, AFTER),
             ("raters among themselves", report.rater_ceiling, GOOD),
             ("“longer wins”", report.longer_wins, BEFORE),
+            ("reads the question", report.relevance, AFTER),
         )
         if value is not None
     ]
     if not rows:
         return []
     note = "Held-out pairs ordered as raters did. Raters' own agreement is the ceiling, “longer wins” the floor."
+    if report.relevance is not None:
+        note += " Last: how often the best answer to a prompt scores above the best answer to another prompt."
     svg = intervals(rows, "Accuracy of the reward model beside its bounds", reference=0.5)
     return [panel("Accuracy", note, svg, size="wide")]
 

@@ -14,10 +14,12 @@ from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
 from assent.data.splits import split
 from assent.evaluation.raters import rater_report
+from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward import reward_report
 from assent.evaluation.stats import Estimate
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
+from assent.models.scalar import ScalarModel
 from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
@@ -67,13 +69,14 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             model, learn.groups, learn.targets, config.reward, loop, attributes=attributes_of(judgments)
         )
         scores = score_groups(model, test.groups, budget=budget)
+        relevant = relevance_of(model, renderer, test.comparisons, limit=limit, budget=budget)
         raters = None
         if trained.raters is not None:
             tastes = taste_scores(model, test.groups, trained.raters.offsets, budget=budget)
             raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
         model.save(ctx.output / "reward", merged=True)
         waste = told(ctx.log, model)
-    report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters})
+    report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
     alarms = [] if raters is None else list(raters.alarms)
     for alarm in alarms:
         ctx.log.say(f"raters: {alarm}")
@@ -87,9 +90,21 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         "heldout_accuracy": plain(report.accuracy),
         "rater_ceiling": plain(report.rater_ceiling),
         "longer_wins": plain(report.longer_wins),
+        "relevance": plain(relevant),
         "ece": report.ece,
         "alarms": alarms,
     }
+
+
+def relevance_of(
+    model: ScalarModel, renderer: Renderer, comparisons: Sequence[Comparison], *, limit: int, budget: int
+) -> Estimate | None:
+    """How often a prompt's best answer scores above that of another prompt; prompts that would not fit are left out."""
+    probes = borrowed_answers(comparisons)
+    groups = [renderer.group(p.prompt, [p.own.text, p.other.text], [p.own.finished, p.other.finished]) for p in probes]
+    kept = fit(groups, max_length=limit, policy="drop")
+    scores = score_groups(model, list(kept.items), budget=budget)
+    return relevance([probes[i] for i in kept.kept], scores[::2], scores[1::2])
 
 
 def attributes_of(judgments: Artifact) -> dict[str, dict[str, str]]:
