@@ -23,6 +23,7 @@ WHERE judgment.superseded_by IS NULL AND (slot.is_filled = :no OR lease.is_spent
 FILLED_BY_NOBODY = """SELECT slot.id FROM slot LEFT JOIN judgment
 ON judgment.slot_id = slot.id AND judgment.superseded_by IS NULL
 WHERE slot.is_filled = :yes AND judgment.id IS NULL"""
+SLOTS = "SELECT id, slot_id FROM judgment WHERE superseded_by IS NULL AND outcome <> 'erased'"
 EMPTY = """SELECT id FROM judgment WHERE superseded_by IS NULL AND outcome = 'ranked' AND ranking IS NULL"""
 
 
@@ -47,7 +48,7 @@ def check(url: str, queue: Queue, tally: Tally) -> list[str]:
             problems += [f"{i}: {what}" for what in differences(judgment, sent[i], logins)]
     problems += untouched(tally, logins, stored)
     problems += last_word(sent, logins, current)
-    return problems + structure(url)
+    return problems + structure(url, sent)
 
 
 def differences(stored: Judgment, meant: Sent, logins: dict[str, str]) -> list[str]:
@@ -86,8 +87,11 @@ def last_word(sent: dict[str, Sent], logins: dict[str, str], current: dict[tuple
     return [f"{key} holds {holds.get(key)}, the last word was {last.get(key)}" for key in wrong]
 
 
-def structure(url: str) -> list[str]:
-    """Slots judged twice or filled by nobody, judgments without a lease of their own or without placed answers."""
+def structure(url: str, sent: dict[str, Sent]) -> list[str]:
+    """Slots judged twice or filled by nobody, judgments without a lease of their own or without placed answers.
+
+    And slots that are not as the raters were told: what was stored has one, what was skipped or surplus has none.
+    """
     engine = connect(url)
     rules = {
         "a slot judged twice": TWICE,
@@ -100,5 +104,9 @@ def structure(url: str) -> list[str]:
         for what, query in rules.items():
             names = {name: value for name, value in (("no", False), ("yes", True)) if f":{name}" in query}
             found += [f"{what}: {tuple(row)}" for row in connection.execute(text(query), names)]
+        for name, slot in connection.execute(text(SLOTS)):
+            told = sent[name].status if name in sent else None
+            if told in ("stored", "skipped", "surplus") and (slot is not None) != (told == "stored"):
+                found.append(f"{name} was acknowledged as {told} and has the slot {slot}")
     engine.dispose()
     return found

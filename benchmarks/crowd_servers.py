@@ -112,7 +112,7 @@ class Servers:
         with (self.folder / f"server-{port}.log").open("ab") as log:
             self.processes[port] = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
 
-    def await_ready(self, port: int, *, timeout: float = 90) -> None:
+    def await_ready(self, port: int, *, timeout: float = 300) -> None:
         """Wait until a server answers. Raises SystemExit with its log where it ended."""
         deadline = time.monotonic() + timeout
         while True:

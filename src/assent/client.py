@@ -43,7 +43,7 @@ from assent.core.files import write_bytes
 from assent.core.types import Purpose, Ranking, Rater, RaterKind, Task
 from assent.feedback.account_records import Role
 from assent.feedback.settings import ProjectSettings
-from assent.feedback.webhooks import Event, signature
+from assent.feedback.webhook_records import Event, signature
 from assent.web.api_models import (
     AdjudicationOut,
     Claimed,
@@ -65,7 +65,16 @@ from assent.web.api_models import (
     WebhookMade,
     WebhookOut,
 )
-from assent.web.api_people_models import ErasureOut, InvitationMade, InvitationOut, RaterPage, TokenMade, TokenOut
+from assent.web.api_people_models import (
+    AccountOut,
+    ErasureOut,
+    InvitationMade,
+    InvitationOut,
+    LinkMade,
+    RaterPage,
+    TokenMade,
+    TokenOut,
+)
 
 __all__ = ["ApiError", "Client", "verify"]
 
@@ -317,6 +326,18 @@ class Client:
         return self._wire.one(ImportOut, "POST", path_there, params=params, content=content, headers=kind, repeat=True)
 
     # Accounts and webhooks
+
+    def accounts(self) -> list[AccountOut]:
+        """Everybody who may sign in, by login."""
+        return self._wire.all(AccountOut, "/accounts")
+
+    def change_account(self, rater_id: str, **changes: Any) -> AccountOut:
+        """Change an account: role, projects (None: all), is_disabled; what is not named stays."""
+        return self._wire.one(AccountOut, "PATCH", f"/accounts/{_quoted(rater_id)}", json=changes, repeat=True)
+
+    def new_link(self, rater_id: str) -> LinkMade:
+        """Make a link that signs somebody in, once."""
+        return self._wire.one(LinkMade, "POST", f"/accounts/{_quoted(rater_id)}/link")
 
     def invitations(self) -> list[InvitationOut]:
         """All invitations, newest first."""

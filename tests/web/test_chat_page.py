@@ -259,6 +259,20 @@ def test_hostile_answers_are_shown_and_do_nothing(talker: Talker) -> None:
     assert "onerror=alert(1)" in page.locator(".voice").first.inner_text()
 
 
+def test_guidelines_are_one_click_away_and_a_translated_conversation_is_noted(talker: Talker) -> None:
+    talker.ask(guideline="Ask what you would ask.")
+    page = talker.talk()
+    with talker.context.expect_page() as opened:
+        page.get_by_role("link", name="Guidelines").click()
+    assert "Ask what you would ask." in opened.value.locator("main").inner_text()
+    talker.say("Hello")
+    page.evaluate("() => document.documentElement.classList.add('translated-ltr')")
+    page.wait_for_selector("#translated:not([hidden])")
+    talker.vote("1")
+    (said,) = talker.kept()
+    assert talker.viewing(said.id)["is_translated"] is True
+
+
 def test_texts_of_people_and_models_are_not_to_be_translated(talker: Talker) -> None:
     page = talker.talk()
     talker.say("Hello")

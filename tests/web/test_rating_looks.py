@@ -129,6 +129,62 @@ def test_a_phone_ranks_by_thumb(desk: Desk) -> None:
     assert not found
 
 
+def test_a_finger_drags_a_letter_between_two_places(desk: Desk) -> None:
+    desk.ask(task("one"))
+    desk.open(width=390, height=844, has_touch=True, is_mobile=True)
+    desk.press("1", "2")
+    finger = desk.context.new_cdp_session(desk.page)
+
+    def touch(kind: str, *point: float) -> None:
+        points = [dict(zip("xy", point, strict=True))] if point else []
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    x, y = _middle(desk.page, "#tray .letter >> nth=0")  # C
+    touch("touchStart", x, y)
+    touch("touchMove", x + 10, y - 20)
+    desk.page.wait_for_timeout(250)  # gaps open while something is dragged
+    to_x, to_y = _middle(desk.page, ".between")
+    for step in (0.3, 0.6, 1.0):
+        touch("touchMove", x + (to_x - x) * step, y + (to_y - y) * step)
+    touch("touchEnd")
+    desk.page.wait_for_function("() => sentence.textContent !== 'A > B'")
+    assert desk.sentence == "A > C > B"
+
+
+def test_on_a_phone_nine_places_follow_the_answer_at_hand(desk: Desk) -> None:
+    desk.ask(task("one", [f"Answer {n}" for n in range(9)]))
+    desk.open(width=390, height=844, has_touch=True, is_mobile=True)
+    desk.press(*"1234567")
+    inside = """kind => {
+      const [host, one] = [places, places.querySelector(kind)].map(e => e.getBoundingClientRect());
+      return one.left >= host.left - 1 && one.right <= host.right + 1;
+    }"""
+    desk.page.wait_for_function(inside, arg=".hole.next")
+    assert desk.page.evaluate(inside, ".chip.current")
+    desk.press(*"zzzzzz")
+    desk.page.wait_for_function(inside, arg=".tier .chip")
+    assert desk.sentence == "A"
+
+
+def test_on_a_phone_a_note_quotes_the_words_selected_before_the_tap(desk: Desk) -> None:
+    desk.ask(task("one", ["It boils at 80 degrees."] * 4))
+    desk.open(width=390, height=844, has_touch=True, is_mobile=True)
+    desk.page.evaluate(
+        """() => {
+          const text = document.querySelector(".answer-text p").firstChild;
+          getSelection().setBaseAndExtent(text, 12, text, 22);
+        }"""
+    )
+    _tap(desk.page, ".answer >> nth=0", "Note on")
+    assert desk.page.locator(".notes blockquote").inner_text() == "80 degrees"
+    desk.page.keyboard.type("100")
+    _tap(desk.page, "#tray", "Rest tied")
+    with desk.page.expect_response("**/rating/submit"):
+        _tap(desk.page, ".dock", "Submit")
+    (note,) = desk.said().notes
+    assert (note.quote, note.text) == ("80 degrees", "100")
+
+
 def test_what_the_thumb_needs_is_large_and_low(desk: Desk) -> None:
     desk.ask(task("one", RICH))
     desk.open(width=390, height=844, has_touch=True, is_mobile=True)
@@ -198,6 +254,19 @@ def test_arabic_reads_from_right_to_left(desk: Desk) -> None:
     assert said.ranking.ids[0] == shown[1]
 
 
+def test_in_arabic_the_help_shows_the_keys_as_they_are_pressed(desk: Desk) -> None:
+    """A browser mirrors "<" in text from right to left, and the arrow that leads onwards is the left one."""
+    desk.ask(task("one", ["a", "b", "c", "d"]))
+    desk.open(locale="ar")
+    desk.press("?")
+    keys = {row.locator("dt").inner_text(): row for row in desk.page.locator("#help-keys > div").all()}
+    caps = desk.page.eval_on_selector_all("#help kbd", "all => all.map(e => getComputedStyle(e).direction)")
+    assert set(caps) == {"ltr"}
+    assert any("→" in said and said.index("→") < said.index("←") for said in keys if "→" in said)
+    desk.press("Escape", "ArrowLeft", "ArrowLeft")
+    assert desk.page.locator(".answer.current").get_attribute("data-id") == desk.shown()[1]
+
+
 def test_japanese_and_german_pages_say_everything(desk: Desk) -> None:
     desk.ask(task("one"), slots=4)
     for language in ("ja", "de"):
@@ -240,6 +309,11 @@ def test_focus_is_always_visible(desk: Desk) -> None:
             }"""
         )
     assert not unseen
+
+
+def _middle(page: Any, where: str) -> tuple[float, float]:
+    box = page.locator(where).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def _tap(page: Any, where: str, name: str) -> None:

@@ -97,6 +97,31 @@ def test_a_note_quotes_what_is_selected(desk: Desk) -> None:
     assert said.critique == "Only one of them is right."
 
 
+def test_a_click_that_ends_writing_does_what_it_says(desk: Desk) -> None:
+    """The press takes the focus from the field; what is pressed must not be drawn anew before the button is up."""
+    desk.ask(task("one"))
+    desk.open()
+    desk.press("1", "c")
+    desk.page.keyboard.type("a thought")
+    tray = desk.page.locator("#tray")
+    tray.get_by_role("button", name="C: place").click()
+    assert desk.sentence == "A > C"
+    desk.press("w")
+    desk.page.keyboard.type("why")
+    desk.page.locator(".strength").first.click()
+    desk.press("e")
+    desk.page.keyboard.type("Better. ")
+    tray.get_by_role("button", name="Rest tied").click()
+    assert desk.sentence == "A > C > B = D"
+    desk.card("B").get_by_role("button", name="Note on").click()  # and left empty
+    desk.card("B").get_by_role("button", name="Unsafe").click()
+    assert desk.page.locator(".flag.unsafe[aria-pressed=true]").count() == 1
+    desk.submit()
+    said = desk.said()
+    assert said.ranking is not None
+    assert (said.ranking.strengths, said.critique, len(said.notes), len(said.edits)) == ((1, None), "why", 1, 1)
+
+
 def test_a_note_left_empty_is_none(desk: Desk) -> None:
     desk.ask(task("one"))
     desk.open()

@@ -37,6 +37,41 @@ def test_a_draft_survives_a_reload_with_its_history(desk: Desk) -> None:
     assert desk.said().seconds is not None
 
 
+def test_a_page_left_before_the_key_is_painted_keeps_what_it_said(desk: Desk) -> None:
+    """The draft is written after the frame that shows a key; who leaves within that frame loses nothing either."""
+    desk.ask(task("one"))
+    desk.open()
+    desk.page.evaluate(
+        """() => {
+          const press = (key) => document.body.dispatchEvent(
+            new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+          ["2", "1"].forEach(press);
+          location.reload();
+        }"""
+    )
+    desk.page.wait_for_event("load")
+    desk.ready()
+    assert desk.sentence == "B > A"
+
+
+def test_a_draft_of_a_submitted_task_is_not_written_again(desk: Desk) -> None:
+    """The last key and Enter in one frame: what is still to be written then must not come after the submit."""
+    desk.ask(task("one"), task("two"))
+    desk.open()
+    with desk.page.expect_response("**/rating/submit"):
+        desk.page.evaluate(
+            """() => {
+              const press = (key, ctrlKey = false) => document.body.dispatchEvent(
+                new KeyboardEvent("keydown", { key, ctrlKey, bubbles: true, cancelable: true }));
+              press("r");
+              press("Enter", true);
+            }"""
+        )
+    desk.page.wait_for_timeout(300)
+    assert desk.sentence == ""
+    assert not desk.page.evaluate("() => Object.keys(localStorage).some(key => key.startsWith('assent.draft'))")
+
+
 def test_another_rater_on_the_same_computer_sees_no_draft(desk: Desk) -> None:
     desk.ask(task("one"), slots=2)
     desk.open()
@@ -247,6 +282,19 @@ def test_time_counts_only_while_somebody_is_there(desk: Desk) -> None:
     assert activity["pauses"] == 1
     assert set(activity["answers"]) == set(said.order_shown)
     assert all(one["seen"] == 1 for one in activity["answers"].values())
+
+
+@pytest.mark.parametrize(
+    "mark", ["classList.add('translated-ltr')", "lang = 'fr'", "setAttribute('_msttexthash', '1')"]
+)
+def test_marks_of_translators_on_the_whole_page_are_noticed(desk: Desk, mark: str) -> None:
+    desk.ask(task("one"))
+    desk.open()
+    desk.page.evaluate(f"() => {{ document.documentElement.{mark}; }}")
+    desk.page.wait_for_selector("#translated:not([hidden])")
+    desk.press("r")
+    desk.submit()
+    assert desk.viewing(desk.said().id)["is_translated"] is True
 
 
 def test_a_page_that_the_browser_translates_is_noticed(desk: Desk) -> None:

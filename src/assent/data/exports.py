@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from assent.core.errors import DataError
@@ -19,7 +20,7 @@ from assent.core.types import Comparison, Rater
 from assent.data import formats
 from assent.data.anonymity import suppressed
 from assent.data.formats import json_lines, parquet_bytes
-from assent.data.losses import NO_ATTRIBUTES, SINGLES, Losses, LossReport
+from assent.data.losses import NO_ATTRIBUTES, Loss, Losses, LossReport
 from assent.data.writers.argilla import argilla
 from assent.data.writers.edits import edits
 from assent.data.writers.label_studio import label_studio
@@ -72,21 +73,31 @@ EXPORTS = {
 
 
 def export(
-    comparisons: Iterable[Comparison], format: str, path: Path, *, raters: Iterable[Rater] = (), singles: int = 0
+    comparisons: Iterable[Comparison],
+    format: str,
+    path: Path,
+    *,
+    raters: Iterable[Rater] = (),
+    absent: Mapping[Loss, int] = MappingProxyType({}),
 ) -> LossReport:
     """Write comparisons in a format to `path`, atomically; the ending says how. Returns what was lost.
 
-    `raters` with attributes are written by our own format only, without what fewer than five people share; `singles`
-    is how many judgments of one answer alone could not become comparisons. Raises DataError for an unknown format or
-    ending, or where the format can hold nothing of it.
+    `raters` with attributes are written by our own format only, without what fewer than five people share; `absent`
+    counts what was said and is in no comparison. Raises DataError for an unknown format or ending, or where the format
+    can hold nothing of it.
     """
-    content, report = encode(comparisons, format, path.name, raters=raters, singles=singles)
+    content, report = encode(comparisons, format, path.name, raters=raters, absent=absent)
     write_bytes(path, content)
     return report
 
 
 def encode(
-    comparisons: Iterable[Comparison], format: str, name: str, *, raters: Iterable[Rater] = (), singles: int = 0
+    comparisons: Iterable[Comparison],
+    format: str,
+    name: str,
+    *,
+    raters: Iterable[Rater] = (),
+    absent: Mapping[Loss, int] = MappingProxyType({}),
 ) -> tuple[bytes, LossReport]:
     """The bytes of the file `name` and the report of what was lost; nothing is written."""
     form = export_format(format)
@@ -95,7 +106,8 @@ def encode(
         endings = ", ".join(form.endings)
         raise DataError(f"{form.name} cannot be written to it; choose a name ending in {endings}", path=name)
     losses = Losses()
-    losses.add(SINGLES, singles)
+    for loss, count in absent.items():
+        losses.add(loss, count)
     given = list(comparisons)
     rows = form.write(given, losses)
     if not rows:

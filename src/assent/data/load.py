@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from assent.core.errors import DataError
+from assent.core.errors import DataError, UserError
 from assent.core.files import write_bytes
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
@@ -83,10 +83,21 @@ def load_prompts(sources: Sequence[Source], *, quarantine: Path | None = None) -
 
 
 def load_comparisons(
-    sources: Sequence[Source], *, quarantine: Path | None = None
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Callable[[Comparison], None] | None = None
 ) -> tuple[list[Comparison], LoadReport]:
-    """Comparisons of all sources, in order."""
-    return _load(sources, "comparisons", _comparisons, quarantine)
+    """Comparisons of all sources, in order. A row is bad too where `check` raises UserError for what is made of it."""
+
+    def read(form: Format, row: Row) -> list[Comparison]:
+        found = _comparisons(form, row)
+        if check is not None:
+            try:
+                for comparison in found:
+                    check(comparison)
+            except UserError as problem:
+                raise row.error(str(problem)) from None
+        return found
+
+    return _load(sources, "comparisons", read, quarantine)
 
 
 def _conversations(form: Format, row: Row) -> list[Conversation]:

@@ -51,6 +51,7 @@ RANKINGS = Loss("ranking", "rankings", "dropped, since only edits are written")
 ATTRIBUTES = Loss("attribute", "attributes", "of raters left out: fewer than five people share them")
 NO_ATTRIBUTES = Loss("attribute", "attributes", "of raters dropped")
 SINGLES = Loss("judgment", "judgments", "of single answers dropped: there is nothing to compare")
+SKIPS = Loss("skip", "skips")
 RENAMED = Loss("rater", "raters", "renamed")
 
 KEPT_BY_NAME = {

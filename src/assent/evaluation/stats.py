@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as distributions
 
+from assent.core import intervals
 from assent.core.types import Record
 
 Labels = Sequence[str] | Sequence[int] | NDArray[np.generic]
@@ -127,12 +128,8 @@ def sign_flip_test(differences: ArrayLike, clusters: Labels, *, rng: np.random.G
 
 
 def _score_interval(share: float, n: float, critical: float) -> Estimate:
-    square = critical**2
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = critical / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n**2))
-    # Rounding may put a limit of 0 or 1 a hair inside; the estimate always lies in its own interval.
-    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
-    return Estimate(estimate=share, low=min(low, share), high=max(high, share))
+    low, high = intervals.wilson(share, n, critical=critical)
+    return Estimate(estimate=share, low=low, high=high)
 
 
 def _standard_error(x: Floats, index: NDArray[np.intp], count: int) -> float:

@@ -8,7 +8,8 @@ them finite where a model won or lost everything. A vote on an answer that named
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -46,7 +47,7 @@ class Standing:
     model: str
     strength: Interval
     """Log-odds of being preferred to the average model."""
-    share: float
+    share: Interval
     """Expected share of wins against the average model, ties counting half."""
     battles: int
     wins: int
@@ -58,10 +59,13 @@ class Standing:
 
 def battles(store: Store, project: str) -> list[Battle]:
     """Every valid vote of a project's battles, in the order of their tasks' ids; void ones are left out."""
-    queue = Queue(project, "evaluation")
-    said = [judgment for judgment in store.judgments(queue) if judgment.ranking is not None]
-    tasks = store.tasks(sorted({judgment.task_id for judgment in said}))
-    found = [(judgment, tasks[judgment.task_id]) for judgment in said if judgment.task_id in tasks]
+    said = store.judgments(Queue(project, "evaluation"))
+    return votes_on(store.tasks(sorted({judgment.task_id for judgment in said})), said)
+
+
+def votes_on(tasks: Mapping[str, Task], said: Iterable[Judgment]) -> list[Battle]:
+    """The valid votes among these judgments on those of the tasks that are battles, in the order of the tasks' ids."""
+    found = [(j, tasks[j.task_id]) for j in said if j.ranking is not None and j.task_id in tasks]
     ordered = sorted(found, key=lambda pair: (pair[1].id, pair[0].rater_id))
     votes = (_battle(judgment, task) for judgment, task in ordered if task.kind == "battle")
     return [vote for vote in votes if vote is not None]
@@ -93,17 +97,12 @@ def standings(fought: Sequence[Battle], *, seed: int = 0, draws: int = DRAWS) ->
         ]
     )
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    table = [
-        Standing(
-            model=name,
-            strength=Interval(
-                float(strengths[i]), float(min(low[i], strengths[i])), float(max(high[i], strengths[i])), count
-            ),
-            share=float(1 / (1 + np.exp(-strengths[i]))),
-            **_tally(name, fought),
+    table = []
+    for name, i in place.items():
+        strength = Interval(
+            float(strengths[i]), float(min(low[i], strengths[i])), float(max(high[i], strengths[i])), count
         )
-        for name, i in place.items()
-    ]
+        table.append(Standing(model=name, strength=strength, share=_share(strength), **_tally(name, fought)))
     return sorted(table, key=lambda standing: (-standing.strength.value, standing.model))
 
 
@@ -154,6 +153,12 @@ def _clusters(fought: Sequence[Battle]) -> NDArray[np.int_]:
         return np.arange(len(fought))
     place = {rater: i for i, rater in enumerate(raters)}
     return np.array([place[battle.rater_id] for battle in fought])
+
+
+def _share(strength: Interval) -> Interval:
+    """The share of wins that log-odds stand for, their interval with them."""
+    value, low, high = (1 / (1 + math.exp(-s)) for s in (strength.value, strength.low, strength.high))
+    return Interval(value, low, high, strength.n)
 
 
 def _tally(name: str, fought: Sequence[Battle]) -> dict[str, int]:

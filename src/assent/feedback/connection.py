@@ -21,6 +21,7 @@ from assent.feedback.tables import Table
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for the one that is writing (SQLite)."""
+_LOG_MILLISECONDS = 2000
 _ATTEMPTS = 6
 _BROKEN_OFF = ("40P01", "40001")  # deadlock detected, could not serialize
 
@@ -71,6 +72,22 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def empty_log(engine: Engine) -> None:
+    """Move what SQLite still keeps in its log into the file, so that erased words leave both.
+
+    Where somebody reads at this moment it is left for the next time, at last until the store is closed.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with contextlib.closing(engine.raw_connection()) as connection:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_LOG_MILLISECONDS}")
+        try:
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={round(1000 * BUSY_SECONDS)}")
+
+
 def upsert(dialect: str, table: type[Table]) -> Any:
     """An INSERT that knows ON CONFLICT, which both databases have and SQLAlchemy spells twice."""
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
@@ -108,6 +125,7 @@ def _connect_sqlite(location: URL) -> Engine:
         _enter_wal_mode(connection)
         connection.execute("PRAGMA synchronous=FULL")  # an acknowledged judgment survives a power cut
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only forgotten
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

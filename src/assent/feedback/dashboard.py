@@ -19,6 +19,7 @@ from typing import Any
 
 from assent.core.types import Judgment, Purpose, Ranking, Rater
 from assent.feedback.alarm import GroupAgreement, group_agreement
+from assent.feedback.battles import Battle, Standing, standings, votes_on
 from assent.feedback.disputes import Dispute, disputes
 from assent.feedback.facts import TaskFacts
 from assent.feedback.forecast import Forecast, Pace, forecast, pace
@@ -47,6 +48,7 @@ class Readings:
     decisions: Sequence[Adjudicated] = ()
     raters: Sequence[Rater] = ()
     points: Sequence[CurvePoint] = ()
+    fought: Sequence[Battle] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Overview:
     disputes: Sequence[Dispute]
     decided: int
     points: Sequence[CurvePoint]
+    standings: Sequence[Standing]
+    """Models by their blind battles, strongest first."""
 
     @classmethod
     def of(cls, given: Readings, *, now: float) -> Overview:
@@ -106,6 +110,7 @@ class Overview:
             disputes=disputes(given.judgments, given.facts, decided={d.task_id for d in given.decisions}),
             decided=len({d.task_id for d in given.decisions}),
             points=given.points,
+            standings=standings(given.fought),
         )
 
     @property
@@ -181,18 +186,21 @@ class Watch:
     def _read(self, queue: Queue) -> Readings:
         store = self._store
         made = made_in(folders_beside(self._url))
+        judgments, facts = store.judgments(queue), self._facts_of(queue)
+        fought = {j.task_id for j in judgments if j.task_id in facts and facts[j.task_id].kind == "battle"}
         return Readings(
             project=store.projects.get(queue.project),
             purpose=queue.purpose,
             counts=store.counts(queue),
             rows=store.said(queue.project),
-            judgments=store.judgments(queue),
-            facts=self._facts_of(queue),
+            judgments=judgments,
+            facts=facts,
             open_tasks=store.open_tasks(queue),
             gold={task: ranking for task, (ranking, _) in store.projects.gold(queue.project).items()},
             decisions=store.projects.adjudications(queue.project),
             raters=store.raters(),
             points=curve(made, project=queue.project) or curve(made),
+            fought=votes_on(store.tasks(sorted(fought)), judgments),
         )
 
     def _facts_of(self, queue: Queue) -> dict[str, TaskFacts]:

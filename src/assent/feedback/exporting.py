@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from assent.core.types import Comparison, Judgment
+from assent.data.losses import SINGLES, SKIPS, UNRANKED, Loss
 from assent.feedback.records import Queue
 from assent.feedback.store import Store
 
 
-def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[list[Comparison], int]:
-    """Comparisons of a queue (or of a snapshot's hash), sorted by task, and how many judgments of one answer there are.
+def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[list[Comparison], dict[Loss, int]]:
+    """Comparisons of a queue (or of a snapshot's hash), sorted by task, and what was said that is in none of them.
 
-    Judgments that only flag, score, note or edit come along; skips do not. A snapshot gives its rankings.
+    Judgments that only flag, score, note or edit come along; skips and those of one answer alone cannot. A snapshot
+    gives its rankings.
     """
     ranked = {c.judgments[0].task_id: c for c in store.comparisons(queue, snapshot=snapshot)}
     if snapshot is not None:
-        return [ranked[task_id] for task_id in sorted(ranked)], 0
+        held = next((s.judgments for s in store.listing.snapshots(queue.project) if s.hash == snapshot), 0)
+        rankings = sum(len(comparison.judgments) for comparison in ranked.values())
+        return [ranked[task_id] for task_id in sorted(ranked)], {UNRANKED: max(held - rankings, 0)}
     said: dict[str, list[Judgment]] = {}
+    skips = 0
     for judgment in store.judgments(queue):
-        if not _is_skip(judgment):
+        if _is_skip(judgment):
+            skips += 1
+        else:
             said.setdefault(judgment.task_id, []).append(judgment)
     unranked = store.tasks(said.keys() - ranked.keys())
     found: dict[str, Comparison] = {}
@@ -33,7 +40,7 @@ def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[
             task = unranked[task_id]
             completions = task.completions
             found[task_id] = Comparison(prompt=task.prompt, completions=completions, judgments=_sorted(judgments))
-    return [found[task_id] for task_id in sorted(found)], alone
+    return [found[task_id] for task_id in sorted(found)], {SINGLES: alone, SKIPS: skips}
 
 
 def _sorted(judgments: Iterable[Judgment]) -> tuple[Judgment, ...]:

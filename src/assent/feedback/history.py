@@ -10,6 +10,7 @@ from assent.feedback.presentations import read_presentations
 from assent.feedback.projects import settings_of
 from assent.feedback.reading import belongs, judgment_of, select_judgments
 from assent.feedback.records import Queue, RaterProgress, SaidRow, Served
+from assent.feedback.services import REPEAT_OF
 from assent.feedback.tables import Gold, GuidelineVersion, JudgmentRow, Lease, Presentation, Slot, TaskRow
 from assent.feedback.tasks import load_tasks
 
@@ -116,7 +117,7 @@ def said(connection: Connection, project: str) -> list[SaidRow]:
             JudgmentRow.seconds,
             JudgmentRow.submitted_at,
             Gold.task_id.is_not(None),
-            TaskRow.meta["repeat_of"].as_string(),
+            TaskRow.meta[REPEAT_OF].as_string(),
             Presentation.is_translated,
             JudgmentRow.slot_id.is_(None) & (JudgmentRow.outcome != "skipped"),
             Presentation.propensity,

@@ -16,8 +16,19 @@ from assent.feedback.presentations import presentation_row
 from assent.feedback.records import ImportCounts, Queue
 from assent.feedback.submissions import check, content_hash, row, submit
 from assent.feedback.tables import JudgmentRow, Lease, Presentation, ProjectRow, RaterRow, Slot
-from assent.feedback.tasks import blocks, insert_task_rows, json_hash, refuse_nul, slot_row, task_content, task_row
+from assent.feedback.tasks import (
+    blocks,
+    insert_task_rows,
+    json_hash,
+    load_tasks,
+    refuse_nul,
+    slot_row,
+    task_content,
+    task_row,
+)
 
+IMPORTED_LEASE = "import-"
+"""How the tokens of leases begin that nobody was ever given."""
 _REPEAT = "~"  # between a task's id and its repeat number
 
 
@@ -37,6 +48,12 @@ def import_comparisons(
     while block := list(itertools.islice(iterator, 500)):
         batch.add(block)
     return batch.counts
+
+
+def refuse_unusable(comparison: Comparison) -> None:
+    """Raise StoreError for a comparison that no import takes: so that whoever reads a file can say in which line."""
+    for _ in _checked(comparison, Queue()):
+        pass
 
 
 @dataclass
@@ -80,46 +97,50 @@ class _Import:
 
     def _items(self, comparison: Comparison) -> Iterator[_Item]:
         """Judgments of a comparison, checked, with ids where the file gives none."""
-        task = Task(
-            id="?",
-            prompt=comparison.prompt,
-            completions=comparison.completions,
-            purpose=self.queue.purpose,
-            project=self.queue.project,
-        )
-        task_hash = task_content(task)
-        task = task.model_copy(update={"id": "t-" + task_hash[:24]})
-        where = f"comparison of prompt {comparison.prompt.id!r}"
-        json_hash(comparison.meta, where=where)
-        for said in comparison.judgments:
-            refuse_nul(said.id + said.rater_id, where=where)
-            content = content_hash(said)
-            name = said.id or "j-" + json_hash([task.id, content], where=where)[:24]
-            judgment = said.model_copy(update={"id": name, "task_id": task.id})
-            answers = {completion.id for completion in task.completions}
-            check(judgment, answers, where=f"{where}: judgment of rater {said.rater_id!r}")
-            yield _Item(judgment, content, task, task_hash, comparison.meta)
+        return _checked(comparison, self.queue)
 
     def _without_known(self, items: Sequence[_Item]) -> list[_Item]:
         """Items that are neither in the store nor earlier in the block. Raises where one id says two things."""
-        known: dict[str, tuple[str, str]] = {}
-        for block in blocks([item.judgment.id for item in items]):
-            query = select(JudgmentRow.id, JudgmentRow.task_id, JudgmentRow.content_hash, JudgmentRow.outcome)
-            for found in self.connection.execute(query.where(JudgmentRow.id.in_(block))):
-                content = "" if found.outcome == "erased" else found.content_hash
-                known[found.id] = (found.task_id.split(_REPEAT)[0], content)
-        fresh = []
+        stored = self._stored([item.judgment.id for item in items])
+        fresh: dict[str, _Item] = {}
         for item in items:
-            said = (item.task.id, item.content)
-            before = known.setdefault(item.judgment.id, said)
-            if before is said:
-                fresh.append(item)
-            elif before != said and before[1]:
+            name, said = item.judgment.id, (item.task.id, item.content)
+            if name in stored:
+                is_same = stored[name] is None or stored[name] == said or self._is_native(item)
+            else:
+                first = fresh.setdefault(name, item)
+                is_same = (first.task.id, first.content) == said
+            if not is_same:
                 raise StoreError(
-                    f"judgment id {item.judgment.id!r} (prompt {item.task.prompt.id!r}) is taken by a judgment that "
+                    f"judgment id {name!r} (prompt {item.task.prompt.id!r}) is taken by a judgment that "
                     "says something else; give every judgment its own id, or none"
                 )
-        return fresh
+        return list(fresh.values())
+
+    def _is_native(self, item: _Item) -> bool:
+        """Whether a judgment was given here, on a task of another name, and comes back from an export."""
+        query = select(JudgmentRow.task_id, JudgmentRow.content_hash).where(JudgmentRow.id == item.judgment.id)
+        stored = self.connection.execute(query).one()
+        task = load_tasks(self.connection, [stored.task_id])[stored.task_id]
+        answers = [{c.id: c.text for c in one.completions} for one in (task, item.task)]
+        if stored.content_hash != item.content or task.prompt.id != item.task.prompt.id or answers[0] != answers[1]:
+            return False
+        if (task.project, task.purpose) != (self.queue.project, self.queue.purpose):
+            raise StoreError(
+                f"judgment {item.judgment.id!r} is in project {task.project!r} of this store already, and is kept once;"
+                " import into that project, or into another store"
+            )
+        return True
+
+    def _stored(self, judgment_ids: Sequence[str]) -> dict[str, tuple[str, str] | None]:
+        """Task and content of the judgments that are in the store; None for erased ones."""
+        stored: dict[str, tuple[str, str] | None] = {}
+        query = select(JudgmentRow.id, JudgmentRow.task_id, JudgmentRow.content_hash, JudgmentRow.outcome)
+        for block in blocks(judgment_ids):
+            for found in self.connection.execute(query.where(JudgmentRow.id.in_(block))):
+                said = (found.task_id.split(_REPEAT)[0], found.content_hash)
+                stored[found.id] = None if found.outcome == "erased" else said
+        return stored
 
     def _is_correction(self, item: _Item, fresh: Sequence[_Item]) -> bool:
         """Whether the judgment it supersedes is here; an export without history names one that is not."""
@@ -201,7 +222,7 @@ class _Import:
                 "slot_id": slot_id,
                 "task_id": item.task.id,
                 "rater_id": item.judgment.rater_id,
-                "token": f"import-{slot_id}",
+                "token": f"{IMPORTED_LEASE}{slot_id}",
                 "expires_at": self.now,
                 "is_spent": True,
             }
@@ -216,3 +237,25 @@ class _Import:
             return []
         statement = insert(table).returning(column, sort_by_parameter_order=True)
         return list(self.connection.execute(statement, list(rows)).scalars())
+
+
+def _checked(comparison: Comparison, queue: Queue) -> Iterator[_Item]:
+    task = Task(
+        id="?",
+        prompt=comparison.prompt,
+        completions=comparison.completions,
+        purpose=queue.purpose,
+        project=queue.project,
+    )
+    task_hash = task_content(task)
+    task = task.model_copy(update={"id": "t-" + task_hash[:24]})
+    where = f"comparison of prompt {comparison.prompt.id!r}"
+    json_hash(comparison.meta, where=where)
+    answers = {completion.id for completion in task.completions}
+    for said in comparison.judgments:
+        refuse_nul(said.id + said.rater_id, where=where)
+        content = content_hash(said)
+        name = said.id or "j-" + json_hash([task.id, content], where=where)[:24]
+        judgment = said.model_copy(update={"id": name, "task_id": task.id})
+        check(judgment, answers, where=f"{where}: judgment of rater {said.rater_id!r}")
+        yield _Item(judgment, content, task, task_hash, comparison.meta)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from assent.core import seeds
+from assent.core import intervals, seeds
 
 Floats = NDArray[np.float64]
 Z95 = NormalDist().inv_cdf(0.975)
@@ -43,11 +43,8 @@ def wilson(successes: float, n: float, *, count: int | None = None) -> Interval:
     """
     if n <= 0 or not 0 <= successes <= n:
         raise ValueError(f"wanted 0 <= successes <= n and n > 0, got {successes} of {n}")
-    share, square = successes / n, Z95**2
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = Z95 / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n**2))
-    low, high = max(centre - half, 0.0), min(centre + half, 1.0)
-    return Interval(share, min(low, share), max(high, share), round(n) if count is None else count)
+    share = successes / n
+    return Interval(share, *intervals.wilson(share, n, critical=Z95), round(n) if count is None else count)
 
 
 def share(values: Iterable[tuple[Hashable, float]]) -> Interval | None:

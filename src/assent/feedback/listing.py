@@ -14,7 +14,17 @@ from assent.core.types import Judgment, Purpose, Rater, Task
 from assent.feedback.connection import read_transaction
 from assent.feedback.reading import in_queue, judgment_of, select_judgments
 from assent.feedback.records import Queue
-from assent.feedback.tables import JudgmentRow, RaterAttribute, RaterRow, SnapshotJudgment, SnapshotRow, TaskRow
+from assent.feedback.services import REPEAT_OF
+from assent.feedback.tables import (
+    GuidelineVersion,
+    JudgmentRow,
+    Presentation,
+    RaterAttribute,
+    RaterRow,
+    SnapshotJudgment,
+    SnapshotRow,
+    TaskRow,
+)
 from assent.feedback.tasks import load_tasks
 
 
@@ -27,6 +37,12 @@ class Listed:
     """ranked, marked or skipped."""
     submitted_at: float
     superseded_by: str | None
+    propensity: float | None
+    """Probability with which the queue chose the task for the rater; None where it was not drawn."""
+    guideline_version: int | None
+    """What the rater had been told."""
+    repeat_of: str | None
+    """The task that this one asked again without saying so."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +72,22 @@ class Listing:
             found = load_tasks(connection, ids)
         return [found[task_id] for task_id in ids]
 
+    def repeats(self, queue: Queue) -> dict[str, str]:
+        """Tasks that raters were asked again without being told -> the task that each repeats."""
+        first = TaskRow.meta[REPEAT_OF].as_string()
+        query = select(TaskRow.id, first).where(in_queue(queue), first.is_not(None))
+        with read_transaction(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def judgments(
         self, queue: Queue, *, after: tuple[float, str] | None = None, limit: int, with_superseded: bool = False
     ) -> list[Listed]:
         """Judgments of a queue in the order they came; `after` is the time and id of the last one seen."""
         place = (JudgmentRow.submitted_at, JudgmentRow.id)
-        query = select_judgments().where(in_queue(queue)).order_by(None).order_by(*place).limit(limit)
+        seen = (Presentation.propensity, GuidelineVersion.version, TaskRow.meta[REPEAT_OF].as_string().label("first"))
+        query = select_judgments().add_columns(*seen)
+        query = query.outerjoin(GuidelineVersion, GuidelineVersion.id == Presentation.guideline_id)
+        query = query.where(in_queue(queue)).order_by(None).order_by(*place).limit(limit)
         if after is not None:
             query = query.where(tuple_(*place) > tuple_(*after))
         if not with_superseded:
@@ -119,7 +145,15 @@ class Listing:
 
 
 def _listed(row: Any) -> Listed:
-    return Listed(judgment_of(row), row.outcome, row.submitted_at, row.superseded_by)
+    return Listed(
+        judgment=judgment_of(row),
+        outcome=row.outcome,
+        submitted_at=row.submitted_at,
+        superseded_by=row.superseded_by,
+        propensity=row.propensity,
+        guideline_version=row.version,
+        repeat_of=row.first,
+    )
 
 
 def _snapshot(row: Any) -> ListedSnapshot:

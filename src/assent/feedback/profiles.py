@@ -16,6 +16,7 @@ from assent.feedback.claims import lock_rater
 from assent.feedback.connection import insert_missing, read_transaction, write_transaction
 from assent.feedback.intervals import Interval, share
 from assent.feedback.reading import judgment_of, select_judgments
+from assent.feedback.services import REPEAT_OF
 from assent.feedback.settings import AttributeQuestion
 from assent.feedback.tables import JudgmentRow, RaterAttribute, TaskRow
 from assent.feedback.tasks import refuse_nul
@@ -83,7 +84,7 @@ def consent_version(consent_text: str, question: AttributeQuestion) -> str:
 
 
 def _record(connection: Connection, rater_id: str) -> OwnRecord:
-    query = select_judgments().add_columns(JudgmentRow.outcome, TaskRow.meta["repeat_of"].as_string().label("again"))
+    query = select_judgments().add_columns(JudgmentRow.outcome, TaskRow.meta[REPEAT_OF].as_string().label("again"))
     query = query.where(JudgmentRow.rater_id == rater_id, JudgmentRow.superseded_by.is_(None))
     rows = connection.execute(query).all()
     said = [judgment_of(row) for row in rows if row.outcome != "skipped"]

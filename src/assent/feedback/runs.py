@@ -46,10 +46,12 @@ class CurvePoint:
 
 
 def folders_beside(store_url: str) -> list[Path]:
-    """Folders in which runs with this store keep their artifacts: beside its SQLite file and in `runs` beside it."""
-    if not store_url.startswith(_SQLITE):
-        return []
-    home = Path(store_url.removeprefix(_SQLITE)).absolute().parent
+    """Folders in which runs with this store keep their artifacts: beside its SQLite file and in `runs` beside it.
+
+    Of a store on a database server: beside where this process was started, which is the project's folder.
+    """
+    is_file = store_url.startswith(_SQLITE)
+    home = Path(store_url.removeprefix(_SQLITE)).absolute().parent if is_file else Path.cwd()
     found = [home / "artifacts", *sorted(home.glob("runs/*/artifacts"))]
     return [folder for folder in found if folder.is_dir()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sqlalchemy import Connection, exists, func, select
 
+from assent.core.hashing import hash_json
 from assent.core.types import Task
 from assent.feedback.claims import Term, take_slot
 from assent.feedback.connection import upsert
@@ -13,8 +14,8 @@ from assent.feedback.records import Queue
 from assent.feedback.tables import Gold, JudgmentRow, Lease, Slot, TaskRow
 from assent.feedback.tasks import insert_task_rows, load_tasks, slot_row, task_content, task_row
 
-AGAIN = "~again"
-"""What the id of a task asked again ends with."""
+REPEAT_OF = "repeat_of"
+"""Key in the meta of a task asked again: the task that it repeats. Its id says nothing, for raters see ids."""
 MADE = "made"
 """The service of a slot whose task was made for its rater: a turn of a chat, a battle."""
 
@@ -33,7 +34,9 @@ def task_to_repeat(
 ) -> str | None:
     """A task that the rater judged at least `after` tasks ago and was not asked again, any as likely as another."""
     query = (
-        select(JudgmentRow.task_id, JudgmentRow.outcome, TaskRow.kind)
+        select(
+            JudgmentRow.task_id, JudgmentRow.outcome, TaskRow.kind, TaskRow.meta[REPEAT_OF].as_string().label("first")
+        )
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
         .where(JudgmentRow.rater_id == term.rater_id, JudgmentRow.superseded_by.is_(None))
         .where(belongs(JudgmentRow.task_id))
@@ -42,6 +45,7 @@ def task_to_repeat(
     rows = connection.execute(query, vars(queue)).all()
     held = select(Lease.task_id).where(Lease.rater_id == term.rater_id, Lease.expires_at > term.now)
     known = {row.task_id for row in rows} | set(connection.execute(held).scalars())
+    known_firsts = {row.first for row in rows}
     gold = set(connection.execute(select(Gold.task_id)).scalars())
     found = sorted(
         row.task_id
@@ -49,17 +53,23 @@ def task_to_repeat(
         if row.outcome == "ranked"
         and row.kind in ("rank", "pair", "rate")
         and row.task_id not in gold
-        and not row.task_id.endswith(AGAIN)
-        and row.task_id + AGAIN not in known
+        and row.first is None
+        and row.task_id not in known_firsts
+        and again_id(row.task_id) not in known
     )
     return found[int(rng.integers(len(found)))] if found else None
+
+
+def again_id(task_id: str) -> str:
+    """The id of a task asked again, as long as that of the first: no rater tells it from others."""
+    return "t-" + hash_json(["again", task_id])[: max(12, len(task_id) - 2)]
 
 
 def twin(connection: Connection, task_id: str, *, now: float) -> Task:
     """The same task under another id, so that it can be judged again; its meta names the first."""
     first = load_tasks(connection, [task_id])[task_id]
-    again = first.model_copy(update={"id": task_id + AGAIN})
-    row = task_row(again, task_content(again), now=now, priority=0.0, meta={"repeat_of": task_id})
+    again = first.model_copy(update={"id": again_id(task_id)})
+    row = task_row(again, task_content(again), now=now, priority=0.0, meta={REPEAT_OF: task_id})
     insert_task_rows(connection, [again], [row], now=now)
     return again
 

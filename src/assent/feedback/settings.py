@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from assent.core.types import Flag, Record
 
+_LONGEST = 1e9  # seconds: for ever, and yet a number that every database keeps
 Goal = Literal["random", "near_ties", "large_gaps"]
 """What the priorities of a project's tasks stand for. random: none are set, every free task is as likely as another.
 near_ties: the closer the predicted rewards of the answers the earlier, for reward models. large_gaps: the opposite, for
@@ -48,7 +49,7 @@ class ProjectSettings(Record):
     """Share of the tasks that several raters judge."""
     overlap: int = Field(default=3, ge=1, le=50)
     """How many raters judge each of those."""
-    newcomer_tasks: int = Field(default=30, ge=0)
+    newcomer_tasks: int = Field(default=30, ge=0, le=1_000_000)
     """For so many tasks a rater is new and shares tasks with others wherever possible."""
     newcomer_overlap: int = Field(default=3, ge=1, le=50)
     """How many raters judge a task that somebody new judges, where so many are at work."""
@@ -56,16 +57,16 @@ class ProjectSettings(Record):
     """How often a task with a known answer comes in between."""
     repeat_share: float = Field(default=0.03, ge=0, le=0.5)
     """How often a rater's own earlier task comes again."""
-    repeat_after: int = Field(default=20, ge=1)
+    repeat_after: int = Field(default=20, ge=1, le=1_000_000)
     """Tasks between the two, at least."""
     goal: Goal = "random"
     random_share: float = Field(default=0.2, ge=0, le=1)
     """How often the next task is any free one whatever its priority; without it propensities would be 0 or 1."""
-    lease_seconds: float = Field(default=900.0, gt=0)
+    lease_seconds: float = Field(default=900.0, gt=0, le=_LONGEST)
     """How long a task is kept for the rater who has it open."""
-    undo_seconds: float = Field(default=600.0, ge=0)
+    undo_seconds: float = Field(default=600.0, ge=0, le=_LONGEST)
     """How long the page offers to change what was submitted."""
-    cost_per_hour: float | None = Field(default=None, ge=0)
+    cost_per_hour: float | None = Field(default=None, ge=0, le=1e9)
     currency: str = "EUR"
     attributes: tuple[AttributeQuestion, ...] = ()
     consent_text: str = ""

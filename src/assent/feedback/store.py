@@ -215,7 +215,7 @@ class Store:
             return history.rater_progress(connection, rater_id, queue, now=now, waiting=waiting)
 
     def set_priorities(self, priorities: Mapping[str, float], *, now: float) -> int:
-        """Give tasks another priority, higher first; returns how many are known. See `assign.goal_priority`."""
+        """Give tasks another priority, higher first; returns how many are known. See `priorities.priorities`."""
         return write(self._engine, lambda connection: tasks.set_priorities(connection, priorities))
 
     # Answering
@@ -256,6 +256,11 @@ class Store:
         """How many judgments are in, of how many."""
         with read_transaction(self._engine) as connection:
             return reading.counts(connection, queue)
+
+    def within_reach(self, queue: Queue, *, now: float) -> Counts:
+        """How many judgments are in, and how many there will be unless further raters come."""
+        with read_transaction(self._engine) as connection:
+            return reach.within_reach(connection, queue, now=now)
 
     def open_tasks(self, queue: Queue) -> list[OpenTask]:
         """Tasks that still wait for judgments, sorted by id."""
@@ -303,4 +308,6 @@ class Store:
     def erase_rater(self, rater_id: str, *, now: float) -> Erasure:
         """Forget a person: id, attributes, judgments; says which snapshots held them."""
         with write_transaction(self._engine) as connection:
-            return erasure.erase_rater(connection, rater_id, now=now)
+            erased = erasure.erase_rater(connection, rater_id, now=now)
+        empty_log(self._engine)
+        return erased

@@ -12,16 +12,12 @@ threshold is told once when it is crossed, and again only after it was crossed b
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, true, update
 
 from assent.core.errors import StoreError
-from assent.core.types import Purpose
 from assent.feedback.account_records import Secret
 from assent.feedback.agreement import krippendorff_alpha, pair_votes
 from assent.feedback.connection import insert_missing, read_transaction, write_transaction
@@ -29,11 +25,9 @@ from assent.feedback.reading import counts, read_comparisons
 from assent.feedback.records import Queue
 from assent.feedback.tables import JudgmentEvent, JudgmentRow, ProjectRow, RaterRow, SnapshotRow, TaskRow
 from assent.feedback.tasks import refuse_nul
+from assent.feedback.webhook_records import Delivery, Hook, Message, Webhook
 from assent.feedback.webhook_tables import WebhookDelivery, WebhookRow
 
-Event = Literal["judgments", "finished", "agreement", "erased"]
-"""judgments: at least `threshold` are in. finished: every slot is judged. agreement: Krippendorff's alpha is below
-`threshold`. erased: a rater was forgotten."""
 PREFIX = "whsec_"
 CHECK_SECONDS = 10.0
 """How often a webhook's condition is looked at, by all processes together."""
@@ -43,58 +37,6 @@ SEND_SECONDS = 60.0
 """After this a process that took a delivery counts as dead, and another tries."""
 PAUSES = (10.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 """Seconds before each further attempt; after the last one a delivery is given up."""
-
-
-@dataclass(frozen=True)
-class Hook:
-    """What to tell whom. `project` is needed for all events but erasure, which is told for every rater."""
-
-    url: str
-    event: Event
-    project: str | None = None
-    purpose: Purpose = "reward"
-    threshold: float | None = None
-
-
-@dataclass(frozen=True)
-class Webhook:
-    """A webhook in the store, without its secret."""
-
-    id: int
-    hook: Hook
-    created_at: float
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One message and what became of it."""
-
-    id: int
-    webhook_id: int
-    payload: dict[str, Any]
-    created_at: float
-    attempts: int
-    next_at: float | None
-    """When it is tried next; None where it is delivered or given up."""
-    delivered_at: float | None
-    gave_up_at: float | None
-    status: int | None
-    problem: str | None
-
-
-@dataclass(frozen=True)
-class Message:
-    """A delivery to send now."""
-
-    delivery: Delivery
-    url: str
-    secret: str
-
-
-def signature(secret: str, body: bytes, *, at: int) -> str:
-    """Header value of a signed message: HMAC-SHA256 over the time and the body, so that neither can be replaced."""
-    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
-    return f"t={at},v1={digest}"
 
 
 class Webhooks:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from math import sqrt
 
 from assent.core.errors import UserError
+from assent.core.intervals import wilson
 from assent.lab.truth import Truth
 
 _Z = 1.959964
@@ -39,12 +40,7 @@ class Estimate:
         if n == 0:
             return cls(None, None, None, 0)
         rate = sum(hits) / n
-        scale = 1 + _Z**2 / n
-        middle = (rate + _Z**2 / (2 * n)) / scale
-        half = _Z / scale * sqrt(rate * (1 - rate) / n + _Z**2 / (4 * n**2))
-        low = 0.0 if rate == 0 else middle - half
-        high = 1.0 if rate == 1 else middle + half
-        return cls(rate, low, high, n)
+        return cls(rate, *wilson(rate, n, critical=_Z), n)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from assent.data.config import Source
 from assent.data.exports import export
 from assent.data.load import load_comparisons
 from assent.feedback.exporting import gather
+from assent.feedback.imports import refuse_unusable
 from assent.feedback.records import Queue
 from assent.feedback.store import Store
 from assent.pipeline.erasures import Touched, remove, touched
@@ -47,9 +48,9 @@ def export_feedback(
     """Write everything said in a queue to a file and say what the format could not hold."""
     with _open(place.store_url) as store:
         queue = place.queue(store)
-        comparisons, singles = gather(store, queue, snapshot=_hash(store, queue, snapshot))
+        comparisons, absent = gather(store, queue, snapshot=_hash(store, queue, snapshot))
         raters = store.raters() if attributes else []
-    report = export(comparisons, format, to, raters=raters, singles=singles)
+    report = export(comparisons, format, to, raters=raters, absent=absent)
     yield f"{report.lines()[0]} to {to}"
     yield from report.lines()[1:]
 
@@ -67,7 +68,8 @@ def import_feedback(
     queue = Queue(place.project or IMPORTED.project, place.purpose)
     where = "assent feedback import"
     sources = [Source.parse({"path": f, "format": format, "skip_bad": skip_bad}, where=where) for f in files]
-    comparisons, report = load_comparisons(sources, quarantine=files[0].parent / "quarantine.jsonl")
+    quarantine = files[0].parent / "quarantine.jsonl"
+    comparisons, report = load_comparisons(sources, quarantine=quarantine, check=refuse_unusable)
     with Store.open(place.store_url) as store:
         counts = store.import_comparisons(comparisons, queue, now=time.time())
     yield from report.lines()

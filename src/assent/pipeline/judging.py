@@ -67,8 +67,8 @@ def judge(
 ) -> list[Judgment]:
     """Queue tasks and bring back their judgments, sorted by id.
 
-    For people the queue is laid out as `desk` says. Raises AwaitingJudgments where people are needed and less is in than
-    the share `enough` of what was asked, and of what those at work can give (feedback/reach.py).
+    For people the queue is laid out as `desk` says. Raises AwaitingJudgments where people are needed and less is in
+    than the share `enough` of what was asked, as far as those at work can give it (feedback/reach.py).
     """
     wanted_first = desk.prepare(store, queue, tasks) if panel is None and desk is not None else None
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]

@@ -13,6 +13,7 @@ from assent.data.config import Source
 from assent.data.inspect import Item, inspect
 from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.data.render import Renderer
+from assent.feedback.imports import refuse_unusable
 from assent.feedback.store import Store
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import open_project
@@ -54,7 +55,7 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
     """
     project = open_project(config)
     sources = [_source(str(path), format=format, skip_bad=skip_bad, where="assent import") for path in paths]
-    comparisons, report = load_comparisons(sources, quarantine=config.parent / QUARANTINE)
+    comparisons, report = load_comparisons(sources, quarantine=config.parent / QUARANTINE, check=refuse_unusable)
     with Store.open(project.config.store.url) as store:
         counts = store.import_comparisons(comparisons, IMPORTED, now=time.time())
         total = sum(len(comparison.judgments) for comparison in store.comparisons(IMPORTED))

@@ -31,7 +31,7 @@ LONGEST_NAME = 80
 def router(context: Context) -> APIRouter:
     """The routes of all admin pages."""
     routes = APIRouter(include_in_schema=False)
-    desk = Desk.of(context)
+    desk = Desk(context)
     _projects(routes, desk)
     for part in (
         admin_settings,

@@ -77,6 +77,6 @@ def _encoded(desk: Desk, queue: Queue, format: str, ending: str) -> tuple[bytes,
     form = export_format(format)
     plain = _UNSAFE.sub("-", queue.project).strip("-.") or "project"
     name = f"{plain}-{queue.purpose}-{form.name}{ending if ending in form.endings else form.ending}"
-    comparisons, singles = gather(desk.store, queue)
-    content, report = encode(comparisons, format, name, raters=desk.store.raters(), singles=singles)
+    comparisons, absent = gather(desk.store, queue)
+    content, report = encode(comparisons, format, name, raters=desk.store.raters(), absent=absent)
     return content, report, name

@@ -14,7 +14,7 @@ from assent.feedback.account_records import ROLES, Role
 from assent.feedback.accounts import DAY
 from assent.feedback.dashboard import LANGUAGE
 from assent.web.auth import Admin
-from assent.web.desk import Desk, done
+from assent.web.desk import Desk, Number, done
 from assent.web.forms import Form
 
 MOST_USES, MOST_DAYS = 10_000, 3650
@@ -48,7 +48,7 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
         return _people_page(desk, request, link=desk.context.link(f"/join/{made.token}"), invitation=made.kept)
 
     @routes.post("/admin/invitations/{invitation_id}/revoke")
-    def revoke(_person: Admin, invitation_id: int) -> Response:
+    def revoke(_person: Admin, invitation_id: Number) -> Response:
         invitations.revoke(invitation_id, now=desk.context.now())
         return done("/admin/people", "revoked")
 

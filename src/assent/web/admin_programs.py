@@ -12,10 +12,10 @@ from assent.core.errors import StoreError, UserError
 from assent.core.types import Purpose
 from assent.feedback.account_records import ROLES
 from assent.feedback.accounts import DAY
-from assent.feedback.webhooks import Event, Hook
+from assent.feedback.webhook_records import Event, Hook
 from assent.web.admin_people import MOST_DAYS, role_of, whole
 from assent.web.auth import Admin, Person
-from assent.web.desk import Desk, done
+from assent.web.desk import Desk, Number, done
 from assent.web.forms import Form
 from assent.web.outbound import check_url
 
@@ -56,7 +56,7 @@ def _tokens(routes: APIRouter, desk: Desk) -> None:
         return _tokens_page(desk, request, person, secret=made.token)
 
     @routes.post("/admin/tokens/{token_id}/revoke")
-    def revoke(_person: Admin, token_id: int) -> Response:
+    def revoke(_person: Admin, token_id: Number) -> Response:
         tokens.revoke(token_id, now=desk.context.now())
         return done("/admin/tokens", "token_ended")
 
@@ -106,7 +106,7 @@ def _webhooks(routes: APIRouter, desk: Desk) -> None:
         return _webhooks_page(desk, request, secret=made.token)
 
     @routes.post("/admin/webhooks/{webhook_id}/remove")
-    def remove(_person: Admin, webhook_id: int) -> Response:
+    def remove(_person: Admin, webhook_id: Number) -> Response:
         webhooks.remove(webhook_id)
         return done("/admin/webhooks", "webhook_removed")
 

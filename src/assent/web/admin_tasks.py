@@ -14,7 +14,6 @@ from assent.core.errors import DataError, StoreError, UserError
 from assent.core.types import Purpose
 from assent.feedback.assign import overlap
 from assent.feedback.records import Project, Queue
-from assent.feedback.services import AGAIN
 from assent.feedback.task_files import parse_tasks
 from assent.web.auth import Adjudicator, Admin
 from assent.web.desk import Desk, done, project_path
@@ -104,8 +103,10 @@ def _tasks_page(
     pasted: str = "",
     priorities: str = "",
 ) -> Response:
-    facts = {i: f for i, f in desk.watch.facts(project.name, purpose).items() if not i.endswith(AGAIN)}
-    waiting = {one.task_id: one for one in desk.store.open_tasks(Queue(project.name, purpose))}
+    queue = Queue(project.name, purpose)
+    repeats = desk.store.listing.repeats(queue)
+    facts = {i: f for i, f in desk.watch.facts(project.name, purpose).items() if i not in repeats}
+    waiting = {one.task_id: one for one in desk.store.open_tasks(queue)}
     gold = desk.store.projects.gold(project.name)
     wanted = find.casefold()
     found = [f for f in facts.values() if not find or wanted in f.opening.casefold() or find == f.task_id]

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from assent.web import api_data, api_judgments, api_people, api_programs, api_projects, api_tasks
+from assent.web import api_accounts, api_data, api_judgments, api_people, api_programs, api_projects, api_tasks
 from assent.web.api_models import Error, Me
 from assent.web.auth import Rater
 from assent.web.context import Context
@@ -46,6 +46,6 @@ def router(context: Context) -> APIRouter:
         """For whom the token acts, in which role."""
         return Me(rater_id=person.rater_id, login=person.login, role=person.role, projects=person.account.projects)
 
-    for part in (api_projects, api_tasks, api_judgments, api_people, api_data, api_programs):
+    for part in (api_projects, api_tasks, api_judgments, api_people, api_accounts, api_data, api_programs):
         part.add_routes(routes, context)
     return routes

@@ -121,12 +121,12 @@ def _encoded(
 ) -> tuple[bytes, LossReport, str]:
     """The file, what it lost, and a name in which nothing is left that could be a path."""
     known_project(context, queue.project)
-    comparisons, singles = gather(context.store, queue, snapshot=snapshot)
+    comparisons, absent = gather(context.store, queue, snapshot=snapshot)
     raters = context.store.raters() if attributes else []
     plain = _UNSAFE.sub("-", queue.project).strip("-.") or "project"
     name = f"{plain}-{queue.purpose}.{form.name}{ending or form.ending}"
     try:
-        content, report = encode(comparisons, form.name, name, raters=raters, singles=singles)
+        content, report = encode(comparisons, form.name, name, raters=raters, absent=absent)
     except DataError as error:
         raise Refusal(422, str(error).removeprefix(f"{name}: "), "choose another format or ending") from None
     return content, report, name

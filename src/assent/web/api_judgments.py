@@ -101,6 +101,9 @@ def _judgments(routes: APIRouter, context: Context) -> None:
                 outcome=one.outcome,
                 submitted_at=one.submitted_at,
                 superseded_by=one.superseded_by,
+                propensity=one.propensity,
+                guideline_version=one.guideline_version,
+                repeat_of=one.repeat_of,
             )
             for one in found
         )

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from assent.core.types import Judgment, Message, Purpose, Ranking, Task, TaskKind
 from assent.feedback.account_records import Role
 from assent.feedback.settings import ProjectSettings
-from assent.feedback.webhooks import Event
+from assent.feedback.webhook_records import Event
 from assent.web.bodies import Body
-from assent.web.rating import LONGEST, Id, Submission, Text
+from assent.web.submission import LONGEST, Id, Submission, Text
 
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 LongText = Annotated[str, Field(max_length=LONGEST)]
@@ -224,6 +224,12 @@ class JudgmentOut(Judgment):
     outcome: str
     submitted_at: float
     superseded_by: str | None = None
+    propensity: float | None = None
+    """Probability with which the queue chose the task for the rater, to weight estimates by; null: not drawn."""
+    guideline_version: int | None = None
+    """What the rater had been told."""
+    repeat_of: str | None = None
+    """The rater's own earlier task that this one asked again."""
 
 
 class JudgmentPage(Out):

@@ -24,6 +24,7 @@ from assent.web.api_people_models import (
 from assent.web.api_projects import known_project
 from assent.web.auth import Admin, Rater
 from assent.web.context import Context
+from assent.web.profile import refuse_last_admin
 from assent.web.refusals import Refusal
 
 RaterId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the rater, a pseudonym.")]
@@ -83,6 +84,7 @@ def _forgetting(routes: APIRouter, context: Context) -> None:
         """Forget a rater: account, attributes, everything they said. Says what rested on it; `assent run` rebuilds."""
         _need_self_or_admin(person, rater_id)
         known_rater(context, rater_id)
+        refuse_last_admin(context, rater_id)
         erasure = context.store.erase_rater(rater_id, now=context.now())
         hashes = {snapshot.hash for snapshot in erasure.snapshots}
         made = touched(made_in(folders_beside(context.store_url)), hashes) if hashes else []

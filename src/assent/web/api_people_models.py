@@ -10,7 +10,7 @@ from assent.core.types import Rater, RaterKind
 from assent.feedback.account_records import Role
 from assent.web.api_models import Name, Out, SnapshotName
 from assent.web.bodies import Body
-from assent.web.rating import Id
+from assent.web.submission import Id
 
 
 class RaterIn(Body):
@@ -47,6 +47,38 @@ class ErasureOut(Out):
     judgments: int
     snapshots: tuple[SnapshotName, ...]
     artifacts: tuple[str, ...]
+
+
+class AccountOut(Out):
+    """Somebody who may sign in."""
+
+    rater_id: str
+    login: str
+    role: Role
+    projects: tuple[str, ...] | None
+    """null: all."""
+    has_password: bool
+    """Else they sign in by one-time links."""
+    locale: str | None
+    created_at: float
+    disabled_at: float | None
+    """When they were barred."""
+
+
+class AccountChange(Body):
+    """What to change about an account; what is left out stays."""
+
+    role: Role | None = None
+    is_disabled: bool | None = None
+    projects: Annotated[tuple[Name, ...], Field(max_length=1000)] | None = None
+    """Where they may rate; null: everywhere."""
+
+
+class LinkMade(Out):
+    """A link that signs somebody in, once. It is told this once."""
+
+    link: str
+    expires_at: float
 
 
 class InvitationIn(Body):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from assent.feedback.account_records import at_most
-from assent.feedback.webhooks import Hook, Webhook
+from assent.feedback.webhook_records import Hook, Webhook
 from assent.web.api_models import DeliveryOut, Removed, WebhookIn, WebhookMade, WebhookOut
 from assent.web.api_people_models import TokenIn, TokenMade, TokenOut
 from assent.web.auth import Admin, Rater

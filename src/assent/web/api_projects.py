@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 
 from assent.core.errors import StoreError
 from assent.core.types import Purpose
 from assent.data.formats import first_problem
-from assent.feedback.dashboard import Watch, plain
+from assent.feedback.dashboard import plain
 from assent.feedback.records import Project, Queue
 from assent.feedback.settings import ProjectSettings
 from assent.web.api_models import (
@@ -27,7 +27,7 @@ from assent.web.api_models import (
     SnapshotOut,
 )
 from assent.web.auth import Adjudicator, Admin, Rater
-from assent.web.bodies import Body
+from assent.web.bodies import Body, keepable
 from assent.web.context import Context
 from assent.web.rating import project_of
 from assent.web.refusals import Refusal
@@ -82,10 +82,12 @@ def _projects(routes: APIRouter, context: Context) -> None:
         return project_of(context, person, project)
 
     @routes.put("/projects/{project}", tags=["projects"], response_model=ProjectOut)
-    def save_project(_person: Admin, project: ProjectName, settings: ProjectSettings) -> Any:
+    def save_project(
+        _person: Admin, project: ProjectName, settings: Annotated[ProjectSettings, BeforeValidator(keepable)]
+    ) -> Any:
         """Make a project, or replace all its settings."""
         _check_name(project)
-        return projects.save(project, settings, now=context.now())
+        return _saved(context, project, settings)
 
     @routes.patch("/projects/{project}", tags=["projects"], response_model=ProjectOut)
     def change_project(_person: Admin, project: ProjectName, change: Change) -> Any:
@@ -95,7 +97,7 @@ def _projects(routes: APIRouter, context: Context) -> None:
             settings = ProjectSettings.model_validate({**known, **change.settings})
         except ValidationError as error:
             raise Refusal(422, f"settings: {first_problem(error)}") from None
-        return projects.save(project, settings, now=context.now())
+        return _saved(context, project, settings)
 
 
 def _guidelines(routes: APIRouter, context: Context) -> None:
@@ -115,8 +117,6 @@ def _guidelines(routes: APIRouter, context: Context) -> None:
 
 
 def _numbers(routes: APIRouter, context: Context) -> None:
-    watch = Watch(context.store, context.store_url)
-
     @routes.get("/projects/{project}/progress", tags=["statistics"], response_model=ProgressOut)
     def get_progress(_person: Adjudicator, project: ProjectName, purpose: Purpose = "reward") -> Any:
         """How many judgments are in, of how many."""
@@ -127,7 +127,7 @@ def _numbers(routes: APIRouter, context: Context) -> None:
     def get_statistics(_person: Adjudicator, project: ProjectName, purpose: Purpose = "reward") -> Any:
         """What the dashboard shows: pace, agreement, raters with intervals, disputes, forecast; null: not known."""
         known_project(context, project)
-        return plain(watch.overview(project, purpose, now=context.now()))
+        return plain(context.watch.overview(project, purpose, now=context.now()))
 
 
 def _known_answers(routes: APIRouter, context: Context) -> None:
@@ -167,9 +167,11 @@ def _decisions(routes: APIRouter, context: Context) -> None:
     @routes.post("/adjudications", tags=["quality"], response_model=AdjudicationOut)
     def adjudicate(person: Adjudicator, decision: AdjudicationIn) -> Any:
         """Decide a task."""
-        known_task(context, decision.task_id)
+        project = known_task(context, decision.task_id).project
         said = (decision.task_id, person.rater_id, decision.ranking, decision.reason)
-        return projects.adjudicate(*said, now=context.now())
+        decided = projects.adjudicate(*said, now=context.now())
+        context.watch.forget(project)
+        return decided
 
 
 def _snapshots(routes: APIRouter, context: Context) -> None:
@@ -188,6 +190,12 @@ def _snapshots(routes: APIRouter, context: Context) -> None:
         made = store.snapshot(wanted.name, Queue(project, wanted.purpose), now=context.now())
         found = [one for one in store.listing.snapshots(project) if one.name == made.name and one.touched_at is None]
         return found[-1]
+
+
+def _saved(context: Context, name: str, settings: ProjectSettings) -> Project:
+    saved = context.store.projects.save(name, settings, now=context.now())
+    context.watch.forget(name)
+    return saved
 
 
 def _check_name(name: str) -> None:

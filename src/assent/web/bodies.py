@@ -21,6 +21,12 @@ class Body(BaseModel):
         return value
 
 
+def keepable(value: Any) -> Any:
+    """The body of a request whose model is not a `Body`, as it came. Raises ValueError for what cannot be kept."""
+    refuse_unkeepable(value)
+    return value
+
+
 def refuse_unkeepable(value: Any) -> None:
     """Raise ValueError for NUL characters, halves of surrogate pairs, NaN, and nesting without end."""
     try:

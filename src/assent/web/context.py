@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from starlette.responses import HTMLResponse
 from assent.core.hashing import hash_json, short
 from assent.core.types import Message
 from assent.feedback.account_records import digest
+from assent.feedback.dashboard import Watch
 from assent.feedback.store import Store
 from assent.web.catalogs import Catalogs
 
@@ -54,6 +56,11 @@ class Context:
     templates: jinja2.Environment = field(default_factory=lambda: _templates())
     version: str = field(default_factory=lambda: _static_version())
     """Names the scripts and styles of this server, so that browsers may keep them for good."""
+
+    @functools.cached_property
+    def watch(self) -> Watch:
+        """The one look at every project's judgments that the pages of admins and the API share."""
+        return Watch(self.store, self.store_url)
 
     def now(self) -> float:
         """Seconds since 1970."""

@@ -17,7 +17,7 @@ from assent.web import figures, numbers
 from assent.web.auth import Adjudicator, Person
 from assent.web.desk import Desk, project_path
 
-PANELS = ("alarms", "progress", "pace", "curve", "agreement", "raters", "groups", "disputes", "remarks")
+PANELS = ("alarms", "progress", "pace", "battles", "curve", "agreement", "raters", "groups", "disputes", "remarks")
 """In the order of the page; each is a macro of admin_board.html and says nothing where there is nothing to say."""
 EVERY = 5
 """Seconds between two looks of an open page."""

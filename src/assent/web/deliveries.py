@@ -23,7 +23,7 @@ import httpx2
 
 from assent.core.errors import AssentError
 from assent.feedback.store import Store
-from assent.feedback.webhooks import Message, signature
+from assent.feedback.webhook_records import Message, signature
 from assent.web import outbound
 
 LOG = logging.getLogger("assent.web")

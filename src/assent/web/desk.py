@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
-from fastapi import Request
+from fastapi import Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from assent.core.errors import UserError
@@ -17,21 +17,22 @@ from assent.web import numbers
 from assent.web.context import Context
 from assent.web.refusals import Refusal
 
+Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+"""The number of an invitation, token or webhook in an address."""
 DONE = "admin.done."
 """Keys of the sentences that a page may say after something was done."""
 
 
 @dataclass(frozen=True)
 class Desk:
-    """The context with a watch over every project's judgments."""
+    """What admin pages do with the context."""
 
     context: Context
-    watch: Watch
 
-    @classmethod
-    def of(cls, context: Context) -> Desk:
-        """A desk for the lifetime of an app."""
-        return cls(context, Watch(context.store, context.store_url))
+    @property
+    def watch(self) -> Watch:
+        """The watch over every project's judgments."""
+        return self.context.watch
 
     @property
     def store(self) -> Store:

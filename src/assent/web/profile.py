@@ -49,7 +49,7 @@ def router(context: Context) -> APIRouter:
     def erase(request: Request, person: Rater, form: Form) -> Response:
         if form.get("confirmation", "").strip().lower() != CONFIRMATION:
             raise Refusal(422, "nothing was erased", f"type {CONFIRMATION} into the field if you mean it")
-        refuse_last_admin(context, person)
+        refuse_last_admin(context, person.rater_id)
         erasure = context.store.erase_rater(person.rater_id, now=context.now())
         request.state.person = None
         response = context.page(request, "erased.html", erasure=erasure)
@@ -82,11 +82,11 @@ def answers_of(form: Mapping[str, str], questions: Mapping[str, dict[str, Any]])
     return told
 
 
-def refuse_last_admin(context: Context, person: Person) -> None:
-    """Raise Refusal where nobody could administer the service any more."""
-    others = [a for a in context.store.accounts.all() if a.role == "admin" and a.rater_id != person.rater_id]
-    if person.may("admin") and not any(not account.is_disabled for account in others):
-        raise Refusal(409, "you are the last admin", "make another account an admin first")
+def refuse_last_admin(context: Context, rater_id: str) -> None:
+    """Raise Refusal where nobody could administer the service any more without this rater."""
+    admins = [a.rater_id for a in context.store.accounts.all() if a.role == "admin" and not a.is_disabled]
+    if admins == [rater_id]:
+        raise Refusal(409, "this is the last admin", "make another account an admin first")
 
 
 def _asked(project: Project, question: AttributeQuestion) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from assent.core.errors import DataError
 from assent.data.config import FormatName, Source
 from assent.data.load import load_comparisons
 from assent.data.rows import SUFFIXES
+from assent.feedback.imports import refuse_unusable
 from assent.feedback.records import ImportCounts, Queue
 from assent.feedback.store import Store
 
@@ -27,7 +28,7 @@ def bring_rankings(
         path = Path(folder) / f"rankings{ending}"
         path.write_bytes(content)
         try:
-            comparisons, _ = load_comparisons([Source(path=path, format=format)])
+            comparisons, _ = load_comparisons([Source(path=path, format=format)], check=refuse_unusable)
         except DataError as error:
             said = str(error).removeprefix(f"{error.path}:{error.line}: ").removeprefix(f"{error.path}: ")
             raise DataError(said.replace(str(path), name), path=name, line=error.line) from None

@@ -268,7 +268,7 @@ def _two_rounds(folder: Path) -> None:
         _artifact(folder, "policy", f"p{n}", {"reward": f"r{n}"}, f"2026-01-0{n}")
 
 
-def test_the_curve_has_a_point_per_reward_model(tmp_path: Path) -> None:
+def test_the_curve_has_a_point_per_reward_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _two_rounds(tmp_path / "artifacts")
     (tmp_path / "artifacts" / "reward-broken").mkdir()
     (tmp_path / "artifacts" / "reward-broken" / "manifest.json").write_text("{half")
@@ -276,7 +276,9 @@ def test_the_curve_has_a_point_per_reward_model(tmp_path: Path) -> None:
     assert [(p.judgments, p.accuracy.value, p.accuracy.n) for p in curve(made)] == [(100, 0.7, 40), (200, 0.7, 40)]
     assert [p.judgments for p in curve(made, project="samples-s1")] == [100, 200], "round two learns from both"
     assert [p.judgments for p in curve(made, project="samples-s2")] == [200]
-    assert folders_beside("postgresql://somewhere/db") == []
+    monkeypatch.chdir(tmp_path)
+    there = made_in(folders_beside("postgresql://somewhere/db"))
+    assert [one.name for one in there] == [one.name for one in made], "a database server stands beside no folder"
 
 
 def test_erasing_names_everything_that_rests_on_a_snapshot(tmp_path: Path) -> None:

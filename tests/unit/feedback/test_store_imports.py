@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from store_samples import comparison, people
+from store_samples import comparison, judgment, people, task
 
 from assent.core.errors import DataError, StoreError
-from assent.core.types import Comparison, Judgment, Ranking
+from assent.core.types import Comparison, Judgment, Ranking, Rater
+from assent.feedback.exporting import gather
 from assent.feedback.records import Counts, ImportCounts, Queue
 from assent.feedback.store import Store
 
@@ -127,6 +128,22 @@ def test_repeats_of_many_raters_keep_their_own_tasks(store: Store) -> None:
     sizes = sorted(len(c.judgments) for c in store.comparisons(QUEUE))
     assert sizes == [2, 2]
     by_rater: dict[str, list[Judgment]] = {}
-    for judgment in store.judgments(QUEUE):
-        by_rater.setdefault(judgment.rater_id, []).append(judgment)
+    for one in store.judgments(QUEUE):
+        by_rater.setdefault(one.rater_id, []).append(one)
     assert {rater: len({j.task_id for j in said}) for rater, said in by_rater.items()} == {"anna": 2, "ben": 2}
+
+
+def test_an_export_of_this_very_store_adds_nothing_when_it_comes_back(store: Store) -> None:
+    store.register_rater(Rater(id="anna", kind="person"), now=0)
+    store.add_tasks([task("q-1", answers=3), task("q-2", answers=3)], now=0)
+    for one in store.serve("anna", Queue(), limit=2, now=1):
+        store.submit(judgment(one.task, "anna", f"j-{one.task.id}", critique="so"), token=one.token, now=2)
+    exported, _ = gather(store, Queue())
+    again = store.import_comparisons(exported, Queue(), now=3)
+    assert (again.added, again.known) == (0, 2)
+    with pytest.raises(StoreError, match=r"is in project 'default' of this store already"):
+        store.import_comparisons(exported, Queue("elsewhere"), now=3)
+    changed = exported[0].judgments[0].model_copy(update={"critique": "otherwise"})
+    with pytest.raises(StoreError, match="says something else"):
+        store.import_comparisons([exported[0].model_copy(update={"judgments": (changed,)})], Queue(), now=3)
+    assert store.task_ids(Queue("elsewhere")) == [] and len(store.judgments(Queue())) == 2

@@ -6,6 +6,7 @@ import pytest
 from store_samples import judgment, people, task
 
 from assent.core.types import Judgment, Ranking, Rater
+from assent.data.losses import SINGLES, SKIPS, UNRANKED
 from assent.feedback.exporting import gather
 from assent.feedback.records import Queue
 from assent.feedback.store import Store
@@ -73,7 +74,7 @@ def test_snapshots_say_how_much_they_hold_and_whether_they_can_be_read(store: St
     assert (second.name, second.judgments, second.touched_at) == ("monday", 1, None)
 
 
-def test_an_export_holds_rankings_and_marks_but_no_skips(store: Store) -> None:
+def test_an_export_holds_rankings_and_marks_and_counts_the_rest(store: Store) -> None:
     store.add_tasks([task("t", answers=3), task("u"), task("one", answers=1, kind="rate")], slots=3, now=0)
     for rater in people("anna", "ben"):
         store.register_rater(rater, now=0)
@@ -83,10 +84,12 @@ def test_an_export_holds_rankings_and_marks_but_no_skips(store: Store) -> None:
     store.submit(Judgment(id="c", task_id="u", rater_id="ben", critique="neither"), now=1)
     store.submit(Judgment(id="d", task_id="u", rater_id="anna", skip_reason="unclear"), now=1)
     store.submit(Judgment(id="e", task_id="one", rater_id="anna", scores={"one/0": {"kind": 2}}), now=1)
-    comparisons, alone = gather(store, Queue())
-    assert alone == 1 and [[j.id for j in c.judgments] for c in comparisons] == [["a", "b"], ["c"]]
+    comparisons, absent = gather(store, Queue())
+    assert absent == {SINGLES: 1, SKIPS: 1}
+    assert [[j.id for j in c.judgments] for c in comparisons] == [["a", "b"], ["c"]]
     snapshot = store.snapshot("s", Queue(), now=2)
-    held, _ = gather(store, Queue(), snapshot=snapshot.hash)
+    held, absent = gather(store, Queue(), snapshot=snapshot.hash)
+    assert absent == {UNRANKED: 3}, "what only marks, and the judgment of one answer alone"
     assert [[j.id for j in c.judgments] for c in held] == [["a"]]
 
 

@@ -11,10 +11,11 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
-from assent.feedback.connection import connect, read_transaction
+from assent.feedback.connection import connect, read_transaction, write_transaction
 from assent.feedback.records import Counts, Queue, Served, Viewing
 from assent.feedback.settings import ProjectSettings
 from assent.feedback.store import Store
+from assent.feedback.tasks import insert_task_rows, load_tasks, task_content, task_row
 
 QUEUE = Queue()
 PLAIN = ProjectSettings(gold_share=0, repeat_share=0, newcomer_tasks=0)
@@ -245,7 +246,8 @@ def test_own_earlier_tasks_come_again_after_a_while(two: Store) -> None:
     for now in range(30):
         for one in _serve_new(two, "anna", 1, now=now):
             if one.service == "repeat":
-                first = one.task.id.removesuffix("~again")
+                first = two.listing.repeats(QUEUE)[one.task.id]
+                assert first not in one.task.id, "raters see ids"
                 assert order[first] <= len(order) - 4, "at least four tasks lie between"
                 assert one.propensity is None
                 repeats += 1
@@ -253,13 +255,31 @@ def test_own_earlier_tasks_come_again_after_a_while(two: Store) -> None:
     assert 5 <= repeats <= 20
     said = {row.task_id: row.repeat_of for row in two.said("default") if row.repeat_of}
     assert len(said) == repeats
-    assert all(again == first + "~again" for again, first in said.items())
+    assert said == two.listing.repeats(QUEUE)
     assert two.counts(QUEUE) == Counts(30 - repeats, 60)
     again = next(iter(said))
     tasks = two.tasks([again, said[again]])
     assert tasks[again].completions == tasks[said[again]].completions
     assert [c.meta for c in two.comparisons(QUEUE) if c.judgments[0].task_id == again] == [{"repeat_of": said[again]}]
-    assert all(not s.task.id.endswith("~again") for s in _serve_new(two, "ben", 9)), "repeats are of one's own tasks"
+    assert all(s.task.id not in said for s in _serve_new(two, "ben", 9)), "repeats are of one's own tasks"
+
+
+def test_what_was_asked_again_under_a_telling_id_is_not_asked_a_third_time(two: Store) -> None:
+    two.projects.save("default", PLAIN.model_copy(update={"repeat_share": 0.5, "repeat_after": 1}), now=0)
+    two.add_tasks([task("old", answers=4), task("new", answers=4)], slots=1, now=0)
+    for one in _serve_new(two, "anna", 2):
+        assert one.service == "normal"
+    with write_transaction(two._engine) as connection:  # as stores before this had them
+        first = load_tasks(connection, ["old"])["old"]
+        again = first.model_copy(update={"id": "old~again"})
+        row = task_row(again, task_content(again), now=1, priority=0.0, meta={"repeat_of": "old"})
+        insert_task_rows(connection, [again], [row], now=1)
+    two.submit(judgment(again, "anna", "j-again"), now=1)
+    assert two.listing.repeats(QUEUE) == {"old~again": "old"}
+    two.add_tasks([task(f"t{i}", answers=4) for i in range(30)], now=2)
+    served = [one for now in range(3, 40) for one in _serve_new(two, "anna", 1, now=now)]
+    repeated = {two.listing.repeats(QUEUE)[one.task.id] for one in served if one.service == "repeat"}
+    assert repeated and "old" not in repeated
 
 
 def test_nothing_is_measured_when_nothing_is_left_to_judge(two: Store) -> None:

@@ -16,7 +16,8 @@ from assent.core.types import Ranking
 from assent.feedback.records import Queue
 from assent.feedback.settings import ProjectSettings
 from assent.feedback.store import Store
-from assent.feedback.webhooks import CHECK_SECONDS, PAUSES, SEND_SECONDS, Hook, Webhook, signature
+from assent.feedback.webhook_records import Hook, Webhook, signature
+from assent.feedback.webhooks import CHECK_SECONDS, PAUSES, SEND_SECONDS
 
 URL = "https://example.org/hook"
 LATER = 100.0

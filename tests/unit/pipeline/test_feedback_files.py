@@ -51,6 +51,7 @@ def test_export_says_what_was_lost(store: Store) -> None:
     assert lines == [
         "wrote 12 pairs as trl to pairs.jsonl",
         "1 judgment of single answers dropped: there is nothing to compare",
+        "1 skip dropped",
         "6 critiques dropped",
         "1 flag dropped",
         "6 raters dropped",

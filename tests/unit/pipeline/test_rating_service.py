@@ -209,13 +209,14 @@ def test_a_speaker_loads_when_first_asked_and_says_the_same_for_the_same_seed(tm
     assert speaker.reply(turns, 1) == speaker.reply(turns, 1) != speaker.reply(turns, 2)
 
 
-def test_a_wait_ends_when_the_judgments_are_in(tmp_path: Path, store: Store) -> None:
+def test_a_wait_ends_when_those_at_work_have_judged_what_they_can(tmp_path: Path, store: Store) -> None:
     take_in(store, str(_questions(tmp_path)), project="p", now=1.0)
     queue = Queue("p")
-    need = store.counts(queue).need
+    counts = store.counts(queue)
+    assert counts.need > 2, "one of the two tasks is wanted from three people"
     said: list[str] = []
     with Waiter(f"sqlite:///{tmp_path}/feedback.db", Place(port=0), said.append) as waiter:
-        waiting = AwaitingJudgments(0, need, where="/rate/p", queue=("p", "reward"))
+        waiting = AwaitingJudgments(0, counts.need, where="/rate/p", queue=("p", "reward"))
         thread = threading.Thread(target=waiter.wait, args=(waiting,))
         thread.start()
         while not (links := LINK.findall("\n".join(said))):
@@ -223,17 +224,10 @@ def test_a_wait_ends_when_the_judgments_are_in(tmp_path: Path, store: Store) -> 
         base_url, link = links[0]
         admin, csrf = _rater(base_url, link.removeprefix("/enter/"))
         assert thread.is_alive()
-        _rate_all(admin, csrf, "p")
-        made = 0
-        while thread.is_alive() and made < 3:  # the tasks that several raters judge
-            made += 1
-            account = store.accounts.create(f"rater-{made}", "rater", now=time.time())
-            client, csrf = _rater(base_url, store.accounts.new_link(account.rater_id, now=time.time()))
-            _rate_all(client, csrf, "p")
-            thread.join(timeout=5)
-        thread.join(timeout=30)
+        assert _rate_all(admin, csrf, "p") == 2
+        thread.join(timeout=60)  # nobody else has begun, so there is nobody to wait for
         assert not thread.is_alive()
-    assert said[-1].startswith(f"{need} judgments are in; the run goes on")
+    assert said[-1].startswith("2 judgments are in; the run goes on")
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(f"{base_url}/sign-in", timeout=5)
 
@@ -309,3 +303,44 @@ def test_the_command_serves_by_several_processes_and_ends_cleanly(tmp_path: Path
         assert server.returncode == 0, problems
         assert rest.rstrip().endswith("stopped")
         assert "Traceback" not in problems
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_several_processes_carry_one_conversation_with_two_models(tmp_path: Path) -> None:
+    source = save_tiny(tmp_path / "model", "llama")
+    command = [sys.executable, "-m", "assent.cli", "rate", "--port", "0", "--workers", "2"]
+    command += ["--model", f"one={source}", "--model", f"two={source}"]
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)
+    try:
+        while not (links := LINK.findall((tmp_path / "log").read_text())):
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        base_url, link = links[0]
+        client, csrf = _rater(base_url, link.removeprefix("/enter/"))
+        talk = {"conversation": str(uuid.uuid4())}
+
+        def ask(path: str, **body: Any) -> Any:
+            # A connection of its own each time: the processes take turns.
+            headers = {"x-csrf-token": csrf, "connection": "close"}
+            method = "POST" if body else "GET"
+            answer = client.request(
+                method, f"/chat/default/{path}", json=talk | body if body else None, params=talk, headers=headers
+            )
+            assert answer.status_code == 200, answer.text
+            return answer.json()
+
+        for turn in (1, 2):
+            assert ask("say", turn=turn, text=f"hello {turn}")["phase"] in ("waiting", "rating")
+            while (state := ask("state"))["phase"] == "waiting":
+                time.sleep(0.2)
+            assert state["phase"] == "rating", (state, (tmp_path / "log").read_text())
+            assert len(state["answers"]) == 2
+            assert ask("vote", turn=turn, judgment=str(uuid.uuid4()), choice="first")["phase"] == "ready"
+        assert [set(one["models"]) <= {"one", "two"} for one in ask("end", **talk)["turns"]] == [True, True]
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(timeout=120)
+    assert server.returncode == 0
+    assert "Traceback" not in (tmp_path / "log").read_text()

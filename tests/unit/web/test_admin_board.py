@@ -9,7 +9,7 @@ import pytest
 from html_seen import Seen
 from rating_visitors import PAGE, House, Visitor, a_task
 
-from assent.core.types import Judgment, Ranking, Rater
+from assent.core.types import Completion, Judgment, Prompt, Ranking, Rater, Task
 from assent.feedback.records import Queue
 from assent.feedback.settings import ProjectSettings
 from assent.web.adjudication import blind_order
@@ -164,3 +164,43 @@ def test_a_project_without_judgments_has_a_dashboard(house: House) -> None:
     house.store.projects.save("support", ProjectSettings(), now=house.clock())
     words = _words(house.person("admin").page(PROJECT))
     assert "0 of 0" in words and "Nobody has judged anything yet" in words
+
+
+def test_battles_make_a_table_of_models_on_the_board_and_over_the_api(house: House) -> None:
+    """Nine battles: the new model wins seven, loses one, and once neither answer could be used."""
+    for name in ("ann", "ben", "cleo"):
+        house.store.register_rater(Rater(id=name, kind="simulated"), now=house.clock())
+    for n in range(9):
+        prompt = Prompt.of(f"question {n}")
+        sides = ("new", "old") if n % 2 else ("old", "new")
+        answers = tuple(Completion(prompt_id=prompt.id, text=f"{n} by {s}", id=f"{n}-{s}", source=s) for s in sides)
+        kinds = {"kind": "battle", "purpose": "evaluation", "project": "arena"}
+        lent = house.store.add_task_for(
+            lent_to(n),
+            Task.model_validate({"id": f"b-{n}", "prompt": prompt, "completions": answers, **kinds}),
+            now=house.clock(),
+        )
+        better, worse = (f"{n}-old", f"{n}-new") if n == 0 else (f"{n}-new", f"{n}-old")
+        ranking = Ranking(tiers=((better, worse),) if n == 1 else ((better,), (worse,)))
+        flags = {better: ("unusable",), worse: ("unusable",)} if n == 1 else {}
+        said = Judgment.model_validate(
+            {"task_id": f"b-{n}", "rater_id": lent_to(n), "id": f"j-{n}", "ranking": ranking, "flags": flags}
+        )
+        house.store.submit(said, token=lent.token, now=house.clock())
+    adjudicator = house.person("adjudicator")
+    look = adjudicator.client.get("/admin/projects/arena/dashboard.json", params={"purpose": "evaluation"})
+    rows = re.findall(r'<tr><th scope="row"[^>]*>(\w+)</th>(.*?)</tr>', look.json()["panels"]["battles"])
+    numbers = [re.findall(r'<td class="number">(\d+)', cells) for _, cells in rows]
+    assert [name for name, _ in rows] == ["new", "old"], "the stronger one first"
+    assert numbers == [["9", "7", "1", "1"], ["9", "1", "7", "1"]], "battles, won, lost, tied"
+    assert all("both unusable: 1" in cells for _, cells in rows)
+    assert adjudicator.client.get("/admin/projects/arena/dashboard.json").json()["panels"]["battles"] == ""
+    told = house.program("adjudicator").get("/api/v1/projects/arena/statistics", params={"purpose": "evaluation"})
+    new, old = told.json()["standings"]
+    assert (new["model"], new["wins"], old["model"], old["wins"]) == ("new", 7, "old", 1)
+    assert new["share"]["low"] < new["share"]["value"] < new["share"]["high"] < 1
+
+
+def lent_to(number: int) -> str:
+    """Who fights which battle."""
+    return ("ann", "ben", "cleo")[number % 3]

@@ -200,6 +200,13 @@ def test_only_known_sentences_are_said(admin: Visitor, done: str) -> None:
     assert ("The project is made" in html) == (done == "made")
 
 
+@pytest.mark.parametrize("path", ["tokens/{}/revoke", "webhooks/{}/remove", "invitations/{}/revoke"])
+def test_numbers_that_no_database_holds_are_refused(house: House, path: str) -> None:
+    admin = house.person("admin")
+    assert admin.send_form("/admin/" + path.format(10**30)).status_code == 422
+    assert admin.send_form("/admin/" + path.format(7)).status_code == 303, "what is not there is gone already"
+
+
 def test_an_unknown_project_is_not_found(admin: Visitor) -> None:
     for page in ("", "/settings", "/tasks", "/export", "/disagreements", "/dashboard.json", "/guidelines"):
         admin.page(f"/admin/projects/nowhere{page}", status=404)

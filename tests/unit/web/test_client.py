@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ from assent.core.errors import UserError
 from assent.core.types import Ranking
 from assent.feedback.records import Queue
 from assent.feedback.settings import ProjectSettings
-from assent.feedback.webhooks import signature
+from assent.feedback.webhook_records import signature
 
 
 @pytest.fixture
@@ -110,6 +112,10 @@ def test_accounts_and_webhooks(client: Client, monkeypatch: pytest.MonkeyPatch) 
     client.save_project("p", {})
     made = client.invite("rater", project="p", max_uses=3)
     assert client.revoke_invitation(made.id) and [one.id for one in client.invitations()] == [made.id]
+    [own] = client.accounts()
+    assert client.me().rater_id == own.rater_id
+    assert client.change_account(own.rater_id, projects=["p"]).projects == ("p",)
+    assert "/enter/" in client.new_link(own.rater_id).link
     token = client.make_token("bot", role="rater")
     assert {one.id for one in client.tokens()} >= {token.id} and client.revoke_token(token.id)
     hook = client.add_webhook("http://127.0.0.1:9/", "judgments", project="p", threshold=5)
@@ -187,3 +193,10 @@ def test_webhook_signatures_are_verified() -> None:
     assert not verify("whsec_1", header, b'{"a":1}', now=1_301)
     for broken in ("", "t=x,v1=y", "v1=abc", header.replace("t=1000", "t=1001"), header + "é"):
         assert not verify("whsec_1", broken, b'{"a":1}', now=1_200)
+
+
+def test_the_client_brings_no_server_and_no_database_along() -> None:
+    heavy = {"fastapi", "starlette", "sqlalchemy", "alembic", "jinja2", "argon2", "numpy", "torch", "uvicorn"}
+    seen = "import sys, assent.client; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    found = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    assert heavy & set(found.stdout.split()) == set()

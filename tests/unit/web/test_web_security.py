@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rating_visitors import PAGE, House, ranking
 from starlette.testclient import TestClient
 
 from assent.core.errors import RunError
+from assent.feedback.api_tokens import ApiTokens
+from assent.feedback.records import Queue
+from assent.feedback.settings import ProjectSettings
 from assent.web.security import BODY_LIMIT, POLICY
 
 CHANGING = ["/rating/submit", "/rating/release", "/rating/renew", "/sign-out", "/me/profile", "/me/erase", "/language"]
@@ -289,4 +294,38 @@ def test_only_those_who_run_projects_may_send_much_at_once(house: House, path: s
         role: house.program(role).post(path, content=body).status_code for role in ("rater", "adjudicator", "admin")
     }
     statuses["stranger"] = house.visitor().client.post(path, content=body).status_code
-    assert {role for role, status in statuses.items() if status == 413} == {"rater", "stranger"}
+    assert {role for role, status in statuses.items() if status == 413} == {"rater"}
+    assert statuses["stranger"] == 401
+
+
+@pytest.mark.parametrize("is_announced", [True, False])
+def test_whose_session_ended_is_told_so_and_not_that_the_file_is_too_large(house: House, is_announced: bool) -> None:
+    house.store.projects.save("p", ProjectSettings(), now=house.clock())
+    admin = house.person("admin")
+    rows = b"".join(json.dumps({"prompt": f"q{n}", "answers": ["a", "b" * 60_000]}).encode() + b"\n" for n in range(20))
+    assert len(rows) > BODY_LIMIT
+
+    def send() -> Any:
+        content = rows if is_announced else iter([rows[:1000], rows[1000:]])
+        headers = {"x-csrf-token": admin.csrf, "content-type": "application/jsonl"}
+        return admin.client.post("/admin/projects/p/tasks?file=many.jsonl", content=content, headers=headers)
+
+    house.clock.now += 15 * 86_400
+    ended = send()
+    assert ended.status_code == 401 and "sign in" in ended.json()["error"]["do"], ended.text
+    assert house.store.task_ids(Queue("p")) == []
+    assert admin.account is not None
+    admin.enter(house.store.accounts.new_link(admin.account.rater_id, now=house.clock()))
+    admin.page("/me")
+    assert send().json() == {"added": 20, "known": 0}
+
+
+def test_who_asks_is_looked_up_once_however_much_is_sent(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.store.projects.save("p", ProjectSettings(), now=house.clock())
+    program, asked = house.program("admin"), []
+    account = ApiTokens.account
+    monkeypatch.setattr(ApiTokens, "account", lambda *a, **k: asked.append(1) or account(*a, **k))
+    for content in (b"x", b"x" * (2 * BODY_LIMIT)):
+        asked.clear()
+        assert program.post("/api/v1/projects/p/imports", content=content).status_code == 422
+        assert len(asked) == 1

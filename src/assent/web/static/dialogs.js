@@ -4,12 +4,15 @@ import { button, element, part, say, set } from "./dom.js";
 import { HELP } from "./keys.js";
 import { t } from "./strings.js";
 
+/** Where texts run from right to left, onwards is the other way round. */
+const TURNED_SIGN = { "←": "→", "→": "←" };
 const REASONS = ["cannot_judge", "unclear", "language", "upsetting", "broken"];
 
 /** Show what the keys do on this kind of page. @param {"rank" | "pair" | "rate"} layout */
 export function showHelp(layout) {
   const row = ([keys, what]) => {
-    const drawn = keys.map((key) => (key === "–" ? key : element("kbd", {}, key)));
+    const pressed = document.dir === "rtl" ? keys.map((key) => TURNED_SIGN[key] ?? key) : keys;
+    const drawn = pressed.map((key) => (key === "–" ? " – " : element("kbd", {}, key)));
     return element("div", {}, element("dt", {}, drawn), element("dd", {}, t(`rate.key.${what}`)));
   };
   const isOurs = ([, what]) => layout !== "rate" || what !== "shared";

@@ -11,6 +11,7 @@ export class Rail {
   #sentence = part("sentence");
   #hint = part("hint");
   #act;
+  #drawn = "";
 
   constructor(act) {
     this.#act = act;
@@ -21,16 +22,25 @@ export class Rail {
     const isRanked = desk.layout === "rank";
     set(this.#tray, "hidden", isRanked ? null : "");
     set(this.#places, "hidden", isRanked ? null : "");
-    if (isRanked) {
+    // A press begins with the end of writing elsewhere: what is pressed must still be there when the finger lifts.
+    if (isRanked && this.#isNews(desk)) {
       const focused = document.activeElement?.getAttribute("data-key");
       this.#drawTray(desk);
       this.#drawPlaces(desk);
+      requestAnimationFrame(() => this.#follow());
       if (focused && document.activeElement === document.body) {
         document.querySelector(`.dock [data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
       }
     }
     say(this.#sentence, desk.layout === "rate" ? "" : sentence(desk.verdict.order, desk.letterOf));
     say(this.#hint, hintOf(desk));
+  }
+
+  /** Whether anything has changed that places and tray show. */
+  #isNews({ item, verdict, current, isTying, open }) {
+    const before = this.#drawn;
+    this.#drawn = JSON.stringify([item.task_id, verdict.order, current, isTying, open]);
+    return this.#drawn !== before;
   }
 
   #drawTray(desk) {
@@ -76,6 +86,19 @@ export class Rail {
       parts.push(element("div", { class: "out" }, name, out.map(({ id }) => this.#chip(desk, id))));
     }
     this.#places.replaceChildren(...parts);
+  }
+
+  /** Where there are more places than fit, the next and the one at hand stay in sight. */
+  #follow() {
+    const places = this.#places;
+    if (places.scrollWidth <= places.clientWidth) return;
+    const { left: from, right: to } = places.getBoundingClientRect();
+    const atHand = places.querySelector(".chip.current") ?? [...places.querySelectorAll(".tier")].at(-1);
+    for (const spot of [places.querySelector(".hole.next"), atHand]) {
+      const { left, right } = spot?.getBoundingClientRect() ?? { left: from, right: to };
+      if (left < from) places.scrollLeft += left - from;
+      else if (right > to) places.scrollLeft += right - to;
+    }
   }
 
   #tier(desk, tier, at) {

@@ -95,7 +95,8 @@ class RatingPage {
     if (typeof said === "string") this.#tell(t(said, { letter: this.#desk?.letterOf(this.#desk.current) ?? "" }));
     else if (!QUIET.has(command.name)) this.#tell("");
     if (!this.#desk) return;
-    this.#update();
+    // What a press away from a field ends is drawn with what the press does: nothing moves under the finger.
+    if (command.name !== "written") this.#update();
     this.#after(command);
     this.#saveSoon();
   }

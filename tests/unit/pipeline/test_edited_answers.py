@@ -1,0 +1,51 @@
+"""What a rater wrote that an answer should have said: from the store to what a run's fine-tuning reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assent.core.types import Completion, Conversation, Judgment, Message, Prompt, Ranking, Rater, Task
+from assent.feedback.store import Store
+from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.feedback_files import Place, export_feedback
+from assent.pipeline.records import read_records
+from assent.pipeline.rounds import gather_all
+from assent.pipeline.stage import LogOptions, Runner
+
+ASKED = Prompt(
+    messages=(
+        Message(role="system", content="Be brief."),
+        Message(role="user", content="At how many degrees does water boil?"),
+    ),
+    id="water",
+)
+
+
+def test_an_edited_answer_is_among_the_demonstrations_that_a_run_fine_tunes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole conversation before it stays; the judgment that only edits counts as one that also ranks does."""
+    monkeypatch.chdir(tmp_path)
+    answers = tuple(Completion(prompt_id="water", text=text, id=text) for text in ("At 80.", "At 90."))
+    edits = {"ann": {"At 80.": "At 100 °C, at sea level."}, "bob": {"At 90.": "At 100."}}
+    with Store.open("sqlite:///ratings.db") as store:
+        store.add_tasks([Task(id="t", prompt=ASKED, completions=answers, project="p")], slots=2, now=0)
+        for rater, edit in edits.items():
+            store.register_rater(Rater(id=rater, kind="person"), now=0)
+            ranking = Ranking(tiers=(("At 90.",), ("At 80.",))) if rater == "ann" else None
+            store.submit(Judgment(id=rater, task_id="t", rater_id=rater, ranking=ranking, edits=edit), now=1)
+    said = list(export_feedback(Place("sqlite:///ratings.db", "p"), Path("edits.jsonl"), format="edits"))
+    assert said[0] == "wrote 2 demonstrations as edits to edits.jsonl"
+    Path("prompts.jsonl").write_text("".join(f'{{"prompt": "How warm is number {n}?"}}\n' for n in range(40)))
+    data = {"kind": "files", "demonstrations": [{"path": "edits.jsonl"}], "prompts": [{"path": "prompts.jsonl"}]}
+    config = RunConfig.parse({"base": {"kind": "pretrained", "path": "x"}, "data": data})
+    assert isinstance(config.data, FileData)
+    with Runner(Path("runs/toy"), seed=0, logs=LogOptions(quiet=True, tensorboard=False)) as run:
+        gathered = gather_all(run, config)
+    learned = read_records(gathered["demonstrations"].file("demonstrations.jsonl"), Conversation)
+    assert sorted((tuple(m.role for m in c.messages), c.messages[-1].content) for c in learned) == [
+        (("system", "user", "assistant"), "At 100 °C, at sea level."),
+        (("system", "user", "assistant"), "At 100."),
+    ]
