@@ -116,7 +116,8 @@ class _Server:
             candidates.share(self.settings.newcomer_overlap)
         lent: list[_Lent] = []
         for _ in range(2 * limit + 8):  # some draws may be lost to faster raters
-            if len(lent) == limit or candidates.pool().free <= 0:
+            pool = candidates.pool()
+            if len(lent) == limit or pool.free <= 0 or pool.top <= 0:  # counts may differ by what others just took
                 break
             one = self._measure()
             if one is None:
