@@ -119,6 +119,8 @@ def test_the_dashboard_changes_without_a_reload(office: Office) -> None:
     before = page.locator(".progress dd").first.inner_text()
     store, queue = office.service.store, Queue(simulated_project.NAME)
     rater, now = store.raters()[0].id, time.time()
+    settings = store.projects.get(queue.project).settings  # gold and repeats count for no progress
+    store.projects.save(queue.project, settings.model_copy(update={"gold_share": 0.0, "repeat_share": 0.0}), now=now)
     (served,) = store.serve(rater, queue, limit=1, now=now)
     tie = {"tiers": [list(served.order)]}
     judgment = Judgment.model_validate({"task_id": served.task.id, "rater_id": rater, "id": "live", "ranking": tie})

@@ -110,25 +110,31 @@ class _Server:
 
     def lend(self, limit: int) -> list[_Lent]:
         """Draw up to `limit` tasks."""
-        candidates = Candidates(self.connection, self.term, self.queue, limit=limit)
         is_new = is_newcomer(self.connection, self.term.rater_id, self.queue, tasks=self.settings.newcomer_tasks)
-        if is_new:
-            candidates.share(self.settings.newcomer_overlap)
+        candidates = self._candidates(limit, is_new=is_new)
         lent: list[_Lent] = []
         for _ in range(2 * limit + 8):  # some draws may be lost to faster raters
             pool = candidates.pool()
-            if len(lent) == limit or pool.free <= 0 or pool.top <= 0:  # counts may differ by what others just took
+            if len(lent) == limit or pool.free <= 0:
                 break
             one = self._measure()
-            if one is None:
-                one = self._draw(candidates)
-            else:
+            if one is not None:
                 candidates.leave_out(one.task_id, candidates.slots_of(one.task_id))
+            elif pool.top > 0:
+                one = self._draw(candidates)
             if one is not None:
                 lent.append(one)
+            else:  # somebody was faster: look anew at what is left
+                candidates = self._candidates(limit, is_new=is_new)
         if is_new:  # only now, so that the slots added are not among those drawn from
             self._deepen([one.task_id for one in lent if one.service == "normal"])
         return lent
+
+    def _candidates(self, limit: int, *, is_new: bool) -> Candidates:
+        found = Candidates(self.connection, self.term, self.queue, limit=limit)
+        if is_new:
+            found.share(self.settings.newcomer_overlap)
+        return found
 
     def _draw(self, candidates: Candidates) -> _Lent | None:
         """An ordinary task; None where another rater was faster."""

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from assent.core.types import Completion, Conversation, Judgment, Message, Prompt, Ranking, Rater, Task
+from assent.data.config import Source
+from assent.data.load import load_comparisons
 from assent.feedback.store import Store
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.feedback_files import Place, export_feedback
@@ -48,4 +50,29 @@ def test_an_edited_answer_is_among_the_demonstrations_that_a_run_fine_tunes_on(
     assert sorted((tuple(m.role for m in c.messages), c.messages[-1].content) for c in learned) == [
         (("system", "user", "assistant"), "At 100 °C, at sea level."),
         (("system", "user", "assistant"), "At 100."),
+    ]
+
+
+def test_the_edit_of_an_answer_that_was_rated_alone_leaves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone = Completion(prompt_id="water", text="At 80.", id="a")
+    scores: dict[str, dict[str, float]] = {"a": {"helpful": 1.0}}
+    with Store.open("sqlite:///ratings.db") as store:
+        tasks = [Task(id=i, prompt=ASKED, completions=(alone,), kind="rate", project="p") for i in ("t", "u")]
+        store.add_tasks(tasks, slots=2, now=0)
+        for rater in ("ann", "bob"):
+            store.register_rater(Rater(id=rater, kind="person"), now=0)
+        store.submit(Judgment(id="1", task_id="t", rater_id="ann", scores=scores, edits={"a": "At 100."}), now=1)
+        store.submit(Judgment(id="2", task_id="t", rater_id="bob", scores=scores), now=1)
+        store.submit(Judgment(id="3", task_id="u", rater_id="ann", scores=scores), now=1)
+    place = Place("sqlite:///ratings.db", "p")
+    assert next(iter(export_feedback(place, Path("edits.jsonl"), format="edits"))).startswith("wrote 1 demonstration ")
+    assert '"At 100."' in Path("edits.jsonl").read_text()
+    lines = list(export_feedback(place, Path("all.jsonl"), format="assent"))
+    assert any(line.startswith("1 judgment") for line in lines)
+    [kept] = load_comparisons([Source(path="all.jsonl")])[0]
+    assert [(c.text, c.source) for c in kept.completions] == [("At 80.", ""), ("At 100.", "edit")]
+    assert [(j.rater_id, j.scores, j.edits) for j in kept.judgments] == [
+        ("ann", scores, {"a": "At 100."}),
+        ("bob", scores, {}),
     ]
