@@ -70,6 +70,16 @@ class Service:
         return accounts.start_session(account.rater_id, now=time.time())
 
 
+def middle(page: Any, where: str, nth: int = 0) -> tuple[float, float]:
+    """The middle of an element, once it stands on the page: one that is just being redrawn has none for a moment."""
+    place = """([where, nth]) => {
+      const box = [...document.querySelectorAll(where)].at(nth)?.getBoundingClientRect();
+      return box?.width ? [box.x + box.width / 2, box.y + box.height / 2] : null;
+    }"""
+    x, y = page.wait_for_function(place, arg=[where, nth]).json_value()
+    return x, y
+
+
 def task(
     name: str,
     answers: Sequence[str] = FOUR,

@@ -198,9 +198,10 @@ def test_forms_work_without_scripts(office: Office) -> None:
     page, _ = office.open(f"{PROJECT}/guidelines", java_script_enabled=False)
     page.get_by_label("Text", exact=True).fill("# Without scripts\n")
     page.get_by_role("button", name="Show changes").click()
-    assert page.locator("ins").count() >= 1
+    page.locator("ins").first.wait_for()
     page.get_by_role("button", name="Publish").click()
-    assert "done=published" in page.url and page.get_by_role("status").first.is_visible()
+    page.wait_for_url("**done=published**")
+    page.get_by_role("status").first.wait_for()
     page.context.close()
 
 

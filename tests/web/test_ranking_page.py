@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from chromium_rater import FOUR, PLAIN, Desk, task
+from chromium_rater import FOUR, PLAIN, Desk, middle, task
 
 pytestmark = pytest.mark.browser
 
@@ -158,11 +158,11 @@ def test_dragging_places_between_ties_and_reorders(desk: Desk) -> None:
     desk.ask(task("one"))
     desk.open()
     desk.press("1", "2")
-    _drag(desk, "#tray .letter >> nth=0", ".between")  # C between A and B
+    _drag(desk, ("#tray .letter", 0), (".between", 0))  # C between A and B
     assert desk.sentence == "A > C > B"
-    _drag(desk, ".answer >> nth=3 >> .letter", ".tier >> nth=0")  # the card's letter onto A
+    _drag(desk, (".answer .letter", 3), (".tier", 0))  # the card's letter onto A
     assert desk.sentence == "A = D > C > B"
-    _drag(desk, ".chip >> nth=0", ".gap >> nth=-1")  # A to the end
+    _drag(desk, (".chip", 0), (".gap", -1))  # A to the end
     assert desk.sentence == "D > C > B > A"
     desk.submit()
 
@@ -197,7 +197,7 @@ def test_guidelines_stand_beside_the_task_with_their_version(desk: Desk) -> None
     desk.ask(task("one"), task("two"), guideline="Put **first** what you would want.")
     desk.open()
     panel = desk.page.locator("#guidelines")
-    assert panel.is_visible()  # new to this rater
+    panel.wait_for()  # new to this rater
     assert "Version 1" in panel.inner_text()
     assert panel.locator("strong").inner_text() == "first"
     desk.press("g")
@@ -228,13 +228,12 @@ def test_a_project_that_asks_for_less_shows_less(desk: Desk) -> None:
     desk.submit()
 
 
-def _drag(desk: Desk, what: str, where: str) -> None:
+def _drag(desk: Desk, what: tuple[str, int], where: tuple[str, int]) -> None:
     mouse, page = desk.page.mouse, desk.page
-    box = page.locator(what).bounding_box()
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    x, y = middle(page, *what)
+    mouse.move(x, y)
     mouse.down()
-    mouse.move(box["x"] + 40, box["y"] - 10, steps=3)
+    mouse.move(x + 20, y - 20, steps=3)
     page.wait_for_timeout(200)  # gaps open while something is dragged
-    goal = page.locator(where).bounding_box()
-    mouse.move(goal["x"] + goal["width"] / 2, goal["y"] + goal["height"] / 2, steps=5)
+    mouse.move(*middle(page, *where), steps=5)
     mouse.up()

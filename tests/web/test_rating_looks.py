@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chromium_rater import CRITERIA, PLAIN, Desk, task
+from chromium_rater import CRITERIA, PLAIN, Desk, middle, task
 
 from assent.core.types import Message, Prompt
 
@@ -139,11 +139,11 @@ def test_a_finger_drags_a_letter_between_two_places(desk: Desk) -> None:
         points = [dict(zip("xy", point, strict=True))] if point else []
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    x, y = _middle(desk.page, "#tray .letter >> nth=0")  # C
+    x, y = middle(desk.page, "#tray .letter")  # C
     touch("touchStart", x, y)
     touch("touchMove", x + 10, y - 20)
     desk.page.wait_for_timeout(250)  # gaps open while something is dragged
-    to_x, to_y = _middle(desk.page, ".between")
+    to_x, to_y = middle(desk.page, ".between")
     for step in (0.3, 0.6, 1.0):
         touch("touchMove", x + (to_x - x) * step, y + (to_y - y) * step)
     touch("touchEnd")
@@ -309,11 +309,6 @@ def test_focus_is_always_visible(desk: Desk) -> None:
             }"""
         )
     assert not unseen
-
-
-def _middle(page: Any, where: str) -> tuple[float, float]:
-    box = page.locator(where).bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
 def _tap(page: Any, where: str, name: str) -> None:

@@ -91,7 +91,7 @@ def test_the_last_submitted_tasks_can_be_taken_back(desk: Desk) -> None:
     desk.press("r")
     desk.submit()
     desk.press("z", "z")
-    assert desk.page.locator("#reopened").is_visible()
+    desk.page.locator("#reopened").wait_for()
     assert desk.shown() == first
     assert desk.sentence == "A > B > C > D"
     desk.press("K")
@@ -250,7 +250,7 @@ def test_two_tasks_ahead_are_lent_and_the_next_is_shown_without_waiting(desk: De
         desk.press("r", "Control+Enter")
         desk.page.wait_for_timeout(300)
         assert desk.shown() != before
-    assert desk.page.locator("#empty").is_visible()
+    desk.page.locator("#empty").wait_for()
     desk.page.unroute("**/rating/*")
     desk.page.get_by_role("button", name="Look again").click()
     desk.page.wait_for_selector(".answer")

@@ -23,7 +23,7 @@ def test_somebody_invited_signs_up_and_submits_a_ranking(desk: Desk) -> None:
     page.get_by_role("heading", name="Everyday questions").wait_for()
     page.locator("main .panel a.button.primary").first.click()
     desk.ready()
-    assert page.locator("#guidelines").is_visible()
+    page.locator("#guidelines").wait_for()
     desk.press("2", "1", "=", "4", "3")
     assert desk.sentence == "B > A = D > C"
     desk.submit()

@@ -14,7 +14,7 @@ sharpness per rater after Chen et al. (2013, Crowd-BT), here additive to nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import combinations
 
@@ -23,13 +23,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from assent.algorithms.columns import Columns
+
 NUM_CUTS = 4
 TIE, SAID_BETTER, ALWAYS = 0, 1, NUM_CUTS + 1
 """Places in a rater's bounds (-c₀, c₀, c₁, c₂, c₃, ∞): a tie lies between 0 and 1, "better" above 1."""
 
 
 @dataclass(frozen=True, eq=False)
-class Votes:
+class Votes(Columns):
     """What raters said about pairs of answers, as indices into scores [B]. Of a tie, "better" and "worse" say nothing.
 
     A vote puts z plus noise between two of its rater's bounds: a tie (0, 1), strength s (s, s + 1), better by an
@@ -46,18 +48,6 @@ class Votes:
     """1 where the better one was shown first, -1 where the worse one was, 0 where neither or not known."""
     words: Float[Tensor, " P"]
     """Log words of the better one less those of the worse."""
-
-    @classmethod
-    def join(cls, parts: Iterable[Votes]) -> Votes:
-        """One after another. Raises ValueError for no parts."""
-        listed = list(parts)
-        if not listed:
-            raise ValueError("there are no votes to join")
-        return cls(*(torch.cat([getattr(part, field.name) for part in listed]) for field in fields(cls)))
-
-    def to(self, device: torch.device) -> Votes:
-        """The same votes on another device."""
-        return Votes(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)

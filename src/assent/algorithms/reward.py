@@ -6,8 +6,8 @@ Losses are negative log-likelihoods, one per pair or per ranking, unweighted; th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import torch
@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from assent.algorithms.columns import Columns
 from assent.algorithms.masked import row_mean
 
 SMALL_MARGINS = (0.0, 1 / 3, 2 / 3, 1.0)
@@ -25,7 +26,7 @@ LARGE_MARGINS = (0.0, 1.0, 2.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class Pairs(Columns):
     """Pairs of answers as indices into scores [B]. Of a tie, which of the two is called better means nothing."""
 
     better: Int[Tensor, " P"]
@@ -34,18 +35,6 @@ class Pairs:
     weight: Float[Tensor, " P"]
     margin: Float[Tensor, " P"]
     """By how much the better score must lead before the pair counts as even; 0 for ties."""
-
-    @classmethod
-    def join(cls, parts: Iterable[Pairs]) -> Pairs:
-        """One after another. Raises ValueError for no parts."""
-        listed = list(parts)
-        if not listed:
-            raise ValueError("there are no pairs to join")
-        return cls(*(torch.cat([getattr(part, field.name) for part in listed]) for field in fields(cls)))
-
-    def to(self, device: torch.device) -> Pairs:
-        """The same pairs on another device."""
-        return Pairs(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def ranking_pairs(tiers: Sequence[Sequence[int]], *, step_margins: Sequence[float] | None = None) -> Pairs:

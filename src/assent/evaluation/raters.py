@@ -11,6 +11,7 @@ from scipy import stats as distributions
 
 from assent.core.types import Comparison, Record
 from assent.evaluation.stats import Estimate, clustered_share
+from assent.feedback.agreement import hit
 from assent.training.raters import RaterFit
 
 DROP = 0.75
@@ -190,4 +191,4 @@ def _accuracy(pairs: Sequence[tuple[str, float, float]], *, own: bool) -> Estima
     if len(set(prompts)) < 2:
         return None
     leads = [with_taste if own else lead for _, lead, with_taste in pairs]
-    return clustered_share([0.5 if lead == 0 else float(lead > 0) for lead in leads], prompts)
+    return clustered_share([hit(lead) for lead in leads], prompts)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from assent.core.types import Comparison, Completion, Prompt
 from assent.evaluation.stats import Estimate, clustered_share
+from assent.feedback.agreement import hit
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def borrowed_answers(comparisons: Sequence[Comparison]) -> list[Borrowed]:
 
 def relevance(probes: Sequence[Borrowed], own: Sequence[float], other: Sequence[float]) -> Estimate | None:
     """Share of prompts whose own answer scores higher, a tie being half; None with fewer than two prompts."""
-    hits = [1.0 if a > b else 0.5 if a == b else 0.0 for a, b in zip(own, other, strict=True)]
+    hits = [hit(a - b) for a, b in zip(own, other, strict=True)]
     return clustered_share(hits, [p.prompt.id for p in probes]) if len(hits) > 1 else None
 
 

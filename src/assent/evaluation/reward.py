@@ -13,7 +13,7 @@ from assent.algorithms.calibration import brier_score, expected_calibration_erro
 from assent.core.types import Comparison, Record
 from assent.evaluation.raters import RaterReport
 from assent.evaluation.stats import Estimate, clustered_share
-from assent.feedback.agreement import leave_one_out
+from assent.feedback.agreement import hit, leave_one_out
 
 NUM_BINS = 10
 SLICE_KEYS = ("kind", "intent", "source", "category", "language")
@@ -87,7 +87,7 @@ class _JudgedPair:
 
     @property
     def is_right(self) -> float:
-        return _step(self.lead)
+        return hit(self.lead)
 
 
 def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) -> RewardReport:
@@ -160,7 +160,7 @@ def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
                     _JudgedPair(
                         comparison.prompt.id,
                         score[better] - score[worse],
-                        _step(length[better] - length[worse]),
+                        hit(length[better] - length[worse]),
                         "" if strength is None else f"strength {strength}",
                         labels,
                     )
@@ -217,7 +217,3 @@ def _lead_band(lead: float) -> str:
         if size < high:
             return f"lead {low:g} to {high:g}" if high < math.inf else f"lead above {low:g}"
     raise ValueError(f"a lead is a number, got {lead}")
-
-
-def _step(value: float) -> float:
-    return 1.0 if value > 0 else 0.5 if value == 0 else 0.0

@@ -96,7 +96,7 @@ def leave_one_out(comparisons: Iterable[Comparison]) -> list[LeftOut]:
         for vote in ballot:
             others = [other.value for other in ballot if other.rater_id != vote.rater_id]
             if others:
-                found.append(LeftOut(vote.pair[0], vote.rater_id, _hit(vote.value * sum(others))))
+                found.append(LeftOut(vote.pair[0], vote.rater_id, hit(vote.value * sum(others))))
     return found
 
 
@@ -136,5 +136,6 @@ def _ordinal_distance(totals: Floats) -> Floats:
     return (below[:, None] - below[None, :]) ** 2
 
 
-def _hit(margin: int) -> float:
+def hit(margin: float) -> float:
+    """What a lead of the better one counts: 1, or 0 where it is behind, half where both are even."""
     return 0.5 if margin == 0 else float(margin > 0)

@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from assent.core.types import Judgment, Ranking
+from assent.feedback.agreement import hit
 
 Pair = tuple[str, str]
 """Two answer ids, sorted."""
@@ -117,8 +118,7 @@ def hits(found: Iterable[Vote], *, among: Mapping[str, str] | None = None, insid
             else:
                 count, total = everybody[0] - ours.count, everybody[1] - ours.total
             if count:
-                margin = vote.value * total
-                result.append(Hit(vote.rater_id, vote.prompt_id, 0.5 if margin == 0 else float(margin > 0)))
+                result.append(Hit(vote.rater_id, vote.prompt_id, hit(vote.value * total)))
     return result
 
 

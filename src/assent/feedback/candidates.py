@@ -12,13 +12,13 @@ from sqlalchemy import Connection, and_, bindparam, exists, false, func, select,
 
 from assent.feedback.assign import Pool, propensity
 from assent.feedback.claims import WAITING, Term
+from assent.feedback.reach import AT_WORK_SECONDS
 from assent.feedback.reading import belongs
 from assent.feedback.records import Queue
 from assent.feedback.tables import JudgmentRow, Lease, RaterRow, Slot
 from assent.feedback.tasks import blocks
 
 _RECENT = 60  # judgments of others among which a newcomer's tasks are sought
-_AT_WORK_SECONDS = 7 * 86400.0
 
 # Built once, see `claims`. Parameters: project, purpose, rater_id, now, place, task_id.
 _IS_HELD = and_(Lease.is_spent == false(), Lease.expires_at > bindparam("now"))
@@ -60,6 +60,12 @@ _KNOWN = union(
     select(JudgmentRow.task_id).where(_IS_MINE),
     select(Lease.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id")),
 )
+_KNOWN_TASK = union_all(
+    select(JudgmentRow.task_id).where(_IS_MINE, JudgmentRow.task_id == bindparam("task_id")),
+    select(Lease.task_id).where(
+        _IS_HELD, Lease.rater_id == bindparam("rater_id"), Lease.task_id == bindparam("task_id")
+    ),
+).limit(1)
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,10 @@ class Candidates:
         rows = [row for row in self._connection.execute(query, where) if row.id not in self._taken]
         return Free(*rows[int(rng.integers(len(rows)))]) if rows else None
 
+    def knows(self, task_id: str) -> bool:
+        """Whether the rater has judged or holds a task, which may have got a slot only after these were counted."""
+        return self._connection.execute(_KNOWN_TASK, self._where | {"task_id": task_id}).first() is not None
+
     def slots_of(self, task_id: str) -> Sequence[Any]:
         """The slots of a task that wait for anybody."""
         rows = self._connection.execute(_SLOTS_OF_TASK, {"task_id": task_id})
@@ -160,7 +170,7 @@ def is_newcomer(connection: Connection, rater_id: str, queue: Queue, *, tasks: i
 
 def raters_at_work(connection: Connection, rater_id: str, queue: Queue, *, now: float) -> int:
     """How many raters judged in a queue within the last week, with this one."""
-    where = {**vars(queue), "rater_id": rater_id, "since": now - _AT_WORK_SECONDS}
+    where = {**vars(queue), "rater_id": rater_id, "since": now - AT_WORK_SECONDS}
     return 1 + connection.execute(_AT_WORK, where).scalar_one()
 
 

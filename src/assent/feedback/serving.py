@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, false, func, select, update
 
 from assent.core.errors import StoreError
 from assent.core.types import Task
-from assent.feedback.assign import is_random
+from assent.feedback.assign import Pool, is_random
 from assent.feedback.candidates import Candidates, is_newcomer, raters_at_work
 from assent.feedback.claims import Term, lock_rater, lock_slot, take_slot
 from assent.feedback.connection import insert_missing
@@ -121,7 +121,7 @@ class _Server:
             if one is not None:
                 candidates.leave_out(one.task_id, candidates.slots_of(one.task_id))
             elif pool.top > 0:
-                one = self._draw(candidates)
+                one = self._draw(candidates, pool)
             if one is not None:
                 lent.append(one)
             else:  # somebody was faster: look anew at what is left
@@ -136,9 +136,9 @@ class _Server:
             found.share(self.settings.newcomer_overlap)
         return found
 
-    def _draw(self, candidates: Candidates) -> _Lent | None:
-        """An ordinary task; None where another rater was faster."""
-        pool, share = candidates.pool(), self.settings.random_share
+    def _draw(self, candidates: Candidates, pool: Pool) -> _Lent | None:
+        """An ordinary task; None where another rater was faster, or added a slot to a task that this one knows."""
+        share = self.settings.random_share
         chosen = candidates.draw(pool, self.rng, among_all=is_random(self.rng, random_share=share))
         if chosen is None:
             return None
@@ -146,6 +146,8 @@ class _Server:
         chance = candidates.propensity(pool, chosen.task_id, slots, random_share=share)
         candidates.leave_out(chosen.task_id, slots)
         token = None
+        if candidates.knows(chosen.task_id):
+            return None
         if chosen.slot_id is None:
             task = load_tasks(self.connection, [chosen.task_id])[chosen.task_id]
             token = lend_reserved(self.connection, self.term, task, "normal")

@@ -25,6 +25,9 @@ from assent.pipeline.config import ComputeConfig
 from assent.training.config import ModelRewardConfig, PPOConfig, PythonRewardConfig
 from assent.training.rewards import ModelReward, WeightedRewards
 
+TOKENS_PER_MICROBATCH = 4096
+"""Of models that only score, where no config says how many."""
+
 
 @contextmanager
 def machine(compute: ComputeConfig) -> Iterator[None]:
@@ -70,6 +73,13 @@ class Backends:
         """The body of a policy with a fresh scalar head."""
         return ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device_of(self.compute))
 
+    def scorer(
+        self, folder: Path | str, *, normalize: bool, tokens_per_microbatch: int = TOKENS_PER_MICROBATCH
+    ) -> ModelReward:
+        """A reward model from a folder as a function of texts."""
+        model = self.reward_model(folder, trainable=False)
+        return ModelReward(model, self.renderer(model), tokens_per_microbatch, normalize=normalize)
+
     def critic(self, policy: Path, reward: Path | None, *, seed: int) -> ScalarModel:
         """The reward model where it has the policy's tokenizer, else the policy's body with a new head."""
         if reward is not None and same_tokens(policy, reward):
@@ -93,9 +103,8 @@ class Backends:
                     folder = term.path or trained
                     if folder is None:
                         raise ConfigError("optimize.rewards names the round's reward model, but this run trains none")
-                    model = self.reward_model(folder, trainable=False)
                     budget = config.optimizer.tokens_per_microbatch
-                    reward = ModelReward(model, self.renderer(model), budget, normalize=config.normalize_reward)
+                    reward = self.scorer(folder, normalize=config.normalize_reward, tokens_per_microbatch=budget)
                     terms.append((term.weight, Path(folder).parent.name if term.path is None else term.path, reward))
                 case PythonRewardConfig():
                     terms.append((term.weight, term.target, ScoreFunction.load(term.target)))

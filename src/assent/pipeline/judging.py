@@ -15,14 +15,13 @@ from assent.feedback.store import Store
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.pipeline.intake import page_of
-from assent.pipeline.queueing import Desk
+from assent.pipeline.queueing import QueuePlan
 from assent.raters.collect import collect
 from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, SimulatedConfig
 from assent.raters.crowd import Role, crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
 from assent.raters.simulated import lab_utility
-from assent.training.rewards import ModelReward
 
 IMPORTED = Queue(project="imported", purpose="reward")
 """Judgments that came in by `assent import`."""
@@ -44,8 +43,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
                 )
             return crowd(raters, lab_utility(), role=role, seed=seed)
         case RewardModelConfig():
-            model = backends.reward_model(raters.path, trainable=False)
-            scores = ModelReward(model, backends.renderer(model), tokens_per_microbatch=4096, normalize=True)
+            scores = backends.scorer(raters.path, normalize=True)
             rater = Rater(id=f"reward model {raters.path}", kind="reward_model")
             return Panel((ScoringRater(rater, scores, raters.tie_threshold),))
         case FunctionConfig():
@@ -62,19 +60,19 @@ def judge(
     *,
     slots: int | Mapping[str, int] = 1,
     enough: float = 1.0,
-    desk: Desk | None = None,
+    plan: QueuePlan | None = None,
     log: RunLog,
 ) -> list[Judgment]:
     """Queue tasks and bring back their judgments, sorted by id.
 
-    For people the queue is laid out as `desk` says. Raises AwaitingJudgments where people are needed and less is in
+    For people the queue is laid out as `plan` says. Raises AwaitingJudgments where people are needed and less is in
     than the share `enough` of what was asked, as far as those at work can give it (feedback/reach.py).
     """
-    wanted_first = desk.prepare(store, queue, tasks) if panel is None and desk is not None else None
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
+        wanted_first = {} if panel is not None or plan is None else plan.prepare(opened, queue, tasks)
         opened.add_tasks(queued, slots=slots, now=time.time())
-        if wanted_first is not None:
+        if wanted_first:
             opened.set_priorities(wanted_first, now=time.time())
         counts = opened.counts(queue)
         if panel is None:

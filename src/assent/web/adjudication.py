@@ -20,7 +20,6 @@ from assent.web.auth import Adjudicator, Person
 from assent.web.desk import Desk, done, project_path
 from assent.web.forms import Form
 from assent.web.places import ranking_of
-from assent.web.refusals import Refusal
 from assent.web.task_views import TaskView, task_view
 
 LONGEST_REASON = 2000
@@ -58,7 +57,7 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
     def decide(request: Request, person: Adjudicator, name: str, form: Form) -> Response:
         project, task_id = desk.project(name), form.get("task", "")
         purpose: Purpose = "evaluation" if form.get("purpose") == "evaluation" else "reward"
-        task = _task(desk, project, task_id)
+        task = desk.task(project, task_id, listed="the list")
         try:
             reason = form.get("reason", "").strip()
             ranking = None if form.get("do") == "open" else ranking_of(form, task, blind_order(task))
@@ -89,13 +88,6 @@ def _disputes(desk: Desk, name: str, purpose: Purpose) -> list[Dispute]:
     return [one for one in found if one.task_id not in decided]
 
 
-def _task(desk: Desk, project: Project, task_id: str) -> Task:
-    found = desk.store.tasks([task_id]).get(task_id) if task_id and "\x00" not in task_id else None
-    if found is None or found.project != project.name:
-        raise Refusal(404, f"there is no task {task_id[:80]!r} in this project", "choose one from the list")
-    return found
-
-
 def _task_page(
     desk: Desk,
     request: Request,
@@ -107,7 +99,7 @@ def _task_page(
     problem: UserError | str = "",
     form: Mapping[str, str] | None = None,
 ) -> Response:
-    task = _task(desk, project, task_id)
+    task = desk.task(project, task_id, listed="the list")
     view = task_view(task, blind_order(task))
     found = _disputes(desk, project.name, purpose)
     dispute = next((one for one in found if one.task_id == task_id), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -20,7 +20,6 @@ from assent.web.desk import Desk, done, project_path
 from assent.web.forms import Form, is_form, read_form
 from assent.web.places import places_of, ranking_of
 from assent.web.rankings import bring_rankings
-from assent.web.refusals import Refusal
 from assent.web.task_views import task_view
 
 PAGE = 50
@@ -192,7 +191,7 @@ def _single(routes: APIRouter, desk: Desk) -> None:
     @routes.post("/admin/projects/{name}/gold")
     def set_gold(request: Request, _person: Admin, name: str, form: Form) -> Response:
         project, task_id = desk.project(name), form.get("task", "")
-        found = _task(desk, project, task_id)
+        found = desk.task(project, task_id, listed="the list of tasks")
         try:
             ranking = None if form.get("do") == "remove" else ranking_of(form, found)
             note = form.get("note", "").strip()
@@ -201,13 +200,6 @@ def _single(routes: APIRouter, desk: Desk) -> None:
             return _task_page(desk, request, project, task_id, problem=problem, form=form)
         what = "gold_removed" if ranking is None else "gold_set"
         return done(project_path(name, "task"), what, id=task_id)
-
-
-def _task(desk: Desk, project: Project, task_id: str) -> Any:
-    found = desk.store.tasks([task_id]).get(task_id) if task_id and "\x00" not in task_id else None
-    if found is None or found.project != project.name:
-        raise Refusal(404, f"there is no task {task_id[:80]!r} in this project", "choose one from the list of tasks")
-    return found
 
 
 def _task_page(
@@ -220,7 +212,7 @@ def _task_page(
     form: Mapping[str, str] | None = None,
     is_admin: bool = True,
 ) -> Response:
-    found = _task(desk, project, task_id)
+    found = desk.task(project, task_id, listed="the list of tasks")
     known, note = desk.store.projects.gold(project.name).get(task_id, (None, ""))
     return desk.page(
         request,

@@ -10,6 +10,7 @@ from fastapi import Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from assent.core.errors import UserError
+from assent.core.types import Task
 from assent.feedback.dashboard import Watch
 from assent.feedback.records import Project
 from assent.feedback.store import Store
@@ -44,6 +45,13 @@ class Desk:
         found = next((p for p in self.store.projects.all() if p.name == name), None)
         if found is None:
             raise Refusal(404, f"there is no project {name!r}", "choose one from the list")
+        return found
+
+    def task(self, project: Project, task_id: str, *, listed: str) -> Task:
+        """A task of a project; `listed` names the list to choose from. Raises Refusal 404."""
+        found = self.store.tasks([task_id]).get(task_id) if task_id and "\x00" not in task_id else None
+        if found is None or found.project != project.name:
+            raise Refusal(404, f"there is no task {task_id[:80]!r} in this project", f"choose one from {listed}")
         return found
 
     def page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking, Rater, Task
@@ -34,3 +36,23 @@ def comparison(name: str, raters: tuple[str, ...] = ("anna", "ben"), **fields: A
 def people(*names: str) -> list[Rater]:
     """Raters without attributes."""
     return [Rater(id=name, kind="person") for name in names]
+
+
+def at_once(number: int, work: Callable[[int], Any]) -> list[Any]:
+    """What `work(0)` … `work(number - 1)` return when all start together; an error counts as what is returned."""
+    together = threading.Barrier(number)
+    results: list[Any] = [None] * number
+
+    def run(i: int) -> None:
+        together.wait()
+        try:
+            results[i] = work(i)
+        except Exception as error:
+            results[i] = error
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results

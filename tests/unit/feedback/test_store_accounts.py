@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import pytest
+from store_samples import at_once
 
 from assent.core.errors import StoreError
 from assent.feedback.profiles import Told
@@ -17,28 +14,9 @@ NOW = 1_800_000_000.0
 PASSWORD = "four words in a row"
 
 
-def _at_once(work: Callable[[int], Any], count: int) -> list[Any]:
-    """What `count` threads get that begin together."""
-    barrier, results = threading.Barrier(count), [None] * count
-
-    def one(number: int) -> None:
-        barrier.wait()
-        try:
-            results[number] = work(number)
-        except Exception as problem:
-            results[number] = problem
-
-    threads = [threading.Thread(target=one, args=(n,)) for n in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
 def test_the_last_places_of_an_invitation_go_to_as_many_people(store: Store) -> None:
     token = store.accounts.invitations.add("rater", project="p", max_uses=3, now=NOW).token
-    made = _at_once(lambda n: store.accounts.invitations.join(token, login=f"guest-{n}", now=NOW), 8)
+    made = at_once(8, lambda n: store.accounts.invitations.join(token, login=f"guest-{n}", now=NOW))
     assert sum(account is not None for account in made) == 3
     assert [(i.uses, i.is_open(NOW)) for i in store.accounts.invitations.all(project="p")] == [(3, False)]
     assert len(store.accounts.all()) == 3
@@ -47,11 +25,11 @@ def test_the_last_places_of_an_invitation_go_to_as_many_people(store: Store) -> 
 def test_a_link_lets_one_of_many_in(store: Store) -> None:
     account = store.accounts.create("anna", "rater", now=NOW)
     token = store.accounts.new_link(account.rater_id, now=NOW)
-    assert sum(one == account for one in _at_once(lambda _: store.accounts.use_link(token, now=NOW), 8)) == 1
+    assert sum(one == account for one in at_once(8, lambda _: store.accounts.use_link(token, now=NOW))) == 1
 
 
 def test_a_login_is_given_once_however_it_is_written(store: Store) -> None:
-    made = _at_once(lambda n: store.accounts.create("Anna" if n % 2 else "anna ", "rater", now=NOW), 6)
+    made = at_once(6, lambda n: store.accounts.create("Anna" if n % 2 else "anna ", "rater", now=NOW))
     assert sum(not isinstance(one, Exception) for one in made) == 1
     with pytest.raises(StoreError, match="is taken"):
         store.accounts.create("\uff21nna", "rater", now=NOW)  # a full-width A
@@ -59,7 +37,7 @@ def test_a_login_is_given_once_however_it_is_written(store: Store) -> None:
 
 def test_guesses_are_counted_together_whoever_makes_them_at_once(store: Store) -> None:
     store.accounts.create("anna", "rater", password=PASSWORD, now=NOW)
-    guesses = _at_once(lambda n: store.accounts.check_password("anna", f"guess {n}", address="a", now=NOW), 14)
+    guesses = at_once(14, lambda n: store.accounts.check_password("anna", f"guess {n}", address="a", now=NOW))
     assert sum(guess is None for guess in guesses) == PER_LOGIN_AND_ADDRESS
     assert sum(isinstance(guess, TooManyAttempts) for guess in guesses) == 14 - PER_LOGIN_AND_ADDRESS
     assert store.accounts.check_password("anna", PASSWORD, address="b", now=NOW) is not None

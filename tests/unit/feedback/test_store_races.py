@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from typing import Any
 
-from store_samples import people, task
+import pytest
+from sqlalchemy import insert
+from store_samples import at_once, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Judgment, Ranking
+from assent.feedback.candidates import Candidates
 from assent.feedback.records import Queue
 from assent.feedback.settings import ProjectSettings
 from assent.feedback.store import Store
+from assent.feedback.tables import Slot
+from assent.feedback.tasks import slot_row
 
 QUEUE = Queue()
-
-
-def at_once(number: int, work: Callable[[int], Any]) -> list[Any]:
-    """What `work(0)` … `work(number - 1)` return when all start together; an error counts as what is returned."""
-    together = threading.Barrier(number)
-    results: list[Any] = [None] * number
-
-    def run(i: int) -> None:
-        together.wait()
-        try:
-            results[i] = work(i)
-        except Exception as error:
-            results[i] = error
-
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 def test_servers_that_start_together_make_one_admin(store: Store) -> None:
@@ -76,6 +59,29 @@ def test_newcomers_who_reach_for_the_same_tasks_together_are_all_served(store: S
     assert [type(tasks).__name__ for tasks in served] == ["list"] * 8, served
     leases = [one.token for tasks in served for one in tasks]
     assert len(set(leases)) == len(leases)
+
+
+def test_a_slot_added_amid_a_draw_gives_nobody_a_task_they_have_judged(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On PostgreSQL a slot that another rater's request adds is seen at once; here it is added by the same hand."""
+    known, new = task("t0"), task("t1")
+    store.projects.save("default", ProjectSettings(newcomer_tasks=0, gold_share=0, random_share=1), now=0.0)
+    store.register_rater(people("r0")[0], now=0)
+    store.add_tasks([known], now=0)
+    (first,) = store.serve("r0", QUEUE, limit=1, now=1)
+    store.submit(_judgment("t0", Ranking(tiers=tuple((c.id,) for c in known.completions))), token=first.token, now=1)
+    store.add_tasks([new], now=0)
+    draw, added = Candidates.draw, []
+
+    def draw_amid(self: Candidates, *args: Any, **named: Any) -> Any:
+        if not added:
+            added.append(self._connection.execute(insert(Slot), [slot_row(known, 1, place=-9.0)]))
+        return draw(self, *args, **named)
+
+    monkeypatch.setattr(Candidates, "draw", draw_amid)
+    assert [one.task.id for one in store.serve("r0", QUEUE, limit=1, now=2)] == ["t1"]
+    assert added
 
 
 def _judgment(task_id: str, ranking: Ranking) -> Judgment:

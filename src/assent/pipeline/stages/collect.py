@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
 from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
-from assent.pipeline.queueing import Desk
+from assent.pipeline.queueing import QueuePlan, predicted
 from assent.pipeline.records import read_records, write_records
 from assent.pipeline.stage import StageContext, stage
 
@@ -102,8 +103,9 @@ def new_comparisons(
     if panel is not None:
         depth = min(collecting.overlap, len(panel.members))
         slots = {task: min(count, depth) for task, count in slots.items()}
-    desk = Desk(config.title, config.like, goal=collecting.goal, advisor=advisor, backends=backends)
-    judge(config.store, panel, tasks, queue, slots=slots, enough=enough_of(collecting.raters), desk=desk, log=ctx.log)
+    predict = None if advisor is None else partial(predicted, backends, advisor)
+    plan = QueuePlan(config.title, config.like, collecting.goal, predict)
+    judge(config.store, panel, tasks, queue, slots=slots, enough=enough_of(collecting.raters), plan=plan, log=ctx.log)
     with Store.open(config.store.url) as store:
         snapshot = store.snapshot(samples.name, queue, now=time.time())
         return store.comparisons(queue, snapshot=snapshot.hash), snapshot.hash

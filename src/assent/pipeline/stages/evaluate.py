@@ -29,12 +29,12 @@ from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.pipeline.artifacts import Artifact
-from assent.pipeline.backends import Backends, machine
+from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.queueing import Desk
+from assent.pipeline.queueing import QueuePlan
 from assent.pipeline.records import read_records
 from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.stages.sample import storable
@@ -42,8 +42,6 @@ from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
 from assent.training.rewards import ModelReward
-
-TOKENS_PER_MICROBATCH = 4096
 
 
 class EvaluateStage(Config):
@@ -184,8 +182,7 @@ def reward_scores(
 
 def reward_of(backends: Backends, reward: Artifact) -> ModelReward:
     """The round's reward model as a function of texts."""
-    model = backends.reward_model(reward.file("reward"), trainable=False)
-    return ModelReward(model, backends.renderer(model), TOKENS_PER_MICROBATCH, normalize=True)
+    return backends.scorer(reward.file("reward"), normalize=True)
 
 
 def judge_pairs(
@@ -214,8 +211,8 @@ def judge_pairs(
         config.evaluate.raters_per_pair if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
     )
     enough = enough_of(config.raters)
-    desk = Desk(config.title, config.like)
-    judgments = judge(config.store, panel, tasks, queue, slots=many, enough=enough, desk=desk, log=ctx.log)
+    plan = QueuePlan(config.title, config.like)
+    judgments = judge(config.store, panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
     verdicts = read_verdicts(pairs, tasks, judgments)
     random = seeds.stream(ctx.seed, "bootstrap")
     result = win_rate(
