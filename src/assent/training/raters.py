@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from assent.algorithms.rater_posterior import Evidence, Posterior, RaterState, Spreads, cut_points
@@ -211,7 +212,8 @@ class JointFit:
         c = self.config
         spreads = Spreads(c.sharpness_spread, c.position_spread, c.length_spread, c.cuts_spread, c.taste_spread)
         posterior = Posterior(evidence, spreads)
-        self.known = posterior.minimize(self.known)
+        with threadpool_limits(1, user_api="blas"):  # products this thin cost several times as much divided
+            self.known = posterior.minimize(self.known)
         return posterior
 
     def _shares(self) -> Floats:
