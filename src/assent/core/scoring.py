@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
 
 from assent.core.errors import ConfigError, FunctionError
 from assent.core.types import Prompt
@@ -22,14 +25,18 @@ class ScoreFunction:
 
     @classmethod
     def load(cls, target: str) -> ScoreFunction:
-        """Import "package.module:function". Raises ConfigError where it is not there or cannot be called."""
+        """Import "package.module:function", of what is installed or lies in the folder that the program runs in.
+
+        Raises ConfigError where it is not there or cannot be called.
+        """
         module, colon, attribute = target.partition(":")
         if not colon or not module or not attribute:
             raise ConfigError(f'a function target wants "package.module:function", got {target!r}')
         try:
-            function = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise ConfigError(f"function {target!r} cannot be imported: {error}") from error
+            function = getattr(_module(module), attribute)
+        except Exception as error:  # whatever the module raises while it is imported
+            where = f"write module:function (without .py) of a file in {Path.cwd()} or of an installed package"
+            raise ConfigError(f"function {target!r} cannot be imported: {error}; {where}") from error
         if not callable(function):
             raise ConfigError(f"{target!r} is {type(function).__name__}; it should be a function")
         return cls(target, function)
@@ -59,3 +66,10 @@ class ScoreFunction:
         if not math.isfinite(score):
             raise FunctionError(f"{self.name} returned {value!r} at index {index}, for the answer {text[:60]!r}")
         return score
+
+
+def _module(name: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # last: a file of the folder hides nothing that is installed
+    return importlib.import_module(name)

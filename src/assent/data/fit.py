@@ -24,6 +24,15 @@ class Fitted(Generic[_Item]):
     num_dropped: int
     num_truncated: int
 
+    def checked(self, what: str, *, max_length: int) -> Fitted[_Item]:
+        """Itself. Raises DataError where nothing is left of what was given."""
+        if self.num_dropped and not self.items:
+            raise DataError(
+                f"none of {self.num_dropped} {what} fits into {max_length} tokens; raise max_length (the model's "
+                "context is the most it can be), or shorten them"
+            )
+        return self
+
     def lines(self) -> list[str]:
         """What was done to make things fit, in words; empty when nothing was."""
         said = [f"{self.num_truncated} prompts cut on the left to fit the context"] if self.num_truncated else []

@@ -20,7 +20,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 
 from assent.core.errors import DataError, ModelError
@@ -198,7 +197,7 @@ class Renderer:
             text = self.tokenizer.apply_chat_template(
                 turns, chat_template=self.template, add_generation_prompt=to_answer, tokenize=False
             )
-        except (jinja2.TemplateError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except Exception as error:  # a template is somebody's program: it may raise anything
             roles = ", ".join(m.role for m in messages)
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(

@@ -48,6 +48,14 @@ def test_an_answer_that_leaves_no_room_is_dropped():
     assert (found.num_dropped, found.num_truncated) == (1, 1)
 
 
+def test_where_nothing_fits_the_error_says_so():
+    with pytest.raises(DataError, match=r"none of 2 demonstrations fits into 4 tokens; raise max_length"):
+        fit([group(3, 2), group(9, 9)], max_length=4, policy="drop").checked("demonstrations", max_length=4)
+    some = fit([group(1, 2), group(9, 9)], max_length=4, policy="drop")
+    nothing = fit([], max_length=4, policy="drop")
+    assert some.checked("x", max_length=4) is some and nothing.checked("x", max_length=4) is nothing
+
+
 def test_prompts_alone():
     found = fit_prompts([np.arange(5), np.arange(9)], max_length=6, policy="truncate_left")
     assert [p.tolist() for p in found.items] == [[0, 1, 2, 3, 4], [3, 4, 5, 6, 7, 8]]

@@ -229,6 +229,8 @@ def test_template_that_fails_is_one_line(byte_level):
     assert "\n" not in str(caught.value) and caught.value.exit_code == 2
     with pytest.raises(ModelError, match="failed on turns user"):
         Renderer(byte_level, template="{% for m in messages %}")
+    with pytest.raises(ModelError, match="failed on turns user: integer modulo by zero"):
+        Renderer(byte_level, template="{{ 1 % 0 }}")
     with pytest.raises(ModelError, match="leaves out what the user or the assistant says"):
         Renderer(byte_level, template="{{ 'same' }}")
     with pytest.raises(ModelError, match=r"cannot read the chat template missing\.jinja"):

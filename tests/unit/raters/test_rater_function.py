@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from assent.core.errors import ConfigError, FunctionError
+from assent.core.scoring import ScoreFunction
 from assent.core.types import Completion, Prompt, Rater, Task
 from assent.raters.config import FunctionConfig
 from assent.raters.function import ScoringRater
@@ -83,6 +86,7 @@ def test_a_function_that_fails_is_named(name: str, message: str) -> None:
     [
         ("count_letters", "wants"),
         ("no_such_module:f", "cannot be imported"),
+        ("no_such_file.py:f", r"write module:function \(without .py\) of a file in "),
         ("os:no_such_function", "cannot be imported"),
         (f"{__name__}:A_NUMBER", "is int; it should be a function"),
     ],
@@ -90,6 +94,20 @@ def test_a_function_that_fails_is_named(name: str, message: str) -> None:
 def test_a_target_that_cannot_be_called_is_refused(target: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         ScoringRater.load(FunctionConfig(target=target))
+
+
+def test_a_function_may_lie_in_a_file_of_the_folder_one_works_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    code = "def words(prompts, completions):\n    return [float(len(c.split())) for c in completions]\n"
+    Path("ratings_of_my_own.py").write_text(code)
+    Path("broken_ratings.py").write_text("1 / 0\n")
+    score = ScoreFunction.load("ratings_of_my_own:words")
+    assert score([], ["two words", "one"]) == [2.0, 1.0]
+    with pytest.raises(ConfigError, match="'broken_ratings:words' cannot be imported: division by zero"):
+        ScoreFunction.load("broken_ratings:words")
 
 
 def test_any_scoring_function_may_be_a_rater_under_its_own_name() -> None:

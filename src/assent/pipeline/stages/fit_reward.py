@@ -144,6 +144,6 @@ def ranked_groups(
             texts, finished = [c.text for c in comparison.completions], [c.finished for c in comparison.completions]
             groups.append(renderer.group(comparison.prompt, texts, finished))
             found.append((comparison, target))
-    fitted = fit(groups, max_length=limit, policy=too_long)
+    fitted = fit(groups, max_length=limit, policy=too_long).checked("comparisons", max_length=limit)
     kept = [found[i] for i in fitted.kept]
     return RankedGroups([c for c, _ in kept], list(fitted.items), [t for _, t in kept], fitted.num_dropped)

@@ -117,4 +117,5 @@ def ptx_groups(backends: Backends, policy: Any, demonstrations: Artifact | None)
     renderer = backends.renderer(policy)
     conversations = read_records(demonstrations.file("demonstrations.jsonl"), Conversation)
     groups = [g for c in conversations for g in renderer.demonstration(c)]
-    return list(fit(groups, max_length=policy.max_length, policy="drop").items)
+    limit = policy.max_length
+    return list(fit(groups, max_length=limit, policy="drop").checked("demonstrations", max_length=limit).items)

@@ -48,6 +48,7 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
             fit([g for c in side for g in renderer.demonstration(c)], max_length=limit, policy=config.sft.too_long)
             for side in (sides["train"], sides["held out"])
         )
+        train.checked("demonstrations", max_length=limit)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         result = train_sft(policy, train.items, held_out.items, config.sft, loop)
         save_policy(policy, ctx.output)
