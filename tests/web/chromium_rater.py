@@ -70,6 +70,11 @@ class Service:
         return accounts.start_session(account.rater_id, now=time.time())
 
 
+def settle(page: Any) -> None:
+    """Wait until nothing fades in any more: half-way its colours are pale."""
+    page.wait_for_function("() => document.getAnimations().every(one => one.playState === 'finished')")
+
+
 def middle(page: Any, where: str, nth: int = 0) -> tuple[float, float]:
     """The middle of an element, once it stands on the page: one that is just being redrawn has none for a moment."""
     place = """([where, nth]) => {

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 import simulated_project
-from chromium_rater import Service
+from chromium_rater import Service, settle
 
 from assent.core.types import Judgment
 from assent.feedback.records import Queue
@@ -82,6 +82,7 @@ def office(chromium: object, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def _violations(page: Any) -> list[str]:
     """What axe-core finds wrong."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is missing").Axe()
+    settle(page)
     found = axe.run(page, options={"runOnly": {"type": "tag", "values": list(RULES)}}).response["violations"]
     return [f"{one['id']}: {node['target']} {node['failureSummary'][:160]}" for one in found for node in one["nodes"]]
 

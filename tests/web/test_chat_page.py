@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium_rater import PLAIN, Desk, Service
+from chromium_rater import PLAIN, Desk, Service, settle
 
 from assent.core.types import Judgment, Message
 from assent.feedback.battles import battles
@@ -291,6 +291,7 @@ def test_everybody_can_use_the_page(talker: Talker, width: int, scheme: str, loc
     found = []
 
     def look(where: str) -> None:
+        settle(page)
         for problem in axe.Axe().run(page).response["violations"]:
             found.append((where, problem["id"], [node["html"][:150] for node in problem["nodes"]]))
         assert page.evaluate("document.documentElement.scrollWidth") <= width

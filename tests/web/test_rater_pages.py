@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from chromium_rater import Desk, task
+from chromium_rater import Desk, settle, task
 
 from assent.core.types import Message, Prompt
 
@@ -44,6 +44,7 @@ def test_no_page_of_a_rater_breaks_an_accessibility_rule(desk: Desk, scheme: str
 
     def look(path: str) -> None:
         desk.page.goto(desk.service.url + path.format(project=desk.project))
+        settle(desk.page)
         for problem in axe.run(desk.page, options=RULES).response["violations"]:
             found.append((path, problem["id"], [node["html"][:150] for node in problem["nodes"]]))
 

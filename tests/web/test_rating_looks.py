@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chromium_rater import CRITERIA, PLAIN, Desk, middle, task
+from chromium_rater import CRITERIA, PLAIN, Desk, middle, settle, task
 
 from assent.core.types import Message, Prompt
 
@@ -35,6 +35,7 @@ ASKING = PLAIN.model_copy(update={"criteria": CRITERIA})
 def violations(page: Any) -> list[str]:
     """What axe-core finds wrong."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is missing").Axe()
+    settle(page)
     found = axe.run(page, options={"runOnly": {"type": "tag", "values": list(RULES)}}).response["violations"]
     return [f"{one['id']}: {node['target']} {node['failureSummary'][:200]}" for one in found for node in one["nodes"]]
 
