@@ -19,6 +19,7 @@ from scipy.special import expit
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
 from assent.evaluation.stats import Estimate, Floats, bootstrap, bootstrap_mean, clustered_share
+from assent.feedback.agreement import hit
 
 MIN_RATERS_FOR_TWO_WAYS = 5
 """With fewer raters a resample of them says little about other raters."""
@@ -107,7 +108,7 @@ def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Itera
                 prompt_id=pair.prompt.id,
                 rater_id=judgment.rater_id,
                 pair_id=f"{pair.new.id}/{pair.baseline.id}",
-                score=0.5 if new == baseline else float(new < baseline),
+                score=hit(baseline - new),
                 is_new_first=first == pair.new.id,
                 new_length=len(pair.new.text),
                 baseline_length=len(pair.baseline.text),

@@ -56,15 +56,12 @@ _JUDGED_BY_OTHERS = (
     .order_by(JudgmentRow.submitted_at.desc())
     .limit(_RECENT)
 )
-_KNOWN = union(
-    select(JudgmentRow.task_id).where(_IS_MINE),
-    select(Lease.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id")),
-)
+_JUDGED_TASKS = select(JudgmentRow.task_id).where(_IS_MINE)
+_HELD_TASKS = select(Lease.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id"))
+_KNOWN = union(_JUDGED_TASKS, _HELD_TASKS)
 _KNOWN_TASK = union_all(
-    select(JudgmentRow.task_id).where(_IS_MINE, JudgmentRow.task_id == bindparam("task_id")),
-    select(Lease.task_id).where(
-        _IS_HELD, Lease.rater_id == bindparam("rater_id"), Lease.task_id == bindparam("task_id")
-    ),
+    _JUDGED_TASKS.where(JudgmentRow.task_id == bindparam("task_id")),
+    _HELD_TASKS.where(Lease.task_id == bindparam("task_id")),
 ).limit(1)
 
 

@@ -140,14 +140,12 @@ class _Server:
         """An ordinary task; None where another rater was faster, or added a slot to a task that this one knows."""
         share = self.settings.random_share
         chosen = candidates.draw(pool, self.rng, among_all=is_random(self.rng, random_share=share))
-        if chosen is None:
+        if chosen is None or candidates.knows(chosen.task_id):
             return None
         slots = candidates.slots_of(chosen.task_id)
         chance = candidates.propensity(pool, chosen.task_id, slots, random_share=share)
         candidates.leave_out(chosen.task_id, slots)
         token = None
-        if candidates.knows(chosen.task_id):
-            return None
         if chosen.slot_id is None:
             task = load_tasks(self.connection, [chosen.task_id])[chosen.task_id]
             token = lend_reserved(self.connection, self.term, task, "normal")
