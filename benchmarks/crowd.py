@@ -26,8 +26,8 @@ from crowd_raters import Habits, ScriptedRater, Tally
 from crowd_servers import NoPostgres, Servers, postgres, sqlite
 
 from assent.core.types import Completion, Prompt, Ranking, Task
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 
 DATABASES: dict[str, Callable[..., AbstractContextManager[str]]] = {"sqlite": sqlite, "postgresql": postgres}

@@ -9,9 +9,9 @@ from crowd_raters import Sent, Tally
 from sqlalchemy import text
 
 from assent.core.types import Judgment
-from assent.feedback.connection import connect, read_transaction
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.feedback.tables.connection import connect, read_transaction
 
 KEPT = ("stored", "known", "skipped", "surplus")
 

@@ -1,4 +1,4 @@
-"""Fingerprints of small runs: the key and the hash of every artifact, to hold two versions of the code against each other.
+"""Fingerprints of small runs: the key and the hash of every artifact, to hold two versions of the code together.
 
     python benchmarks/fingerprints.py OUT.json               # runs PPO and DPO on a tiny lab, minutes on one thread
     python benchmarks/fingerprints.py NEW.json --like OLD.json    # and says what differs
@@ -54,7 +54,9 @@ CASES = {
     "ppo": f"name: ppo\nrounds: 2\n{_SHARED}{_PPO}",
     "ppo_lora": f"name: ppo_lora\nmodel: {{lora: {{rank: 4, alpha: 8}}}}\n{_SHARED}{_PPO}",
     "dpo": f"name: dpo\n{_SHARED}\noptimize: {{kind: dpo, epochs: 2, batch_size: 16, optimizer: {_OPTIMIZER}}}\n",
-    "plain_reward": f"name: plain_reward\n{_SHARED}{_PPO}".replace("reward: {epochs: 2", "reward: {raters: {kind: none}"),
+    "plain_reward": f"name: plain_reward\n{_SHARED}{_PPO}".replace(
+        "reward: {epochs: 2", "reward: {raters: {kind: none}"
+    ),
 }
 
 

@@ -30,8 +30,8 @@ from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
 from assent.training.config import NoRatersConfig
 from assent.training.loop import Loop
-from assent.training.rankings import target_of
 from assent.training.reward import score_groups, train_reward
+from assent.training.targets import target_of
 
 SIZES = (2, 3, 4, 6, 9)
 PER_STEP = 48

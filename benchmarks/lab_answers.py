@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.stage import Runner
 from assent.core import seeds
 from assent.core.group import Group
 from assent.core.types import Completion, Prompt, Task
@@ -26,9 +28,7 @@ from assent.models.policy import PolicyModel
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
-from assent.pipeline.records import read_records, write_records
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stage import Runner
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ import numpy as np
 from lab_answers import Floats
 
 from assent.core.types import Judgment, Task
-from assent.feedback.priorities import Predicted, information_share, priorities
+from assent.feedback.queue.priorities import Predicted, information_share, priorities
 
 RANDOM_SHARE = 0.2
 RIDGE = 30.0

@@ -17,10 +17,10 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from assent.artifacts.stage import Runner
 from assent.core.runlog import read_metrics
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare, run_round
-from assent.pipeline.stage import Runner
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.training.config import KLConfig, ModelRewardConfig, PPOConfig, PythonRewardConfig
 

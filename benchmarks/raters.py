@@ -34,9 +34,9 @@ from assent.raters.panel import Panel
 from assent.raters.simulated import SimulatedRater
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
-from assent.training.rankings import target_of
-from assent.training.raters import RaterFit
+from assent.training.rater_fit import RaterFit
 from assent.training.reward import score_groups, taste_scores, train_reward
+from assent.training.targets import target_of
 
 KEPT = Path("runs/bench-lab/raters.jsonl")
 HONEST = SimulatedConfig(number=40, sharpness=3.0, careless_share=0.0)

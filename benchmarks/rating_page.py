@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from assent.core.types import Completion, Prompt, Task
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 
 KEY_MS, NEXT_MS = 50.0, 150.0

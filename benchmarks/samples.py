@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from assent.pipeline.find import find_artifact
+from assent.artifacts.find import find_artifact
 
 
 def main() -> None:

@@ -27,14 +27,15 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 
+from assent.algorithms.rater_likelihood import RaterTerms, Votes, joint_loss
 from assent.algorithms.rater_posterior import Evidence, Posterior, RaterState, Spreads, cut_points
-from assent.algorithms.raters import RaterTerms, Votes, joint_loss
+from assent.artifacts.stage import Runner
 from assent.core import seeds
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Judgment, Ranking
 from assent.data.config import Source
 from assent.data.load import load_comparisons
-from assent.evaluation.reward import rater_ceiling
+from assent.evaluation.reward_report import rater_ceiling
 from assent.evaluation.stats import clustered_share, paired_difference
 from assent.learner.checkpoint import Cadence
 from assent.models.groups import pack
@@ -42,12 +43,11 @@ from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stage import Runner
 from assent.pipeline.stages.fit_reward import RankedGroups, ranked_groups
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
-from assent.training.rankings import shifted
 from assent.training.reward import score_groups, train_reward
+from assent.training.targets import shifted
 
 DATA = Path(os.environ.get("ASSENT_DATA", "../shared/data"))
 FOLDER = Path("runs/bench-ukp")

@@ -16,7 +16,7 @@ import uvicorn
 import yaml
 
 from assent.core.types import Completion, Prompt, Task
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 from assent.web.app import create_app
 

@@ -16,7 +16,7 @@ from assent import cli_feedback
 from assent.core.errors import AssentError
 
 if TYPE_CHECKING:
-    from assent.pipeline.waiting import Waiter
+    from assent.service.waiting import Waiter
 
 app = typer.Typer(
     name="assent",
@@ -141,7 +141,7 @@ def rate(
 
     The first start prints a one-time link for the admin, who invites others. Ctrl-C ends; nothing is lost.
     """
-    from assent.pipeline.serve import Place, ServeOptions, draw_of, serve, store_of
+    from assent.service.serve import Place, ServeOptions, draw_of, serve, store_of
 
     options = ServeOptions(
         place=Place(host, port, base_url),
@@ -158,7 +158,7 @@ def rate(
 @app.command()
 def init(folder: Annotated[Path, typer.Argument(help="Folder to make; it must not exist or be empty.")]) -> None:
     """Make a project folder: a commented assent.yaml, data/ with examples, and a place for judgments."""
-    from assent.pipeline.project import make_project
+    from assent.pipeline.commands.project import make_project
 
     for line in make_project(folder):
         typer.echo(line)
@@ -179,7 +179,7 @@ def import_(
 
     All files or none; importing the same judgments again adds nothing. `assent run` then learns from them.
     """
-    from assent.pipeline.project import import_files
+    from assent.pipeline.commands.project import import_files
 
     for line in import_files(config, files, format=format, skip_bad=skip_bad):
         typer.echo(line)
@@ -204,7 +204,7 @@ def chat(
     Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
     """
     from assent.core.config import overlay, parse_sets
-    from assent.pipeline.chat import ChatConfig, chat_loop
+    from assent.service.chat import ChatConfig, chat_loop
 
     drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
@@ -227,9 +227,9 @@ def lineage(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, settings included, as JSON.")] = False,
 ) -> None:
     """Show what an artifact was made from, back to data files and judgments."""
-    from assent.pipeline.find import find_artifact, store_at
-    from assent.pipeline.lineage import as_dict, render
-    from assent.pipeline.lineage import lineage as walk
+    from assent.artifacts.find import find_artifact, store_at
+    from assent.artifacts.lineage import as_dict, render
+    from assent.artifacts.lineage import lineage as walk
 
     found = find_artifact(artifact)
     root = walk(found, store_at(found.folder.parent))
@@ -247,7 +247,7 @@ def export(
     ] = False,
 ) -> None:
     """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and MODEL_CARD.md."""
-    from assent.pipeline.export import export_model
+    from assent.pipeline.commands.export import export_model
 
     for line in export_model(artifact, to, adapter=adapter):
         typer.echo(line)
@@ -263,7 +263,7 @@ def doctor(
 
     Every finding says what to do. Ends with exit code 2 where a run would fail.
     """
-    from assent.pipeline.doctor import examine, summary
+    from assent.pipeline.doctor.examine import examine, summary
 
     findings = examine(config, tuple(overlays or ()), tuple(settings or ()))
     for finding in findings:
@@ -283,7 +283,7 @@ def inspect(
     ] = False,
 ) -> None:
     """Counts, lengths, near-duplicates, ties, raters and length bias of data sets, each for itself."""
-    from assent.pipeline.project import inspect_files
+    from assent.pipeline.commands.project import inspect_files
 
     for line in inspect_files(files, model=model, format=format, skip_bad=skip_bad):
         typer.echo(line)
@@ -292,8 +292,8 @@ def inspect(
 def _waiter(given: tuple[Path, tuple[Path, ...], tuple[str, ...]], host: str, port: int) -> Waiter:
     """What `assent run --wait` waits with."""
     from assent.pipeline.places import open_project
-    from assent.pipeline.serve import Place
-    from assent.pipeline.waiting import Waiter
+    from assent.service.serve import Place
+    from assent.service.waiting import Waiter
 
     return Waiter(open_project(*given).config.store.located(Path()), Place(host, port), typer.echo)
 

@@ -47,8 +47,8 @@ def export(
     store: StoreUrl = None,
 ) -> None:
     """Write everything people said to one file, and say what the format cannot hold: "212 ties dropped"."""
-    from assent.pipeline.feedback_files import Place, export_feedback
-    from assent.pipeline.serve import store_of
+    from assent.pipeline.commands.feedback import Place, export_feedback
+    from assent.service.serve import store_of
 
     place = Place(store_of(config, store), project, purpose)
     for line in export_feedback(place, to, format=format, snapshot=snapshot, attributes=attributes):
@@ -70,8 +70,8 @@ def import_(
     store: StoreUrl = None,
 ) -> None:
     """Bring in rankings that exist already, of all files or of none; the same ones again add nothing."""
-    from assent.pipeline.feedback_files import Place, import_feedback
-    from assent.pipeline.serve import store_of
+    from assent.pipeline.commands.feedback import Place, import_feedback
+    from assent.service.serve import store_of
 
     place = Place(store_of(config, store), project, purpose)
     for line in import_feedback(place, files, format=format, skip_bad=skip_bad):
@@ -87,8 +87,8 @@ def snapshot(
     store: StoreUrl = None,
 ) -> None:
     """Fix what has been said so far under a name, to export or train on later."""
-    from assent.pipeline.feedback_files import Place, snapshot_feedback
-    from assent.pipeline.serve import store_of
+    from assent.pipeline.commands.feedback import Place, snapshot_feedback
+    from assent.service.serve import store_of
 
     for line in snapshot_feedback(Place(store_of(config, store), project, purpose), name):
         typer.echo(line)
@@ -108,8 +108,8 @@ def erase(
 
     Account, attributes and judgments go, a nameless tombstone stays; `assent run` then makes again what depended on it.
     """
-    from assent.pipeline.feedback_files import erase_feedback
-    from assent.pipeline.serve import store_of
+    from assent.pipeline.commands.feedback import erase_feedback
+    from assent.service.serve import store_of
 
     for line in erase_feedback(store_of(config, store), rater, runs=runs, remove_artifacts=remove):
         typer.echo(line)

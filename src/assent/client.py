@@ -41,10 +41,10 @@ from assent.client_wire import ApiError, Wire
 from assent.core.errors import UserError
 from assent.core.files import write_bytes
 from assent.core.types import Purpose, Ranking, Rater, RaterKind, Task
-from assent.feedback.account_records import Role
-from assent.feedback.settings import ProjectSettings
-from assent.feedback.webhook_records import Event, signature
-from assent.web.api_models import (
+from assent.feedback.records.people import Role
+from assent.feedback.records.settings import ProjectSettings
+from assent.feedback.records.webhooks import Event, signature
+from assent.web.api.models import (
     AdjudicationOut,
     Claimed,
     ClaimedTasks,
@@ -65,7 +65,7 @@ from assent.web.api_models import (
     WebhookMade,
     WebhookOut,
 )
-from assent.web.api_people_models import (
+from assent.web.api.people_models import (
     AccountOut,
     ErasureOut,
     InvitationMade,

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from assent.core.types import Completion, Judgment, Prompt, Ranking, Task
-from assent.feedback.connection import connect, write_transaction
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.feedback.tables.connection import connect, write_transaction
 
 ROOT = Path(__file__).parents[2]
 QUEUE = Queue("crowd")

@@ -15,8 +15,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 import assent
 from assent.cli import main
 from assent.models.tiny import save_tiny
+from assent.pipeline.commands.project import make_project
 from assent.pipeline.places import open_project
-from assent.pipeline.project import make_project
 
 COMMANDS = ("run", "init", "import", "chat", "report", "lineage", "export", "doctor", "data inspect", "version")
 PEOPLE = "collect={raters: {kind: people}, overlap_share: 0}"

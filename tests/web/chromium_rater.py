@@ -13,8 +13,8 @@ from typing import Any
 import uvicorn
 
 from assent.core.types import Completion, Judgment, Message, Prompt, Purpose, Task, TaskKind
-from assent.feedback.records import Queue
-from assent.feedback.settings import Criterion, ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import Criterion, ProjectSettings
 from assent.feedback.store import Store
 from assent.web.app import create_app
 
@@ -208,8 +208,8 @@ class Desk:
         """How the page said it was looked at."""
         from sqlalchemy import select
 
-        from assent.feedback.connection import read_transaction
-        from assent.feedback.tables import JudgmentRow, Presentation
+        from assent.feedback.tables.connection import read_transaction
+        from assent.feedback.tables.queue import JudgmentRow, Presentation
 
         with read_transaction(self.service.store._engine) as connection:
             joined = select(Presentation).join(JudgmentRow, JudgmentRow.presentation_id == Presentation.id)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from assent.core import seeds
 from assent.core.types import Completion, Prompt, Rater, Task
-from assent.feedback.assign import overlap
-from assent.feedback.records import Queue, Served
-from assent.feedback.settings import AttributeQuestion, Criterion, ProjectSettings
+from assent.feedback.queue.assign import overlap
+from assent.feedback.records.queue import Queue, Served
+from assent.feedback.records.settings import AttributeQuestion, Criterion, ProjectSettings
 from assent.feedback.store import Store
 from assent.lab.people import Weights, utility
 from assent.lab.truth import Truth, read

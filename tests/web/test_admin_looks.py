@@ -16,7 +16,7 @@ import simulated_project
 from chromium_rater import Service, settle
 
 from assent.core.types import Judgment
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
 pytestmark = pytest.mark.browser

@@ -14,7 +14,7 @@ from chromium_rater import PLAIN, Desk, Service, settle
 
 from assent.core.types import Judgment, Message
 from assent.feedback.battles import battles
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 
 pytestmark = pytest.mark.browser
 _NUMBERS = itertools.count(1)

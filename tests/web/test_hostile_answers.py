@@ -7,7 +7,7 @@ import time
 import pytest
 from chromium_rater import PLAIN, Desk, task
 
-from assent.feedback.settings import Criterion
+from assent.feedback.records.settings import Criterion
 
 pytestmark = pytest.mark.browser
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from assent.web import allowlist
-from assent.web.markup import render
+from assent.web.render import allowlist
+from assent.web.render.markup import render
 from hostile_texts import HOSTILE
 
 pytestmark = pytest.mark.browser

@@ -7,7 +7,7 @@ import time
 import pytest
 from chromium_rater import CRITERIA, PLAIN, Desk, task
 
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 
 pytestmark = pytest.mark.browser
 

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit
 
-from assent.algorithms.raters import NUM_CUTS, TIE, Votes
+from assent.algorithms.rater_likelihood import NUM_CUTS, TIE, Votes
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from assent.core.types import Comparison, Completion, Prompt
 from assent.evaluation.stats import Estimate, clustered_share
-from assent.feedback.agreement import hit
+from assent.feedback.quality.agreement import hit
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from scipy.special import expit
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
 from assent.evaluation.stats import Estimate, Floats, bootstrap, bootstrap_mean, clustered_share
-from assent.feedback.agreement import hit
+from assent.feedback.quality.agreement import hit
 
 MIN_RATERS_FOR_TWO_WAYS = 5
 """With fewer raters a resample of them says little about other raters."""

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from assent.core import seeds
 from assent.core.types import Judgment, Task
-from assent.feedback.intervals import Interval
-from assent.feedback.records import Queue
+from assent.feedback.quality.intervals import Interval
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
 Outcome = Literal["a", "b", "tie", "both_bad"]

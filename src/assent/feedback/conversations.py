@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from assent.core.errors import ConflictError
 from assent.core.types import Message, Purpose, Record
-from assent.feedback.connection import read_transaction, write
-from assent.feedback.conversation_tables import ConversationRow
+from assent.feedback.tables.connection import read_transaction, write
+from assent.feedback.tables.conversations import ConversationRow
 
 Phase = Literal["waiting", "failed", "rating", "ready", "ended"]
 Choice = Literal["first", "second", "tie", "bad"]

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from assent.core.types import Judgment, Purpose, Ranking, Rater
-from assent.feedback.alarm import GroupAgreement, group_agreement
 from assent.feedback.battles import Battle, Standing, standings, votes_on
-from assent.feedback.disputes import Dispute, disputes
-from assent.feedback.facts import TaskFacts
-from assent.feedback.forecast import Forecast, Pace, forecast, pace
-from assent.feedback.quality import Bench, RaterQuality, rater_quality
-from assent.feedback.records import Adjudicated, Counts, OpenTask, Project, Queue, SaidRow
+from assent.feedback.quality.alarm import GroupAgreement, group_agreement
+from assent.feedback.quality.disputes import Dispute, disputes
+from assent.feedback.quality.facts import TaskFacts
+from assent.feedback.quality.forecast import Forecast, Pace, forecast, pace
+from assent.feedback.quality.rater_quality import Bench, RaterQuality, rater_quality
+from assent.feedback.quality.slices import MAX_VALUES, Agreement, Slice, agreement, by_group, by_slice
+from assent.feedback.records.queue import Adjudicated, Counts, OpenTask, Project, Queue, SaidRow
 from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
-from assent.feedback.slices import MAX_VALUES, Agreement, Slice, agreement, by_group, by_slice
 from assent.feedback.store import Store
 
 LANGUAGE = "language"

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, insert, select, true, update
 
 from assent.core.errors import StoreError
-from assent.feedback import account_rows
-from assent.feedback.conversation_tables import ConversationRow
-from assent.feedback.records import Erasure
-from assent.feedback.services import MADE
-from assent.feedback.snapshots import touch_snapshots
-from assent.feedback.tables import (
+from assent.feedback.people import rows as account_rows
+from assent.feedback.queue.gold import MADE
+from assent.feedback.queue.snapshots import touch_snapshots
+from assent.feedback.queue.tasks import blocks
+from assent.feedback.records.queue import Erasure
+from assent.feedback.tables.conversations import ConversationRow
+from assent.feedback.tables.queue import (
     Adjudication,
     JudgmentEvent,
     JudgmentRow,
@@ -28,7 +29,6 @@ from assent.feedback.tables import (
     TaskResponse,
     TaskRow,
 )
-from assent.feedback.tasks import blocks
 
 _UNSEEN: dict[str, Any] = {"locale": None, "client": None, "order_shown": [], "is_translated": None, "activity": {}}
 _UNSAID: dict[str, Any] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from assent.core.types import Comparison, Completion, Judgment, Task
 from assent.data.losses import SINGLES, SKIPS, UNRANKED, Loss
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
 EDIT = "edit"

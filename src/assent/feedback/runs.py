@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assent.feedback.intervals import Interval
+from assent.feedback.quality.intervals import Interval
 
 _SQLITE = "sqlite:///"
 _FIELDS = ("estimate", "low", "high")

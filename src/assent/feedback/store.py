@@ -24,10 +24,11 @@ from sqlalchemy import Engine, delete, select
 from assent.core import seeds
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
-from assent.feedback import claims, erasure, history, imports, reach, reading, serving, snapshots, submissions, tasks
-from assent.feedback.connection import connect, empty_log, insert_missing, read_transaction, write, write_transaction
-from assent.feedback.projects import Projects
-from assent.feedback.records import (
+from assent.feedback import erasure
+from assent.feedback.queue import claims, history, imports, reach, serving, snapshots, submissions, tasks
+from assent.feedback.queue import judgments as reading
+from assent.feedback.queue.projects import Projects
+from assent.feedback.records.queue import (
     Claim,
     Counts,
     Erasure,
@@ -41,13 +42,21 @@ from assent.feedback.records import (
     Snapshot,
     Viewing,
 )
-from assent.feedback.schema import bring_to_head
-from assent.feedback.tables import RaterAttribute, RaterRow
+from assent.feedback.tables.connection import (
+    connect,
+    empty_log,
+    insert_missing,
+    read_transaction,
+    write,
+    write_transaction,
+)
+from assent.feedback.tables.queue import RaterAttribute, RaterRow
+from assent.feedback.tables.schema import bring_to_head
 
 if TYPE_CHECKING:
-    from assent.feedback.accounts import Accounts
     from assent.feedback.conversations import Conversations
-    from assent.feedback.listing import Listing
+    from assent.feedback.people.accounts import Accounts
+    from assent.feedback.queue.listing import Listing
     from assent.feedback.webhooks import Webhooks
 
 LEASE_SECONDS = 900.0
@@ -98,7 +107,7 @@ class Store:
     @functools.cached_property
     def accounts(self) -> Accounts:
         """People who sign in: accounts, invitations, sessions, tokens."""
-        from assent.feedback.accounts import Accounts
+        from assent.feedback.people.accounts import Accounts
 
         return Accounts(self._engine)
 
@@ -119,7 +128,7 @@ class Store:
     @functools.cached_property
     def listing(self) -> Listing:
         """Long lists in pages."""
-        from assent.feedback.listing import Listing
+        from assent.feedback.queue.listing import Listing
 
         return Listing(self._engine)
 

@@ -18,15 +18,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, true, update
 
 from assent.core.errors import StoreError
-from assent.feedback.account_records import Secret
-from assent.feedback.agreement import krippendorff_alpha, pair_votes
-from assent.feedback.connection import insert_missing, read_transaction, write_transaction
-from assent.feedback.reading import counts, read_comparisons
-from assent.feedback.records import Queue
-from assent.feedback.tables import JudgmentEvent, JudgmentRow, ProjectRow, RaterRow, SnapshotRow, TaskRow
-from assent.feedback.tasks import refuse_nul
-from assent.feedback.webhook_records import Delivery, Hook, Message, Webhook
-from assent.feedback.webhook_tables import WebhookDelivery, WebhookRow
+from assent.feedback.quality.agreement import krippendorff_alpha, pair_votes
+from assent.feedback.queue.judgments import counts, read_comparisons
+from assent.feedback.queue.tasks import refuse_nul
+from assent.feedback.records.people import Secret
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.webhooks import Delivery, Hook, Message, Webhook
+from assent.feedback.tables.connection import insert_missing, read_transaction, write_transaction
+from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, ProjectRow, RaterRow, SnapshotRow, TaskRow
+from assent.feedback.tables.webhooks import WebhookDelivery, WebhookRow
 
 PREFIX = "whsec_"
 CHECK_SECONDS = 10.0

@@ -15,7 +15,7 @@ from assent.core import seeds
 from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.core.types import Prompt
-from assent.lab.reading import read_request
+from assent.lab.parse import read_request
 from assent.lab.truth import Truth, read
 from assent.lab.writers import compose
 

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 from assent.core.types import Prompt
 from assent.lab.language import Kind
-from assent.lab.reading import Request, Sentence, read_request, read_sentences
+from assent.lab.parse import Request, Sentence, read_request, read_sentences
 
 _SHORT, _LONG = 25, 70
 """Words up to which a reply is wholly concise, and from which it is not at all."""

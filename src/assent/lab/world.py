@@ -15,7 +15,7 @@ from assent.lab.config import DemoQuality
 from assent.lab.language import language
 from assent.lab.messages import SPLITS, capacity, cells
 from assent.lab.numbering import Shuffle
-from assent.lab.reading import read_request
+from assent.lab.parse import read_request
 from assent.lab.writers import Reply, count_replies, write
 
 __all__ = ["SPLITS", "DemoQuality", "World", "count_conversations", "count_prompts"]

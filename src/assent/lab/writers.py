@@ -12,7 +12,7 @@ import numpy as np
 from assent.core.errors import ConfigError
 from assent.lab.config import DemoQuality
 from assent.lab.language import Intent, Wording, language
-from assent.lab.reading import Request
+from assent.lab.parse import Request
 
 MAX_SENTENCES = 5
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assent.models.attention import AttentionCall
-from assent.models.gather import RowGather
+from assent.models.take import RowGather
 
 Integers = NDArray[np.int64]
 

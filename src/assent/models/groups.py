@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assent.core.group import Group
-from assent.models.gather import RowGather
 from assent.models.group_plan import GroupPlan
+from assent.models.take import RowGather
 
 Integers = NDArray[np.int64]
 

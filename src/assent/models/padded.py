@@ -16,8 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from assent.models.gather import RowGather
 from assent.models.groups import GroupBatch
+from assent.models.take import RowGather
 
 
 @dataclass(frozen=True, eq=False)

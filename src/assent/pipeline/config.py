@@ -12,7 +12,7 @@ from assent.data.config import DataConfig as Sources
 from assent.data.config import Source
 from assent.evaluation.config import EvaluateConfig
 from assent.feedback.config import StoreConfig
-from assent.feedback.settings import Goal
+from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.raters.config import RatersConfig

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from assent.artifacts.find import store_at
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison
 from assent.feedback.config import StoreConfig
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.pipeline.artifacts import Artifact
-from assent.pipeline.find import store_at
-from assent.pipeline.records import read_records
 
 ERASED = "erased"
 """Name under which erasures enter a stage's key."""

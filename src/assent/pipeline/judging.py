@@ -10,11 +10,10 @@ from assent.core.errors import AwaitingJudgments, ConfigError
 from assent.core.runlog import RunLog
 from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
-from assent.pipeline.intake import page_of
 from assent.pipeline.queueing import QueuePlan
 from assent.raters.collect import collect
 from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, SimulatedConfig
@@ -66,7 +65,7 @@ def judge(
     """Queue tasks and bring back their judgments, sorted by id.
 
     For people the queue is laid out as `plan` says. Raises AwaitingJudgments where people are needed and less is in
-    than the share `enough` of what was asked, as far as those at work can give it (feedback/reach.py).
+    than the share `enough` of what was asked, as far as those at work can give it (feedback/queue/reach.py).
     """
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
@@ -79,7 +78,7 @@ def judge(
             reach = opened.within_reach(queue, now=time.time())
             need = max(1, math.floor(enough * reach.need))
             if reach.have < need:
-                raise AwaitingJudgments(reach.have, need, where=page_of(queue), queue=(queue.project, queue.purpose))
+                raise AwaitingJudgments(reach.have, need, where=queue.page, queue=(queue.project, queue.purpose))
             if reach.need < counts.need:
                 left = counts.need - reach.need
                 log.say(f"{left} more judgments were wanted; everybody at work has judged those tasks, so it goes on")

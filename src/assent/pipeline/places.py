@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assent.artifacts.find import RUNS
 from assent.data.config import Source
 from assent.feedback.config import StoreConfig
 from assent.models.config import ModelConfig
@@ -15,8 +16,6 @@ from assent.pipeline.config import FileData, PretrainedBase, RunConfig, load_con
 from assent.raters.config import RewardModelConfig
 from assent.training.config import ModelRewardConfig, PPOConfig
 
-RUNS = Path("runs")
-"""Folder of all runs, below the current folder."""
 _SQLITE = "sqlite:///"
 
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from assent.artifacts.store import Artifact
 from assent.core.types import Task
-from assent.feedback.priorities import Predicted, priorities
-from assent.feedback.records import Queue
-from assent.feedback.settings import Goal
+from assent.feedback.queue.priorities import Predicted, priorities
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import Goal
 from assent.feedback.store import Store
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 import assent
+from assent.artifacts.store import Artifact
 from assent.core import files
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assent.artifacts.identity import hash_folder
+from assent.artifacts.stage import Runner
+from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_file, hash_json
 from assent.data.config import Source
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.lab.language import language
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.config import FileData, LabData, PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
-from assent.pipeline.identity import hash_folder
-from assent.pipeline.stage import Runner
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate

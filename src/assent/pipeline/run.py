@@ -8,15 +8,15 @@ from typing import Any
 
 import yaml
 
+from assent.artifacts.find import ROUND
+from assent.artifacts.stage import LogOptions, Runner, Step
+from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.config import FileData, RunConfig
-from assent.pipeline.find import ROUND
 from assent.pipeline.places import moved, open_project, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
-from assent.pipeline.stage import LogOptions, Runner, Step
 
 SETTINGS = "run.yaml"
 DEFAULT_CONFIG = Path("assent.yaml")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from assent.core.errors import ConfigError
-from assent.feedback.records import Counts, Queue
+from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
 from assent.raters.panel import Panel
 

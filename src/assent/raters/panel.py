@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from assent.core.errors import ConfigError
 from assent.core.types import Judgment, Task
-from assent.feedback.assign import draw
+from assent.feedback.queue.assign import draw
 from assent.raters.rater import SingleRater
 
 

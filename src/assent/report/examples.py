@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assent.report.diff import Diff, change, word_diff
-from assent.report.reading import Evaluation, Sample
+from assent.report.run_folder import Evaluation, Sample
 from assent.report.verdict import LOWER_IS_BETTER, MEASURES, truth_value
 
 COUNT = 12

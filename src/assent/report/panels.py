@@ -8,7 +8,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from assent.report.drawing import NAMES
+from assent.report.plots import NAMES
 
 Size = Literal["small", "wide", "tall"]
 """A third of the width, half of it, or half of it and two panels high."""

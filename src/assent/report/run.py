@@ -13,18 +13,18 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from assent.artifacts.lineage import lineage, render
+from assent.artifacts.store import ArtifactStore
 from assent.core import files
 from assent.evaluation.stats import Estimate
-from assent.pipeline.artifacts import ArtifactStore
-from assent.pipeline.lineage import lineage, render
+from assent.report.comparisons import comparison, reward_model, rounds_over_time
+from assent.report.configuration import read_settings
 from assent.report.diff import visible
 from assent.report.examples import first_examples, largest_changes
 from assent.report.figures import Bar, bars, percent
-from assent.report.judging import comparison, reward_model, rounds_over_time
-from assent.report.lineage import lineage_svg
+from assent.report.lineage_plot import lineage_svg
 from assent.report.panels import Svg
-from assent.report.reading import SETTINGS, Run, find_run, read_run
-from assent.report.settings import read_settings
+from assent.report.run_folder import SETTINGS, Run, find_run, read_run
 from assent.report.training import fine_tuning, optimization
 from assent.report.verdict import changes, verdict_of
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from assent.report.drawing import AFTER, BEFORE, GOOD, WARM
 from assent.report.figures import PANEL, WIDE, Curve, Frame, curves, path
 from assent.report.panels import Panel, Section, Size, panel
-from assent.report.reading import Metrics, Run, metrics_of
+from assent.report.plots import AFTER, BEFORE, GOOD, WARM
+from assent.report.run_folder import Metrics, Run, metrics_of
 
 TRAJECTORIES = (BEFORE, AFTER, GOOD, WARM)
 """Colours of the last four rounds, the newest in full."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from assent.evaluation.stats import Estimate, paired_difference
 from assent.report.figures import percent
-from assent.report.reading import Evaluation, Run, Sample
+from assent.report.run_folder import Evaluation, Run, Sample
 
 Tone = Literal["good", "bad", "open"]
 

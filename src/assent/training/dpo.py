@@ -20,7 +20,7 @@ from assent.models.policy import PolicyModel, TokenScores
 from assent.training.batches import EpochBatches
 from assent.training.config import DPOConfig
 from assent.training.loop import Loop
-from assent.training.rankings import Target, local_pairs
+from assent.training.targets import Target, local_pairs
 
 
 class DPOResult(NamedTuple):

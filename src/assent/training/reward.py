@@ -10,9 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from assent.algorithms.objective import Loss, Weighted, weighted
-from assent.algorithms.raters import joint_loss
-from assent.algorithms.reward import (
+from assent.algorithms.likelihoods import (
     Pairs,
     bradley_terry_loss,
     centering_penalty,
@@ -21,6 +19,8 @@ from assent.algorithms.reward import (
     plackett_luce_loss,
     rao_kupper_loss,
 )
+from assent.algorithms.objective import Loss, Weighted, weighted
+from assent.algorithms.rater_likelihood import joint_loss
 from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.learner.local import LocalLearner
@@ -29,8 +29,8 @@ from assent.models.scalar import ScalarModel
 from assent.training.batches import EpochBatches
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop, Resumable
-from assent.training.rankings import Target, local_pairs, local_starts, local_votes
-from assent.training.raters import JointFit, RaterFit
+from assent.training.rater_fit import JointFit, RaterFit
+from assent.training.targets import Target, local_pairs, local_starts, local_votes
 
 Member = tuple[Group, Target]
 Outputs = tuple[Tensor, Tensor]

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from assent.feedback.account_records import Account, Role
+from assent.feedback.records.people import Account, Role
 from assent.web.context import SESSION, VISITOR, Context, csrf_of
 from assent.web.forms import is_form, read_form
 from assent.web.refusals import Refusal

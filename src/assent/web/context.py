@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse
 
 from assent.core.hashing import hash_json, short
 from assent.core.types import Message
-from assent.feedback.account_records import digest
 from assent.feedback.dashboard import Watch
+from assent.feedback.records.people import digest
 from assent.feedback.store import Store
 from assent.web.catalogs import Catalogs
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 import httpx2
 
 from assent.core.errors import AssentError
+from assent.feedback.records.webhooks import Message, signature
 from assent.feedback.store import Store
-from assent.feedback.webhook_records import Message, signature
 from assent.web import outbound
 
 LOG = logging.getLogger("assent.web")

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from assent.core.errors import StoreError
-from assent.feedback.account_records import Invitation
-from assent.feedback.sign_in import TooManyAttempts
+from assent.feedback.people.sign_in import TooManyAttempts
+from assent.feedback.records.people import Invitation
 from assent.web.auth import Rater, address_of, identify, local_path, sign_in, sign_out, visitor_form
 from assent.web.context import LANGUAGE, Context
 from assent.web.forms import Form

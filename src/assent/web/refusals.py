@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from assent.core.errors import AssentError, ConflictError, RunError, StoreError, UserError
-from assent.feedback.sign_in import TooManyAttempts
+from assent.feedback.people.sign_in import TooManyAttempts
 
 LOG = logging.getLogger("assent.web")
 BUSY = "the store is busy or cannot be reached"

@@ -6,8 +6,16 @@ import math
 import pytest
 import torch
 
-from assent.algorithms.raters import RaterTerms, Votes, bounds, joint_loss, ordinal_loss, ranking_votes, rater_logits
-from assent.algorithms.reward import bradley_terry_loss, ranking_pairs, rao_kupper_loss
+from assent.algorithms.likelihoods import bradley_terry_loss, ranking_pairs, rao_kupper_loss
+from assent.algorithms.rater_likelihood import (
+    RaterTerms,
+    Votes,
+    bounds,
+    joint_loss,
+    ordinal_loss,
+    ranking_votes,
+    rater_logits,
+)
 
 SCORES = torch.tensor([0.3, -1.2, 0.9, 2.0], dtype=torch.float64)
 STATES = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, -1.0]], dtype=torch.float64)

@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from assent.algorithms.rater_likelihood import RaterTerms, Votes, joint_loss, ranking_votes
 from assent.algorithms.rater_posterior import Evidence, Posterior, RaterState, Spreads, cut_points
-from assent.algorithms.raters import RaterTerms, Votes, joint_loss, ranking_votes
 
 
 def people(sharpness, *, votes=200, seed=0, position=0.0, length=0.0, tastes=None, group=None, k=3, cut=0.5):

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from assent.algorithms.reward import (
+from assent.algorithms.likelihoods import (
     LARGE_MARGINS,
     SMALL_MARGINS,
     Pairs,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
-from assent.evaluation.raters import NOT_TOLD, rater_report
-from assent.training.raters import RaterFit
+from assent.evaluation.rater_report import NOT_TOLD, rater_report
+from assent.training.rater_fit import RaterFit
 
 
 def fit(sharpness: list[float], group: list[int], *, names: tuple[str, ...] = ("north", "south")) -> RaterFit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
-from assent.evaluation.reward import rater_ceiling, reward_report
+from assent.evaluation.reward_report import rater_ceiling, reward_report
 
 TEXTS = {"a": "short", "b": "a longer one", "c": "the longest of all"}
 

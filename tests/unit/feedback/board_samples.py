@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from assent.core.types import Completion, Judgment, Prompt, Ranking, Task
-from assent.feedback.ballots import Said
-from assent.feedback.facts import TaskFacts
-from assent.feedback.records import SaidRow
+from assent.feedback.quality.ballots import Said
+from assent.feedback.quality.facts import TaskFacts
+from assent.feedback.records.queue import SaidRow
 
 
 def order(text: str) -> Ranking:

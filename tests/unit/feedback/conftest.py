@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from assent.feedback.connection import connect, write_transaction
 from assent.feedback.store import Store
-from assent.feedback.tables import Table
+from assent.feedback.tables.connection import connect, write_transaction
+from assent.feedback.tables.queue import Table
 
 
 def _server_binaries() -> Path | None:

@@ -9,7 +9,7 @@ import pytest
 from assent.core.errors import ConflictError
 from assent.core.types import Rater
 from assent.feedback.conversations import SILENCE_SECONDS, Conversation, Turn
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 
 

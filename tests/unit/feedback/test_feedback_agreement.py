@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
-from assent.feedback.agreement import krippendorff_alpha, leave_one_out, mean_tau_b, pair_votes, pairwise_agreement
+from assent.feedback.quality.agreement import (
+    krippendorff_alpha,
+    leave_one_out,
+    mean_tau_b,
+    pair_votes,
+    pairwise_agreement,
+)
 
 NAN = float("nan")
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from assent.feedback.assign import Candidate, Pool, choose, draw, overlap, propensity
+from assent.feedback.queue.assign import Candidate, Pool, choose, draw, overlap, propensity
 
 TASKS = [f"t{i}" for i in range(1000)]
 RATERS = [f"r{i}" for i in range(5)]

@@ -11,16 +11,22 @@ import pytest
 from board_samples import judged, known, lettered_task, order, said, submitted
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Rater
-from assent.feedback.agreement import krippendorff_alpha, leave_one_out, mean_tau_b, pair_votes, pairwise_agreement
-from assent.feedback.alarm import group_agreement
-from assent.feedback.ballots import Said, distance, hits, pair_values, tau_b, votes
 from assent.feedback.dashboard import Watch, attribute_groups, plain
-from assent.feedback.disputes import disputes
-from assent.feedback.forecast import forecast, pace
-from assent.feedback.records import Queue
+from assent.feedback.quality.agreement import (
+    krippendorff_alpha,
+    leave_one_out,
+    mean_tau_b,
+    pair_votes,
+    pairwise_agreement,
+)
+from assent.feedback.quality.alarm import group_agreement
+from assent.feedback.quality.ballots import Said, distance, hits, pair_values, tau_b, votes
+from assent.feedback.quality.disputes import disputes
+from assent.feedback.quality.forecast import forecast, pace
+from assent.feedback.quality.slices import agreement, by_slice
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.runs import curve, folders_beside, made_in, touched
-from assent.feedback.settings import ProjectSettings
-from assent.feedback.slices import agreement, by_slice
 from assent.feedback.store import Store
 
 HOUR = 3600.0

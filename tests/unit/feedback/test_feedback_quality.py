@@ -6,9 +6,9 @@ import pytest
 from board_samples import judged, known, lettered_task, order
 
 from assent.core.types import Judgment
-from assent.feedback.facts import TaskFacts
-from assent.feedback.quality import Bench, RaterQuality, rater_quality
-from assent.feedback.words import count_words
+from assent.feedback.quality.facts import TaskFacts
+from assent.feedback.quality.rater_quality import Bench, RaterQuality, rater_quality
+from assent.feedback.quality.words import count_words
 
 
 def _quality(judgments: list[Judgment], rater: str, **fields: object) -> RaterQuality:

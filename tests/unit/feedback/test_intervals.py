@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from assent.feedback.intervals import ratio, redrawn, share, wilson
+from assent.feedback.quality.intervals import ratio, redrawn, share, wilson
 
 
 def test_wilson_of_eight_in_ten() -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from assent.core.errors import DataError
-from assent.feedback.priorities import Predicted, clearness, information, information_share, priorities
+from assent.feedback.queue.priorities import Predicted, clearness, information, information_share, priorities
 
 TIE, CLOSE, FAR = Predicted((1.0, 1.0), "p1"), Predicted((0.0, math.log(3)), "p2"), Predicted((9.0, -9.0), "p3")
 

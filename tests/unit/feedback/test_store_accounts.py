@@ -6,8 +6,8 @@ import pytest
 from store_samples import at_once
 
 from assent.core.errors import StoreError
-from assent.feedback.profiles import Told
-from assent.feedback.sign_in import PER_LOGIN_AND_ADDRESS, TooManyAttempts
+from assent.feedback.people.profiles import Told
+from assent.feedback.people.sign_in import PER_LOGIN_AND_ADDRESS, TooManyAttempts
 from assent.feedback.store import Store
 
 NOW = 1_800_000_000.0

@@ -15,8 +15,8 @@ from pathlib import Path
 from store_samples import judgment, people, task
 
 from assent.core.types import Ranking, Rater
-from assent.feedback.records import Counts, Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Counts, Queue
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 
 QUEUE = Queue()
@@ -102,7 +102,7 @@ def test_one_rater_with_two_tabs_does_not_get_a_task_twice(url: str) -> None:
 _WRITER = """
 import sys
 sys.path.insert(0, sys.argv[2])
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from store_samples import judgment
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from store_samples import judgment, people, task
 
 from assent.core.types import Note
-from assent.feedback.connection import connect, read_transaction
-from assent.feedback.records import Queue, Viewing
+from assent.feedback.records.queue import Queue, Viewing
 from assent.feedback.store import Store
+from assent.feedback.tables.connection import connect, read_transaction
 
 SECRET = "unmistakable-words"
 

@@ -8,11 +8,11 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Completion, Judgment, Note, Prompt, Ranking, Rater, Task
-from assent.feedback.connection import connect, read_transaction
-from assent.feedback.records import Counts, Queue, RaterProgress, Viewing
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Counts, Queue, RaterProgress, Viewing
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
-from assent.feedback.tables import Table
+from assent.feedback.tables.connection import connect, read_transaction
+from assent.feedback.tables.queue import Table
 
 QUEUE = Queue()
 SETTINGS = ProjectSettings(gold_share=0, repeat_share=0, newcomer_tasks=0, undo_seconds=100)

@@ -10,7 +10,7 @@ from store_samples import comparison, judgment, people, task
 from assent.core.errors import DataError, StoreError
 from assent.core.types import Comparison, Judgment, Ranking, Rater
 from assent.feedback.exporting import gather
-from assent.feedback.records import Counts, ImportCounts, Queue
+from assent.feedback.records.queue import Counts, ImportCounts, Queue
 from assent.feedback.store import Store
 
 QUEUE = Queue("team")

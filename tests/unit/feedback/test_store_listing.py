@@ -8,7 +8,7 @@ from store_samples import judgment, people, task
 from assent.core.types import Judgment, Ranking, Rater
 from assent.data.losses import SINGLES, SKIPS, UNRANKED
 from assent.feedback.exporting import gather
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
 

@@ -18,11 +18,11 @@ from sqlalchemy import Boolean, Connection, MetaData, Table, insert, inspect, se
 from store_samples import comparison, judgment, task
 
 from assent.core.types import Judgment, Ranking
-from assent.feedback.connection import connect, read_transaction, write_transaction
-from assent.feedback.records import Counts, OpenTask, Queue
-from assent.feedback.schema import HEAD, MIGRATIONS, revision
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Counts, OpenTask, Queue
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
+from assent.feedback.tables.connection import connect, read_transaction, write_transaction
+from assent.feedback.tables.schema import HEAD, MIGRATIONS, revision
 
 QUEUE = Queue()
 ROWS: dict[str, list[dict[str, Any]]] = json.loads(Path(__file__).with_name("store_0001.json").read_text())

@@ -8,8 +8,8 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
-from assent.feedback.records import Guideline, Queue
-from assent.feedback.settings import AttributeQuestion, Criterion, ProjectSettings
+from assent.feedback.records.queue import Guideline, Queue
+from assent.feedback.records.settings import AttributeQuestion, Criterion, ProjectSettings
 from assent.feedback.store import Store
 
 SETTINGS = ProjectSettings(

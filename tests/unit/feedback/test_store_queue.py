@@ -7,7 +7,7 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Completion, Judgment, Prompt, Ranking, Rater, Task
-from assent.feedback.records import Counts, Queue
+from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
 
 QUEUE = Queue()

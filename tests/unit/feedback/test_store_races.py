@@ -10,12 +10,12 @@ from store_samples import at_once, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Judgment, Ranking
-from assent.feedback.candidates import Candidates
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.queue.candidates import Candidates
+from assent.feedback.queue.tasks import slot_row
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
-from assent.feedback.tables import Slot
-from assent.feedback.tasks import slot_row
+from assent.feedback.tables.queue import Slot
 
 QUEUE = Queue()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from store_samples import comparison, judgment, people, task
 
 from assent.core.types import Judgment
-from assent.feedback.reach import AT_WORK_SECONDS
-from assent.feedback.records import Counts, Queue
+from assent.feedback.queue.reach import AT_WORK_SECONDS
+from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
 
 QUEUE = Queue()

@@ -15,11 +15,11 @@ from store_samples import people, task
 
 from assent.core.errors import RunError, StoreError, UserError
 from assent.feedback.config import StoreConfig
-from assent.feedback.connection import connect, read_transaction, write_transaction
-from assent.feedback.records import Counts, Queue
-from assent.feedback.schema import HEAD, MIGRATIONS, revision
+from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
-from assent.feedback.tables import ProjectRow, Table
+from assent.feedback.tables.connection import connect, read_transaction, write_transaction
+from assent.feedback.tables.queue import ProjectRow, Table
+from assent.feedback.tables.schema import HEAD, MIGRATIONS, revision
 
 
 def test_migrations_and_tables_agree(empty_url: str) -> None:

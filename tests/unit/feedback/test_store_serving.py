@@ -11,11 +11,11 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
-from assent.feedback.connection import connect, read_transaction, write_transaction
-from assent.feedback.records import Counts, Queue, Served, Viewing
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.queue.tasks import insert_task_rows, load_tasks, task_content, task_row
+from assent.feedback.records.queue import Counts, Queue, Served, Viewing
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
-from assent.feedback.tasks import insert_task_rows, load_tasks, task_content, task_row
+from assent.feedback.tables.connection import connect, read_transaction, write_transaction
 
 QUEUE = Queue()
 PLAIN = ProjectSettings(gold_share=0, repeat_share=0, newcomer_tasks=0)

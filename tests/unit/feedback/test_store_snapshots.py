@@ -10,9 +10,9 @@ from store_samples import comparison, judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Rater
-from assent.feedback.connection import connect, read_transaction
-from assent.feedback.records import Counts, Queue
+from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
+from assent.feedback.tables.connection import connect, read_transaction
 
 QUEUE = Queue()
 

@@ -10,8 +10,8 @@ from sqlalchemy import event
 from store_samples import judgment, people, task
 
 from assent.core.types import Ranking
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 
 QUEUE = Queue()

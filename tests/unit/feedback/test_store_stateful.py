@@ -14,10 +14,10 @@ from sqlalchemy import text
 from store_samples import judgment, people, task
 
 from assent.core.types import Judgment, Ranking
-from assent.feedback.connection import read_transaction
-from assent.feedback.records import Queue, Served
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Queue, Served
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
+from assent.feedback.tables.connection import read_transaction
 
 QUEUE = Queue()
 NAMES = ("anna", "ben", "cleo")

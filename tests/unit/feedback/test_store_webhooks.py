@@ -13,10 +13,10 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
+from assent.feedback.records.webhooks import Hook, Webhook, signature
 from assent.feedback.store import Store
-from assent.feedback.webhook_records import Hook, Webhook, signature
 from assent.feedback.webhooks import CHECK_SECONDS, PAUSES, SEND_SECONDS
 
 URL = "https://example.org/hook"

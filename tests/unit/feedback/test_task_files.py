@@ -9,7 +9,7 @@ from board_samples import lettered_task
 
 from assent.core.errors import DataError
 from assent.core.types import Ranking
-from assent.feedback.task_files import TaskFile, parse_tasks
+from assent.feedback.queue.task_files import TaskFile, parse_tasks
 
 
 def _read(*lines: object) -> TaskFile:

@@ -11,7 +11,7 @@ from assent.core.types import Prompt
 from assent.lab import SPLITS, DemoQuality, World, count_conversations, count_prompts
 from assent.lab.language import language
 from assent.lab.messages import cells
-from assent.lab.reading import read_request
+from assent.lab.parse import read_request
 from assent.lab.writers import count_replies
 
 

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from assent.algorithms.objective import Loss
+from assent.artifacts.stage import SPOILED, Runner, StageContext, stage
 from assent.core.config import Config
 from assent.core.errors import NonFiniteError
 from assent.core.group import Group
 from assent.learner.config import OptimizerConfig
 from assent.learner.local import LocalLearner
 from assent.models.groups import GroupBatch, pack
-from assent.pipeline.stage import SPOILED, Runner, StageContext, stage
 
 GROUPS = [
     Group(np.array([7, 8]), (np.array([1, 2]), np.array([3]))),

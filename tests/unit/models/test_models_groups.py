@@ -11,8 +11,8 @@ from torch import Tensor
 
 from assent.core.group import Group
 from assent.models.attention import AttentionCall
-from assent.models.gather import RowGather
 from assent.models.groups import GroupBatch, pack
+from assent.models.take import RowGather
 
 
 def ids(*tokens: int) -> np.ndarray:

@@ -19,11 +19,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.files import write_text
 from assent.learner import checkpoint
-from assent.pipeline.artifacts import Artifact
-from assent.pipeline.stage import LogOptions, Runner, StageContext, stage
 
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"}
 

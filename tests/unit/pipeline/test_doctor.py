@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from transformers import BertConfig, BertForMaskedLM
 
+from assent.core.findings import Finding
 from assent.models.config import ScratchConfig
 from assent.models.scratch import new_model, train_tokenizer
 from assent.models.tiny import save_tiny, tiny_tokenizer
-from assent.pipeline.doctor import examine, summary
-from assent.pipeline.doctor_model import scratch_parameters
-from assent.pipeline.finding import Finding
-from assent.pipeline.project import make_project
+from assent.pipeline.commands.project import make_project
+from assent.pipeline.doctor.examine import examine, summary
+from assent.pipeline.doctor.model import scratch_parameters
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.stage import LogOptions, Runner
 from assent.core.types import Completion, Conversation, Judgment, Message, Prompt, Ranking, Rater, Task
 from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.feedback.store import Store
+from assent.pipeline.commands.feedback import Place, export_feedback
 from assent.pipeline.config import FileData, RunConfig
-from assent.pipeline.feedback_files import Place, export_feedback
-from assent.pipeline.records import read_records
 from assent.pipeline.rounds import gather_all
-from assent.pipeline.stage import LogOptions, Runner
 
 ASKED = Prompt(
     messages=(

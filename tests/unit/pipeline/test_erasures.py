@@ -9,21 +9,21 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.cli import app
 from assent.core.config import Config
 from assent.core.errors import AwaitingJudgments
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking, Rater, Task
 from assent.feedback.config import StoreConfig
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.config import CollectConfig, ComputeConfig, RunConfig
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project, touched
 from assent.pipeline.places import open_project
-from assent.pipeline.records import read_records, write_records
 from assent.pipeline.rounds import judgments_identity, run_all
-from assent.pipeline.stage import LogOptions, Runner, StageContext, stage
 from assent.pipeline.stages.collect import CollectStage, run_collect
 
 QUIET = LogOptions(quiet=True, tensorboard=False)

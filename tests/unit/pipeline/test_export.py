@@ -11,13 +11,13 @@ import torch
 from run_of_tiny_models import make_run
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from assent.artifacts.find import find_artifact
 from assent.core.errors import UserError
 from assent.core.group import Group
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
-from assent.pipeline.export import export_model
-from assent.pipeline.find import find_artifact
+from assent.pipeline.commands.export import export_model
 
 TOKENS = torch.tensor([[1, 5, 9, 40, 7]])
 

@@ -13,7 +13,7 @@ from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking,
 from assent.data.config import Source
 from assent.data.exports import EXPORTS
 from assent.data.load import load_comparisons
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel
 
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.feedback.store import Store
+from assent.pipeline.commands.project import STARTER, import_files, inspect_files, make_project
 from assent.pipeline.config import RunConfig
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import moved, open_project
-from assent.pipeline.project import STARTER, import_files, inspect_files, make_project
 
 COMMENTED = re.compile(r"^#(?=\w+:|  +\w+:)", re.MULTILINE)
 NOTED_DEFAULT = re.compile(r"^( *)(\w+): .*?# +\(([^);]*)")

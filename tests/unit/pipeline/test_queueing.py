@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from assent.artifacts.find import find_artifact
 from assent.core.errors import AwaitingJudgments
 from assent.core.types import Judgment, Ranking, Rater, Task
-from assent.feedback.priorities import priorities
-from assent.feedback.records import Queue
-from assent.feedback.settings import Criterion, ProjectSettings
+from assent.feedback.queue.priorities import priorities
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import Criterion, ProjectSettings
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.find import find_artifact
 from assent.pipeline.queueing import predicted
 from assent.pipeline.run import run_project
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
+from assent.artifacts.stage import Step
+from assent.artifacts.store import Artifact, Manifest
 from assent.core.errors import AwaitingJudgments
-from assent.pipeline.artifacts import Artifact, Manifest
 from assent.pipeline.config import RunConfig
 from assent.pipeline.run import plan_project, run_project, verdict, with_skip_bad, write_rounds
-from assent.pipeline.stage import Step
 
 LAB = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "simulated"}}}
 

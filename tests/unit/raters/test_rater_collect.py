@@ -10,8 +10,8 @@ import pytest
 
 from assent.core.errors import ConfigError
 from assent.core.types import Completion, Judgment, Prompt, Task
-from assent.feedback.assign import overlap
-from assent.feedback.records import Counts, Queue
+from assent.feedback.queue.assign import overlap
+from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
 from assent.raters.collect import collect
 from assent.raters.config import SimulatedConfig

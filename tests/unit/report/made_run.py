@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files
 from assent.core.hashing import hash_json
 from assent.core.runlog import RunLog
-from assent.evaluation.reward import ReliabilityBin, RewardReport
+from assent.evaluation.reward_report import ReliabilityBin, RewardReport
 from assent.evaluation.stats import Estimate
 from assent.evaluation.winrate import WinRate
-from assent.pipeline.artifacts import Artifact, ArtifactStore, Manifest
 
 PPO = {"kind": "ppo", "kl": {"kind": "adaptive", "target": 6.0}}
 DPO = {"kind": "dpo", "beta": 0.1}

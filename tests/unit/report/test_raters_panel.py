@@ -8,10 +8,10 @@ import made_run
 import pytest
 from made_run import REPORT, MadeRun
 
-from assent.evaluation.raters import GroupRow, RaterReport, RaterRow
+from assent.evaluation.rater_report import GroupRow, RaterReport, RaterRow
 from assent.evaluation.stats import Estimate
-from assent.report.judging import LEAST_SHARP, reward_model
-from assent.report.reading import read_run
+from assent.report.comparisons import LEAST_SHARP, reward_model
+from assent.report.run_folder import read_run
 
 
 def row(name: str, sharpness: float) -> RaterRow:

@@ -12,8 +12,8 @@ from made_run import DPO, WINS, MadeRun
 
 from assent.core.errors import DataError, UserError
 from assent.evaluation.stats import Estimate
-from assent.report.reading import read_run
 from assent.report.run import report_of
+from assent.report.run_folder import read_run
 from assent.report.verdict import changes, verdict_of
 
 NBSP = "\u00a0"

@@ -12,8 +12,8 @@ from pydantic import Field
 
 from assent.core.config import Config
 from assent.evaluation.stats import Estimate
+from assent.report.configuration import settings_of
 from assent.report.diff import change, visible, word_diff
-from assent.report.drawing import NAMES
 from assent.report.figures import (
     Bar,
     Curve,
@@ -29,7 +29,7 @@ from assent.report.figures import (
     percent,
     trends,
 )
-from assent.report.settings import settings_of
+from assent.report.plots import NAMES
 
 HALF = Estimate(estimate=0.5, low=0.4, high=0.6)
 

@@ -17,8 +17,8 @@ from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.training.config import DPOConfig, NoRatersConfig, RewardConfig
 from assent.training.dpo import train_dpo
 from assent.training.loop import Loop
-from assent.training.rankings import Target, target_of
 from assent.training.reward import score_groups, train_reward
+from assent.training.targets import Target, target_of
 
 ANSWERS = ("You have a refund today.", "I am sorry.", "No.", "Open the settings, then follow the link, please.")
 

@@ -18,9 +18,9 @@ from assent.training import reward
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
 from assent.training.loop import Loop
-from assent.training.rankings import Target, target_of
-from assent.training.raters import Grouping, JointFit
+from assent.training.rater_fit import Grouping, JointFit
 from assent.training.reward import Trained, score_groups, taste_scores, train_reward
+from assent.training.targets import Target, target_of
 
 ANSWERS = ("You have a refund today.", "I am sorry.", "No.", "Open the settings, then follow the link, please.")
 BEST_FIRST = ((3,), (0,), (1,), (2,))

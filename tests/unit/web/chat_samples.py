@@ -14,7 +14,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from assent.core.types import Message
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 from assent.web.app import create_app
 from assent.web.context import SESSION

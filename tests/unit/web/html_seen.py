@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from assent.web import allowlist
+from assent.web.render import allowlist
 
 
 class Seen(HTMLParser):

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from assent.core.types import Completion, Prompt, Task
-from assent.feedback.account_records import Account, Role
+from assent.feedback.records.people import Account, Role
 from assent.feedback.store import Store
 from assent.web.app import create_app
 

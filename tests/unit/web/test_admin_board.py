@@ -10,9 +10,9 @@ from html_seen import Seen
 from rating_visitors import PAGE, House, Visitor, a_task
 
 from assent.core.types import Completion, Judgment, Prompt, Ranking, Rater, Task
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
-from assent.web.adjudication import blind_order
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
+from assent.web.admin.adjudication import blind_order
 
 PROJECT = "/admin/projects/support"
 HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(1)>"'

@@ -6,7 +6,7 @@ import pytest
 from html_seen import Seen
 from rating_visitors import House, Visitor
 
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.settings import ProjectSettings
 
 HOSTILE = "\"><script>alert('x')</script><img src=x onerror=alert(1)>{{7*7}}${7*7}'--\u202e\u2066 ; DROP TABLE project"
 PROJECT = "/admin/projects/support"

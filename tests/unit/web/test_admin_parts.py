@@ -9,12 +9,13 @@ from rating_visitors import a_task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
-from assent.feedback.intervals import Interval
-from assent.feedback.settings import AttributeQuestion, Criterion, ProjectSettings
-from assent.web import figures, numbers
-from assent.web.differences import differences
-from assent.web.places import places_of, ranking_of
-from assent.web.settings_form import ROWS, SECTIONS, Filled, fill, read
+from assent.feedback.quality.intervals import Interval
+from assent.feedback.records.settings import AttributeQuestion, Criterion, ProjectSettings
+from assent.web.admin import charts as figures
+from assent.web.admin import numbers
+from assent.web.admin.differences import differences
+from assent.web.admin.order_form import places_of, ranking_of
+from assent.web.admin.settings_form import ROWS, SECTIONS, Filled, fill, read
 
 RICH = ProjectSettings(
     title="A <b>title</b>",

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import pytest
 from rating_visitors import PAGE, House, Visitor, ranking
 
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 
 EXPORT = "/admin/projects/default/export"
 

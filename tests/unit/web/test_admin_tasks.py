@@ -10,8 +10,8 @@ import pytest
 from rating_visitors import PAGE, House, Visitor, a_task
 
 from assent.core.types import Ranking
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 
 PROJECT = "/admin/projects/support"
 QUEUE = Queue("support")

@@ -12,7 +12,7 @@ import pytest
 from rating_visitors import House
 
 from assent.core.types import Rater
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 
 API = "/api/v1"
 ROLES = ("rater", "adjudicator", "admin")

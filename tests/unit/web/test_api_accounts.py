@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rating_visitors import House
 
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.settings import ProjectSettings
 
 ACCOUNTS = "/api/v1/accounts"
 

@@ -11,8 +11,8 @@ from rating_visitors import House
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.data.formats import to_row
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 
 PROJECT = "/api/v1/projects/p"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rating_visitors import House, ranking
 
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 
 
 def _all(house: House) -> dict[str, Any]:

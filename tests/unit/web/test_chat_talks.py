@@ -12,11 +12,11 @@ from chat_samples import NAMES, Service, Toy, new_service, signed_in
 from sqlalchemy import update
 
 from assent.core.types import Judgment
-from assent.feedback.connection import connect, write_transaction
-from assent.feedback.conversation_tables import ConversationRow
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.web.talks import names_a_model
+from assent.feedback.tables.connection import connect, write_transaction
+from assent.feedback.tables.conversations import ConversationRow
+from assent.web.rating.talks import names_a_model
 
 
 @pytest.fixture

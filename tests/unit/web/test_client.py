@@ -21,9 +21,9 @@ from assent import client_wire
 from assent.client import ApiError, Client, verify
 from assent.core.errors import UserError
 from assent.core.types import Ranking
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
-from assent.feedback.webhook_records import signature
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
+from assent.feedback.records.webhooks import signature
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from assent.web import highlight
+from assent.web.context import STATIC
+from assent.web.render import highlight
 
-STATIC = Path(highlight.__file__).parent / "static"
 CSS = (STATIC / "code.css").read_text(encoding="utf-8")
 COLOURS = dict(re.findall(r"--(hl-\w+): light-dark\((#\w+, #\w+)\);", CSS))
 

@@ -9,7 +9,7 @@ from html_seen import Seen, strangers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assent.web import invisible, markup
+from assent.web.render import invisible, markup
 from hostile_texts import HOSTILE
 
 

@@ -7,8 +7,8 @@ import uuid
 
 from rating_visitors import PAGE, House, Visitor, ranking
 
-from assent.feedback.records import Queue
-from assent.feedback.settings import AttributeQuestion, ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import AttributeQuestion, ProjectSettings
 
 REGION = AttributeQuestion(
     name="region", question="Where do you live?", choices=("north", "south"), purpose="Fairness."

@@ -10,8 +10,8 @@ import pytest
 from rating_visitors import House, Visitor, a_task, ranking
 
 from assent.core.types import Ranking
-from assent.feedback.records import Queue
-from assent.feedback.settings import Criterion, ProjectSettings
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import Criterion, ProjectSettings
 
 WORDS = ["'; DROP TABLE judgment; --", "{{ 7*7 }}", "{% for x in y %}", "<script>alert(1)</script>", "${jndi:ldap://x}"]
 

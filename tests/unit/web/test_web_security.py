@@ -13,9 +13,9 @@ from rating_visitors import PAGE, House, ranking
 from starlette.testclient import TestClient
 
 from assent.core.errors import RunError
-from assent.feedback.api_tokens import ApiTokens
-from assent.feedback.records import Queue
-from assent.feedback.settings import ProjectSettings
+from assent.feedback.people.tokens import ApiTokens
+from assent.feedback.records.queue import Queue
+from assent.feedback.records.settings import ProjectSettings
 from assent.web.security import BODY_LIMIT, POLICY
 
 CHANGING = ["/rating/submit", "/rating/release", "/rating/renew", "/sign-out", "/me/profile", "/me/erase", "/language"]

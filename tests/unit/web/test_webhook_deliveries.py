@@ -17,8 +17,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from assent.core.types import Completion, Judgment, Prompt, Ranking, Rater, Task
+from assent.feedback.records.webhooks import Hook, signature
 from assent.feedback.store import Store
-from assent.feedback.webhook_records import Hook, signature
 from assent.feedback.webhooks import CHECK_SECONDS, PAUSES
 from assent.web import outbound
 from assent.web.app import create_app

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.group import Group
@@ -15,11 +18,8 @@ from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.scratch import new_model, train_tokenizer
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, device_of, machine
 from assent.pipeline.config import BaseConfig, ComputeConfig, PretrainedBase, ScratchBase
-from assent.pipeline.records import read_records
-from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.waste import told
 from assent.training.loop import Loop
 from assent.training.sft import train_sft

@@ -9,22 +9,22 @@ from typing import Any
 
 from pydantic import Field
 
+from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater, Task
-from assent.feedback.assign import overlap
 from assent.feedback.config import StoreConfig
-from assent.feedback.records import Queue
+from assent.feedback.queue.assign import overlap
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
 from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
 from assent.pipeline.queueing import QueuePlan, predicted
-from assent.pipeline.records import read_records, write_records
-from assent.pipeline.stage import StageContext, stage
 
 
 class CollectStage(Config):

@@ -14,6 +14,9 @@ import torch
 from pydantic import Field
 
 from assent.algorithms.masked import row_sum
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
@@ -22,21 +25,18 @@ from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.stats import Estimate, clustered_mean
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
-from assent.feedback.records import Queue
+from assent.feedback.records.queue import Queue
 from assent.lab.scorecard import Scorecard
 from assent.lab.truth import Truth, read
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.queueing import QueuePlan
-from assent.pipeline.records import read_records
-from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.stages.sample import storable
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater

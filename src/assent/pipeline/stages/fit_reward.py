@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
@@ -13,23 +16,20 @@ from assent.core.types import Comparison, Rater
 from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
 from assent.data.splits import split
-from assent.evaluation.raters import rater_report
+from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
-from assent.evaluation.reward import reward_report
+from assent.evaluation.reward_report import reward_report
 from assent.evaluation.stats import Estimate
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.records import read_records
-from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.waste import told
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
-from assent.training.rankings import MARGINS, Target, target_of
 from assent.training.reward import score_groups, taste_scores, train_reward
+from assent.training.targets import MARGINS, Target, target_of
 
 HELD_OUT_SEED = 0
 """The same prompts are held out in every round and run, so that accuracies can be compared."""

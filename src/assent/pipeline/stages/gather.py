@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
+from assent.artifacts.jsonl import write_records
+from assent.artifacts.stage import StageContext, stage
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.types import Comparison, Prompt
@@ -21,8 +23,6 @@ from assent.data.load import LoadReport, load_comparisons, load_conversations, l
 from assent.data.splits import leakage, split
 from assent.lab.world import World
 from assent.pipeline.config import DataConfig, FileData, LabData
-from assent.pipeline.records import write_records
-from assent.pipeline.stage import StageContext, stage
 
 Part = Literal["corpus", "demonstrations", "prompts", "comparisons"]
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.fit import fit
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.records import read_records
-from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.stages.fit_reward import ranked_groups
 from assent.pipeline.waste import told
 from assent.training.config import DPOConfig, OptimizeConfig, PPOConfig

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.hashing import hash_json, short
@@ -13,12 +16,9 @@ from assent.data.render import Renderer
 from assent.generation.config import Sampling
 from assent.generation.engine import Engine
 from assent.models.config import ModelConfig
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig, SampleConfig
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.records import read_records, write_records
-from assent.pipeline.stage import StageContext, stage
 
 
 class SampleStage(Config):

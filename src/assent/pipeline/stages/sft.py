@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.types import Conversation
 from assent.data.fit import fit
 from assent.data.splits import split
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
-from assent.pipeline.artifacts import Artifact
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.records import read_records
-from assent.pipeline.stage import StageContext, stage
 from assent.pipeline.waste import told
 from assent.training.config import SFTConfig
 from assent.training.loop import Loop

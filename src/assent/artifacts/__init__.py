@@ -1,0 +1,1 @@
+"""Assent's artifacts: what was made, from what, under which key; stages that run once."""

@@ -1,0 +1,117 @@
+"""Finding what a person means by "runs/x/round-2", "runs/x/artifacts/policy-3f…", a model folder or a hub id."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError
+from assent.core.errors import UserError
+
+RUNS = Path("runs")
+"""Folder of all runs, below the current folder."""
+ROUND = "round.json"
+"""In runs/x/round-2: what the round made, by kind and folder name. Round 0 is what the first round starts from."""
+MODELS = {"policy": "policy", "reward": "reward"}
+"""Kind of artifact -> the folder in it that holds its model."""
+_MODEL_FILES = ("config.json", "adapter_config.json")
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+def find_artifact(name: str) -> Artifact:
+    """The artifact that a path means, verified.
+
+    A run folder means its newest policy, a round's folder the policy of the round, `round-2/reward` its reward model;
+    the folder of an artifact may be shortened. Raises UserError saying what there is instead.
+    """
+    path = Path(name)
+    if (path / MANIFEST).is_file():
+        return _verified(path)
+    if (path / ROUND).is_file():
+        return _of_round(path, "policy", name)
+    if (path.parent / ROUND).is_file():
+        return _of_round(path.parent, path.name, name)
+    if (path / "artifacts").is_dir():
+        return _newest_policy(path)
+    if path.parent.name == "artifacts" and path.parent.is_dir():
+        return _verified(store_at(path.parent).named(path.name).folder)
+    raise UserError(f"{name} is no artifact, round or run; {_what_there_is(path)}")
+
+
+def model_of(artifact: Artifact) -> Path:
+    """The model folder of an artifact. Raises UserError where its kind holds none."""
+    if artifact.kind not in MODELS:
+        raise UserError(
+            f"{artifact.name} holds {artifact.kind}, not a model; name a {' or '.join(MODELS)} artifact, or a round"
+        )
+    return artifact.file(MODELS[artifact.kind])
+
+
+def model_folder(name: str) -> Path | str:
+    """The model that a name means: that of an artifact, round or run, a plain model folder, or a hub id.
+
+    Raises UserError where it is none of these.
+    """
+    path = Path(name)
+    if any((path / one).is_file() for one in _MODEL_FILES) and not (path / MANIFEST).is_file():
+        return path
+    begins_here = Path(path.parts[0]).exists() if path.parts else True
+    if not begins_here and path.parts[0] != str(RUNS) and _HUB_ID.fullmatch(name):
+        return name
+    return model_of(find_artifact(name))
+
+
+def store_at(folder: Path) -> ArtifactStore:
+    """The artifacts in `folder`, to look at only."""
+
+    def silent(text: str) -> None:
+        """Invalid neighbours are no business of who asked for another artifact."""
+
+    return ArtifactStore(folder, say=silent, read_only=True)
+
+
+def _of_round(folder: Path, kind: str, name: str) -> Artifact:
+    made = _made(folder)
+    if kind not in made:
+        there = ", ".join(f"{folder}/{one}" for one in made) or "nothing yet"
+        raise UserError(f"{name}: the round has made no {kind}; there is: {there}")
+    return _verified(folder.parent / "artifacts" / str(made[kind]["artifact"]))
+
+
+def _made(folder: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return dict(json.loads((folder / ROUND).read_text(encoding="utf-8"))["made"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / ROUND} cannot be read; run the project again to write it anew") from None
+
+
+def _newest_policy(run: Path) -> Artifact:
+    for folder in reversed(_rounds(run)):
+        if "policy" in _made(folder):
+            return _of_round(folder, "policy", str(run))
+    raise UserError(f"{run} has no policy yet; finish it with `assent run`")
+
+
+def _rounds(run: Path) -> list[Path]:
+    found = [path.parent for path in run.glob(f"round-*/{ROUND}") if path.parent.name.removeprefix("round-").isdigit()]
+    return sorted(found, key=lambda folder: int(folder.name.removeprefix("round-")))
+
+
+def _verified(folder: Path) -> Artifact:
+    try:
+        return Artifact.at(folder)
+    except InvalidArtifactError as problem:
+        raise UserError(f"{folder} is not valid: {problem}; `assent run` makes it again") from None
+
+
+def _what_there_is(path: Path) -> str:
+    """What a person could have meant, from the nearest folder that is there."""
+    run = next((one for one in (path, *path.parents) if (one / "artifacts").is_dir()), None)
+    if run is not None:
+        names = [str(folder) for folder in _rounds(run)]
+        names += sorted(str(folder) for folder in (run / "artifacts").glob("[!.]*-*"))
+        return f"there is: {', '.join(names) or 'nothing yet'}"
+    runs = sorted(str(one.parent) for one in RUNS.glob("*/artifacts"))
+    return f"runs here: {', '.join(runs)}" if runs else "there are no runs here; make one with `assent run`"

@@ -1,0 +1,124 @@
+"""Where an artifact comes from: a walk over manifests, back to data files and the very judgments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from assent.artifacts.store import Artifact, ArtifactStore
+from assent.core.hashing import short
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Something that entered from outside the run: a data file, a base model, a snapshot of the feedback store."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """An artifact in the lineage of another, with the name under which it entered (empty for the artifact itself)."""
+
+    name: str
+    key: str
+    artifact: Artifact | None
+    """None where it is no longer in the store."""
+    parents: tuple[Ancestor, ...] = ()
+    origins: tuple[Origin, ...] = ()
+
+
+def lineage(artifact: Artifact, store: ArtifactStore) -> Ancestor:
+    """The artifact with everything it was made from, all the way up."""
+    known = {one.key: one for one in store.all()} | {artifact.key: artifact}
+    seen: dict[str, Ancestor] = {}
+
+    def walk(key: str, name: str) -> Ancestor:
+        if key not in seen:
+            seen[key] = _without_name(key)
+        found = seen[key]
+        return Ancestor(name, key, found.artifact, found.parents, found.origins)
+
+    def _without_name(key: str) -> Ancestor:
+        at = known.get(key)
+        if at is None:
+            return Ancestor("", key, None)
+        parents = tuple(walk(parent, label) for label, parent in _inputs(at))
+        origins = tuple(Origin(label, digest) for label, digest in at.manifest.extra.items())
+        return Ancestor("", key, at, parents, origins)
+
+    return walk(artifact.key, "")
+
+
+def origins(root: Ancestor) -> list[Origin]:
+    """Everything from outside that the artifact rests on, each once, nearest first."""
+    return list(dict.fromkeys(origin for one in _each(root) for origin in one.origins))
+
+
+def render(root: Ancestor) -> str:
+    """The tree as plain text; what was shown before is not opened again.
+
+    reward-3f09c2d17a55  fit_reward v1, 41.2 s
+      start: policy-77ab01c4d2e9  sft v1, 120.5 s
+        demonstrations.jsonl: 9c1185a5c5e9
+      judgments: judgments-0b1f6f0c5d21  collect v1, 3.0 s
+    """
+    lines: list[str] = []
+    shown: set[str] = set()
+
+    def write(one: Ancestor, depth: int) -> None:
+        label = f"{one.name}: " if one.name else ""
+        again = one.key in shown and bool(one.parents or one.origins)
+        lines.append(f"{'  ' * depth}{label}{_describe(one)}{'  (see above)' if again else ''}")
+        if again:
+            return
+        shown.add(one.key)
+        lines.extend(f"{'  ' * (depth + 1)}{o.name}: {short(o.digest)}" for o in one.origins)
+        for parent in one.parents:
+            write(parent, depth + 1)
+
+    write(root, 0)
+    return "\n".join(lines)
+
+
+def as_dict(root: Ancestor) -> dict[str, Any]:
+    """The lineage for the report: every artifact once under its key, inputs by key.
+
+    {"root": key, "artifacts": {key: {name, stage, version, seconds, created, package, inputs, extra, notes}}}
+    """
+    artifacts: dict[str, Any] = {}
+    for one in _each(root):
+        if one.artifact is None:
+            artifacts[one.key] = None
+            continue
+        manifest = one.artifact.manifest.model_dump(mode="json", exclude={"files", "key"})
+        artifacts[one.key] = {"name": one.artifact.name, **manifest}
+    return {"root": root.key, "artifacts": artifacts}
+
+
+def _each(root: Ancestor) -> Iterator[Ancestor]:
+    """Every ancestor once, breadth first."""
+    seen, queue = {root.key}, [root]
+    while queue:
+        one = queue.pop(0)
+        yield one
+        fresh = [parent for parent in one.parents if parent.key not in seen]
+        seen.update(parent.key for parent in fresh)
+        queue.extend({parent.key: parent for parent in fresh}.values())
+
+
+def _inputs(artifact: Artifact) -> Iterator[tuple[str, str]]:
+    for name, keys in artifact.manifest.inputs.items():
+        if isinstance(keys, str):
+            yield name, keys
+        else:
+            yield from ((f"{name}[{i}]", key) for i, key in enumerate(keys))
+
+
+def _describe(one: Ancestor) -> str:
+    if one.artifact is None:
+        return f"{short(one.key)}  (no longer in the store)"
+    manifest = one.artifact.manifest
+    return f"{one.artifact.name}  {manifest.stage} v{manifest.version}, {manifest.seconds:.1f} s"

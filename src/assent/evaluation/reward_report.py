@@ -1,0 +1,219 @@
+"""How far a reward model can be trusted: held-out accuracy beside its bounds, calibration, slices, margins."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from assent.algorithms.calibration import brier_score, expected_calibration_error, reliability_bins
+from assent.core.types import Comparison, Record
+from assent.evaluation.rater_report import RaterReport
+from assent.evaluation.stats import Estimate, clustered_share
+from assent.feedback.quality.agreement import hit, leave_one_out
+
+NUM_BINS = 10
+SLICE_KEYS = ("kind", "intent", "source", "category", "language")
+"""Keys of a prompt's or comparison's meta whose values are reported apart, where there are few of them."""
+MAX_SLICES = 30
+
+
+class ReliabilityBin(Record):
+    """Predictions between low and high: what the model said, what raters did, and its interval."""
+
+    low: float
+    high: float
+    count: int
+    predicted: float
+    observed: float
+    lower: float
+    upper: float
+
+
+class Bounds(Record):
+    """Accuracy on some of the pairs, beside what it has to beat and what it can reach."""
+
+    accuracy: Estimate
+    longer_wins: Estimate
+    rater_ceiling: Estimate | None
+    pairs: int
+
+
+class RewardReport(Record):
+    """Held-out rankings, cut into decided pairs; every interval is clustered by prompt, ties of scores count half.
+
+    With pairs of fewer than two prompts only the counts are known.
+    """
+
+    pairs: int
+    prompts: int
+    accuracy: Estimate | None = None
+    """Share of decided pairs whose better answer scores higher."""
+    rater_ceiling: Estimate | None = None
+    """How often a rater agrees with the majority of the others on the same pair; None where pairs were judged once."""
+    longer_wins: Estimate | None = None
+    """The share that "the longer answer is better" gets right."""
+    relevance: Estimate | None = None
+    """Share of prompts whose best answer scores above the best answer to another prompt (see `relevance`)."""
+    ece: float | None = None
+    """Expected calibration error of sigmoid(score difference)."""
+    brier: float | None = None
+    bins: tuple[ReliabilityBin, ...] = ()
+    slices: dict[str, Estimate] = Field(default_factory=dict)
+    """Accuracy per "key=value" of the prompts' meta."""
+    by_source: dict[str, Bounds] = Field(default_factory=dict)
+    """The first three per source of comparisons (meta `source`)."""
+    by_lead: dict[str, Estimate] = Field(default_factory=dict)
+    """Accuracy per absolute score difference."""
+    by_strength: dict[str, Estimate] = Field(default_factory=dict)
+    """Accuracy per stated strength."""
+    raters: RaterReport | None = None
+    """What is known of raters and groups, where they are in the loss."""
+
+
+@dataclass(frozen=True)
+class _JudgedPair:
+    prompt_id: str
+    lead: float
+    """Score of the better answer less that of the worse."""
+    longer: float
+    """1 where the better answer is longer, 0.5 where both are equally long."""
+    strength: str
+    labels: tuple[str, ...]
+    """Slices it belongs to."""
+
+    @property
+    def is_right(self) -> float:
+        return hit(self.lead)
+
+
+def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) -> RewardReport:
+    """`scores` are raw scores of every completion, comparison by comparison."""
+    pairs = _judged_pairs(comparisons, scores)
+    prompts = len({p.prompt_id for p in pairs})
+    if prompts < 2:
+        return RewardReport(pairs=len(pairs), prompts=prompts)
+    # Which answer is called first is arbitrary: both readings of a pair enter, so that calibration is symmetric.
+    leads = np.array([p.lead for p in pairs])
+    said = 1 / (1 + np.exp(-np.clip(np.concatenate([leads, -leads]), -60, 60)))
+    happened = np.concatenate([np.ones(len(pairs)), np.zeros(len(pairs))])
+    return RewardReport(
+        accuracy=_accuracy(pairs),
+        rater_ceiling=rater_ceiling(comparisons),
+        longer_wins=clustered_share([p.longer for p in pairs], [p.prompt_id for p in pairs]),
+        ece=expected_calibration_error(said, happened, num_bins=NUM_BINS),
+        brier=brier_score(said, happened),
+        bins=tuple(
+            ReliabilityBin(
+                low=b.low,
+                high=b.high,
+                count=b.size,
+                predicted=b.predicted,
+                observed=b.observed,
+                lower=b.lower,
+                upper=b.upper,
+            )
+            for b in reliability_bins(said, happened, num_bins=NUM_BINS, confidence=0.95)
+        ),
+        slices=_by(pairs, lambda p: p.labels),
+        by_source=_by_source(comparisons, scores),
+        by_lead=_by(pairs, lambda p: (_lead_band(p.lead),)),
+        by_strength=_by(pairs, lambda p: (p.strength,) if p.strength else ()),
+        pairs=len(pairs),
+        prompts=prompts,
+    )
+
+
+def rater_ceiling(comparisons: Sequence[Comparison]) -> Estimate | None:
+    """How often a rater agrees with the majority of the others on a pair that both decided (see `agreement`).
+
+    It bounds what any score can reach on labels of one rater each, up to the noise of the majority itself. None where
+    fewer than two prompts have a pair that several raters decided.
+    """
+    votes = leave_one_out(comparisons)
+    prompts = [vote.prompt_id for vote in votes]
+    return clustered_share([vote.hit for vote in votes], prompts) if len(set(prompts)) > 1 else None
+
+
+def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) -> list[_JudgedPair]:
+    pairs: list[_JudgedPair] = []
+    start = 0
+    labels_of = _labels(comparisons)
+    for comparison, labels in zip(comparisons, labels_of, strict=True):
+        score = {c.id: scores[start + i] for i, c in enumerate(comparison.completions)}
+        length = {c.id: len(c.text) for c in comparison.completions}
+        start += len(comparison.completions)
+        for judgment in comparison.judgments:
+            ranking = judgment.ranking
+            if ranking is None:
+                continue
+            rank = ranking.rank()
+            for better, worse, is_tie in ranking.pairs():
+                if is_tie:
+                    continue
+                adjacent = rank[worse] == rank[better] + 1
+                strength = ranking.strengths[rank[better]] if ranking.strengths and adjacent else None
+                pairs.append(
+                    _JudgedPair(
+                        comparison.prompt.id,
+                        score[better] - score[worse],
+                        hit(length[better] - length[worse]),
+                        "" if strength is None else f"strength {strength}",
+                        labels,
+                    )
+                )
+    return pairs
+
+
+def _by_source(comparisons: Sequence[Comparison], scores: Sequence[float]) -> dict[str, Bounds]:
+    """Bounds of each source that has at least two prompts."""
+    members: dict[str, tuple[list[Comparison], list[float]]] = {}
+    start = 0
+    for comparison in comparisons:
+        own = members.setdefault(str(comparison.meta.get("source", "")), ([], []))
+        own[0].append(comparison)
+        own[1].extend(scores[start : start + len(comparison.completions)])
+        start += len(comparison.completions)
+    found = {}
+    for name, (some, some_scores) in sorted(members.items()):
+        pairs = _judged_pairs(some, some_scores)
+        prompts = [p.prompt_id for p in pairs]
+        if name and len(set(prompts)) > 1:
+            longer = clustered_share([p.longer for p in pairs], prompts)
+            found[name] = Bounds(
+                accuracy=_accuracy(pairs), longer_wins=longer, rater_ceiling=rater_ceiling(some), pairs=len(pairs)
+            )
+    return found
+
+
+def _labels(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
+    """ "key=value" of every slice key that has at most MAX_SLICES values."""
+    values = {
+        key: [str({**c.prompt.meta, **c.meta}[key]) if key in {**c.prompt.meta, **c.meta} else "" for c in comparisons]
+        for key in SLICE_KEYS
+    }
+    kept = {key: v for key, v in values.items() if 1 < len(set(v) - {""}) <= MAX_SLICES}
+    return [tuple(f"{key}={v[i]}" for key, v in kept.items() if v[i]) for i in range(len(comparisons))]
+
+
+def _by(pairs: Sequence[_JudgedPair], labels: Callable[[_JudgedPair], tuple[str, ...]]) -> dict[str, Estimate]:
+    grouped: dict[str, list[_JudgedPair]] = {}
+    for pair in pairs:
+        for label in labels(pair):
+            grouped.setdefault(label, []).append(pair)
+    return {k: _accuracy(v) for k, v in sorted(grouped.items()) if len({p.prompt_id for p in v}) > 1}
+
+
+def _accuracy(pairs: Sequence[_JudgedPair]) -> Estimate:
+    return clustered_share([p.is_right for p in pairs], [p.prompt_id for p in pairs])
+
+
+def _lead_band(lead: float) -> str:
+    size = abs(lead)
+    for low, high in ((0.0, 0.5), (0.5, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, math.inf)):
+        if size < high:
+            return f"lead {low:g} to {high:g}" if high < math.inf else f"lead above {low:g}"
+    raise ValueError(f"a lead is a number, got {lead}")

@@ -1,0 +1,1 @@
+"""The people: accounts, tokens, invitations, and what raters say about themselves."""

@@ -1,0 +1,125 @@
+"""Invitations: links with which people make their own accounts, in a role and a project, so many times and so long."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, cast
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from assent.core.errors import StoreError
+from assent.feedback.people import rows as account_rows
+from assent.feedback.people.passwords import hash_password
+from assent.feedback.queue.tasks import refuse_nul
+from assent.feedback.records.people import Account, Invitation, Role, Secret, digest
+from assent.feedback.tables.connection import read_transaction, write_transaction
+from assent.feedback.tables.people import InvitationRow
+
+INVITATION_SECONDS = 14 * 86_400.0
+"""An invitation ends after this unless said otherwise."""
+MOST_USES = 10_000
+
+
+class Invitations:
+    """The invitations of a store. Every method is one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def add(
+        self,
+        role: Role,
+        *,
+        project: str | None = None,
+        note: str = "",
+        max_uses: int = 1,
+        lifetime: float = INVITATION_SECONDS,
+        now: float,
+    ) -> Secret[Invitation]:
+        """Make an invitation to a project (None: to all). Its token is told this once. Raises StoreError."""
+        if not 1 <= max_uses <= MOST_USES or not 0 < lifetime <= 3660 * 86_400:
+            raise StoreError(
+                f"an invitation for {max_uses} people and {lifetime:.0f} seconds; take 1 to {MOST_USES} people and up"
+                " to ten years"
+            )
+        refuse_nul(note + (project or ""), where="an invitation")
+        token = secrets.token_urlsafe(18)
+        values: dict[str, Any] = {"token_hash": digest(token), "role": role, "project": project, "note": note}
+        values |= {"created_at": now, "expires_at": now + lifetime, "max_uses": max_uses, "uses": 0}
+        with write_transaction(self._engine) as connection:
+            row = connection.execute(insert(InvitationRow).values(values).returning(InvitationRow)).one()
+            return Secret(_invitation(row), token)
+
+    def all(self, *, project: str | None = None) -> list[Invitation]:
+        """All invitations, newest first, or those of a project."""
+        query = select(InvitationRow).order_by(InvitationRow.id.desc())
+        if project is not None:
+            query = query.where(InvitationRow.project == project)
+        with read_transaction(self._engine) as connection:
+            return [_invitation(row) for row in connection.execute(query)]
+
+    def find(self, token: str, *, now: float) -> Invitation | None:
+        """What a token invites to; None for one that is used up, over, revoked or unknown."""
+        query = select(InvitationRow).where(InvitationRow.token_hash == digest(token))
+        with read_transaction(self._engine) as connection:
+            row = connection.execute(query).first()
+        found = None if row is None else _invitation(row)
+        return found if found is not None and found.is_open(now) else None
+
+    def revoke(self, invitation_id: int, *, now: float) -> bool:
+        """Take an invitation back; False where there is none, or it was taken back before."""
+        where = (InvitationRow.id == invitation_id, InvitationRow.revoked_at.is_(None))
+        with write_transaction(self._engine) as connection:
+            return connection.execute(update(InvitationRow).where(*where).values(revoked_at=now)).rowcount == 1
+
+    def join(
+        self, token: str, *, login: str, password: str | None = None, locale: str | None = None, now: float
+    ) -> Account | None:
+        """Make an account by an invitation; None where it is not open any more. Raises StoreError for a bad login."""
+        kept = None if password is None else hash_password(password)
+        with write_transaction(self._engine) as connection:
+            found = _use(connection, token, now=now)
+            if found is None:
+                return None
+            projects = None if found.project is None else (found.project,)
+            return account_rows.create(
+                connection, login, found.role, password_hash=kept, projects=projects, locale=locale, now=now
+            )
+
+    def join_as(self, token: str, rater_id: str, *, now: float) -> Account | None:
+        """Let an account that is there already into the invitation's project; its role stays as it is."""
+        with write_transaction(self._engine) as connection:
+            account = account_rows.known(connection, rater_id)
+            found = _use(connection, token, now=now)
+            if found is None:
+                return None
+            if account.projects is not None:
+                projects = None if found.project is None else (*account.projects, found.project)
+                account_rows.place(connection, rater_id, projects)
+            return account_rows.known(connection, rater_id)
+
+
+def _use(connection: Connection, token: str, *, now: float) -> Invitation | None:
+    """Count one use in one statement, so that the last place goes to one person only."""
+    statement = (
+        update(InvitationRow)
+        .where(InvitationRow.token_hash == digest(token), InvitationRow.uses < InvitationRow.max_uses)
+        .where(InvitationRow.expires_at > now, InvitationRow.revoked_at.is_(None))
+        .values(uses=InvitationRow.uses + 1)
+    )
+    row = connection.execute(statement.returning(InvitationRow)).first()
+    return None if row is None else _invitation(row)
+
+
+def _invitation(row: Any) -> Invitation:
+    return Invitation(
+        id=row.id,
+        role=cast(Role, row.role),
+        project=row.project,
+        note=row.note,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        max_uses=row.max_uses,
+        uses=row.uses,
+        revoked_at=row.revoked_at,
+    )

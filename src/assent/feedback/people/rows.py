@@ -1,0 +1,119 @@
+"""Reading and writing accounts inside a transaction that another module opened."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from typing import Any, cast
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from assent.core.errors import StoreError
+from assent.feedback.records.people import Account, Role, checked_login
+from assent.feedback.tables.people import AccountRow, Membership, SessionRow
+from assent.feedback.tables.queue import RaterRow
+
+
+def create(
+    connection: Connection,
+    login: str,
+    role: Role,
+    *,
+    password_hash: str | None = None,
+    projects: tuple[str, ...] | None = None,
+    locale: str | None = None,
+    now: float,
+) -> Account:
+    """A new account with a new rater. Raises StoreError where the login is taken or cannot be used."""
+    name = checked_login(login)
+    if connection.execute(select(AccountRow.rater_id).where(AccountRow.login == name)).first():
+        raise StoreError(f"the login {name!r} is taken; choose another")
+    rater_id = pseudonym()
+    connection.execute(insert(RaterRow).values(id=rater_id, kind="person", created_at=now))
+    values: dict[str, Any] = {"rater_id": rater_id, "login": name, "password_hash": password_hash, "role": role}
+    values |= {"locale": locale, "sees_all": projects is None, "created_at": now}
+    try:
+        connection.execute(insert(AccountRow).values(values))
+    except IntegrityError as error:  # somebody else took it at the same moment (PostgreSQL)
+        raise StoreError(f"the login {name!r} is taken; choose another") from error
+    place(connection, rater_id, projects)
+    return known(connection, rater_id)
+
+
+def pseudonym() -> str:
+    """A new rater id that says nothing about the person."""
+    return "r-" + base64.b32encode(secrets.token_bytes(8)).decode().rstrip("=").lower()
+
+
+def accounts(connection: Connection) -> list[Account]:
+    """All accounts sorted by login."""
+    places: dict[str, list[str]] = {}
+    for rater_id, project in connection.execute(select(Membership.rater_id, Membership.project)):
+        places.setdefault(rater_id, []).append(project)
+    rows = connection.execute(select(AccountRow).order_by(AccountRow.login))
+    return [_account(row, places.get(row.rater_id, [])) for row in rows]
+
+
+def find(connection: Connection, rater_id: str | None) -> Account | None:
+    """One account."""
+    row = connection.execute(select(AccountRow).where(AccountRow.rater_id == rater_id)).first()
+    if row is None:
+        return None
+    if row.sees_all:
+        return _account(row, [])
+    projects = connection.execute(select(Membership.project).where(Membership.rater_id == rater_id))
+    return _account(row, list(projects.scalars()))
+
+
+def known(connection: Connection, rater_id: str) -> Account:
+    """One account. Raises StoreError where there is none."""
+    account = find(connection, rater_id)
+    if account is None:
+        raise StoreError(f"there is no account of rater {rater_id!r}; look it up in the list of accounts")
+    return account
+
+
+def enabled(connection: Connection, rater_id: str | None) -> Account | None:
+    """One account, if it may sign in."""
+    account = None if rater_id is None else find(connection, rater_id)
+    return None if account is None or account.is_disabled else account
+
+
+def place(connection: Connection, rater_id: str, projects: tuple[str, ...] | None) -> None:
+    """Let an account rate in these projects only; None: in all."""
+    connection.execute(delete(Membership).where(Membership.rater_id == rater_id))
+    connection.execute(update(AccountRow).where(AccountRow.rater_id == rater_id).values(sees_all=projects is None))
+    rows = [{"rater_id": rater_id, "project": project} for project in sorted(set(projects or ()))]
+    if rows:
+        connection.execute(insert(Membership), rows)
+
+
+def end_sessions(connection: Connection, rater_id: str) -> int:
+    """Sign an account out everywhere."""
+    return connection.execute(delete(SessionRow).where(SessionRow.rater_id == rater_id)).rowcount
+
+
+def refuse_no_admin(connection: Connection) -> None:
+    """Raise StoreError where nobody is left who could let others in."""
+    query = select(func.count()).select_from(AccountRow)
+    if not connection.execute(query.where(AccountRow.role == "admin", AccountRow.disabled_at.is_(None))).scalar():
+        raise StoreError("this is the last admin; make another account an admin first")
+
+
+def forget(connection: Connection, rater_id: str) -> None:
+    """Delete the account of a rater with its sessions, links, tokens and memberships; part of erasing them."""
+    connection.execute(delete(AccountRow).where(AccountRow.rater_id == rater_id))
+
+
+def _account(row: Any, projects: list[str]) -> Account:
+    return Account(
+        rater_id=row.rater_id,
+        login=row.login,
+        role=cast(Role, row.role),
+        locale=row.locale,
+        has_password=row.password_hash is not None,
+        projects=None if row.sees_all else tuple(sorted(projects)),
+        created_at=row.created_at,
+        disabled_at=row.disabled_at,
+    )

@@ -1,0 +1,1 @@
+"""What judgments say about raters and tasks; pure, without a database."""

@@ -1,0 +1,1 @@
+"""The queue: tasks in, each to so many raters, judgments accepted and read back."""

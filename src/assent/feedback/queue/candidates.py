@@ -1,0 +1,201 @@
+"""What a rater could be given next: the free slots of a queue, counted and drawn from without reading them all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, and_, bindparam, exists, false, func, select, union, union_all
+
+from assent.feedback.queue.assign import Pool, propensity
+from assent.feedback.queue.claims import WAITING, Term
+from assent.feedback.queue.judgments import belongs
+from assent.feedback.queue.reach import AT_WORK_SECONDS
+from assent.feedback.queue.tasks import blocks
+from assent.feedback.records.queue import Queue
+from assent.feedback.tables.queue import JudgmentRow, Lease, RaterRow, Slot
+
+_RECENT = 60  # judgments of others among which a newcomer's tasks are sought
+
+# Built once, see `claims`. Parameters: project, purpose, rater_id, now, place, task_id.
+_IS_HELD = and_(Lease.is_spent == false(), Lease.expires_at > bindparam("now"))
+_IS_MINE = JudgmentRow.rater_id == bindparam("rater_id")
+_IS_SAID = and_(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
+_COUNT = select(func.count()).select_from(Slot).where(WAITING)
+_COUNT_TASKS = select(func.count(Slot.task_id.distinct())).where(WAITING)
+_COUNT_BY_PLACE = (
+    select(Slot.place, func.count()).where(WAITING).group_by(Slot.place).order_by(Slot.place).limit(bindparam("many"))
+)
+_IN_ORDER = select(Slot.id, Slot.task_id).where(WAITING).order_by(Slot.place, Slot.n, Slot.id)
+_AT_PLACE = _IN_ORDER.where(Slot.place == bindparam("place"))
+_NTH = {query: query.limit(1).offset(bindparam("n")) for query in (_IN_ORDER, _AT_PLACE)}
+_SLOTS = select(Slot.id, Slot.place, Slot.task_id, Slot.reserved_for).where(Slot.is_filled == false())
+_SLOTS_OF_TASK = _SLOTS.where(Slot.task_id == bindparam("task_id"))
+_SLOTS_OF_QUEUE = _SLOTS.where(Slot.project == bindparam("project"), Slot.purpose == bindparam("purpose"))
+_TAKEN = union_all(
+    _SLOTS_OF_QUEUE.join(Lease, Lease.slot_id == Slot.id).where(_IS_HELD),
+    _SLOTS_OF_QUEUE.join(JudgmentRow, JudgmentRow.task_id == Slot.task_id).where(_IS_MINE),
+    _SLOTS_OF_QUEUE.join(Lease, Lease.task_id == Slot.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id")),
+)
+_JUDGED = select(JudgmentRow.id).where(_IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id)).limit(bindparam("many"))
+_AT_WORK = select(func.count()).where(
+    RaterRow.id != bindparam("rater_id"),
+    RaterRow.erased_at.is_(None),
+    exists().where(
+        JudgmentRow.rater_id == RaterRow.id,
+        JudgmentRow.submitted_at > bindparam("since"),
+        belongs(JudgmentRow.task_id),
+    ),
+)
+_JUDGED_BY_OTHERS = (
+    select(JudgmentRow.task_id)
+    .where(~_IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id))
+    .order_by(JudgmentRow.submitted_at.desc())
+    .limit(_RECENT)
+)
+_JUDGED_TASKS = select(JudgmentRow.task_id).where(_IS_MINE)
+_HELD_TASKS = select(Lease.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id"))
+_KNOWN = union(_JUDGED_TASKS, _HELD_TASKS)
+_KNOWN_TASK = union_all(
+    _JUDGED_TASKS.where(JudgmentRow.task_id == bindparam("task_id")),
+    _HELD_TASKS.where(Lease.task_id == bindparam("task_id")),
+).limit(1)
+
+
+@dataclass(frozen=True)
+class Free:
+    """A slot that a rater may take; `slot_id` is None for one that would be added to its task."""
+
+    slot_id: int | None
+    task_id: str
+
+
+class Candidates:
+    """The free slots of one rater: those that wait, without those lent out and those of tasks the rater knows.
+
+    Counted when made, for up to `limit` draws. What others take or add meanwhile (PostgreSQL) shows when a slot is
+    about to be taken; the propensity is that of what was counted.
+    """
+
+    def __init__(self, connection: Connection, term: Term, queue: Queue, *, limit: int) -> None:
+        self._connection = connection
+        self._where = {**vars(queue), "rater_id": term.rater_id, "now": term.now}
+        self._taken = _taken(connection, self._where)
+        self._waiting = connection.execute(_COUNT, self._where).scalar_one()
+        many = len({slot.place for slot in self._taken.values()}) + limit
+        self._places = connection.execute(_COUNT_BY_PLACE, self._where | {"many": many}).all()
+        self._shared: dict[str, Free] = {}
+
+    def share(self, depth: int) -> None:
+        """Put the tasks first that others have judged, up to `depth` raters each: the rater is new."""
+        found = _shared(self._connection, self._where, depth)
+        self._shared = {free.task_id: free for free in found if free.slot_id not in self._taken}
+
+    def pool(self) -> Pool:
+        """How many slots are free, and how many top candidates there are."""
+        top = len(self._shared) or self._top()[1]
+        return Pool(self._waiting - len(self._taken), top)
+
+    def tasks(self) -> int:
+        """How many tasks have a free slot."""
+        taken = Counter(slot.task_id for slot in self._taken.values())
+        blocked = 0
+        for block in blocks(sorted(taken)):
+            query = select(Slot.task_id, func.count().filter(Slot.reserved_for.is_(None)))
+            query = query.where(Slot.task_id.in_(block), Slot.is_filled == false())
+            rows = self._connection.execute(query.group_by(Slot.task_id))
+            blocked += sum(taken[task_id] >= slots for task_id, slots in rows)
+        return self._connection.execute(_COUNT_TASKS, self._where).scalar_one() - blocked
+
+    def draw(self, pool: Pool, rng: np.random.Generator, *, among_all: bool) -> Free | None:
+        """One of the free slots, or of the top candidates, each as likely as another; None where all are gone."""
+        if self._shared and not among_all:
+            return list(self._shared.values())[int(rng.integers(len(self._shared)))]
+        place = None if among_all else self._top()[0]
+        query = _IN_ORDER if among_all else _AT_PLACE
+        where = self._where | {"place": place}
+        free = pool.free if among_all else pool.top
+        taken = sum(among_all or slot.place == place for slot in self._taken.values())
+        for _ in range(16 if free > taken // 4 else 0):  # any that waits, again where it is taken
+            row = self._connection.execute(_NTH[query], where | {"n": int(rng.integers(free + taken))}).first()
+            if row is not None and row.id not in self._taken:
+                return Free(*row)
+        rows = [row for row in self._connection.execute(query, where) if row.id not in self._taken]
+        return Free(*rows[int(rng.integers(len(rows)))]) if rows else None
+
+    def knows(self, task_id: str) -> bool:
+        """Whether the rater has judged or holds a task, which may have got a slot only after these were counted."""
+        return self._connection.execute(_KNOWN_TASK, self._where | {"task_id": task_id}).first() is not None
+
+    def slots_of(self, task_id: str) -> Sequence[Any]:
+        """The slots of a task that wait for anybody."""
+        rows = self._connection.execute(_SLOTS_OF_TASK, {"task_id": task_id})
+        return [row for row in rows if row.reserved_for is None]
+
+    def propensity(self, pool: Pool, task_id: str, slots: Sequence[Any], *, random_share: float) -> float:
+        """Probability that a task with these slots was drawn from the pool."""
+        free = [slot for slot in slots if slot.id not in self._taken]
+        top = sum(slot.place == self._top()[0] for slot in free)
+        if self._shared:
+            top = int(task_id in self._shared)
+        return min(1.0, propensity(pool, free=len(free), top=top, random_share=random_share))
+
+    def leave_out(self, task_id: str, slots: Sequence[Any]) -> None:
+        """Do not offer a task any more."""
+        self._taken |= {slot.id: slot for slot in slots}
+        self._shared.pop(task_id, None)
+
+    def _top(self) -> tuple[float | None, int]:
+        """The lowest place with a free slot, and how many are free there."""
+        taken = Counter(slot.place for slot in self._taken.values())
+        for place, count in self._places:
+            if count > taken[place]:
+                return place, count - taken[place]
+        return None, 0
+
+
+def is_newcomer(connection: Connection, rater_id: str, queue: Queue, *, tasks: int) -> bool:
+    """Whether a rater has judged fewer than `tasks` tasks of a queue."""
+    if tasks == 0:
+        return False
+    where = {**vars(queue), "rater_id": rater_id, "many": tasks}
+    return len(connection.execute(_JUDGED, where).all()) < tasks
+
+
+def raters_at_work(connection: Connection, rater_id: str, queue: Queue, *, now: float) -> int:
+    """How many raters judged in a queue within the last week, with this one."""
+    where = {**vars(queue), "rater_id": rater_id, "since": now - AT_WORK_SECONDS}
+    return 1 + connection.execute(_AT_WORK, where).scalar_one()
+
+
+def _taken(connection: Connection, where: Mapping[str, Any]) -> dict[int, Any]:
+    """Slots that wait but are not free to this rater, by id.
+
+    They are found from leases and judgments, which are fewer than what waits; so that SQLite does it in this order too,
+    the reservation, without which its index of what waits does not apply, is looked at here.
+    """
+    return {row.id: row for row in connection.execute(_TAKEN, where) if row.reserved_for is None}
+
+
+def _shared(connection: Connection, where: Mapping[str, Any], depth: int) -> list[Free]:
+    """One slot of each task that somebody else judged of late and fewer than `depth` raters have or will."""
+    judged = set(connection.execute(_JUDGED_BY_OTHERS, where).scalars())
+    task_ids = sorted(judged - set(connection.execute(_KNOWN, where).scalars()))
+    slots: dict[str, list[Any]] = {}
+    for block in blocks(task_ids):
+        query = select(Slot).where(Slot.task_id.in_(block), Slot.service == "normal").order_by(Slot.n)
+        for row in connection.execute(query):
+            slots.setdefault(row.task_id, []).append(row)
+    found = []
+    for task_id, rows in slots.items():
+        if all(row.reserved_for for row in rows):
+            continue
+        waits = next((row for row in rows if not row.is_filled and row.reserved_for is None), None)
+        if waits is not None:
+            found.append(Free(waits.id, task_id))
+        elif len(rows) < depth:
+            found.append(Free(None, task_id))
+    return found

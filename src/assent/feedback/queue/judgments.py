@@ -1,0 +1,153 @@
+"""Reading judgments back: one by one, or gathered as comparisons that a reward model learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute
+
+from assent.core.errors import StoreError
+from assent.core.types import Comparison, Judgment, Note, Ranking, Rater
+from assent.feedback.queue.tasks import blocks, load_tasks
+from assent.feedback.records.queue import Counts, Queue
+from assent.feedback.tables.queue import (
+    JudgmentRow,
+    Presentation,
+    RaterAttribute,
+    RaterRow,
+    Slot,
+    SnapshotJudgment,
+    SnapshotRow,
+    TaskRow,
+)
+
+
+def counts(connection: Connection, queue: Queue) -> Counts:
+    """Judged slots and all slots of a queue.
+
+    Gold and repeats are not counted; a slot reserved for one rater is, once it is judged.
+    """
+    wanted = and_(Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.service.in_(["normal", "made"]))
+    is_filled = Slot.is_filled == true()
+    is_counted = or_(is_filled, Slot.reserved_for.is_(None))
+    row = connection.execute(
+        select(func.count().filter(is_filled), func.count().filter(is_counted)).select_from(Slot).where(wanted)
+    ).one()
+    return Counts(row[0], row[1])
+
+
+def read_judgments(connection: Connection, queue: Queue, *, with_superseded: bool = False) -> list[Judgment]:
+    """Judgments of a queue sorted by id, surplus and skips included, erased ones not."""
+    query = select_judgments().where(in_queue(queue))
+    if not with_superseded:
+        query = query.where(JudgmentRow.superseded_by.is_(None))
+    return [judgment_of(row) for row in connection.execute(query)]
+
+
+def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> list[Comparison]:
+    """Every task of a queue that has rankings, sorted by task id; its rankings sorted by rater.
+
+    `snapshot` is a hash: then exactly the rankings it holds. Raises StoreError for an unknown one, or one that
+    contained an erased rater.
+    """
+    query = select_judgments().where(in_queue(queue), JudgmentRow.outcome == "ranked")
+    if snapshot is None:
+        query = query.where(JudgmentRow.superseded_by.is_(None))
+    else:
+        held = select(SnapshotJudgment.judgment_id).where(
+            SnapshotJudgment.snapshot_id == _snapshot_id(connection, snapshot)
+        )
+        query = query.where(JudgmentRow.id.in_(held))
+    judgments: dict[str, list[Judgment]] = {}
+    for row in connection.execute(query):
+        judgments.setdefault(row.task_id, []).append(judgment_of(row))
+    tasks = load_tasks(connection, judgments)
+    metas = _metas(connection, list(judgments))
+    return [
+        Comparison(
+            prompt=tasks[task_id].prompt,
+            completions=tasks[task_id].completions,
+            judgments=tuple(sorted(judgments[task_id], key=lambda j: (j.rater_id, j.id))),
+            meta=metas[task_id],
+        )
+        for task_id in sorted(judgments)
+        if len(tasks[task_id].completions) > 1
+    ]
+
+
+def read_raters(connection: Connection) -> list[Rater]:
+    """All raters with what they said about themselves, sorted by id, without the erased."""
+    attributes: dict[str, dict[str, str]] = {}
+    for rater_id, name, value in connection.execute(
+        select(RaterAttribute.rater_id, RaterAttribute.name, RaterAttribute.value).order_by(RaterAttribute.name)
+    ):
+        attributes.setdefault(rater_id, {})[name] = value
+    rows = connection.execute(
+        select(RaterRow.id, RaterRow.kind).where(RaterRow.erased_at.is_(None)).order_by(RaterRow.id)
+    )
+    return [Rater(id=rater_id, kind=kind, attributes=attributes.get(rater_id, {})) for rater_id, kind in rows]
+
+
+def select_judgments() -> Select[Any]:
+    """Judgments that were not erased, with the order shown, sorted by id; `judgment_of` reads a row."""
+    return (
+        select(JudgmentRow, Presentation.order_shown)
+        .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+        .outerjoin(Presentation, Presentation.id == JudgmentRow.presentation_id)
+        .where(JudgmentRow.outcome != "erased")
+        .order_by(JudgmentRow.id)
+    )
+
+
+def in_queue(queue: Queue) -> ColumnElement[bool]:
+    """Tasks of a queue."""
+    return and_(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
+
+
+def belongs(task_id: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a row that names a task is of a queue (its fields are parameters), asked row by row.
+
+    Where the other conditions leave few rows: of a join, SQLite would read all tasks of the queue first.
+    """
+    own = TaskRow.__table__.alias("own_task")
+    of_task = select(own.c.project).where(own.c.id == task_id, own.c.purpose == bindparam("purpose"))
+    return of_task.scalar_subquery() == bindparam("project")
+
+
+def judgment_of(row: Any) -> Judgment:
+    """The judgment as it was submitted."""
+    return Judgment.model_construct(
+        task_id=row.task_id,
+        rater_id=row.rater_id,
+        ranking=None if row.ranking is None else Ranking.model_validate(row.ranking),
+        id=row.id,
+        flags={answer: tuple(flags) for answer, flags in row.flags.items()},
+        scores=row.scores,
+        critique=row.critique,
+        notes=tuple(Note.model_validate(note) for note in row.notes),
+        edits=row.edits,
+        order_shown=tuple(row.order_shown or ()),
+        seconds=row.seconds,
+        skip_reason=row.skip_reason,
+        supersedes=row.supersedes,
+    )
+
+
+def _snapshot_id(connection: Connection, digest: str) -> int:
+    query = select(SnapshotRow.id, SnapshotRow.name, SnapshotRow.touched_at).where(SnapshotRow.hash == digest)
+    row = connection.execute(query.order_by(SnapshotRow.id)).first()
+    if row is None:
+        raise StoreError(f"snapshot {digest!r} is not in the store")
+    if row.touched_at is not None:
+        raise StoreError(f"snapshot {row.name!r} held judgments of a rater who was erased since; take a new one")
+    return row.id
+
+
+def _metas(connection: Connection, task_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+    metas: dict[str, dict[str, Any]] = {}
+    for block in blocks(list(task_ids)):
+        found = connection.execute(select(TaskRow.id, TaskRow.meta).where(TaskRow.id.in_(block)))
+        metas |= {row.id: row.meta for row in found}
+    return metas

@@ -1,0 +1,168 @@
+"""Long lists in pages: tasks and judgments of a queue, raters, snapshots. Each page goes on after the last one's key.
+
+A page costs the same wherever it is, and what is added meanwhile neither repeats nor hides anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Engine, func, select, tuple_
+
+from assent.core.types import Judgment, Purpose, Rater, Task
+from assent.feedback.queue.gold import REPEAT_OF
+from assent.feedback.queue.judgments import in_queue, judgment_of, select_judgments
+from assent.feedback.queue.tasks import load_tasks
+from assent.feedback.records.queue import Queue
+from assent.feedback.tables.connection import read_transaction
+from assent.feedback.tables.queue import (
+    GuidelineVersion,
+    JudgmentRow,
+    Presentation,
+    RaterAttribute,
+    RaterRow,
+    SnapshotJudgment,
+    SnapshotRow,
+    TaskRow,
+)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A judgment with what became of it."""
+
+    judgment: Judgment
+    outcome: str
+    """ranked, marked or skipped."""
+    submitted_at: float
+    superseded_by: str | None
+    propensity: float | None
+    """Probability with which the queue chose the task for the rater; None where it was not drawn."""
+    guideline_version: int | None
+    """What the rater had been told."""
+    repeat_of: str | None
+    """The task that this one asked again without saying so."""
+
+
+@dataclass(frozen=True)
+class ListedSnapshot:
+    """A snapshot, without its contents. `touched_at`: when a rater in it was erased, after which nobody can read it."""
+
+    name: str
+    hash: str
+    project: str
+    purpose: Purpose
+    judgments: int
+    created_at: float
+    touched_at: float | None
+
+
+class Listing:
+    """The lists of a store; every method is one transaction. `store.listing` is one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def tasks(self, queue: Queue, *, after: str = "", limit: int) -> list[Task]:
+        """Tasks of a queue by id, those that come after the id `after`."""
+        query = select(TaskRow.id).where(in_queue(queue), TaskRow.id > after).order_by(TaskRow.id).limit(limit)
+        with read_transaction(self._engine) as connection:
+            ids = list(connection.execute(query).scalars())
+            found = load_tasks(connection, ids)
+        return [found[task_id] for task_id in ids]
+
+    def repeats(self, queue: Queue) -> dict[str, str]:
+        """Tasks that raters were asked again without being told -> the task that each repeats."""
+        first = TaskRow.meta[REPEAT_OF].as_string()
+        query = select(TaskRow.id, first).where(in_queue(queue), first.is_not(None))
+        with read_transaction(self._engine) as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def judgments(
+        self, queue: Queue, *, after: tuple[float, str] | None = None, limit: int, with_superseded: bool = False
+    ) -> list[Listed]:
+        """Judgments of a queue in the order they came; `after` is the time and id of the last one seen."""
+        place = (JudgmentRow.submitted_at, JudgmentRow.id)
+        seen = (Presentation.propensity, GuidelineVersion.version, TaskRow.meta[REPEAT_OF].as_string().label("first"))
+        query = select_judgments().add_columns(*seen)
+        query = query.outerjoin(GuidelineVersion, GuidelineVersion.id == Presentation.guideline_id)
+        query = query.where(in_queue(queue)).order_by(None).order_by(*place).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(*place) > tuple_(*after))
+        if not with_superseded:
+            query = query.where(JudgmentRow.superseded_by.is_(None))
+        with read_transaction(self._engine) as connection:
+            return [_listed(row) for row in connection.execute(query)]
+
+    def raters(self, *, after: str = "", limit: int) -> list[Rater]:
+        """Raters by id with what they said about themselves, without the erased."""
+        query = select(RaterRow.id, RaterRow.kind).where(RaterRow.erased_at.is_(None), RaterRow.id > after)
+        with read_transaction(self._engine) as connection:
+            rows = connection.execute(query.order_by(RaterRow.id).limit(limit)).all()
+            about = select(RaterAttribute).where(RaterAttribute.rater_id.in_([row.id for row in rows]))
+            attributes: dict[str, dict[str, str]] = {}
+            for said in connection.execute(about.order_by(RaterAttribute.name)):
+                attributes.setdefault(said.rater_id, {})[said.name] = said.value
+        return [Rater(id=row.id, kind=row.kind, attributes=attributes.get(row.id, {})) for row in rows]
+
+    def rater(self, rater_id: str) -> Rater | None:
+        """One rater; None for one that is unknown or erased."""
+        with read_transaction(self._engine) as connection:
+            row = connection.execute(select(RaterRow).where(RaterRow.id == rater_id)).first()
+            about = select(RaterAttribute.name, RaterAttribute.value).where(RaterAttribute.rater_id == rater_id)
+            said = connection.execute(about.order_by(RaterAttribute.name)).all()
+        if row is None or row.erased_at is not None:
+            return None
+        return Rater(id=row.id, kind=row.kind, attributes={one.name: one.value for one in said})
+
+    def queues_of(self, rater_id: str) -> list[Queue]:
+        """The queues in which a rater has judged."""
+        query = select(TaskRow.project, TaskRow.purpose).join(JudgmentRow, JudgmentRow.task_id == TaskRow.id)
+        with read_transaction(self._engine) as connection:
+            rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
+        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows)
+        return sorted(found, key=lambda queue: (queue.project, queue.purpose))
+
+    def erased(self, queue: Queue) -> list[str]:
+        """Ids of the judgments of a queue whose raters were erased, sorted."""
+        query = select(JudgmentRow.id).join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+        with read_transaction(self._engine) as connection:
+            found = connection.execute(query.where(in_queue(queue), JudgmentRow.outcome == "erased"))
+            return sorted(found.scalars())
+
+    def snapshots(self, project: str) -> list[ListedSnapshot]:
+        """All snapshots of a project, oldest first."""
+        size = (
+            select(func.count())
+            .select_from(SnapshotJudgment)
+            .where(SnapshotJudgment.snapshot_id == SnapshotRow.id)
+            .scalar_subquery()
+        )
+        query = select(SnapshotRow, size.label("size")).where(SnapshotRow.project == project)
+        with read_transaction(self._engine) as connection:
+            return [_snapshot(row) for row in connection.execute(query.order_by(SnapshotRow.id))]
+
+
+def _listed(row: Any) -> Listed:
+    return Listed(
+        judgment=judgment_of(row),
+        outcome=row.outcome,
+        submitted_at=row.submitted_at,
+        superseded_by=row.superseded_by,
+        propensity=row.propensity,
+        guideline_version=row.version,
+        repeat_of=row.first,
+    )
+
+
+def _snapshot(row: Any) -> ListedSnapshot:
+    return ListedSnapshot(
+        name=row.name,
+        hash=row.hash,
+        project=row.project,
+        purpose=row.purpose,
+        judgments=row.size,
+        created_at=row.created_at,
+        touched_at=row.touched_at,
+    )

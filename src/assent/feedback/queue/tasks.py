@@ -1,0 +1,236 @@
+"""Tasks in the store: adding them with their prompts, answers and slots, and reading them back."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Double, bindparam, select, update
+
+from assent.core.errors import StoreError
+from assent.core.hashing import hash_bytes, hash_json
+from assent.core.types import Completion, Message, Prompt, Task
+from assent.feedback.tables.connection import insert_missing
+from assent.feedback.tables.queue import ProjectRow, PromptRow, ResponseRow, Slot, TaskResponse, TaskRow
+
+_BLOCK = 500  # rows per IN list: below SQLite's oldest limit on bound values
+_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
+Item = TypeVar("Item")
+
+_TASKS = (
+    select(TaskRow, PromptRow.id.label("prompt_id"), PromptRow.messages, PromptRow.meta.label("prompt_meta"))
+    .join(PromptRow, PromptRow.hash == TaskRow.prompt_hash)
+    .where(TaskRow.id.in_(bindparam("task_ids", expanding=True)))
+)
+_ANSWERS = (
+    select(ResponseRow, TaskResponse.task_id)
+    .join(TaskResponse, TaskResponse.response_hash == ResponseRow.hash)
+    .where(TaskResponse.task_id.in_(bindparam("task_ids", expanding=True)))
+    .order_by(TaskResponse.n)
+)
+
+
+def add_tasks(
+    connection: Connection, tasks: Sequence[Task], *, slots: int | Mapping[str, int], priority: float, now: float
+) -> int:
+    """Add tasks that are not there yet, with their slots; returns how many were new.
+
+    A known task with a higher number of slots gets the missing ones. Raises StoreError where a known id comes with
+    different content.
+    """
+    contents = {task.id: task_content(task) for task in tasks}
+    known = _known_contents(connection, contents)
+    for task in tasks:
+        if known.get(task.id, contents[task.id]) != contents[task.id]:
+            raise StoreError(f"task {task.id!r} is in the store with other content; give the new task another id")
+    rows = [task_row(task, contents[task.id], now=now, priority=priority, meta={}) for task in tasks]
+    insert_task_rows(connection, tasks, rows, now=now)
+    wanted = {t.id: slots if isinstance(slots, int) else slots.get(t.id, 1) for t in tasks}
+    places = dict.fromkeys(wanted, -priority) | _known_places(connection, known)
+    rows = [slot_row(t, n, place=places[t.id]) for t in tasks for n in range(wanted[t.id])]
+    insert_missing(connection, Slot, rows)
+    return len(contents.keys() - known.keys())
+
+
+def slot_row(task: Task, n: int, *, place: float = 0.0) -> dict[str, Any]:
+    """The row of a wanted judgment that any rater may give."""
+    return {
+        "task_id": task.id,
+        "n": n,
+        "project": task.project,
+        "purpose": task.purpose,
+        "place": place,
+        "is_filled": False,
+        "reserved_for": None,
+        "service": "normal",
+    }
+
+
+def set_priorities(connection: Connection, priorities: Mapping[str, float]) -> int:
+    """Give tasks another priority; returns how many are in the store. Unknown ids are passed over."""
+    wrong = [task_id for task_id, priority in priorities.items() if not math.isfinite(priority)]
+    if wrong:
+        raise StoreError(f"the priority of task {wrong[0]!r} is {priorities[wrong[0]]}; give a finite number")
+    rows = [{"wanted": task_id, "value": float(priority)} for task_id, priority in sorted(priorities.items())]
+    if not rows:
+        return 0
+    known = _known_contents(connection, priorities)
+    connection.execute(
+        update(TaskRow).where(TaskRow.id == bindparam("wanted")).values(priority=bindparam("value")), rows
+    )
+    place = update(Slot).where(Slot.task_id == bindparam("wanted")).values(place=-bindparam("value", type_=Double))
+    connection.execute(place, rows)
+    return len(known)
+
+
+def task_ids(connection: Connection, project: str, purpose: str) -> list[str]:
+    """Ids of all tasks of a queue, sorted."""
+    query = select(TaskRow.id).where(TaskRow.project == project, TaskRow.purpose == purpose)
+    return sorted(connection.execute(query).scalars())
+
+
+def load_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, Task]:
+    """Tasks by id, as they were added."""
+    tasks: dict[str, Task] = {}
+    for block in blocks(list(task_ids)):
+        found = connection.execute(_TASKS, {"task_ids": block}).all()
+        answers: dict[str, list[Completion]] = {row.id: [] for row in found}
+        prompt_ids = {row.id: row.prompt_id for row in found}
+        for row in connection.execute(_ANSWERS, {"task_ids": block}):
+            answers[row.task_id].append(_completion(row, prompt_ids[row.task_id]))
+        for row in found:
+            messages = tuple(Message.model_construct(**message) for message in row.messages)
+            tasks[row.id] = Task.model_construct(
+                id=row.id,
+                prompt=Prompt.model_construct(messages=messages, id=row.prompt_id, meta=row.prompt_meta),
+                completions=tuple(answers[row.id]),
+                kind=row.kind,
+                purpose=row.purpose,
+                project=row.project,
+            )
+    return tasks
+
+
+def task_content(task: Task) -> str:
+    """Hash of everything a rater would see, without the task's id and the order of its answers.
+
+    Raises StoreError where the database could not give the task back as it is.
+    """
+    strays = [c.id for c in task.completions if c.prompt_id != task.prompt.id]
+    if strays:
+        raise StoreError(f"task {task.id!r}: answer {strays[0]!r} belongs to another prompt than {task.prompt.id!r}")
+    content = task.model_dump(mode="json", exclude={"id"})
+    content["completions"].sort(key=lambda completion: completion["id"])
+    refuse_nul(task.id + task.model_dump_json(), where=f"task {task.id!r}")
+    return json_hash(content, where=f"task {task.id!r}")
+
+
+def task_row(task: Task, content: str, *, now: float, priority: float, meta: dict[str, Any]) -> dict[str, Any]:
+    """The row of a task."""
+    return {
+        "id": task.id,
+        "project": task.project,
+        "prompt_hash": _prompt_hash(task.prompt),
+        "kind": task.kind,
+        "purpose": task.purpose,
+        "priority": priority,
+        "content_hash": content,
+        "meta": meta,
+        "created_at": now,
+    }
+
+
+def insert_task_rows(
+    connection: Connection, tasks: Iterable[Task], rows: Sequence[dict[str, Any]], *, now: float
+) -> None:
+    """Insert what is missing of tasks, their prompts, answers and projects; slots are the caller's affair."""
+    projects, prompts, responses, members = {}, {}, {}, []
+    for task in tasks:
+        projects[task.project] = {"name": task.project, "created_at": now}
+        prompt = _prompt_row(task.prompt)
+        prompts[prompt["hash"]] = prompt
+        for n, completion in enumerate(task.completions):
+            response = _response_row(completion, prompt["hash"])
+            responses[response["hash"]] = response
+            members.append({"task_id": task.id, "response_hash": response["hash"], "n": n})
+    insert_missing(connection, ProjectRow, list(projects.values()))
+    insert_missing(connection, PromptRow, list(prompts.values()))
+    insert_missing(connection, ResponseRow, list(responses.values()))
+    insert_missing(connection, TaskRow, rows)
+    insert_missing(connection, TaskResponse, members)
+
+
+def json_hash(value: Any, *, where: str) -> str:
+    """Hash of a JSON value. Raises StoreError where it holds something that is not JSON (NaN, an object)."""
+    try:
+        return hash_json(value)
+    except (TypeError, ValueError) as error:
+        raise StoreError(f"{where} holds a value that is not JSON ({error}); remove it or make it a string") from None
+
+
+def refuse_nul(text: str, *, where: str) -> None:
+    """Raise StoreError for a NUL character, plain or as JSON writes it; PostgreSQL cannot hold one."""
+    if "\x00" in text or ("\\u0000" in text and _NUL.search(text)):
+        raise StoreError(f"{where} contains a NUL character (\\u0000); remove it")
+
+
+def blocks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Slices short enough for one IN list."""
+    for start in range(0, len(items), _BLOCK):
+        yield items[start : start + _BLOCK]
+
+
+def _known_contents(connection: Connection, task_ids: Iterable[str]) -> dict[str, str]:
+    known: dict[str, str] = {}
+    for block in blocks(list(task_ids)):
+        found = connection.execute(select(TaskRow.id, TaskRow.content_hash).where(TaskRow.id.in_(block)))
+        known |= {row.id: row.content_hash for row in found}
+    return known
+
+
+def _known_places(connection: Connection, known: Iterable[str]) -> dict[str, float]:
+    places: dict[str, float] = {}
+    for block in blocks(list(known)):
+        found = connection.execute(select(TaskRow.id, TaskRow.priority).where(TaskRow.id.in_(block)))
+        places |= {row.id: -row.priority for row in found}
+    return places
+
+
+def _prompt_hash(prompt: Prompt) -> str:
+    return json_hash(prompt.model_dump(mode="json"), where=f"prompt {prompt.id!r}")
+
+
+def _prompt_row(prompt: Prompt) -> dict[str, Any]:
+    messages = [message.model_dump() for message in prompt.messages]
+    return {"hash": _prompt_hash(prompt), "id": prompt.id, "messages": messages, "meta": prompt.meta}
+
+
+def _response_row(completion: Completion, prompt_hash: str) -> dict[str, Any]:
+    meta = dict(completion.meta)
+    sampler = meta.pop("sampler") if isinstance(meta.get("sampler"), dict) else None
+    seed = meta.pop("seed") if type(meta.get("seed")) is int and abs(meta["seed"]) < 2**63 else None
+    return {
+        "hash": json_hash([prompt_hash, completion.model_dump(mode="json")], where=f"answer {completion.id!r}"),
+        "id": completion.id,
+        "prompt_hash": prompt_hash,
+        "text": completion.text,
+        "text_hash": hash_bytes(completion.text.encode()),
+        "source": completion.source,
+        "sampler": sampler,
+        "seed": seed,
+        "is_finished": completion.finished,
+        "meta": meta,
+    }
+
+
+def _completion(row: Any, prompt_id: str) -> Completion:
+    meta = dict(row.meta)
+    if row.sampler is not None:
+        meta["sampler"] = row.sampler
+    if row.seed is not None:
+        meta["seed"] = row.seed
+    return Completion.model_construct(
+        prompt_id=prompt_id, text=row.text, id=row.id, source=row.source, finished=row.is_finished, meta=meta
+    )

@@ -1,0 +1,1 @@
+"""What the store takes and gives: plain records that need no database."""

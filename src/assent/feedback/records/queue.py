@@ -1,0 +1,196 @@
+"""What the store takes and gives besides the nouns of core: queues, claims, receipts, counts, snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import quote
+
+from assent.core.types import Judgment, Purpose, Ranking, Task, TaskKind
+from assent.feedback.records.settings import ProjectSettings
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The tasks of one project that serve one purpose: what raters are asked from and trainers read from."""
+
+    project: str = "default"
+    purpose: Purpose = "reward"
+
+    @property
+    def page(self) -> str:
+        """Path of the page on which people judge its tasks."""
+        return f"/rate/{quote(self.project)}" + ("?purpose=evaluation" if self.purpose == "evaluation" else "")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A task lent to a rater. Hand `token` back with the judgment; after `expires_at` others may get the slot."""
+
+    task: Task
+    token: str
+    expires_at: float
+
+
+Service = Literal["normal", "gold", "repeat"]
+"""Why a task was given: it waits for judgments, its answer is known, or the rater judged it before. Raters never learn
+which."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A task as one rater sees it, lent until `expires_at`. `order` was drawn when it was first shown and stays."""
+
+    task: Task
+    token: str
+    expires_at: float
+    order: tuple[str, ...]
+    guideline_version: int | None
+    service: Service = "normal"
+    """Not for the rater's eyes."""
+    propensity: float | None = None
+    """Probability that this task was the next, see `assign.pick`; None for gold, repeats and tasks made for a rater."""
+    judgment: Judgment | None = None
+    """What the rater said, where it was submitted."""
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """How a rater saw a task: known when they submit."""
+
+    locale: str | None = None
+    client: str | None = None
+    is_translated: bool | None = None
+    """Whether the browser had translated the page."""
+    activity: Mapping[str, Any] = field(default_factory=dict)
+    """Where the time went, in seconds."""
+    events: tuple[Mapping[str, Any], ...] = ()
+    """What the rater did in turn, for the log of the judgment."""
+
+
+Status = Literal["stored", "known", "skipped", "surplus"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What became of a submitted judgment.
+
+    stored: it fills a slot. known: it was there already, nothing changed. skipped: kept, its slot is free for others.
+    surplus: it came late and its slot was taken; kept, and read like any other judgment.
+    """
+
+    judgment_id: str
+    status: Status
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many slots of a queue are judged, and how many there are."""
+
+    have: int
+    need: int
+
+
+@dataclass(frozen=True)
+class RaterProgress:
+    """How far one rater is in a queue."""
+
+    done: int
+    """Tasks judged, skips not counted."""
+    today: int
+    """Those of the current day (UTC)."""
+    waiting: int
+    """Tasks that this rater could take now."""
+
+
+@dataclass(frozen=True)
+class Guideline:
+    """What raters of a project are told; a new text is a new version."""
+
+    version: int
+    text: str
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Project:
+    """A body of tasks with its settings and its newest guideline."""
+
+    name: str
+    settings: ProjectSettings
+    guideline: Guideline | None
+    created_at: float
+
+
+@dataclass(frozen=True)
+class Adjudicated:
+    """A decision about a task; `ranking` is None where the adjudicator found that it has no answer."""
+
+    task_id: str
+    adjudicator_id: str
+    ranking: Ranking | None
+    reason: str
+    decided_at: float
+
+
+@dataclass(frozen=True)
+class SaidRow:
+    """The facts about one current judgment, for progress, pace and quality; what it says is in the judgment."""
+
+    judgment_id: str
+    task_id: str
+    rater_id: str
+    kind: TaskKind
+    purpose: Purpose
+    outcome: str
+    """ranked, marked or skipped."""
+    seconds: float | None
+    submitted_at: float
+    is_gold: bool
+    repeat_of: str | None
+    """The task that the rater had judged before, where this is the same again."""
+    is_translated: bool | None
+    is_surplus: bool
+    propensity: float | None
+    guideline_version: int | None = None
+    """The guideline that the rater saw."""
+
+
+@dataclass(frozen=True)
+class OpenTask:
+    """A task that still waits for judgments: slots in all, and those nobody has judged yet."""
+
+    task_id: str
+    slots: int
+    unjudged: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A fixed set of judgments, sorted by id. The hash covers what they say; the same set has the same hash."""
+
+    name: str
+    hash: str
+    queue: Queue
+    judgment_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImportCounts:
+    """What an import did. Importing the same file again gives 0 `added` and everything `known`."""
+
+    comparisons: int = 0
+    added: int = 0
+    known: int = 0
+    """Judgments that were in the store, or twice in the file."""
+    new_raters: int = 0
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What forgetting a rater touched. `snapshots` cannot be read any more; what was built on them needs rebuilding."""
+
+    tombstone: str
+    judgments: int
+    snapshots: tuple[Snapshot, ...]

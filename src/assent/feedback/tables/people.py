@@ -1,0 +1,114 @@
+"""The tables of people who sign in: account, membership, session, one-time link, invitation, API token, attempt.
+
+    rater ── account ── membership              which projects a rater may see
+               ├─ session, one_time_link        secrets are kept as hashes: the tables alone let nobody in
+               └─ api_token
+    invitation                                  makes accounts
+    sign_in_attempt                             counts failures, for all server processes together
+
+A rater's id is a pseudonym that stays beside their judgments; the login is only here and goes when they are erased.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from assent.feedback.tables.queue import Table
+
+
+def _account() -> ForeignKey:
+    return ForeignKey("account.rater_id", onupdate="CASCADE", ondelete="CASCADE")
+
+
+class AccountRow(Table):
+    """A person who may sign in."""
+
+    __tablename__ = "account"
+
+    rater_id: Mapped[str] = mapped_column(ForeignKey("rater.id", onupdate="CASCADE"), primary_key=True)
+    login: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str | None]
+    """Argon2; null: this person signs in by one-time links."""
+    role: Mapped[str]
+    locale: Mapped[str | None]
+    sees_all: Mapped[bool]
+    """May rate in every project; otherwise in those of `membership`."""
+    created_at: Mapped[float]
+    disabled_at: Mapped[float | None]
+
+
+class Membership(Table):
+    """A project that an account may rate in."""
+
+    __tablename__ = "membership"
+
+    rater_id: Mapped[str] = mapped_column(_account(), primary_key=True)
+    project: Mapped[str] = mapped_column(primary_key=True)
+
+
+class SessionRow(Table):
+    """A browser that is signed in."""
+
+    __tablename__ = "session"
+
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    rater_id: Mapped[str] = mapped_column(_account(), index=True)
+    created_at: Mapped[float]
+    seen_at: Mapped[float]
+    expires_at: Mapped[float]
+
+
+class OneTimeLink(Table):
+    """A link that signs one account in, once."""
+
+    __tablename__ = "one_time_link"
+
+    token_hash: Mapped[str] = mapped_column(primary_key=True)
+    rater_id: Mapped[str] = mapped_column(_account(), index=True)
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    used_at: Mapped[float | None]
+
+
+class InvitationRow(Table):
+    """A link that makes accounts, up to `max_uses`."""
+
+    __tablename__ = "invitation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    role: Mapped[str]
+    project: Mapped[str | None]
+    note: Mapped[str]
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    max_uses: Mapped[int]
+    uses: Mapped[int]
+    revoked_at: Mapped[float | None]
+
+
+class ApiTokenRow(Table):
+    """A secret with which a program acts for an account, with at most `role`."""
+
+    __tablename__ = "api_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(unique=True)
+    rater_id: Mapped[str] = mapped_column(_account(), index=True)
+    name: Mapped[str]
+    role: Mapped[str]
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    revoked_at: Mapped[float | None]
+
+
+class SignInAttempt(Table):
+    """A failed or unfinished attempt to sign in; `key` is the hash of a login, an address, or both."""
+
+    __tablename__ = "sign_in_attempt"
+    __table_args__ = (Index(None, "key", "at"), Index(None, "at"))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    at: Mapped[float]

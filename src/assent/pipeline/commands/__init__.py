@@ -1,0 +1,1 @@
+"""Commands around a run: projects, imports, exports, erasures."""

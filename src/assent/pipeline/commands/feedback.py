@@ -1,0 +1,148 @@
+"""`assent feedback`: judgments out to files and in from them, fixed in snapshots, and raters forgotten."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assent.artifacts.find import RUNS
+from assent.core.errors import StoreError, UserError
+from assent.core.types import Purpose
+from assent.data.config import Source
+from assent.data.exports import export
+from assent.data.load import load_comparisons
+from assent.feedback.exporting import gather
+from assent.feedback.queue.imports import refuse_unusable
+from assent.feedback.records.queue import Queue
+from assent.feedback.store import Store
+from assent.pipeline.erasures import Touched, remove, touched
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which judgments are meant: those of a queue in the store at a URL."""
+
+    store_url: str
+    project: str | None = None
+    """None: the only project with tasks of this purpose."""
+    purpose: Purpose = "reward"
+
+    def queue(self, store: Store) -> Queue:
+        """The queue. Raises StoreError where there is no such project, or several are possible."""
+        names = [project.name for project in store.projects.all()]
+        if self.project is not None and self.project not in names:
+            raise StoreError(f"there is no project {self.project!r} in the store; there are {_listed(names)}")
+        if self.project is not None:
+            return Queue(self.project, self.purpose)
+        filled = [name for name in names if store.counts(Queue(name, self.purpose)).need]
+        if len(filled) != 1:
+            raise StoreError(f"name the project with --project; there are {_listed(filled)} for {self.purpose}")
+        return Queue(filled[0], self.purpose)
+
+
+def export_feedback(
+    place: Place, to: Path, *, format: str, snapshot: str | None = None, attributes: bool = False
+) -> Iterator[str]:
+    """Write everything said in a queue to a file and say what the format could not hold."""
+    with _open(place.store_url) as store:
+        queue = place.queue(store)
+        comparisons, absent = gather(store, queue, snapshot=_hash(store, queue, snapshot))
+        raters = store.raters() if attributes else []
+    report = export(comparisons, format, to, raters=raters, absent=absent)
+    yield f"{report.lines()[0]} to {to}"
+    yield from report.lines()[1:]
+
+
+def import_feedback(
+    place: Place, files: Sequence[Path], *, format: str = "auto", skip_bad: bool = False
+) -> Iterator[str]:
+    """Bring the rankings of all files into a queue, or none of them; the same ones again add nothing.
+
+    Without a project they go where `assent import` puts them, and every run learns from them. Bad rows end it with
+    DataError, or go into quarantine.jsonl beside the first file with `skip_bad`.
+    """
+    from assent.pipeline.judging import IMPORTED  # torch comes along, which nothing else here needs
+
+    queue = Queue(place.project or IMPORTED.project, place.purpose)
+    where = "assent feedback import"
+    sources = [Source.parse({"path": f, "format": format, "skip_bad": skip_bad}, where=where) for f in files]
+    quarantine = files[0].parent / "quarantine.jsonl"
+    comparisons, report = load_comparisons(sources, quarantine=quarantine, check=refuse_unusable)
+    with Store.open(place.store_url) as store:
+        counts = store.import_comparisons(comparisons, queue, now=time.time())
+    yield from report.lines()
+    added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
+    yield f"{added}, {counts.new_raters} new raters"
+
+
+def snapshot_feedback(place: Place, name: str) -> Iterator[str]:
+    """Fix what has been said so far under a name; a name that is taken gives the same snapshot back."""
+    with _open(place.store_url) as store:
+        taken = store.snapshot(name, place.queue(store), now=time.time())
+    yield f"snapshot {taken.name}: {len(taken.judgment_ids)} judgments, {taken.hash}"
+
+
+def erase_feedback(
+    store_url: str, rater_id: str, *, runs: Path = RUNS, remove_artifacts: bool = False
+) -> Iterator[str]:
+    """Forget a rater, by id or login, and say what rested on what they said; `assent run` then makes it again."""
+    with _open(store_url) as store:
+        rater_id = _rater(store, rater_id)
+        found = touched(runs, rater_id, store.listing.queues_of(rater_id))
+        erasure = store.erase_rater(rater_id, now=time.time())
+    yield f"erased: {erasure.judgments} judgments; what is left is the tombstone {erasure.tombstone}"
+    for snapshot in erasure.snapshots:
+        yield f"snapshot {snapshot.name} ({snapshot.hash[:12]}) cannot be read any more"
+    for one in found:
+        yield f"{one.artifact.folder} {_why(one)}"
+    if not found:
+        yield f"no artifact below {runs} rests on it"
+        return
+    given = [one for one in found if one.artifact.kind == "data"]
+    for one in given:
+        yield f"{one.artifact.folder} came from a file of yours: take rater {rater_id!r} out of it"
+    if remove_artifacts:
+        removed = remove(one for one in found if one.artifact.kind != "data")
+        yield f"{removed} artifacts were removed; run `assent run` again to make them without this rater"
+    else:
+        yield "run `assent run` again to make them without this rater; --remove deletes these, also from disk"
+
+
+def _why(one: Touched) -> str:
+    return "holds what they said" if one.holds_it else "was made from it"
+
+
+def _open(url: str) -> Store:
+    """The store at a URL, where there is one: a typing error must not make an empty database."""
+    file = url.removeprefix("sqlite:///")
+    if file != url and not Path(file).is_file():
+        raise UserError(f"there is no store {file}; name the YAML of a project, or the store with --store")
+    return Store.open(url)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _hash(store: Store, queue: Queue, snapshot: str | None) -> str | None:
+    """A snapshot's hash, by its hash, the beginning of one, or its name."""
+    if snapshot is None:
+        return None
+    taken = store.listing.snapshots(queue.project)
+    fitting = [s.hash for s in taken if s.name == snapshot and s.touched_at is None]
+    fitting += [s.hash for s in taken if len(snapshot) >= 8 and s.hash.startswith(snapshot)]
+    if not fitting:
+        raise StoreError(f"there is no snapshot {snapshot!r}; there are {_listed([s.name for s in taken])}")
+    return fitting[0]
+
+
+def _rater(store: Store, named: str) -> str:
+    """A rater's id; people may be named by the login they know them by. Raises StoreError."""
+    if store.listing.rater(named) is not None:
+        return named
+    account = store.accounts.by_login(named)
+    if account is None:
+        raise StoreError(f"there is no rater {named!r}, or they were erased already; give an id or a login")
+    return account.rater_id

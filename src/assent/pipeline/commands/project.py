@@ -1,0 +1,105 @@
+"""Project folders: making one, bringing in rankings that exist already, and looking at data files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+
+from assent.core import files
+from assent.core.errors import DataError, UserError
+from assent.data.config import Source
+from assent.data.inspect import Item, inspect
+from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.render import Renderer
+from assent.feedback.queue.imports import refuse_unusable
+from assent.feedback.store import Store
+from assent.pipeline.judging import IMPORTED
+from assent.pipeline.places import open_project
+
+SETTINGS = "assent.yaml"
+Reading = Callable[[Sequence[Source]], tuple[Sequence[Item], LoadReport]]
+STARTER = ("data/demonstrations.jsonl", "data/ratings.jsonl", "README.md", SETTINGS)
+"""What a new project holds; the settings last, so that a folder with settings is a whole one."""
+QUARANTINE = "quarantine.jsonl"
+
+
+def make_project(folder: Path) -> list[str]:
+    """Make a project folder and say what to do next. Raises UserError where the folder holds anything already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is not empty; choose another folder")
+    starter = resources.files("assent.pipeline").joinpath("starter")
+    written: list[Path] = []
+    try:
+        for name in STARTER:
+            written.append(folder / name)
+            files.write_bytes(folder / name, starter.joinpath(name).read_bytes())
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
+    with Store.open(open_project(folder / SETTINGS).config.store.url):
+        pass
+    return [
+        f"made {folder}: {SETTINGS}, data/ with examples, README.md, and a store for judgments",
+        *([] if folder.resolve() == Path.cwd() else [f"next: cd {folder}"]),
+        "then: assent doctor, assent run",
+    ]
+
+
+def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", skip_bad: bool = False) -> Iterator[str]:
+    """Put the rankings of all files into the project's store, or none of them; the same ones again add nothing.
+
+    Bad rows end it with DataError, or go into quarantine.jsonl beside the project's YAML with `skip_bad`.
+    """
+    project = open_project(config)
+    sources = [_source(str(path), format=format, skip_bad=skip_bad, where="assent import") for path in paths]
+    comparisons, report = load_comparisons(sources, quarantine=config.parent / QUARANTINE, check=refuse_unusable)
+    with Store.open(project.config.store.url) as store:
+        counts = store.import_comparisons(comparisons, IMPORTED, now=time.time())
+        total = sum(len(comparison.judgments) for comparison in store.comparisons(IMPORTED))
+    yield from report.lines()
+    yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"
+    yield f"{total} imported judgments are in {project.config.store.url}"
+
+
+def inspect_files(
+    names: Sequence[str], *, model: str | None = None, format: str = "auto", skip_bad: bool = False
+) -> Iterator[str]:
+    """Reports on data files, folders or hub datasets, each for itself; with `model`, lengths in its tokens too."""
+    renderer = None if model is None else _renderer(model)
+    for name in names:
+        source = _source(name, format=format, skip_bad=skip_bad, where="assent data inspect")
+        items, report = _load_any(source)
+        yield from report.lines()
+        for line in inspect(items, renderer).lines():
+            yield f"  {line}"
+
+
+def _source(name: str, *, format: str, skip_bad: bool, where: str) -> Source:
+    """A file or folder where there is one or where the name has a path's ending; else a dataset on the hub."""
+    is_path = Path(name).exists() or Path(name).suffix != "" or name.count("/") != 1
+    return Source.parse({"path" if is_path else "hub": name, "format": format, "skip_bad": skip_bad}, where=where)
+
+
+def _load_any(source: Source) -> tuple[Sequence[Item], LoadReport]:
+    """A source as what its rows say most about: comparisons, else demonstrations, else prompts."""
+    readings: list[Reading] = [load_comparisons, load_conversations, load_prompts]
+    # The first usable row decides, so that a bad one further down is an error and not another reading.
+    probe = source.model_copy(update={"skip_bad": True, "limit": 1})
+    problems: list[DataError] = []
+    for load in readings:
+        try:
+            load([probe])
+        except DataError as problem:
+            problems.append(problem)
+        else:
+            return load([source])
+    raise problems[0]
+
+
+def _renderer(model: str) -> Renderer:
+    from assent.models.tokenizer import load_tokenizer
+
+    return Renderer(load_tokenizer(model, pad_token=None))

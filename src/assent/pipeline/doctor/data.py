@@ -1,0 +1,165 @@
+"""What `assent doctor` says about data: does every file parse, is there enough, can it be split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from assent.core import seeds
+from assent.core.errors import DataError
+from assent.core.findings import Finding, error, note, ok, problem, warning
+from assent.core.types import Comparison, Conversation, Prompt
+from assent.data.config import Source
+from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.splits import leakage, split
+from assent.lab.world import World
+from assent.pipeline.config import FileData, LabData, RunConfig
+from assent.pipeline.places import sources_of
+from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
+from assent.pipeline.stages.gather import EVAL_SEED, distinct
+from assent.pipeline.stages.sft import run_sft
+from assent.training.config import PPOConfig
+
+LAB_SAMPLE = 300
+"""Conversations and prompts of the lab that are looked at; it has a million of each, all alike."""
+FEW_COMPARISONS = 100
+"""Below this a reward model learns little but lengths and single words."""
+MANY_PROMPTS = 20_000
+"""Beyond this the search for near-duplicates is left to the run."""
+
+_Item = TypeVar("_Item", Prompt, Conversation, Comparison)
+
+
+@dataclass
+class Material:
+    """What a run learns from, as far as it could be read here."""
+
+    demonstrations: list[Conversation] = field(default_factory=list)
+    corpus: list[Conversation] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
+    eval_prompts: list[Prompt] = field(default_factory=list)
+    comparisons: list[Comparison] = field(default_factory=list)
+    is_whole: bool = True
+    """False where something could not be read, or is only a sample: then amounts say nothing."""
+
+
+@dataclass
+class Loaded:
+    """Material and what was found while reading it."""
+
+    material: Material
+    findings: list[Finding]
+
+
+def load_material(config: RunConfig) -> Loaded:
+    """Read every file of the data, or a sample of the lab. Hub datasets are left to the run."""
+    match config.data:
+        case LabData() as lab:
+            world = World(lab.world_seed)
+            made = world.demonstrations("sft", min(lab.demonstrations, LAB_SAMPLE))
+            asked = world.prompts("ppo", min(lab.prompts, LAB_SAMPLE))
+            said = (
+                f"the lab: {lab.demonstrations} demonstrations, {lab.prompts} prompts, of which {LAB_SAMPLE} were read"
+            )
+            return Loaded(Material(made, made, asked, is_whole=False), [ok("data", said)])
+        case FileData() as data:
+            return _load_files(data)
+
+
+def check_amounts(config: RunConfig, material: Material, *, imported: int) -> Iterator[Finding]:
+    """Too little to learn from, and splits that would come out empty."""
+    if not material.is_whole or not isinstance(config.data, FileData):
+        return
+    if config.collect is None:
+        yield from _check_comparisons(config, material.comparisons, imported=imported)
+    if config.sft is not None and config.sft.eval_share > 0:
+        # The very split of the stage: a small set may leave one side empty under one seed and not under another.
+        seed = seeds.derive(config.seed, run_sft.name)
+        yield from _check_split("sft.eval_share", material.demonstrations, config.sft.eval_share, seed=seed)
+    yield from _check_prompts(config, config.data, material)
+
+
+def _load_files(data: FileData) -> Loaded:
+    loaded = Loaded(Material(), [])
+    for part, sources in sources_of(data).items():
+        for number, source in enumerate(sources):
+            key = f"data.{part}[{number}]"
+            if source.hub is not None:
+                loaded.findings.append(note(key, f"{source.hub} is read when the run starts, not here"))
+                loaded.material.is_whole = False
+                continue
+            _read(loaded, part, key, source)
+    if not data.prompts and loaded.material.is_whole:
+        again = Loaded(loaded.material, [])
+        for number, source in enumerate(data.demonstrations):
+            _read(again, "prompts", f"data.demonstrations[{number}]", source)
+        loaded.findings += [finding for finding in again.findings if finding.is_error]
+    return loaded
+
+
+def _read(loaded: Loaded, part: str, key: str, source: Source) -> None:
+    read: dict[str, Callable[[Sequence[Source]], tuple[list[Any], LoadReport]]] = {
+        "comparisons": load_comparisons,
+        "prompts": load_prompts,
+        "eval_prompts": load_prompts,
+    }
+    try:
+        items, report = read.get(part, load_conversations)([source])
+    except DataError as wrong:
+        loaded.findings.append(problem(key, str(wrong)))
+        loaded.material.is_whole = False
+        return
+    getattr(loaded.material, part).extend(items)
+    formats = ", ".join(sorted({one.format for one in report.parts}))
+    loaded.findings.append(ok(key, f"{source.name}: {len(items)} items, format {formats}"))
+    if report.num_bad:
+        first = next(row.error for one in report.parts for row in one.bad)
+        said = f"{report.num_bad} rows cannot be used and will be skipped; the first: {first}"
+        loaded.findings.append(warning(key, said, "correct them if you need them"))
+
+
+def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], *, imported: int) -> Iterator[Finding]:
+    total = len(comparisons) + imported
+    if total < FEW_COMPARISONS:
+        said = f"{len(comparisons)} in files and {imported} imported are few to learn a preference from"
+        yield warning(
+            "data.comparisons", said, f"collect more; some hundreds are a beginning, {FEW_COMPARISONS} hardly"
+        )
+    if comparisons and not imported:
+        yield from _check_split("reward.eval_share", comparisons, config.reward.eval_share, seed=HELD_OUT_SEED)
+
+
+def _check_prompts(config: RunConfig, data: FileData, material: Material) -> Iterator[Finding]:
+    prompts, evaluation = distinct(material.prompts), distinct(material.eval_prompts)
+    if not data.eval_prompts and prompts:
+        try:
+            sides = split(prompts, {"train": 1 - data.eval_share, "evaluation": data.eval_share}, seed=EVAL_SEED)
+        except DataError as wrong:
+            yield error("data.eval_share", str(wrong), "raise it, or give data.eval_prompts")
+            return
+        prompts, evaluation = sides["train"], sides["evaluation"]
+    if len(prompts) + len(evaluation) > MANY_PROMPTS:
+        return
+    leaks = leakage(prompts, evaluation)
+    left = len(evaluation) - len(leaks.leaked)
+    if left < 2:
+        said = f"{len(evaluation)} prompts for evaluation, of which {len(leaks.leaked)} are in training too"
+        yield error("data.eval_prompts", said, "give prompts that training does not hold, or raise data.eval_share")
+    elif left < config.evaluate.prompts:
+        said = f"is {config.evaluate.prompts}, but there are {left} to evaluate on"
+        yield note("evaluate.prompts", said, "more prompts make narrower intervals")
+    if isinstance(config.optimize, PPOConfig) and len(prompts) < config.optimize.prompts_per_step:
+        said = (
+            f"is {config.optimize.prompts_per_step}, but there are {len(prompts)} prompts, which then repeat in a batch"
+        )
+        yield warning("optimize.prompts_per_step", said, "lower it, or give more data.prompts")
+
+
+def _check_split(key: str, items: Sequence[_Item], share: float, *, seed: int) -> Iterator[Finding]:
+    if not items:
+        return
+    try:
+        split(items, {"train": 1 - share, "held out": share}, seed=seed)
+    except DataError as wrong:
+        yield problem(key, str(wrong))

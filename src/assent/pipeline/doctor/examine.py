@@ -1,0 +1,187 @@
+"""`assent doctor`: everything about a run that can be known before anything is trained."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from assent.artifacts.find import RUNS
+from assent.core.errors import ConfigError, UserError
+from assent.core.findings import Finding, error, note, ok, problem, warning
+from assent.core.scoring import ScoreFunction
+from assent.feedback.config import StoreConfig
+from assent.feedback.store import Store
+from assent.pipeline.backends import device_of
+from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
+from assent.pipeline.doctor.data import check_amounts, load_material
+from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.judging import IMPORTED
+from assent.pipeline.places import open_project
+from assent.raters.config import FunctionConfig, PeopleConfig, SimulatedConfig
+from assent.raters.function import ScoringRater
+from assent.training.config import DPOConfig, ModelRewardConfig, PPOConfig, PythonRewardConfig
+from assent.training.ppo import check_safe
+
+_SQLITE = "sqlite:///"
+_BYTES_PER_WEIGHT = 4
+_CHECKPOINT_COPIES = 8
+"""Weights, two moments of Adam and a second checkpoint while it is written, of policy and value model."""
+
+
+def examine(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[Finding]:
+    """Check config, settings, data, model and template, lengths, store, disk and threads of a run."""
+    try:
+        config = open_project(path, overlays, settings).config
+    except ConfigError as wrong:
+        return [problem("config", line) for line in str(wrong).splitlines()]
+    findings = [ok("config", f"{path} is valid"), *check_settings(config)]
+    imported, store = check_store(config.store)
+    loaded = load_material(config)
+    findings += [*loaded.findings, *check_amounts(config, loaded.material, imported=imported)]
+    opened = open_base(config, loaded.material)
+    findings += opened.findings
+    if opened.reader is not None:
+        findings += check_lengths(config, loaded.material, opened.reader)
+        findings += check_disk(config, opened.reader)
+    return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
+
+
+def summary(findings: list[Finding]) -> str:
+    """How many errors and warnings, in words."""
+    errors, warnings = (sum(f.level == level for f in findings) for level in ("error", "warning"))
+    if errors:
+        return f"{errors} {'error' if errors == 1 else 'errors'}: `assent run` would fail"
+    return "ready for `assent run`" + (f"; warnings to look at: {warnings}" if warnings else "")
+
+
+def check_settings(config: RunConfig) -> Iterator[Finding]:
+    """Settings that cannot work, or are known to fail."""
+    match config.optimize:
+        case PPOConfig() as ppo:
+            yield from _check_ppo(ppo)
+        case DPOConfig():
+            yield ok("optimize", "DPO on the judgments")
+    if config.model.dtype == "bfloat16" and config.model.lora is None:
+        yield warning(
+            "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
+        )
+    yield from _check_raters(config)
+
+
+def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
+    """Imported judgments, and whether the store can be used. A SQLite file that is not there yet is not made."""
+    path = Path(config.url.removeprefix(_SQLITE))
+    if config.url.startswith(_SQLITE) and not path.exists():
+        return 0, [_check_parent(path)]
+    try:
+        with Store.open(config.url) as store:
+            imported = sum(len(c.judgments) for c in store.comparisons(IMPORTED))
+    except UserError as wrong:
+        return 0, [problem("store.url", str(wrong))]
+    except ModuleNotFoundError as missing:
+        return 0, [error("store.url", str(missing), "pip install 'assent[postgres]'")]
+    return imported, [ok("store.url", f"{config.url} holds {imported} imported judgments")]
+
+
+def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
+    """A rough estimate of what the run writes, against the space there is."""
+    weights = reader.parameters * _BYTES_PER_WEIGHT
+    models = 2 + 2 * config.rounds
+    need = weights * (models + _CHECKPOINT_COPIES)
+    folder = next(p for p in (RUNS.absolute(), *RUNS.absolute().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    said = f"about {_size(need)} will be written ({models} models and checkpoints), {_size(free)} are free"
+    if free < need:
+        return [error("disk", said, "free some space, or run in a folder on a larger disk")]
+    if free < 2 * need:
+        return [warning("disk", said, "free some space")]
+    return [ok("disk", said)]
+
+
+def check_compute(config: ComputeConfig) -> list[Finding]:
+    """Device and threads."""
+    try:
+        device = device_of(config)
+    except ConfigError as wrong:
+        return [problem("compute.device", str(wrong))]
+    cores = os.cpu_count() or 1
+    threads = config.threads or torch.get_num_threads()
+    said = f"{device.type}, {threads} threads on {cores} cores"
+    if threads > cores:
+        return [warning("compute.threads", said, f"set it to {cores} or less: more threads than cores are slower")]
+    return [ok("compute", said)]
+
+
+def check_trackers(config: LogConfig) -> list[Finding]:
+    """Whether the packages of the trackers are there."""
+    return [
+        error("log.trackers", f"{name} is not installed", f"pip install 'assent[{name}]'")
+        for name in config.trackers
+        if importlib.util.find_spec(name) is None
+    ]
+
+
+def _check_ppo(ppo: PPOConfig) -> Iterator[Finding]:
+    try:
+        check_safe(ppo)
+    except ConfigError as wrong:
+        yield problem("optimize", str(wrong))
+    else:
+        yield ok("optimize", f"PPO, {ppo.steps} steps of {ppo.prompts_per_step} prompts, KL {ppo.kl.kind}")
+    if ppo.kl.kind == "off":
+        fix = "use adaptive or fixed, unless over-optimization is what you want to see"
+        yield warning("optimize.kl.kind", "is off: the policy learns to please the reward model and nobody else", fix)
+    if ppo.critic_warmup >= ppo.steps:
+        said = f"is {ppo.critic_warmup} of {ppo.steps} steps, so the policy never moves"
+        yield error("optimize.critic_warmup", said, "lower it, or raise optimize.steps")
+    if ppo.ema is not None and 1 / (1 - ppo.ema) > ppo.steps:
+        said = f"{ppo.ema} averages over about {1 / (1 - ppo.ema):.0f} steps, but there are only {ppo.steps}"
+        yield warning("optimize.ema", said, "lower it, or leave it out")
+    for number, term in enumerate(ppo.rewards):
+        yield from _check_reward(f"optimize.rewards[{number}]", term)
+
+
+def _check_reward(key: str, term: ModelRewardConfig | PythonRewardConfig) -> Iterator[Finding]:
+    match term:
+        case PythonRewardConfig():
+            try:
+                ScoreFunction.load(term.target)
+            except ConfigError as wrong:
+                yield error(f"{key}.target", str(wrong), "check the name, and that its folder is on PYTHONPATH")
+        case ModelRewardConfig(path=str(path)) if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+            yield error(f"{key}.path", f"{path} holds no config.json", "name the folder of a reward model")
+
+
+def _check_raters(config: RunConfig) -> Iterator[Finding]:
+    if config.collect is None:
+        said = "nobody: every round's evaluation is judged by its own reward model"
+        yield note("collect", said, "set collect.raters for an independent judge")
+        return
+    match config.collect.raters:
+        case SimulatedConfig() if not isinstance(config.data, LabData):
+            said = "simulated people know the truth of data.kind=lab only"
+            yield error("collect.raters.kind", said, "use people, reward_model or function")
+        case FunctionConfig() as raters:
+            try:
+                ScoringRater.load(raters)
+            except ConfigError as wrong:
+                yield error("collect.raters.target", str(wrong), "check the name, and that its folder is on PYTHONPATH")
+        case PeopleConfig():
+            said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
+            yield note("collect.raters", said)
+
+
+def _check_parent(path: Path) -> Finding:
+    folder = next(p for p in path.absolute().parents if p.exists())
+    if not os.access(folder, os.W_OK):
+        return error("store.url", f"{folder} is not writable", "fix its permissions, or set store.url")
+    return ok("store.url", f"{path} will be made")
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,224 @@
+"""What `assent doctor` says about the base model: can it be opened, which template, does everything fit its context."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from assent.core.errors import DataError, ModelError
+from assent.core.findings import Finding, error, note, ok, problem, warning
+from assent.core.types import Comparison, Conversation
+from assent.data.fit import Policy
+from assent.data.render import Renderer
+from assent.models.config import ScratchConfig
+from assent.models.policy import PolicyModel
+from assent.models.scratch import train_tokenizer
+from assent.models.tokenizer import load_tokenizer
+from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
+from assent.pipeline.doctor.data import Material
+from assent.pipeline.stages.base import written
+from assent.training.config import PPOConfig
+
+LOOKED_AT = 20_000
+"""Items of each kind that are turned into tokens."""
+MANY_CUT = 0.1
+"""Share of answers over the limit from which on it is worth a warning."""
+
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What decides how long texts are, and how large the model is."""
+
+    renderer: Renderer
+    context: int
+    parameters: int
+    """0 where the model is on the hub and was not loaded."""
+
+
+@dataclass
+class Opened:
+    """A base model as far as it could be opened."""
+
+    reader: Reader | None
+    findings: list[Finding]
+
+
+def open_base(config: RunConfig, material: Material) -> Opened:
+    """Open the base: a folder whole, a hub model's tokenizer only, for `scratch` a tokenizer of the data at hand."""
+    try:
+        match config.base:
+            case ScratchBase() as base:
+                return _open_scratch(config, base, material)
+            case PretrainedBase() as base if Path(base.path).is_dir():
+                return _open_folder(config, base.path)
+            case PretrainedBase() as base:
+                return _open_hub(config, base)
+    except ModelError as wrong:
+        return Opened(None, [problem(_key_of(wrong), str(wrong))])
+
+
+def check_lengths(config: RunConfig, material: Material, reader: Reader) -> Iterator[Finding]:
+    """Templates that fail, labels that mask everything, and what is longer than the context or the answers' limit."""
+    yield from _check_demonstrations(config, material.demonstrations, reader)
+    yield from _check_prompts(config, material, reader)
+    yield from _check_comparisons(config, material.comparisons, reader)
+
+
+def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> Opened:
+    texts = [text for c in (*material.corpus, *material.demonstrations) for text in written(c)]
+    if not texts and not material.is_whole:
+        return Opened(None, [note("base", "a new model, which cannot be looked at without its texts")])
+    if not texts:
+        return Opened(None, [error("data.corpus", "there is no text to train a model on", "give data.corpus")])
+    tokenizer = train_tokenizer(texts, vocab_size=base.vocab_size, context=base.shape.context)
+    reader = Reader(
+        Renderer(tokenizer, template=config.model.template),
+        base.shape.context,
+        scratch_parameters(base.shape, len(tokenizer)),
+    )
+    said = f"a new model of {_millions(reader.parameters)} parameters, context {reader.context}"
+    findings = [ok("base", said), ok("model.template", reader.renderer.describe())]
+    if len(tokenizer) < base.vocab_size and material.is_whole:
+        said = f"is {base.vocab_size}, but the texts give only {len(tokenizer)} tokens"
+        findings.append(note("base.vocab_size", said, "give more data.corpus, or lower it"))
+    return Opened(reader, findings)
+
+
+def _open_folder(config: RunConfig, path: str) -> Opened:
+    policy = PolicyModel.load(path, config=config.model.model_copy(update={"lora": None}), trainable=False)
+    reader = Reader(
+        Renderer(policy.tokenizer, template=config.model.template), policy.max_length, policy.num_parameters
+    )
+    said = f"{type(policy.core).__name__}, {_millions(reader.parameters)} parameters, context {reader.context}"
+    findings = [ok("base.path", said), *_about_template(reader.renderer)]
+    if policy.mode == "padded":
+        findings.append(note("model.attention", f"padded rows, which are slower: {policy.mode_reason}"))
+    return Opened(reader, findings)
+
+
+def _open_hub(config: RunConfig, base: PretrainedBase) -> Opened:
+    tokenizer = load_tokenizer(
+        base.path,
+        pad_token=config.model.pad_token,
+        trust_remote_code=config.model.trust_remote_code,
+        revision=base.revision,
+    )
+    renderer = Renderer(tokenizer, template=config.model.template)
+    limit = int(tokenizer.model_max_length)
+    said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
+    return Opened(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])
+
+
+def _about_template(renderer: Renderer) -> list[Finding]:
+    if renderer.template == renderer.tokenizer.chat_template:
+        return [ok("model.template", renderer.describe())]
+    return [note("model.template", renderer.describe(), "make sure it is the one the model was trained with, if any")]
+
+
+def scratch_parameters(shape: ScratchConfig, vocabulary: int) -> int:
+    """Numbers in a new model: embeddings; per layer four matrices of attention, three of feed-forward, two norms."""
+    kv = shape.hidden * (shape.kv_heads or shape.heads) // shape.heads
+    layer = 2 * shape.hidden * (shape.hidden + kv) + 3 * shape.hidden * shape.ffn_width + 2 * shape.hidden
+    return vocabulary * shape.hidden * (1 if shape.tie_embeddings else 2) + shape.layers * layer + shape.hidden
+
+
+def _check_demonstrations(
+    config: RunConfig, demonstrations: Sequence[Conversation], reader: Reader
+) -> Iterator[Finding]:
+    if config.sft is None or not demonstrations:
+        return
+    groups, failed = _rendered(demonstrations, reader.renderer.demonstration)
+    if failed:
+        yield error(
+            "data.demonstrations", f"{failed[0]} ({len(failed)} of {len(demonstrations)})", "correct or remove them"
+        )
+    limit = config.sft.max_length or reader.context
+    yield from _check_fit(
+        "sft.too_long", [max(g.num_tokens for g in one) for one in groups], limit, config.sft.too_long
+    )
+    if isinstance(config.optimize, PPOConfig):
+        allowed = config.optimize.sampling.max_new_tokens
+        answers = [c.messages[-1].content for c in demonstrations[:LOOKED_AT] if c.messages[-1].role == "assistant"]
+        longer = sum(len(reader.renderer.completion(text)) > allowed for text in answers) / max(len(answers), 1)
+        if longer > MANY_CUT:
+            said = f"is {allowed}, but {longer:.0%} of the demonstrations answer in more tokens; rollouts would be cut"
+            yield warning("optimize.sampling.max_new_tokens", said, "raise it")
+
+
+def _check_prompts(config: RunConfig, material: Material, reader: Reader) -> Iterator[Finding]:
+    prompts = [*material.prompts, *material.eval_prompts]
+    rendered, failed = _rendered(prompts, lambda prompt: reader.renderer.prompt(prompt.messages))
+    if failed:
+        yield error("data.prompts", f"{failed[0]} ({len(failed)} of {len(prompts)})", "correct or remove them")
+    if not rendered:
+        return
+    lengths = [len(ids) for ids in rendered]
+    beyond = sum(length >= reader.context for length in lengths)
+    if beyond:
+        said = f"{beyond} of {len(lengths)} fill the context of {reader.context} tokens (longest: {max(lengths)})"
+        yield error("data.prompts", said, "shorten or remove them")
+    room = _longest_answer(config)
+    tight = sum(length + room > reader.context for length in lengths) - beyond
+    if tight > 0:
+        said = f"{tight} of {len(lengths)} leave less than the {room} tokens that an answer may have"
+        yield warning("data.prompts", said, "shorten them, or lower max_new_tokens")
+    if not beyond and tight <= 0:
+        yield ok("data.prompts", f"the longest of {len(lengths)} has {max(lengths)} tokens of {reader.context}")
+
+
+def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], reader: Reader) -> Iterator[Finding]:
+    groups, failed = _rendered(
+        comparisons, lambda one: reader.renderer.group(one.prompt, [answer.text for answer in one.completions])
+    )
+    if failed:
+        yield error("data.comparisons", f"{failed[0]} ({len(failed)} of {len(comparisons)})", "correct or remove them")
+    limit = config.reward.max_length or reader.context
+    rows = [len(g.prompt) + max(map(len, g.continuations)) for g in groups]
+    yield from _check_fit("reward.too_long", rows, limit, config.reward.too_long)
+
+
+def _check_fit(key: str, lengths: Sequence[int], limit: int, policy: Policy) -> Iterator[Finding]:
+    """`lengths` are rows in tokens; `policy` says what becomes of those over the limit."""
+    longer = sum(length > limit for length in lengths)
+    if not longer:
+        return
+    said = f"{longer} of {len(lengths)} rows are longer than {limit} tokens (longest: {max(lengths)})"
+    if policy == "error":
+        yield error(key, said, "shorten them, or set it to drop or truncate_left")
+    elif longer == len(lengths) and policy == "drop":
+        yield error(key, f"{said}, so all are dropped", "shorten them, or take a base with a longer context")
+    else:
+        what = "are dropped" if policy == "drop" else "lose the beginning of their prompt"
+        yield warning(key, f"{said} and {what}", "shorten them, or take a base with a longer context")
+
+
+def _rendered(items: Sequence[_Item], render: Callable[[_Item], Any]) -> tuple[list[Any], list[str]]:
+    """What could be turned into tokens, and what was said about the rest."""
+    done, failed = [], []
+    for item in items[:LOOKED_AT]:
+        try:
+            done.append(render(item))
+        except (DataError, ModelError) as wrong:
+            failed.append(str(wrong))
+    return done, failed
+
+
+def _longest_answer(config: RunConfig) -> int:
+    limits = [config.evaluate.sampling.max_new_tokens]
+    if isinstance(config.optimize, PPOConfig):
+        limits.append(config.optimize.sampling.max_new_tokens)
+    if config.collect is not None:
+        limits.append(config.sample.sampling.max_new_tokens)
+    return max(limits)
+
+
+def _key_of(wrong: ModelError) -> str:
+    return "model.template" if "template" in str(wrong) else "base"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count / 1e3:.0f} k"

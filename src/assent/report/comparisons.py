@@ -1,0 +1,270 @@
+"""Panels on what people think: blind comparison, truth, reward model, rounds over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from assent.evaluation.rater_report import RaterReport
+from assent.evaluation.reward_report import RewardReport
+from assent.evaluation.stats import Estimate
+from assent.evaluation.winrate import WinRate
+from assent.report.figures import (
+    Pair,
+    Row,
+    Trend,
+    dumbbells,
+    histogram,
+    intervals,
+    levels,
+    percent,
+    reliability,
+    trends,
+)
+from assent.report.panels import Panel, Section, Size, panel
+from assent.report.plots import AFTER, BAD, BEFORE, GOOD, SOFT, WARM
+from assent.report.run_folder import Evaluation, Round, Run
+from assent.report.training import reward_training
+from assent.report.verdict import LOWER_IS_BETTER, MEASURES, changes
+
+_JUDGES = {
+    "people": "people who gave no training label",
+    "simulated": "simulated people who gave no training label",
+    "reward_model": "another reward model",
+    "function": "a function",
+}
+_BOTH = ((BEFORE, "before"), (AFTER, "after"))
+LEAST_SHARP = 6
+"""How many single raters are shown."""
+_ROUND_GROUPS = (
+    ("Truth: higher is better", ("helpful", "honest", "harmless", "fluent"), (AFTER, GOOD, WARM, SOFT)),
+    ("Truth: lower is better", LOWER_IS_BETTER, (BAD, WARM)),
+)
+
+
+def comparison(run: Run) -> Section:
+    """New against old answers, blind; and what is true of both."""
+    evaluation = run.headline
+    if evaluation is None:
+        return Section("comparison", "Blind comparison", "", ())
+    panels: list[Panel] = []
+    text = ""
+    if evaluation.win_rate is not None:
+        panels.append(_win_rates(evaluation.win_rate))
+        text = _how_judged(evaluation.win_rate, evaluation)
+    panels += _truth(evaluation) + _lengths(evaluation)
+    return Section("comparison", "Blind comparison" if text else "Before and after", text, tuple(panels))
+
+
+def reward_model(run: Run) -> Section:
+    """How far the newest reward model can be trusted."""
+    report = next((r.reward for r in reversed(run.rounds) if r.reward is not None), None)
+    if report is None:
+        return Section("reward", "Reward model", "", ())
+    text = f"Judged on {report.pairs:,} decided pairs of {report.prompts:,} prompts it never saw"
+    text += f", in round {run.rounds[-1].number}." if len(run.rounds) > 1 else "."
+    panels = _accuracy(report) + _calibration(report)
+    note = "By how far the scores lie apart"
+    note += ", and by how much better raters said the answer is." if report.by_strength else "."
+    panels += _accuracies("Accuracy per lead", note, {**report.by_lead, **report.by_strength})
+    slices = {k: v for k, v in report.slices.items() if not (report.by_source and k.startswith("source="))}
+    panels += _sources(report) + _accuracies(
+        "Accuracy per slice", "By what is known of the prompt.", slices, size="tall"
+    )
+    panels += _raters(report.raters)
+    panels += reward_training(run)
+    return Section("reward", "Reward model", text, tuple(panels))
+
+
+def rounds_over_time(run: Run) -> Section:
+    """One point per round; shown where there are two or more."""
+    if len(run.rounds) < 2:
+        return Section("rounds", "Rounds", "", ())
+    panels = [
+        p
+        for p in (
+            _wins_over_rounds(run),
+            *_truth_over_rounds(run),
+            _accuracy_over_rounds(run),
+            _distance_over_rounds(run),
+        )
+        if p is not None
+    ]
+    text = "Each round samples from the newest policy, adds judgments to those before, and fits a new reward model."
+    return Section("rounds", "Rounds over time", text, tuple(panels))
+
+
+def _win_rates(w: WinRate) -> Panel:
+    rows = [Row("win rate", w.win_rate), Row("at equal length", w.length_controlled)]
+    if w.over_raters is not None:
+        rows.append(Row("over other raters too", w.over_raters))
+    rows.append(Row("answer shown first", w.first_shown, BEFORE))
+    svg = intervals(rows, "Win rates with intervals", reference=0.5)
+    note = "Share of verdicts for the new answer, ties half. The last row is a check: "
+    note += "50\u00a0% means that order did not matter."
+    return panel("Preferred answers", note, svg, size="wide")
+
+
+def _how_judged(w: WinRate, evaluation: Evaluation) -> str:
+    raters = "one rater" if w.raters == 1 else f"{w.raters:,} raters"
+    raters += f" ({_JUDGES.get(evaluation.judge, evaluation.judge)})" if evaluation.judge else ""
+    text = f"{w.verdicts:,} verdicts of {raters} on {w.prompts:,} prompts, each pair in both orders, origins hidden; "
+    text += f"{percent(w.ties)} ties"
+    if w.swap_consistency is not None:
+        text += f", {percent(w.swap_consistency)} of pairs judged alike in both orders"
+    return f"{text}. The new answer is the longer one in {percent(w.new_is_longer)} of verdicts."
+
+
+def _truth(evaluation: Evaluation) -> list[Panel]:
+    found = changes(evaluation)
+    if not found:
+        return []
+    ordered = sorted(found, key=lambda c: c.measure in LOWER_IS_BETTER)
+    pairs = [Pair(("↓ " if c.measure in LOWER_IS_BETTER else "") + c.name, c.before, c.after) for c in ordered]
+    note = (
+        "Read from the texts by rules, not by raters; means with 95\u00a0% intervals. Where marked ↓, lower is better."
+    )
+    svg = dumbbells(pairs, "Truth before and after")
+    return [panel("What is true of the answers", note, svg, keys=_BOTH, size="tall")]
+
+
+def _lengths(evaluation: Evaluation) -> list[Panel]:
+    before = [float(len(s.before.split())) for s in evaluation.samples]
+    after = [float(len(s.after.split())) for s in evaluation.samples]
+    if len(before) < 2:
+        return []
+    means = f"Mean {sum(before) / len(before):.0f} words before, {sum(after) / len(after):.0f} after (dashed)."
+    svg = histogram(before, after, "Distribution of answer lengths before and after", x="words per answer")
+    return [panel("Length of answers", means, svg, keys=_BOTH, size="wide")]
+
+
+def _accuracy(report: RewardReport) -> list[Panel]:
+    rows = [
+        Row(name, value, colour)
+        for name, value, colour in (
+            ("reward model", report.accuracy, AFTER),
+            ("raters among themselves", report.rater_ceiling, GOOD),
+            ("“longer wins”", report.longer_wins, BEFORE),
+            ("reads the question", report.relevance, AFTER),
+        )
+        if value is not None
+    ]
+    if not rows:
+        return []
+    note = "Held-out pairs ordered as raters did. Raters' own agreement is the ceiling, “longer wins” the floor."
+    if report.relevance is not None:
+        note += " Last: how often the best answer to a prompt scores above the best answer to another prompt."
+    svg = intervals(rows, "Accuracy of the reward model beside its bounds", reference=0.5)
+    return [panel("Accuracy", note, svg, size="wide")]
+
+
+def _calibration(report: RewardReport) -> list[Panel]:
+    if not any(b.count for b in report.bins):
+        return []
+    note = "On the diagonal, 80\u00a0% sure is right in 80\u00a0% of pairs; large dots hold more pairs."
+    if report.ece is not None and report.brier is not None:
+        note += f" Calibration error {report.ece:.3f}, Brier score {report.brier:.3f}."
+    return [
+        panel("Calibration", note, reliability(report.bins, "Reliability diagram of the reward model"), size="tall")
+    ]
+
+
+def _sources(report: RewardReport) -> list[Panel]:
+    """Each source of rankings with its own bounds; with only one, the first panel has said it."""
+    if len(report.by_source) < 2:
+        return []
+    rows = []
+    for name, found in report.by_source.items():
+        rows.append(Row(name, found.accuracy))
+        if found.rater_ceiling is not None:
+            rows.append(Row("raters", found.rater_ceiling, GOOD))
+        rows.append(Row("“longer wins”", found.longer_wins, BEFORE))
+    svg = intervals(rows, "Accuracy per source of rankings", reference=0.5)
+    return [panel("Accuracy per source", "Each with its own ceiling and floor.", svg, size="tall")]
+
+
+def _accuracies(title: str, note: str, found: Mapping[str, Estimate], *, size: Size = "wide") -> list[Panel]:
+    if len(found) < 2:
+        return []
+    rows = [Row(name.replace("=", " · "), value) for name, value in found.items()]
+    return [panel(title, note, intervals(rows, title, reference=0.5), size=size)]
+
+
+def _raters(found: RaterReport | None) -> list[Panel]:
+    """Sharpness of groups and of the least sharp raters, with what is alarming in words."""
+    if found is None:
+        return []
+    shown = [Row(f"{found.group_by or 'all'} · {g.group}", g.sharpness, GOOD) for g in found.groups]
+    shown += [Row(r.rater, r.sharpness, BAD if r.sharpness.high < 0.5 else AFTER) for r in found.raters[:LEAST_SHARP]]
+    note = f"{len(found.raters):,} raters, 1 is the pool's prior mean; means of groups, then the least sharp raters. "
+    note += f"{found.careless:,} far below the pool, {found.inverted:,} below 0 (the scale read the wrong way round)."
+    note += "".join(f" Look into this: {alarm}." for alarm in found.alarms)
+    return [
+        panel("Sharpness of raters", note, levels(shown, "Sharpness with intervals", references=(0, 1)), size="tall")
+    ]
+
+
+def _wins_over_rounds(run: Run) -> Panel | None:
+    values = [_win(r.evaluation) for r in run.rounds]
+    ticks = [f"round {r.number}" for r in run.rounds]
+    if run.final is not None:
+        values, ticks = [*values, _win(run.final)], [*ticks, "all"]
+    if not any(values):
+        return None
+    svg = trends([Trend("win rate", values)], "Win rate per round", ticks=ticks, target=0.5)
+    note = "Against the round's own start" + ("; “all”: the last policy against the first." if run.final else ".")
+    return panel("Win rate", note, svg)
+
+
+def _truth_over_rounds(run: Run) -> list[Panel]:
+    evaluations = [r.evaluation for r in run.rounds]
+    if any(e is None or not e.truth_after for e in evaluations):
+        return []
+    known = [e for e in evaluations if e is not None]
+    cards = [known[0].truth_before, *(e.truth_after for e in known)]
+    ticks = ["start", *(f"round {r.number}" for r in run.rounds)]
+    panels = []
+    for title, names, colours in _ROUND_GROUPS:
+        lines = [
+            Trend(MEASURES[name].split(" on ")[0], [card.get(name) for card in cards], colour)
+            for name, colour in zip(names, colours, strict=True)
+            if any(name in card for card in cards)
+        ]
+        if lines:
+            panels.append(panel(title, "Of each policy's own answers.", trends(lines, title, ticks=ticks)))
+    lengths = [card.get("mean_length") for card in cards]
+    if any(lengths):
+        svg = trends([Trend("words", lengths)], "Mean length per round", ticks=ticks, scale="number")
+        panels.append(panel("Length", "Mean words per answer.", svg))
+    return panels
+
+
+def _accuracy_over_rounds(run: Run) -> Panel | None:
+    def of(name: str) -> list[Estimate | None]:
+        return [None if r.reward is None else getattr(r.reward, name) for r in run.rounds]
+
+    named = (("accuracy", "model", AFTER), ("rater_ceiling", "raters", GOOD), ("longer_wins", "longer", BEFORE))
+    lines = [Trend(label, of(name), colour) for name, label, colour in named if any(of(name))]
+    if not lines:
+        return None
+    svg = trends(lines, "Reward model accuracy per round", ticks=[f"round {r.number}" for r in run.rounds])
+    return panel("Reward model", f"Held-out accuracy{_judgment_note(run.rounds)}.", svg)
+
+
+def _distance_over_rounds(run: Run) -> Panel | None:
+    values = [None if r.evaluation is None else r.evaluation.kl for r in run.rounds]
+    if not any(values):
+        return None
+    ticks = [f"round {r.number}" for r in run.rounds]
+    svg = trends([Trend("KL", values)], "KL per round", ticks=ticks, scale="number")
+    return panel("Distance", "KL per answer to the round's start, in nats.", svg)
+
+
+def _judgment_note(rounds: tuple[Round, ...]) -> str:
+    counts = [r.judgments for r in rounds]
+    if any(c is None for c in counts):
+        return ""
+    return " with " + ", ".join(f"{c:,}" for c in counts) + " judgments"
+
+
+def _win(evaluation: Evaluation | None) -> Estimate | None:
+    return None if evaluation is None or evaluation.win_rate is None else evaluation.win_rate.win_rate

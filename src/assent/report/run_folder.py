@@ -1,0 +1,272 @@
+"""Reading a finished run from its folder: result.json, settings, and what its artifacts hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, ValidationError
+
+from assent.artifacts.store import Artifact, ArtifactStore
+from assent.core.errors import DataError, UserError
+from assent.core.runlog import read_metrics
+from assent.core.types import Record
+from assent.evaluation.reward_report import RewardReport
+from assent.evaluation.stats import Estimate
+from assent.evaluation.winrate import WinRate
+
+RESULT = "result.json"
+SETTINGS = "run.yaml"
+STAGES = ("sample", "collect", "reward", "optimize", "evaluate")
+"""Stages of a round, in order, as result.json names them."""
+
+Model = TypeVar("Model", bound=Record)
+Metrics = tuple[dict[str, Any], ...]
+
+
+class Sample(Record):
+    """The two answers to one prompt of a blind comparison."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    prompt: str
+    kind: str | None = None
+    """Kind of the prompt, where its source says one."""
+    before: str
+    after: str
+    truth_before: dict[str, Any] | None = None
+    truth_after: dict[str, Any] | None = None
+    preferred: float | None = None
+    """Share of verdicts for the new answer, ties half; None where nobody compared them."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A policy against another. What a run does not measure is None or empty."""
+
+    win_rate: WinRate | None
+    judge: str
+    """Who compared: a kind of raters, or the reward model itself, which is no independent judge. Empty: not said."""
+    truth_before: Mapping[str, Estimate]
+    truth_after: Mapping[str, Estimate]
+    kl: Estimate | None
+    """Nats per response."""
+    reward_before: Estimate | None
+    reward_after: Estimate | None
+    samples: tuple[Sample, ...]
+
+    @property
+    def is_independent(self) -> bool:
+        """False where the answers were judged by the very reward model that they were optimized for."""
+        return not self.judge.startswith("reward model")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round, with the artifacts that are still there by stage."""
+
+    number: int
+    judgments: int | None
+    artifacts: Mapping[str, Artifact]
+    reward: RewardReport | None
+    evaluation: Evaluation | None
+
+    def metrics(self, stage: str) -> Metrics:
+        """What the stage logged; empty where it is not there."""
+        return metrics_of(self.artifacts.get(stage))
+
+    @property
+    def method(self) -> dict[str, Any]:
+        """Resolved settings of the optimizer of the policy; its `kind` is ppo or dpo."""
+        artifact = self.artifacts.get("optimize")
+        return dict(artifact.manifest.config.get("optimize", {})) if artifact else {}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything the report is made of."""
+
+    folder: Path
+    result: Mapping[str, Any]
+    rounds: tuple[Round, ...]
+    final: Evaluation | None
+    """The last policy against the fine-tuned one, where there is more than one round."""
+    artifacts: tuple[Artifact, ...]
+    """All that the run rests on, in the order it was made."""
+    labels: Mapping[str, str]
+    """key -> what the artifact is in this run: "data · prompts", "round 2 · reward"."""
+    problems: tuple[str, ...]
+    """What could not be read, in words."""
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return str(self.result.get("name") or self.folder.name)
+
+    @property
+    def headline(self) -> Evaluation | None:
+        """The evaluation that decides: the final one, else that of the last round."""
+        return self.final or next((r.evaluation for r in reversed(self.rounds) if r.evaluation), None)
+
+    def stage(self, name: str) -> Artifact | None:
+        """The artifact of a stage that a run has once (base, sft)."""
+        return next((a for a in self.artifacts if a.manifest.stage == name), None)
+
+
+def find_run(folder: Path) -> Path:
+    """`folder` if it is a finished run, else the newest finished run in it. Raises UserError where there is none."""
+    if (folder / RESULT).is_file():
+        return folder
+    runs = sorted(folder.glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
+    if not runs:
+        raise UserError(f"{folder} holds no finished run ({RESULT} is missing); finish it with: assent run")
+    return runs[-1].parent
+
+
+def read_run(folder: Path) -> Run:
+    """Read a finished run. Raises DataError for a file that is not what it should be; missing ones leave gaps."""
+    result = _json(folder / RESULT)
+    problems: list[str] = []
+    everything = ArtifactStore(folder / "artifacts", say=problems.append, read_only=True).all()
+    by_name = {a.name: a for a in everything}
+    rounds = []
+    for values in result.get("rounds") or ():
+        names = values.get("artifacts") or {}
+        found = {stage: by_name[names[stage]] for stage in STAGES if names.get(stage) in by_name}
+        gone = [f"{name} is no longer in the run folder" for name in names.values() if name not in by_name]
+        problems.extend(gone)
+        rounds.append(_round(values, found))
+    final = _final(everything, rounds)
+    ends = [a for r in rounds for a in r.artifacts.values()] + ([final] if final else [])
+    used = _with_ancestors(ends, everything)
+    return Run(
+        folder,
+        result,
+        tuple(rounds),
+        None if final is None else read_evaluation(final),
+        used,
+        _labels(used, rounds, final),
+        tuple(dict.fromkeys(problems)),
+    )
+
+
+def read_evaluation(artifact: Artifact) -> Evaluation | None:
+    """What a blind evaluation found; None where the artifact holds none."""
+    path = artifact.folder / "evaluation.json"
+    if not path.is_file():
+        return None
+    values = _json(path)
+    shares = values.get("win_rate")
+    truth = values.get("truth") or {}
+    return Evaluation(
+        win_rate=None if shares is None else _parse(WinRate, _known(WinRate, shares), path),
+        judge=str(values.get("judge") or ""),
+        truth_before=_scorecard(truth.get("before")),
+        truth_after=_scorecard(truth.get("after")),
+        kl=estimate_of(values.get("kl_per_response")),
+        reward_before=estimate_of(values.get("reward_before")),
+        reward_after=estimate_of(values.get("reward_after")),
+        samples=_samples(artifact.folder / "samples.jsonl"),
+    )
+
+
+def metrics_of(artifact: Artifact | None) -> Metrics:
+    """What a stage logged; empty where it is not there."""
+    return () if artifact is None else tuple(read_metrics(artifact.folder))
+
+
+def estimate_of(value: Any) -> Estimate | None:
+    """An estimate from its JSON; None where it is none or has no interval."""
+    if not isinstance(value, Mapping) or any(value.get(k) is None for k in Estimate.model_fields):
+        return None
+    return Estimate(**{k: float(value[k]) for k in Estimate.model_fields})
+
+
+def _round(values: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> Round:
+    reward, evaluation = artifacts.get("reward"), artifacts.get("evaluate")
+    report = None
+    if reward is not None and (reward.folder / "report.json").is_file():
+        path = reward.folder / "report.json"
+        report = _parse(RewardReport, _known(RewardReport, _json(path)), path)
+    return Round(
+        number=int(values.get("round", 1)),
+        judgments=values.get("judgments"),
+        artifacts=artifacts,
+        reward=report,
+        evaluation=None if evaluation is None else read_evaluation(evaluation),
+    )
+
+
+def _final(everything: Iterable[Artifact], rounds: list[Round]) -> Artifact | None:
+    """The evaluation of the last policy against the one that the first round started from."""
+    if len(rounds) < 2 or "optimize" not in rounds[-1].artifacts or "optimize" not in rounds[0].artifacts:
+        return None
+    last = rounds[-1].artifacts["optimize"].key
+    first = rounds[0].artifacts["optimize"].manifest.inputs.get("start")
+    fitting = [
+        a for a in everything if (a.manifest.inputs.get("policy"), a.manifest.inputs.get("baseline")) == (last, first)
+    ]
+    return fitting[-1] if fitting else None
+
+
+def _with_ancestors(ends: list[Artifact], everything: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    known = {a.key: a for a in everything}
+    used: dict[str, Artifact] = {}
+    queue = list(ends)
+    while queue:
+        one = queue.pop()
+        if one.key in used:
+            continue
+        used[one.key] = one
+        for keys in one.manifest.inputs.values():
+            queue.extend(known[k] for k in ([keys] if isinstance(keys, str) else keys) if k in known)
+    return tuple(a for a in known.values() if a.key in used)
+
+
+def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | None) -> dict[str, str]:
+    labels = {}
+    for artifact in used:
+        part = artifact.manifest.config.get("part") if isinstance(artifact.manifest.config, dict) else None
+        labels[artifact.key] = f"data · {part}" if part else artifact.manifest.stage
+    for one in rounds:
+        labels |= {a.key: f"round {one.number} · {stage}" for stage, a in one.artifacts.items()}
+    return labels | ({final.key: "final · evaluate"} if final else {})
+
+
+def _scorecard(values: Any) -> dict[str, Estimate]:
+    found = {name: estimate_of(value) for name, value in (values or {}).items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _samples(path: Path) -> tuple[Sample, ...]:
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8") as stream:
+        lines = [line for line in stream if line.strip()]
+    return tuple(_parse(Sample, _loads(line, path, number), path) for number, line in enumerate(lines, start=1))
+
+
+def _known(model: type[Record], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in model.model_fields if name in values}
+
+
+def _parse(model: type[Model], values: Any, path: Path) -> Model:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        key = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise DataError(f"{key}: {error.errors()[0]['msg']}; make it again with: assent run", path=path) from None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(_loads(path.read_text(encoding="utf-8"), path, None))
+
+
+def _loads(text: str, path: Path, line: int | None) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DataError(f"not JSON ({error.msg}); make it again with: assent run", path=path, line=line) from None

@@ -1,0 +1,1 @@
+"""Assent's service: rating pages on a store, samples while people rate, and talks with a policy."""

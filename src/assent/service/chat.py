@@ -1,0 +1,205 @@
+"""`assent chat`: talk to a policy in the terminal, or to two side by side."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from assent.artifacts.find import model_folder
+from assent.core import seeds
+from assent.core.config import Config
+from assent.core.errors import UserError
+from assent.core.group import TokenIds
+from assent.core.types import Message
+from assent.data.render import Renderer
+from assent.generation.config import Sampling
+from assent.generation.engine import Generation
+from assent.generation.local import LocalEngine
+from assent.models.config import ModelConfig
+from assent.models.policy import PolicyModel
+from assent.pipeline.backends import Backends
+from assent.pipeline.config import ComputeConfig
+
+HELP = "/new starts over, /quit or Ctrl-D ends"
+# C0 and C1 controls but newline and tab, marks that turn the direction of writing, line separators, tags.
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+class ChatConfig(Config):
+    """How to talk."""
+
+    model: ModelConfig = ModelConfig()
+    """How the models are loaded."""
+    sampling: Sampling = Sampling(temperature=0.7, max_new_tokens=256)
+    """How answers are drawn."""
+
+
+@dataclass
+class Speaker:
+    """A policy with its side of the conversation."""
+
+    name: str
+    renderer: Renderer
+    engine: LocalEngine
+    context: int
+    """Longest row in tokens."""
+    turns: tuple[Message, ...] = ()
+
+    @classmethod
+    def load(cls, name: str, model: ModelConfig) -> Speaker:
+        """Load what `find.model_folder` finds under a name. Raises UserError."""
+        backends = Backends(model, ComputeConfig())
+        policy: PolicyModel = backends.policy(model_folder(name), trainable=False)
+        return cls(name, backends.renderer(policy), LocalEngine(policy, max_live_rows=1), policy.max_length)
+
+    def answer(self, said: str, sampling: Sampling, *, seed: int, on_text: Callable[[str], None]) -> str:
+        """Answer a message; `on_text` is shown the whole answer so far at each token. Raises UserError if too long."""
+        turns = (*self.turns, Message(role="user", content=said))
+        prompt, turns = self._fitting(turns, room=min(sampling.max_new_tokens, self.context // 4))
+        [[written]] = self.engine.generate(
+            [prompt], num_samples=1, sampling=sampling, seed=seed, on_token=lambda now: on_text(self._text(now))
+        )
+        text = self._text(written)
+        self.turns = (*turns, Message(role="assistant", content=text))
+        return text
+
+    def _text(self, written: Generation) -> str:
+        return self.renderer.text(written.tokens)
+
+    def _fitting(self, turns: tuple[Message, ...], *, room: int) -> tuple[TokenIds, tuple[Message, ...]]:
+        """The prompt of the newest turns that leave room for an answer; the oldest exchanges are forgotten first."""
+        while True:
+            prompt = self.renderer.prompt(turns)
+            if len(prompt) + room <= self.context:
+                return prompt, turns
+            if len(turns) < 3:
+                raise UserError(
+                    f"this message has {len(prompt)} tokens and {self.name} reads {self.context}; say it shorter"
+                )
+            turns = turns[2:]
+
+
+def chat_loop(policy: str, config: ChatConfig, *, against: str | None = None, seed: int = 0) -> None:
+    """Read messages from the keyboard, or the lines of a pipe, and write answers until /quit or the end of input.
+
+    Raises UserError where a name is no model.
+    """
+    names = [policy] if against is None else [policy, against]
+    speakers = [Speaker.load(name, config.model) for name in names]
+    console = Console(highlight=False, emoji=False)
+    _say(console, f"{' against '.join(names)}  ({HELP})")
+    converse(console, speakers, _ask(sys.stdin), config.sampling, seed=seed)
+
+
+def converse(
+    console: Console, speakers: Sequence[Speaker], lines: Iterable[str], sampling: Sampling, *, seed: int = 0
+) -> None:
+    """Let every speaker answer each line; answer n is drawn from the stream (seed, "chat", n)."""
+    number = 0
+    for line in lines:
+        said = line.strip()
+        if said in ("/quit", "/exit"):
+            return
+        if said == "/new":
+            for speaker in speakers:
+                speaker.turns = ()
+            _say(console, "a new conversation")
+        elif said.startswith("/"):
+            _say(console, f"{safe(said)} is no command: {HELP}")
+        elif said:
+            number += 1
+            try:
+                _exchange(console, speakers, said, sampling, seeds.derive(seed, "chat", number))
+            except UserError as problem:
+                _say(console, str(problem))
+            except KeyboardInterrupt:
+                _say(console, "")
+                return
+
+
+def safe(text: str) -> str:
+    """Text of a model with everything that could steer a terminal or turn the direction of writing made visible."""
+    return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, soft_wrap=True)
+
+
+def _exchange(console: Console, speakers: Sequence[Speaker], said: str, sampling: Sampling, seed: int) -> None:
+    if len(speakers) == 1:
+        _stream(console, speakers[0], said, sampling, seed)
+    else:
+        _side_by_side(console, speakers, said, sampling, seed)
+
+
+def _stream(console: Console, speaker: Speaker, said: str, sampling: Sampling, seed: int) -> None:
+    """Write the answer as it comes."""
+    out, shown = console.file, ""
+
+    def show(text: str) -> None:
+        nonlocal shown
+        # A letter of several tokens decodes to a replacement mark until it is whole.
+        whole = text.rstrip("\ufffd")
+        if whole.startswith(shown) and len(whole) > len(shown):
+            out.write(safe(whole[len(shown) :]))
+            out.flush()
+            shown = whole
+
+    text = speaker.answer(said, sampling, seed=seed, on_text=show)
+    if text.startswith(shown):
+        out.write(safe(text[len(shown) :]) + "\n")
+    else:
+        # The end of an answer may change how its beginning reads (a template's frame is taken off).
+        out.write("\n" if shown.startswith(text) else f"\n{safe(text)}\n")
+    out.flush()
+
+
+def _side_by_side(console: Console, speakers: Sequence[Speaker], said: str, sampling: Sampling, seed: int) -> None:
+    """Both answers in two columns; in a terminal they grow as they come."""
+    answers = ["" for _ in speakers]
+
+    def table() -> Table:
+        columns = Table(expand=True)
+        for speaker in speakers:
+            columns.add_column(Text(speaker.name), ratio=1)
+        columns.add_row(*(Text(safe(answer)) for answer in answers))
+        return columns
+
+    def answer_all() -> None:
+        for place, speaker in enumerate(speakers):
+
+            def show(text: str, place: int = place) -> None:
+                answers[place] = text
+
+            answers[place] = speaker.answer(said, sampling, seed=seed, on_text=show)
+
+    if console.is_terminal:
+        with Live(console=console, get_renderable=table):
+            answer_all()
+    else:
+        answer_all()
+        console.print(table())
+
+
+def _ask(stream: TextIO) -> Iterator[str]:
+    """Messages from the keyboard with a prompt, or the lines of a pipe."""
+    if not stream.isatty():
+        yield from stream
+        return
+    while True:
+        try:
+            yield input("> ")
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return

@@ -1,0 +1,102 @@
+"""Intake: samples of a run, or a file of questions and answers, become tasks that people can judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assent.artifacts.find import ROUND, find_artifact
+from assent.artifacts.jsonl import read_records
+from assent.artifacts.store import MANIFEST
+from assent.core.errors import DataError, UserError
+from assent.core.hashing import hash_json, short
+from assent.core.types import Purpose, Task
+from assent.feedback.queue.assign import overlap
+from assent.feedback.queue.task_files import parse_tasks
+from assent.feedback.records.settings import ProjectSettings
+from assent.feedback.store import Store
+
+DEFAULT = "default"
+"""The project of tasks for which none is named."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What was put into the store."""
+
+    project: str
+    tasks: int
+    new: int
+
+    def __str__(self) -> str:
+        known = self.tasks - self.new
+        return f"{self.new} tasks added to project {self.project}" + (f", {known} were there already" if known else "")
+
+
+def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose = "reward", now: float) -> Intake:
+    """Queue the tasks of a file, or of the samples of a run. Raises UserError naming what is there instead.
+
+    Samples without a project go where the run looks for their judgments.
+    """
+    if not (Path(source).is_file() or Path(source).suffix):
+        return queue(store, samples(source, project=project, purpose=purpose), now=now)
+    found = parse_tasks(_content(Path(source)), name=source, project=project or DEFAULT, purpose=purpose)
+    taken = queue(store, found.tasks, now=now)
+    for task_id, ranking in found.gold.items():
+        store.projects.set_gold(task_id, ranking, now=now)
+    return taken
+
+
+def queue(store: Store, tasks: Sequence[Task], *, now: float) -> Intake:
+    """Put tasks of one project into the store, some of them for several raters as the project's settings say.
+
+    Tasks that are there already stay as they are, with as many raters as they were given.
+    """
+    project = tasks[0].project
+    settings = ensure_project(store, project, now=now)
+    known = store.tasks([task.id for task in tasks])
+    new = [task for task in tasks if task.id not in known]
+    slots = overlap([t.id for t in new], share=settings.overlap_share, depth=settings.overlap, seed=0)
+    return Intake(project, len(tasks), store.add_tasks(new, slots=slots, now=now))
+
+
+def ensure_project(store: Store, name: str, *, title: str = "", now: float) -> ProjectSettings:
+    """The settings of a project, which is made where it is not there yet."""
+    known = {project.name: project for project in store.projects.all()}
+    project = known.get(name) or store.projects.save(name, ProjectSettings(title=title), now=now)
+    return project.settings
+
+
+def samples(source: str, *, project: str | None, purpose: Purpose = "reward") -> list[Task]:
+    """The tasks of a samples artifact, of a round or of a run's newest round."""
+    path = Path(source)
+    rounds = sorted(path.glob(f"round-*/{ROUND}"), key=lambda one: (len(one.parent.name), one.parent.name))
+    if (path / ROUND).is_file():
+        source = f"{source}/samples"
+    elif rounds and not (path / MANIFEST).is_file():
+        source = f"{rounds[-1].parent}/samples"
+    artifact = find_artifact(source)
+    if artifact.kind != "samples":
+        raise UserError(f"{source} holds {artifact.kind}, not samples; name a round of a run, runs/x/round-1")
+    found = read_records(artifact.file("tasks.jsonl"), Task)
+    if not found:
+        raise UserError(f"{source} holds no tasks: the answers to each prompt are all alike; sample again")
+    if project is not None:
+        return [moved(task, project=project, purpose=purpose) for task in found]
+    return [task.model_copy(update={"project": artifact.name, "purpose": purpose}) for task in found]
+
+
+def moved(task: Task, *, project: str, purpose: Purpose) -> Task:
+    """A task in another project; there it has another id, for it is judged anew."""
+    if (task.project, task.purpose) == (project, purpose):
+        return task
+    name = "t-" + short(hash_json([project, purpose, task.id]))
+    return task.model_copy(update={"id": name, "project": project, "purpose": purpose})
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise DataError(f"cannot be read ({problem.strerror}); check the path", path=path) from None

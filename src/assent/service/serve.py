@@ -1,0 +1,210 @@
+"""`assent rate`: the rating service on a store, by one process or several, and the lines that say where it is."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI
+
+from assent.core.errors import UserError
+from assent.feedback.config import StoreConfig
+from assent.feedback.records.queue import Queue
+from assent.feedback.store import Store
+from assent.service.answering import Draw, Drawing
+from assent.service.intake import DEFAULT, ensure_project, take_in
+from assent.service.speakers import speakers
+from assent.web.app import BASE_URL, STORE, create_app
+
+MODELS = "ASSENT_MODELS"
+"""Environment variable of the models to talk to, one NAME=PATH a line."""
+LOCAL = {"127.0.0.1", "localhost", "::1"}
+APP = "assent.service.serve:from_environment"
+_GRACE = 10  # seconds that requests in progress get to finish
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a service listens, and how it is reached from outside (None: as it listens)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    base_url: str | None = None
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What `assent rate` was asked for."""
+
+    place: Place = field(default_factory=Place)
+    workers: int = 1
+    sources: tuple[str, ...] = ()
+    """Samples of runs and files that become tasks."""
+    project: str | None = None
+    models: tuple[str, ...] = ()
+    """NAME=PATH of models that raters can talk to."""
+    draw: Draw | None = None
+    new_admin_link: bool = False
+
+
+def store_of(config: Path, url: str | None) -> str:
+    """The store's URL: the one given, else that of the YAML, else feedback.db here. Raises UserError."""
+    if url is not None:
+        return url if "://" in url else StoreConfig(url=f"sqlite:///{url}").located(Path())
+    if config.is_file():
+        from assent.pipeline.places import open_project
+
+        return open_project(config).config.store.located(Path())
+    if config != Path("assent.yaml"):
+        raise UserError(f"{config} is not there; name the YAML of a project, or the store with --store")
+    return StoreConfig().located(Path())
+
+
+def draw_of(model: str | None, prompts: Path | None, *, project: str | None, answers: int) -> Draw | None:
+    """What --sample and --prompts ask for. Raises UserError where one is there without the other."""
+    if model is None and prompts is None:
+        return None
+    if model is None or prompts is None:
+        raise UserError("--sample MODEL and --prompts FILE belong together; give both")
+    return Draw(model, prompts, project or DEFAULT, answers)
+
+
+def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C. Raises UserError for what cannot be used, before anything listens."""
+    listener = listen(options.place)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(listener))
+        base_url = address(options.place, listener)
+        with Store.open(store_url) as store:
+            for line in prepare(store, options, base_url):
+                say(line)
+        speakers(options.models)  # a wrong name is said now, not by a worker
+        if options.draw is not None:
+            stack.enter_context(Drawing(store_url, options.draw, say=say))
+        for warning in warnings(options.place):
+            say(warning)
+        say(f"judgments go to {store_url}; Ctrl-C ends, and nothing is lost")
+        run(store_url, options, base_url, listener)
+    say("stopped")
+
+
+def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]:
+    """Take in what was named, then say where to rate and, on the first start, how to sign in."""
+    now = time.time()
+    for source in options.sources:
+        yield str(take_in(store, source, project=options.project, now=now))
+    if not store.projects.all():
+        ensure_project(store, options.project or DEFAULT, now=now)
+    yield from where_to_rate(store, base_url)
+    accounts = store.accounts
+    token = accounts.admin_link(now=now) if options.new_admin_link else accounts.first_admin(now=now)
+    if token is not None:
+        yield f"sign in as admin, once within 24 hours: {base_url}/enter/{token}"
+
+
+def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
+    """A line for the service, and one for each queue in which tasks wait."""
+    yield f"rating at {base_url}/"
+    waiting: list[str] = []
+    for project in store.projects.all():
+        for queue in (Queue(project.name, "reward"), Queue(project.name, "evaluation")):
+            counts = store.counts(queue)
+            if counts.need > counts.have:
+                waiting.append(f"  {base_url}{queue.page}  {counts.have} of {counts.need} judgments are in")
+    shown = 10
+    yield from waiting[:shown]
+    if len(waiting) > shown:
+        yield f"  and {len(waiting) - shown} more projects, see the start page"
+
+
+def warnings(place: Place) -> Iterator[str]:
+    """What is unsafe about a place."""
+    if place.host not in LOCAL and not (place.base_url or "").startswith("https://"):
+        yield (
+            f"warning: {place.host} is reachable from other machines without encryption, so passwords and sessions can"
+            " be read on the way; put a TLS proxy in front and say --base-url https://…"
+        )
+
+
+def listen(place: Place) -> socket.socket:
+    """A bound socket. Raises UserError where the port is taken or the host is not ours."""
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((place.host, place.port))
+    except (OSError, OverflowError) as problem:
+        listener.close()
+        raise UserError(
+            f"cannot listen on {place.host}:{place.port} ({problem}); choose another --port or --host"
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def address(place: Place, listener: socket.socket) -> str:
+    """How the service is reached. Raises UserError for a base URL that is none."""
+    if place.base_url is not None:
+        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", place.base_url):
+            raise UserError(f"--base-url {place.base_url!r} is no address; write https://rate.example.org")
+        return place.base_url.rstrip("/")
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
+        place.host, f"[{place.host}]" if ":" in place.host else place.host
+    )
+    return f"http://{host}:{listener.getsockname()[1]}"
+
+
+def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.socket) -> None:
+    """Run the server processes until they are asked to stop."""
+    environment = {STORE: store_url, BASE_URL: base_url, MODELS: "\n".join(options.models)}
+    os.environ.update(environment)
+    if options.workers == 1:
+        server = uvicorn.Server(uvicorn.Config(from_environment(), **_settings(options.place)))
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+        return
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.run(APP, factory=True, workers=options.workers, fd=listener.fileno(), **_settings(options.place))
+
+
+def from_environment() -> FastAPI:
+    """The service as environment variables say, with the models to talk to; what each worker process runs."""
+    models = [line for line in os.environ.get(MODELS, "").splitlines() if line]
+    return create_app(os.environ[STORE], speakers=speakers(models), base_url=os.environ.get(BASE_URL) or None)
+
+
+@contextlib.contextmanager
+def served(store_url: str, place: Place) -> Iterator[str]:
+    """The service in a thread of this process while the block runs; gives its address."""
+    listener = listen(place)
+    base_url = address(place, listener)
+    server = uvicorn.Server(uvicorn.Config(create_app(store_url, base_url=base_url), **_settings(place)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="rating", daemon=True)
+    thread.start()
+    try:
+        yield base_url
+    finally:
+        server.should_exit = True
+        thread.join(timeout=_GRACE + 5)
+        listener.close()
+
+
+def _settings(place: Place) -> dict[str, Any]:
+    return {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        # Only a proxy on this machine may say for whom it asks, and only where the user said that there is one.
+        "proxy_headers": place.base_url is not None,
+        "forwarded_allow_ips": "127.0.0.1,::1",
+        "timeout_graceful_shutdown": _GRACE,
+    }

@@ -1,0 +1,110 @@
+"""Judgments as training targets: which answer of a group was put above which, and how strongly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from assent.algorithms.likelihoods import LARGE_MARGINS, SMALL_MARGINS, Pairs, margins_from_strengths, ranking_pairs
+from assent.algorithms.rater_likelihood import Votes, ranking_votes
+from assent.core.group import Group
+from assent.core.types import Comparison, Ranking
+from assent.models.groups import GroupBatch
+
+MARGINS = {"none": None, "small": SMALL_MARGINS, "large": LARGE_MARGINS}
+"""Margin of strengths 1 to 4, by the name a config gives."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The rankings of one group; numbers are places of answers inside the group."""
+
+    tiers: tuple[tuple[tuple[int, ...], ...], ...]
+    """One per ranking: its tiers, best first."""
+    pairs: Pairs
+    """All pairs of all rankings."""
+    votes: Votes
+    """The same pairs with who said so, and how; numbers of raters are places in `raters`."""
+    raters: tuple[str, ...]
+    """Who ranked, one per ranking."""
+
+    @property
+    def weight(self) -> float:
+        """Sum of the pairs' weights: K - 1 per ranking of K."""
+        return float(self.pairs.weight.sum())
+
+    def decided(self) -> Target:
+        """The same without its ties."""
+        keep = ~self.pairs.is_tie
+        pairs = Pairs(
+            self.pairs.better[keep],
+            self.pairs.worse[keep],
+            self.pairs.is_tie[keep],
+            self.pairs.weight[keep],
+            self.pairs.margin[keep],
+        )
+        return replace(self, pairs=pairs)
+
+
+def target_of(comparison: Comparison, *, margins: Sequence[float] | None = None) -> Target | None:
+    """The rankings of a comparison; None where nobody ranked two answers."""
+    place = {c.id: i for i, c in enumerate(comparison.completions)}
+    ranked = [j for j in comparison.judgments if j.ranking is not None and len(j.ranking.ids) > 1]
+    if not ranked:
+        return None
+    rankings = [j.ranking for j in ranked if j.ranking is not None]
+    tiers = tuple(tuple(tuple(place[i] for i in tier) for tier in r.tiers) for r in rankings)
+    steps = [_step_margins(r, margins) for r in rankings]
+    pairs = Pairs.join(ranking_pairs(t, step_margins=s) for t, s in zip(tiers, steps, strict=True))
+    log_words = [math.log(max(1, len(c.text.split()))) for c in comparison.completions]
+    votes = Votes.join(
+        ranking_votes(
+            t,
+            strengths=r.strengths,
+            first=place.get(j.order_shown[0]) if j.order_shown else None,
+            log_words=log_words,
+            rater=number,
+        )
+        for number, (t, r, j) in enumerate(zip(tiers, rankings, ranked, strict=True))
+    )
+    return Target(tiers, pairs, votes, tuple(j.rater_id for j in ranked))
+
+
+def local_pairs(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Pairs:
+    """All pairs of the groups in one micro-batch, as numbers of its local rows; `members` are the optimizer batch."""
+    starts = local_starts(batch, [g for g, _ in members])
+    parts = [
+        replace(t.pairs, better=t.pairs.better + start, worse=t.pairs.worse + start)
+        for (_, t), start in zip(members, starts, strict=True)
+        if start is not None
+    ]
+    return Pairs.join(parts).to(batch.tokens.device)
+
+
+def local_votes(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Votes:
+    """All votes on the groups in one micro-batch, as `local_pairs`; raters keep the numbers that the votes have."""
+    starts = local_starts(batch, [g for g, _ in members])
+    parts = [shifted(t.votes, start) for (_, t), start in zip(members, starts, strict=True) if start is not None]
+    return Votes.join(parts).to(batch.tokens.device)
+
+
+def shifted(votes: Votes, start: int) -> Votes:
+    """Votes on answers that stand `start` places further on."""
+    return replace(votes, better=votes.better + start, worse=votes.worse + start)
+
+
+def local_starts(batch: GroupBatch, groups: Sequence[Group]) -> list[int | None]:
+    """Local row of each group's first answer, None where the group is in another micro-batch."""
+    local = {row: i for i, row in enumerate(batch.rows)}
+    starts, row = [], 0
+    for group in groups:
+        starts.append(local.get(row))
+        row += len(group.continuations)
+    return starts
+
+
+def _step_margins(ranking: Ranking, margins: Sequence[float] | None) -> Sequence[float] | None:
+    if margins is None or ranking.strengths is None:
+        return None
+    return margins_from_strengths(ranking.strengths, table=margins)

@@ -1,0 +1,116 @@
+"""Pages of people: who rates, in which role, how it goes; invitations by link."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from assent.core.errors import StoreError, UserError
+from assent.feedback.dashboard import LANGUAGE
+from assent.feedback.people.accounts import DAY
+from assent.feedback.records.people import ROLES, Role
+from assent.web.admin.frame import Desk, Number, done
+from assent.web.auth import Admin
+from assent.web.forms import Form
+
+MOST_USES, MOST_DAYS = 10_000, 3650
+
+
+def add_routes(routes: APIRouter, desk: Desk) -> None:
+    """Add the routes of these pages."""
+    invitations = desk.store.accounts.invitations
+
+    @routes.get("/admin/people")
+    def people(request: Request, _person: Admin, find: Annotated[str, Query(max_length=200)] = "") -> Response:
+        return _people_page(desk, request, find=find)
+
+    @routes.post("/admin/people/invite")
+    def invite(request: Request, _person: Admin, form: Form) -> Response:
+        try:
+            project = form.get("project", "") or None
+            if project is not None and all(p.name != project for p in desk.store.projects.all()):
+                raise StoreError(f"there is no project {project!r}; choose one from the list")
+            made = invitations.add(
+                role_of(form),
+                project=project,
+                note=form.get("note", "").strip()[:200],
+                max_uses=whole(form, "uses", most=MOST_USES),
+                lifetime=whole(form, "days", most=MOST_DAYS) * DAY,
+                now=desk.context.now(),
+            )
+        except UserError as problem:
+            return _people_page(desk, request, problem=problem, form=form)
+        # Told this once: the store keeps a hash, so the page is answered here and not after a redirect.
+        return _people_page(desk, request, link=desk.context.link(f"/join/{made.token}"), invitation=made.kept)
+
+    @routes.post("/admin/invitations/{invitation_id}/revoke")
+    def revoke(_person: Admin, invitation_id: Number) -> Response:
+        invitations.revoke(invitation_id, now=desk.context.now())
+        return done("/admin/people", "revoked")
+
+
+def role_of(form: Mapping[str, str]) -> Role:
+    """The role a form names. Raises StoreError."""
+    role = next((role for role in ROLES if role == form.get("role")), None)
+    if role is None:
+        raise StoreError(f"there is no role {form.get('role', '')[:40]!r}; choose one of {', '.join(ROLES)}")
+    return role
+
+
+def whole(form: Mapping[str, str], name: str, *, most: int) -> int:
+    """A whole number from 1 to `most`. Raises StoreError."""
+    text = form.get(name, "").strip()
+    if not text.isdecimal() or not 1 <= int(text[:12]) <= most:
+        raise StoreError(f"{name} is {text[:40]!r}; give a whole number from 1 to {most}")
+    return int(text)
+
+
+def _people_page(
+    desk: Desk,
+    request: Request,
+    *,
+    find: str = "",
+    problem: UserError | str = "",
+    form: Mapping[str, str] | None = None,
+    **values: Any,
+) -> Response:
+    now = desk.context.now()
+    accounts = desk.store.accounts.all()
+    wanted = find.casefold()
+    projects = desk.store.projects.all()
+    rows = [row for p in projects for row in desk.store.said(p.name) if row.outcome != "skipped"]
+    judged = Counter(row.rater_id for row in rows)
+    last: dict[str, float] = {}
+    for row in rows:
+        last[row.rater_id] = max(row.submitted_at, last.get(row.rater_id, 0.0))
+    languages = {rater.id: rater.attributes.get(LANGUAGE) for rater in desk.store.raters()}
+    shown = [
+        {
+            "account": account,
+            "judgments": judged[account.rater_id],
+            "last": last.get(account.rater_id),
+            "language": languages.get(account.rater_id) or account.locale or "",
+        }
+        for account in accounts
+        if wanted in account.login.casefold() or wanted in account.rater_id.casefold()
+    ]
+    return desk.page(
+        request,
+        "admin_people.html",
+        tab="people",
+        problem=problem,
+        find=find,
+        rows=shown,
+        others=sorted(judged.keys() - {account.rater_id for account in accounts}),
+        judged=judged,
+        total=len(accounts),
+        roles=ROLES,
+        projects=projects,
+        invitations=[(one, one.is_open(now)) for one in desk.store.accounts.invitations.all()],
+        form=form or {"role": "rater", "uses": "1", "days": "14"},
+        **({"link": "", "invitation": None} | values),
+    )

@@ -1,0 +1,249 @@
+"""Pages of a project's tasks: how many there are, bringing them in from files, known answers, and which come first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from assent.core.errors import DataError, StoreError, UserError
+from assent.core.types import Purpose
+from assent.feedback.queue.assign import overlap
+from assent.feedback.queue.task_files import parse_tasks
+from assent.feedback.records.queue import Project, Queue
+from assent.web.admin.frame import Desk, done, project_path
+from assent.web.admin.order_form import places_of, ranking_of
+from assent.web.admin.task_views import task_view
+from assent.web.auth import Adjudicator, Admin
+from assent.web.forms import Form, is_form, read_form
+from assent.web.uploads import bring_rankings
+
+PAGE = 50
+MOST_PRIORITY = 1e9
+OVERLAP_SEED = 0
+"""Which tasks several raters get depends on their ids only, so that a file brought in twice changes nothing."""
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """What a form or an upload brings."""
+
+    content: bytes
+    name: str
+    purpose: Purpose
+    is_file: bool
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+
+async def _sent(
+    request: Request, file: Annotated[str, Query(max_length=200)] = "", purpose: Purpose = "reward"
+) -> _Sent:
+    """What was sent; a file's name is only ever shown."""
+    if is_form(request):
+        form = await read_form(request)
+        wanted: Purpose = "evaluation" if form.get("purpose") == "evaluation" else "reward"
+        return _Sent(form.get("pasted", "").encode("utf-8", "replace"), "pasted.jsonl", wanted, is_file=False)
+    shown = "".join(c for c in file if c.isprintable()) or "file.jsonl"
+    return _Sent(await request.body(), shown, purpose, is_file=True)
+
+
+def add_routes(routes: APIRouter, desk: Desk) -> None:
+    """Add the routes of these pages."""
+    _list(routes, desk)
+    _bring_in(routes, desk)
+    _single(routes, desk)
+
+
+def _list(routes: APIRouter, desk: Desk) -> None:
+    store = desk.store
+
+    @routes.get("/admin/projects/{name}/tasks")
+    def tasks(
+        request: Request,
+        _person: Admin,
+        name: str,
+        purpose: Purpose = "reward",
+        page: Annotated[int, Query(ge=1)] = 1,
+        find: Annotated[str, Query(max_length=200)] = "",
+    ) -> Response:
+        return _tasks_page(desk, request, desk.project(name), purpose=purpose, page=page, find=find)
+
+    @routes.post("/admin/projects/{name}/priorities")
+    def prioritize(request: Request, _person: Admin, name: str, form: Form) -> Response:
+        project = desk.project(name)
+        try:
+            wanted = _priorities(form.get("priorities", ""))
+            known = store.tasks(wanted)
+            strange = [i for i in wanted if i not in known or known[i].project != name]
+            if strange:
+                raise StoreError(f"task {strange[0]!r} is not in this project; correct its id")
+            count = store.set_priorities(wanted, now=desk.context.now())
+        except UserError as problem:
+            return _tasks_page(desk, request, project, problem=problem, priorities=form.get("priorities", ""))
+        return done(project_path(name, "tasks"), "prioritized", n=count)
+
+
+def _tasks_page(
+    desk: Desk,
+    request: Request,
+    project: Project,
+    *,
+    purpose: Purpose = "reward",
+    page: int = 1,
+    find: str = "",
+    problem: UserError | str = "",
+    pasted: str = "",
+    priorities: str = "",
+) -> Response:
+    queue = Queue(project.name, purpose)
+    repeats = desk.store.listing.repeats(queue)
+    facts = {i: f for i, f in desk.watch.facts(project.name, purpose).items() if i not in repeats}
+    waiting = {one.task_id: one for one in desk.store.open_tasks(queue)}
+    gold = desk.store.projects.gold(project.name)
+    wanted = find.casefold()
+    found = [f for f in facts.values() if not find or wanted in f.opening.casefold() or find == f.task_id]
+    counts = {p: desk.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
+    return desk.page(
+        request,
+        "admin_tasks.html",
+        tab="tasks",
+        project=project,
+        problem=problem,
+        purpose=purpose,
+        find=find,
+        counts=counts,
+        total=len(facts),
+        found=len(found),
+        page=page,
+        pages=max(1, -(-len(found) // PAGE)),
+        rows=[
+            {"facts": f, "open": waiting.get(f.task_id), "is_gold": f.task_id in gold}
+            for f in found[(page - 1) * PAGE : page * PAGE]
+        ],
+        gold=len(gold),
+        pasted=pasted,
+        priorities=priorities,
+    )
+
+
+def _bring_in(routes: APIRouter, desk: Desk) -> None:
+    @routes.post("/admin/projects/{name}/tasks")
+    def add_tasks(request: Request, _person: Admin, name: str, sent: Annotated[_Sent, Depends(_sent)]) -> Response:
+        """Tasks pasted into the form, or a file as the body of the request with its name in the query."""
+        project = desk.project(name)
+        try:
+            count, repeated = _add(desk, project, sent)
+        except UserError as problem:
+            if sent.is_file:
+                raise
+            return _tasks_page(desk, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
+        return _brought(sent, project, "added", count, repeated=repeated)
+
+    @routes.post("/admin/projects/{name}/rankings")
+    def add_rankings(request: Request, _person: Admin, name: str, sent: Annotated[_Sent, Depends(_sent)]) -> Response:
+        """Rankings that exist already, in any format that can be read."""
+        project = desk.project(name)
+        try:
+            queue = Queue(name, sent.purpose)
+            counts = bring_rankings(desk.store, queue, sent.content, name=sent.name, now=desk.context.now())
+        except UserError as problem:
+            if sent.is_file:
+                raise
+            return _tasks_page(desk, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
+        return _brought(sent, project, "imported", counts.added, repeated=counts.known)
+
+
+def _add(desk: Desk, project: Project, sent: _Sent) -> tuple[int, int]:
+    """Queue all tasks of a file with the project's overlap, or none of them; how many are new, how many were there."""
+    found = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
+    settings, now = project.settings, desk.context.now()
+    ids = [task.id for task in found.tasks]
+    strange = [t.id for t in desk.store.tasks(ids).values() if t.project != project.name or t.purpose != sent.purpose]
+    if strange:
+        raise DataError(
+            f"task {strange[0]!r} is in another project or queue already; give it another id", path=sent.name
+        )
+    slots = overlap(ids, share=settings.overlap_share, depth=settings.overlap, seed=OVERLAP_SEED)
+    count = desk.store.add_tasks(found.tasks, slots=slots, now=now)
+    for task_id, ranking in found.gold.items():
+        desk.store.projects.set_gold(task_id, ranking, note=sent.name, now=now)
+    return count, len(ids) - count + found.repeated
+
+
+def _brought(sent: _Sent, project: Project, what: str, count: int, *, repeated: int) -> Response:
+    if sent.is_file:
+        return JSONResponse({"added": count, "known": repeated})
+    return done(project_path(project.name, "tasks"), what, n=count, purpose=sent.purpose)
+
+
+def _single(routes: APIRouter, desk: Desk) -> None:
+    @routes.get("/admin/projects/{name}/task")
+    def task(request: Request, person: Adjudicator, name: str, id: str) -> Response:
+        return _task_page(desk, request, desk.project(name), id, is_admin=person.may("admin"))
+
+    @routes.post("/admin/projects/{name}/gold")
+    def set_gold(request: Request, _person: Admin, name: str, form: Form) -> Response:
+        project, task_id = desk.project(name), form.get("task", "")
+        found = desk.task(project, task_id, listed="the list of tasks")
+        try:
+            ranking = None if form.get("do") == "remove" else ranking_of(form, found)
+            note = form.get("note", "").strip()
+            desk.store.projects.set_gold(task_id, ranking, note=note, now=desk.context.now())
+        except UserError as problem:
+            return _task_page(desk, request, project, task_id, problem=problem, form=form)
+        what = "gold_removed" if ranking is None else "gold_set"
+        return done(project_path(name, "task"), what, id=task_id)
+
+
+def _task_page(
+    desk: Desk,
+    request: Request,
+    project: Project,
+    task_id: str,
+    *,
+    problem: UserError | str = "",
+    form: Mapping[str, str] | None = None,
+    is_admin: bool = True,
+) -> Response:
+    found = desk.task(project, task_id, listed="the list of tasks")
+    known, note = desk.store.projects.gold(project.name).get(task_id, (None, ""))
+    return desk.page(
+        request,
+        "admin_task.html",
+        tab="tasks",
+        project=project,
+        problem=problem,
+        view=task_view(found),
+        facts=desk.watch.facts(project.name, found.purpose).get(task_id),
+        is_gold=known is not None,
+        places=form if form is not None else places_of(known, [c.id for c in found.completions]),
+        note=note if form is None else form.get("note", ""),
+        is_admin=is_admin,
+    )
+
+
+def _priorities(text: str) -> dict[str, float]:
+    """Lines of a task's id and a number. Raises DataError with the line of the first that is not."""
+    found: dict[str, float] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        task_id, _, value = line.strip().replace("\t", " ").rpartition(" ")
+        if not line.strip():
+            continue
+        try:
+            priority = float(value)
+        except ValueError:
+            priority = math.nan
+        if not task_id.strip() or not abs(priority) <= MOST_PRIORITY:
+            said = f"{line.strip()[:60]!r} is not a task's id and a number; write one of each per line"
+            raise DataError(said, path="list", line=number)
+        found[task_id.strip()] = priority
+    if not found:
+        raise StoreError("no priority is given; write a task's id and a number on each line")
+    return found

@@ -1,0 +1,160 @@
+"""Judging over the API, for bots and admins' programs: taking tasks, handing judgments in, reading what was said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Query
+
+from assent.core.errors import ConflictError
+from assent.core.types import Judgment, Purpose
+from assent.feedback.records.queue import Queue, Served
+from assent.web.api.models import (
+    Claimed,
+    ClaimedTasks,
+    ClaimIn,
+    JudgmentIn,
+    JudgmentOut,
+    JudgmentPage,
+    LeaseIn,
+    LeaseOut,
+    ReceiptOut,
+    Released,
+    ShownAnswer,
+)
+from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
+from assent.web.api.projects import ProjectName, known_project
+from assent.web.auth import Adjudicator, Person, Rater
+from assent.web.context import Context
+from assent.web.rating.tasks import check_against, own_task, project_of, stale
+from assent.web.refusals import Refusal
+
+
+def add_routes(routes: APIRouter, context: Context) -> None:
+    """Add the routes of judging."""
+    _leases(routes, context)
+    _judgments(routes, context)
+
+
+def _leases(routes: APIRouter, context: Context) -> None:
+    store = context.store
+
+    @routes.post("/projects/{project}/claim", tags=["judgments"], response_model=ClaimedTasks)
+    def claim_tasks(person: Rater, project: ProjectName, wanted: ClaimIn) -> Any:
+        """Borrow tasks: first those held already, then new ones by the project's rules."""
+        project_of(context, person, project)
+        rater_id, now = _rater(context, person, wanted.rater_id), context.now()
+        queue = Queue(project, wanted.purpose)
+        served = store.serve(rater_id, queue, limit=wanted.limit, now=now)
+        progress = store.rater_progress(rater_id, queue, now=now)
+        items = tuple(_claimed(one) for one in served)
+        return ClaimedTasks(items=items, done=progress.done, waiting=progress.waiting)
+
+    @routes.post("/leases/renew", tags=["judgments"], response_model=LeaseOut)
+    def renew_lease(person: Rater, lease: LeaseIn) -> Any:
+        """Keep a task longer."""
+        rater_id = _rater(context, person, lease.rater_id)
+        expires_at = store.renew(rater_id, lease.token, now=context.now())
+        if expires_at is None:
+            raise Refusal(409, "this task is not lent to this rater any more", "claim again")
+        return LeaseOut(expires_at=expires_at)
+
+    @routes.post("/leases/release", tags=["judgments"], response_model=Released)
+    def release_leases(person: Rater) -> Any:
+        """Give back everything that the token's rater holds and has not judged."""
+        return Released(released=store.release(person.rater_id))
+
+
+def _judgments(routes: APIRouter, context: Context) -> None:
+    store = context.store
+
+    @routes.post("/judgments", tags=["judgments"], response_model=ReceiptOut)
+    def submit_judgment(person: Rater, said: JudgmentIn) -> Any:
+        """Hand a judgment in. Its id is a UUID of the client's: sending the same again changes nothing."""
+        rater_id = _rater(context, person, said.rater_id)
+        judgment = _judgment(context, person, said, rater_id)
+        try:
+            receipt = store.submit(judgment, token=said.token or None, now=context.now())
+        except ConflictError as conflict:
+            if rater_id != person.rater_id:
+                raise
+            raise stale(context, person, said, conflict) from conflict
+        return ReceiptOut(judgment_id=receipt.judgment_id, status=receipt.status)
+
+    @routes.get("/projects/{project}/judgments", tags=["judgments"], response_model=JudgmentPage)
+    def list_judgments(
+        _person: Adjudicator,
+        project: ProjectName,
+        purpose: Purpose = "reward",
+        superseded: bool = Query(default=False, description="Also those that were corrected since."),
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Any:
+        """What was said, in the order it came, a page at a time. Keep the last cursor to ask for what is new."""
+        known_project(context, project)
+        key: Any = key_of(cursor, float, str)
+        queue = Queue(project, purpose)
+        found = store.listing.judgments(queue, after=key, limit=limit, with_superseded=superseded)
+        items = tuple(
+            JudgmentOut.model_construct(
+                **dict(one.judgment),
+                outcome=one.outcome,
+                submitted_at=one.submitted_at,
+                superseded_by=one.superseded_by,
+                propensity=one.propensity,
+                guideline_version=one.guideline_version,
+                repeat_of=one.repeat_of,
+            )
+            for one in found
+        )
+        last = found[-1] if found else None
+        following = cursor if last is None else cursor_of(float(last.submitted_at), last.judgment.id)
+        return JudgmentPage.model_construct(items=items, next=following)
+
+
+def _rater(context: Context, person: Person, named: str | None) -> str:
+    """For whom a program acts. Raises Refusal where it may not act for another, or there is none of that id."""
+    if named is None or named == person.rater_id:
+        return person.rater_id
+    if not person.may("admin"):
+        raise Refusal(403, "only an admin's program may act for another rater", "leave rater_id out")
+    if context.store.listing.rater(named) is None:
+        raise Refusal(404, f"there is no rater {named!r}", "register the rater first")
+    return named
+
+
+def _judgment(context: Context, person: Person, said: JudgmentIn, rater_id: str) -> Judgment:
+    """The judgment to keep, checked against what the rater was given and the project asks for."""
+    if rater_id == person.rater_id:
+        project = own_task(context, person, said.task_id).task.project
+        settings = project_of(context, person, project)
+    else:
+        task = context.store.tasks([said.task_id]).get(said.task_id)
+        if task is None:
+            raise Refusal(404, f"there is no task {said.task_id!r}", "claim tasks to get their ids")
+        settings = known_project(context, task.project)
+    check_against(settings, said)
+    plain = said.model_dump(exclude={"rater_id", "token", "activity", "translated", "events", "ranking", "notes"})
+    flags = {answer: flags for answer, flags in plain.pop("flags").items() if flags}
+    critique = plain.pop("critique")
+    return Judgment(
+        rater_id=rater_id,
+        ranking=said.ranking,
+        notes=said.notes,
+        flags=flags,
+        critique=critique if (critique or "").strip() else None,
+        **plain,
+    )
+
+
+def _claimed(served: Served) -> Claimed:
+    texts = {completion.id: completion.text for completion in served.task.completions}
+    return Claimed(
+        task_id=served.task.id,
+        token=served.token,
+        expires_at=served.expires_at,
+        kind=served.task.kind,
+        prompt=served.task.prompt.messages,
+        answers=tuple(ShownAnswer(id=i, text=texts[i]) for i in served.order),
+        guideline_version=served.guideline_version,
+    )

@@ -1,0 +1,57 @@
+"""The JSON API: everything the service does, for programs, below /api/v1.
+
+A program sends `Authorization: Bearer assent_…`; the token's role says what it may do. The description in OpenAPI is at
+/api/v1/openapi.json; `assent.client` speaks it from Python. Errors are {"error": {"what": …, "do": …}}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Security
+from fastapi.security import HTTPBearer
+
+from assent.web.api import accounts as api_accounts
+from assent.web.api import files as api_data
+from assent.web.api import judgments as api_judgments
+from assent.web.api import people as api_people
+from assent.web.api import programs as api_programs
+from assent.web.api import projects as api_projects
+from assent.web.api import tasks as api_tasks
+from assent.web.api.models import Error, Me
+from assent.web.auth import Rater
+from assent.web.context import Context
+
+BEARER = HTTPBearer(
+    auto_error=False, scheme_name="token", description="A token from /admin or POST /api/v1/tokens; it begins assent_."
+)
+_MEANINGS = {
+    400: "The request cannot be read.",
+    401: "No token, or one that is not valid any more.",
+    403: "The token's role or projects do not reach this far.",
+    404: "There is no such thing.",
+    405: "Not with this method.",
+    409: "The store says something else already: a lease of another, a newer judgment.",
+    413: "More than may be sent at once.",
+    415: "The body is of another kind.",
+    422: "The request does not fit; it says where.",
+    429: "Too many attempts.",
+    503: "The store is busy; try again.",
+}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Error, "description": meaning} for status, meaning in _MEANINGS.items()
+}
+
+
+def router(context: Context) -> APIRouter:
+    """All routes below /api/v1."""
+    routes = APIRouter(prefix="/api/v1", responses=ERRORS, dependencies=[Security(BEARER)])
+
+    @routes.get("/me", tags=["accounts"], response_model=Me)
+    def who_am_i(person: Rater) -> Any:
+        """For whom the token acts, in which role."""
+        return Me(rater_id=person.rater_id, login=person.login, role=person.role, projects=person.account.projects)
+
+    for part in (api_projects, api_tasks, api_judgments, api_people, api_accounts, api_data, api_programs):
+        part.add_routes(routes, context)
+    return routes

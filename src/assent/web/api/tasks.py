@@ -1,0 +1,96 @@
+"""Tasks over the API: queueing them in bulk, listing and looking at them, saying which come first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import ValidationError
+
+from assent.core.hashing import hash_json
+from assent.core.types import Completion, Message, Prompt, Purpose, Task
+from assent.data.formats import first_problem
+from assent.feedback.queue.assign import overlap
+from assent.feedback.records.queue import Queue
+from assent.web.api.models import AnswerIn, Changed, PrioritiesIn, TaskIn, TaskPage, TasksAdded, TasksIn
+from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
+from assent.web.api.projects import ProjectName, TaskId, known_project, known_task
+from assent.web.auth import Adjudicator, Admin
+from assent.web.context import Context
+from assent.web.refusals import Refusal
+
+OVERLAP_SEED = 0
+"""Which tasks several raters get depends on their ids only, so that the same tasks sent again change nothing."""
+
+
+def add_routes(routes: APIRouter, context: Context) -> None:
+    """Add the routes of tasks."""
+    store = context.store
+
+    @routes.post("/projects/{project}/tasks", tags=["tasks"], response_model=TasksAdded)
+    def add_tasks(_person: Admin, project: ProjectName, sent: TasksIn) -> Any:
+        """Queue tasks, all or none. The same ones again add nothing, but a higher number of slots adds those."""
+        settings = known_project(context, project).settings
+        tasks = [_task(one, project, f"tasks[{number}]") for number, one in enumerate(sent.tasks)]
+        ids = [task.id for task in tasks]
+        if len(set(ids)) != len(ids):
+            again = next(i for number, i in enumerate(ids) if i in ids[:number])
+            raise Refusal(422, f"task {again!r} is sent twice", "send each task once, or give them ids")
+        slots: Any = sent.slots
+        if slots is None:
+            slots = overlap(ids, share=settings.overlap_share, depth=settings.overlap, seed=OVERLAP_SEED)
+        added = store.add_tasks(tasks, slots=slots, priority=sent.priority, now=context.now())
+        return TasksAdded(added=added, known=len(ids) - added, ids=tuple(ids))
+
+    @routes.get("/projects/{project}/tasks", tags=["tasks"], response_model=TaskPage)
+    def list_tasks(
+        _person: Adjudicator,
+        project: ProjectName,
+        purpose: Purpose = "reward",
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Any:
+        """Tasks of a queue by id, a page at a time."""
+        known_project(context, project)
+        key = key_of(cursor, str)
+        found = store.listing.tasks(Queue(project, purpose), after="" if key is None else key[0], limit=limit)
+        return TaskPage(items=tuple(found), next=cursor_of(found[-1].id) if len(found) == limit else None)
+
+    @routes.put("/projects/{project}/priorities", tags=["tasks"], response_model=Changed)
+    def set_priorities(_person: Admin, project: ProjectName, wanted: PrioritiesIn) -> Any:
+        """Say which tasks come first; higher first, all start at 0."""
+        known_project(context, project)
+        strange = [i for i, task in store.tasks(wanted.priorities).items() if task.project != project]
+        if strange:
+            raise Refusal(422, f"task {strange[0]!r} is in another project", "leave it out")
+        return Changed(changed=store.set_priorities(wanted.priorities, now=context.now()))
+
+    @routes.get("/tasks/{task_id:path}", tags=["tasks"], response_model=Task)
+    def get_task(_person: Adjudicator, task_id: TaskId) -> Any:
+        """A task with its prompt and answers."""
+        return known_task(context, task_id)
+
+
+def _task(sent: TaskIn, project: str, place: str) -> Task:
+    turns = (Message(role="user", content=sent.prompt),) if isinstance(sent.prompt, str) else sent.prompt
+    try:
+        prompt = Prompt(messages=turns, id=sent.prompt_id or "", meta=sent.prompt_meta)
+        answers = tuple(_answer(one, prompt.id) for one in sent.answers)
+        content = [project, sent.purpose, sent.kind, prompt.id, [answer.id for answer in answers]]
+        return Task(
+            id=sent.id or "t-" + hash_json(content)[:24],
+            prompt=prompt,
+            completions=answers,
+            kind=sent.kind,
+            purpose=sent.purpose,
+            project=project,
+        )
+    except ValidationError as error:
+        raise Refusal(422, f"{place}: {first_problem(error)}") from None
+
+
+def _answer(sent: str | AnswerIn, prompt_id: str) -> Completion:
+    if isinstance(sent, str):
+        return Completion(prompt_id=prompt_id, text=sent)
+    said = sent.model_dump(exclude={"id"})
+    return Completion(prompt_id=prompt_id, id=sent.id or "", **said)

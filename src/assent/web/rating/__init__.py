@@ -1,0 +1,1 @@
+"""Pages of raters: tasks, talks with two models, their own profile."""

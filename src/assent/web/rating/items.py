@@ -1,0 +1,50 @@
+"""Tasks as the rating page gets them: rendered, in the order shown, without a sign of where answers come from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from assent.feedback.quality.words import count_words
+from assent.feedback.records.queue import Project, Served
+from assent.web.render.markup import render
+
+HIDDEN = {
+    "overlap_share",
+    "overlap",
+    "newcomer_tasks",
+    "newcomer_overlap",
+    "gold_share",
+    "repeat_share",
+    "repeat_after",
+    "goal",
+    "random_share",
+    "cost_per_hour",
+    "currency",
+}
+"""Settings that are none of a rater's business: who knows what is gold or a repeat rates it otherwise."""
+
+
+def item(served: Served) -> dict[str, Any]:
+    """A task for a rater. Letters are given by the page, by place."""
+    answers = {completion.id: completion.text for completion in served.task.completions}
+    judgment = served.judgment
+    return {
+        "task_id": served.task.id,
+        "token": served.token,
+        "expires_at": served.expires_at,
+        "kind": served.task.kind,
+        "prompt": [{"role": m.role, "html": render(m.content)} for m in served.task.prompt.messages],
+        "answers": [
+            {"id": i, "html": render(answers[i]), "text": answers[i], "words": count_words(answers[i])}
+            for i in served.order
+        ],
+        "guideline_version": served.guideline_version,
+        "judgment": None if judgment is None else judgment.model_dump(mode="json", exclude={"rater_id"}),
+    }
+
+
+def project_facts(project: Project) -> dict[str, Any]:
+    """What the page needs to know about a project."""
+    guideline = project.guideline
+    shown = None if guideline is None else {"version": guideline.version, "html": render(guideline.text)}
+    return {"name": project.name, **project.settings.model_dump(mode="json", exclude=HIDDEN), "guideline": shown}

@@ -1,0 +1,70 @@
+"""Pages for people: the start, the rating page's shell, guidelines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from assent.core.types import Purpose
+from assent.feedback.records.queue import Queue
+from assent.web.auth import Rater, identify
+from assent.web.context import Context
+from assent.web.rating.tasks import project_of
+from assent.web.render.markup import render
+
+STRINGS = ("rate.", "links.")
+"""Keys of the texts that the scripts of the rating page use."""
+
+
+def router(context: Context) -> APIRouter:
+    """The routes."""
+    routes = APIRouter(include_in_schema=False)
+    store = context.store
+
+    @routes.get("/")
+    def home(request: Request) -> Response:
+        person = identify(request)
+        if person is None:
+            return RedirectResponse("/sign-in", 303)
+        seen = [p for p in store.projects.all() if person.may("adjudicator") or person.may_rate(p.name)]
+        now = context.now()
+        rows = [
+            {
+                "name": p.name,
+                "title": p.settings.title or p.name,
+                "is_open": p.settings.is_open,
+                "has_guideline": p.guideline is not None,
+                "queues": {
+                    purpose: store.rater_progress(person.rater_id, Queue(p.name, purpose), now=now)
+                    for purpose in ("reward", "evaluation")
+                },
+            }
+            for p in seen
+        ]
+        return context.page(request, "home.html", projects=rows, models=len(context.speakers))
+
+    @routes.get("/rate/{project}")
+    def rate(request: Request, person: Rater, project: str, purpose: Purpose = "reward") -> Response:
+        found = project_of(context, person, project)
+        lang = context.language(request)
+        boot: dict[str, Any] = {
+            "rater": person.rater_id,
+            "project": found.name,
+            "purpose": purpose,
+            "lang": lang,
+            "dir": context.catalogs.direction(lang),
+            "t": context.catalogs.below(lang, *STRINGS),
+        }
+        return context.page(request, "rate.html", project=found, purpose=purpose, boot=boot)
+
+    @routes.get("/guidelines/{project}")
+    def guidelines(request: Request, person: Rater, project: str, version: int | None = None) -> Response:
+        found = project_of(context, person, project)
+        versions = store.projects.guidelines(project)
+        chosen = next((one for one in versions if one.version == version), found.guideline)
+        html = "" if chosen is None else render(chosen.text)
+        return context.page(request, "guidelines.html", project=found, versions=versions, chosen=chosen, html=html)
+
+    return routes

@@ -1,0 +1,1 @@
+"""Texts of models and people as HTML that is safe to show."""

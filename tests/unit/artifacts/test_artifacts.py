@@ -1,0 +1,175 @@
+"""Artifacts: what is damaged is never used, what is whole is found by its key."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assent.artifacts.store import Artifact, ArtifactStore, InvalidArtifactError, Manifest, verify
+from assent.core.errors import RunError, UserError
+
+KEY = "ab" * 32
+
+
+def manifest(key: str = KEY, **more: object) -> Manifest:
+    return Manifest(kind="policy", key=key, stage="sft", version=1, config={"epochs": 2}, **more)  # type: ignore[arg-type]
+
+
+def filled(folder: Path) -> Path:
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "weights.bin").write_bytes(bytes(range(256)) * 40)
+    (folder / "notes.txt").write_text("hello\n")
+    return folder
+
+
+def committed(tmp_path: Path) -> tuple[ArtifactStore, Artifact]:
+    store = ArtifactStore(tmp_path / "artifacts", say=lambda text: None)
+    return store, store.commit(filled(tmp_path / "output"), manifest())
+
+
+def fresh_store(tmp_path: Path, said: list[str], *, read_only: bool = False) -> ArtifactStore:
+    return ArtifactStore(tmp_path / "artifacts", say=said.append, read_only=read_only)
+
+
+def test_what_is_committed_is_found_by_its_key_with_every_file_listed(tmp_path: Path) -> None:
+    _, artifact = committed(tmp_path)
+    found = fresh_store(tmp_path, []).find(KEY)
+    assert found == artifact
+    assert found.name == "policy-abababababab"
+    assert list(found.manifest.files) == ["model/weights.bin", "notes.txt"]
+    assert found.manifest.files["notes.txt"].size == 6
+    assert found.file("notes.txt").read_text() == "hello\n"
+    assert found.file("model").is_dir()
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_file_it_does_not_have_is_named_beside_those_it_has(tmp_path: Path) -> None:
+    _, artifact = committed(tmp_path)
+    with pytest.raises(
+        RunError, match=r"policy-abababababab has no file 'mode'; it has: model/weights\.bin, notes\.txt"
+    ):
+        artifact.file("mode")
+
+
+def truncate(folder: Path) -> None:
+    path = folder / "model" / "weights.bin"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip_a_bit(folder: Path) -> None:
+    path = folder / "model" / "weights.bin"
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 1
+    path.write_bytes(content)
+
+
+def drop_a_file(folder: Path) -> None:
+    (folder / "notes.txt").unlink()
+
+
+def drop_the_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+def halve_the_manifest(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text()[:200])
+
+
+def change_the_manifest(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"epochs": 2', '"epochs": 3'))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (truncate, "model/weights.bin has 10239 bytes instead of 10240"),
+        (flip_a_bit, "model/weights.bin has changed since it was written"),
+        (drop_a_file, "notes.txt is missing"),
+        (drop_the_manifest, "it has no manifest"),
+        (halve_the_manifest, "its manifest cannot be read"),
+        (change_the_manifest, "its manifest has changed since it was written"),
+    ],
+)
+def test_a_damaged_artifact_is_reported_in_one_line_and_removed(
+    tmp_path: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    _, artifact = committed(tmp_path)
+    damage(artifact.folder)
+    said: list[str] = []
+    assert fresh_store(tmp_path, said).find(KEY) is None
+    assert said == [f"policy-abababababab is not valid ({words}); it will be made again"]
+    assert not artifact.folder.exists()
+
+
+def test_a_read_only_store_leaves_a_damaged_artifact_where_it_is(tmp_path: Path) -> None:
+    _, artifact = committed(tmp_path)
+    truncate(artifact.folder)
+    assert fresh_store(tmp_path, [], read_only=True).find(KEY) is None
+    assert artifact.folder.exists()
+
+
+def test_a_stray_file_of_the_users_does_not_invalidate(tmp_path: Path) -> None:
+    _, artifact = committed(tmp_path)
+    (artifact.folder / "my-remarks.txt").write_text("good one")
+    assert verify(artifact.folder) == artifact.manifest
+
+
+def test_an_artifact_with_another_key_of_the_same_beginning_is_not_taken(tmp_path: Path) -> None:
+    committed(tmp_path)
+    other = KEY[:12] + "0" * 52
+    assert fresh_store(tmp_path, []).find(other) is None
+    assert fresh_store(tmp_path, []).find(KEY) is not None
+
+
+def test_a_link_in_the_output_is_refused(tmp_path: Path) -> None:
+    output = filled(tmp_path / "output")
+    (output / "link").symlink_to(output / "notes.txt")
+    with pytest.raises(RunError, match="link is a link; copy the file instead"):
+        ArtifactStore(tmp_path / "artifacts", say=print).commit(output, manifest())
+
+
+def test_people_may_name_an_artifact_by_the_beginning_of_its_name_or_key(tmp_path: Path) -> None:
+    store, artifact = committed(tmp_path)
+    second = store.commit(filled(tmp_path / "second"), manifest("cd" * 32, created="2026-01-01"))
+    assert store.named("policy-ab") == artifact
+    assert store.named("cdcd") == second
+    with pytest.raises(UserError, match=r"'policy' fits several artifacts; choose from: policy-ab.*, policy-cd"):
+        store.named("policy")
+    with pytest.raises(UserError, match="'reward' is no artifact of this run; choose from: policy-"):
+        store.named("reward")
+
+
+def test_the_manifest_on_disk_reads_as_plain_json(tmp_path: Path) -> None:
+    _, artifact = committed(tmp_path)
+    values = json.loads((artifact.folder / "manifest.json").read_text())
+    assert values["config"] == {"epochs": 2} and values["key"] == KEY
+
+
+def test_a_folder_that_is_no_artifact_is_refused_when_opened(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArtifactError, match="it has no manifest"):
+        Artifact.at(tmp_path)
+
+
+def test_a_disk_that_fills_up_during_the_commit_leaves_no_artifact_and_says_so_in_one_line(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small file system")
+    try:
+        output = filled(disk / "output")
+        with (disk / "ballast").open("wb", buffering=0) as ballast, pytest.raises(OSError, match="No space"):
+            while True:
+                ballast.write(bytes(4096))
+        store = ArtifactStore(disk / "artifacts", say=print)
+        with pytest.raises(RunError, match=r"^disk full while writing .*free some space") as caught:
+            store.commit(output, manifest())
+        assert "\n" not in str(caught.value)
+        assert store.find(KEY) is None
+    finally:
+        subprocess.run(["umount", disk], check=True)

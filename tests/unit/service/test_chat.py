@@ -1,0 +1,143 @@
+"""Chat: turns add up, old ones are forgotten when full, output is safe to print, answers stream as they are drawn."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from assent.core.errors import UserError
+from assent.core.group import TokenIds
+from assent.core.types import Message, Role
+from assent.data.render import Renderer
+from assent.generation.config import Sampling
+from assent.generation.engine import Generation
+from assent.generation.local import LocalEngine
+from assent.models.config import ModelConfig
+from assent.models.policy import PolicyModel
+from assent.models.tiny import save_tiny, tiny_tokenizer
+from assent.service.chat import ChatConfig, Speaker, chat_loop, converse, safe
+
+TOKENIZER = tiny_tokenizer()
+SAMPLING = Sampling(max_new_tokens=8)
+
+
+class Scripted(LocalEngine):
+    """Says what it is told to, a token at a time, and remembers what it was asked."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def generate(self, prompts: Sequence[TokenIds], **settings: Any) -> list[list[Generation]]:
+        self.asked.append(TOKENIZER.decode(list(prompts[0])))
+        ids = [*TOKENIZER(self.answers.pop(0), add_special_tokens=False)["input_ids"], TOKENIZER.eos_token_id]
+        show: Callable[[Generation], None] = settings["on_token"]
+        for end in range(1, len(ids) + 1):
+            show(generation(ids[:end], finished=end == len(ids)))
+        return [[generation(ids, finished=True)]]
+
+
+def generation(ids: list[int], *, finished: bool) -> Generation:
+    return Generation(np.array(ids, dtype=np.int64), np.zeros(len(ids), dtype=np.float32), finished)
+
+
+def speaker(*answers: str, name: str = "scripted", context: int = 200) -> Speaker:
+    return Speaker(name, Renderer(TOKENIZER), Scripted(*answers), context)
+
+
+def said(speakers: Sequence[Speaker], *lines: str) -> str:
+    out = io.StringIO()
+    converse(Console(file=out, width=100), speakers, lines, SAMPLING)
+    return out.getvalue()
+
+
+def test_what_could_steer_a_terminal_is_spelled_out() -> None:
+    assert safe("a\x1b[31mred") == r"a\x1b[31mred"
+    assert safe("\x9b2J") == r"\x9b2J"
+    assert safe("bank\u202egnp.exe") == r"bank\u202egnp.exe"
+    assert safe("over\rwritten\x07\x08") == r"over\rwritten\x07\x08"
+    assert safe("two\nlines\tand é 漢 🙂") == "two\nlines\tand é 漢 🙂"
+
+
+def test_an_answer_is_printed_safely_and_without_markup() -> None:
+    assert said([speaker("\x1b]0;owned\x07[bold]hi[/bold]")], "hello") == "\\x1b]0;owned\\x07[bold]hi[/bold]\n"
+
+
+def test_letters_of_several_tokens_come_out_whole() -> None:
+    # The tiny tokenizer has no such letters: each is two to four byte tokens.
+    assert said([speaker("né 🙂 漢")], "hello") == "né 🙂 漢\n"
+
+
+def test_the_second_message_follows_the_first_exchange_until_new() -> None:
+    one = speaker("first answer", "second answer", "third answer")
+    printed = said([one], "first question", "second question", "/new", "third question")
+    asked = one.engine.asked  # type: ignore[attr-defined]
+    assert "first question" in asked[1] and "first answer" in asked[1]
+    assert "first question" not in asked[2]
+    assert "a new conversation" in printed
+
+
+def test_nothing_is_said_to_an_empty_line_or_after_quit() -> None:
+    one = speaker("only")
+    assert said([one], "", "  ", "/quit", "hello") == ""
+    assert "/nwe is no command" in said([one], "/nwe")
+
+
+def test_the_oldest_exchange_is_forgotten_when_the_context_is_full() -> None:
+    turns: list[tuple[Role, str]] = [("user", "first"), ("assistant", "aaa"), ("user", "second")]
+    two_exchanges = Renderer(TOKENIZER).prompt([Message(role=role, content=text) for role, text in turns])
+    one = speaker("aaa", "bbb", "ccc", context=len(two_exchanges) + SAMPLING.max_new_tokens)
+    said([one], "first", "second", "third")
+    asked = one.engine.asked  # type: ignore[attr-defined]
+    assert "first" in asked[1] and "first" not in asked[2]
+    assert "second" in asked[2] and "third" in asked[2]
+
+
+def test_a_message_longer_than_the_context_is_refused_and_the_talk_goes_on() -> None:
+    one = speaker("fine", context=60)
+    printed = said([one], "word " * 100, "hello")
+    assert "say it shorter" in printed and printed.endswith("fine\n")
+
+
+def test_two_speakers_answer_beside_each_other_each_with_its_own_past() -> None:
+    left, right = speaker("LEFT", "x", name="a"), speaker("[red]RIGHT", "y", name="b")
+    printed = said([left, right], "hello", "again")
+    assert any("LEFT" in line and "[red]RIGHT" in line for line in printed.splitlines())
+    assert "LEFT" in left.engine.asked[1] and "RIGHT" not in left.engine.asked[1]  # type: ignore[attr-defined]
+
+
+def test_the_engine_shows_every_token_and_draws_the_same_as_without_being_watched(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "model", "llama")
+    engine = LocalEngine(PolicyModel.load(folder, config=ModelConfig(), trainable=False), max_live_rows=2)
+    prompts = [np.array([1, 5, 9]), np.array([1, 7])]
+    shown: list[list[int]] = []
+    watched = engine.generate(
+        prompts, num_samples=2, sampling=SAMPLING, seed=3, on_token=lambda now: shown.append(now.tokens.tolist())
+    )
+    alone = engine.generate(prompts, num_samples=2, sampling=SAMPLING, seed=3)
+    answers = [one.tokens.tolist() for row in watched for one in row]
+    assert answers == [one.tokens.tolist() for row in alone for one in row]
+    assert sorted(shown) == sorted(answer[:end] for answer in answers for end in range(1, len(answer) + 1))
+
+
+def test_a_model_folder_talks_to_a_pipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = save_tiny(tmp_path / "model", "gpt2")
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\nand then?\n"))
+    chat_loop(str(folder), ChatConfig(sampling=SAMPLING), seed=1)
+    first = capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\nand then?\n"))
+    chat_loop(str(folder), ChatConfig(sampling=SAMPLING), seed=1)
+    assert capsys.readouterr().out == first and len(first.splitlines()) >= 3
+
+
+def test_a_name_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no artifact, round or run"):
+        chat_loop(str(tmp_path / "nothing"), ChatConfig())
