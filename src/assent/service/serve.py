@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from assent.artifacts.layout import PROJECT
 from assent.core.errors import UserError
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
@@ -64,7 +65,7 @@ def store_of(config: Path, url: str | None) -> str:
         from assent.pipeline.places import open_project
 
         return open_project(config).config.store.located(Path())
-    if config != Path("assent.yaml"):
+    if config != PROJECT:
         raise UserError(f"{config} is not there; name the YAML of a project, or the store with --store")
     return StoreConfig().located(Path())
 

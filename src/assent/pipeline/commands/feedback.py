@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assent.artifacts.find import RUNS
+from assent.artifacts.layout import RUNS
 from assent.core.errors import StoreError, UserError
 from assent.core.types import Purpose
 from assent.data.config import Source

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from assent.artifacts.layout import PROJECT, RUNS
+
 app = typer.Typer(no_args_is_help=True, help="Take judgments out or bring them in, fix them, forget a rater.")
 
 Config = Annotated[Path, typer.Option("--config", help="The YAML of the project, whose store is meant.")]
@@ -19,7 +21,6 @@ Project = Annotated[
 PurposeOption = Annotated[
     Literal["reward", "evaluation"], typer.Option("--purpose", help="What the judgments are for.")
 ]
-YAML = Path("assent.yaml")
 
 
 @app.command()
@@ -43,7 +44,7 @@ def export(
             "--attributes", help="With what raters say of themselves, as far as five people share it (assent only)."
         ),
     ] = False,
-    config: Config = YAML,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Write everything people said to one file, and say what the format cannot hold: "212 ties dropped"."""
@@ -66,7 +67,7 @@ def import_(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Put bad rows into quarantine.jsonl beside the first file and go on.")
     ] = False,
-    config: Config = YAML,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Bring in rankings that exist already, of all files or of none; the same ones again add nothing."""
@@ -83,7 +84,7 @@ def snapshot(
     name: Annotated[str, typer.Argument(help="Name of the snapshot; one that is taken gives the same again.")],
     project: Project = None,
     purpose: PurposeOption = "reward",
-    config: Config = YAML,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Fix what has been said so far under a name, to export or train on later."""
@@ -100,8 +101,8 @@ def erase(
     remove: Annotated[
         bool, typer.Option("--remove", help="Also delete the artifacts of runs that rest on what they said.")
     ] = False,
-    runs: Annotated[Path, typer.Option(help="Folder of the runs to look through.")] = Path("runs"),
-    config: Config = YAML,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs to look through.")] = RUNS,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Forget a rater for good and list the snapshots and models that rest on what they said.
