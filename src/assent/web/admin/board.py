@@ -13,8 +13,7 @@ from assent.core.types import Purpose
 from assent.feedback.quality.forecast import HOUR, Pace
 from assent.feedback.records.queue import Project, Queue
 from assent.feedback.runs import CurvePoint
-from assent.web.admin import charts as figures
-from assent.web.admin import numbers
+from assent.web.admin import charts, numbers
 from assent.web.admin.frame import Desk, project_path
 from assent.web.auth import Adjudicator, Person
 
@@ -66,7 +65,7 @@ def _panels(desk: Desk, request: Request, person: Person, project: Project, purp
         "o": overview,
         "project": project,
         "person": person,
-        "track": figures.track,
+        "track": charts.track,
         "bars": _bars(overview.pace, t),
         "curve_svg": _curve(overview.points, t),
         "shown_disputes": overview.disputes[:SHOWN_DISPUTES],
@@ -89,7 +88,7 @@ def _bars(pace: Pace, t: Any) -> Markup | None:
         if ago % TICK_HOURS == 0:
             ticks.append((i, t("admin.board.pace.ago", n=ago)))
     label = t("admin.board.pace.label", n=sum(pace.hours), hours=len(pace.hours), most=max(pace.hours))
-    return figures.bars(pace.hours, label, titles=titles, ticks=ticks)
+    return charts.bars(pace.hours, label, titles=titles, ticks=ticks)
 
 
 def _curve(points: Any, t: Any) -> Markup | None:
@@ -100,9 +99,9 @@ def _curve(points: Any, t: Any) -> Markup | None:
     last = found[-1]
     levels = []
     if last.ceiling is not None:
-        levels.append(figures.Level(t("admin.board.curve.ceiling"), last.ceiling.value))
+        levels.append(charts.Level(t("admin.board.curve.ceiling"), last.ceiling.value))
     if last.baseline is not None:
-        levels.append(figures.Level(t("admin.board.curve.baseline"), last.baseline.value))
+        levels.append(charts.Level(t("admin.board.curve.baseline"), last.baseline.value))
     label = t("admin.board.curve.label", n=len(found), last=numbers.share(last.accuracy), judgments=last.judgments)
-    marks = [figures.Mark(point.judgments, point.accuracy) for point in found]
-    return figures.curve(marks, label, x_label=t("admin.board.curve.x"), levels=levels)
+    marks = [charts.Mark(point.judgments, point.accuracy) for point in found]
+    return charts.curve(marks, label, x_label=t("admin.board.curve.x"), levels=levels)

@@ -10,14 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from assent.core.errors import StoreError, UserError
 from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
-from assent.web.admin import adjudication
-from assent.web.admin import board as dashboard
-from assent.web.admin import exports as admin_exports
-from assent.web.admin import people as admin_people
-from assent.web.admin import person as admin_person
-from assent.web.admin import programs as admin_programs
-from assent.web.admin import settings as admin_settings
-from assent.web.admin import tasks as admin_tasks
+from assent.web.admin import adjudication, board, exports, people, person, programs, settings, tasks
 from assent.web.admin.frame import Desk, done, project_path
 from assent.web.auth import Adjudicator, Admin
 from assent.web.context import Context
@@ -31,16 +24,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     desk = Desk(context)
     _projects(routes, desk)
-    for part in (
-        admin_settings,
-        admin_tasks,
-        admin_exports,
-        admin_people,
-        admin_person,
-        admin_programs,
-        adjudication,
-        dashboard,
-    ):
+    for part in (settings, tasks, exports, people, person, programs, adjudication, board):
         part.add_routes(routes, desk)
     return routes
 
@@ -70,8 +54,8 @@ def _projects(routes: APIRouter, desk: Desk) -> None:
     def open_or_close(_person: Admin, name: str, form: Form) -> Response:
         project = desk.project(name)
         is_open = form.get("is_open") == "yes"
-        settings = project.settings.model_copy(update={"is_open": is_open})
-        store.projects.save(name, settings, now=desk.context.now())
+        changed = project.settings.model_copy(update={"is_open": is_open})
+        store.projects.save(name, changed, now=desk.context.now())
         return done(project_path(name, "settings"), "opened" if is_open else "closed")
 
 
