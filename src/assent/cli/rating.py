@@ -52,10 +52,10 @@ def rate(
 
     The first start prints a one-time link for the admin, who invites others. Ctrl-C ends; nothing is lost.
     """
-    from assent.service.serve import Place, ServeOptions, draw_of, serve, store_of
+    from assent.service.serve import ServeOptions, ServerAddress, draw_of, serve, store_of
 
     options = ServeOptions(
-        place=Place(host, port, base_url),
+        at=ServerAddress(host, port, base_url),
         workers=workers,
         sources=tuple(from_ or ()),
         project=project,

@@ -83,7 +83,7 @@ def doctor(
 def _waiter(given: tuple[Path, tuple[Path, ...], tuple[str, ...]], host: str, port: int) -> Waiter:
     """What `assent run --wait` waits with."""
     from assent.pipeline.places import open_project
-    from assent.service.serve import Place
+    from assent.service.serve import ServerAddress
     from assent.service.waiting import Waiter
 
-    return Waiter(open_project(*given).config.store.located(Path()), Place(host, port), typer.echo)
+    return Waiter(open_project(*given).config.store.located(Path()), ServerAddress(host, port), typer.echo)
