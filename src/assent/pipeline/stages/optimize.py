@@ -28,12 +28,14 @@ from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.fit_reward import ranked_groups
 from assent.pipeline.waste import told
-from assent.training.config import DPOConfig, OptimizeConfig, PPOConfig
+from assent.training.config import DPOConfig, GRPOConfig, OptimizeConfig, PPOConfig, RLOOConfig
 from assent.training.dpo import train_dpo
+from assent.training.grpo import train_grpo
 from assent.training.loop import Loop
 from assent.training.method import OnPolicyConfig
 from assent.training.on_policy import Roles
 from assent.training.ppo import train_ppo
+from assent.training.rloo import train_rloo
 
 Train = Callable[[Roles, Sequence[Prompt], Any, Loop], None]
 """An on-policy method: roles, prompts, its settings, the loop."""
@@ -69,6 +71,10 @@ def run_optimize(
         match config.optimize:
             case PPOConfig() as ppo:
                 facts = work.on_policy(partial(train_ppo, critic=work.critic(ppo)), ppo)
+            case GRPOConfig() as grpo:
+                facts = work.on_policy(train_grpo, grpo)
+            case RLOOConfig() as rloo:
+                facts = work.on_policy(train_rloo, rloo)
             case DPOConfig() as dpo:
                 facts = work.dpo(dpo)
             case _ as never:
