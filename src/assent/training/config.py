@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -225,3 +225,9 @@ class DPOConfig(Method):
 
 
 OptimizeConfig = Annotated[PPOConfig | DPOConfig | GRPOConfig | RLOOConfig, Field(discriminator="kind")]
+
+
+def methods() -> dict[str, type[Method]]:
+    """Every method by its `kind`."""
+    union = get_args(OptimizeConfig)[0]
+    return {str(method.model_fields["kind"].default): method for method in get_args(union)}
