@@ -110,7 +110,7 @@ def picture(house: House) -> str:
 def about(house: House, package: str) -> str:
     """What a package says of itself in its first line, up to the first colon or full stop, and no more than fits."""
     said = house.modules[(package,)].first_line.replace("`", "")
-    said = re.sub(rf"^Assent's {package}: ", "", said)
+    said = re.sub(r"^Assent's \w+: ", "", said)
     said = re.split(r"[:;.](?:\s|$)", said)[0]
     while len(textwrap.wrap(said, LETTERS)) > 2 and "," in said:
         said = said.rpartition(",")[0]
