@@ -112,9 +112,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         spread = f" ± {gains.std(ddof=1):.2f}" if len(gains) > 1 else ""
         seeds = ", ".join(f"{row['truth_gain']:+.2f} ± {1.96 * row['truth_error']:.2f}" for row in own)
         win, kl, seconds = (np.mean([row[name] for row in own]) for name in ("win_rate", "kl", "seconds"))
-        print(
-            f"| {methods()[kind].title} | {gains.mean():+.2f}{spread} | {seeds} | {win:.3f} | {kl:.1f} | {seconds:.0f} |"
-        )
+        gained = f"{gains.mean():+.2f}{spread}"
+        print(f"| {methods()[kind].title} | {gained} | {seeds} | {win:.3f} | {kl:.1f} | {seconds:.0f} |")
 
 
 if __name__ == "__main__":

@@ -102,14 +102,7 @@ def router(context: Context) -> APIRouter:
         found = project_of(context, person, project)
         talk = own(context, person, project, voting.conversation)
         check_vote(found, talk, voting)
-        viewing = Viewing(
-            locale=context.language(request),
-            client=request.headers.get("user-agent", "")[:200] or None,
-            is_translated=voting.translated,
-            activity=voting.activity,
-        )
-        said = TalkVote(voting.judgment, voting.choice, voting.strength, voting.critique, voting.seconds, viewing)
-        return state(talks, talks.vote(talk, said))
+        return state(talks, talks.vote(talk, vote_of(context, request, voting)))
 
     @routes.post("/again")
     def again(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
@@ -160,6 +153,17 @@ def check_vote(project: Project, talk: BlindTalk, voting: Voting) -> None:
         raise Refusal(422, "how much better is not asked here", "leave the strength out")
     if voting.critique and not project.settings.critique:
         raise Refusal(422, "the project does not ask for a critique", "leave it out")
+
+
+def vote_of(context: Context, request: Request, voting: Voting) -> TalkVote:
+    """The vote with how the rater saw the turn."""
+    viewing = Viewing(
+        locale=context.language(request),
+        client=request.headers.get("user-agent", "")[:200] or None,
+        is_translated=voting.translated,
+        activity=voting.activity,
+    )
+    return TalkVote(voting.judgment, voting.choice, voting.strength, voting.critique, voting.seconds, viewing)
 
 
 def own(context: Context, person: Person, project: str, conversation: str) -> BlindTalk:

@@ -46,13 +46,7 @@ def router(context: Context) -> APIRouter:
         own = own_task(context, person, said.task_id)
         project = project_of(context, person, own.task.project)
         check_against(project, said)
-        viewing = Viewing(
-            locale=context.language(request),
-            client=request.headers.get("user-agent", "")[:200] or None,
-            is_translated=said.translated,
-            activity=said.activity,
-            events=said.events,
-        )
+        viewing = viewing_of(context, request, said)
         judgment = said.judgment(person.rater_id)
         try:
             receipt = store.submit(judgment, token=said.token or None, now=context.now(), viewing=viewing)
@@ -83,6 +77,17 @@ def router(context: Context) -> APIRouter:
         return {"items": [item(one) for one in served]}
 
     return routes
+
+
+def viewing_of(context: Context, request: Request, said: Submission) -> Viewing:
+    """How the rater saw the task."""
+    return Viewing(
+        locale=context.language(request),
+        client=request.headers.get("user-agent", "")[:200] or None,
+        is_translated=said.translated,
+        activity=said.activity,
+        events=said.events,
+    )
 
 
 def project_of(context: Context, person: Person, name: str) -> Project:
