@@ -22,6 +22,8 @@ Purpose = Literal["reward", "evaluation"]
 TaskKind = Literal["rank", "pair", "rate", "chat", "battle"]
 """rank: order K answers. pair: choose of two. rate: score one answer. chat: a turn of a conversation with two blind
 models. battle: two blind answers, new policy against old."""
+MAX_ANSWERS = 9
+"""Most answers of a task that people rank: each has a digit key."""
 
 
 class Record(BaseModel):

@@ -36,7 +36,7 @@ class Touched:
 
 def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """What a stage that reads a queue's snapshot adds to its key: the snapshots spoiled since; empty where none are."""
-    if not _is_there(store):
+    if not store.exists:
         return {}
     with Store.open(store.url) as opened:
         taken = opened.listing.snapshots(queue.project)
@@ -46,7 +46,7 @@ def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
 
 def erased_judgments(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """The same for a stage that reads a queue as it is: the judgments that were erased."""
-    if not _is_there(store):
+    if not store.exists:
         return {}
     with Store.open(store.url) as opened:
         erased = opened.listing.erased(queue)
@@ -105,9 +105,3 @@ def _compared(artifact: Artifact, names: Mapping[str, str]) -> str:
 def _inputs(artifact: Artifact) -> list[str]:
     keys = artifact.manifest.inputs.values()
     return [key for one in keys for key in ([one] if isinstance(one, str) else one)]
-
-
-def _is_there(store: StoreConfig) -> bool:
-    """Looking must not make a database."""
-    file = store.url.removeprefix("sqlite:///")
-    return file == store.url or Path(file).exists()

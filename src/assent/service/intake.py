@@ -12,7 +12,7 @@ from assent.artifacts.store import MANIFEST
 from assent.core.errors import DataError, UserError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Purpose, Task
-from assent.feedback.queue.assign import overlap
+from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.queue.task_files import parse_tasks
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
@@ -57,7 +57,7 @@ def queue(store: Store, tasks: Sequence[Task], *, now: float) -> Intake:
     settings = ensure_project(store, project, now=now)
     known = store.tasks([task.id for task in tasks])
     new = [task for task in tasks if task.id not in known]
-    slots = overlap([t.id for t in new], share=settings.overlap_share, depth=settings.overlap, seed=0)
+    slots = wanted_slots([t.id for t in new], settings)
     return Intake(project, len(tasks), store.add_tasks(new, slots=slots, now=now))
 
 
