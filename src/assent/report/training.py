@@ -71,6 +71,7 @@ METHODS = {
     "ppo": (REWARD, *ROLLOUTS, *PPO, *STEPS),
     "grpo": (REWARD, *ROLLOUTS, *GRPO, *STEPS),
     "rloo": (REWARD, *ROLLOUTS, *RLOO, *STEPS),
+    "reinforce++": (REWARD, *ROLLOUTS, *STEPS),
     "dpo": DPO,
 }
 """What is shown of each method's log: a row a method."""

@@ -195,6 +195,17 @@ class RLOOConfig(OnPolicyConfig):
     """Rollouts per prompt, compared with one another; their prompt is computed once."""
 
 
+class ReinforceConfig(OnPolicyConfig):
+    """REINFORCE++: PPO's clip and token-level KL without a value model, advantages whitened over the whole batch."""
+
+    title: ClassVar[str] = "REINFORCE++"
+
+    kind: Literal["reinforce++"] = "reinforce++"
+    """Which method moves the policy."""
+    baseline: Literal["none", "group"] = "none"
+    """Subtract the mean reward of the prompt's answers first (REINFORCE++-baseline, for several rollouts a prompt)."""
+
+
 class DPOConfig(Method):
     """Direct preference optimization on the same judgments (Rafailov et al. 2023)."""
 
@@ -224,7 +235,9 @@ class DPOConfig(Method):
         return frozenset({"judgments"})
 
 
-OptimizeConfig = Annotated[PPOConfig | DPOConfig | GRPOConfig | RLOOConfig, Field(discriminator="kind")]
+OptimizeConfig = Annotated[
+    PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | DPOConfig, Field(discriminator="kind")
+]
 
 
 def methods() -> dict[str, type[Method]]:

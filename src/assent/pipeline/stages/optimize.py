@@ -28,13 +28,14 @@ from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.fit_reward import ranked_groups
 from assent.pipeline.waste import told
-from assent.training.config import DPOConfig, GRPOConfig, OptimizeConfig, PPOConfig, RLOOConfig
+from assent.training.config import DPOConfig, GRPOConfig, OptimizeConfig, PPOConfig, ReinforceConfig, RLOOConfig
 from assent.training.dpo import train_dpo
 from assent.training.grpo import train_grpo
 from assent.training.loop import Loop
 from assent.training.method import OnPolicyConfig
 from assent.training.on_policy import Roles
 from assent.training.ppo import train_ppo
+from assent.training.reinforce import train_reinforce
 from assent.training.rloo import train_rloo
 
 Train = Callable[[Roles, Sequence[Prompt], Any, Loop], None]
@@ -75,6 +76,8 @@ def run_optimize(
                 facts = work.on_policy(train_grpo, grpo)
             case RLOOConfig() as rloo:
                 facts = work.on_policy(train_rloo, rloo)
+            case ReinforceConfig() as reinforce:
+                facts = work.on_policy(train_reinforce, reinforce)
             case DPOConfig() as dpo:
                 facts = work.dpo(dpo)
             case _ as never:
