@@ -7,7 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assent.algorithms.advantages import dr_grpo_advantages, gae, grpo_advantages, rloo_advantages, token_rewards
+from assent.algorithms.advantages import (
+    dr_grpo_advantages,
+    gae,
+    grpo_advantages,
+    overlong_penalty,
+    rloo_advantages,
+    token_rewards,
+)
 from assent.algorithms.masked import row_sum
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=5)
