@@ -36,6 +36,7 @@ from assent.core.group import Group
 from assent.core.types import Prompt
 from assent.data.render import Renderer
 from assent.generation.engine import Engine
+from assent.generation.writer import LocalWriter
 from assent.learner.local import LocalLearner
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel, TokenScores
@@ -103,8 +104,7 @@ def train_ppo(roles: Roles, prompts: Sequence[Prompt], config: PPOConfig, loop: 
     for step in loop.steps(config.steps, parts, description="PPO"):
         chosen = endless(len(prompts), count=config.prompts_per_step, step=step, seed=loop.seed, name="prompts")
         rollouts = sample_rollouts(
-            roles.engine,
-            roles.renderer,
+            LocalWriter("policy", roles.renderer, roles.engine, roles.policy.max_length),
             [prompts[i] for i in chosen],
             num_samples=config.samples_per_prompt,
             sampling=config.sampling,
