@@ -49,7 +49,7 @@ def train_grpo(roles: Roles, prompts: Sequence[Prompt], config: GRPOConfig, loop
     config.refuse()
     course = Course(roles, config, loop)
     for step in loop.steps(config.steps, course.parts, description="GRPO"):
-        roles.engine.load_weights(roles.policy, version=step)
+        roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         rewards = shaped_rewards(experience, config)
         in_reward = config.kl.estimator == "k1" and course.kl.coefficient > 0

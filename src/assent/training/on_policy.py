@@ -2,7 +2,7 @@
 
 A method (ppo, grpo, rloo, reinforce) adds how advantages are made and which loss they enter; its loop reads
 
-    roles.engine.load_weights(roles.policy, version=step)       the engine samples from the policy as it is now
+    roles.writer.engine.load_weights(roles.policy, …)           the engine samples from the policy as it is now
     experience = sample(roles, prompts, config, …)              answers and their rewards
     minibatches = score(experience, roles, config, …)           log-probs of the policy before the update, of the start
     …                                                           advantages, then epochs of `policy_step`
@@ -24,8 +24,7 @@ from assent.algorithms.policy import approx_kl, clipped_policy_loss, is_clipped,
 from assent.core import seeds
 from assent.core.group import Group
 from assent.core.types import Prompt
-from assent.data.render import Renderer
-from assent.generation.engine import Engine
+from assent.generation.writer import LocalWriter
 from assent.learner.learner import Learner, Objective, Scorer
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
@@ -49,8 +48,7 @@ class Roles:
     reference: Scorer[TokenScores]
     """The start of the policy, with the temperature of the rollouts."""
     reward: WeightedRewards
-    engine: Engine
-    renderer: Renderer
+    writer: LocalWriter
     demonstrations: tuple[Group, ...] = ()
     """For the PTX mix."""
 
@@ -91,8 +89,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
     """Sample the rollouts of a step, and reward them: less the penalty where an answer did not end."""
     chosen = endless(len(prompts), count=config.prompts_per_step, step=step, seed=seed, name="prompts")
     rollouts = sample_rollouts(
-        roles.engine,
-        roles.renderer,
+        roles.writer,
         [prompts[i] for i in chosen],
         num_samples=config.samples_per_prompt,
         sampling=config.sampling,

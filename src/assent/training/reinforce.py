@@ -39,7 +39,7 @@ def train_reinforce(roles: Roles, prompts: Sequence[Prompt], config: ReinforceCo
     config.refuse()
     course = Course(roles, config, loop)
     for step in loop.steps(config.steps, course.parts, description=config.title):
-        roles.engine.load_weights(roles.policy, version=step)
+        roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
         rewards = experience.scores

@@ -28,7 +28,7 @@ def train_rloo(roles: Roles, prompts: Sequence[Prompt], config: RLOOConfig, loop
     config.refuse()
     course = Course(roles, config, loop)
     for step in loop.steps(config.steps, course.parts, description="RLOO"):
-        roles.engine.load_weights(roles.policy, version=step)
+        roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
         rewards = experience.scores - course.kl.coefficient * row_kl(experience, minibatches)

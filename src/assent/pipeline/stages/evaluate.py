@@ -37,7 +37,6 @@ from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.queueing import QueuePlan
-from assent.pipeline.stages.sample import storable
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
@@ -145,19 +144,21 @@ def answer(
     kept = ctx.scratch / f"answers-{name}.json"
     if kept.exists():
         return kept_answers(kept)
-    renderer, engine = backends.renderer(policy), backends.engine(policy)
-    ids = [renderer.prompt(p.messages) for p in prompts]
+    writer = backends.writer(policy, name=f"{name} {source.name}")
     with ctx.log.progress(f"answers {name}", len(prompts)) as bar:
-        seed = seeds.derive(ctx.seed, "answers", name)
-        drawn = engine.generate(ids, num_samples=1, sampling=config.sampling, seed=seed, on_progress=bar.advance)
-    where = f"{name} {source.name}"
-    texts = [storable(config.sampling.cut(renderer.text(row[0].tokens))) for row in drawn]
-    completions = [
-        Completion(prompt_id=p.id, text=text, source=where, finished=row[0].finished)
-        for p, text, row in zip(prompts, texts, drawn, strict=True)
-    ]
-    groups = [Group(i, (row[0].tokens,)) for i, row in zip(ids, drawn, strict=True)]
-    answers = Answers(completions, groups, [float(row[0].logps.sum()) for row in drawn])
+        rows = writer.write(
+            [p.messages for p in prompts],
+            num_samples=1,
+            sampling=config.sampling,
+            seed=seeds.derive(ctx.seed, "answers", name),
+            on_progress=bar.advance,
+        )
+    written = [row[0] for row in rows]
+    answers = Answers(
+        [one.completion(p, source=writer.name) for p, one in zip(prompts, written, strict=True)],
+        [Group(one.prompt, (one.tokens,)) for one in written],
+        [float(one.logps.sum()) for one in written],
+    )
     keep_answers(kept, answers)
     return answers
 

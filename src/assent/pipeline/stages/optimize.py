@@ -109,25 +109,24 @@ class Work:
 
     def on_policy(self, train: Train, config: OnPolicyConfig) -> dict[str, Any]:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
-        engine, renderer = self.backends.engine(self.policy), self.backends.renderer(self.policy)
+        writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
         roles = Roles(
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=self.backends.rewards(config, self._reward),
-            engine=engine,
-            renderer=renderer,
-            demonstrations=tuple(self._demonstrations(renderer)) if config.ptx.coefficient else (),
+            writer=writer,
+            demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
         )
         pool = that_fit(
             read_records(self.given["prompts"].file("prompts.jsonl"), Prompt),
-            renderer,
-            context=self.policy.max_length,
+            writer.renderer,
+            context=writer.context,
             max_new_tokens=config.sampling.max_new_tokens,
             log=self.ctx.log,
         )
         train(roles, pool, config, self.loop)
-        return {"steps": config.steps, "prompts": len(pool), **told(self.ctx.log, self.policy, engine)}
+        return {"steps": config.steps, "prompts": len(pool), **told(self.ctx.log, self.policy, writer.engine)}
 
     def critic(self, config: PPOConfig) -> Learner[Tensor]:
         """The value model of PPO: it starts from the reward model if that reads the same tokens."""
