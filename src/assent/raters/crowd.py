@@ -17,7 +17,7 @@ from assent.raters.simulated import SimulatedRater, Traits, Utility
 Role = Literal["train", "evaluation"]
 
 
-def crowd(config: SimulatedConfig, utility: Utility, *, role: Role, seed: int) -> Panel:
+def crowd(config: SimulatedConfig, utility: Utility, *, role: Role, seed: int, per_task: int = 1) -> Panel:
     """The simulated people of one role. Those who evaluate are other people than those whose labels train."""
     number = config.number if role == "train" else config.evaluation_number
     people = tuple(
@@ -29,7 +29,7 @@ def crowd(config: SimulatedConfig, utility: Utility, *, role: Role, seed: int) -
         )
         for i, traits in enumerate(draw_traits(config, number, role=role, seed=seed))
     )
-    return Panel(people, seed=seed)
+    return Panel(people, seed=seed, per_task=per_task)
 
 
 def draw_traits(config: SimulatedConfig, number: int, *, role: Role, seed: int) -> list[Traits]:

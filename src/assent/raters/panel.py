@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from assent.core.errors import ConfigError
+from assent.core.types import Judgment, Task
 from assent.feedback.queue.assign import draw
 from assent.raters.rater import SingleRater
 
@@ -15,6 +17,29 @@ class Panel:
 
     members: tuple[SingleRater, ...]
     seed: int = 0
+    per_task: int = 1
+    """How many judge each task."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.per_task <= len(self.members):
+            raise ConfigError(
+                f"{self.per_task} judgments per task want as many raters, but there are {len(self.members)}"
+            )
+
+    def judge(self, tasks: Sequence[Task]) -> list[Judgment]:
+        """`per_task` judgments of each task, in the order of the tasks."""
+        return self.judge_by({task.id: self.per_task for task in tasks}, tasks)
+
+    def judge_by(self, counts: Mapping[str, int], tasks: Sequence[Task]) -> list[Judgment]:
+        """`counts[task id]` judgments of each task, in the order of the tasks."""
+        said: dict[tuple[str, str], Judgment] = {}
+        shares = self.shares(counts)
+        for member in self.members:
+            own = shares[member.record.id]
+            for judgment in member.judge([task for task in tasks if task.id in own]):
+                said[judgment.task_id, judgment.rater_id] = judgment
+        ids = [member.record.id for member in self.members]
+        return [said[task.id, i] for task in tasks for i in draw(task.id, ids, count=counts[task.id], seed=self.seed)]
 
     def shares(self, counts: Mapping[str, int]) -> dict[str, set[str]]:
         """Rater id -> the tasks that fall to them, where each task wants `counts[task id]` raters."""

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from assent.core.errors import ConfigError
-from assent.core.types import Completion, Prompt, Task
+from assent.core.types import Completion, Judgment, Prompt, Rater, Task
 from assent.raters.config import FunctionConfig, RatersConfig, SimulatedConfig
 from assent.raters.crowd import crowd, draw_traits
 from assent.raters.panel import Panel
@@ -63,12 +63,29 @@ def test_groups_are_attributes_of_the_raters() -> None:
 
 
 def test_a_panel_shares_tasks_by_id_alone() -> None:
-    panel = crowd(SimulatedConfig(number=5), _flat, role="train", seed=0)
-    shares = panel.shares({f"t{n}": 2 for n in range(40)})
-    assert shares.keys() == {m.record.id for m in panel.members} and all(shares.values())
-    assert sum(len(own) for own in shares.values()) == 80  # nobody is given a task twice
-    again = panel.shares({"t8": 2, "t7": 2})
-    assert again == {rater: own & {"t7", "t8"} for rater, own in shares.items()}
+    panel = crowd(SimulatedConfig(number=5), _flat, role="train", seed=0, per_task=2)
+    tasks = _tasks(40)
+    said = panel.judge(tasks)
+    assert [j.task_id for j in said] == [t.id for t in tasks for _ in range(2)]
+    assert len({(j.task_id, j.rater_id) for j in said}) == 80
+    assert {j.rater_id for j in said} == {m.record.id for m in panel.members}
+    assert panel.judge(tasks[7:9]) == said[14:18]
+
+
+class _Someone:
+    """A rater who ties everything."""
+
+    record = Rater(id="one", kind="person")
+
+    def judge(self, tasks: list[Task]) -> list[Judgment]:
+        return [Judgment(task_id=t.id, rater_id="one", id=t.id) for t in tasks]
+
+
+def test_more_judgments_than_raters_are_refused() -> None:
+    with pytest.raises(ConfigError, match="2 judgments per task want as many raters, but there are 1"):
+        Panel((_Someone(),), per_task=2)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError):
+        Panel((), per_task=1)
 
 
 def test_tiers_reach_from_their_best_so_that_ties_do_not_chain() -> None:
