@@ -64,7 +64,14 @@ class Naming(Body):
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/chat/{project}", tags=["chat"])
-    talks, conversations = Talks(context), context.store.conversations
+    talks = Talks(context)
+    _talking(routes, context, talks)
+    _rating(routes, context, talks)
+    return routes
+
+
+def _talking(routes: APIRouter, context: Context, talks: Talks) -> None:
+    conversations = context.store.conversations
 
     @routes.get("", include_in_schema=False)
     def page(request: Request, person: Rater, project: str, purpose: Purpose = "reward") -> Response:
@@ -96,6 +103,13 @@ def router(context: Context) -> APIRouter:
         )
         return state(talks, talk)
 
+    @routes.post("/again")
+    def again(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
+        """Ask the models again after they failed."""
+        return state(talks, talks.ask_again(own(context, person, project, naming.conversation)))
+
+
+def _rating(routes: APIRouter, context: Context, talks: Talks) -> None:
     @routes.post("/vote")
     def vote(request: Request, person: Rater, project: str, voting: Voting) -> dict[str, Any]:
         """Rate the turn that is on."""
@@ -104,17 +118,10 @@ def router(context: Context) -> APIRouter:
         check_vote(found, talk, voting)
         return state(talks, talks.vote(talk, vote_of(context, request, voting)))
 
-    @routes.post("/again")
-    def again(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
-        """Ask the models again after they failed."""
-        return state(talks, talks.ask_again(own(context, person, project, naming.conversation)))
-
     @routes.post("/end")
     def end(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
         """End the conversation and learn who spoke."""
         return state(talks, talks.end(own(context, person, project, naming.conversation)))
-
-    return routes
 
 
 def shell(

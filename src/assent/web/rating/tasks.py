@@ -22,6 +22,12 @@ from assent.web.refusals import Refusal
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/rating", tags=["rating"])
+    _lending(routes, context)
+    _judging(routes, context)
+    return routes
+
+
+def _lending(routes: APIRouter, context: Context) -> None:
     store = context.store
     progress = Progress(store, context.clock)
 
@@ -40,6 +46,23 @@ def router(context: Context) -> APIRouter:
             "project": project_facts(found),
         }
 
+    @routes.post("/renew")
+    def renew(person: Rater, lease: Renewal) -> dict[str, float]:
+        """Keep a task longer."""
+        expires_at = store.renew(person.rater_id, lease.token, now=context.now())
+        if expires_at is None:
+            raise Refusal(409, "this task is not lent to you any more", "submit what you have, or reload the page")
+        return {"expires_at": expires_at}
+
+    @routes.post("/release")
+    def release(person: Rater) -> dict[str, int]:
+        """Give back what the rater holds and has not judged."""
+        return {"released": store.release(person.rater_id)}
+
+
+def _judging(routes: APIRouter, context: Context) -> None:
+    store = context.store
+
     @routes.post("/submit")
     def submit(request: Request, person: Rater, said: Submission) -> dict[str, Any]:
         """Keep a judgment. Sending the same one again is harmless."""
@@ -54,19 +77,6 @@ def router(context: Context) -> APIRouter:
             raise stale(context, person, said, conflict) from conflict
         return {"status": receipt.status, "judgment_id": receipt.judgment_id}
 
-    @routes.post("/renew")
-    def renew(person: Rater, lease: Renewal) -> dict[str, float]:
-        """Keep a task longer."""
-        expires_at = store.renew(person.rater_id, lease.token, now=context.now())
-        if expires_at is None:
-            raise Refusal(409, "this task is not lent to you any more", "submit what you have, or reload the page")
-        return {"expires_at": expires_at}
-
-    @routes.post("/release")
-    def release(person: Rater) -> dict[str, int]:
-        """Give back what the rater holds and has not judged."""
-        return {"released": store.release(person.rater_id)}
-
     @routes.get("/recent")
     def recent(
         person: Rater, project: str, purpose: Purpose = "reward", limit: Annotated[int, Query(ge=1, le=50)] = 10
@@ -75,8 +85,6 @@ def router(context: Context) -> APIRouter:
         project_of(context, person, project)
         served = store.recent(person.rater_id, Queue(project, purpose), limit=limit, now=context.now())
         return {"items": [item(one) for one in served]}
-
-    return routes
 
 
 def viewing_of(context: Context, request: Request, said: Submission) -> Viewing:
