@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from assent.evaluation.rater_report import RaterReport
 from assent.evaluation.reward_report import RewardReport
-from assent.evaluation.stats import Estimate
 from assent.evaluation.winrate import WinRate
 from assent.report.figures import (
     Pair,
@@ -25,6 +24,7 @@ from assent.report.plots import AFTER, BAD, BEFORE, GOOD, SOFT, WARM
 from assent.report.run_folder import Evaluation, Round, Run
 from assent.report.training import reward_training
 from assent.report.verdict import LOWER_IS_BETTER, MEASURES, changes
+from assent.stats.estimate import Estimate
 
 _JUDGES = {
     "people": "people who gave no training label",

@@ -16,7 +16,6 @@ from markupsafe import Markup
 from assent.artifacts.lineage import lineage, render
 from assent.artifacts.store import ArtifactStore
 from assent.core import files
-from assent.evaluation.stats import Estimate
 from assent.report.comparisons import comparison, reward_model, rounds_over_time
 from assent.report.configuration import read_settings
 from assent.report.diff import visible
@@ -27,6 +26,7 @@ from assent.report.panels import Svg
 from assent.report.run_folder import SETTINGS, Run, find_run, read_run
 from assent.report.training import fine_tuning, optimization
 from assent.report.verdict import changes, verdict_of
+from assent.stats.estimate import Estimate
 
 REPORT = "report.html"
 _HERE = Path(__file__).parent

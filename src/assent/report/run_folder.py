@@ -10,13 +10,14 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError
 
+from assent.artifacts.lineage import with_ancestors
 from assent.artifacts.store import Artifact, ArtifactStore
 from assent.core.errors import DataError, UserError
 from assent.core.runlog import read_metrics
 from assent.core.types import Record
 from assent.evaluation.reward_report import RewardReport
-from assent.evaluation.stats import Estimate
 from assent.evaluation.winrate import WinRate
+from assent.stats.estimate import Estimate
 
 RESULT = "result.json"
 SETTINGS = "run.yaml"
@@ -141,7 +142,7 @@ def read_run(folder: Path) -> Run:
         rounds.append(_round(values, found))
     final = _final(everything, rounds)
     ends = [a for r in rounds for a in r.artifacts.values()] + ([final] if final else [])
-    used = _with_ancestors(ends, everything)
+    used = tuple(with_ancestors(ends, everything))
     return Run(
         folder,
         result,
@@ -166,9 +167,9 @@ def read_evaluation(artifact: Artifact) -> Evaluation | None:
         judge=str(values.get("judge") or ""),
         truth_before=_scorecard(truth.get("before")),
         truth_after=_scorecard(truth.get("after")),
-        kl=estimate_of(values.get("kl_per_response")),
-        reward_before=estimate_of(values.get("reward_before")),
-        reward_after=estimate_of(values.get("reward_after")),
+        kl=Estimate.of(values.get("kl_per_response")),
+        reward_before=Estimate.of(values.get("reward_before")),
+        reward_after=Estimate.of(values.get("reward_after")),
         samples=_samples(artifact.folder / "samples.jsonl"),
     )
 
@@ -176,13 +177,6 @@ def read_evaluation(artifact: Artifact) -> Evaluation | None:
 def metrics_of(artifact: Artifact | None) -> Metrics:
     """What a stage logged; empty where it is not there."""
     return () if artifact is None else tuple(read_metrics(artifact.folder))
-
-
-def estimate_of(value: Any) -> Estimate | None:
-    """An estimate from its JSON; None where it is none or has no interval."""
-    if not isinstance(value, Mapping) or any(value.get(k) is None for k in Estimate.model_fields):
-        return None
-    return Estimate(**{k: float(value[k]) for k in Estimate.model_fields})
 
 
 def _round(values: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> Round:
@@ -212,20 +206,6 @@ def _final(everything: Iterable[Artifact], rounds: list[Round]) -> Artifact | No
     return fitting[-1] if fitting else None
 
 
-def _with_ancestors(ends: list[Artifact], everything: Iterable[Artifact]) -> tuple[Artifact, ...]:
-    known = {a.key: a for a in everything}
-    used: dict[str, Artifact] = {}
-    queue = list(ends)
-    while queue:
-        one = queue.pop()
-        if one.key in used:
-            continue
-        used[one.key] = one
-        for keys in one.manifest.inputs.values():
-            queue.extend(known[k] for k in ([keys] if isinstance(keys, str) else keys) if k in known)
-    return tuple(a for a in known.values() if a.key in used)
-
-
 def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | None) -> dict[str, str]:
     labels = {}
     for artifact in used:
@@ -237,7 +217,7 @@ def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | Non
 
 
 def _scorecard(values: Any) -> dict[str, Estimate]:
-    found = {name: estimate_of(value) for name, value in (values or {}).items()}
+    found = {name: Estimate.of(value) for name, value in (values or {}).items()}
     return {name: value for name, value in found.items() if value is not None}
 
 

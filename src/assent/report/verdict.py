@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from assent.evaluation.stats import Estimate, paired_difference
 from assent.report.figures import percent
 from assent.report.run_folder import Evaluation, Run, Sample
+from assent.stats.clustered import paired_difference
+from assent.stats.estimate import Estimate
 
 Tone = Literal["good", "bad", "open"]
 

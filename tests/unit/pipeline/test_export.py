@@ -8,7 +8,6 @@ from pathlib import Path
 import peft
 import pytest
 import torch
-from run_of_tiny_models import make_run
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from assent.artifacts.find import find_artifact
@@ -18,6 +17,7 @@ from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
 from assent.pipeline.commands.export import export_model
+from run_of_tiny_models import make_run
 
 TOKENS = torch.tensor([[1, 5, 9, 40, 7]])
 

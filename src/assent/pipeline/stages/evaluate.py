@@ -22,7 +22,6 @@ from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Completion, Prompt, Rater
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.stats import Estimate, clustered_mean
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
@@ -41,6 +40,8 @@ from assent.pipeline.stages.sample import storable
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
+from assent.stats.clustered import clustered_mean
+from assent.stats.estimate import Estimate
 from assent.training.rewards import ModelReward
 
 

@@ -19,13 +19,13 @@ from assent.data.splits import split
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import reward_report
-from assent.evaluation.stats import Estimate
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.waste import told
+from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.reward import score_groups, taste_scores, train_reward
