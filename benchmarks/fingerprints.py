@@ -50,6 +50,8 @@ optimize:
   optimizer: {learning_rate: 0.001, tokens_per_microbatch: 2048}
   value_optimizer: {learning_rate: 0.002, tokens_per_microbatch: 2048}
 """
+UNALIKE = ("manifest.json", "metrics.jsonl", "adapter_config.json")
+"""Files that hold times, or the path of the folder that the run lies in."""
 CASES = {
     "ppo": f"name: ppo\nrounds: 2\n{_SHARED}{_PPO}",
     "ppo_lora": f"name: ppo_lora\nmodel: {{lora: {{rank: 4, alpha: 8}}}}\n{_SHARED}{_PPO}",
@@ -72,7 +74,7 @@ def run_case(folder: Path, name: str) -> dict[str, dict[str, str]]:
         content = {
             str(p.relative_to(manifest.parent)): hash_file(p)
             for p in sorted(manifest.parent.rglob("*"))
-            if p.is_file() and p.name not in ("manifest.json", "metrics.jsonl")
+            if p.is_file() and p.name not in UNALIKE
         }
         place = f"{label} {values['key'][:12]}"
         found[place] = {"key": values["key"], "content": hash_json(content), "files": content}

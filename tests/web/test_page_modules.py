@@ -156,7 +156,7 @@ def test_history_takes_bursts_of_typing_as_one_step(blank: Any) -> None:
 def test_an_outbox_keeps_order_waits_and_sends_the_same_bytes(blank: Any) -> None:
     sent = run(
         blank,
-        "queue",
+        "outbox",
         """
         const kept = new Map();
         const storage = {

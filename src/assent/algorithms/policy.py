@@ -21,32 +21,34 @@ def clipped_policy_loss(
     advantages: Float[Tensor, " S"],
     *,
     clip: float,
-    dual_clip: float | None,
+    clip_high: float | None = None,
 ) -> Float[Tensor, " S"]:
     """Negative clipped surrogate -min(r A, clamp(r, 1 - clip, 1 + clip) A) (Schulman et al. 2017, eq. 7).
 
     Its gradient is that of -r A where the ratio has not yet moved past the clip in the direction of A, and 0 where it
-    has. With `dual_clip` c > 1, the loss where A < 0 is at most -c A, so that one token that became far more likely
-    cannot dominate a batch (Ye et al. 2020, dual-clip PPO). Is -A where policy = old policy.
+    has. With `clip_high` the upper bound is 1 + clip_high, so that unlikely tokens may rise further than likely ones
+    fall (Yu et al. 2025, DAPO, eq. 10). Is -A where policy = old policy.
     """
-    if dual_clip is not None and dual_clip <= 1:
-        raise ValueError(f"dual_clip bounds the ratio of bad tokens from above and must exceed 1, got {dual_clip}")
     ratio = policy_ratio(logps, old_logps)
-    loss = -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + clip) * advantages)
-    if dual_clip is None:
-        return loss
-    return torch.where(advantages < 0, torch.minimum(loss, -dual_clip * advantages), loss)
+    high = clip if clip_high is None else clip_high
+    return -torch.minimum(ratio * advantages, ratio.clamp(1 - clip, 1 + high) * advantages)
 
 
 def is_clipped(
-    logps: Float[Tensor, " S"], old_logps: Float[Tensor, " S"], advantages: Float[Tensor, " S"], *, clip: float
+    logps: Float[Tensor, " S"],
+    old_logps: Float[Tensor, " S"],
+    advantages: Float[Tensor, " S"],
+    *,
+    clip: float,
+    clip_high: float | None = None,
 ) -> Bool[Tensor, " S"]:
     """True where the clip of `clipped_policy_loss` takes the gradient away; its mean is the clip fraction.
 
     A ratio outside the clip that moves against its advantage does not count: there the gradient still pulls it back.
     """
     ratio = policy_ratio(logps, old_logps)
-    return ((advantages > 0) & (ratio > 1 + clip)) | ((advantages < 0) & (ratio < 1 - clip))
+    high = clip if clip_high is None else clip_high
+    return ((advantages > 0) & (ratio > 1 + high)) | ((advantages < 0) & (ratio < 1 - clip))
 
 
 def approx_kl(logps: Float[Tensor, " S"], old_logps: Float[Tensor, " S"]) -> Float[Tensor, " S"]:

@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from assent.artifacts.layout import RUNS
 from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError
 from assent.core.errors import UserError
 
-RUNS = Path("runs")
-"""Folder of all runs, below the current folder."""
 ROUND = "round.json"
 """In runs/x/round-2: what the round made, by kind and folder name. Round 0 is what the first round starts from."""
 MODELS = {"policy": "policy", "reward": "reward"}

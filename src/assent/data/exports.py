@@ -20,7 +20,7 @@ from assent.core.types import Comparison, Rater
 from assent.data import formats
 from assent.data.anonymity import suppressed
 from assent.data.formats import json_lines, parquet_bytes
-from assent.data.losses import NO_ATTRIBUTES, Loss, Losses, LossReport
+from assent.data.losses import NO_ATTRIBUTES, Losses, LossReport, Lost
 from assent.data.writers.argilla import argilla
 from assent.data.writers.edits import edits
 from assent.data.writers.label_studio import label_studio
@@ -78,7 +78,7 @@ def export(
     path: Path,
     *,
     raters: Iterable[Rater] = (),
-    absent: Mapping[Loss, int] = MappingProxyType({}),
+    absent: Mapping[Lost, int] = MappingProxyType({}),
 ) -> LossReport:
     """Write comparisons in a format to `path`, atomically; the ending says how. Returns what was lost.
 
@@ -97,7 +97,7 @@ def encode(
     name: str,
     *,
     raters: Iterable[Rater] = (),
-    absent: Mapping[Loss, int] = MappingProxyType({}),
+    absent: Mapping[Lost, int] = MappingProxyType({}),
 ) -> tuple[bytes, LossReport]:
     """The bytes of the file `name` and the report of what was lost; nothing is written."""
     form = export_format(format)

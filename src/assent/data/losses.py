@@ -10,7 +10,7 @@ from assent.core.types import Comparison, Judgment
 
 
 @dataclass(frozen=True)
-class Loss:
+class Lost:
     """One kind of thing that was left out or changed."""
 
     one: str
@@ -27,32 +27,32 @@ class Loss:
         return f"{count} {self.one if count == 1 else self.many} {self.what}"
 
 
-TIES = Loss("tie", "ties")
-SAME_TEXT = Loss("pair", "pairs", "dropped: both answers have the same text")
-TWINS = Loss("judgment", "judgments", "dropped: two of the answers have the same text")
-SEVERAL_TURNS = Loss("judgment", "judgments", "dropped: the prompt has several turns or a system turn")
-LOOKS_LIKE_TURN = Loss("pair", "pairs", "dropped: a text holds 'Human:' or 'Assistant:' as if it were a turn")
-SYSTEM_TURNS = Loss("system turn", "system turns", "laid before the first human turn")
-OPENED_BY_ASSISTANT = Loss("judgment", "judgments", "dropped: the conversation is not by turns of user and assistant")
-UNPLACED = Loss("answer", "answers", "without a place dropped")
-ALONE = Loss("judgment", "judgments", "dropped: fewer than two answers have a place")
-UNRANKED = Loss("judgment", "judgments", "without a ranking dropped")
-RATERS = Loss("rater", "raters")
-STRENGTHS = Loss("strength", "strengths")
-CRITIQUES = Loss("critique", "critiques")
-NOTES = Loss("note", "notes")
-FLAGS = Loss("flag", "flags")
-SCORES = Loss("score", "scores")
-EDITS = Loss("edit", "edits")
-SECONDS = Loss("reading time", "reading times")
-ORDERS = Loss("order of display", "orders of display")
-MARKS = Loss("judgment without a ranking", "judgments without a ranking")
-RANKINGS = Loss("ranking", "rankings", "dropped, since only edits are written")
-ATTRIBUTES = Loss("attribute", "attributes", "of raters left out: fewer than five people share them")
-NO_ATTRIBUTES = Loss("attribute", "attributes", "of raters dropped")
-SINGLES = Loss("judgment", "judgments", "of single answers dropped: there is nothing to compare")
-SKIPS = Loss("skip", "skips")
-RENAMED = Loss("rater", "raters", "renamed")
+TIES = Lost("tie", "ties")
+SAME_TEXT = Lost("pair", "pairs", "dropped: both answers have the same text")
+TWINS = Lost("judgment", "judgments", "dropped: two of the answers have the same text")
+SEVERAL_TURNS = Lost("judgment", "judgments", "dropped: the prompt has several turns or a system turn")
+LOOKS_LIKE_TURN = Lost("pair", "pairs", "dropped: a text holds 'Human:' or 'Assistant:' as if it were a turn")
+SYSTEM_TURNS = Lost("system turn", "system turns", "laid before the first human turn")
+OPENED_BY_ASSISTANT = Lost("judgment", "judgments", "dropped: the conversation is not by turns of user and assistant")
+UNPLACED = Lost("answer", "answers", "without a place dropped")
+ALONE = Lost("judgment", "judgments", "dropped: fewer than two answers have a place")
+UNRANKED = Lost("judgment", "judgments", "without a ranking dropped")
+RATERS = Lost("rater", "raters")
+STRENGTHS = Lost("strength", "strengths")
+CRITIQUES = Lost("critique", "critiques")
+NOTES = Lost("note", "notes")
+FLAGS = Lost("flag", "flags")
+SCORES = Lost("score", "scores")
+EDITS = Lost("edit", "edits")
+SECONDS = Lost("reading time", "reading times")
+ORDERS = Lost("order of display", "orders of display")
+MARKS = Lost("judgment without a ranking", "judgments without a ranking")
+RANKINGS = Lost("ranking", "rankings", "dropped, since only edits are written")
+ATTRIBUTES = Lost("attribute", "attributes", "of raters left out: fewer than five people share them")
+NO_ATTRIBUTES = Lost("attribute", "attributes", "of raters dropped")
+SINGLES = Lost("judgment", "judgments", "of single answers dropped: there is nothing to compare")
+SKIPS = Lost("skip", "skips")
+RENAMED = Lost("rater", "raters", "renamed")
 
 KEPT_BY_NAME = {
     "raters": RATERS,
@@ -76,7 +76,7 @@ class LossReport:
     rows: int
     unit: str
     """What a row is: pairs, records, tasks, …"""
-    counts: tuple[tuple[Loss, int], ...] = ()
+    counts: tuple[tuple[Lost, int], ...] = ()
     notes: tuple[str, ...] = ()
     """What was changed rather than lost."""
 
@@ -107,10 +107,10 @@ class LossReport:
 class Losses:
     """Counts while a file is written."""
 
-    counts: dict[Loss, int] = field(default_factory=dict)
+    counts: dict[Lost, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, loss: Loss, count: int = 1) -> None:
+    def add(self, loss: Lost, count: int = 1) -> None:
         """Count a loss."""
         if count:
             self.counts[loss] = self.counts.get(loss, 0) + count

@@ -45,7 +45,7 @@ class Turn(Record):
     """How often the models were asked before."""
 
 
-class Conversation(Record):
+class BlindTalk(Record):
     """A conversation as it stands."""
 
     id: str
@@ -81,7 +81,7 @@ class Conversation(Record):
         """Does nobody wait for the models' answers any more?"""
         return self.phase == "waiting" and (self.alive_at or 0.0) < now - SILENCE_SECONDS
 
-    def with_turn(self, **changes: Any) -> Conversation:
+    def with_turn(self, **changes: Any) -> BlindTalk:
         """The conversation with its last turn changed."""
         return self.model_copy(update={"turns": (*self.turns[:-1], self.turn.model_copy(update=changes))})
 
@@ -100,11 +100,11 @@ class Conversations:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def get(self, conversation_id: str, rater_id: str) -> Conversation | None:
+    def get(self, conversation_id: str, rater_id: str) -> BlindTalk | None:
         """A rater's own conversation."""
         return self._read(ConversationRow.id == conversation_id, ConversationRow.rater_id == rater_id)
 
-    def latest(self, rater_id: str, project: str, purpose: Purpose) -> Conversation | None:
+    def latest(self, rater_id: str, project: str, purpose: Purpose) -> BlindTalk | None:
         """The newest conversation that a rater has not ended."""
         return self._read(
             ConversationRow.rater_id == rater_id,
@@ -113,7 +113,7 @@ class Conversations:
             ConversationRow.phase != "ended",
         )
 
-    def begin(self, conversation: Conversation, *, now: float) -> Conversation:
+    def begin(self, conversation: BlindTalk, *, now: float) -> BlindTalk:
         """Keep a new conversation. Raises ConflictError where its id is taken."""
         values = _row(conversation) | {"version": 1, "created_at": now, "changed_at": now}
 
@@ -126,7 +126,7 @@ class Conversations:
         write(self._engine, add)
         return conversation.model_copy(update={"version": 1})
 
-    def save(self, conversation: Conversation, *, now: float) -> Conversation:
+    def save(self, conversation: BlindTalk, *, now: float) -> BlindTalk:
         """Keep a change. Raises ConflictError where somebody changed the conversation since it was read."""
         version = conversation.version + 1
         known = (ConversationRow.id == conversation.id, ConversationRow.version == conversation.version)
@@ -136,21 +136,21 @@ class Conversations:
             raise ConflictError(f"conversation {conversation.id!r} went on elsewhere; reload the page")
         return conversation.model_copy(update={"version": version})
 
-    def beat(self, conversation: Conversation, *, now: float) -> None:
+    def beat(self, conversation: BlindTalk, *, now: float) -> None:
         """Say that the answers are still waited for."""
         known = (ConversationRow.id == conversation.id, ConversationRow.version == conversation.version)
         statement = update(ConversationRow).where(*known).values(alive_at=now)
         write(self._engine, lambda connection: connection.execute(statement))
 
-    def _read(self, *wanted: Any) -> Conversation | None:
+    def _read(self, *wanted: Any) -> BlindTalk | None:
         query = select(ConversationRow).where(*wanted).order_by(ConversationRow.created_at.desc()).limit(1)
         with read_transaction(self._engine) as connection:
             row = connection.execute(query).first()
         if row is None:
             return None
-        return Conversation.model_validate(row.state | {name: getattr(row, name) for name in _COLUMNS})
+        return BlindTalk.model_validate(row.state | {name: getattr(row, name) for name in _COLUMNS})
 
 
-def _row(conversation: Conversation) -> dict[str, Any]:
+def _row(conversation: BlindTalk) -> dict[str, Any]:
     own = {name: getattr(conversation, name) for name in _COLUMNS}
     return own | {"state": conversation.model_dump(mode="json", exclude=set(_COLUMNS))}

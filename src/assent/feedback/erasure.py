@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, exists, insert, select, true, update
 
 from assent.core.errors import StoreError
-from assent.feedback.people import rows as account_rows
+from assent.feedback.people.rows import forget
 from assent.feedback.queue.gold import MADE
 from assent.feedback.queue.snapshots import touch_snapshots
 from assent.feedback.queue.tasks import blocks
@@ -65,7 +65,7 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     connection.execute(update(Adjudication).where(Adjudication.adjudicator_id == rater_id).values(reason=""))
     _empty_conversations(connection, rater_id)
     connection.execute(delete(RaterAttribute).where(RaterAttribute.rater_id == rater_id))
-    account_rows.forget(connection, rater_id)
+    forget(connection, rater_id)
     tombstone = f"erased-{secrets.token_hex(6)}"
     connection.execute(update(RaterRow).where(RaterRow.id == rater_id).values(id=tombstone, erased_at=now))
     connection.execute(update(Slot).where(Slot.reserved_for == rater_id).values(reserved_for=tombstone))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from assent.core.types import Comparison, Completion, Judgment, Task
-from assent.data.losses import SINGLES, SKIPS, UNRANKED, Loss
+from assent.data.losses import SINGLES, SKIPS, UNRANKED, Lost
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
@@ -13,7 +13,7 @@ EDIT = "edit"
 """The source of an answer that a rater wrote."""
 
 
-def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[list[Comparison], dict[Loss, int]]:
+def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[list[Comparison], dict[Lost, int]]:
     """Comparisons of a queue (or of a snapshot's hash), sorted by task, and what was said that is in none of them.
 
     Judgments that only flag, score, note or edit come along; skips cannot, nor those of one answer alone, unless

@@ -25,8 +25,7 @@ from assent.core import seeds
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
 from assent.feedback import erasure
-from assent.feedback.queue import claims, history, imports, reach, serving, snapshots, submissions, tasks
-from assent.feedback.queue import judgments as reading
+from assent.feedback.queue import claims, history, imports, judgments, reach, serving, snapshots, submissions, tasks
 from assent.feedback.queue.projects import Projects
 from assent.feedback.records.queue import (
     Claim,
@@ -264,7 +263,7 @@ class Store:
     def counts(self, queue: Queue) -> Counts:
         """How many judgments are in, of how many."""
         with read_transaction(self._engine) as connection:
-            return reading.counts(connection, queue)
+            return judgments.counts(connection, queue)
 
     def within_reach(self, queue: Queue, *, now: float) -> Counts:
         """How many judgments are in, and how many there will be unless further raters come."""
@@ -279,7 +278,7 @@ class Store:
     def judgments(self, queue: Queue, *, with_superseded: bool = False) -> list[Judgment]:
         """Judgments of a queue as they were submitted, sorted by id, skips and surplus included."""
         with read_transaction(self._engine) as connection:
-            return reading.read_judgments(connection, queue, with_superseded=with_superseded)
+            return judgments.read_judgments(connection, queue, with_superseded=with_superseded)
 
     def comparisons(self, queue: Queue, *, snapshot: str | None = None) -> list[Comparison]:
         """Tasks with their rankings, sorted by task; of a snapshot's hash, or as things are now.
@@ -287,7 +286,7 @@ class Store:
         The order depends only on what was said, not on when. Raises StoreError for an unknown or erased snapshot.
         """
         with read_transaction(self._engine) as connection:
-            return reading.read_comparisons(connection, queue, snapshot=snapshot)
+            return judgments.read_comparisons(connection, queue, snapshot=snapshot)
 
     def said(self, project: str) -> list[SaidRow]:
         """The facts about every current judgment of a project, skips included, in the order they came."""
@@ -307,7 +306,7 @@ class Store:
     def raters(self) -> list[Rater]:
         """All raters, sorted by id, without the erased."""
         with read_transaction(self._engine) as connection:
-            return reading.read_raters(connection)
+            return judgments.read_raters(connection)
 
     def snapshot(self, name: str, queue: Queue, *, now: float) -> Snapshot:
         """Fix the judgments of a queue under a name; a name taken before gives the same snapshot back."""

@@ -23,7 +23,7 @@ from assent.feedback.queue.judgments import counts, read_comparisons
 from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.people import Secret
 from assent.feedback.records.queue import Queue
-from assent.feedback.records.webhooks import Delivery, Hook, Message, Webhook
+from assent.feedback.records.webhooks import Delivery, Hook, Webhook, WebhookMessage
 from assent.feedback.tables.connection import insert_missing, read_transaction, write_transaction
 from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, ProjectRow, RaterRow, SnapshotRow, TaskRow
 from assent.feedback.tables.webhooks import WebhookDelivery, WebhookRow
@@ -78,7 +78,7 @@ class Webhooks:
         """Look at the conditions that are due and write down what is to be told; returns how many messages are new."""
         return sum(self._notice(row, now=now) for row in self._due(now))
 
-    def claim(self, *, limit: int = 10, now: float) -> list[Message]:
+    def claim(self, *, limit: int = 10, now: float) -> list[WebhookMessage]:
         """Take messages that are due; nobody else gets them for SEND_SECONDS."""
         is_due = and_(
             WebhookDelivery.delivered_at.is_(None),
@@ -96,7 +96,7 @@ class Webhooks:
                 row = connection.execute(statement.returning(WebhookDelivery)).first()
                 if row is not None:
                     hook = connection.execute(select(WebhookRow).where(WebhookRow.id == row.webhook_id)).one()
-                    taken.append(Message(_delivery(row), hook.url, hook.secret))
+                    taken.append(WebhookMessage(_delivery(row), hook.url, hook.secret))
         return taken
 
     def settle(self, delivery_id: int, *, status: int | None, problem: str | None, now: float) -> None:

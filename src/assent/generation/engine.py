@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from assent.core.group import TokenIds
 from assent.generation.config import Sampling
@@ -27,9 +28,24 @@ class Generation:
     finished: bool
 
 
+class Weights(Protocol):
+    """Whoever holds the weights that an engine is to sample from: a learner."""
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """A copy of the trained weights, by name."""
+        ...
+
+
 @runtime_checkable
 class Engine(Protocol):
     """Draws answers from a policy."""
+
+    version: int
+    """Number of the weights that it samples from, as `load_weights` was told."""
+
+    def load_weights(self, source: Weights, *, version: int) -> None:
+        """Sample from the weights of `source` from now on; on-policy methods call this before each step's rollouts."""
+        ...
 
     def generate(
         self,

@@ -19,7 +19,7 @@ from assent.core.errors import UserError
 from assent.core.group import TokenIds
 from assent.generation.config import Sampling
 from assent.generation.draw import draw
-from assent.generation.engine import Generation
+from assent.generation.engine import Generation, Weights
 from assent.generation.flat import FlatRows
 from assent.generation.live import LiveAnswers
 from assent.generation.padded import PaddedRows
@@ -60,6 +60,11 @@ class LocalEngine:
             raise ValueError(f"max_live_rows must be at least 1, got {max_live_rows}")
         self._policy, self._max_live_rows = policy, max_live_rows
         self.occupancy = Occupancy()
+        self.version = 0
+
+    def load_weights(self, source: Weights, *, version: int) -> None:
+        """Note the version. There is nothing to copy: this engine samples from the very modules that are trained."""
+        self.version = version
 
     def generate(
         self,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from assent.algorithms import schedules
 from assent.core.config import Config
 
 
@@ -32,3 +33,15 @@ class OptimizerConfig(Config):
     """Gradients are scaled down to this global norm."""
     tokens_per_microbatch: int = Field(default=2048, ge=1)
     """Real tokens computed at once; changes speed and memory, never the result beyond rounding."""
+
+    def rate_at(self, step: int, total_steps: int) -> float:
+        """Learning rate of optimizer step `step` (from 0) of `total_steps`: the peak times the schedule."""
+        total = max(1, total_steps)
+        warmup = round(self.warmup * total)
+        match self.schedule:
+            case "constant":
+                return self.learning_rate * schedules.constant(step, total, warmup=warmup)
+            case "linear":
+                return self.learning_rate * schedules.linear(step, total, warmup=warmup, floor=self.floor)
+            case "cosine":
+                return self.learning_rate * schedules.cosine(step, total, warmup=warmup, floor=self.floor)

@@ -8,11 +8,10 @@ from typing import Any, Generic
 import torch
 from torch import Tensor, nn
 
-from assent.algorithms import schedules
-from assent.algorithms.objective import means, merge_metrics
+from assent.algorithms.objective import Weighted, means, merge_metrics
 from assent.core.errors import NonFiniteError, RunError
 from assent.learner.config import OptimizerConfig
-from assent.learner.learner import Objective, Output, StepReport
+from assent.learner.learner import Objective, Output, Passed, StepReport
 from assent.models.groups import GroupBatch
 
 
@@ -27,15 +26,12 @@ class LocalLearner(Generic[Output]):
         parameters: Mapping[str, nn.Parameter],
         outputs: Callable[[GroupBatch], Output],
         config: OptimizerConfig,
-        *,
-        total_steps: int,
     ) -> None:
         self.parameters = {name: p for name, p in parameters.items() if p.requires_grad}
         if not self.parameters:
             raise RunError("nothing to train: every parameter of the model is frozen")
         self.outputs = outputs
         self.config = config
-        self.total_steps = max(1, total_steps)
         self.num_steps = 0
         self._accumulated: list[GroupBatch] = []
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
@@ -53,16 +49,20 @@ class LocalLearner(Generic[Output]):
 
     def forward_backward(
         self, batches: Sequence[GroupBatch], objective: Objective[Output], *, weight: float
-    ) -> dict[str, float]:
-        """Accumulate the gradient of (sum of losses / `weight`); several calls before a step add up.
+    ) -> Passed[Output]:
+        """Accumulate the gradient of (sum of losses / `weight`); see `Learner.forward_backward`."""
+        parts = self.accumulate(batches, objective, weight=weight)
+        return Passed(means(merge_metrics(metrics for metrics, _ in parts)), [output for _, output in parts])
 
-        `weight` is that of the whole optimizer step, so any split into micro-batches gives the same gradient.
-        Raises NonFiniteError before anything was stepped; the gradients of this step are dropped.
-        """
-        parts = []
+    def accumulate(
+        self, batches: Sequence[GroupBatch], objective: Objective[Output], *, weight: float
+    ) -> list[tuple[Mapping[str, Weighted], Output]]:
+        """The same with the sums behind the metrics, one per micro-batch: for learners that add up over processes."""
+        parts: list[tuple[Mapping[str, Weighted], Output]] = []
         for batch in batches:
             self._accumulated.append(batch)
-            loss = objective(self.outputs(batch), batch)
+            output = self.outputs(batch)
+            loss = objective(output, batch)
             if not torch.isfinite(loss.total):
                 self._drop_gradients()
                 raise NonFiniteError(
@@ -72,14 +72,13 @@ class LocalLearner(Generic[Output]):
                     batch=batch.listed(),
                 )
             (loss.total / weight).backward()
-            parts.append(loss.metrics)
-        return means(merge_metrics(parts))
+            parts.append((loss.metrics, detached(output)))
+        return parts
 
-    def step(self) -> StepReport:
-        """One AdamW update with the scheduled learning rate. Raises NonFiniteError if a gradient is not finite."""
-        rate = self.config.learning_rate * self._multiplier()
+    def step(self, *, learning_rate: float) -> StepReport:
+        """One AdamW update. Raises NonFiniteError if a gradient is not finite."""
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate
         norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
         if norm != norm or norm == float("inf"):
             batch = [row for part in self._accumulated for row in part.listed()]
@@ -92,7 +91,7 @@ class LocalLearner(Generic[Output]):
         self._optimizer.step()
         self._drop_gradients()
         self.num_steps += 1
-        return StepReport(norm, rate)
+        return StepReport(norm, learning_rate)
 
     @torch.no_grad()
     def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
@@ -140,13 +139,16 @@ class LocalLearner(Generic[Output]):
         self._optimizer.zero_grad(set_to_none=True)
         self._accumulated.clear()
 
-    def _multiplier(self) -> float:
-        config, step, total = self.config, self.num_steps, self.total_steps
-        warmup = round(config.warmup * total)
-        match config.schedule:
-            case "constant":
-                return schedules.constant(step, total, warmup=warmup)
-            case "linear":
-                return schedules.linear(step, total, warmup=warmup, floor=config.floor)
-            case "cosine":
-                return schedules.cosine(step, total, warmup=warmup, floor=config.floor)
+
+def detached(output: Any) -> Any:
+    """What a model said, without gradient: a tensor, or tuples of tensors and None."""
+    match output:
+        case Tensor():
+            return output.detach()
+        case tuple():
+            parts = [detached(part) for part in output]
+            return type(output)(*parts) if hasattr(output, "_fields") else tuple(parts)
+        case None:
+            return None
+        case _:
+            raise TypeError(f"a model's output is a tensor or a tuple of tensors, got {type(output).__name__}")

@@ -106,6 +106,11 @@ class ScalarModel:
         return self.hf.get_base_model() if isinstance(self.hf, peft.PeftModel) else self.hf
 
     @property
+    def num_features(self) -> int:
+        """Width of the states that the score is read from."""
+        return int(self.core.score.in_features)
+
+    @property
     def score_mean(self) -> float:
         """Mean raw score on the answers it was trained on; 0 before."""
         return float(getattr(self.core.config, "assent_score_mean", 0.0))

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 import peft
 import torch
 import transformers
-from torch import Tensor
 
 from assent.core.errors import ConfigError
 from assent.core.scoring import Score, ScoreFunction
 from assent.data.render import Renderer
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
+from assent.learner.learner import Scorer
 from assent.models.config import ModelConfig
-from assent.models.groups import GroupBatch
-from assent.models.policy import PolicyModel
+from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
-from assent.training.config import ModelRewardConfig, PPOConfig, PythonRewardConfig
+from assent.pipeline.learners import adapters_off, policy_scorer, row_scorer
+from assent.training.method import ModelRewardConfig, OnPolicyConfig, PythonRewardConfig
 from assent.training.rewards import ModelReward, WeightedRewards
 
 TOKENS_PER_MICROBATCH = 4096
@@ -78,7 +79,8 @@ class Backends:
     ) -> ModelReward:
         """A reward model from a folder as a function of texts."""
         model = self.reward_model(folder, trainable=False)
-        return ModelReward(model, self.renderer(model), tokens_per_microbatch, normalize=normalize)
+        shift = (model.score_mean, model.score_std) if normalize else (0.0, 1.0)
+        return ModelReward(row_scorer(model), self.renderer(model), tokens_per_microbatch, *shift)
 
     def critic(self, policy: Path, reward: Path | None, *, seed: int) -> ScalarModel:
         """The reward model where it has the policy's tokenizer, else the policy's body with a new head."""
@@ -94,7 +96,7 @@ class Backends:
         """A sampler that reads the policy's live weights."""
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
 
-    def rewards(self, config: PPOConfig, trained: Path | None) -> WeightedRewards:
+    def rewards(self, config: OnPolicyConfig, trained: Path | None) -> WeightedRewards:
         """The weighted sum of the configured rewards; `trained` is this round's reward model."""
         terms: list[tuple[float, str, Score]] = []
         for term in config.rewards:
@@ -108,26 +110,15 @@ class Backends:
                     terms.append((term.weight, Path(folder).parent.name if term.path is None else term.path, reward))
                 case PythonRewardConfig():
                     terms.append((term.weight, term.target, ScoreFunction.load(term.target)))
+                case _ as never:
+                    assert_never(never)
         return WeightedRewards(tuple(terms), config.reward_clip)
 
-    def reference_logps(
-        self, policy: PolicyModel, start: Path, *, temperature: float
-    ) -> Callable[[Sequence[GroupBatch]], list[Tensor]]:
-        """Log-probs under the start: the same base with its adapter off, or a frozen copy of a full model."""
+    def reference(self, policy: PolicyModel, start: Path, *, temperature: float) -> Scorer[TokenScores]:
+        """The start of a policy: the same base with its adapter off, or a frozen copy of a full model."""
         if self.model.lora is not None:
-
-            def adapter_off(batches: Sequence[GroupBatch]) -> list[Tensor]:
-                with policy.reference(), torch.no_grad():
-                    return [policy.logps(batch, temperature=temperature).logps for batch in batches]
-
-            return adapter_off
-        frozen = self.policy(start, trainable=False)
-
-        @torch.no_grad()
-        def frozen_copy(batches: Sequence[GroupBatch]) -> list[Tensor]:
-            return [frozen.logps(batch, temperature=temperature).logps for batch in batches]
-
-        return frozen_copy
+            return adapters_off(policy, temperature=temperature)
+        return policy_scorer(self.policy(start, trainable=False), temperature=temperature)
 
 
 def save_policy(policy: PolicyModel, output: Path) -> None:

@@ -14,7 +14,7 @@ from assent.feedback.config import StoreConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.config import FileData, PretrainedBase, RunConfig, load_config
 from assent.raters.config import RewardModelConfig
-from assent.training.config import ModelRewardConfig, PPOConfig
+from assent.training.method import ModelRewardConfig
 
 _SQLITE = "sqlite:///"
 
@@ -114,13 +114,14 @@ def _collect(config: RunConfig, place_if_folder: _Place) -> Any:
 
 def _optimize(config: RunConfig, place_if_folder: _Place) -> Any:
     optimize = config.optimize
-    if not isinstance(optimize, PPOConfig):
+    rewards = getattr(optimize, "rewards", None)
+    if rewards is None:
         return optimize
     terms = tuple(
         term.model_copy(update={"path": place_if_folder(term.path)})
         if isinstance(term, ModelRewardConfig) and term.path is not None
         else term
-        for term in optimize.rewards
+        for term in rewards
     )
     return optimize.model_copy(update={"rewards": terms})
 

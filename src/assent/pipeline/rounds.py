@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from assent.artifacts.identity import hash_folder
 from assent.artifacts.stage import Runner
@@ -24,7 +25,6 @@ from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
 from assent.raters.config import PeopleConfig
-from assent.training.config import PPOConfig
 
 
 @dataclass(frozen=True)
@@ -120,13 +120,10 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     if needs_reward(config):
         fitting = RewardStage(reward=config.reward, model=config.model, compute=config.compute)
         reward = run(run_fit_reward, fitting, start=policy, judgments=judgments)
+    there = {**start.data, "judgments": judgments, "reward": reward}
     optimizing = OptimizeStage(optimize=config.optimize, model=config.model, compute=config.compute)
-    if isinstance(config.optimize, PPOConfig):
-        mixed = start.data["demonstrations"] if config.optimize.ptx.coefficient else None
-        prompts = start.data["prompts"]
-        better = run(run_optimize, optimizing, start=policy, prompts=prompts, reward=reward, demonstrations=mixed)
-    else:
-        better = run(run_optimize, optimizing, start=policy, judgments=judgments)
+    needed: dict[str, Any] = {need: there[need] for need in config.optimize.needs}
+    better = run(run_optimize, optimizing, start=policy, **needed)
     evaluation = evaluate(run, config, start, better, policy, reward, like=projects_before(config, earlier, samples))
     return RoundResult(number, policy, samples, judgments, reward, better, evaluation)
 
@@ -173,8 +170,8 @@ def projects_before(
 
 
 def needs_reward(config: RunConfig) -> bool:
-    """PPO always trains one; DPO does not need it, but evaluation without raters does."""
-    return isinstance(config.optimize, PPOConfig) or config.collect is None
+    """Where the method learns from one, and where evaluation has no other judge."""
+    return "reward" in config.optimize.needs or config.collect is None
 
 
 def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
@@ -182,7 +179,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     wanted: list[Part] = ["prompts"]
     if isinstance(config.base, ScratchBase):
         wanted.append("corpus")
-    if config.sft is not None or (isinstance(config.optimize, PPOConfig) and config.optimize.ptx.coefficient):
+    if config.sft is not None or "demonstrations" in config.optimize.needs:
         wanted.append("demonstrations")
     if isinstance(config.data, FileData) and config.data.comparisons:
         wanted.append("comparisons")

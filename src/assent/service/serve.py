@@ -16,6 +16,7 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI
 
+from assent.artifacts.layout import PROJECT
 from assent.core.errors import UserError
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
@@ -33,7 +34,7 @@ _GRACE = 10  # seconds that requests in progress get to finish
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerAddress:
     """Where a service listens, and how it is reached from outside (None: as it listens)."""
 
     host: str = "127.0.0.1"
@@ -45,7 +46,7 @@ class Place:
 class ServeOptions:
     """What `assent rate` was asked for."""
 
-    place: Place = field(default_factory=Place)
+    at: ServerAddress = field(default_factory=ServerAddress)
     workers: int = 1
     sources: tuple[str, ...] = ()
     """Samples of runs and files that become tasks."""
@@ -64,7 +65,7 @@ def store_of(config: Path, url: str | None) -> str:
         from assent.pipeline.places import open_project
 
         return open_project(config).config.store.located(Path())
-    if config != Path("assent.yaml"):
+    if config != PROJECT:
         raise UserError(f"{config} is not there; name the YAML of a project, or the store with --store")
     return StoreConfig().located(Path())
 
@@ -80,17 +81,17 @@ def draw_of(model: str | None, prompts: Path | None, *, project: str | None, ans
 
 def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C. Raises UserError for what cannot be used, before anything listens."""
-    listener = listen(options.place)
+    listener = listen(options.at)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(listener))
-        base_url = address(options.place, listener)
+        base_url = address(options.at, listener)
         with Store.open(store_url) as store:
             for line in prepare(store, options, base_url):
                 say(line)
         speakers(options.models)  # a wrong name is said now, not by a worker
         if options.draw is not None:
             stack.enter_context(Drawing(store_url, options.draw, say=say))
-        for warning in warnings(options.place):
+        for warning in warnings(options.at):
             say(warning)
         say(f"judgments go to {store_url}; Ctrl-C ends, and nothing is lost")
         run(store_url, options, base_url, listener)
@@ -126,40 +127,36 @@ def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
         yield f"  and {len(waiting) - shown} more projects, see the start page"
 
 
-def warnings(place: Place) -> Iterator[str]:
-    """What is unsafe about a place."""
-    if place.host not in LOCAL and not (place.base_url or "").startswith("https://"):
+def warnings(at: ServerAddress) -> Iterator[str]:
+    """What is unsafe about an address."""
+    if at.host not in LOCAL and not (at.base_url or "").startswith("https://"):
         yield (
-            f"warning: {place.host} is reachable from other machines without encryption, so passwords and sessions can"
+            f"warning: {at.host} is reachable from other machines without encryption, so passwords and sessions can"
             " be read on the way; put a TLS proxy in front and say --base-url https://…"
         )
 
 
-def listen(place: Place) -> socket.socket:
+def listen(at: ServerAddress) -> socket.socket:
     """A bound socket. Raises UserError where the port is taken or the host is not ours."""
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in at.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((place.host, place.port))
+        listener.bind((at.host, at.port))
     except (OSError, OverflowError) as problem:
         listener.close()
-        raise UserError(
-            f"cannot listen on {place.host}:{place.port} ({problem}); choose another --port or --host"
-        ) from None
+        raise UserError(f"cannot listen on {at.host}:{at.port} ({problem}); choose another --port or --host") from None
     listener.set_inheritable(True)
     return listener
 
 
-def address(place: Place, listener: socket.socket) -> str:
+def address(at: ServerAddress, listener: socket.socket) -> str:
     """How the service is reached. Raises UserError for a base URL that is none."""
-    if place.base_url is not None:
-        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", place.base_url):
-            raise UserError(f"--base-url {place.base_url!r} is no address; write https://rate.example.org")
-        return place.base_url.rstrip("/")
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
-        place.host, f"[{place.host}]" if ":" in place.host else place.host
-    )
+    if at.base_url is not None:
+        if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", at.base_url):
+            raise UserError(f"--base-url {at.base_url!r} is no address; write https://rate.example.org")
+        return at.base_url.rstrip("/")
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(at.host, f"[{at.host}]" if ":" in at.host else at.host)
     return f"http://{host}:{listener.getsockname()[1]}"
 
 
@@ -168,12 +165,12 @@ def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.s
     environment = {STORE: store_url, BASE_URL: base_url, MODELS: "\n".join(options.models)}
     os.environ.update(environment)
     if options.workers == 1:
-        server = uvicorn.Server(uvicorn.Config(from_environment(), **_settings(options.place)))
+        server = uvicorn.Server(uvicorn.Config(from_environment(), **_settings(options.at)))
         with contextlib.suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
         return
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.run(APP, factory=True, workers=options.workers, fd=listener.fileno(), **_settings(options.place))
+        uvicorn.run(APP, factory=True, workers=options.workers, fd=listener.fileno(), **_settings(options.at))
 
 
 def from_environment() -> FastAPI:
@@ -183,11 +180,11 @@ def from_environment() -> FastAPI:
 
 
 @contextlib.contextmanager
-def served(store_url: str, place: Place) -> Iterator[str]:
+def served(store_url: str, at: ServerAddress) -> Iterator[str]:
     """The service in a thread of this process while the block runs; gives its address."""
-    listener = listen(place)
-    base_url = address(place, listener)
-    server = uvicorn.Server(uvicorn.Config(create_app(store_url, base_url=base_url), **_settings(place)))
+    listener = listen(at)
+    base_url = address(at, listener)
+    server = uvicorn.Server(uvicorn.Config(create_app(store_url, base_url=base_url), **_settings(at)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="rating", daemon=True)
     thread.start()
     try:
@@ -198,13 +195,13 @@ def served(store_url: str, place: Place) -> Iterator[str]:
         listener.close()
 
 
-def _settings(place: Place) -> dict[str, Any]:
+def _settings(at: ServerAddress) -> dict[str, Any]:
     return {
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
         # Only a proxy on this machine may say for whom it asks, and only where the user said that there is one.
-        "proxy_headers": place.base_url is not None,
+        "proxy_headers": at.base_url is not None,
         "forwarded_allow_ips": "127.0.0.1,::1",
         "timeout_graceful_shutdown": _GRACE,
     }

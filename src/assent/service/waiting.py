@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from assent.core.errors import AwaitingJudgments
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.service.serve import Place, ServeOptions, prepare, served, warnings
+from assent.service.serve import ServeOptions, ServerAddress, prepare, served, warnings
 
 POLL_SECONDS, SAY_SECONDS = 2.0, 30.0
 
@@ -20,7 +20,7 @@ class Waiter:
     """Serves from the first wait on until it is closed; use as a context manager."""
 
     store_url: str
-    place: Place
+    at: ServerAddress
     say: Callable[[str], None]
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _base_url: str | None = None
@@ -52,7 +52,7 @@ class Waiter:
 
     def _serve(self) -> None:
         if self._base_url is None:
-            self._base_url = self._open.enter_context(served(self.store_url, self.place))
+            self._base_url = self._open.enter_context(served(self.store_url, self.at))
             with Store.open(self.store_url) as store:
-                for line in (*warnings(self.place), *prepare(store, ServeOptions(self.place), self._base_url)):
+                for line in (*warnings(self.at), *prepare(store, ServeOptions(self.at), self._base_url)):
                     self.say(line)

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from assent.learner.local import LocalLearner
+from assent.learner.learner import Learner
 
 
 class MovingAverage:
     """Exponential average over PPO batches with `decay` (0.992 in Ouyang et al. 2022); does nothing if None."""
 
-    def __init__(self, learner: LocalLearner[Any], decay: float | None) -> None:
+    def __init__(self, learner: Learner[Any], decay: float | None) -> None:
         self._learner, self._decay = learner, decay
         self._weights: dict[str, Tensor] = learner.weights() if decay is not None else {}
 
@@ -22,8 +22,8 @@ class MovingAverage:
     def observe(self) -> None:
         """Move the average toward the present weights."""
         if self._decay is not None:
-            for name, parameter in self._learner.parameters.items():
-                self._weights[name].lerp_(parameter, 1 - self._decay)
+            for name, now in self._learner.weights().items():
+                self._weights[name].lerp_(now, 1 - self._decay)
 
     def take(self) -> None:
         """Put the average into the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class EpochBatches:
     def items(self, step: int) -> list[int]:
         """Item numbers of a step, 0 ≤ step < total_steps."""
         epoch, within = divmod(step, self.steps_per_epoch)
-        order = seeds.stream(self.seed, "epoch", epoch).permutation(self.num_items)
+        order = _order(self.num_items, self.seed, "epoch", epoch)
         return [int(i) for i in order[within * self.batch_size : (within + 1) * self.batch_size]]
 
 
@@ -42,6 +43,14 @@ def endless(num_items: int, *, count: int, step: int, seed: int, name: str) -> l
     chosen: list[int] = []
     while len(chosen) < count:
         epoch, within = divmod(first + len(chosen), num_items)
-        order: np.ndarray = seeds.stream(seed, name, epoch).permutation(num_items)
+        order = _order(num_items, seed, name, epoch)
         chosen.extend(int(i) for i in order[within : within + count - len(chosen)])
     return chosen
+
+
+@functools.lru_cache(maxsize=8)
+def _order(num_items: int, seed: int, name: str, epoch: int) -> np.ndarray:
+    """The permutation of an epoch; drawn once, so that a step does not cost more the more data there is."""
+    order = seeds.stream(seed, name, epoch).permutation(num_items)
+    order.flags.writeable = False
+    return order

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from assent.core.config import Config
-from assent.generation.config import Sampling
+from assent.core.findings import Finding, error
 from assent.learner.config import OptimizerConfig
+from assent.training.method import Method, Need, OnPolicyConfig
 
 
 class SFTConfig(Config):
@@ -109,106 +111,45 @@ class RewardConfig(Config):
         return self
 
 
-class ModelRewardConfig(Config):
-    """The round's reward model, or another one from a folder."""
-
-    kind: Literal["model"] = "model"
-    """Which kind of reward this is."""
-    path: str | None = None
-    """Folder of a reward model; null: the one this round trained."""
-    weight: float = 1.0
-    """Factor in the sum of rewards."""
-
-
-class PythonRewardConfig(Config):
-    """A Python function `(prompts, completions) -> scores`."""
-
-    kind: Literal["python"] = "python"
-    """Which kind of reward this is."""
-    target: str
-    """"package.module:function"; prompts are `Prompt`, completions are texts, scores are floats, one each."""
-    weight: float = 1.0
-    """Factor in the sum of rewards."""
-
-
-RewardTerm = Annotated[ModelRewardConfig | PythonRewardConfig, Field(discriminator="kind")]
-
-
-class KLConfig(Config):
-    """The term that holds the policy near where it started; k1 in the reward, per token."""
-
-    kind: Literal["adaptive", "fixed", "off"] = "adaptive"
-    """`off` has to be said: without it the policy learns to please the reward model and nobody else."""
-    coefficient: float = Field(default=0.05, ge=0)
-    """Reward lost per nat and token (start value if adaptive)."""
-    target: float = Field(default=6.0, gt=0)
-    """KL per response in nats that the adaptive controller steers to."""
-    horizon: int = Field(default=10_000, ge=1)
-    """Responses over which the adaptive controller acts (Ziegler et al. 2019)."""
-
-
-class PTXConfig(Config):
-    """Mix the demonstrations' next-token loss into PPO (Ouyang et al. 2022, eq. 2)."""
-
-    coefficient: float = Field(default=0.0, ge=0)
-    """Weight of the next-token loss relative to the policy loss; 0: off."""
-    batch_size: int = Field(default=32, ge=1)
-    """Demonstrations per optimizer step."""
-
-
-class PPOConfig(Config):
+class PPOConfig(OnPolicyConfig):
     """Proximal policy optimization with a separate value model."""
+
+    title: ClassVar[str] = "PPO"
 
     kind: Literal["ppo"] = "ppo"
     """Which method moves the policy."""
-    steps: int = Field(default=100, ge=1)
-    """Batches of rollouts."""
-    prompts_per_step: int = Field(default=64, ge=1)
-    """Prompts per batch."""
-    samples_per_prompt: int = Field(default=4, ge=1)
-    """Rollouts per prompt; their prompt is computed once."""
-    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
-    """Rollout sampling; top-p and greedy decoding would bias the ratio and are refused."""
-    rewards: tuple[RewardTerm, ...] = (ModelRewardConfig(),)
-    """Weighted sum of reward models and Python functions."""
-    normalize_reward: bool = True
-    """Shift and scale each reward model's score by its mean and deviation on the training answers."""
-    reward_clip: float | None = Field(default=5.0, gt=0)
-    """The summed reward is clipped to plus or minus this; null: not clipped."""
-    missing_eos_penalty: float = Field(default=1.0, ge=0)
-    """Subtracted from the reward of an answer that did not end."""
-    kl: KLConfig = KLConfig()
-    """How the policy is held near its start."""
     gamma: float = Field(default=1.0, gt=0, le=1)
     """Discount per token."""
     lam: float = Field(default=0.95, ge=0, le=1)
     """GAE lambda."""
     epochs: int = Field(default=4, ge=1)
     """Passes over each batch of rollouts."""
-    minibatches: int = Field(default=1, ge=1)
-    """Optimizer steps per pass."""
-    clip: float = Field(default=0.2, gt=0)
-    """Policy ratio clip."""
     value_clip: float | None = Field(default=0.2, gt=0)
     """Value clip around the old value; null: not clipped."""
     value_coefficient: float = Field(default=0.1, gt=0)
     """Factor on 0.5 * squared value error; the value model has its own optimizer, so it acts through clipping."""
-    kl_limit: float | None = Field(default=0.1, gt=0)
-    """Stop using a batch once the mean KL per token to its rollout policy exceeds this; null: never."""
     critic_warmup: int = Field(default=2, ge=0)
     """Batches that train only the value model, before the policy moves."""
-    ptx: PTXConfig = PTXConfig()
-    """Mix of the demonstrations' loss."""
-    ema: float | None = Field(default=None, gt=0, lt=1)
-    """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
-    """Optimizer of the policy."""
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, schedule="constant", warmup=0.0)
     """Optimizer of the value model."""
 
+    @property
+    def needs(self) -> frozenset[Need]:
+        """As every on-policy method, and always a reward model: the value model starts from it."""
+        return super().needs | {"reward"}
 
-class DPOConfig(Config):
+    def _problems(self) -> Iterator[Finding]:
+        yield from super()._problems()
+        if self.critic_warmup >= self.steps:
+            said = f"is {self.critic_warmup} of {self.steps} steps, so the policy never moves"
+            yield error("optimize.critic_warmup", said, "lower it, or raise optimize.steps")
+
+
+class DPOConfig(Method):
     """Direct preference optimization on the same judgments (Rafailov et al. 2023)."""
+
+    title: ClassVar[str] = "DPO"
+    learns_from: ClassVar[str] = "the rankings themselves"
 
     kind: Literal["dpo"] = "dpo"
     """Which method moves the policy."""
@@ -226,6 +167,11 @@ class DPOConfig(Config):
     """What happens to longer ones."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6)
     """Optimizer of the policy."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The judgments; no reward model stands between."""
+        return frozenset({"judgments"})
 
 
 OptimizeConfig = Annotated[PPOConfig | DPOConfig, Field(discriminator="kind")]

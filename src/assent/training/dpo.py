@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,9 +15,9 @@ from assent.algorithms.objective import Loss, loss_of, weighted
 from assent.algorithms.preference import cdpo_loss
 from assent.core.errors import DataError
 from assent.core.group import Group
-from assent.learner.local import LocalLearner
+from assent.learner.learner import Learner, Scorer
 from assent.models.groups import GroupBatch, pack
-from assent.models.policy import PolicyModel, TokenScores
+from assent.models.policy import TokenScores
 from assent.training.batches import EpochBatches
 from assent.training.config import DPOConfig
 from assent.training.loop import Loop
@@ -33,33 +34,32 @@ class DPOResult(NamedTuple):
 
 
 def train_dpo(
-    policy: PolicyModel, groups: Sequence[Group], targets: Sequence[Target], config: DPOConfig, loop: Loop
+    policy: Learner[TokenScores], groups: Sequence[Group], targets: Sequence[Target], config: DPOConfig, loop: Loop
 ) -> DPOResult:
-    """Train `policy` in place. The reference is the policy as it comes in; its log-probs are computed once."""
+    """Train the policy. The reference is the policy as it comes in; its log-probs are computed once."""
     decided = [(g, t.decided()) for g, t in zip(groups, targets, strict=True) if not t.pairs.is_tie.all()]
     if not decided:
         raise DataError("DPO needs pairs with a better and a worse answer, and every pair given is a tie")
     order = EpochBatches(len(decided), config.batch_size, config.epochs, loop.seed)
-    learner = LocalLearner(policy.parameters(), policy.logps, config.optimizer, total_steps=order.total_steps)
     budget = config.optimizer.tokens_per_microbatch
     reference = Reference(policy, [g for g, _ in decided], budget)
     seen: list[dict[str, float]] = []
-    for step in loop.steps(order.total_steps, {"policy": learner, "reference": reference}, description="DPO"):
+    for step in loop.steps(order.total_steps, {"policy": policy, "reference": reference}, description="DPO"):
         chosen = order.items(step)
         members = [decided[i] for i in chosen]
         batches = pack([g for g, _ in members], budget=budget)
-        rows = [logp for i in chosen for logp in reference.answers[i]]
-        metrics = learner.forward_backward(
+        metrics = policy.forward_backward(
             batches,
-            partial(dpo_objective, members=members, reference=rows, config=config),
+            partial(dpo_objective, members=members, reference=reference.of(chosen), config=config),
             weight=sum(t.weight for _, t in members),
-        )
-        loop.log.record(step, {**metrics, **learner.step()._asdict()})
+        ).metrics
+        report = policy.step(learning_rate=config.optimizer.rate_at(policy.num_steps, order.total_steps))
+        loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics["accuracy"])
         seen.append(metrics)
     tail = seen[-max(1, len(seen) // 10) :] or [{"loss": float("nan"), "accuracy": float("nan")}]
     return DPOResult(
-        learner.num_steps,
+        policy.num_steps,
         sum(m["loss"] for m in tail) / len(tail),
         sum(m["accuracy"] for m in tail) / len(tail),
     )
@@ -70,12 +70,15 @@ def dpo_objective(
     batch: GroupBatch,
     *,
     members: Sequence[tuple[Group, Target]],
-    reference: Sequence[float],
+    reference: Tensor,
     config: DPOConfig,
 ) -> Loss:
-    """DPO (Rafailov et al. 2023, eq. 7) of every decided pair, from log-probs summed over the answers' tokens."""
+    """DPO (Rafailov et al. 2023, eq. 7) of every decided pair, from log-probs summed over the answers' tokens.
+
+    `reference` [rows of the optimizer batch] are those of the start.
+    """
     logps = row_sum(scores.logps, batch.row, batch.num_rows)
-    start = torch.tensor([reference[row] for row in batch.rows], dtype=logps.dtype, device=logps.device)
+    start = batch.pick(reference).to(logps)
     pairs = local_pairs(batch, members)
     losses = cdpo_loss(
         logps[pairs.better],
@@ -98,19 +101,16 @@ def dpo_objective(
 class Reference:
     """Log-probs of every answer under the start policy, summed over tokens; checkpointed, since the policy moves."""
 
-    def __init__(self, policy: PolicyModel, groups: Sequence[Group], budget: int) -> None:
-        self._sizes = [len(g.continuations) for g in groups]
-        self._rows = torch.zeros(sum(self._sizes))
-        with torch.no_grad():
-            for batch in pack(groups, budget=budget):
-                self._rows[list(batch.rows)] = (
-                    row_sum(policy.logps(batch).logps, batch.row, batch.num_rows).float().cpu()
-                )
+    def __init__(self, start: Scorer[TokenScores], groups: Sequence[Group], budget: int) -> None:
+        self._starts = np.cumsum([0, *(len(g.continuations) for g in groups)])
+        self._rows = torch.zeros(int(self._starts[-1]))
+        for batch in pack(groups, budget=budget):
+            [scores] = start.score([batch])
+            self._rows[list(batch.rows)] = row_sum(scores.logps, batch.row, batch.num_rows).float().cpu()
 
-    @property
-    def answers(self) -> list[list[float]]:
-        """One list of log-probs per group."""
-        return [part.tolist() for part in self._rows.split(self._sizes)]
+    def of(self, chosen: Sequence[int]) -> Tensor:
+        """Log-probs of the answers of these groups [rows], one after another."""
+        return torch.cat([self._rows[self._starts[i] : self._starts[i + 1]] for i in chosen])
 
     def tensors(self) -> dict[str, Tensor]:
         """The log-probs."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, assert_never
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,10 @@ from assent.algorithms.objective import Loss, Weighted, weighted
 from assent.algorithms.rater_likelihood import joint_loss
 from assent.core.errors import DataError
 from assent.core.group import Group
-from assent.learner.local import LocalLearner
+from assent.learner.learner import Learner, Scorer
 from assent.models.groups import GroupBatch, pack
-from assent.models.scalar import ScalarModel
 from assent.training.batches import EpochBatches
-from assent.training.config import RewardConfig
+from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
 from assent.training.loop import Loop, Resumable
 from assent.training.rater_fit import JointFit, RaterFit
 from assent.training.targets import Target, local_pairs, local_starts, local_votes
@@ -55,91 +54,101 @@ class Trained(NamedTuple):
         return {name: value for name, value in self._asdict().items() if isinstance(value, int | float)}
 
 
-def train_reward(
-    model: ScalarModel,
-    groups: Sequence[Group],
-    targets: Sequence[Target],
-    config: RewardConfig,
-    loop: Loop,
-    *,
-    attributes: Mapping[str, Mapping[str, str]] | None = None,
-) -> Trained:
-    """Train `model` in place and set its score normalisation from its final scores of `groups`.
+@dataclass(frozen=True)
+class RewardFit:
+    """What a reward model is fitted to: rankings, and how likely they are given scores."""
 
-    `attributes` are what raters said about themselves, by rater and name; groups of taste are made of them.
+    members: list[Member]
+    likelihood: Likelihood | JointLikelihood
+    order: EpochBatches
+
+    @classmethod
+    def of(
+        cls,
+        ranked: Sequence[Member],
+        config: RewardConfig,
+        *,
+        features: int,
+        seed: int,
+        attributes: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> RewardFit:
+        """Of rankings with their groups; `features` is the width of the model's states.
+
+        `attributes` are what raters said about themselves, by rater and name; groups of taste are made of them.
+        """
+        members = [
+            (g, t.decided() if config.ties == "ignore" else t)
+            for g, t in ranked
+            if config.ties != "ignore" or not t.pairs.is_tie.all()
+        ]
+        if not members:
+            raise DataError("a reward model needs rankings of two answers or more, and there are none; add comparisons")
+        order = EpochBatches(len(members), config.batch_size, config.epochs, seed)
+        match config.raters:
+            case JointRatersConfig() as raters:
+                fit = JointFit(members, attributes or {}, raters, features=features)
+                return cls(members, JointLikelihood(fit, order), order)
+            case NoRatersConfig():
+                largest = max(len(tier) for _, t in members for ranking in t.tiers for tier in ranking)
+                return cls(members, Likelihood(config, largest_tie=largest), order)
+            case _ as never:
+                assert_never(never)
+
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What is learned by gradient beside the model."""
+        return self.likelihood.parameters()
+
+
+def train_reward(learner: Learner[Outputs], fit: RewardFit, config: RewardConfig, loop: Loop) -> Trained:
+    """Train the model of `learner`, which trains the parameters of `fit` too.
+
+    Its score normalisation is that of its final scores of all answers: see `Trained.score_mean`.
     """
-    members: list[Member] = [
-        (g, t.decided() if config.ties == "ignore" else t)
-        for g, t in zip(groups, targets, strict=True)
-        if config.ties != "ignore" or not t.pairs.is_tie.all()
-    ]
-    if not members:
-        raise DataError("a reward model needs rankings of two answers or more, and there are none; add comparisons")
-    order = EpochBatches(len(members), config.batch_size, config.epochs, loop.seed)
-    if config.raters.kind == "joint":
-        features = model.core.score.in_features
-        likelihood: Likelihood | JointLikelihood = JointLikelihood(
-            JointFit(members, attributes or {}, config.raters, features=features), order
-        )
-    else:
-        largest = max(len(tier) for _, t in members for ranking in t.tiers for tier in ranking)
-        likelihood = Likelihood(config, largest_tie=largest)
-    parameters = {**model.parameters(), **likelihood.parameters()}
-    learner = LocalLearner(parameters, model.at_last_with_states, config.optimizer, total_steps=order.total_steps)
     budget = config.optimizer.tokens_per_microbatch
-    parts = {"reward": learner, **likelihood.parts()}
-    for step in loop.steps(order.total_steps, parts, description="reward model"):
-        numbers = order.items(step)
-        chosen = [members[i] for i in numbers]
-        metrics = learner.forward_backward(
-            pack([g for g, _ in chosen], budget=budget),
-            partial(
-                reward_objective,
-                members=chosen,
-                total=likelihood.at(step, numbers, chosen),
-                centering=config.centering,
-            ),
+    parts = {"reward": learner, **fit.likelihood.parts()}
+    for step in loop.steps(fit.order.total_steps, parts, description="reward model"):
+        numbers = fit.order.items(step)
+        chosen = [fit.members[i] for i in numbers]
+        batches = pack([g for g, _ in chosen], budget=budget)
+        total = fit.likelihood.at(step, numbers, chosen)
+        passed = learner.forward_backward(
+            batches,
+            partial(reward_objective, members=chosen, total=total, centering=config.centering),
             weight=sum(t.weight for _, t in chosen),
         )
-        loop.log.record(step, {**metrics, **learner.step()._asdict()})
+        fit.likelihood.remember(numbers, batches, passed.outputs)
+        report = learner.step(learning_rate=config.optimizer.rate_at(learner.num_steps, fit.order.total_steps))
+        metrics = passed.metrics
+        loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
-    outputs = final_outputs(model, [g for g, _ in members], budget=budget, keep_states=likelihood.has_groups)
-    model.score_mean, model.score_std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
-    return Trained(learner.num_steps, model.score_mean, model.score_std, **likelihood.found(outputs))
+    groups = [g for g, _ in fit.members]
+    outputs = outputs_of(learner, groups, budget=budget, keep_states=fit.likelihood.has_groups)
+    mean, std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
+    return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs))
 
 
-@torch.no_grad()
-def final_outputs(model: ScalarModel, groups: Sequence[Group], *, budget: int, keep_states: bool) -> Outputs:
+def outputs_of(scorer: Scorer[Outputs], groups: Sequence[Group], *, budget: int, keep_states: bool) -> Outputs:
     """Raw score of every answer, group by group, and the states they are read from (of width 0 unless kept)."""
     answers = sum(len(g.continuations) for g in groups)
-    scores, kept = torch.zeros(answers), torch.zeros(answers, model.core.score.in_features if keep_states else 0)
+    scores, kept = torch.zeros(answers), torch.zeros(answers, 0)
     for batch in pack(groups, budget=budget):
-        found, states = model.at_last_with_states(batch)
+        [(found, states)] = scorer.score([batch])
         scores[list(batch.rows)] = found.cpu()
         if keep_states:
+            if not kept.shape[1]:
+                kept = torch.zeros(answers, states.shape[1])
             kept[list(batch.rows)] = states.cpu()
     return scores, kept
 
 
-@torch.no_grad()
-def score_groups(model: ScalarModel, groups: Sequence[Group], *, budget: int) -> list[float]:
-    """Raw score of every answer, group by group."""
-    scores = [0.0] * sum(len(g.continuations) for g in groups)
-    for batch in pack(groups, budget=budget):
-        for row, score in zip(batch.rows, model.at_last(batch).tolist(), strict=True):
-            scores[row] = score
-    return scores
-
-
-@torch.no_grad()
-def taste_scores(model: ScalarModel, groups: Sequence[Group], offsets: Tensor, *, budget: int) -> Tensor:
+def taste_scores(scorer: Scorer[Outputs], groups: Sequence[Group], offsets: Tensor, *, budget: int) -> Tensor:
     """What each group of people thinks of every answer beyond the raw score [answers, G], group by group."""
     found = torch.zeros(sum(len(g.continuations) for g in groups), len(offsets))
     if not len(offsets):
         return found
     for batch in pack(groups, budget=budget):
-        states = model.at_last_with_states(batch)[1].cpu()
-        found[list(batch.rows)] = states @ offsets.T
+        [(_, states)] = scorer.score([batch])
+        found[list(batch.rows)] = states.cpu() @ offsets.T
     return found
 
 
@@ -160,6 +169,9 @@ class Likelihood:
         return {}
 
     has_groups = False
+
+    def remember(self, numbers: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[Outputs]) -> None:
+        """Nothing."""
 
     def found(self, outputs: Outputs) -> dict[str, Any]:
         """What was learned about ties."""
@@ -227,8 +239,13 @@ class JointLikelihood:
         """What was found out about raters; `outputs` are those of the trained model on all that it was trained on."""
         return {"tie_strength": None, "raters": self.fit.result(*outputs)}
 
+    def remember(self, numbers: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[Outputs]) -> None:
+        """Keep what the answers of a step scored before it: what raters are fitted to next."""
+        for batch, (scores, states) in zip(batches, outputs, strict=True):
+            self.fit.remember(numbers, batch, scores, states)
+
     def at(self, step: int, numbers: Sequence[int], members: Sequence[Member]) -> Total:
-        """The loss of a step's votes, summed; it also remembers the scores that go by. Refits first where it is due."""
+        """The loss of a step's votes, summed. Refits first where it is due."""
         if self.fit.is_due(step, self.order):
             self.fit.refit()
         terms = self.fit.terms()
@@ -239,7 +256,6 @@ class JointLikelihood:
 
         def total(outputs: Outputs, batch: GroupBatch, pairs: Pairs) -> Tensor:
             scores, states = outputs
-            self.fit.remember(numbers, batch, scores, states)
             votes = local_votes(batch, numbered)
             return (joint_loss(scores, states, votes, terms.to(scores.device)) * votes.weight).sum()
 

@@ -7,23 +7,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from torch import Tensor
+
 from assent.core.group import Group
 from assent.core.scoring import Score, ScoreFunction
 from assent.core.types import Prompt
 from assent.data.render import Renderer
-from assent.models.scalar import ScalarModel
-from assent.training.reward import score_groups
+from assent.learner.learner import Scorer
+from assent.learner.scorer import score_groups
 
 
 @dataclass(frozen=True)
 class ModelReward:
     """Scores of a reward model, which reads text with its own tokenizer and template."""
 
-    model: ScalarModel
+    scorer: Scorer[Tensor]
+    """Raw score of each row [B]."""
     renderer: Renderer
     tokens_per_microbatch: int
-    normalize: bool
-    """Shift and scale by the mean and deviation of the scores on the answers it was trained on."""
+    mean: float = 0.0
+    """Subtracted from raw scores: the mean on the answers it was trained on, 0 for raw ones."""
+    std: float = 1.0
+    """By which they are divided then."""
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """Score each completion; neighbours that share a prompt share its computation."""
@@ -33,10 +38,8 @@ class ModelReward:
             if end == len(prompts) or prompts[end].id != prompts[start].id:
                 groups.append(self.renderer.group(prompts[start], completions[start:end]))
                 start = end
-        scores = score_groups(self.model, groups, budget=self.tokens_per_microbatch)
-        if self.normalize:
-            scores = [(s - self.model.score_mean) / self.model.score_std for s in scores]
-        return scores
+        scores = score_groups(self.scorer, groups, budget=self.tokens_per_microbatch)
+        return [(s - self.mean) / self.std for s in scores]
 
 
 class Scores(NamedTuple):

@@ -6,14 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from assent.algorithms.objective import Loss, loss_of
 from assent.core.group import Group
-from assent.learner.local import LocalLearner
+from assent.learner.learner import Learner, Scorer
 from assent.models.groups import GroupBatch, pack
-from assent.models.policy import PolicyModel, TokenScores
+from assent.models.policy import TokenScores
 from assent.training.batches import EpochBatches
 from assent.training.config import SFTConfig
 from assent.training.loop import Loop
@@ -34,11 +33,10 @@ def next_token_loss(scores: TokenScores, batch: GroupBatch) -> Loss:
 
 
 def train_sft(
-    policy: PolicyModel, train: Sequence[Group], held_out: Sequence[Group], config: SFTConfig, loop: Loop
+    learner: Learner[TokenScores], train: Sequence[Group], held_out: Sequence[Group], config: SFTConfig, loop: Loop
 ) -> SFTResult:
-    """Train `policy` in place; with held-out groups it ends with the weights of the best evaluation."""
+    """Train the policy of `learner`; with held-out groups it ends with the weights of the best evaluation."""
     order = EpochBatches(len(train), config.batch_size, config.epochs, loop.seed)
-    learner = LocalLearner(policy.parameters(), policy.logps, config.optimizer, total_steps=order.total_steps)
     budget = config.optimizer.tokens_per_microbatch
     held_out_batches = pack(held_out, budget=budget) if held_out else []
     best = BestWeights(learner, config.patience)
@@ -46,15 +44,16 @@ def train_sft(
         math.ceil(order.steps_per_epoch / config.evals_per_epoch) if config.evals_per_epoch else order.total_steps
     )
     if held_out_batches:
-        best.first = evaluation_loss(policy, held_out_batches)
+        best.first = evaluation_loss(learner, held_out_batches)
     for step in loop.steps(order.total_steps, {"policy": learner, "best": best}, description="fine-tuning"):
         batches = pack([train[i] for i in order.items(step)], budget=budget)
-        metrics = learner.forward_backward(batches, next_token_loss, weight=sum(b.num_scored for b in batches))
-        report = learner.step()
+        weight = sum(b.num_scored for b in batches)
+        metrics = learner.forward_backward(batches, next_token_loss, weight=weight).metrics
+        report = learner.step(learning_rate=config.optimizer.rate_at(learner.num_steps, order.total_steps))
         loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown["loss"] = metrics["loss"]
         if held_out_batches and ((step + 1) % interval == 0 or step + 1 == order.total_steps):
-            loss = evaluation_loss(policy, held_out_batches)
+            loss = evaluation_loss(learner, held_out_batches)
             loop.log.record(step, {"eval_loss": loss}, kind="eval")
             loop.shown["eval"] = loss
             if best.see(loss):
@@ -63,17 +62,16 @@ def train_sft(
     return SFTResult(learner.num_steps, best.first, best.loss, best.exhausted)
 
 
-@torch.no_grad()
-def evaluation_loss(policy: PolicyModel, batches: Sequence[GroupBatch]) -> float:
+def evaluation_loss(policy: Scorer[TokenScores], batches: Sequence[GroupBatch]) -> float:
     """Mean negative log-likelihood per scored token, in nats."""
-    total = sum(-policy.logps(batch).logps.double().sum().item() for batch in batches)
+    total = sum(-scores.logps.double().sum().item() for scores in policy.score(batches))
     return total / sum(batch.num_scored for batch in batches)
 
 
 class BestWeights:
     """Keeps the weights of the best evaluation and says when patience is exhausted."""
 
-    def __init__(self, learner: LocalLearner[Any], patience: int | None) -> None:
+    def __init__(self, learner: Learner[Any], patience: int | None) -> None:
         self._learner, self._patience = learner, patience
         self._weights: dict[str, Tensor] = {}
         self._since = 0

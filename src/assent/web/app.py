@@ -17,18 +17,17 @@ from starlette.staticfiles import StaticFiles
 import assent
 from assent.feedback.store import Store
 from assent.web import doors, refusals
-from assent.web.admin import projects as admin
-from assent.web.api import router as api
+from assent.web.admin import projects
+from assent.web.api import router
 from assent.web.auth import guard
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
-from assent.web.rating import chat, pages, profile
-from assent.web.rating import tasks as rating
+from assent.web.rating import chat, pages, profile, tasks
 from assent.web.security import IMMUTABLE, Security
 
 STORE, BASE_URL = "ASSENT_STORE", "ASSENT_BASE_URL"
 """Environment variables that `from_environment` reads."""
-ROUTERS = (doors, rating, pages, profile, admin, api, chat)
+ROUTERS = (doors, tasks, pages, profile, projects, router, chat)
 
 
 def create_app(

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import httpx2
 
 from assent.core.errors import AssentError
-from assent.feedback.records.webhooks import Message, signature
+from assent.feedback.records.webhooks import WebhookMessage, signature
 from assent.feedback.store import Store
 from assent.web import outbound
 
@@ -82,7 +82,7 @@ class Deliveries:
                 LOG.error("webhooks", exc_info=error)
             self._stopping.wait(self.pause)
 
-    def _send(self, message: Message) -> bool:
+    def _send(self, message: WebhookMessage) -> bool:
         status, problem = None, None
         body = json.dumps(message.delivery.payload, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {
@@ -92,7 +92,7 @@ class Deliveries:
             "Assent-Signature": signature(message.secret, body, at=int(self.clock())),
         }
         try:
-            to = outbound.target(message.url, allow_private=self.allow_private)
+            to = outbound.address_of(message.url, allow_private=self.allow_private)
             status = outbound.post(to, body, headers)
             problem = None if 200 <= status < 300 else f"answered {status}"
         except outbound.Forbidden as error:

@@ -15,7 +15,7 @@ import httpx2
 
 from assent.core.errors import UserError
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
 
 LONGEST_URL = 2000
@@ -29,11 +29,11 @@ class Forbidden(UserError):
 
 
 @dataclass(frozen=True)
-class Target:
-    """Where a request goes: the URL as it was given, and the address that its name had when it was checked."""
+class Address:
+    """Where a request goes: the URL as it was given, and the IP address that its name had when it was checked."""
 
     url: httpx2.URL
-    address: str
+    ip: str
 
 
 def check_url(text: str) -> httpx2.URL:
@@ -52,7 +52,7 @@ def check_url(text: str) -> httpx2.URL:
     return url
 
 
-def target(text: str, *, allow_private: bool = False, resolve: Resolve | None = None) -> Target:
+def address_of(text: str, *, allow_private: bool = False, resolve: Resolve | None = None) -> Address:
     """Where a request to a URL goes. Raises Forbidden where its host is unknown, or an address of it is not public."""
     url = check_url(text)
     host, port = url.host, url.port or (443 if url.scheme == "https" else 80)
@@ -60,20 +60,20 @@ def target(text: str, *, allow_private: bool = False, resolve: Resolve | None = 
         found = (resolve or addresses)(host, port)
     except (OSError, UnicodeError):
         raise Forbidden(f"there is no host {host!r}; check the name") from None
-    for address in found:
-        if not allow_private and not is_public(ipaddress.ip_address(address.partition("%")[0])):
+    for ip in found:
+        if not allow_private and not is_public(ipaddress.ip_address(ip.partition("%")[0])):
             raise Forbidden(
                 f"{host!r} is an address inside the server's own network; an admin can allow such addresses"
                 " with ASSENT_PRIVATE_WEBHOOKS=1"
             )
     if not found:
         raise Forbidden(f"there is no host {host!r}; check the name")
-    return Target(url, found[0])
+    return Address(url, found[0])
 
 
-def post(to: Target, body: bytes, headers: Mapping[str, str], *, timeout: float = TIMEOUT) -> int:
+def post(to: Address, body: bytes, headers: Mapping[str, str], *, timeout: float = TIMEOUT) -> int:
     """Send a body and return the HTTP status. Raises httpx2.HTTPError where there is no answer."""
-    pinned = to.url.copy_with(host=to.address)
+    pinned = to.url.copy_with(host=to.ip)
     named = {"Host": to.url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
     # Without the environment's proxies: they would look the name up again.
     with httpx2.Client(trust_env=False, follow_redirects=False, timeout=timeout) as client:
@@ -88,7 +88,7 @@ def addresses(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def is_public(address: Address) -> bool:
+def is_public(address: IP) -> bool:
     """Whether an address belongs to the public internet, also where an IPv4 address hides in it."""
     if isinstance(address, ipaddress.IPv6Address):
         hidden = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]

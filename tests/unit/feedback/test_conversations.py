@@ -8,7 +8,7 @@ import pytest
 
 from assent.core.errors import ConflictError
 from assent.core.types import Rater
-from assent.feedback.conversations import SILENCE_SECONDS, Conversation, Turn
+from assent.feedback.conversations import SILENCE_SECONDS, BlindTalk, Turn
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 
@@ -22,8 +22,8 @@ def store(empty_url: str) -> Iterator[Store]:
         yield opened
 
 
-def talk(name: str = "one", rater: str = "anna") -> Conversation:
-    return Conversation(
+def talk(name: str = "one", rater: str = "anna") -> BlindTalk:
+    return BlindTalk(
         id=name,
         project="talks",
         rater_id=rater,

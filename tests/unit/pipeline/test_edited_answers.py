@@ -12,7 +12,7 @@ from assent.core.types import Completion, Conversation, Judgment, Message, Promp
 from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.feedback.store import Store
-from assent.pipeline.commands.feedback import Place, export_feedback
+from assent.pipeline.commands.feedback import StoreQueue, export_feedback
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.rounds import gather_all
 
@@ -38,7 +38,7 @@ def test_an_edited_answer_is_among_the_demonstrations_that_a_run_fine_tunes_on(
             store.register_rater(Rater(id=rater, kind="person"), now=0)
             ranking = Ranking(tiers=(("At 90.",), ("At 80.",))) if rater == "ann" else None
             store.submit(Judgment(id=rater, task_id="t", rater_id=rater, ranking=ranking, edits=edit), now=1)
-    said = list(export_feedback(Place("sqlite:///ratings.db", "p"), Path("edits.jsonl"), format="edits"))
+    said = list(export_feedback(StoreQueue("sqlite:///ratings.db", "p"), Path("edits.jsonl"), format="edits"))
     assert said[0] == "wrote 2 demonstrations as edits to edits.jsonl"
     Path("prompts.jsonl").write_text("".join(f'{{"prompt": "How warm is number {n}?"}}\n' for n in range(40)))
     data = {"kind": "files", "demonstrations": [{"path": "edits.jsonl"}], "prompts": [{"path": "prompts.jsonl"}]}
@@ -65,7 +65,7 @@ def test_the_edit_of_an_answer_that_was_rated_alone_leaves_too(tmp_path: Path, m
         store.submit(Judgment(id="1", task_id="t", rater_id="ann", scores=scores, edits={"a": "At 100."}), now=1)
         store.submit(Judgment(id="2", task_id="t", rater_id="bob", scores=scores), now=1)
         store.submit(Judgment(id="3", task_id="u", rater_id="ann", scores=scores), now=1)
-    place = Place("sqlite:///ratings.db", "p")
+    place = StoreQueue("sqlite:///ratings.db", "p")
     assert next(iter(export_feedback(place, Path("edits.jsonl"), format="edits"))).startswith("wrote 1 demonstration ")
     assert '"At 100."' in Path("edits.jsonl").read_text()
     lines = list(export_feedback(place, Path("all.jsonl"), format="assent"))

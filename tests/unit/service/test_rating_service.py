@@ -26,8 +26,8 @@ from assent.pipeline.run import run_project
 from assent.service.answering import Draw, Drawing
 from assent.service.intake import take_in
 from assent.service.serve import (
-    Place,
     ServeOptions,
+    ServerAddress,
     address,
     draw_of,
     listen,
@@ -139,28 +139,28 @@ def test_where_to_rate_names_every_queue_that_waits(tmp_path: Path, store: Store
 @pytest.mark.parametrize(
     ("place", "warned"),
     [
-        (Place(), False),
-        (Place("localhost"), False),
-        (Place("::1"), False),
-        (Place("0.0.0.0"), True),
-        (Place("0.0.0.0", base_url="http://rate.example.org"), True),
-        (Place("0.0.0.0", base_url="https://rate.example.org"), False),
+        (ServerAddress(), False),
+        (ServerAddress("localhost"), False),
+        (ServerAddress("::1"), False),
+        (ServerAddress("0.0.0.0"), True),
+        (ServerAddress("0.0.0.0", base_url="http://rate.example.org"), True),
+        (ServerAddress("0.0.0.0", base_url="https://rate.example.org"), False),
     ],
 )
-def test_hosts_without_encryption_are_warned_of(place: Place, warned: bool) -> None:
+def test_hosts_without_encryption_are_warned_of(place: ServerAddress, warned: bool) -> None:
     assert bool(list(warnings(place))) is warned
 
 
 def test_a_taken_port_is_said_in_one_line() -> None:
-    with listen(Place(port=0)) as taken:
+    with listen(ServerAddress(port=0)) as taken:
         port = taken.getsockname()[1]
         taken.listen()
         with pytest.raises(UserError, match=f"127.0.0.1:{port}.*choose another --port"):
-            listen(Place(port=port))
-        assert address(Place(), taken) == f"http://127.0.0.1:{port}"
-        assert address(Place(base_url="https://x.org/"), taken) == "https://x.org"
+            listen(ServerAddress(port=port))
+        assert address(ServerAddress(), taken) == f"http://127.0.0.1:{port}"
+        assert address(ServerAddress(base_url="https://x.org/"), taken) == "https://x.org"
         with pytest.raises(UserError, match="is no address"):
-            address(Place(base_url="rate.example.org"), taken)
+            address(ServerAddress(base_url="rate.example.org"), taken)
 
 
 def test_the_store_is_the_one_named_then_the_yaml_s_then_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_a_wait_ends_when_those_at_work_have_judged_what_they_can(tmp_path: Path
     counts = store.counts(queue)
     assert counts.need > 2, "one of the two tasks is wanted from three people"
     said: list[str] = []
-    with Waiter(f"sqlite:///{tmp_path}/feedback.db", Place(port=0), said.append) as waiter:
+    with Waiter(f"sqlite:///{tmp_path}/feedback.db", ServerAddress(port=0), said.append) as waiter:
         waiting = AwaitingJudgments(0, counts.need, where="/rate/p", queue=("p", "reward"))
         thread = threading.Thread(target=waiter.wait, args=(waiting,))
         thread.start()
@@ -255,7 +255,10 @@ def test_a_run_without_wait_names_the_command_to_rate_with(tmp_path: Path, monke
         """People rate the samples of this very run, taken from its folder, in a server of this process."""
         waits.append(waiting)
         project, purpose = waiting.queue
-        with Store.open("sqlite:///feedback.db") as store, served("sqlite:///feedback.db", Place(port=0)) as base_url:
+        with (
+            Store.open("sqlite:///feedback.db") as store,
+            served("sqlite:///feedback.db", ServerAddress(port=0)) as base_url,
+        ):
             crew = []
             queue = Queue(project, "evaluation" if purpose == "evaluation" else "reward")
             for n in range(3):

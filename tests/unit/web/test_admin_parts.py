@@ -1,4 +1,4 @@
-"""Pieces of the admin pages without a server: the form of settings and back, differences, numbers, figures."""
+"""Pieces of the admin pages without a server: the form of settings and back, differences, numbers, charts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from assent.core.errors import StoreError
 from assent.core.types import Ranking
 from assent.feedback.records.settings import AttributeQuestion, Criterion, ProjectSettings
 from assent.stats.estimate import Estimate
-from assent.web.admin import charts as figures
-from assent.web.admin import numbers
+from assent.web.admin import charts, numbers
 from assent.web.admin.differences import differences
 from assent.web.admin.order_form import places_of, ranking_of
 from assent.web.admin.settings_form import ROWS, SECTIONS, Filled, fill, read
@@ -126,19 +125,19 @@ HOSTILE = '"><script>alert(1)</script>&'
 @pytest.mark.parametrize(
     "svg",
     [
-        figures.track(interval(0.5, float("-inf"), float("inf"), 1), reference=0.5),
-        figures.track(None),
-        figures.bars([0, 3, 1200], HOSTILE, titles=[HOSTILE] * 3, ticks=[(1, HOSTILE)]),
-        figures.curve(
+        charts.track(interval(0.5, float("-inf"), float("inf"), 1), reference=0.5),
+        charts.track(None),
+        charts.bars([0, 3, 1200], HOSTILE, titles=[HOSTILE] * 3, ticks=[(1, HOSTILE)]),
+        charts.curve(
             [
-                figures.Mark(100, interval(0.6, 0.5, 0.7, 9)),
-                figures.Mark(50, interval(0.55, 0.4, 0.7, 9)),
+                charts.Mark(100, interval(0.6, 0.5, 0.7, 9)),
+                charts.Mark(50, interval(0.55, 0.4, 0.7, 9)),
             ],
             HOSTILE,
             x_label=HOSTILE,
-            levels=[figures.Level(HOSTILE, 0.8)],
+            levels=[charts.Level(HOSTILE, 0.8)],
         ),
-        figures.curve([figures.Mark(0, interval(1.0, 1.0, 1.0, 1))], "one", x_label="x"),
+        charts.curve([charts.Mark(0, interval(1.0, 1.0, 1.0, 1))], "one", x_label="x"),
     ],
 )
 def test_figures_are_well_formed_hold_no_style_and_stay_in_their_frame(svg: str) -> None:

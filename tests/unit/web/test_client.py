@@ -17,8 +17,7 @@ import uvicorn
 from rating_visitors import House, a_task
 
 import assent.client
-from assent import client_wire
-from assent.client import ApiError, Client, verify
+from assent.client import ApiError, Client, verify, wire
 from assent.core.errors import UserError
 from assent.core.types import Ranking
 from assent.feedback.records.queue import Queue
@@ -138,7 +137,7 @@ def test_errors_say_what_and_what_to_do(
     with Client(served, "assent_wrong") as stranger, pytest.raises(ApiError, match="not valid") as caught:
         stranger.me()
     assert caught.value.status == 401
-    monkeypatch.setattr(client_wire, "PAUSE", 0.001)
+    monkeypatch.setattr(wire, "PAUSE", 0.001)
     with Client("http://127.0.0.1:9", "t") as nobody, pytest.raises(ApiError, match="does not answer") as caught:
         nobody.me()
     assert caught.value.status == 0
@@ -164,7 +163,7 @@ class Breaking(httpx2.BaseTransport):
 def test_a_judgment_whose_answer_was_lost_goes_out_again_and_is_kept_once(
     house: House, served: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_wire, "PAUSE", 0.001)
+    monkeypatch.setattr(wire, "PAUSE", 0.001)
     token = _token(house)
     with Client(served, token) as client:
         client.save_project("p", {})

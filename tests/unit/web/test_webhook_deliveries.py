@@ -23,7 +23,7 @@ from assent.feedback.webhooks import CHECK_SECONDS, PAUSES
 from assent.web import outbound
 from assent.web.app import create_app
 from assent.web.deliveries import Deliveries
-from assent.web.outbound import Forbidden, is_public, target
+from assent.web.outbound import Forbidden, address_of, is_public
 
 
 class Receiver:
@@ -194,7 +194,7 @@ def test_addresses_that_are_public(address: str) -> None:
 )
 def test_spellings_of_the_own_machine_are_refused(url: str) -> None:
     with pytest.raises(Forbidden):
-        target(url)
+        address_of(url)
 
 
 @pytest.mark.parametrize(
@@ -212,19 +212,19 @@ def test_spellings_of_the_own_machine_are_refused(url: str) -> None:
 )
 def test_what_is_no_web_address_is_refused(url: str) -> None:
     with pytest.raises(Forbidden):
-        target(url, resolve=lambda host, port: ["8.8.8.8"])
+        address_of(url, resolve=lambda host, port: ["8.8.8.8"])
 
 
 def test_a_name_with_one_private_address_is_refused() -> None:
     with pytest.raises(Forbidden, match="own network"):
-        target("https://example.org/", resolve=lambda host, port: ["8.8.8.8", "10.0.0.1"])
-    assert target("https://example.org/", resolve=lambda host, port: ["8.8.8.8"]).address == "8.8.8.8"
+        address_of("https://example.org/", resolve=lambda host, port: ["8.8.8.8", "10.0.0.1"])
+    assert address_of("https://example.org/", resolve=lambda host, port: ["8.8.8.8"]).ip == "8.8.8.8"
 
 
 def test_a_name_that_changes_after_the_check_changes_nothing(receiver: Receiver) -> None:
     """The request goes to the address that was checked; the name is not looked up again."""
     port = receiver.server.server_port
-    to = target(f"http://receiver.invalid:{port}/", allow_private=True, resolve=lambda host, port: ["127.0.0.1"])
+    to = address_of(f"http://receiver.invalid:{port}/", allow_private=True, resolve=lambda host, port: ["127.0.0.1"])
     assert outbound.post(to, b"{}", {}) == 204
     assert receiver.got[0][0]["Host"] == f"receiver.invalid:{port}"
 
@@ -239,7 +239,7 @@ def test_https_checks_the_certificate_against_the_name_and_not_the_address(recei
     context.sni_callback = lambda _socket, name, _context: asked.append(name)
     receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
     url = f"https://receiver.invalid:{receiver.server.server_port}/"
-    to = target(url, allow_private=True, resolve=lambda host, port: ["127.0.0.1"])
+    to = address_of(url, allow_private=True, resolve=lambda host, port: ["127.0.0.1"])
     with pytest.raises(httpx2.ConnectError, match="self-signed"):  # it is the right name, of nobody we trust
         outbound.post(to, b"{}", {})
     assert asked == ["receiver.invalid"] and receiver.got == []

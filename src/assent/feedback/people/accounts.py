@@ -16,8 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from assent.core.errors import StoreError
-from assent.feedback.people import rows as account_rows
-from assent.feedback.people import sign_in
+from assent.feedback.people import rows, sign_in
 from assent.feedback.people.invitations import Invitations
 from assent.feedback.people.passwords import hash_password, is_password
 from assent.feedback.people.profiles import Profiles
@@ -57,9 +56,7 @@ class Accounts:
         """Make an account and its rater; `projects` None: all. Raises StoreError where the login is taken or bad."""
         kept = None if password is None else hash_password(password)
         with write_transaction(self._engine) as connection:
-            return account_rows.create(
-                connection, login, role, password_hash=kept, projects=projects, locale=locale, now=now
-            )
+            return rows.create(connection, login, role, password_hash=kept, projects=projects, locale=locale, now=now)
 
     def first_admin(self, *, now: float) -> str | None:
         """Where there is no admin yet, make one and return the token of a link that signs them in; else None."""
@@ -68,7 +65,7 @@ class Accounts:
             with write_transaction(self._engine) as connection:
                 if connection.execute(is_admin).first():
                     return None
-                account = account_rows.create(connection, ADMIN_LOGIN, "admin", now=now)
+                account = rows.create(connection, ADMIN_LOGIN, "admin", now=now)
                 return _new_link(connection, account.rater_id, lifetime=LINK_SECONDS, now=now)
         except StoreError:
             with read_transaction(self._engine) as connection:
@@ -89,18 +86,18 @@ class Accounts:
     def all(self) -> list[Account]:
         """All accounts, sorted by login."""
         with read_transaction(self._engine) as connection:
-            return account_rows.accounts(connection)
+            return rows.accounts(connection)
 
     def get(self, rater_id: str) -> Account | None:
         """The account of a rater."""
         with read_transaction(self._engine) as connection:
-            return account_rows.find(connection, rater_id)
+            return rows.find(connection, rater_id)
 
     def by_login(self, login: str) -> Account | None:
         """The account of a login."""
         with read_transaction(self._engine) as connection:
             query = select(AccountRow.rater_id).where(AccountRow.login == clean_login(login))
-            return account_rows.find(connection, connection.execute(query).scalar())
+            return rows.find(connection, connection.execute(query).scalar())
 
     def change(
         self,
@@ -117,29 +114,29 @@ class Accounts:
         if is_disabled is not None:
             values["disabled_at"] = now if is_disabled else None
         with write_transaction(self._engine) as connection:
-            before = account_rows.known(connection, rater_id)
+            before = rows.known(connection, rater_id)
             if values:
                 connection.execute(update(AccountRow).where(AccountRow.rater_id == rater_id).values(**values))
             if is_disabled:
-                account_rows.end_sessions(connection, rater_id)
+                rows.end_sessions(connection, rater_id)
             if before.role == "admin" and (is_disabled or role is not None):
-                account_rows.refuse_no_admin(connection)
-            return account_rows.known(connection, rater_id)
+                rows.refuse_no_admin(connection)
+            return rows.known(connection, rater_id)
 
     def set_projects(self, rater_id: str, projects: tuple[str, ...] | None) -> Account:
         """Say in which projects an account may rate; None: in all. Raises StoreError for an unknown id."""
         with write_transaction(self._engine) as connection:
-            account_rows.known(connection, rater_id)
-            account_rows.place(connection, rater_id, projects)
-            return account_rows.known(connection, rater_id)
+            rows.known(connection, rater_id)
+            rows.place(connection, rater_id, projects)
+            return rows.known(connection, rater_id)
 
     def set_password(self, rater_id: str, password: str | None) -> None:
         """Replace or remove the password and end all sessions. Raises StoreError for a bad one or an unknown id."""
         kept = None if password is None else hash_password(password)
         with write_transaction(self._engine) as connection:
-            account_rows.known(connection, rater_id)
+            rows.known(connection, rater_id)
             connection.execute(update(AccountRow).where(AccountRow.rater_id == rater_id).values(password_hash=kept))
-            account_rows.end_sessions(connection, rater_id)
+            rows.end_sessions(connection, rater_id)
 
     def check_password(self, login: str, password: str, *, address: str, now: float) -> Account | None:
         """The account, where login and password are right. Raises TooManyAttempts, counted by login and address."""
@@ -153,12 +150,12 @@ class Accounts:
             return None
         with write_transaction(self._engine) as connection:
             sign_in.forgive(connection, limits, now=now)
-            return account_rows.enabled(connection, row.rater_id)
+            return rows.enabled(connection, row.rater_id)
 
     def new_link(self, rater_id: str, *, lifetime: float = LINK_SECONDS, now: float) -> str:
         """The token of a link that signs an account in, once. Raises StoreError for an unknown id."""
         with write_transaction(self._engine) as connection:
-            account_rows.known(connection, rater_id)
+            rows.known(connection, rater_id)
             return _new_link(connection, rater_id, lifetime=lifetime, now=now)
 
     def link(self, token: str, *, now: float) -> Account | None:
@@ -167,7 +164,7 @@ class Accounts:
             OneTimeLink.token_hash == digest(token), OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > now
         )
         with read_transaction(self._engine) as connection:
-            return account_rows.enabled(connection, connection.execute(query).scalar())
+            return rows.enabled(connection, connection.execute(query).scalar())
 
     def use_link(self, token: str, *, now: float) -> Account | None:
         """Use a one-time link up; None for one that is used, over or unknown."""
@@ -179,7 +176,7 @@ class Accounts:
         )
         with write_transaction(self._engine) as connection:
             rater_id = connection.execute(statement.returning(OneTimeLink.rater_id)).scalar()
-            return account_rows.enabled(connection, rater_id)
+            return rows.enabled(connection, rater_id)
 
     def start_session(self, rater_id: str, *, lifetime: float = SESSION_SECONDS, now: float) -> str:
         """Sign a browser in; the token of the session."""
@@ -195,7 +192,7 @@ class Accounts:
         query = select(SessionRow).where(SessionRow.token_hash == digest(token), SessionRow.expires_at > now)
         with read_transaction(self._engine) as connection:
             row = connection.execute(query).first()
-            account = None if row is None else account_rows.enabled(connection, row.rater_id)
+            account = None if row is None else rows.enabled(connection, row.rater_id)
         if row is not None and account is not None and now - row.seen_at > _SEEN_AGAIN:
             lifetime = row.expires_at - row.seen_at
             with write_transaction(self._engine) as connection:
@@ -211,7 +208,7 @@ class Accounts:
     def end_sessions(self, rater_id: str) -> int:
         """Sign an account out everywhere; how many sessions there were."""
         with write_transaction(self._engine) as connection:
-            return account_rows.end_sessions(connection, rater_id)
+            return rows.end_sessions(connection, rater_id)
 
 
 def _new_link(connection: Connection, rater_id: str, *, lifetime: float, now: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from assent.core.errors import StoreError
-from assent.feedback.people import rows as account_rows
+from assent.feedback.people import rows
 from assent.feedback.people.passwords import hash_password
 from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.people import Account, Invitation, Role, Secret, digest
@@ -82,21 +82,21 @@ class Invitations:
             if found is None:
                 return None
             projects = None if found.project is None else (found.project,)
-            return account_rows.create(
+            return rows.create(
                 connection, login, found.role, password_hash=kept, projects=projects, locale=locale, now=now
             )
 
     def join_as(self, token: str, rater_id: str, *, now: float) -> Account | None:
         """Let an account that is there already into the invitation's project; its role stays as it is."""
         with write_transaction(self._engine) as connection:
-            account = account_rows.known(connection, rater_id)
+            account = rows.known(connection, rater_id)
             found = _use(connection, token, now=now)
             if found is None:
                 return None
             if account.projects is not None:
                 projects = None if found.project is None else (*account.projects, found.project)
-                account_rows.place(connection, rater_id, projects)
-            return account_rows.known(connection, rater_id)
+                rows.place(connection, rater_id, projects)
+            return rows.known(connection, rater_id)
 
 
 def _use(connection: Connection, token: str, *, now: float) -> Invitation | None:

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from sqlalchemy import Engine, insert, select, update
 
-from assent.feedback.people import rows as account_rows
+from assent.feedback.people import rows
 from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.people import Account, ApiToken, Role, Secret, at_most, digest
 from assent.feedback.tables.connection import read_transaction, write_transaction
@@ -30,7 +30,7 @@ class ApiTokens:
         refuse_nul(name, where="the name of a token")
         token = PREFIX + secrets.token_urlsafe(24)
         with write_transaction(self._engine) as connection:
-            account = account_rows.known(connection, rater_id)
+            account = rows.known(connection, rater_id)
             values = {"token_hash": digest(token), "rater_id": rater_id, "name": name, "created_at": now}
             values |= {"role": at_most(role or account.role, account.role)}
             values |= {"expires_at": None if lifetime is None else now + lifetime}
@@ -57,7 +57,7 @@ class ApiTokens:
             row = connection.execute(select(ApiTokenRow).where(ApiTokenRow.token_hash == digest(token))).first()
             if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
                 return None
-            account = account_rows.enabled(connection, row.rater_id)
+            account = rows.enabled(connection, row.rater_id)
         return None if account is None else account.with_role(at_most(cast(Role, row.role), account.role))
 
 

@@ -52,7 +52,7 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Message:
+class WebhookMessage:
     """A delivery to send now."""
 
     delivery: Delivery

@@ -11,7 +11,7 @@ from assent.feedback.tables.queue import Table
 
 
 class ConversationRow(Table):
-    """A conversation; `state` is a `Conversation` without what has a column of its own."""
+    """A conversation; `state` is a `BlindTalk` without what has a column of its own."""
 
     __tablename__ = "conversation"
     __table_args__ = (Index(None, "rater_id", "project"),)

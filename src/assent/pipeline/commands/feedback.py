@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assent.artifacts.find import RUNS
+from assent.artifacts.layout import RUNS
 from assent.core.errors import StoreError, UserError
 from assent.core.types import Purpose
 from assent.data.config import Source
@@ -21,7 +21,7 @@ from assent.pipeline.erasures import Touched, remove, touched
 
 
 @dataclass(frozen=True)
-class Place:
+class StoreQueue:
     """Which judgments are meant: those of a queue in the store at a URL."""
 
     store_url: str
@@ -43,11 +43,11 @@ class Place:
 
 
 def export_feedback(
-    place: Place, to: Path, *, format: str, snapshot: str | None = None, attributes: bool = False
+    asked: StoreQueue, to: Path, *, format: str, snapshot: str | None = None, attributes: bool = False
 ) -> Iterator[str]:
     """Write everything said in a queue to a file and say what the format could not hold."""
-    with _open(place.store_url) as store:
-        queue = place.queue(store)
+    with _open(asked.store_url) as store:
+        queue = asked.queue(store)
         comparisons, absent = gather(store, queue, snapshot=_hash(store, queue, snapshot))
         raters = store.raters() if attributes else []
     report = export(comparisons, format, to, raters=raters, absent=absent)
@@ -56,7 +56,7 @@ def export_feedback(
 
 
 def import_feedback(
-    place: Place, files: Sequence[Path], *, format: str = "auto", skip_bad: bool = False
+    asked: StoreQueue, files: Sequence[Path], *, format: str = "auto", skip_bad: bool = False
 ) -> Iterator[str]:
     """Bring the rankings of all files into a queue, or none of them; the same ones again add nothing.
 
@@ -65,22 +65,22 @@ def import_feedback(
     """
     from assent.pipeline.judging import IMPORTED  # torch comes along, which nothing else here needs
 
-    queue = Queue(place.project or IMPORTED.project, place.purpose)
+    queue = Queue(asked.project or IMPORTED.project, asked.purpose)
     where = "assent feedback import"
     sources = [Source.parse({"path": f, "format": format, "skip_bad": skip_bad}, where=where) for f in files]
     quarantine = files[0].parent / "quarantine.jsonl"
     comparisons, report = load_comparisons(sources, quarantine=quarantine, check=refuse_unusable)
-    with Store.open(place.store_url) as store:
+    with Store.open(asked.store_url) as store:
         counts = store.import_comparisons(comparisons, queue, now=time.time())
     yield from report.lines()
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
 
 
-def snapshot_feedback(place: Place, name: str) -> Iterator[str]:
+def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:
     """Fix what has been said so far under a name; a name that is taken gives the same snapshot back."""
-    with _open(place.store_url) as store:
-        taken = store.snapshot(name, place.queue(store), now=time.time())
+    with _open(asked.store_url) as store:
+        taken = store.snapshot(name, asked.queue(store), now=time.time())
     yield f"snapshot {taken.name}: {len(taken.judgment_ids)} judgments, {taken.hash}"
 
 

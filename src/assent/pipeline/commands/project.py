@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
+from assent.artifacts.layout import PROJECT
 from assent.core import files
 from assent.core.errors import DataError, UserError
 from assent.data.config import Source
@@ -18,9 +19,8 @@ from assent.feedback.store import Store
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import open_project
 
-SETTINGS = "assent.yaml"
 Reading = Callable[[Sequence[Source]], tuple[Sequence[Item], LoadReport]]
-STARTER = ("data/demonstrations.jsonl", "data/ratings.jsonl", "README.md", SETTINGS)
+STARTER = ("data/demonstrations.jsonl", "data/ratings.jsonl", "README.md", PROJECT.name)
 """What a new project holds; the settings last, so that a folder with settings is a whole one."""
 QUARANTINE = "quarantine.jsonl"
 
@@ -39,10 +39,10 @@ def make_project(folder: Path) -> list[str]:
         for path in written:
             path.unlink(missing_ok=True)
         raise
-    with Store.open(open_project(folder / SETTINGS).config.store.url):
+    with Store.open(open_project(folder / PROJECT).config.store.url):
         pass
     return [
-        f"made {folder}: {SETTINGS}, data/ with examples, README.md, and a store for judgments",
+        f"made {folder}: {PROJECT}, data/ with examples, README.md, and a store for judgments",
         *([] if folder.resolve() == Path.cwd() else [f"next: cd {folder}"]),
         "then: assent doctor, assent run",
     ]

@@ -19,7 +19,6 @@ from assent.pipeline.places import sources_of
 from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
 from assent.pipeline.stages.gather import EVAL_SEED, distinct
 from assent.pipeline.stages.sft import run_sft
-from assent.training.config import PPOConfig
 
 LAB_SAMPLE = 300
 """Conversations and prompts of the lab that are looked at; it has a million of each, all alike."""
@@ -149,10 +148,9 @@ def _check_prompts(config: RunConfig, data: FileData, material: Material) -> Ite
     elif left < config.evaluate.prompts:
         said = f"is {config.evaluate.prompts}, but there are {left} to evaluate on"
         yield note("evaluate.prompts", said, "more prompts make narrower intervals")
-    if isinstance(config.optimize, PPOConfig) and len(prompts) < config.optimize.prompts_per_step:
-        said = (
-            f"is {config.optimize.prompts_per_step}, but there are {len(prompts)} prompts, which then repeat in a batch"
-        )
+    wanted = config.optimize.prompts_at_once()
+    if wanted is not None and len(prompts) < wanted:
+        said = f"is {wanted}, but there are {len(prompts)} prompts, which then repeat in a batch"
         yield warning("optimize.prompts_per_step", said, "lower it, or give more data.prompts")
 
 

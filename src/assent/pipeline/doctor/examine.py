@@ -24,8 +24,7 @@ from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import open_project
 from assent.raters.config import FunctionConfig, PeopleConfig, SimulatedConfig
 from assent.raters.function import ScoringRater
-from assent.training.config import DPOConfig, ModelRewardConfig, PPOConfig, PythonRewardConfig
-from assent.training.ppo import check_safe
+from assent.training.method import ModelRewardConfig, PythonRewardConfig
 
 _SQLITE = "sqlite:///"
 _BYTES_PER_WEIGHT = 4
@@ -61,11 +60,9 @@ def summary(findings: list[Finding]) -> str:
 
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
-    match config.optimize:
-        case PPOConfig() as ppo:
-            yield from _check_ppo(ppo)
-        case DPOConfig():
-            yield ok("optimize", "DPO on the judgments")
+    yield from config.optimize.checks()
+    for number, term in enumerate(getattr(config.optimize, "rewards", ())):
+        yield from _check_reward(f"optimize.rewards[{number}]", term)
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
@@ -124,26 +121,6 @@ def check_trackers(config: LogConfig) -> list[Finding]:
         for name in config.trackers
         if importlib.util.find_spec(name) is None
     ]
-
-
-def _check_ppo(ppo: PPOConfig) -> Iterator[Finding]:
-    try:
-        check_safe(ppo)
-    except ConfigError as wrong:
-        yield problem("optimize", str(wrong))
-    else:
-        yield ok("optimize", f"PPO, {ppo.steps} steps of {ppo.prompts_per_step} prompts, KL {ppo.kl.kind}")
-    if ppo.kl.kind == "off":
-        fix = "use adaptive or fixed, unless over-optimization is what you want to see"
-        yield warning("optimize.kl.kind", "is off: the policy learns to please the reward model and nobody else", fix)
-    if ppo.critic_warmup >= ppo.steps:
-        said = f"is {ppo.critic_warmup} of {ppo.steps} steps, so the policy never moves"
-        yield error("optimize.critic_warmup", said, "lower it, or raise optimize.steps")
-    if ppo.ema is not None and 1 / (1 - ppo.ema) > ppo.steps:
-        said = f"{ppo.ema} averages over about {1 / (1 - ppo.ema):.0f} steps, but there are only {ppo.steps}"
-        yield warning("optimize.ema", said, "lower it, or leave it out")
-    for number, term in enumerate(ppo.rewards):
-        yield from _check_reward(f"optimize.rewards[{number}]", term)
 
 
 def _check_reward(key: str, term: ModelRewardConfig | PythonRewardConfig) -> Iterator[Finding]:

@@ -19,7 +19,6 @@ from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.doctor.data import Material
 from assent.pipeline.stages.base import written
-from assent.training.config import PPOConfig
 
 LOOKED_AT = 20_000
 """Items of each kind that are turned into tokens."""
@@ -140,8 +139,8 @@ def _check_demonstrations(
     yield from _check_fit(
         "sft.too_long", [max(g.num_tokens for g in one) for one in groups], limit, config.sft.too_long
     )
-    if isinstance(config.optimize, PPOConfig):
-        allowed = config.optimize.sampling.max_new_tokens
+    allowed = config.optimize.answers()
+    if allowed is not None:
         answers = [c.messages[-1].content for c in demonstrations[:LOOKED_AT] if c.messages[-1].role == "assistant"]
         longer = sum(len(reader.renderer.completion(text)) > allowed for text in answers) / max(len(answers), 1)
         if longer > MANY_CUT:
@@ -208,9 +207,7 @@ def _rendered(items: Sequence[_Item], render: Callable[[_Item], Any]) -> tuple[l
 
 
 def _longest_answer(config: RunConfig) -> int:
-    limits = [config.evaluate.sampling.max_new_tokens]
-    if isinstance(config.optimize, PPOConfig):
-        limits.append(config.optimize.sampling.max_new_tokens)
+    limits = [config.evaluate.sampling.max_new_tokens, config.optimize.answers() or 0]
     if config.collect is not None:
         limits.append(config.sample.sampling.max_new_tokens)
     return max(limits)

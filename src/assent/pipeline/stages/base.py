@@ -20,6 +20,7 @@ from assent.models.policy import PolicyModel
 from assent.models.scratch import new_model, train_tokenizer
 from assent.pipeline.backends import Backends, device_of, machine
 from assent.pipeline.config import BaseConfig, ComputeConfig, PretrainedBase, ScratchBase
+from assent.pipeline.learners import policy_learner
 from assent.pipeline.waste import told
 from assent.training.loop import Loop
 from assent.training.sft import train_sft
@@ -70,7 +71,8 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         groups = [g for c in conversations for g in whole_text(renderer, c, limit=policy.max_length)]
         held_out = max(1, round(len(groups) * base.pretrain.eval_share)) if base.pretrain.eval_share else 0
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        result = train_sft(policy, groups[held_out:], groups[:held_out], base.pretrain, loop)
+        learner = policy_learner(policy, base.pretrain.optimizer)
+        result = train_sft(learner, groups[held_out:], groups[:held_out], base.pretrain, loop)
         policy.save(ctx.output / "policy")
         waste = told(ctx.log, policy)
     return {

@@ -20,15 +20,17 @@ from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import reward_report
 from assent.learner.checkpoint import Cadence
+from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
-from assent.training.reward import score_groups, taste_scores, train_reward
+from assent.training.reward import taste_scores
 from assent.training.targets import MARGINS, Target, target_of
 
 HELD_OUT_SEED = 0
@@ -65,14 +67,14 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             for part in (sides["train"], sides["held out"])
         )
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        trained = train_reward(
+        trained = train_reward_model(
             model, learn.groups, learn.targets, config.reward, loop, attributes=attributes_of(judgments)
         )
-        scores = score_groups(model, test.groups, budget=budget)
+        scores = score_groups(row_scorer(model), test.groups, budget=budget)
         relevant = relevance_of(model, renderer, test.comparisons, limit=limit, budget=budget)
         raters = None
         if trained.raters is not None:
-            tastes = taste_scores(model, test.groups, trained.raters.offsets, budget=budget)
+            tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=budget)
             raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
         model.save(ctx.output / "reward", merged=True)
         waste = told(ctx.log, model)
@@ -103,7 +105,7 @@ def relevance_of(
     probes = borrowed_answers(comparisons)
     groups = [renderer.group(p.prompt, [p.own.text, p.other.text], [p.own.finished, p.other.finished]) for p in probes]
     kept = fit(groups, max_length=limit, policy="drop")
-    scores = score_groups(model, list(kept.items), budget=budget)
+    scores = score_groups(row_scorer(model), list(kept.items), budget=budget)
     return relevance([probes[i] for i in kept.kept], scores[::2], scores[1::2])
 
 

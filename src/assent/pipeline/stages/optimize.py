@@ -1,8 +1,14 @@
-"""Optimize: move the policy toward what people prefer, by PPO on the reward model or DPO on the judgments."""
+"""Optimize: move the policy toward what people prefer, by the method that the settings name."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, assert_never
+
+from torch import Tensor
 
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext, stage
@@ -11,17 +17,26 @@ from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.fit import fit
+from assent.data.render import Renderer
 from assent.learner.checkpoint import Cadence
+from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
+from assent.models.policy import PolicyModel
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.fit_reward import ranked_groups
 from assent.pipeline.waste import told
 from assent.training.config import DPOConfig, OptimizeConfig, PPOConfig
 from assent.training.dpo import train_dpo
 from assent.training.loop import Loop
-from assent.training.ppo import Roles, check_safe, train_ppo
+from assent.training.method import OnPolicyConfig
+from assent.training.on_policy import Roles
+from assent.training.ppo import train_ppo
+
+Train = Callable[[Roles, Sequence[Prompt], Any, Loop], None]
+"""An on-policy method: roles, prompts, its settings, the loop."""
 
 
 class OptimizeStage(Config):
@@ -46,76 +61,88 @@ def run_optimize(
     judgments: Artifact | None = None,
     demonstrations: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write policy/."""
-    loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+    """Write policy/. Beside `start`, the method is given what its settings need (`Method.needs`)."""
+    config.optimize.refuse()
+    given = {"prompts": prompts, "reward": reward, "judgments": judgments, "demonstrations": demonstrations}
     with machine(config.compute):
+        work = Work.open(ctx, config, start, {name: one for name, one in given.items() if one is not None})
         match config.optimize:
             case PPOConfig() as ppo:
-                assert prompts is not None
-                check_safe(ppo)
-                return optimize_ppo(ctx, config, ppo, loop, (start, prompts, reward, demonstrations))
+                facts = work.on_policy(partial(train_ppo, critic=work.critic(ppo)), ppo)
             case DPOConfig() as dpo:
-                assert judgments is not None
-                return optimize_dpo(ctx, config, dpo, loop, (start, judgments))
+                facts = work.dpo(dpo)
+            case _ as never:
+                assert_never(never)
+        save_policy(work.policy, ctx.output)
+        return facts
 
 
-def optimize_ppo(
-    ctx: StageContext,
-    config: OptimizeStage,
-    ppo: PPOConfig,
-    loop: Loop,
-    inputs: tuple[Artifact, Artifact, Artifact | None, Artifact | None],
-) -> dict[str, Any]:
-    """PPO on the weighted sum of rewards; the value model starts from the reward model if it reads the same tokens."""
-    start, prompts, reward, demonstrations = inputs
-    backends = Backends(config.model, config.compute)
-    start_folder = start.file("policy")
-    policy = backends.policy(start_folder, trainable=True)
-    trained = reward.file("reward") if reward is not None else None
-    critic = backends.critic(start_folder, trained, seed=ctx.seed)
-    roles = Roles(
-        policy=policy,
-        reference_logps=backends.reference_logps(policy, start_folder, temperature=ppo.sampling.temperature),
-        critic=critic,
-        reward=backends.rewards(ppo, trained),
-        engine=backends.engine(policy),
-        renderer=backends.renderer(policy),
-        demonstrations=tuple(ptx_groups(backends, policy, demonstrations)) if ppo.ptx.coefficient else (),
-    )
-    pool = that_fit(
-        read_records(prompts.file("prompts.jsonl"), Prompt),
-        roles.renderer,
-        context=policy.max_length,
-        max_new_tokens=ppo.sampling.max_new_tokens,
-        log=ctx.log,
-    )
-    train_ppo(roles, pool, ppo, loop)
-    save_policy(policy, ctx.output)
-    return {"steps": ppo.steps, "prompts": len(pool), **told(ctx.log, policy, roles.engine)}
+@dataclass(frozen=True)
+class Work:
+    """What a method is given: the policy to move, where it runs, and the artifacts it needs by name."""
 
+    ctx: StageContext
+    backends: Backends
+    start: Path
+    policy: PolicyModel
+    loop: Loop
+    given: Mapping[str, Artifact]
 
-def optimize_dpo(
-    ctx: StageContext, config: OptimizeStage, dpo: DPOConfig, loop: Loop, inputs: tuple[Artifact, Artifact]
-) -> dict[str, Any]:
-    """DPO on all judgments so far."""
-    start, judgments = inputs
-    backends = Backends(config.model, config.compute)
-    policy = backends.policy(start.file("policy"), trainable=True)
-    comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
-    ranked = ranked_groups(
-        comparisons, backends.renderer(policy), limit=dpo.max_length or policy.max_length, too_long=dpo.too_long
-    )
-    result = train_dpo(policy, ranked.groups, ranked.targets, dpo, loop)
-    save_policy(policy, ctx.output)
-    return {"comparisons": len(ranked.groups), "too_long": ranked.too_long, **result._asdict(), **told(ctx.log, policy)}
+    @classmethod
+    def open(cls, ctx: StageContext, config: OptimizeStage, start: Artifact, given: Mapping[str, Artifact]) -> Work:
+        """Load the policy to move. Raises ValueError where something that the method needs was not given."""
+        missing = config.optimize.needs - given.keys()
+        if missing:
+            raise ValueError(f"{config.optimize.title} needs {', '.join(sorted(missing))}, and the round gave none")
+        backends, folder = Backends(config.model, config.compute), start.file("policy")
+        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        return cls(ctx, backends, folder, backends.policy(folder, trainable=True), loop, given)
 
+    def on_policy(self, train: Train, config: OnPolicyConfig) -> dict[str, Any]:
+        """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
+        engine, renderer = self.backends.engine(self.policy), self.backends.renderer(self.policy)
+        temperature = config.sampling.temperature
+        roles = Roles(
+            policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
+            reference=self.backends.reference(self.policy, self.start, temperature=temperature),
+            reward=self.backends.rewards(config, self._reward),
+            engine=engine,
+            renderer=renderer,
+            demonstrations=tuple(self._demonstrations(renderer)) if config.ptx.coefficient else (),
+        )
+        pool = that_fit(
+            read_records(self.given["prompts"].file("prompts.jsonl"), Prompt),
+            renderer,
+            context=self.policy.max_length,
+            max_new_tokens=config.sampling.max_new_tokens,
+            log=self.ctx.log,
+        )
+        train(roles, pool, config, self.loop)
+        return {"steps": config.steps, "prompts": len(pool), **told(self.ctx.log, self.policy, engine)}
 
-def ptx_groups(backends: Backends, policy: Any, demonstrations: Artifact | None) -> list[Group]:
-    """Demonstrations as groups, those that do not fit left out."""
-    if demonstrations is None:
-        return []
-    renderer = backends.renderer(policy)
-    conversations = read_records(demonstrations.file("demonstrations.jsonl"), Conversation)
-    groups = [g for c in conversations for g in renderer.demonstration(c)]
-    limit = policy.max_length
-    return list(fit(groups, max_length=limit, policy="drop").checked("demonstrations", max_length=limit).items)
+    def critic(self, config: PPOConfig) -> Learner[Tensor]:
+        """The value model of PPO: it starts from the reward model if that reads the same tokens."""
+        return value_learner(self.backends.critic(self.start, self._reward, seed=self.ctx.seed), config.value_optimizer)
+
+    def dpo(self, config: DPOConfig) -> dict[str, Any]:
+        """DPO on all judgments so far."""
+        comparisons = read_records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
+        limit = config.max_length or self.policy.max_length
+        renderer = self.backends.renderer(self.policy)
+        ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
+        learner = policy_learner(self.policy, config.optimizer)
+        result = train_dpo(learner, ranked.groups, ranked.targets, config, self.loop)
+        counts = {"comparisons": len(ranked.groups), "too_long": ranked.too_long}
+        return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
+
+    @property
+    def _reward(self) -> Path | None:
+        reward = self.given.get("reward")
+        return None if reward is None else reward.file("reward")
+
+    def _demonstrations(self, renderer: Renderer) -> list[Group]:
+        """Demonstrations as groups, those that do not fit left out."""
+        conversations = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+        groups = [g for c in conversations for g in renderer.demonstration(c)]
+        limit = self.policy.max_length
+        return list(fit(groups, max_length=limit, policy="drop").checked("demonstrations", max_length=limit).items)

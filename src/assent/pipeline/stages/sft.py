@@ -15,6 +15,7 @@ from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.learners import policy_learner
 from assent.pipeline.waste import told
 from assent.training.config import SFTConfig
 from assent.training.loop import Loop
@@ -50,7 +51,7 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
         )
         train.checked("demonstrations", max_length=limit)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        result = train_sft(policy, train.items, held_out.items, config.sft, loop)
+        result = train_sft(policy_learner(policy, config.sft.optimizer), train.items, held_out.items, config.sft, loop)
         save_policy(policy, ctx.output)
         waste = told(ctx.log, policy)
     return {

@@ -16,7 +16,7 @@ from assent.core.errors import StoreError, UserError
 from assent.core.types import Judgment, Purpose, Task
 from assent.feedback.quality.disputes import Dispute
 from assent.feedback.records.queue import Project
-from assent.web.admin.frame import Desk, done, project_path
+from assent.web.admin.frame import Frame, done, project_path
 from assent.web.admin.order_form import ranking_of
 from assent.web.admin.task_views import TaskView, task_view
 from assent.web.auth import Adjudicator, Person
@@ -25,21 +25,21 @@ from assent.web.forms import Form
 LONGEST_REASON = 2000
 
 
-def add_routes(routes: APIRouter, desk: Desk) -> None:
+def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages."""
 
     @routes.get("/admin/projects/{name}/disagreements")
     def disagreements(request: Request, _person: Adjudicator, name: str, purpose: Purpose = "reward") -> Response:
-        project = desk.project(name)
-        decisions = desk.store.projects.adjudications(name)
-        tasks = desk.store.tasks({one.task_id for one in decisions})
-        return desk.page(
+        project = frame.project(name)
+        decisions = frame.store.projects.adjudications(name)
+        tasks = frame.store.tasks({one.task_id for one in decisions})
+        return frame.page(
             request,
             "admin_disagreements.html",
             tab="disagreements",
             project=project,
             purpose=purpose,
-            disputes=_disputes(desk, name, purpose),
+            disputes=_disputes(frame, name, purpose),
             decisions=[
                 (one, task_view(tasks[one.task_id], blind_order(tasks[one.task_id])))
                 for one in reversed(decisions)
@@ -51,13 +51,13 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
     def adjudicate(
         request: Request, person: Adjudicator, name: str, task: str, purpose: Purpose = "reward"
     ) -> Response:
-        return _task_page(desk, request, person, desk.project(name), task, purpose=purpose)
+        return _task_page(frame, request, person, frame.project(name), task, purpose=purpose)
 
     @routes.post("/admin/projects/{name}/adjudicate")
     def decide(request: Request, person: Adjudicator, name: str, form: Form) -> Response:
-        project, task_id = desk.project(name), form.get("task", "")
+        project, task_id = frame.project(name), form.get("task", "")
         purpose: Purpose = "evaluation" if form.get("purpose") == "evaluation" else "reward"
-        task = desk.task(project, task_id, listed="the list")
+        task = frame.task(project, task_id, listed="the list")
         try:
             reason = form.get("reason", "").strip()
             ranking = None if form.get("do") == "open" else ranking_of(form, task, blind_order(task))
@@ -65,11 +65,11 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
                 raise StoreError(
                     f"the reason has {len(reason)} characters; write why in a sentence, up to {LONGEST_REASON}"
                 )
-            desk.store.projects.adjudicate(task_id, person.rater_id, ranking, reason, now=desk.context.now())
-            desk.watch.forget(name)
+            frame.store.projects.adjudicate(task_id, person.rater_id, ranking, reason, now=frame.context.now())
+            frame.watch.forget(name)
         except UserError as problem:
-            return _task_page(desk, request, person, project, task_id, purpose=purpose, problem=problem, form=form)
-        left = [d for d in _disputes(desk, name, purpose) if d.task_id != task_id]
+            return _task_page(frame, request, person, project, task_id, purpose=purpose, problem=problem, form=form)
+        left = [d for d in _disputes(frame, name, purpose) if d.task_id != task_id]
         if left:
             return done(project_path(name, "adjudicate"), "decided", task=left[0].task_id, purpose=purpose)
         return done(project_path(name, "disagreements"), "decided", purpose=purpose)
@@ -81,15 +81,15 @@ def blind_order(task: Task) -> tuple[str, ...]:
     return tuple(ids[i] for i in seeds.stream(0, "adjudicate", task.id).permutation(len(ids)))
 
 
-def _disputes(desk: Desk, name: str, purpose: Purpose) -> list[Dispute]:
+def _disputes(frame: Frame, name: str, purpose: Purpose) -> list[Dispute]:
     """What is open, without what was decided a moment ago."""
-    decided = {one.task_id for one in desk.store.projects.adjudications(name)}
-    found = desk.watch.overview(name, purpose, now=desk.context.now()).disputes
+    decided = {one.task_id for one in frame.store.projects.adjudications(name)}
+    found = frame.watch.overview(name, purpose, now=frame.context.now()).disputes
     return [one for one in found if one.task_id not in decided]
 
 
 def _task_page(
-    desk: Desk,
+    frame: Frame,
     request: Request,
     person: Person,
     project: Project,
@@ -99,12 +99,12 @@ def _task_page(
     problem: UserError | str = "",
     form: Mapping[str, str] | None = None,
 ) -> Response:
-    task = desk.task(project, task_id, listed="the list")
+    task = frame.task(project, task_id, listed="the list")
     view = task_view(task, blind_order(task))
-    found = _disputes(desk, project.name, purpose)
+    found = _disputes(frame, project.name, purpose)
     dispute = next((one for one in found if one.task_id == task_id), None)
     said = dispute.judgments if dispute else ()
-    return desk.page(
+    return frame.page(
         request,
         "adjudicate.html",
         tab="disagreements",

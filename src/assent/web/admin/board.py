@@ -13,9 +13,8 @@ from assent.core.types import Purpose
 from assent.feedback.quality.forecast import HOUR, Pace
 from assent.feedback.records.queue import Project, Queue
 from assent.feedback.runs import CurvePoint
-from assent.web.admin import charts as figures
-from assent.web.admin import numbers
-from assent.web.admin.frame import Desk, project_path
+from assent.web.admin import charts, numbers
+from assent.web.admin.frame import Frame, project_path
 from assent.web.auth import Adjudicator, Person
 
 PANELS = ("alarms", "progress", "pace", "battles", "curve", "agreement", "raters", "groups", "disputes", "remarks")
@@ -28,37 +27,37 @@ SKIP = "rate.skip."
 """Keys of the reasons for skipping that the rating page offers; others are in the rater's words."""
 
 
-def add_routes(routes: APIRouter, desk: Desk) -> None:
+def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of the dashboard."""
 
     @routes.get("/admin/projects/{name}")
     def board(request: Request, person: Adjudicator, name: str, purpose: Purpose = "reward") -> Response:
-        project = desk.project(name)
-        counts = {p: desk.store.counts(Queue(name, p)) for p in ("reward", "evaluation")}
-        return desk.page(
+        project = frame.project(name)
+        counts = {p: frame.store.counts(Queue(name, p)) for p in ("reward", "evaluation")}
+        return frame.page(
             request,
             "admin_dashboard.html",
             tab="dashboard",
             project=project,
             purpose=purpose,
             counts=counts,
-            panels=_panels(desk, request, person, project, purpose),
+            panels=_panels(frame, request, person, project, purpose),
             every=EVERY,
             source=f"{project_path(name, 'dashboard.json')}?purpose={purpose}",
         )
 
     @routes.get("/admin/projects/{name}/dashboard.json")
     def look(request: Request, person: Adjudicator, name: str, purpose: Purpose = "reward") -> Response:
-        project = desk.project(name)
-        return JSONResponse({"panels": _panels(desk, request, person, project, purpose), "every": EVERY})
+        project = frame.project(name)
+        return JSONResponse({"panels": _panels(frame, request, person, project, purpose), "every": EVERY})
 
 
-def _panels(desk: Desk, request: Request, person: Person, project: Project, purpose: Purpose) -> dict[str, Markup]:
+def _panels(frame: Frame, request: Request, person: Person, project: Project, purpose: Purpose) -> dict[str, Markup]:
     """Every panel as HTML; all of it is escaped by its template."""
-    overview = desk.watch.overview(project.name, purpose, now=desk.context.now())
+    overview = frame.watch.overview(project.name, purpose, now=frame.context.now())
 
     def t(key: str, **values: object) -> str:
-        return desk.text(request, key, **values)
+        return frame.text(request, key, **values)
 
     known: dict[str, Any] = {
         "t": t,
@@ -66,14 +65,14 @@ def _panels(desk: Desk, request: Request, person: Person, project: Project, purp
         "o": overview,
         "project": project,
         "person": person,
-        "track": figures.track,
+        "track": charts.track,
         "bars": _bars(overview.pace, t),
         "curve_svg": _curve(overview.points, t),
         "shown_disputes": overview.disputes[:SHOWN_DISPUTES],
         "path": project_path(project.name),
         "words_of": lambda given: given if t(SKIP + given) == SKIP + given else t(SKIP + given),
     }
-    module: Any = desk.context.templates.get_template("admin_board.html").make_module(known)
+    module: Any = frame.context.templates.get_template("admin_board.html").make_module(known)
     return {name: Markup(str(getattr(module, name)()).strip()) for name in PANELS}
 
 
@@ -89,7 +88,7 @@ def _bars(pace: Pace, t: Any) -> Markup | None:
         if ago % TICK_HOURS == 0:
             ticks.append((i, t("admin.board.pace.ago", n=ago)))
     label = t("admin.board.pace.label", n=sum(pace.hours), hours=len(pace.hours), most=max(pace.hours))
-    return figures.bars(pace.hours, label, titles=titles, ticks=ticks)
+    return charts.bars(pace.hours, label, titles=titles, ticks=ticks)
 
 
 def _curve(points: Any, t: Any) -> Markup | None:
@@ -100,9 +99,9 @@ def _curve(points: Any, t: Any) -> Markup | None:
     last = found[-1]
     levels = []
     if last.ceiling is not None:
-        levels.append(figures.Level(t("admin.board.curve.ceiling"), last.ceiling.estimate))
+        levels.append(charts.Level(t("admin.board.curve.ceiling"), last.ceiling.estimate))
     if last.baseline is not None:
-        levels.append(figures.Level(t("admin.board.curve.baseline"), last.baseline.estimate))
+        levels.append(charts.Level(t("admin.board.curve.baseline"), last.baseline.estimate))
     label = t("admin.board.curve.label", n=len(found), last=numbers.share(last.accuracy), judgments=last.judgments)
-    marks = [figures.Mark(point.judgments, point.accuracy) for point in found]
-    return figures.curve(marks, label, x_label=t("admin.board.curve.x"), levels=levels)
+    marks = [charts.Mark(point.judgments, point.accuracy) for point in found]
+    return charts.curve(marks, label, x_label=t("admin.board.curve.x"), levels=levels)

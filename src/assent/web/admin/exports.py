@@ -15,14 +15,14 @@ from assent.data.exports import EXPORTS, encode, export_format
 from assent.data.losses import LossReport
 from assent.feedback.exporting import gather
 from assent.feedback.records.queue import Queue
-from assent.web.admin.frame import Desk, project_path
+from assent.web.admin.frame import Frame, project_path
 from assent.web.auth import Admin
 
 MEDIA = {".jsonl": "application/jsonl", ".json": "application/json", ".gz": "application/gzip"}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def add_routes(routes: APIRouter, desk: Desk) -> None:
+def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages."""
 
     @routes.get("/admin/projects/{name}/export")
@@ -34,15 +34,15 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
         ending: Annotated[str, Query(max_length=20)] = "",
         purpose: Purpose = "reward",
     ) -> Response:
-        project = desk.project(name)
+        project = frame.project(name)
         report: LossReport | None = None
         problem: UserError | str = ""
         if format:
             try:
-                report = _encoded(desk, Queue(name, purpose), format, ending)[1]
+                report = _encoded(frame, Queue(name, purpose), format, ending)[1]
             except UserError as error:
                 problem = error
-        return desk.page(
+        return frame.page(
             request,
             "admin_export.html",
             tab="export",
@@ -53,7 +53,7 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
             ending=ending,
             purpose=purpose,
             report=report,
-            counts={p: desk.store.counts(Queue(name, p)) for p in ("reward", "evaluation")},
+            counts={p: frame.store.counts(Queue(name, p)) for p in ("reward", "evaluation")},
             back=project_path(name, "export"),
         )
 
@@ -65,18 +65,18 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
         ending: Annotated[str, Query(max_length=20)] = "",
         purpose: Purpose = "reward",
     ) -> Response:
-        desk.project(name)
-        content, _, file = _encoded(desk, Queue(name, purpose), format, ending)
+        frame.project(name)
+        content, _, file = _encoded(frame, Queue(name, purpose), format, ending)
         media = next((kind for end, kind in MEDIA.items() if file.endswith(end)), "application/octet-stream")
         disposition = f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(file)}"
         return Response(content, media_type=media, headers={"content-disposition": disposition})
 
 
-def _encoded(desk: Desk, queue: Queue, format: str, ending: str) -> tuple[bytes, LossReport, str]:
+def _encoded(frame: Frame, queue: Queue, format: str, ending: str) -> tuple[bytes, LossReport, str]:
     """The file, what it lost, and its name, in which nothing is left that could be a path."""
     form = export_format(format)
     plain = _UNSAFE.sub("-", queue.project).strip("-.") or "project"
     name = f"{plain}-{queue.purpose}-{form.name}{ending if ending in form.endings else form.ending}"
-    comparisons, absent = gather(desk.store, queue)
-    content, report = encode(comparisons, format, name, raters=desk.store.raters(), absent=absent)
+    comparisons, absent = gather(frame.store, queue)
+    content, report = encode(comparisons, format, name, raters=frame.store.raters(), absent=absent)
     return content, report, name

@@ -1,4 +1,4 @@
-"""The desk of whoever runs projects: what all admin pages share, from their frame to the watch over judgments."""
+"""The frame of the admin pages: what all of them share, from their look to the watch over judgments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DONE = "admin.done."
 
 
 @dataclass(frozen=True)
-class Desk:
+class Frame:
     """What admin pages do with the context."""
 
     context: Context
@@ -64,7 +64,7 @@ class Desk:
         problem: UserError | str = "",
         **values: Any,
     ) -> HTMLResponse:
-        """A page in the frame of the desk; with a `problem` it says so and is answered as 422."""
+        """A page in this frame; with a `problem` it says so and is answered as 422."""
         language = self.context.language(request)
         done, number = request.query_params.get("done", ""), request.query_params.get("n", "")
         said = ""

@@ -13,26 +13,26 @@ from assent.core.errors import StoreError, UserError
 from assent.feedback.dashboard import LANGUAGE
 from assent.feedback.people.accounts import DAY
 from assent.feedback.records.people import ROLES, Role
-from assent.web.admin.frame import Desk, Number, done
+from assent.web.admin.frame import Frame, Number, done
 from assent.web.auth import Admin
 from assent.web.forms import Form
 
 MOST_USES, MOST_DAYS = 10_000, 3650
 
 
-def add_routes(routes: APIRouter, desk: Desk) -> None:
+def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages."""
-    invitations = desk.store.accounts.invitations
+    invitations = frame.store.accounts.invitations
 
     @routes.get("/admin/people")
     def people(request: Request, _person: Admin, find: Annotated[str, Query(max_length=200)] = "") -> Response:
-        return _people_page(desk, request, find=find)
+        return _people_page(frame, request, find=find)
 
     @routes.post("/admin/people/invite")
     def invite(request: Request, _person: Admin, form: Form) -> Response:
         try:
             project = form.get("project", "") or None
-            if project is not None and all(p.name != project for p in desk.store.projects.all()):
+            if project is not None and all(p.name != project for p in frame.store.projects.all()):
                 raise StoreError(f"there is no project {project!r}; choose one from the list")
             made = invitations.add(
                 role_of(form),
@@ -40,16 +40,16 @@ def add_routes(routes: APIRouter, desk: Desk) -> None:
                 note=form.get("note", "").strip()[:200],
                 max_uses=whole(form, "uses", most=MOST_USES),
                 lifetime=whole(form, "days", most=MOST_DAYS) * DAY,
-                now=desk.context.now(),
+                now=frame.context.now(),
             )
         except UserError as problem:
-            return _people_page(desk, request, problem=problem, form=form)
+            return _people_page(frame, request, problem=problem, form=form)
         # Told this once: the store keeps a hash, so the page is answered here and not after a redirect.
-        return _people_page(desk, request, link=desk.context.link(f"/join/{made.token}"), invitation=made.kept)
+        return _people_page(frame, request, link=frame.context.link(f"/join/{made.token}"), invitation=made.kept)
 
     @routes.post("/admin/invitations/{invitation_id}/revoke")
     def revoke(_person: Admin, invitation_id: Number) -> Response:
-        invitations.revoke(invitation_id, now=desk.context.now())
+        invitations.revoke(invitation_id, now=frame.context.now())
         return done("/admin/people", "revoked")
 
 
@@ -70,7 +70,7 @@ def whole(form: Mapping[str, str], name: str, *, most: int) -> int:
 
 
 def _people_page(
-    desk: Desk,
+    frame: Frame,
     request: Request,
     *,
     find: str = "",
@@ -78,16 +78,16 @@ def _people_page(
     form: Mapping[str, str] | None = None,
     **values: Any,
 ) -> Response:
-    now = desk.context.now()
-    accounts = desk.store.accounts.all()
+    now = frame.context.now()
+    accounts = frame.store.accounts.all()
     wanted = find.casefold()
-    projects = desk.store.projects.all()
-    rows = [row for p in projects for row in desk.store.said(p.name) if row.outcome != "skipped"]
+    projects = frame.store.projects.all()
+    rows = [row for p in projects for row in frame.store.said(p.name) if row.outcome != "skipped"]
     judged = Counter(row.rater_id for row in rows)
     last: dict[str, float] = {}
     for row in rows:
         last[row.rater_id] = max(row.submitted_at, last.get(row.rater_id, 0.0))
-    languages = {rater.id: rater.attributes.get(LANGUAGE) for rater in desk.store.raters()}
+    languages = {rater.id: rater.attributes.get(LANGUAGE) for rater in frame.store.raters()}
     shown = [
         {
             "account": account,
@@ -98,7 +98,7 @@ def _people_page(
         for account in accounts
         if wanted in account.login.casefold() or wanted in account.rater_id.casefold()
     ]
-    return desk.page(
+    return frame.page(
         request,
         "admin_people.html",
         tab="people",
@@ -110,7 +110,7 @@ def _people_page(
         total=len(accounts),
         roles=ROLES,
         projects=projects,
-        invitations=[(one, one.is_open(now)) for one in desk.store.accounts.invitations.all()],
+        invitations=[(one, one.is_open(now)) for one in frame.store.accounts.invitations.all()],
         form=form or {"role": "rater", "uses": "1", "days": "14"},
         **({"link": "", "invitation": None} | values),
     )

@@ -13,7 +13,7 @@ from assent.core.types import Purpose
 from assent.feedback.people.accounts import DAY
 from assent.feedback.records.people import ROLES
 from assent.feedback.records.webhooks import Event, Hook
-from assent.web.admin.frame import Desk, Number, done
+from assent.web.admin.frame import Frame, Number, done
 from assent.web.admin.people import MOST_DAYS, role_of, whole
 from assent.web.auth import Admin, Person
 from assent.web.forms import Form
@@ -24,18 +24,18 @@ DELIVERIES = 5
 """Messages shown per webhook, the newest."""
 
 
-def add_routes(routes: APIRouter, desk: Desk) -> None:
+def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages."""
-    _tokens(routes, desk)
-    _webhooks(routes, desk)
+    _tokens(routes, frame)
+    _webhooks(routes, frame)
 
 
-def _tokens(routes: APIRouter, desk: Desk) -> None:
-    tokens = desk.store.accounts.tokens
+def _tokens(routes: APIRouter, frame: Frame) -> None:
+    tokens = frame.store.accounts.tokens
 
     @routes.get("/admin/tokens")
     def list_tokens(request: Request, person: Admin) -> Response:
-        return _tokens_page(desk, request, person)
+        return _tokens_page(frame, request, person)
 
     @routes.post("/admin/tokens")
     def add(request: Request, person: Admin, form: Form) -> Response:
@@ -49,20 +49,20 @@ def _tokens(routes: APIRouter, desk: Desk) -> None:
                 name[:100],
                 role=role_of(form),
                 lifetime=None if days is None else days * DAY,
-                now=desk.context.now(),
+                now=frame.context.now(),
             )
         except UserError as problem:
-            return _tokens_page(desk, request, person, problem=problem, form=form)
-        return _tokens_page(desk, request, person, secret=made.token)
+            return _tokens_page(frame, request, person, problem=problem, form=form)
+        return _tokens_page(frame, request, person, secret=made.token)
 
     @routes.post("/admin/tokens/{token_id}/revoke")
     def revoke(_person: Admin, token_id: Number) -> Response:
-        tokens.revoke(token_id, now=desk.context.now())
+        tokens.revoke(token_id, now=frame.context.now())
         return done("/admin/tokens", "token_ended")
 
 
 def _tokens_page(
-    desk: Desk,
+    frame: Frame,
     request: Request,
     person: Person,
     *,
@@ -70,13 +70,13 @@ def _tokens_page(
     form: Mapping[str, str] | None = None,
     secret: str = "",
 ) -> Response:
-    accounts = desk.store.accounts.all()
-    now = desk.context.now()
+    accounts = frame.store.accounts.all()
+    now = frame.context.now()
     rows = [
         (token, token.revoked_at is None and (token.expires_at is None or token.expires_at > now))
-        for token in desk.store.accounts.tokens.all()
+        for token in frame.store.accounts.tokens.all()
     ]
-    return desk.page(
+    return frame.page(
         request,
         "admin_tokens.html",
         tab="tokens",
@@ -90,20 +90,20 @@ def _tokens_page(
     )
 
 
-def _webhooks(routes: APIRouter, desk: Desk) -> None:
-    webhooks = desk.store.webhooks
+def _webhooks(routes: APIRouter, frame: Frame) -> None:
+    webhooks = frame.store.webhooks
 
     @routes.get("/admin/webhooks")
     def list_webhooks(request: Request, _person: Admin) -> Response:
-        return _webhooks_page(desk, request)
+        return _webhooks_page(frame, request)
 
     @routes.post("/admin/webhooks")
     def add(request: Request, _person: Admin, form: Form) -> Response:
         try:
-            made = webhooks.add(_hook(form), now=desk.context.now())
+            made = webhooks.add(_hook(form), now=frame.context.now())
         except UserError as problem:
-            return _webhooks_page(desk, request, problem=problem, form=form)
-        return _webhooks_page(desk, request, secret=made.token)
+            return _webhooks_page(frame, request, problem=problem, form=form)
+        return _webhooks_page(frame, request, secret=made.token)
 
     @routes.post("/admin/webhooks/{webhook_id}/remove")
     def remove(_person: Admin, webhook_id: Number) -> Response:
@@ -112,23 +112,23 @@ def _webhooks(routes: APIRouter, desk: Desk) -> None:
 
 
 def _webhooks_page(
-    desk: Desk,
+    frame: Frame,
     request: Request,
     *,
     problem: UserError | str = "",
     form: Mapping[str, str] | None = None,
     secret: str = "",
 ) -> Response:
-    webhooks = desk.store.webhooks
+    webhooks = frame.store.webhooks
     rows: list[Any] = [(one, webhooks.deliveries(one.id, limit=DELIVERIES)) for one in webhooks.all()]
-    return desk.page(
+    return frame.page(
         request,
         "admin_webhooks.html",
         tab="webhooks",
         problem=problem,
         rows=rows,
         events=EVENTS,
-        projects=desk.store.projects.all(),
+        projects=frame.store.projects.all(),
         form=form or {"event": "judgments", "purpose": "reward"},
         secret=secret,
     )

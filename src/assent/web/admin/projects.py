@@ -10,15 +10,8 @@ from starlette.responses import RedirectResponse, Response
 from assent.core.errors import StoreError, UserError
 from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
-from assent.web.admin import adjudication
-from assent.web.admin import board as dashboard
-from assent.web.admin import exports as admin_exports
-from assent.web.admin import people as admin_people
-from assent.web.admin import person as admin_person
-from assent.web.admin import programs as admin_programs
-from assent.web.admin import settings as admin_settings
-from assent.web.admin import tasks as admin_tasks
-from assent.web.admin.frame import Desk, done, project_path
+from assent.web.admin import adjudication, board, exports, people, person, programs, settings, tasks
+from assent.web.admin.frame import Frame, done, project_path
 from assent.web.auth import Adjudicator, Admin
 from assent.web.context import Context
 from assent.web.forms import Form
@@ -29,24 +22,15 @@ LONGEST_NAME = 80
 def router(context: Context) -> APIRouter:
     """The routes of all admin pages."""
     routes = APIRouter(include_in_schema=False)
-    desk = Desk(context)
-    _projects(routes, desk)
-    for part in (
-        admin_settings,
-        admin_tasks,
-        admin_exports,
-        admin_people,
-        admin_person,
-        admin_programs,
-        adjudication,
-        dashboard,
-    ):
-        part.add_routes(routes, desk)
+    frame = Frame(context)
+    _projects(routes, frame)
+    for part in (settings, tasks, exports, people, person, programs, adjudication, board):
+        part.add_routes(routes, frame)
     return routes
 
 
-def _projects(routes: APIRouter, desk: Desk) -> None:
-    store = desk.store
+def _projects(routes: APIRouter, frame: Frame) -> None:
+    store = frame.store
 
     @routes.get("/admin")
     def start(_person: Adjudicator) -> Response:
@@ -54,40 +38,40 @@ def _projects(routes: APIRouter, desk: Desk) -> None:
 
     @routes.get("/admin/projects")
     def projects(request: Request, _person: Adjudicator) -> Response:
-        return desk.page(request, "admin.html", tab="projects", rows=_rows(desk), form={})
+        return frame.page(request, "admin.html", tab="projects", rows=_rows(frame), form={})
 
     @routes.post("/admin/projects")
     def make(request: Request, _person: Admin, form: Form) -> Response:
         name = form.get("name", "").strip()
         try:
-            _check_name(desk, name)
-            store.projects.save(name, ProjectSettings(title=form.get("title", "").strip()), now=desk.context.now())
+            _check_name(frame, name)
+            store.projects.save(name, ProjectSettings(title=form.get("title", "").strip()), now=frame.context.now())
         except UserError as problem:
-            return desk.page(request, "admin.html", tab="projects", rows=_rows(desk), form=form, problem=problem)
+            return frame.page(request, "admin.html", tab="projects", rows=_rows(frame), form=form, problem=problem)
         return done(project_path(name, "settings"), "made")
 
     @routes.post("/admin/projects/{name}/open")
     def open_or_close(_person: Admin, name: str, form: Form) -> Response:
-        project = desk.project(name)
+        project = frame.project(name)
         is_open = form.get("is_open") == "yes"
-        settings = project.settings.model_copy(update={"is_open": is_open})
-        store.projects.save(name, settings, now=desk.context.now())
+        changed = project.settings.model_copy(update={"is_open": is_open})
+        store.projects.save(name, changed, now=frame.context.now())
         return done(project_path(name, "settings"), "opened" if is_open else "closed")
 
 
-def _rows(desk: Desk) -> list[dict[str, Any]]:
+def _rows(frame: Frame) -> list[dict[str, Any]]:
     """Every project with its queues; those raters can work in first, then by name."""
     rows = []
-    for project in desk.store.projects.all():
-        queues = {p: desk.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
+    for project in frame.store.projects.all():
+        queues = {p: frame.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
         rows.append({"project": project, "queues": {p: c for p, c in queues.items() if c.need}})
     return sorted(rows, key=lambda row: (not row["project"].settings.is_open, row["project"].name))
 
 
-def _check_name(desk: Desk, name: str) -> None:
+def _check_name(frame: Frame, name: str) -> None:
     if not name or len(name) > LONGEST_NAME or not name.isprintable() or set(name) & set("/\\") or name in (".", ".."):
         raise StoreError(
             f"the project name {name[:40]!r} cannot be used; take 1 to {LONGEST_NAME} characters without slashes"
         )
-    if any(project.name == name for project in desk.store.projects.all()):
+    if any(project.name == name for project in frame.store.projects.all()):
         raise StoreError(f"there is a project {name!r} already; choose another name")

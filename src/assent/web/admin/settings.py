@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from assent.feedback.records.queue import Guideline, Project
 from assent.web.admin.differences import differences
-from assent.web.admin.frame import Desk, done, project_path
+from assent.web.admin.frame import Frame, done, project_path
 from assent.web.admin.settings_form import SECTIONS, Filled, fill, read
 from assent.web.auth import Admin
 from assent.web.forms import Form
@@ -20,32 +20,32 @@ SPARE_ROWS = 1
 """Empty rows at the end of the tables of criteria and attributes, for browsers without scripts."""
 
 
-def add_routes(routes: APIRouter, desk: Desk) -> None:
+def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages."""
-    _settings(routes, desk)
-    _guidelines(routes, desk)
+    _settings(routes, frame)
+    _guidelines(routes, frame)
 
 
-def _settings(routes: APIRouter, desk: Desk) -> None:
+def _settings(routes: APIRouter, frame: Frame) -> None:
     @routes.get("/admin/projects/{name}/settings")
     def settings(request: Request, _person: Admin, name: str) -> Response:
-        project = desk.project(name)
-        return _settings_page(desk, request, project, fill(project.settings))
+        project = frame.project(name)
+        return _settings_page(frame, request, project, fill(project.settings))
 
     @routes.post("/admin/projects/{name}/settings")
     def save(request: Request, _person: Admin, name: str, form: Form) -> Response:
-        project = desk.project(name)
+        project = frame.project(name)
         filled = read(form, project.settings)
         if filled.settings is None:
-            return _settings_page(desk, request, project, filled)
-        desk.store.projects.save(name, filled.settings, now=desk.context.now())
-        desk.watch.forget(name)
+            return _settings_page(frame, request, project, filled)
+        frame.store.projects.save(name, filled.settings, now=frame.context.now())
+        frame.watch.forget(name)
         return done(project_path(name, "settings"), "saved")
 
 
-def _settings_page(desk: Desk, request: Request, project: Project, filled: Filled) -> Response:
-    problem = desk.text(request, "admin.set.problems", n=len(filled.problems)) if filled.problems else ""
-    return desk.page(
+def _settings_page(frame: Frame, request: Request, project: Project, filled: Filled) -> Response:
+    problem = frame.text(request, "admin.set.problems", n=len(filled.problems)) if filled.problems else ""
+    return frame.page(
         request,
         "admin_settings.html",
         tab="settings",
@@ -57,28 +57,28 @@ def _settings_page(desk: Desk, request: Request, project: Project, filled: Fille
     )
 
 
-def _guidelines(routes: APIRouter, desk: Desk) -> None:
+def _guidelines(routes: APIRouter, frame: Frame) -> None:
     @routes.get("/admin/projects/{name}/guidelines")
     def guidelines(request: Request, _person: Admin, name: str, version: int | None = None) -> Response:
-        project = desk.project(name)
-        return _guidelines_page(desk, request, project, version=version)
+        project = frame.project(name)
+        return _guidelines_page(frame, request, project, version=version)
 
     @routes.post("/admin/projects/{name}/guidelines")
     def publish(request: Request, _person: Admin, name: str, form: Form) -> Response:
-        project = desk.project(name)
+        project = frame.project(name)
         text = form.get("text", "").replace("\r\n", "\n").strip() + "\n"
         newest = project.guideline
         is_blank = not text.strip()
         if form.get("do") != "publish" or is_blank or (newest is not None and newest.text == text):
             problem = "" if form.get("do") != "publish" else "admin.guide.blank" if is_blank else "admin.guide.same"
-            said = desk.text(request, problem) if problem else ""
-            return _guidelines_page(desk, request, project, draft=text, problem=said)
-        made = desk.store.projects.publish_guideline(name, text, now=desk.context.now())
+            said = frame.text(request, problem) if problem else ""
+            return _guidelines_page(frame, request, project, draft=text, problem=said)
+        made = frame.store.projects.publish_guideline(name, text, now=frame.context.now())
         return done(project_path(name, "guidelines"), "published", n=made.version)
 
 
 def _guidelines_page(
-    desk: Desk,
+    frame: Frame,
     request: Request,
     project: Project,
     *,
@@ -87,9 +87,9 @@ def _guidelines_page(
     problem: str = "",
 ) -> Response:
     """The editor with its draft and what that changes; or an earlier version and what it changed."""
-    versions = desk.store.projects.guidelines(project.name)
+    versions = frame.store.projects.guidelines(project.name)
     shown = next((one for one in versions if one.version == version), None)
-    return desk.page(
+    return frame.page(
         request,
         "admin_guidelines.html",
         tab="guidelines",

@@ -12,7 +12,7 @@ from assent.web.render.markup import render
 
 
 @dataclass(frozen=True)
-class Turn:
+class ShownTurn:
     """A turn of the conversation."""
 
     role: str
@@ -36,7 +36,7 @@ class TaskView:
     """A task ready to be shown."""
 
     task: Task
-    turns: tuple[Turn, ...]
+    turns: tuple[ShownTurn, ...]
     answers: tuple[AnswerView, ...]
 
     @property
@@ -67,7 +67,7 @@ def task_view(task: Task, order: Sequence[str] | None = None) -> TaskView:
     texts = {completion.id: completion.text for completion in task.completions}
     return TaskView(
         task=task,
-        turns=tuple(Turn(message.role, render(message.content)) for message in task.prompt.messages),
+        turns=tuple(ShownTurn(message.role, render(message.content)) for message in task.prompt.messages),
         answers=tuple(
             AnswerView(LETTERS[n], answer, render(texts[answer]), count_words(texts[answer]), field_of(n))
             for n, answer in enumerate(order or texts)

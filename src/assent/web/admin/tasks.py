@@ -15,7 +15,7 @@ from assent.core.types import Purpose
 from assent.feedback.queue.assign import overlap
 from assent.feedback.queue.task_files import parse_tasks
 from assent.feedback.records.queue import Project, Queue
-from assent.web.admin.frame import Desk, done, project_path
+from assent.web.admin.frame import Frame, done, project_path
 from assent.web.admin.order_form import places_of, ranking_of
 from assent.web.admin.task_views import task_view
 from assent.web.auth import Adjudicator, Admin
@@ -54,15 +54,15 @@ async def _sent(
     return _Sent(await request.body(), shown, purpose, is_file=True)
 
 
-def add_routes(routes: APIRouter, desk: Desk) -> None:
+def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages."""
-    _list(routes, desk)
-    _bring_in(routes, desk)
-    _single(routes, desk)
+    _list(routes, frame)
+    _bring_in(routes, frame)
+    _single(routes, frame)
 
 
-def _list(routes: APIRouter, desk: Desk) -> None:
-    store = desk.store
+def _list(routes: APIRouter, frame: Frame) -> None:
+    store = frame.store
 
     @routes.get("/admin/projects/{name}/tasks")
     def tasks(
@@ -73,25 +73,25 @@ def _list(routes: APIRouter, desk: Desk) -> None:
         page: Annotated[int, Query(ge=1)] = 1,
         find: Annotated[str, Query(max_length=200)] = "",
     ) -> Response:
-        return _tasks_page(desk, request, desk.project(name), purpose=purpose, page=page, find=find)
+        return _tasks_page(frame, request, frame.project(name), purpose=purpose, page=page, find=find)
 
     @routes.post("/admin/projects/{name}/priorities")
     def prioritize(request: Request, _person: Admin, name: str, form: Form) -> Response:
-        project = desk.project(name)
+        project = frame.project(name)
         try:
             wanted = _priorities(form.get("priorities", ""))
             known = store.tasks(wanted)
             strange = [i for i in wanted if i not in known or known[i].project != name]
             if strange:
                 raise StoreError(f"task {strange[0]!r} is not in this project; correct its id")
-            count = store.set_priorities(wanted, now=desk.context.now())
+            count = store.set_priorities(wanted, now=frame.context.now())
         except UserError as problem:
-            return _tasks_page(desk, request, project, problem=problem, priorities=form.get("priorities", ""))
+            return _tasks_page(frame, request, project, problem=problem, priorities=form.get("priorities", ""))
         return done(project_path(name, "tasks"), "prioritized", n=count)
 
 
 def _tasks_page(
-    desk: Desk,
+    frame: Frame,
     request: Request,
     project: Project,
     *,
@@ -103,14 +103,14 @@ def _tasks_page(
     priorities: str = "",
 ) -> Response:
     queue = Queue(project.name, purpose)
-    repeats = desk.store.listing.repeats(queue)
-    facts = {i: f for i, f in desk.watch.facts(project.name, purpose).items() if i not in repeats}
-    waiting = {one.task_id: one for one in desk.store.open_tasks(queue)}
-    gold = desk.store.projects.gold(project.name)
+    repeats = frame.store.listing.repeats(queue)
+    facts = {i: f for i, f in frame.watch.facts(project.name, purpose).items() if i not in repeats}
+    waiting = {one.task_id: one for one in frame.store.open_tasks(queue)}
+    gold = frame.store.projects.gold(project.name)
     wanted = find.casefold()
     found = [f for f in facts.values() if not find or wanted in f.opening.casefold() or find == f.task_id]
-    counts = {p: desk.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
-    return desk.page(
+    counts = {p: frame.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
+    return frame.page(
         request,
         "admin_tasks.html",
         tab="tasks",
@@ -133,47 +133,47 @@ def _tasks_page(
     )
 
 
-def _bring_in(routes: APIRouter, desk: Desk) -> None:
+def _bring_in(routes: APIRouter, frame: Frame) -> None:
     @routes.post("/admin/projects/{name}/tasks")
     def add_tasks(request: Request, _person: Admin, name: str, sent: Annotated[_Sent, Depends(_sent)]) -> Response:
         """Tasks pasted into the form, or a file as the body of the request with its name in the query."""
-        project = desk.project(name)
+        project = frame.project(name)
         try:
-            count, repeated = _add(desk, project, sent)
+            count, repeated = _add(frame, project, sent)
         except UserError as problem:
             if sent.is_file:
                 raise
-            return _tasks_page(desk, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
+            return _tasks_page(frame, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
         return _brought(sent, project, "added", count, repeated=repeated)
 
     @routes.post("/admin/projects/{name}/rankings")
     def add_rankings(request: Request, _person: Admin, name: str, sent: Annotated[_Sent, Depends(_sent)]) -> Response:
         """Rankings that exist already, in any format that can be read."""
-        project = desk.project(name)
+        project = frame.project(name)
         try:
             queue = Queue(name, sent.purpose)
-            counts = bring_rankings(desk.store, queue, sent.content, name=sent.name, now=desk.context.now())
+            counts = bring_rankings(frame.store, queue, sent.content, name=sent.name, now=frame.context.now())
         except UserError as problem:
             if sent.is_file:
                 raise
-            return _tasks_page(desk, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
+            return _tasks_page(frame, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
         return _brought(sent, project, "imported", counts.added, repeated=counts.known)
 
 
-def _add(desk: Desk, project: Project, sent: _Sent) -> tuple[int, int]:
+def _add(frame: Frame, project: Project, sent: _Sent) -> tuple[int, int]:
     """Queue all tasks of a file with the project's overlap, or none of them; how many are new, how many were there."""
     found = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
-    settings, now = project.settings, desk.context.now()
+    settings, now = project.settings, frame.context.now()
     ids = [task.id for task in found.tasks]
-    strange = [t.id for t in desk.store.tasks(ids).values() if t.project != project.name or t.purpose != sent.purpose]
+    strange = [t.id for t in frame.store.tasks(ids).values() if t.project != project.name or t.purpose != sent.purpose]
     if strange:
         raise DataError(
             f"task {strange[0]!r} is in another project or queue already; give it another id", path=sent.name
         )
     slots = overlap(ids, share=settings.overlap_share, depth=settings.overlap, seed=OVERLAP_SEED)
-    count = desk.store.add_tasks(found.tasks, slots=slots, now=now)
+    count = frame.store.add_tasks(found.tasks, slots=slots, now=now)
     for task_id, ranking in found.gold.items():
-        desk.store.projects.set_gold(task_id, ranking, note=sent.name, now=now)
+        frame.store.projects.set_gold(task_id, ranking, note=sent.name, now=now)
     return count, len(ids) - count + found.repeated
 
 
@@ -183,27 +183,27 @@ def _brought(sent: _Sent, project: Project, what: str, count: int, *, repeated: 
     return done(project_path(project.name, "tasks"), what, n=count, purpose=sent.purpose)
 
 
-def _single(routes: APIRouter, desk: Desk) -> None:
+def _single(routes: APIRouter, frame: Frame) -> None:
     @routes.get("/admin/projects/{name}/task")
     def task(request: Request, person: Adjudicator, name: str, id: str) -> Response:
-        return _task_page(desk, request, desk.project(name), id, is_admin=person.may("admin"))
+        return _task_page(frame, request, frame.project(name), id, is_admin=person.may("admin"))
 
     @routes.post("/admin/projects/{name}/gold")
     def set_gold(request: Request, _person: Admin, name: str, form: Form) -> Response:
-        project, task_id = desk.project(name), form.get("task", "")
-        found = desk.task(project, task_id, listed="the list of tasks")
+        project, task_id = frame.project(name), form.get("task", "")
+        found = frame.task(project, task_id, listed="the list of tasks")
         try:
             ranking = None if form.get("do") == "remove" else ranking_of(form, found)
             note = form.get("note", "").strip()
-            desk.store.projects.set_gold(task_id, ranking, note=note, now=desk.context.now())
+            frame.store.projects.set_gold(task_id, ranking, note=note, now=frame.context.now())
         except UserError as problem:
-            return _task_page(desk, request, project, task_id, problem=problem, form=form)
+            return _task_page(frame, request, project, task_id, problem=problem, form=form)
         what = "gold_removed" if ranking is None else "gold_set"
         return done(project_path(name, "task"), what, id=task_id)
 
 
 def _task_page(
-    desk: Desk,
+    frame: Frame,
     request: Request,
     project: Project,
     task_id: str,
@@ -212,16 +212,16 @@ def _task_page(
     form: Mapping[str, str] | None = None,
     is_admin: bool = True,
 ) -> Response:
-    found = desk.task(project, task_id, listed="the list of tasks")
-    known, note = desk.store.projects.gold(project.name).get(task_id, (None, ""))
-    return desk.page(
+    found = frame.task(project, task_id, listed="the list of tasks")
+    known, note = frame.store.projects.gold(project.name).get(task_id, (None, ""))
+    return frame.page(
         request,
         "admin_task.html",
         tab="tasks",
         project=project,
         problem=problem,
         view=task_view(found),
-        facts=desk.watch.facts(project.name, found.purpose).get(task_id),
+        facts=frame.watch.facts(project.name, found.purpose).get(task_id),
         is_gold=known is not None,
         places=form if form is not None else places_of(known, [c.id for c in found.completions]),
         note=note if form is None else form.get("note", ""),

@@ -13,7 +13,7 @@ from assent.web.api.people_models import TokenIn, TokenMade, TokenOut
 from assent.web.auth import Admin, Rater
 from assent.web.context import Context
 from assent.web.deliveries import allows_private
-from assent.web.outbound import target
+from assent.web.outbound import address_of
 from assent.web.refusals import Refusal
 
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -65,7 +65,7 @@ def _webhooks(routes: APIRouter, context: Context) -> None:
     @routes.post("/webhooks", tags=["webhooks"], response_model=WebhookMade)
     def make_webhook(_person: Admin, sent: WebhookIn) -> Any:
         """Tell an address when something happens. The secret that signs the messages is told this once."""
-        target(sent.url, allow_private=allows_private())
+        address_of(sent.url, allow_private=allows_private())
         made = webhooks.add(Hook(**sent.model_dump()), now=context.now())
         return WebhookMade(**_out(made.kept).model_dump(), secret=made.token)
 

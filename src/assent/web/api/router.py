@@ -11,13 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from assent.web.api import accounts as api_accounts
-from assent.web.api import files as api_data
-from assent.web.api import judgments as api_judgments
-from assent.web.api import people as api_people
-from assent.web.api import programs as api_programs
-from assent.web.api import projects as api_projects
-from assent.web.api import tasks as api_tasks
+from assent.web.api import accounts, files, judgments, people, programs, projects, tasks
 from assent.web.api.models import Error, Me
 from assent.web.auth import Rater
 from assent.web.context import Context
@@ -52,6 +46,6 @@ def router(context: Context) -> APIRouter:
         """For whom the token acts, in which role."""
         return Me(rater_id=person.rater_id, login=person.login, role=person.role, projects=person.account.projects)
 
-    for part in (api_projects, api_tasks, api_judgments, api_people, api_accounts, api_data, api_programs):
+    for part in (projects, tasks, judgments, people, accounts, files, programs):
         part.add_routes(routes, context)
     return routes

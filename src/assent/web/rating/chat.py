@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from assent.core.types import Purpose
-from assent.feedback.conversations import Choice, Conversation
+from assent.feedback.conversations import BlindTalk, Choice
 from assent.feedback.records.queue import Project, Viewing
 from assent.web.auth import Person, Rater
 from assent.web.bodies import Body
 from assent.web.context import Context
-from assent.web.rating.talks import Talks, Vote
+from assent.web.rating.talks import Talks, TalkVote
 from assent.web.rating.tasks import project_of
 from assent.web.refusals import Refusal
 from assent.web.render.markup import render
@@ -108,7 +108,7 @@ def router(context: Context) -> APIRouter:
             is_translated=voting.translated,
             activity=voting.activity,
         )
-        said = Vote(voting.judgment, voting.choice, voting.strength, voting.critique, voting.seconds, viewing)
+        said = TalkVote(voting.judgment, voting.choice, voting.strength, voting.critique, voting.seconds, viewing)
         return state(talks, talks.vote(talk, said))
 
     @routes.post("/again")
@@ -151,7 +151,7 @@ def shell(
     return context.page(request, "chat.html", boot=boot, **known)
 
 
-def check_vote(project: Project, talk: Conversation, voting: Voting) -> None:
+def check_vote(project: Project, talk: BlindTalk, voting: Voting) -> None:
     """Raise Refusal for a vote on another turn, or one that says what the project does not ask."""
     if len(talk.turns) != voting.turn:
         raise Refusal(409, f"the conversation is at turn {len(talk.turns)}, not {voting.turn}", "reload the page")
@@ -162,7 +162,7 @@ def check_vote(project: Project, talk: Conversation, voting: Voting) -> None:
         raise Refusal(422, "the project does not ask for a critique", "leave it out")
 
 
-def own(context: Context, person: Person, project: str, conversation: str) -> Conversation:
+def own(context: Context, person: Person, project: str, conversation: str) -> BlindTalk:
     """The rater's own conversation. Raises Refusal 404 for any other."""
     project_of(context, person, project)
     talk = context.store.conversations.get(conversation, person.rater_id)
@@ -171,7 +171,7 @@ def own(context: Context, person: Person, project: str, conversation: str) -> Co
     return talk
 
 
-def state(talks: Talks, talk: Conversation) -> dict[str, Any]:
+def state(talks: Talks, talk: BlindTalk) -> dict[str, Any]:
     """A conversation for its rater: no model is named, nor can one be told from another, before it has ended."""
     is_over = talk.phase == "ended"
     phase = "failed" if talk.is_silent(talks.context.now()) else talk.phase

@@ -18,7 +18,7 @@ from assent.core import seeds
 from assent.core.errors import AssentError, ConflictError, StoreError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Message, Prompt, Purpose, Ranking, Task
-from assent.feedback.conversations import Choice, Conversation, Turn
+from assent.feedback.conversations import BlindTalk, Choice, Turn
 from assent.feedback.records.queue import Viewing
 from assent.web.context import Context
 
@@ -31,7 +31,7 @@ _SHORTEST_NAME, _LONG_NAME = 4, 8
 
 
 @dataclass(frozen=True)
-class Vote:
+class TalkVote:
     """What a rater says of a turn, and how they came to it."""
 
     id: str
@@ -50,7 +50,7 @@ class Talks:
     _mouths: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """One at a time asks a model."""
 
-    def say(self, said: str, *, to: str, turn: int, rater_id: str, project: str, purpose: Purpose) -> Conversation:
+    def say(self, said: str, *, to: str, turn: int, rater_id: str, project: str, purpose: Purpose) -> BlindTalk:
         """Say something in a conversation, begun where it is new. Saying the same again changes nothing.
 
         Raises ConflictError where it is not the rater's turn to speak, StoreError where there are too few models.
@@ -66,7 +66,7 @@ class Talks:
             if last is not None and last.phase == "waiting" and not last.is_silent(now):
                 raise ConflictError("the models are answering another message of yours; reload the page")
             models = self._draw(purpose, seed := secrets.randbits(62))
-            made = Conversation(
+            made = BlindTalk(
                 id=to, project=project, rater_id=rater_id, purpose=purpose, models=models, seed=seed, speaking=models
             )
             made = made.model_copy(update={"turns": (Turn(said=said),), "alive_at": now})
@@ -83,7 +83,7 @@ class Talks:
         self._listen(talk)
         return talk
 
-    def ask_again(self, talk: Conversation) -> Conversation:
+    def ask_again(self, talk: BlindTalk) -> BlindTalk:
         """Ask the models once more after they failed, or after the server that waited for them went away."""
         now = self.context.now()
         if talk.phase != "failed" and not talk.is_silent(now):
@@ -94,7 +94,7 @@ class Talks:
         self._listen(again)
         return again
 
-    def vote(self, talk: Conversation, vote: Vote) -> Conversation:
+    def vote(self, talk: BlindTalk, vote: TalkVote) -> BlindTalk:
         """Keep what the rater says of the turn; the better answer goes on, on a tie one drawn by lot.
 
         A battle is over with that. Voting the same again changes nothing. Raises ConflictError for another vote.
@@ -125,13 +125,13 @@ class Talks:
         speaking = (chosen.source, chosen.source)
         return store.conversations.save(rated.model_copy(update={"phase": phase, "speaking": speaking}), now=now)
 
-    def end(self, talk: Conversation) -> Conversation:
+    def end(self, talk: BlindTalk) -> BlindTalk:
         """End a conversation; from here on its models may be named. A turn that was not rated stays unrated."""
         if talk.phase == "ended":
             return talk
         return self.context.store.conversations.save(talk.model_copy(update={"phase": "ended"}), now=self.context.now())
 
-    def answers(self, talk: Conversation) -> tuple[Completion, ...]:
+    def answers(self, talk: BlindTalk) -> tuple[Completion, ...]:
         """The answers of the turn that is on, in the order shown."""
         if talk.turn.task_id is None:
             return ()
@@ -139,7 +139,7 @@ class Talks:
         by_id = {completion.id: completion for completion in task.completions}
         return tuple(by_id[i] for i in talk.turn.shown)
 
-    def sources(self, talk: Conversation) -> list[tuple[str, ...]]:
+    def sources(self, talk: BlindTalk) -> list[tuple[str, ...]]:
         """Who gave the answers of each turn, in the order shown; only for conversations that ended."""
         tasks = self.context.store.tasks([turn.task_id for turn in talk.turns if turn.task_id])
         named = []
@@ -158,7 +158,7 @@ class Talks:
         one, other = seeds.stream(seed, "models").permutation(len(names))[:2]
         return names[one], names[other]
 
-    def _listen(self, talk: Conversation) -> None:
+    def _listen(self, talk: BlindTalk) -> None:
         """Wait for the models in a thread of their own, and say every few seconds that somebody waits."""
         done = threading.Event()
 
@@ -178,7 +178,7 @@ class Talks:
         for target in (work, beat):
             threading.Thread(target=target, name=f"talk {talk.id[:8]}", daemon=True).start()
 
-    def _answer(self, talk: Conversation) -> None:
+    def _answer(self, talk: BlindTalk) -> None:
         """Get both answers, make a task of them and lend it to the rater; a failure is kept as such."""
         try:
             texts = [self._ask(talk, n) for n in range(2)]
@@ -191,7 +191,7 @@ class Talks:
         except AssentError as error:  # ended or asked again meanwhile: this answer came too late
             LOG.warning("conversation %s: %s", talk.id, error)
 
-    def _ask(self, talk: Conversation, n: int) -> str:
+    def _ask(self, talk: BlindTalk, n: int) -> str:
         """The nth answer, as text that a database can keep."""
         name = (talk.speaking or talk.models)[n]
         seed = _seed(talk, n)
@@ -199,7 +199,7 @@ class Talks:
             text = self.context.speakers[name].reply(list(talk.messages), seed)
         return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
-    def _asked(self, talk: Conversation, texts: Sequence[str]) -> Conversation:
+    def _asked(self, talk: BlindTalk, texts: Sequence[str]) -> BlindTalk:
         """The conversation with a task for this turn."""
         store, now, number = self.context.store, self.context.now(), len(talk.turns)
         names = talk.speaking or talk.models
@@ -247,7 +247,7 @@ def names_a_model(text: str, names: Collection[str]) -> bool:
     return False
 
 
-def _judgment(talk: Conversation, vote: Vote) -> Judgment:
+def _judgment(talk: BlindTalk, vote: TalkVote) -> Judgment:
     first, second = talk.turn.shown
     match vote.choice:
         case "first" | "second":
@@ -272,5 +272,5 @@ def _choice(judgment: Judgment, shown: Sequence[str]) -> Choice:
     return "bad" if all("unusable" in judgment.flags.get(i, ()) for i in shown) else "tie"
 
 
-def _seed(talk: Conversation, n: int) -> int:
+def _seed(talk: BlindTalk, n: int) -> int:
     return seeds.derive(talk.seed, "reply", len(talk.turns), talk.turn.attempt, n)

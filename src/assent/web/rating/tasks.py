@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query, Request
 
 from assent.core.errors import ConflictError, StoreError
 from assent.core.types import Purpose
-from assent.feedback.records.queue import Project, Served, Viewing
-from assent.feedback.records.queue import Queue as TaskQueue
+from assent.feedback.records.queue import Project, Queue, Served, Viewing
 from assent.web.auth import Person, Rater
 from assent.web.context import Context
 from assent.web.rating.counts import Progress
@@ -32,7 +31,7 @@ def router(context: Context) -> APIRouter:
     ) -> dict[str, Any]:
         """Lend tasks to the rater: first those they hold, in the order they saw them."""
         found = project_of(context, person, project)
-        queue, now = TaskQueue(project, purpose), context.now()
+        queue, now = Queue(project, purpose), context.now()
         served = store.serve(person.rater_id, queue, limit=limit, now=now)
         far = progress.of(person.rater_id, queue)
         return {
@@ -80,7 +79,7 @@ def router(context: Context) -> APIRouter:
     ) -> dict[str, Any]:
         """What the rater submitted last and may still change, newest first."""
         project_of(context, person, project)
-        served = store.recent(person.rater_id, TaskQueue(project, purpose), limit=limit, now=context.now())
+        served = store.recent(person.rater_id, Queue(project, purpose), limit=limit, now=context.now())
         return {"items": [item(one) for one in served]}
 
     return routes

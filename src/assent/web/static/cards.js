@@ -56,19 +56,19 @@ export class Card {
     if (isAlone && this.#scores) this.element.append(this.#scores.element);
   }
 
-  /** @param {import("./desk.js").Desk} desk */
-  update(desk) {
-    const { verdict } = desk;
+  /** @param {import("./task.js").Task} task */
+  update(task) {
+    const { verdict } = task;
     const { id } = this.#answer;
     const at = tierOf(verdict.order, id);
     const isUnusable = hasFlag(verdict, id, UNUSABLE);
     this.element.classList.toggle("placed", at >= 0);
     this.element.classList.toggle("unusable", isUnusable);
-    this.element.classList.toggle("current", desk.current === id);
+    this.element.classList.toggle("current", task.current === id);
     say(this.#standing, this.#standingOf(verdict.order, at, isUnusable));
     if (this.#letter.localName === "button") set(this.#letter, "aria-pressed", at >= 0);
     for (const [flag, button] of this.#flags) set(button, "aria-pressed", hasFlag(verdict, id, flag));
-    this.#notes.update(desk.notesOf(id));
+    this.#notes.update(task.notesOf(id));
     this.#scores?.update(verdict.scores[id]);
     if (this.#edit) {
       const isEdited = id in verdict.edits;

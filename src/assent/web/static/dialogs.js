@@ -98,7 +98,7 @@ export class Trouble {
   #dialog = part("refused");
   #outbox;
 
-  /** @param {import("./queue.js").Outbox} outbox */
+  /** @param {import("./outbox.js").Outbox} outbox */
   constructor(outbox) {
     this.#outbox = outbox;
     this.#button.addEventListener("click", () => this.#show());

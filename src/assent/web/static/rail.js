@@ -17,23 +17,23 @@ export class Rail {
     this.#act = act;
   }
 
-  /** @param {import("./desk.js").Desk} desk */
-  update(desk) {
-    const isRanked = desk.layout === "rank";
+  /** @param {import("./task.js").Task} task */
+  update(task) {
+    const isRanked = task.layout === "rank";
     set(this.#tray, "hidden", isRanked ? null : "");
     set(this.#places, "hidden", isRanked ? null : "");
     // A press begins with the end of writing elsewhere: what is pressed must still be there when the finger lifts.
-    if (isRanked && this.#isNews(desk)) {
+    if (isRanked && this.#isNews(task)) {
       const focused = document.activeElement?.getAttribute("data-key");
-      this.#drawTray(desk);
-      this.#drawPlaces(desk);
+      this.#drawTray(task);
+      this.#drawPlaces(task);
       requestAnimationFrame(() => this.#follow());
       if (focused && document.activeElement === document.body) {
         document.querySelector(`.dock [data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
       }
     }
-    say(this.#sentence, desk.layout === "rate" ? "" : sentence(desk.verdict.order, desk.letterOf));
-    say(this.#hint, hintOf(desk));
+    say(this.#sentence, task.layout === "rate" ? "" : sentence(task.verdict.order, task.letterOf));
+    say(this.#hint, hintOf(task));
   }
 
   /** Whether anything has changed that places and tray show. */
@@ -43,10 +43,10 @@ export class Rail {
     return this.#drawn !== before;
   }
 
-  #drawTray(desk) {
-    const { open, isTying, verdict } = desk;
+  #drawTray(task) {
+    const { open, isTying, verdict } = task;
     const letters = open.map((id) => {
-      const letter = desk.letterOf(id);
+      const letter = task.letterOf(id);
       const label = t(isTying ? "rate.place.tie" : "rate.place.do", { letter });
       const onclick = () => this.#act({ name: "place", id, by: "pointer" });
       return button({ class: "letter", "data-key": `open-${id}`, "data-drag": id, label, onclick }, letter);
@@ -68,22 +68,22 @@ export class Rail {
     this.#tray.replaceChildren(...(open.length ? [...letters, tie, rest] : []));
   }
 
-  #drawPlaces(desk) {
-    const { tiers } = desk.verdict.order;
+  #drawPlaces(task) {
+    const { tiers } = task.verdict.order;
     const parts = [gap(0)];
     tiers.forEach((tier, at) => {
-      parts.push(this.#tier(desk, tier, at));
-      if (at < tiers.length - 1) parts.push(this.#between(desk, at));
+      parts.push(this.#tier(task, tier, at));
+      if (at < tiers.length - 1) parts.push(this.#between(task, at));
     });
     if (tiers.length) parts.push(gap(tiers.length));
-    desk.open.forEach((_, i) => {
-      const kind = i === 0 && !desk.isTying ? "hole next" : "hole";
+    task.open.forEach((_, i) => {
+      const kind = i === 0 && !task.isTying ? "hole next" : "hole";
       parts.push(element("div", { class: kind, "data-gap": tiers.length }, unheard("nth", String(tiers.length + i + 1))));
     });
-    const out = desk.item.answers.filter(({ id }) => hasFlag(desk.verdict, id, UNUSABLE));
+    const out = task.item.answers.filter(({ id }) => hasFlag(task.verdict, id, UNUSABLE));
     if (out.length) {
       const name = element("span", { class: "nth" }, t("rate.flag.unusable"));
-      parts.push(element("div", { class: "out" }, name, out.map(({ id }) => this.#chip(desk, id))));
+      parts.push(element("div", { class: "out" }, name, out.map(({ id }) => this.#chip(task, id))));
     }
     this.#places.replaceChildren(...parts);
   }
@@ -101,28 +101,28 @@ export class Rail {
     }
   }
 
-  #tier(desk, tier, at) {
-    const isLast = at === desk.verdict.order.tiers.length - 1;
-    const chips = tier.flatMap((id, i) => [i ? unheard("equals", "=") : null, this.#chip(desk, id)]);
-    if (desk.isTying && isLast) chips.push(unheard("equals", "="), unheard("slot"));
+  #tier(task, tier, at) {
+    const isLast = at === task.verdict.order.tiers.length - 1;
+    const chips = tier.flatMap((id, i) => [i ? unheard("equals", "=") : null, this.#chip(task, id)]);
+    if (task.isTying && isLast) chips.push(unheard("equals", "="), unheard("slot"));
     return element("div", { class: "tier", "data-tier": at }, unheard("nth", String(at + 1)), chips);
   }
 
-  #chip(desk, id) {
-    const letter = desk.letterOf(id);
-    const kind = desk.current === id ? "letter chip current" : "letter chip";
+  #chip(task, id) {
+    const letter = task.letterOf(id);
+    const kind = task.current === id ? "letter chip current" : "letter chip";
     const label = t("rate.show", { letter });
     const onclick = () => this.#act({ name: "look", id, by: "pointer" });
     return button({ class: kind, "data-key": `chip-${id}`, "data-drag": id, label, onclick }, letter);
   }
 
   /** ">" between two tiers; with strengths it is a button that counts from "not said" to 4 and around. */
-  #between(desk, at) {
+  #between(task, at) {
     const spot = { class: "between", "data-gap": at + 1 };
-    const { tiers, strengths } = desk.verdict.order;
-    if (!desk.settings.strengths) return element("div", spot, unheard("more", ">"));
+    const { tiers, strengths } = task.verdict.order;
+    if (!task.settings.strengths) return element("div", spot, unheard("more", ">"));
     const value = strengths[at] ?? 0;
-    const [better, worse] = [at, at + 1].map((tier) => tiers[tier].map(desk.letterOf).join(" = "));
+    const [better, worse] = [at, at + 1].map((tier) => tiers[tier].map(task.letterOf).join(" = "));
     const label = t("rate.strength.of", { better, worse, strength: t(`rate.strength.${value}`) });
     const next = value === MAX_STRENGTH ? null : value + 1;
     const bars = Array.from({ length: MAX_STRENGTH }, (_, i) => element("i", { class: i < value ? "on" : "" }));
@@ -135,16 +135,16 @@ export class Rail {
 const gap = (at) => element("div", { class: "gap", "data-gap": at, "aria-hidden": "true" });
 
 /** What is still to do, or that all is done. */
-function hintOf(desk) {
-  const { canSubmit, isWhole } = desk.standing;
-  if (desk.layout === "rate") {
+function hintOf(task) {
+  const { canSubmit, isWhole } = task.standing;
+  if (task.layout === "rate") {
     if (isWhole) return t("rate.hint.done");
-    return t(canSubmit ? "rate.hint.someScores" : startingHint(desk));
+    return t(canSubmit ? "rate.hint.someScores" : startingHint(task));
   }
-  if (isWhole) return doneHint(desk);
-  if (!desk.verdict.order.tiers.length && desk.open.length === desk.item.answers.length) return startingHint(desk);
-  const letters = desk.open.map(desk.letterOf).join(", ");
-  return t(desk.isTying ? "rate.hint.tying" : "rate.hint.open", { letters });
+  if (isWhole) return doneHint(task);
+  if (!task.verdict.order.tiers.length && task.open.length === task.item.answers.length) return startingHint(task);
+  const letters = task.open.map(task.letterOf).join(", ");
+  return t(task.isTying ? "rate.hint.tying" : "rate.hint.open", { letters });
 }
 
 /** Of a pair, the strength is said too. */

@@ -1,7 +1,7 @@
-/** The rating page: tasks come in, the rater's commands go to the desk, judgments go out. */
+/** The rating page: tasks come in, the rater's commands go to the task at work, judgments go out. */
 
 import { Carousel } from "./carousel.js";
-import { Desk } from "./desk.js";
+import { Task } from "./task.js";
 import { Shortcuts, showHelp, Skip, Trouble, wireDialogs } from "./dialogs.js";
 import { part, say, set } from "./dom.js";
 import { Drafts, isLasting, openStorage } from "./drafts.js";
@@ -12,7 +12,7 @@ import { getJson, postJson } from "./http.js";
 import { commandOf, isTaken } from "./keys.js";
 import { EMPTY } from "./order.js";
 import { Prompt } from "./prompt.js";
-import { Outbox } from "./queue.js";
+import { Outbox } from "./outbox.js";
 import { Rail } from "./rail.js";
 import { Reading } from "./reading.js";
 import { Scale } from "./scale.js";
@@ -54,7 +54,7 @@ class RatingPage {
   #earlier = null;
   #settings = null;
   #progress = null;
-  #desk = null;
+  #task = null;
   #view = null;
   #shownAt = 0;
   #saving = 0;
@@ -91,10 +91,10 @@ class RatingPage {
   act(command) {
     if (command.name !== "submit") this.#isUntouched = false;
     const own = this[`do_${command.name}`];
-    const said = own ? own.call(this, command) : this.#desk?.act(command);
-    if (typeof said === "string") this.#tell(t(said, { letter: this.#desk?.letterOf(this.#desk.current) ?? "" }));
+    const said = own ? own.call(this, command) : this.#task?.act(command);
+    if (typeof said === "string") this.#tell(t(said, { letter: this.#task?.letterOf(this.#task.current) ?? "" }));
     else if (!QUIET.has(command.name)) this.#tell("");
-    if (!this.#desk) return;
+    if (!this.#task) return;
     // What a press away from a field ends is drawn with what the press does: nothing moves under the finger.
     if (command.name !== "written") this.#update();
     this.#after(command);
@@ -103,27 +103,27 @@ class RatingPage {
 
   do_undo() {
     this.#tell("");
-    if (this.#desk?.undo()) return;
+    if (this.#task?.undo()) return;
     this.#takeBack();
   }
 
   do_submit() {
-    if (!this.#desk) return null;
+    if (!this.#task) return null;
     if (this.#isUntouched && performance.now() - this.#shownAt < SETTLE_MS) return null;
-    if (this.#desk.standing.canSubmit) {
+    if (this.#task.standing.canSubmit) {
       this.#submit({});
       return "rate.said.submitted";
     }
-    return this.#desk.layout === "rate" ? "rate.said.scoreFirst" : "rate.said.placeAll";
+    return this.#task.layout === "rate" ? "rate.said.scoreFirst" : "rate.said.placeAll";
   }
 
   do_skip() {
-    if (this.#desk) this.#skip.ask();
+    if (this.#task) this.#skip.ask();
   }
 
   do_leave() {
     this.#earlier.reset();
-    this.#drafts.drop(this.#desk.item.task_id);
+    this.#drafts.drop(this.#task.item.task_id);
     this.#show(this.#supply.items[0] ?? null);
   }
 
@@ -132,7 +132,7 @@ class RatingPage {
   }
 
   do_help() {
-    showHelp(this.#desk?.layout ?? "rank");
+    showHelp(this.#task?.layout ?? "rank");
   }
 
   do_prompt() {
@@ -160,11 +160,11 @@ class RatingPage {
   }
 
   do_edit({ id }) {
-    const answer = id ?? this.#desk?.current;
+    const answer = id ?? this.#task?.current;
     if (!answer) return "rate.said.chooseFirst";
     if (!this.#settings.edits) return "rate.said.noEdits";
     const card = this.#view.cardOf(answer);
-    this.#desk.current = answer;
+    this.#task.current = answer;
     card.edit();
     if (!card.isEditing) card.focus();
     return null;
@@ -176,7 +176,7 @@ class RatingPage {
     const picked = selectionIn(part("answers")) ?? (by === "pointer" ? this.#picked : null);
     const answer = by === "pointer" ? id : (picked?.id ?? id);
     const isAbout = picked !== null && picked.id === (answer ?? picked.id);
-    return this.#desk.act({ name: "note", id: answer, quote: isAbout ? picked.quote : "" });
+    return this.#task.act({ name: "note", id: answer, quote: isAbout ? picked.quote : "" });
   }
 
   // Keys and pointers
@@ -190,10 +190,10 @@ class RatingPage {
     }
     const isPlainEnter = event.key === "Enter" && !event.ctrlKey;
     if (isTaken(target, { isEnter: isPlainEnter })) return;
-    const command = commandOf(event, this.#desk?.layout ?? "rank", document.dir === "rtl");
+    const command = commandOf(event, this.#task?.layout ?? "rank", document.dir === "rtl");
     if (!command || (!this.#shortcuts.areOn && !event.ctrlKey)) return;
     event.preventDefault();
-    if (isPlainEnter && !this.#desk?.standing.isWhole) return;
+    if (isPlainEnter && !this.#task?.standing.isWhole) return;
     this.act({ ...command, by: "key" });
   }
 
@@ -211,14 +211,14 @@ class RatingPage {
   /** A press or the focus in a card makes it the one that marks and notes speak of. */
   #touched({ target }) {
     const id = target.closest(".answer")?.dataset.id;
-    if (!id || !this.#desk || this.#desk.current === id) return;
-    this.#desk.current = id;
+    if (!id || !this.#task || this.#task.current === id) return;
+    this.#task.current = id;
     this.#update();
   }
 
   #turned(id) {
-    if (!this.#desk || this.#desk.current === id) return;
-    this.#desk.current = id;
+    if (!this.#task || this.#task.current === id) return;
+    this.#task.current = id;
     this.#update();
   }
 
@@ -232,7 +232,7 @@ class RatingPage {
       if (error.status === undefined) throw error;
       if (error.status === 401) this.#outbox.isSignedOut = true;
       this.#trouble.update();
-      if (this.#desk) return;
+      if (this.#task) return;
       say(part("alarm"), error.status ? `${error.message}. ${error.then ?? ""}` : t("rate.alarm.offline"));
       set(part("alarm"), "hidden", null);
       this.#show(null);
@@ -251,7 +251,7 @@ class RatingPage {
       this.#views.prepare(this.#supply.items, this.#settings);
       this.#count();
     }
-    if (!this.#desk) this.#show(this.#supply.items[0] ?? null);
+    if (!this.#task) this.#show(this.#supply.items[0] ?? null);
   }
 
   /** Put a task into the page; null says that there is none. */
@@ -261,24 +261,24 @@ class RatingPage {
     set(part("task"), "hidden", item ? null : "");
     set(part("reopened"), "hidden", supersedes ? null : "");
     if (!item) {
-      this.#desk = this.#view = null;
+      this.#task = this.#view = null;
       part("answers").replaceChildren();
       return;
     }
     this.#view = supersedes ? this.#views.anew(item) : this.#views.of(item);
-    this.#desk = new Desk(item, this.#settings, () => this.#reading.elapsedMs);
-    if (supersedes) this.#desk.reopen(verdict, supersedes);
+    this.#task = new Task(item, this.#settings, () => this.#reading.elapsedMs);
+    if (supersedes) this.#task.reopen(verdict, supersedes);
     const kept = this.#drafts.load(item.task_id);
     const isOurs = kept && (kept.desk.supersedes ?? null) === supersedes;
-    if (isOurs) this.#desk.resume(kept.desk);
-    document.body.dataset.layout = this.#desk.layout;
+    if (isOurs) this.#task.resume(kept.desk);
+    document.body.dataset.layout = this.#task.layout;
     this.#prompt.show(this.#view.turns);
-    this.#carousel.show(this.#view.cards, this.#desk.layout === "rate");
+    this.#carousel.show(this.#view.cards, this.#task.layout === "rate");
     this.#reading.start(this.#view.cards, isOurs ? kept.reading : reading);
-    part("critique").value = this.#desk.verdict.critique;
-    set(part("critique-panel"), "hidden", this.#desk.verdict.critique ? null : "");
-    set(part("why"), "aria-expanded", Boolean(this.#desk.verdict.critique));
-    set(part("shared"), "hidden", this.#desk.layout === "rate" ? "" : null);
+    part("critique").value = this.#task.verdict.critique;
+    set(part("critique-panel"), "hidden", this.#task.verdict.critique ? null : "");
+    set(part("why"), "aria-expanded", Boolean(this.#task.verdict.critique));
+    set(part("shared"), "hidden", this.#task.layout === "rate" ? "" : null);
     this.#shownAt = performance.now();
     this.#isUntouched = true;
     this.#update();
@@ -287,7 +287,7 @@ class RatingPage {
   }
 
   #submit({ skip_reason = null }) {
-    const { item, verdict, supersedes, events } = this.#desk;
+    const { item, verdict, supersedes, events } = this.#task;
     const said = toJudgment(skip_reason ? withOrder(verdict, EMPTY) : verdict, item.kind);
     const judgment = {
       id: uuid(),
@@ -345,14 +345,14 @@ class RatingPage {
   // The page
 
   #update() {
-    const desk = this.#desk;
-    for (const card of this.#view.cards) card.update(desk);
-    this.#rail.update(desk);
-    this.#scale.update(desk);
-    if (desk.layout === "rate") this.#view.cards[0].point(desk.criterion);
-    const { canSubmit } = desk.standing;
+    const task = this.#task;
+    for (const card of this.#view.cards) card.update(task);
+    this.#rail.update(task);
+    this.#scale.update(task);
+    if (task.layout === "rate") this.#view.cards[0].point(task.criterion);
+    const { canSubmit } = task.standing;
     set(part("submit"), "aria-disabled", canSubmit ? null : "true");
-    const { critique } = desk.verdict;
+    const { critique } = task.verdict;
     const field = part("critique");
     if (field.value !== critique && document.activeElement !== field) field.value = critique;
     part("why").classList.toggle("said", critique !== "");
@@ -360,10 +360,10 @@ class RatingPage {
 
   /** What a command does to focus and sight. */
   #after({ name, by }) {
-    const card = this.#view?.cardOf(this.#desk.current);
-    if (name === "note" && this.#desk.noteKey) card?.focusNote(this.#desk.noteKey);
-    else if (["next", "previous", "look", "place"].includes(name) && this.#desk.layout !== "rate") {
-      this.#carousel.look(this.#desk.current);
+    const card = this.#view?.cardOf(this.#task.current);
+    if (name === "note" && this.#task.noteKey) card?.focusNote(this.#task.noteKey);
+    else if (["next", "previous", "look", "place"].includes(name) && this.#task.layout !== "rate") {
+      this.#carousel.look(this.#task.current);
       if (by === "key" || name === "look") card?.focus();
     }
   }
@@ -393,10 +393,10 @@ class RatingPage {
 
   #save({ isLeaving = false } = {}) {
     this.#saving = 0;
-    if (!this.#desk) return;
-    const { item, isTouched, canUndo } = this.#desk;
+    if (!this.#task) return;
+    const { item, isTouched, canUndo } = this.#task;
     if (!isTouched && !canUndo && !isLeaving) return;
-    this.#drafts.save(item.task_id, { desk: this.#desk.toDraft(), reading: this.#reading.toDraft() });
+    this.#drafts.save(item.task_id, { desk: this.#task.toDraft(), reading: this.#reading.toDraft() });
   }
 }
 

@@ -14,17 +14,17 @@ export class Scale {
     this.#act = act;
   }
 
-  /** @param {import("./desk.js").Desk} desk */
-  update(desk) {
-    const isPair = desk.layout === "pair";
+  /** @param {import("./task.js").Task} task */
+  update(task) {
+    const isPair = task.layout === "pair";
     set(this.#host, "hidden", isPair ? null : "");
     if (!isPair) return;
-    if (this.#shape !== String(desk.settings.strengths)) this.#draw(desk.settings.strengths);
-    const at = desk.scale;
+    if (this.#shape !== String(task.settings.strengths)) this.#draw(task.settings.strengths);
+    const at = task.scale;
     for (const { value, button: step } of this.#buttons) {
       const isOn = at !== null && (at === value || (Math.abs(value) === 1 && at === value / 2));
       set(step, "aria-pressed", isOn);
-      step.classList.toggle("unsaid", isOn && at !== value && desk.settings.strengths);
+      step.classList.toggle("unsaid", isOn && at !== value && task.settings.strengths);
     }
   }
 

@@ -8,7 +8,7 @@ import * as verdicts from "./verdict.js";
 const FLAG_OF = { unsafe: "unsafe", wrong: "factually_wrong", unusable: "unusable" };
 const MAX_EVENTS = 400;
 
-export class Desk {
+export class Task {
   item;
   settings;
   layout;

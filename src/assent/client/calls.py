@@ -1,34 +1,7 @@
-"""A Python client of the rating service.
-
-Bring tasks in, let people (or your own program) rank the answers, take the judgments out:
-
-    >>> from assent.client import Client
-    >>> client = Client(url, token)                     # "https://rate.example.org", "assent_…" from /admin
-    >>> client.save_project("support", {"title": "Support answers"}).settings.title
-    'Support answers'
-    >>> added = client.add_tasks("support", [{"prompt": "Where is my parcel?", "answers": ["Soon.", "On its way."]}])
-    >>> added.added
-    1
-    >>> (task,) = client.claim("support")
-    >>> best = max(task.answers, key=lambda answer: len(answer.text))
-    >>> others = [answer.id for answer in task.answers if answer.id != best.id]
-    >>> client.submit(task, [[best.id], others]).status
-    'stored'
-    >>> [judgment.ranking.tiers[0] == (best.id,) for judgment in client.judgments("support")]
-    [True]
-    >>> print("\\n".join(client.export("support", "trl", folder / "pairs.jsonl").lines))
-    wrote 1 pair as trl
-    1 order of display dropped
-    1 rater dropped
-
-Every request that may safely be repeated is: when the connection breaks, the same judgment goes out again under the
-same UUID, and the service keeps it once. Errors of the service are `ApiError`, with what is wrong and what to do.
-"""
+"""Every call of the rating service as a method, typed."""
 
 from __future__ import annotations
 
-import hmac
-import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,13 +10,13 @@ from urllib.parse import quote
 
 import httpx2
 
-from assent.client_wire import ApiError, Wire
+from assent.client.wire import Wire
 from assent.core.errors import UserError
 from assent.core.files import write_bytes
 from assent.core.types import Purpose, Ranking, Rater, RaterKind, Task
 from assent.feedback.records.people import Role
 from assent.feedback.records.settings import ProjectSettings
-from assent.feedback.records.webhooks import Event, signature
+from assent.feedback.records.webhooks import Event
 from assent.web.api.models import (
     AdjudicationOut,
     Claimed,
@@ -76,24 +49,9 @@ from assent.web.api.people_models import (
     TokenOut,
 )
 
-__all__ = ["ApiError", "Client", "verify"]
-
 _ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".parquet")
 
 Tiers = Ranking | Sequence[Sequence[str]]
-
-
-def verify(secret: str, header: str, body: bytes, *, now: float | None = None, tolerance: float = 300.0) -> bool:
-    """Whether a webhook's `Assent-Signature` fits its body and is not older than `tolerance` seconds.
-
-    Give the body as it came, before any parsing.
-    """
-    try:
-        at = int(dict(part.partition("=")[::2] for part in header.split(","))["t"])
-    except (KeyError, ValueError):
-        return False
-    is_recent = abs((time.time() if now is None else now) - at) <= tolerance
-    return is_recent and hmac.compare_digest(signature(secret, body, at=at).encode(), header.encode("utf-8", "replace"))
 
 
 class Client:

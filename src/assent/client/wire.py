@@ -1,4 +1,4 @@
-"""The client's wire: requests that carry the token, are repeated where that can do no harm, and fail in words."""
+"""The wire: requests that carry the token, are repeated where that can do no harm, and fail in words."""
 
 from __future__ import annotations
 

@@ -7,19 +7,20 @@ from typing import Annotated, Literal
 
 import typer
 
+from assent.artifacts.layout import PROJECT, RUNS
+
 app = typer.Typer(no_args_is_help=True, help="Take judgments out or bring them in, fix them, forget a rater.")
 
 Config = Annotated[Path, typer.Option("--config", help="The YAML of the project, whose store is meant.")]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", help="The store instead: sqlite:///file, postgresql://…, or a file.")
 ]
-Project = Annotated[
+ProjectOption = Annotated[
     str | None, typer.Option(help="Project of the judgments. Default: the only one there is.", show_default=False)
 ]
 PurposeOption = Annotated[
     Literal["reward", "evaluation"], typer.Option("--purpose", help="What the judgments are for.")
 ]
-YAML = Path("assent.yaml")
 
 
 @app.command()
@@ -32,7 +33,7 @@ def export(
             " label_studio, or edits (as demonstrations)."
         ),
     ] = "assent",
-    project: Project = None,
+    project: ProjectOption = None,
     purpose: PurposeOption = "reward",
     snapshot: Annotated[
         str | None, typer.Option(help="Name or hash of a snapshot instead of what is there now.")
@@ -43,15 +44,15 @@ def export(
             "--attributes", help="With what raters say of themselves, as far as five people share it (assent only)."
         ),
     ] = False,
-    config: Config = YAML,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Write everything people said to one file, and say what the format cannot hold: "212 ties dropped"."""
-    from assent.pipeline.commands.feedback import Place, export_feedback
+    from assent.pipeline.commands.feedback import StoreQueue, export_feedback
     from assent.service.serve import store_of
 
-    place = Place(store_of(config, store), project, purpose)
-    for line in export_feedback(place, to, format=format, snapshot=snapshot, attributes=attributes):
+    queue = StoreQueue(store_of(config, store), project, purpose)
+    for line in export_feedback(queue, to, format=format, snapshot=snapshot, attributes=attributes):
         typer.echo(line)
 
 
@@ -66,31 +67,31 @@ def import_(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Put bad rows into quarantine.jsonl beside the first file and go on.")
     ] = False,
-    config: Config = YAML,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Bring in rankings that exist already, of all files or of none; the same ones again add nothing."""
-    from assent.pipeline.commands.feedback import Place, import_feedback
+    from assent.pipeline.commands.feedback import StoreQueue, import_feedback
     from assent.service.serve import store_of
 
-    place = Place(store_of(config, store), project, purpose)
-    for line in import_feedback(place, files, format=format, skip_bad=skip_bad):
+    queue = StoreQueue(store_of(config, store), project, purpose)
+    for line in import_feedback(queue, files, format=format, skip_bad=skip_bad):
         typer.echo(line)
 
 
 @app.command()
 def snapshot(
     name: Annotated[str, typer.Argument(help="Name of the snapshot; one that is taken gives the same again.")],
-    project: Project = None,
+    project: ProjectOption = None,
     purpose: PurposeOption = "reward",
-    config: Config = YAML,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Fix what has been said so far under a name, to export or train on later."""
-    from assent.pipeline.commands.feedback import Place, snapshot_feedback
+    from assent.pipeline.commands.feedback import StoreQueue, snapshot_feedback
     from assent.service.serve import store_of
 
-    for line in snapshot_feedback(Place(store_of(config, store), project, purpose), name):
+    for line in snapshot_feedback(StoreQueue(store_of(config, store), project, purpose), name):
         typer.echo(line)
 
 
@@ -100,8 +101,8 @@ def erase(
     remove: Annotated[
         bool, typer.Option("--remove", help="Also delete the artifacts of runs that rest on what they said.")
     ] = False,
-    runs: Annotated[Path, typer.Option(help="Folder of the runs to look through.")] = Path("runs"),
-    config: Config = YAML,
+    runs: Annotated[Path, typer.Option(help="Folder of the runs to look through.")] = RUNS,
+    config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Forget a rater for good and list the snapshots and models that rest on what they said.

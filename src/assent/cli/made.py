@@ -1,0 +1,75 @@
+"""The commands on what runs made: `assent chat`, `assent report`, `assent lineage`, `assent export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assent.artifacts.layout import RUNS
+
+
+def chat(
+    policy: Annotated[str, typer.Argument(help="runs/x/round-2, an artifact, a run, a model folder, or a hub id.")],
+    against: Annotated[str | None, typer.Option(help="A second policy that answers beside it.")] = None,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.7,
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer in tokens.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="More on loading or sampling, e.g. --set sampling.top_p=0.9. Repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Talk to a policy in the terminal, or to two side by side. /new starts over, /quit or Ctrl-D ends.
+
+    Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
+    """
+    from assent.core.config import overlay, parse_sets
+    from assent.service.chat import ChatConfig, chat_loop
+
+    drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
+    chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
+    chat_loop(policy, chat_config, against=against, seed=seed)
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run, or of runs: then the newest.")] = RUNS,
+) -> None:
+    """Write a finished run's report.html again from its artifacts and say where it is."""
+    from assent.report.run import report_of
+
+    typer.echo(report_of(folder))
+
+
+def lineage(
+    artifact: Annotated[str, typer.Argument(help="Folder of an artifact, runs/x/round-1, or runs/x/round-1/reward.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, settings included, as JSON.")] = False,
+) -> None:
+    """Show what an artifact was made from, back to data files and judgments."""
+    from assent.artifacts.find import find_artifact, store_at
+    from assent.artifacts.lineage import as_dict, render
+    from assent.artifacts.lineage import lineage as walk
+
+    found = find_artifact(artifact)
+    root = walk(found, store_at(found.folder.parent))
+    typer.echo(json.dumps(as_dict(root), indent=2, ensure_ascii=False) if as_json else render(root))
+
+
+def export(
+    artifact: Annotated[
+        str, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
+    ],
+    to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist or be empty.")],
+    adapter: Annotated[
+        bool, typer.Option("--adapter", help="The PEFT adapter instead of merged weights (LoRA runs).")
+    ] = False,
+) -> None:
+    """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and MODEL_CARD.md."""
+    from assent.pipeline.commands.export import export_model
+
+    for line in export_model(artifact, to, adapter=adapter):
+        typer.echo(line)

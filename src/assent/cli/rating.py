@@ -1,0 +1,66 @@
+"""The command `assent rate`: the pages on which people judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from assent.artifacts.layout import PROJECT
+from assent.cli.options import ConfigArgument
+
+
+def rate(
+    config: ConfigArgument = PROJECT,
+    store: Annotated[
+        str | None, typer.Option(help="The store instead of the YAML's: sqlite:///file, postgresql://…, or a file.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org; for links."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Server processes.", min=1, max=64)] = 1,
+    from_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="PATH",
+            help="Make tasks of the samples of a run (runs/x/round-1) or of a JSONL file of {prompt, answers}."
+            " Repeatable.",
+        ),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Project for the tasks of --from and --sample. Default: default.")
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=PATH", help="A model that raters can chat with, blind. Repeatable."),
+    ] = None,
+    sample: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Make tasks of this model's answers to --prompts, at once.")
+    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="File of prompts for --sample.")] = None,
+    answers: Annotated[int, typer.Option(help="Answers to each prompt of --sample.", min=2, max=9)] = 4,
+    new_admin_link: Annotated[
+        bool, typer.Option("--new-admin-link", help="Print a new one-time link for the admin.")
+    ] = False,
+) -> None:
+    """Serve the rating pages: people rank answers in the browser, judgments go into the project's store.
+
+    The first start prints a one-time link for the admin, who invites others. Ctrl-C ends; nothing is lost.
+    """
+    from assent.service.serve import ServeOptions, ServerAddress, draw_of, serve, store_of
+
+    options = ServeOptions(
+        at=ServerAddress(host, port, base_url),
+        workers=workers,
+        sources=tuple(from_ or ()),
+        project=project,
+        models=tuple(model or ()),
+        draw=draw_of(sample, prompts, project=project, answers=answers),
+        new_admin_link=new_admin_link,
+    )
+    serve(store_of(config, store), options, say=typer.echo)

@@ -1,0 +1,89 @@
+"""The commands that make and check runs: `assent run`, `assent doctor`."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from assent.artifacts.layout import PROJECT
+from assent.cli.options import ConfigArgument, Overlays, Settings
+
+if TYPE_CHECKING:
+    from assent.service.waiting import Waiter
+
+
+def run(
+    config: ConfigArgument = PROJECT,
+    settings: Settings = None,
+    overlays: Overlays = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
+    ] = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Put rows of data that cannot be used into quarantine.jsonl of the artifact and count them, instead of"
+            " stopping at the first. As if every source said skip_bad: true.",
+        ),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Where people are the raters, serve the rating pages and wait for them, then carry on."
+        ),
+    ] = False,
+    host: Annotated[str, typer.Option(help="Address that --wait listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port that --wait listens on; 0: a free one.", min=0, max=65535)] = 8000,
+) -> None:
+    """Do what is not done yet, then say how it went. The same command resumes a run that was stopped or killed.
+
+    Where people are the raters it ends with exit code 3 and says how many judgments are in and how to rate; run it
+    again later, or let it --wait.
+    """
+    from assent.pipeline.run import plan_project, run_folder, run_project
+
+    given = (config, tuple(overlays or ()), tuple(settings or ()))
+    if plan:
+        for line in plan_project(*given, skip_bad=skip_bad):
+            typer.echo(line)
+        return
+    with contextlib.ExitStack() as pages:
+        waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
+        for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, wait=waits):
+            typer.echo(line)
+    from assent.report.run import report_of
+
+    typer.echo(report_of(run_folder(*given)))
+
+
+def doctor(
+    config: ConfigArgument = PROJECT,
+    settings: Settings = None,
+    overlays: Overlays = None,
+) -> None:
+    """Check a config, its data, model, template, lengths, store and disk before anything is trained.
+
+    Every finding says what to do. Ends with exit code 2 where a run would fail.
+    """
+    from assent.pipeline.doctor.examine import examine, summary
+
+    findings = examine(config, tuple(overlays or ()), tuple(settings or ()))
+    for finding in findings:
+        typer.echo(str(finding))
+    typer.echo(summary(findings))
+    if any(f.is_error for f in findings):
+        raise typer.Exit(2)
+
+
+def _waiter(given: tuple[Path, tuple[Path, ...], tuple[str, ...]], host: str, port: int) -> Waiter:
+    """What `assent run --wait` waits with."""
+    from assent.pipeline.places import open_project
+    from assent.service.serve import ServerAddress
+    from assent.service.waiting import Waiter
+
+    return Waiter(open_project(*given).config.store.located(Path()), ServerAddress(host, port), typer.echo)

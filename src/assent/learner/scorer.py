@@ -1,0 +1,45 @@
+"""Scoring without a gradient: a frozen model of this process behind `Scorer`, and its numbers per answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from assent.core.group import Group
+from assent.learner.learner import Output, Scorer
+from assent.models.groups import GroupBatch, pack
+
+
+class LocalScorer(Generic[Output]):
+    """A model of this process that is only asked: `outputs` gives what it says of a micro-batch.
+
+    `within` makes the model what it should be while it is asked (`PolicyModel.reference`: adapters off).
+    """
+
+    def __init__(
+        self,
+        outputs: Callable[[GroupBatch], Output],
+        *,
+        within: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._outputs, self._within = outputs, within
+
+    @torch.no_grad()
+    def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
+        """Outputs without gradient, one per micro-batch."""
+        with self._within():
+            return [self._outputs(batch) for batch in batches]
+
+
+def score_groups(scorer: Scorer[Tensor], groups: Sequence[Group], *, budget: int) -> list[float]:
+    """One number per answer, group by group, from a scorer of rows [B]."""
+    scores = [0.0] * sum(len(g.continuations) for g in groups)
+    for batch in pack(groups, budget=budget):
+        [found] = scorer.score([batch])
+        for row, score in zip(batch.rows, found.tolist(), strict=True):
+            scores[row] = score
+    return scores

@@ -1,0 +1,71 @@
+"""The only place that makes learners and scorers: those of this process, for the models of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from assent.core.group import Group
+from assent.learner.config import OptimizerConfig
+from assent.learner.learner import Learner, Scorer
+from assent.learner.local import LocalLearner
+from assent.learner.scorer import LocalScorer
+from assent.models.policy import PolicyModel, TokenScores
+from assent.models.scalar import ScalarModel
+from assent.training.config import RewardConfig
+from assent.training.loop import Loop
+from assent.training.reward import Outputs, RewardFit, Trained, train_reward
+from assent.training.targets import Target
+
+
+def policy_learner(policy: PolicyModel, config: OptimizerConfig, *, temperature: float = 1.0) -> Learner[TokenScores]:
+    """Trains a policy through the log-probs of scored tokens, at the temperature that they are sampled with."""
+    return LocalLearner(policy.parameters(), lambda batch: policy.logps(batch, temperature=temperature), config)
+
+
+def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tensor]:
+    """Trains a value model through the values of the states before scored tokens."""
+    return LocalLearner(critic.parameters(), critic.at_scored, config)
+
+
+def reward_learner(model: ScalarModel, fit: RewardFit, config: OptimizerConfig) -> Learner[Outputs]:
+    """Trains a reward model, and what of the rankings' likelihood is learned by gradient."""
+    return LocalLearner({**model.parameters(), **fit.parameters()}, model.at_last_with_states, config)
+
+
+def policy_scorer(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
+    """Asks a policy that does not learn."""
+    return LocalScorer(lambda batch: policy.logps(batch, temperature=temperature))
+
+
+def adapters_off(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
+    """Asks a policy under LoRA as it was before its adapters: the same base, no second copy."""
+    return LocalScorer(lambda batch: policy.logps(batch, temperature=temperature), within=policy.reference)
+
+
+def row_scorer(model: ScalarModel) -> Scorer[Tensor]:
+    """Asks a reward model for the raw score of each answer [B]."""
+    return LocalScorer(model.at_last)
+
+
+def state_scorer(model: ScalarModel) -> Scorer[Outputs]:
+    """Asks a reward model for the raw score of each answer [B], and the state it is read from [B, d]."""
+    return LocalScorer(model.at_last_with_states)
+
+
+def train_reward_model(
+    model: ScalarModel,
+    groups: Sequence[Group],
+    targets: Sequence[Target],
+    config: RewardConfig,
+    loop: Loop,
+    *,
+    attributes: Mapping[str, Mapping[str, str]] | None = None,
+) -> Trained:
+    """Fit `model` in place and set its score normalisation; see `RewardFit.of` for `attributes`."""
+    members = list(zip(groups, targets, strict=True))
+    fit = RewardFit.of(members, config, features=model.num_features, seed=loop.seed, attributes=attributes)
+    trained = train_reward(reward_learner(model, fit, config.optimizer), fit, config, loop)
+    model.score_mean, model.score_std = trained.score_mean, trained.score_std
+    return trained

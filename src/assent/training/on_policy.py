@@ -1,0 +1,312 @@
+"""What every method shares that samples from the policy it trains: roles, rollouts scored, minibatches, a policy step.
+
+A method (ppo, grpo, rloo, reinforce) adds how advantages are made and which loss they enter; its loop reads
+
+    roles.engine.load_weights(roles.policy, version=step)       the engine samples from the policy as it is now
+    experience = sample(roles, prompts, config, …)              answers and their rewards
+    minibatches = score(experience, roles, config, …)           log-probs of the policy before the update, of the start
+    …                                                           advantages, then epochs of `policy_step`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from assent.algorithms.kl import AdaptiveKL, FixedKL
+from assent.algorithms.objective import Loss, Weighted, loss_of, weighted
+from assent.algorithms.policy import approx_kl, clipped_policy_loss, is_clipped, policy_ratio
+from assent.core import seeds
+from assent.core.group import Group
+from assent.core.types import Prompt
+from assent.data.render import Renderer
+from assent.generation.engine import Engine
+from assent.learner.learner import Learner, Objective, Scorer
+from assent.models.groups import GroupBatch, pack
+from assent.models.policy import TokenScores
+from assent.training.average import MovingAverage
+from assent.training.batches import endless
+from assent.training.loop import Loop, Resumable
+from assent.training.method import KLConfig, OnPolicyConfig
+from assent.training.rewards import WeightedRewards
+from assent.training.rollouts import Rollouts, sample_rollouts
+from assent.training.sft import next_token_loss
+
+Rows = list[Tensor]
+"""One 1-D tensor per row, one value per token of its answer."""
+PolicyObjective = Callable[["Minibatch"], Objective[TokenScores]]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who takes part: the policy that learns, what it must stay near, who rewards, who samples."""
+
+    policy: Learner[TokenScores]
+    reference: Scorer[TokenScores]
+    """The start of the policy, with the temperature of the rollouts."""
+    reward: WeightedRewards
+    engine: Engine
+    renderer: Renderer
+    demonstrations: tuple[Group, ...] = ()
+    """For the PTX mix."""
+
+
+@dataclass(frozen=True)
+class Experience:
+    """The rollouts of one step with their rewards."""
+
+    rollouts: Rollouts
+    scores: Tensor
+    """[B], one reward per row."""
+    facts: dict[str, float]
+    """What is logged of them."""
+
+    @property
+    def group(self) -> Tensor:
+        """[B], the number of each row's group."""
+        sizes = torch.tensor([len(g.continuations) for g in self.rollouts.groups])
+        return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """The rows of one optimizer step: packed once, scored and trained in the same micro-batches."""
+
+    batches: list[GroupBatch]
+    rows: list[int]
+    """Row numbers in the rollouts; every list below is in this order."""
+    old_logps: Rows
+    reference_logps: Rows
+    num_rows: int
+    """Rows that the step stands for: those above, and those left out because they teach nothing."""
+    num_tokens: int
+    """Scored tokens of the same."""
+
+
+def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, seed: int, step: int) -> Experience:
+    """Sample the rollouts of a step, and reward them: less the penalty where an answer did not end."""
+    chosen = endless(len(prompts), count=config.prompts_per_step, step=step, seed=seed, name="prompts")
+    rollouts = sample_rollouts(
+        roles.engine,
+        roles.renderer,
+        [prompts[i] for i in chosen],
+        num_samples=config.samples_per_prompt,
+        sampling=config.sampling,
+        seed=seeds.derive(seed, "rollouts", step),
+    )
+    scored = roles.reward(rollouts.row_prompts, rollouts.texts)
+    unfinished = ~torch.tensor(rollouts.finished)
+    scores = torch.tensor(scored.totals, dtype=torch.float32) - config.missing_eos_penalty * unfinished.float()
+    means = {f"reward/{name}": mean for name, mean in scored.means.items()} if len(scored.means) > 1 else {}
+    facts = {
+        "reward": scores.mean().item(),
+        "reward_std": scores.std(unbiased=False).item(),
+        "length": sum(rollouts.lengths) / len(rollouts.lengths),
+        "eos_rate": sum(rollouts.finished) / len(rollouts.finished),
+    }
+    return Experience(rollouts, scores, facts | means)
+
+
+def score(
+    experience: Experience, roles: Roles, config: OnPolicyConfig, *, seed: int, teaching: Tensor | None = None
+) -> list[Minibatch]:
+    """Split the groups into minibatches and compute log-probs of each, of the policy as it is and of the reference.
+
+    `teaching` [groups] says which groups have anything to teach; the others are neither scored nor trained, but count.
+    """
+    groups, samples = experience.rollouts.groups, config.samples_per_prompt
+    order = [int(i) for i in seeds.stream(seed).permutation(len(groups))]
+    minibatches = []
+    for m in range(config.minibatches):
+        members = sorted(order[m :: config.minibatches])
+        kept = [i for i in members if teaching is None or bool(teaching[i])]
+        batches = pack([groups[i] for i in kept], budget=config.optimizer.tokens_per_microbatch) if kept else []
+        minibatches.append(
+            Minibatch(
+                batches=batches,
+                rows=[i * samples + k for i in kept for k in range(samples)],
+                old_logps=by_row(batches, [scores.logps for scores in roles.policy.score(batches)]),
+                reference_logps=by_row(batches, [scores.logps for scores in roles.reference.score(batches)]),
+                num_rows=len(members) * samples,
+                num_tokens=sum(len(c) for i in members for c in groups[i].continuations),
+            )
+        )
+    return minibatches
+
+
+def by_row(batches: Sequence[GroupBatch], flat: Sequence[Tensor]) -> Rows:
+    """Cut the flat tensors [S] of micro-batches into rows, in the order the groups were given."""
+    rows: dict[int, Tensor] = {}
+    for batch, values in zip(batches, flat, strict=True):
+        rows.update(batch.scatter(values))
+    return [rows[i] for i in range(len(rows))]
+
+
+def distance(experience: Experience, minibatches: Sequence[Minibatch]) -> dict[str, float]:
+    """How far the policy is from the reference and how sure it is, over the rows that were scored; and sampler gaps."""
+    old, reference = joined(minibatches, "old_logps"), joined(minibatches, "reference_logps")
+    num_rows = sum(len(m.rows) for m in minibatches)
+    if not num_rows:
+        return {}
+    logps = experience.rollouts.behaviour_logps
+    gaps = [
+        (torch.from_numpy(logps[row]) - own.cpu()).abs()
+        for m in minibatches
+        for row, own in zip(m.rows, m.old_logps, strict=True)
+    ]
+    gap = torch.cat(gaps)
+    return {
+        "kl_per_response": (old - reference).sum().item() / num_rows,
+        "kl_per_token": (old - reference).mean().item(),
+        "entropy": -old.mean().item(),
+        "sampler_gap_mean": gap.mean().item(),
+        "sampler_gap_max": gap.max().item(),
+    }
+
+
+def joined(minibatches: Sequence[Minibatch], name: str) -> Tensor:
+    """The values of all minibatches along S, minibatch by minibatch, row by row."""
+    parts = [values for m in minibatches for values in getattr(m, name)]
+    return torch.cat(parts) if parts else torch.zeros(0)
+
+
+def clipped_objective(
+    scores: TokenScores, batch: GroupBatch, *, mini: Minibatch, advantages: Rows, config: OnPolicyConfig
+) -> Loss:
+    """Clipped surrogate (Schulman et al. 2017, eq. 7) of every token of the answers, all alike."""
+    losses, metrics = surrogate(scores.logps, batch, mini, advantages, clip=config.clip)
+    return loss_of(losses, metrics=metrics)
+
+
+def surrogate(
+    logps: Tensor, batch: GroupBatch, mini: Minibatch, advantages: Rows, *, clip: float, clip_high: float | None = None
+) -> tuple[Tensor, dict[str, Weighted]]:
+    """The clipped surrogate of each token [S], and what is watched of it."""
+    old, advantage = batch.gather(mini.old_logps), batch.gather(advantages)
+    losses = clipped_policy_loss(logps, old, advantage, clip=clip, clip_high=clip_high)
+    now = logps.detach()
+    return losses, {
+        "policy_loss": weighted(losses),
+        "approx_kl": weighted(approx_kl(now, old)),
+        "clip_fraction": weighted(is_clipped(now, old, advantage, clip=clip, clip_high=clip_high)),
+        "ratio_error": weighted((policy_ratio(now, old) - 1).abs()),
+    }
+
+
+def policy_step(
+    roles: Roles,
+    mini: Minibatch,
+    objective: Objective[TokenScores],
+    config: OnPolicyConfig,
+    *,
+    weight: float,
+    seed: int,
+) -> dict[str, float]:
+    """One optimizer step of the policy, demonstrations mixed in if so configured; `weight` is that of all rows."""
+    policy = roles.policy
+    metrics = policy.forward_backward(mini.batches, objective, weight=weight).metrics
+    if config.ptx.coefficient and roles.demonstrations:
+        add_demonstrations(policy, roles.demonstrations, config, seed=seed)
+    report = policy.step(learning_rate=config.optimizer.rate_at(policy.num_steps, config.updates))
+    return metrics | report._asdict()
+
+
+def add_demonstrations(
+    policy: Learner[TokenScores], demonstrations: Sequence[Group], config: OnPolicyConfig, *, seed: int
+) -> None:
+    """Add the PTX gradient: coefficient times the loss of some demonstrations (Ouyang et al. 2022, eq. 2)."""
+    size = min(config.ptx.batch_size, len(demonstrations))
+    chosen = seeds.stream(seed).choice(len(demonstrations), size=size, replace=False)
+    batches = pack([demonstrations[int(i)] for i in chosen], budget=config.optimizer.tokens_per_microbatch)
+    weight = sum(b.num_scored for b in batches) / config.ptx.coefficient
+    policy.forward_backward(batches, next_token_loss, weight=weight)
+
+
+def update_policy(
+    roles: Roles,
+    minibatches: Sequence[Minibatch],
+    objective: PolicyObjective,
+    config: OnPolicyConfig,
+    *,
+    weight: Callable[[Minibatch], float],
+    seed: int,
+) -> dict[str, float]:
+    """Pass over the batch `config.epochs` times, until the policy is too far from its rollouts (`config.kl_limit`)."""
+    seen: list[dict[str, float]] = []
+    for epoch in range(config.epochs):
+        for m in seeds.stream(seed, epoch).permutation(len(minibatches)):
+            mini = minibatches[m]
+            if not mini.batches or (seen and is_too_far(seen[-1], config)):
+                continue
+            ptx = seeds.derive(seed, "ptx", epoch, int(m))
+            seen.append(policy_step(roles, mini, objective(mini), config, weight=weight(mini), seed=ptx))
+    return summary(seen)
+
+
+def is_too_far(metrics: Mapping[str, float], config: OnPolicyConfig) -> bool:
+    """Whether the last policy step moved beyond the limit, so that its rollouts are used no more."""
+    return config.kl_limit is not None and metrics["approx_kl"] > config.kl_limit
+
+
+def summary(seen: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Means over the optimizer steps in which a metric was measured, and how many moved the policy."""
+    names = dict.fromkeys(name for metrics in seen for name in metrics)
+    facts = {n: sum(m[n] for m in seen if n in m) / sum(n in m for m in seen) for n in names}
+    facts["policy_updates"] = float(sum("grad_norm" in m for m in seen))
+    facts["first_ratio_error"] = next((m["ratio_error"] for m in seen if "ratio_error" in m), 0.0)
+    return facts
+
+
+class Course:
+    """What a run of an on-policy method carries from step to step beside its models: the price of KL, the average."""
+
+    def __init__(self, roles: Roles, config: OnPolicyConfig, loop: Loop) -> None:
+        self.kl, self.average = KLState(config.kl), MovingAverage(roles.policy, config.ema)
+        self.parts: dict[str, Resumable] = {"policy": roles.policy, "kl": self.kl, "average": self.average}
+        """What checkpoints carry."""
+        self._loop = loop
+
+    def finish_step(self, step: int, facts: Mapping[str, float], num_responses: int) -> None:
+        """Adapt to what was seen, and log it."""
+        kl = facts.get("kl_per_response")
+        if kl is not None:
+            self.kl.observe(kl, num_responses)
+        self.average.observe()
+        self._loop.log.record(step, {**facts, "kl_coefficient": self.kl.coefficient})
+        self._loop.shown.update(reward=facts["reward"], kl=float("nan") if kl is None else kl)
+
+
+class KLState:
+    """The KL controller of a run, as a part that checkpoints carry."""
+
+    def __init__(self, config: KLConfig) -> None:
+        self._controller: AdaptiveKL | FixedKL = (
+            AdaptiveKL(coefficient=config.coefficient, target=config.target, horizon=config.horizon)
+            if config.kind == "adaptive"
+            else FixedKL(coefficient=0.0 if config.kind == "off" else config.coefficient)
+        )
+
+    @property
+    def coefficient(self) -> float:
+        """Reward lost per nat and token."""
+        return self._controller.coefficient
+
+    def observe(self, kl_per_response: float, num_responses: int) -> None:
+        """Adapt to the KL of a batch."""
+        self._controller = self._controller.update(kl_per_response, num_responses)
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """None."""
+        return {}
+
+    def state(self) -> Mapping[str, Any]:
+        """The coefficient."""
+        return {"coefficient": self.coefficient}
+
+    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
+        """Take the coefficient of a checkpoint."""
+        self._controller = replace(self._controller, coefficient=state["coefficient"])
