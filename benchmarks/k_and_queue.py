@@ -22,12 +22,12 @@ from label_queue import ORDERS, Offer, bound, curve, fit_linear, table
 from assent.core import seeds
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Judgment, Task
-from assent.evaluation.stats import clustered_mean
 from assent.learner.checkpoint import Cadence
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
+from assent.stats.clustered import clustered_mean
 from assent.training.config import NoRatersConfig
 from assent.training.loop import Loop
 from assent.training.reward import score_groups, train_reward

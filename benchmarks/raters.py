@@ -25,13 +25,14 @@ from assent.core import seeds
 from assent.core.config import overlay
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Task
-from assent.evaluation.stats import Estimate, clustered_mean
 from assent.learner.checkpoint import Cadence
 from assent.models.scalar import ScalarModel
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
 from assent.raters.panel import Panel
 from assent.raters.simulated import SimulatedRater
+from assent.stats.clustered import clustered_mean
+from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.rater_fit import RaterFit

@@ -36,7 +36,6 @@ from assent.core.types import Comparison, Judgment, Ranking
 from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.evaluation.reward_report import rater_ceiling
-from assent.evaluation.stats import clustered_share, paired_difference
 from assent.learner.checkpoint import Cadence
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
@@ -44,6 +43,7 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import prepare
 from assent.pipeline.stages.fit_reward import RankedGroups, ranked_groups
+from assent.stats.clustered import clustered_share, paired_difference
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.reward import score_groups, train_reward

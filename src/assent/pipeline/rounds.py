@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assent.artifacts.identity import hash_folder
+from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
 from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_file, hash_json
@@ -49,6 +50,12 @@ class RoundResult:
     reward: Artifact | None
     policy: Artifact
     evaluation: Artifact
+
+    @property
+    def stages(self) -> dict[str, Artifact]:
+        """The artifacts by stage, in order; those that the round did without are missing."""
+        found = {stage.name: getattr(self, stage.field) for stage in STAGES}
+        return {name: artifact for name, artifact in found.items() if artifact is not None}
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,13 +20,14 @@ from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Completion, Prompt, Rater
+from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.stats import Estimate, clustered_mean
+from assent.evaluation.report import OWN_REWARD, SAMPLES, EvaluationReport, Judge
+from assent.evaluation.suite import Asked
+from assent.evaluation.suites import measure
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
-from assent.lab.scorecard import Scorecard
-from assent.lab.truth import Truth, read
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
@@ -40,6 +40,7 @@ from assent.pipeline.queueing import QueuePlan
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
+from assent.stats.clustered import clustered_mean
 from assent.training.rewards import ModelReward
 
 
@@ -85,49 +86,41 @@ def run_evaluate(
     prompts: Artifact,
     reward: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write evaluation.json (win rate, truth, KL, reward) and samples.jsonl (both answers side by side)."""
+    """Write evaluation.json (win rate, KL, reward, suites) and samples.jsonl (both answers side by side)."""
     backends = Backends(config.model, config.compute)
     with machine(config.compute):
         start = backends.policy(baseline.file("policy"), trainable=False)
-        asked = that_fit(
-            read_records(prompts.file("eval.jsonl"), Prompt),
-            backends.renderer(start),
-            context=start.max_length,
-            max_new_tokens=config.evaluate.sampling.max_new_tokens,
-            log=ctx.log,
-        )[: config.evaluate.prompts]
+        asked = asked_prompts(ctx, config.evaluate, backends.renderer(start), prompts, context=start.max_length)
         before = answer(ctx, backends, start, baseline, asked, config.evaluate, name="before")
         newer = backends.policy(policy.file("policy"), trainable=False)
         after = answer(ctx, backends, newer, policy, asked, config.evaluate, name="after")
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
         scores = None if reward is None else reward_scores(backends, reward, asked, before, after)
-        judged = judge_pairs(ctx, config, backends, reward, (asked, before, after), (policy, baseline))
-    truths = (
-        None
-        if config.lab is None
-        else [[read(p, c.text) for p, c in zip(asked, a.completions, strict=True)] for a in (before, after)]
-    )
+        pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
+        verdicts = judge_pairs(ctx, config, judging_panel(config, backends, reward), pairs, (policy, baseline))
+    compared = None if verdicts is None else wins_of(ctx, config.evaluate, verdicts)
+    seen = Asked(asked, before.completions, after.completions, verdicts or (), compared, config.lab is not None)
     ids = [p.id for p in asked]
-    facts: dict[str, Any] = {
-        "judge": "reward model of this round" if config.raters is None else config.raters.kind,
-        **({} if judged is None else win_facts(judged[0])),
-        "kl_per_response": dump(clustered_mean(distances, ids)),
-        "reward_before": None if scores is None else dump(clustered_mean(scores[0], ids)),
-        "reward_after": None if scores is None else dump(clustered_mean(scores[1], ids)),
-        "truth": None if truths is None else truth_facts(*truths),
-    }
-    files.write_json(
-        ctx.output / "evaluation.json",
-        {
-            **facts,
-            "win_rate": None if judged is None else judged[0].model_dump(mode="json"),
-            "truth": None
-            if truths is None
-            else {"before": Scorecard.of(truths[0]).as_dict(), "after": Scorecard.of(truths[1]).as_dict()},
-        },
+    report = EvaluationReport(
+        judge=Judge.named(OWN_REWARD if config.raters is None else config.raters.kind),
+        win_rate=compared,
+        kl_per_response=clustered_mean(distances, ids),
+        reward_before=None if scores is None else clustered_mean(scores[0], ids),
+        reward_after=None if scores is None else clustered_mean(scores[1], ids),
+        suites=measure(seen),
     )
-    write_samples(ctx, asked, before, after, truths, [] if judged is None else judged[1])
-    return facts
+    report.write(ctx.output)
+    write_samples(ctx.output, seen, report)
+    return report.facts()
+
+
+def asked_prompts(
+    ctx: StageContext, config: EvaluateConfig, renderer: Renderer, prompts: Artifact, *, context: int
+) -> list[Prompt]:
+    """The first of the held-out prompts that leave room for an answer."""
+    held_out = read_records(prompts.file("eval.jsonl"), Prompt)
+    room = config.sampling.max_new_tokens
+    return that_fit(held_out, renderer, context=context, max_new_tokens=room, log=ctx.log)[: config.prompts]
 
 
 def answer(
@@ -186,84 +179,61 @@ def reward_of(backends: Backends, reward: Artifact) -> ModelReward:
     return backends.scorer(reward.file("reward"), normalize=True)
 
 
+Judges = Panel | Literal["people", "nobody"]
+
+
+def judging_panel(config: EvaluateStage, backends: Backends, reward: Artifact | None) -> Judges:
+    """Who judges: the raters of the run, else the reward model of the round."""
+    if config.raters is not None:
+        panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
+        return "people" if panel is None else panel
+    if reward is None:
+        return "nobody"
+    rater = Rater(id=f"reward model {reward.name}", kind="reward_model")
+    return Panel((ScoringRater(rater, reward_of(backends, reward)),))
+
+
 def judge_pairs(
     ctx: StageContext,
     config: EvaluateStage,
-    backends: Backends,
-    reward: Artifact | None,
-    material: tuple[Sequence[Prompt], Answers, Answers],
+    judges: Judges,
+    pairs: Sequence[Pair],
     compared: tuple[Artifact, Artifact],
-) -> tuple[WinRate, list[Verdict]] | None:
+) -> list[Verdict] | None:
     """Blind comparison of every pair of answers in both orders. None where nobody can judge."""
-    prompts, before, after = material
-    pairs = [Pair(p, new, old) for p, new, old in zip(prompts, after.completions, before.completions, strict=True)]
+    if judges == "nobody":
+        return None
     policy, baseline = compared
     queue = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
     tasks = blind_tasks(pairs, project=queue.project)
-    if config.raters is not None:
-        panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
-    elif reward is not None:
-        panel = Panel(
-            (ScoringRater(Rater(id=f"reward model {reward.name}", kind="reward_model"), reward_of(backends, reward)),)
-        )
-    else:
-        return None
-    many = (
-        config.evaluate.raters_per_pair if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
-    )
-    enough = enough_of(config.raters)
-    plan = QueuePlan(config.title, config.like)
+    panel = judges if isinstance(judges, Panel) else None
+    many = config.evaluate.raters_per_pair
+    many = many if panel is None else min(many, len(panel.members))
+    enough, plan = enough_of(config.raters), QueuePlan(config.title, config.like)
     judgments = judge(config.store, panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
-    verdicts = read_verdicts(pairs, tasks, judgments)
+    return read_verdicts(pairs, tasks, judgments)
+
+
+def wins_of(ctx: StageContext, config: EvaluateConfig, verdicts: Sequence[Verdict]) -> WinRate:
+    """All that the verdicts say."""
     random = seeds.stream(ctx.seed, "bootstrap")
-    result = win_rate(
-        verdicts, rng=random, draws=config.evaluate.bootstrap_draws, confidence=config.evaluate.confidence
-    )
-    return result, verdicts
+    return win_rate(verdicts, rng=random, draws=config.bootstrap_draws, confidence=config.confidence)
 
 
-def win_facts(result: WinRate) -> dict[str, Any]:
-    """The win rate for the manifest."""
-    return {
-        "win_rate": dump(result.win_rate),
-        "length_controlled": dump(result.length_controlled),
-        "ties": result.ties,
-        "first_shown": dump(result.first_shown),
-    }
-
-
-def truth_facts(before: Sequence[Truth], after: Sequence[Truth]) -> dict[str, dict[str, Any]]:
-    """Means of the lab's truth before and after."""
-    return {"before": Scorecard.of(before).means(), "after": Scorecard.of(after).means()}
-
-
-def write_samples(
-    ctx: StageContext,
-    prompts: Sequence[Prompt],
-    before: Answers,
-    after: Answers,
-    truths: list[list[Truth]] | None,
-    verdicts: Sequence[Verdict],
-) -> None:
-    """samples.jsonl: one line per prompt, in the order of the evaluation prompts."""
-    share: dict[str, list[float]] = {}
-    for verdict in verdicts:
-        share.setdefault(verdict.prompt_id, []).append(verdict.score)
-    rows = []
-    for i, prompt in enumerate(prompts):
-        seen = share.get(prompt.id)
-        rows.append(
-            {
-                "prompt": prompt.text,
-                "kind": prompt.meta.get("kind"),
-                "before": before.completions[i].text,
-                "after": after.completions[i].text,
-                "truth_before": None if truths is None else truths[0][i].axes(),
-                "truth_after": None if truths is None else truths[1][i].axes(),
-                "preferred": None if not seen else math.fsum(seen) / len(seen),
-            }
-        )
-    files.write_text(ctx.output / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:
+    """samples.jsonl: one line per prompt, in the order of the evaluation prompts, with what each suite says of it."""
+    lines = []
+    for i, prompt in enumerate(seen.prompts):
+        row = {
+            "prompt": prompt.text,
+            "kind": prompt.meta.get("kind"),
+            "before": seen.before[i].text,
+            "after": seen.after[i].text,
+        }
+        for suite in report.suites.values():
+            row |= suite.rows[i] if suite.rows else {}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    files.write_text(folder / SAMPLES, "".join(lines))
 
 
 def keep_answers(path: Path, answers: Answers) -> None:
@@ -288,8 +258,3 @@ def kept_answers(path: Path) -> Answers:
         [Group(np.array(row["prompt"]), (np.array(row["answer"]),)) for row in rows],
         [row["logp"] for row in rows],
     )
-
-
-def dump(estimate: Estimate) -> dict[str, float]:
-    """Plain values."""
-    return estimate.model_dump()
