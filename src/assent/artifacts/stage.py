@@ -196,6 +196,7 @@ class Runner:
         if planned:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
         with _disk(work), self._logs.open(self.root / "logs" / work.name) as log:
+            files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = _Attempts(work, log.folder)
             output, scratch = _folders(work)
             ctx = StageContext(output, scratch, log, identity.seed, dict(inputs), identity.key)
