@@ -23,14 +23,15 @@ from assent.core import seeds
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Judgment, Task
 from assent.learner.checkpoint import Cadence
+from assent.learner.scorer import score_groups
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
+from assent.pipeline.learners import row_scorer, train_reward_model
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
 from assent.stats.clustered import clustered_mean
 from assent.training.config import NoRatersConfig
 from assent.training.loop import Loop
-from assent.training.reward import score_groups, train_reward
 from assent.training.targets import target_of
 
 SIZES = (2, 3, 4, 6, 9)
@@ -78,7 +79,7 @@ class Bench:
         with tempfile.TemporaryDirectory() as scratch:
             log = RunLog(Path(scratch), quiet=True, tensorboard=False)
             loop = Loop(Path(scratch), log, seed, Cadence(1e9))
-            train_reward(model, reward.groups(tasks), [target_of(c) for c in comparisons], config, loop)
+            train_reward_model(model, reward.groups(tasks), [target_of(c) for c in comparisons], config, loop)
             log.close()
         return reward
 
@@ -107,7 +108,7 @@ class Reward:
 
     def scores(self, tasks: Sequence[Task]) -> Floats:
         """Scores [N, K] of tasks of equal K."""
-        return np.array(score_groups(self.model, self.groups(tasks), budget=BUDGET)).reshape(len(tasks), -1)
+        return np.array(score_groups(row_scorer(self.model), self.groups(tasks), budget=BUDGET)).reshape(len(tasks), -1)
 
     @torch.no_grad()
     def states(self, tasks: Sequence[Task]) -> Floats:

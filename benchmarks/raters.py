@@ -26,7 +26,9 @@ from assent.core.config import overlay
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Task
 from assent.learner.checkpoint import Cadence
+from assent.learner.scorer import score_groups
 from assent.models.scalar import ScalarModel
+from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
 from assent.raters.panel import Panel
@@ -36,7 +38,7 @@ from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.rater_fit import RaterFit
-from assent.training.reward import score_groups, taste_scores, train_reward
+from assent.training.reward import taste_scores
 from assent.training.targets import target_of
 
 KEPT = Path("runs/bench-lab/raters.jsonl")
@@ -132,7 +134,7 @@ def measure(lab: LabAnswers, setting: Setting) -> dict[str, Any]:
         log = RunLog(Path(folder), quiet=True, tensorboard=False)
         loop = Loop(Path(folder), log, seed_of(setting), Cadence(1e9))
         targets = [target_of(c) for c in comparisons]
-        fit = train_reward(model, groups, targets, setting.reward, loop, attributes=attributes).raters
+        fit = train_reward_model(model, groups, targets, setting.reward, loop, attributes=attributes).raters
     seconds = time.process_time() - start
     found = {"name": setting.name, "method": setting.method, "seed": setting.seed, "seconds": round(seconds, 1)}
     found |= held_out(lab, model, config, fit, setting.seed)
@@ -165,8 +167,8 @@ def held_out(
     renderer = lab.backends.renderer(model)
     groups = [renderer.group(t.prompt, [c.text for c in t.completions]) for t in tasks]
     k = len(tasks[0].completions)
-    scores = np.array(score_groups(model, groups, budget=4096)).reshape(-1, k)
-    tastes = None if fit is None else taste_scores(model, groups, fit.offsets, budget=4096).numpy()
+    scores = np.array(score_groups(row_scorer(model), groups, budget=4096)).reshape(-1, k)
+    tastes = None if fit is None else taste_scores(state_scorer(model), groups, fit.offsets, budget=4096).numpy()
     names = sorted(config.groups, key=lambda name: -config.groups[name])
     found = {}
     for name in names:

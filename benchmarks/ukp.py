@@ -37,16 +37,17 @@ from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.evaluation.reward_report import rater_ceiling
 from assent.learner.checkpoint import Cadence
+from assent.learner.scorer import score_groups
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
+from assent.pipeline.learners import row_scorer, train_reward_model
 from assent.pipeline.rounds import prepare
 from assent.pipeline.stages.fit_reward import RankedGroups, ranked_groups
 from assent.stats.clustered import clustered_share, paired_difference
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
-from assent.training.reward import score_groups, train_reward
 from assent.training.targets import shifted
 
 DATA = Path(os.environ.get("ASSENT_DATA", "../shared/data"))
@@ -197,8 +198,9 @@ def measure(
         with tempfile.TemporaryDirectory() as folder:
             log = RunLog(Path(folder), quiet=True, tensorboard=False)
             loop = Loop(Path(folder), log, seeds.derive(seed, "ukp"), Cadence(1e9))
-            fit = train_reward(model, ranked.groups, ranked.targets, reward, loop).raters
-        scores, sharpness = score_groups(model, asked.groups, budget=8192), None if fit is None else fit.sharpness
+            fit = train_reward_model(model, ranked.groups, ranked.targets, reward, loop).raters
+        scores = score_groups(row_scorer(model), asked.groups, budget=8192)
+        sharpness = None if fit is None else fit.sharpness
     seconds = time.process_time() - start
     left = iter(scores)
     found = {c.prompt.id: {a.id: next(left) for a in c.completions} for c in asked.comparisons}

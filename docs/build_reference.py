@@ -83,7 +83,8 @@ def _section(config: type[Config], places: list[str]) -> str:
     title = "The whole run" if config is RunConfig else config.__name__
     where = "" if config is RunConfig else "Under " + ", ".join(f"`{place}`" for place in places) + ". "
     about = " ".join((config.__doc__ or "").split())
-    rows = "".join(_row(name, field) for name, field in config.model_fields.items())
+    fields = sorted(config.model_fields.items(), key=lambda item: item[0] != "kind")  # stable: `kind` comes first
+    rows = "".join(_row(name, field) for name, field in fields)
     return f"\n## {title}\n\n{where}{about}\n\n| key | type | default | meaning |\n|---|---|---|---|\n{rows}"
 
 

@@ -7,7 +7,7 @@ every other must agree with; `learner.data_parallel` is the second, over several
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -37,6 +37,7 @@ class StepReport(NamedTuple):
     learning_rate: float
 
 
+@runtime_checkable
 class Scorer(Protocol[OutputCo]):
     """One model that only scores: a reference, a reward model, a policy under evaluation."""
 
@@ -45,6 +46,7 @@ class Scorer(Protocol[OutputCo]):
         ...
 
 
+@runtime_checkable
 class Learner(Protocol[Output]):
     """One model and its optimizer. A learner is a `Scorer` of its model as it is now."""
 

@@ -29,7 +29,7 @@ NEW = OLD + RATIOS.log()
 def test_policy_loss_by_hand():
     # good and more likely: capped at 1.2; bad and more likely: paid in full; good and less likely: in full;
     # bad and less likely: capped at 0.8; inside the clip: as it is
-    got = clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=0.2, dual_clip=None)
+    got = clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=0.2)
     assert got.tolist() == pytest.approx([-1.2 * 2, 1.5 * 2, -0.5 * 2, 0.8 * 2, -1.1 * 2])
     assert policy_ratio(NEW, OLD).tolist() == pytest.approx(RATIOS.tolist())
 
@@ -37,31 +37,28 @@ def test_policy_loss_by_hand():
 def test_policy_loss_in_plain_python():
     for ratio in (0.1, 0.79, 0.81, 1.0, 1.19, 1.21, 4.0):
         for advantage in (-3.0, 0.0, 2.0):
-            for dual in (None, 3.0):
-                surrogate = min(ratio * advantage, min(max(ratio, 0.8), 1.2) * advantage)
-                if dual is not None and advantage < 0:
-                    surrogate = max(surrogate, dual * advantage)
+            for high in (None, 0.5):
+                upper = 1.2 if high is None else 1.5
+                surrogate = min(ratio * advantage, min(max(ratio, 0.8), upper) * advantage)
                 got = clipped_policy_loss(
-                    tensor(math.log(ratio)), tensor(0), tensor(advantage), clip=0.2, dual_clip=dual
+                    tensor(math.log(ratio)), tensor(0), tensor(advantage), clip=0.2, clip_high=high
                 )
                 assert got.item() == pytest.approx(-surrogate)
 
 
 def test_the_gradient_is_zero_exactly_where_clipped():
     logps = NEW.clone().requires_grad_()
-    clipped_policy_loss(logps, OLD, ADVANTAGES, clip=0.2, dual_clip=None).sum().backward()
+    clipped_policy_loss(logps, OLD, ADVANTAGES, clip=0.2).sum().backward()
     expected = -RATIOS * ADVANTAGES
     expected[[0, 3]] = 0
     assert logps.grad.tolist() == pytest.approx(expected.tolist())
     assert is_clipped(NEW, OLD, ADVANTAGES, clip=0.2).tolist() == [True, False, False, True, False]
-    assert torch.autograd.gradcheck(
-        lambda x: clipped_policy_loss(x, OLD, ADVANTAGES, clip=0.2, dual_clip=None), (logps,)
-    )
+    assert torch.autograd.gradcheck(lambda x: clipped_policy_loss(x, OLD, ADVANTAGES, clip=0.2), (logps,))
 
 
 def test_before_the_first_update_the_loss_is_minus_the_advantage_with_the_policy_gradient():
     logps = OLD.clone().requires_grad_()
-    loss = clipped_policy_loss(logps, OLD, ADVANTAGES, clip=0.2, dual_clip=3.0)
+    loss = clipped_policy_loss(logps, OLD, ADVANTAGES, clip=0.2)
     assert torch.equal(loss, -ADVANTAGES)
     loss.sum().backward()
     assert torch.equal(logps.grad, -ADVANTAGES)
@@ -69,22 +66,40 @@ def test_before_the_first_update_the_loss_is_minus_the_advantage_with_the_policy
     assert torch.equal(policy_ratio(OLD, OLD), torch.ones_like(OLD))
 
 
-def test_the_dual_clip_bounds_the_loss_of_a_bad_token_that_became_likely():
-    logps = tensor(math.log(50), math.log(50)).requires_grad_()
-    loss = clipped_policy_loss(logps, tensor(0, 0), tensor(-1, 1), clip=0.2, dual_clip=3.0)
-    assert loss.tolist() == pytest.approx([3.0, -1.2])
+def test_clip_high_moves_the_upper_bound_alone():
+    # Ratios 1.35, 1.45, 0.75, 0.75 with advantages +2, +2, +2, -2. Upper bound 1.4, lower still 0.8: the first is inside
+    # now, the second capped at 1.4, the third paid in full, the fourth capped at 0.8 as without clip_high.
+    ratios, advantages, old = tensor(1.35, 1.45, 0.75, 0.75), tensor(2, 2, 2, -2), tensor(-1, -2, -3, -4)
+    logps = (old + ratios.log()).requires_grad_()
+    loss = clipped_policy_loss(logps, old, advantages, clip=0.2, clip_high=0.4)
+    assert loss.tolist() == pytest.approx([-2.7, -2.8, -1.5, 1.6])
     loss.sum().backward()
-    assert logps.grad.tolist() == [0, 0]
-    with pytest.raises(ValueError, match="must exceed 1"):
-        clipped_policy_loss(OLD, OLD, OLD, clip=0.2, dual_clip=0.9)
+    assert logps.grad.tolist() == pytest.approx([-2.7, 0, -1.5, 0])
+    clipped = is_clipped(logps.detach(), old, advantages, clip=0.2, clip_high=0.4)
+    assert clipped.tolist() == [False, True, False, True]
+    assert is_clipped(logps.detach(), old, advantages, clip=0.2).tolist() == [True, True, False, True]
+
+
+def test_the_gradient_vanishes_exactly_beyond_the_upper_bound():
+    # 1.375 and its neighbours are exact in binary; only what is beyond the bound loses its gradient.
+    for ratio, expected in ((1.375 - 1e-9, -1.375), (1.375 + 1e-9, 0.0)):
+        logps = tensor(math.log(ratio)).requires_grad_()
+        clipped_policy_loss(logps, tensor(0), tensor(1), clip=0.25, clip_high=0.375).sum().backward()
+        assert logps.grad.item() == pytest.approx(expected)
+
+
+def test_without_clip_high_both_bounds_are_the_plain_clip():
+    plain = clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=0.2)
+    assert torch.equal(plain, clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=0.2, clip_high=None))
+    assert torch.equal(plain, clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=0.2, clip_high=0.2))
+    same = is_clipped(NEW, OLD, ADVANTAGES, clip=0.2, clip_high=None)
+    assert torch.equal(same, is_clipped(NEW, OLD, ADVANTAGES, clip=0.2))
 
 
 def test_only_the_difference_of_logps_counts_and_a_wide_clip_is_no_clip():
-    shifted = clipped_policy_loss(NEW - 3, OLD - 3, ADVANTAGES, clip=0.2, dual_clip=None)
-    assert torch.allclose(shifted, clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=0.2, dual_clip=None))
-    assert torch.allclose(
-        clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=math.inf, dual_clip=None), -RATIOS * ADVANTAGES
-    )
+    shifted = clipped_policy_loss(NEW - 3, OLD - 3, ADVANTAGES, clip=0.2)
+    assert torch.allclose(shifted, clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=0.2))
+    assert torch.allclose(clipped_policy_loss(NEW, OLD, ADVANTAGES, clip=math.inf), -RATIOS * ADVANTAGES)
 
 
 def test_approx_kl_is_unbiased_under_the_old_policy_and_zero_before_the_first_update():

@@ -85,9 +85,9 @@ def test_skipped_rows_are_a_warning(project: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "key", "word"),
     [
-        ("optimize.sampling.temperature=0", "optimize", "greedy rollouts"),
-        ("optimize.sampling.top_p=0.9", "optimize", "biases the PPO ratio"),
-        ("optimize.kl.coefficient=0", "optimize", "optimize.kl.kind=off"),
+        ("optimize.sampling.temperature=0", "optimize.sampling.temperature", "greedy rollouts"),
+        ("optimize.sampling.top_p=0.9", "optimize.sampling.top_p", "biases the ratio"),
+        ("optimize.kl.coefficient=0", "optimize.kl.coefficient", "optimize.kl.kind=off"),
         ("optimize.critic_warmup=6", "optimize.critic_warmup", "the policy never moves"),
         (
             "optimize.rewards=[{kind: python, target: 'no_such_module:f'}]",

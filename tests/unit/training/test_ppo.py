@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 import torch
+from torch import Tensor
 from training_toys import FAST, Toy
 
 from assent.core.errors import ConfigError, FunctionError
@@ -14,10 +15,13 @@ from assent.core.runlog import read_metrics
 from assent.core.scoring import Score
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
-from assent.models.groups import GroupBatch
-from assent.training.config import KLConfig, PPOConfig
+from assent.learner.learner import Learner
+from assent.pipeline.learners import policy_learner, policy_scorer, value_learner
+from assent.training.config import PPOConfig
 from assent.training.loop import Loop
-from assent.training.ppo import Roles, train_ppo
+from assent.training.method import KLConfig
+from assent.training.on_policy import Roles
+from assent.training.ppo import train_ppo
 from assent.training.rewards import WeightedRewards
 
 CONFIG = PPOConfig(
@@ -40,15 +44,18 @@ def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[fl
 
 
 def roles(toy: Toy, reward: Score) -> Roles:
-    policy = toy.policy()
-    frozen = toy.policy(trainable=False)
+    policy, temperature = toy.policy(), CONFIG.sampling.temperature
+    return Roles(
+        policy=policy_learner(policy, FAST, temperature=temperature),
+        reference=policy_scorer(toy.policy(trainable=False), temperature=temperature),
+        reward=WeightedRewards(((1.0, "reward", reward),), clip=None),
+        engine=toy.engine(policy),
+        renderer=toy.renderer(policy),
+    )
 
-    @torch.no_grad()
-    def reference(batches: Sequence[GroupBatch]) -> list[torch.Tensor]:
-        return [frozen.logps(batch, temperature=CONFIG.sampling.temperature).logps for batch in batches]
 
-    rewards = WeightedRewards(((1.0, "reward", reward),), clip=None)
-    return Roles(policy, reference, toy.scalar(), rewards, toy.engine(policy), toy.renderer(policy))
+def critic(toy: Toy) -> Learner[Tensor]:
+    return value_learner(toy.scalar(), FAST)
 
 
 def test_before_the_first_update_the_ratio_is_exactly_one_and_the_kl_zero(
@@ -56,7 +63,7 @@ def test_before_the_first_update_the_ratio_is_exactly_one_and_the_kl_zero(
 ) -> None:
     # Wrong temperature, another packing, dropout or stale weights in the sampler would each break one of these.
     loop = new_loop()
-    train_ppo(roles(toy, share_of_e), prompts, CONFIG, loop)
+    train_ppo(roles(toy, share_of_e), prompts, CONFIG, loop, critic=critic(toy))
     first = read_metrics(loop.log.folder)[0]
     assert first["first_ratio_error"] == 0.0
     assert abs(first["kl_per_response"]) < 1e-4
@@ -65,7 +72,7 @@ def test_before_the_first_update_the_ratio_is_exactly_one_and_the_kl_zero(
 
 def test_the_sampler_follows_the_weights(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:
     loop = new_loop()
-    train_ppo(roles(toy, share_of_e), prompts, CONFIG, loop)
+    train_ppo(roles(toy, share_of_e), prompts, CONFIG, loop, critic=critic(toy))
     last = read_metrics(loop.log.folder)[-1]
     assert last["kl_per_response"] > 0.01, "the policy has not moved, so this test says nothing"
     assert last["sampler_gap_max"] < 1e-3
@@ -83,7 +90,7 @@ def test_reward_rises_and_with_noise_it_does_not(
     gains = {}
     for name, reward in {"e": share_of_e, "noise": random_reward}.items():
         used = roles(toy, reward)
-        train_ppo(used, prompts, config, new_loop(name))
+        train_ppo(used, prompts, config, new_loop(name), critic=critic(toy))
         sampled = used.engine.generate(
             [used.renderer.prompt(p.messages) for p in prompts], num_samples=8, sampling=config.sampling, seed=99
         )
@@ -95,7 +102,7 @@ def test_reward_rises_and_with_noise_it_does_not(
 def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:
     config = CONFIG.model_copy(update={"ema": 0.9, "kl": KLConfig(kind="adaptive", horizon=100)})
     undisturbed = roles(toy, share_of_e)
-    train_ppo(undisturbed, prompts, config, new_loop("whole"))
+    train_ppo(undisturbed, prompts, config, new_loop("whole"), critic=critic(toy))
 
     calls = 0
 
@@ -107,11 +114,11 @@ def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., 
         return share_of_e(prompts, completions)
 
     with pytest.raises(KeyboardInterrupt):
-        train_ppo(roles(toy, dies_in_the_third_batch), prompts, config, new_loop("killed", seconds=0.0))
+        dying = roles(toy, dies_in_the_third_batch)
+        train_ppo(dying, prompts, config, new_loop("killed", seconds=0.0), critic=critic(toy))
     resumed = roles(toy, share_of_e)
-    train_ppo(resumed, prompts, config, new_loop("killed", seconds=0.0))
-    for name, weight in undisturbed.policy.parameters().items():
-        assert torch.equal(weight, resumed.policy.parameters()[name]), name
+    train_ppo(resumed, prompts, config, new_loop("killed", seconds=0.0), critic=critic(toy))
+    assert_same(undisturbed.policy.weights(), resumed.policy.weights())
     whole, killed = (new_loop(n).log.folder for n in ("whole", "killed"))
     assert (whole / "metrics.jsonl").read_text() == (killed / "metrics.jsonl").read_text()
 
@@ -123,7 +130,7 @@ def test_micro_batches_do_not_change_the_update(toy: Toy, new_loop: Callable[...
         config = CONFIG.model_copy(update={"steps": 1, "optimizer": optimizer})
         used = roles(toy, share_of_e)
         loop = new_loop(str(budget))
-        train_ppo(used, prompts, config, loop)
+        train_ppo(used, prompts, config, loop, critic=critic(toy))
         ends.append(read_metrics(loop.log.folder)[0])
     for name in ("policy_loss", "value_loss", "grad_norm", "value_grad_norm", "approx_kl", "explained_variance"):
         assert ends[0][name] == pytest.approx(ends[1][name], rel=2e-3, abs=1e-6), name
@@ -133,7 +140,7 @@ def test_micro_batches_do_not_change_the_update(toy: Toy, new_loop: Callable[...
     ("change", "message"),
     [
         ({"sampling": Sampling(temperature=0.0)}, "greedy"),
-        ({"sampling": Sampling(top_p=0.9)}, "biases the PPO ratio"),
+        ({"sampling": Sampling(top_p=0.9)}, "biases the ratio to the rollout policy"),
         ({"kl": KLConfig(kind="fixed", coefficient=0.0)}, "kl.kind=off"),
         ({"minibatches": 99}, "more than the 8 prompts"),
     ],
@@ -142,11 +149,17 @@ def test_unsafe_settings_refuse_to_start(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt], change: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        train_ppo(roles(toy, share_of_e), prompts, CONFIG.model_copy(update=change), new_loop())
+        train_ppo(roles(toy, share_of_e), prompts, CONFIG.model_copy(update=change), new_loop(), critic=critic(toy))
 
 
 def test_a_nan_reward_names_the_term_and_the_answer(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:
+    spoiled = roles(toy, lambda p, c: [math.nan] * len(c))
     with pytest.raises(FunctionError, match="reward returned nan at index 0"):
-        train_ppo(roles(toy, lambda p, c: [math.nan] * len(c)), prompts, CONFIG, new_loop())
+        train_ppo(spoiled, prompts, CONFIG, new_loop(), critic=critic(toy))
+
+
+def assert_same(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    for name, weight in expected.items():
+        assert torch.equal(weight, found[name]), name

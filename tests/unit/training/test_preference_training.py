@@ -14,10 +14,11 @@ from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.core.runlog import read_metrics
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
+from assent.learner.scorer import score_groups
+from assent.pipeline.learners import policy_learner, row_scorer, train_reward_model
 from assent.training.config import DPOConfig, NoRatersConfig, RewardConfig
 from assent.training.dpo import train_dpo
 from assent.training.loop import Loop
-from assent.training.reward import score_groups, train_reward
 from assent.training.targets import Target, target_of
 
 ANSWERS = ("You have a refund today.", "I am sorry.", "No.", "Open the settings, then follow the link, please.")
@@ -57,8 +58,8 @@ def test_scores_learn_the_order(
     model = toy.scalar()
     alike = NoRatersConfig()
     config = RewardConfig(raters=alike, loss=loss, ties=ties, epochs=8, batch_size=4, optimizer=FAST)
-    trained = train_reward(model, groups, targets, config, new_loop())
-    scores = np.array(score_groups(model, groups, budget=512)).reshape(-1, 4)
+    trained = train_reward_model(model, groups, targets, config, new_loop())
+    scores = np.array(score_groups(row_scorer(model), groups, budget=512)).reshape(-1, 4)
     order = [i for tier in tiers for i in tier]
     means = scores.mean(0)[order]
     assert means[0] > max(means[1:]) and min(means[:-1]) > means[-1], means
@@ -80,7 +81,7 @@ def test_the_first_loss_of_equal_scores_is_known(
     groups, targets = grouped(toy, [pair])
     loop = new_loop()
     config = RewardConfig(raters=NoRatersConfig(), ties="half", epochs=1, batch_size=1, optimizer=FAST)
-    train_reward(model, groups, targets, config, loop)
+    train_reward_model(model, groups, targets, config, loop)
     assert read_metrics(loop.log.folder)[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
 
 
@@ -97,7 +98,7 @@ def test_dpo_starts_at_log_two_and_learns_the_order(
     groups, targets = grouped(toy, [comparison(p, ((3,), (0, 1), (2,))) for p in prompts])
     loop = new_loop()
     config = DPOConfig(beta=0.1, epochs=6, batch_size=4, optimizer=FAST.model_copy(update={"learning_rate": 1e-3}))
-    result = train_dpo(toy.policy(), groups, targets, config, loop)
+    result = train_dpo(policy_learner(toy.policy(), config.optimizer), groups, targets, config, loop)
     first = read_metrics(loop.log.folder)[0]
     assert first["loss"] == pytest.approx(math.log(2), abs=1e-6)
     assert result.loss < first["loss"] and result.accuracy > 0.9
@@ -106,13 +107,13 @@ def test_dpo_starts_at_log_two_and_learns_the_order(
 def test_dpo_refuses_data_of_ties_only(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:
     groups, targets = grouped(toy, [comparison(p, ((0, 1, 2, 3),)) for p in prompts])
     with pytest.raises(DataError, match="every pair given is a tie"):
-        train_dpo(toy.policy(), groups, targets, DPOConfig(optimizer=FAST), new_loop())
+        train_dpo(policy_learner(toy.policy(), FAST), groups, targets, DPOConfig(optimizer=FAST), new_loop())
 
 
 def test_rows_of_scores_follow_the_callers_order(toy: Toy, prompts: list[Prompt]) -> None:
     groups, _ = grouped(toy, [comparison(p, ((0,), (1,), (2,), (3,))) for p in prompts])
-    model = toy.scalar()
-    together = score_groups(model, groups, budget=300)
+    scorer = row_scorer(toy.scalar())
+    together = score_groups(scorer, groups, budget=300)
     starts = [0, *accumulate(len(g.continuations) for g in groups)]
     for group, start in zip(groups, starts, strict=False):
-        assert score_groups(model, [group], budget=300) == pytest.approx(together[start : start + 4], abs=1e-4)
+        assert score_groups(scorer, [group], budget=300) == pytest.approx(together[start : start + 4], abs=1e-4)

@@ -12,14 +12,16 @@ from training_toys import FAST, Toy
 from assent.core.group import Group
 from assent.core.runlog import read_metrics
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
+from assent.learner.scorer import score_groups
 from assent.models.config import LoraConfig, ModelConfig
 from assent.models.scalar import ScalarModel
+from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.training import reward
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
 from assent.training.loop import Loop
 from assent.training.rater_fit import Grouping, JointFit
-from assent.training.reward import Trained, score_groups, taste_scores, train_reward
+from assent.training.reward import Trained, taste_scores
 from assent.training.targets import Target, target_of
 
 ANSWERS = ("You have a refund today.", "I am sorry.", "No.", "Open the settings, then follow the link, please.")
@@ -57,14 +59,17 @@ def test_who_reads_the_scale_the_wrong_way_round_is_found_and_the_order_is_learn
 ) -> None:
     groups, targets = grouped(toy, crowd_of(prompts))
     model = toy.scalar()
-    trained = train_reward(model, groups, targets, CONFIG, new_loop())
+    trained = train_reward_model(model, groups, targets, CONFIG, new_loop())
     assert trained.raters is not None
     found = dict(zip(trained.raters.raters, trained.raters.sharpness, strict=True))
     assert found["wrong way"] < -0.3 and min(v for name, v in found.items() if name != "wrong way") > 0.6
-    means = np.array(score_groups(model, groups, budget=512)).reshape(-1, 4).mean(0)
+    means = np.array(score_groups(row_scorer(model), groups, budget=512)).reshape(-1, 4).mean(0)
     assert means[3] > means[0] > means[1] > means[2]
     assert trained.raters.judgments == (16, 16, 16, 16)
-    assert taste_scores(model, groups, trained.raters.offsets, budget=512).shape == (64, 0)  # nobody told a group
+    assert taste_scores(state_scorer(model), groups, trained.raters.offsets, budget=512).shape == (
+        64,
+        0,
+    )  # nobody told a group
 
 
 def test_groups_of_other_taste_are_told_apart_and_the_saved_score_is_their_mean(
@@ -76,13 +81,13 @@ def test_groups_of_other_taste_are_told_apart_and_the_saved_score_is_their_mean(
     attributes = {name: {"region": "north" if name[0] == "n" else "south"} for name in said}
     model = toy.scalar()
     config = CONFIG.model_copy(update={"optimizer": FAST.model_copy(update={"learning_rate": 1e-3})})
-    trained = train_reward(model, groups, targets, config, new_loop(), attributes=attributes)
+    trained = train_reward_model(model, groups, targets, config, new_loop(), attributes=attributes)
     fit = trained.raters
     assert fit is not None and fit.groups == ("north", "south") and fit.group_by == "region"
     assert fit.shares == pytest.approx([0.75, 0.25])
     assert (torch.tensor(fit.shares, dtype=torch.float32) @ fit.offsets).abs().max() < 1e-5
-    scores = torch.tensor(score_groups(model, groups, budget=512))
-    tastes = taste_scores(model, groups, fit.offsets, budget=512)
+    scores = torch.tensor(score_groups(row_scorer(model), groups, budget=512))
+    tastes = taste_scores(state_scorer(model), groups, fit.offsets, budget=512)
     north, south = ((scores + tastes[:, g]).view(-1, 4).mean(0) for g in range(2))
     assert (south[1] - south[3]) - (north[1] - north[3]) > 0.5
     assert north[3] > north[1] > north[2] and south[1] > south[2]
@@ -107,7 +112,9 @@ def test_a_killed_training_goes_on_with_the_same_bits(
     config = CONFIG.model_copy(update={"epochs": 2.0})
 
     def run(model: ScalarModel, name: str, seconds: float) -> Trained:
-        return train_reward(model, groups, targets, config, new_loop(name, seconds=seconds), attributes=attributes)
+        return train_reward_model(
+            model, groups, targets, config, new_loop(name, seconds=seconds), attributes=attributes
+        )
 
     whole = toy.scalar()
     undisturbed = run(whole, "whole", 1e9)
@@ -143,7 +150,7 @@ def test_micro_batches_do_not_change_the_fit(toy: Toy, new_loop: Callable[..., L
         optimizer = FAST.model_copy(update={"tokens_per_microbatch": budget, "learning_rate": 1e-3})
         config = CONFIG.model_copy(update={"epochs": 1.0, "optimizer": optimizer})
         loop = new_loop(str(budget))
-        trained = train_reward(toy.scalar(), groups, targets, config, loop, attributes=attributes)
+        trained = train_reward_model(toy.scalar(), groups, targets, config, loop, attributes=attributes)
         assert trained.raters is not None
         ends.append((read_metrics(loop.log.folder)[-1], trained.raters))
     for name in ("loss", "accuracy", "score", "grad_norm"):
@@ -158,7 +165,7 @@ def test_the_first_loss_is_that_of_equal_scores(toy: Toy, new_loop: Callable[...
     model = toy.scalar()
     model.hf.score.weight.data.zero_()
     loop = new_loop()
-    train_reward(model, groups, unshown, CONFIG, loop)
+    train_reward_model(model, groups, unshown, CONFIG, loop)
     assert read_metrics(loop.log.folder)[0]["loss"] == pytest.approx(np.log(2), abs=1e-5)
 
 
@@ -198,11 +205,11 @@ def test_joint_fit_with_lora_saves_a_plain_model(
     attributes = {"straight 0": {"group": "x"}, "straight 1": {"group": "y"}}
     loop = new_loop()
     config = CONFIG.model_copy(update={"epochs": 1.0})
-    trained = train_reward(model, groups, targets, config, loop, attributes=attributes)
+    trained = train_reward_model(model, groups, targets, config, loop, attributes=attributes)
     assert trained.raters is not None and trained.raters.offsets.shape[0] == 2
     model.save(loop.folder / "saved", merged=True)
     plain = ScalarModel.load(loop.folder / "saved", config=ModelConfig(), trainable=False)
-    before, after = (score_groups(m, groups, budget=512) for m in (model, plain))
+    before, after = (score_groups(row_scorer(m), groups, budget=512) for m in (model, plain))
     assert after == pytest.approx(before, abs=1e-4)
 
 

@@ -11,10 +11,12 @@ from training_toys import FAST, Toy
 from assent.core.group import Group
 from assent.core.types import Conversation, Message
 from assent.models.groups import pack
+from assent.models.policy import PolicyModel
+from assent.pipeline.learners import policy_learner, policy_scorer
 from assent.training.batches import EpochBatches, endless
 from assent.training.config import SFTConfig
 from assent.training.loop import Loop
-from assent.training.sft import evaluation_loss, train_sft
+from assent.training.sft import SFTResult, evaluation_loss, train_sft
 
 CONFIG = SFTConfig(epochs=4, batch_size=4, evals_per_epoch=1, patience=None, optimizer=FAST)
 
@@ -35,12 +37,18 @@ def groups(toy: Toy) -> list[Group]:
     return [g for c in said for g in renderer.demonstration(c)]
 
 
+def train(policy: PolicyModel, groups: list[Group], config: SFTConfig, loop: Loop) -> SFTResult:
+    return train_sft(policy_learner(policy, config.optimizer), groups[:6], groups[6:], config, loop)
+
+
 def test_it_learns_and_ends_with_the_best_weights(toy: Toy, new_loop: Callable[..., Loop], groups: list[Group]) -> None:
     policy = toy.policy()
-    result = train_sft(policy, groups[:6], groups[6:], CONFIG, new_loop())
+    result = train(policy, groups, CONFIG, new_loop())
     assert result.first_eval_loss is not None and result.best_eval_loss is not None
     assert result.best_eval_loss < result.first_eval_loss - 1
-    assert evaluation_loss(policy, pack(groups[6:], budget=512)) == pytest.approx(result.best_eval_loss, abs=1e-6)
+    assert evaluation_loss(policy_scorer(policy), pack(groups[6:], budget=512)) == pytest.approx(
+        result.best_eval_loss, abs=1e-6
+    )
 
 
 def test_it_stops_when_the_held_out_loss_only_rises(
@@ -49,13 +57,13 @@ def test_it_stops_when_the_held_out_loss_only_rises(
     config = CONFIG.model_copy(
         update={"epochs": 50, "patience": 2, "optimizer": FAST.model_copy(update={"learning_rate": 0.5})}
     )
-    result = train_sft(toy.policy(), groups[:6], groups[6:], config, new_loop())
+    result = train(toy.policy(), groups, config, new_loop())
     assert result.stopped_early and result.steps < 100
 
 
 def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., Loop], groups: list[Group]) -> None:
     whole, resumed = toy.policy(), toy.policy()
-    train_sft(whole, groups[:6], groups[6:], CONFIG, new_loop("whole"))
+    train(whole, groups, CONFIG, new_loop("whole"))
     loop = new_loop("killed", seconds=0.0)
 
     class Killed(Exception):
@@ -70,8 +78,8 @@ def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., 
 
     loop.log.record = dies  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        train_sft(toy.policy(), groups[:6], groups[6:], CONFIG, loop)
-    train_sft(resumed, groups[:6], groups[6:], CONFIG, new_loop("killed", seconds=0.0))
+        train(toy.policy(), groups, CONFIG, loop)
+    train(resumed, groups, CONFIG, new_loop("killed", seconds=0.0))
     for name, weight in whole.parameters().items():
         assert torch.equal(weight, resumed.parameters()[name]), name
 
