@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -237,6 +237,7 @@ def add_demonstrations(
     policy.forward_backward(batches, next_token_loss, weight=weight)
 
 
+@runtime_checkable
 class PolicyObjective(Protocol):
     """The loss of a method, for one micro-batch of a minibatch."""
 

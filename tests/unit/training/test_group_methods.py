@@ -19,7 +19,6 @@ from assent.core.runlog import read_metrics
 from assent.core.scoring import Score
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
-from assent.generation.writer import LocalWriter
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel, TokenScores
 from assent.pipeline.learners import policy_learner, policy_scorer
@@ -67,7 +66,7 @@ def roles(toy: Toy, reward: Score, *, policy: PolicyModel | None = None) -> Role
         policy_learner(own, FAST, temperature=SAMPLING.temperature),
         policy_scorer(toy.policy(trainable=False), temperature=SAMPLING.temperature),
         WeightedRewards(((1.0, "reward", reward),), clip=None),
-        LocalWriter("toy", toy.renderer(own), toy.engine(own), own.max_length),
+        toy.writer(own),
     )
 
 
