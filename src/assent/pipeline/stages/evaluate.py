@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
 
-from assent.algorithms.masked import row_sum
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
@@ -28,13 +26,14 @@ from assent.evaluation.suites import measure
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
+from assent.learner.scorer import sum_logps
 from assent.models.config import ModelConfig
-from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.queueing import QueuePlan
 from assent.raters.config import RatersConfig
@@ -156,14 +155,11 @@ def answer(
     return answers
 
 
-@torch.no_grad()
 def kl_of(answers: Answers, start: PolicyModel, *, temperature: float) -> np.ndarray:
     """log p(answer) - log p_start(answer) of each answer, in nats: the mean estimates KL(policy ‖ start)."""
-    theirs = np.zeros(len(answers.groups))
-    for batch in pack(answers.groups, budget=TOKENS_PER_MICROBATCH):
-        logps = start.logps(batch, temperature=temperature or 1.0).logps
-        theirs[list(batch.rows)] = row_sum(logps, batch.row, batch.num_rows).double().cpu().numpy()
-    return np.array(answers.logps) - theirs
+    scorer = policy_scorer(start, temperature=temperature or 1.0)
+    theirs = sum_logps(scorer, answers.groups, budget=TOKENS_PER_MICROBATCH)
+    return np.array(answers.logps) - theirs.double().numpy()
 
 
 def reward_scores(
