@@ -63,7 +63,7 @@ class RewardModelConfig(Config):
 
     kind: Literal["reward_model"] = "reward_model"
     """Which kind of raters these are."""
-    path: str
+    path: str = Field(json_schema_extra={"outside": "model"})
     """Folder or hub id of a sequence-classification model with one label."""
     tie_threshold: float = Field(default=0.0, ge=0)
     """Scores at most this far below the best of a tier are tied with it."""
@@ -74,7 +74,7 @@ class FunctionConfig(Config):
 
     kind: Literal["function"] = "function"
     """Which kind of raters these are."""
-    target: str
+    target: str = Field(json_schema_extra={"outside": "python"})
     """"package.module:function", called with (prompts, completions): `Prompt` and texts, one score each."""
     tie_threshold: float = Field(default=0.0, ge=0)
     """Scores at most this far below the best of a tier are tied with it."""
