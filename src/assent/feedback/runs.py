@@ -102,7 +102,8 @@ def _projects(judgments: Made, by_key: Mapping[str, Made]) -> set[str]:
     at: Made | None = judgments
     while at is not None:
         samples = by_key.get(at.inputs.get("samples", ""))
-        found |= {samples.name} if samples is not None else set()
+        noted = at.notes.get("project")
+        found |= {noted} if isinstance(noted, str) else {samples.name} if samples is not None else set()
         at = by_key.get(at.inputs.get("earlier", ""))
     return found
 

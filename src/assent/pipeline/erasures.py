@@ -19,6 +19,7 @@ from assent.core.types import Comparison
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.pipeline.judges import is_there
 
 ERASED = "erased"
 """Name under which erasures enter a stage's key."""
@@ -36,7 +37,7 @@ class Touched:
 
 def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """What a stage that reads a queue's snapshot adds to its key: the snapshots spoiled since; empty where none are."""
-    if not _is_there(store):
+    if not is_there(store):
         return {}
     with Store.open(store.url) as opened:
         taken = opened.listing.snapshots(queue.project)
@@ -46,7 +47,7 @@ def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
 
 def erased_judgments(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """The same for a stage that reads a queue as it is: the judgments that were erased."""
-    if not _is_there(store):
+    if not is_there(store):
         return {}
     with Store.open(store.url) as opened:
         erased = opened.listing.erased(queue)
@@ -98,6 +99,8 @@ def _holds(artifact: Artifact, rater_id: str) -> bool:
 
 def _compared(artifact: Artifact, names: Mapping[str, str]) -> str:
     """The project of an evaluation's tasks."""
+    if isinstance(project := artifact.notes.get("project"), str):
+        return project
     inputs = artifact.manifest.inputs
     return evaluation_project(names.get(str(inputs.get("policy")), ""), names.get(str(inputs.get("baseline")), ""))
 
@@ -105,9 +108,3 @@ def _compared(artifact: Artifact, names: Mapping[str, str]) -> str:
 def _inputs(artifact: Artifact) -> list[str]:
     keys = artifact.manifest.inputs.values()
     return [key for one in keys for key in ([one] if isinstance(one, str) else one)]
-
-
-def _is_there(store: StoreConfig) -> bool:
-    """Looking must not make a database."""
-    file = store.url.removeprefix("sqlite:///")
-    return file == store.url or Path(file).exists()

@@ -11,6 +11,7 @@ from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
+from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
@@ -150,7 +151,8 @@ def evaluate(
         like=like,
     )
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
-    erased = erased_judgments(config.store, asked)
+    judges = evaluation_judges(stage.raters, reward, seed=config.seed)
+    erased = erased_judgments(config.store, queue_now(config.store, asked, judges))
     prompts = start.data["prompts"]
     return run(run_evaluate, stage, extra=erased, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
 
@@ -195,7 +197,10 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
-    return imported | ({} if samples is None else erased_snapshots(config.store, Queue(samples.name)))
+    if samples is None or config.collect is None:
+        return imported
+    judges = judges_of(config.collect.raters, role="train", seed=config.seed)
+    return imported | erased_snapshots(config.store, queue_now(config.store, Queue(samples.name), judges))
 
 
 def rater_world(config: RunConfig) -> LabData | None:

@@ -34,6 +34,7 @@ from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.erasures import evaluation_project
+from assent.pipeline.judges import evaluation_judges, judge_id, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.queueing import QueuePlan
@@ -128,7 +129,7 @@ def run_evaluate(
         },
     )
     write_samples(ctx, asked, before, after, truths, [] if judged is None else judged[1])
-    return facts
+    return {**facts, "project": None if judged is None else judged[2]}
 
 
 def answer(
@@ -192,21 +193,22 @@ def judge_pairs(
     reward: Artifact | None,
     material: tuple[Sequence[Prompt], Answers, Answers],
     compared: tuple[Artifact, Artifact],
-) -> tuple[WinRate, list[Verdict]] | None:
-    """Blind comparison of every pair of answers in both orders. None where nobody can judge."""
+) -> tuple[WinRate, list[Verdict], str] | None:
+    """Blind comparison of every pair of answers in both orders, and the project it was made in. None where nobody can judge."""
     prompts, before, after = material
     pairs = [Pair(p, new, old) for p, new, old in zip(prompts, after.completions, before.completions, strict=True)]
     policy, baseline = compared
-    queue = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
-    tasks = blind_tasks(pairs, project=queue.project)
+    judges = evaluation_judges(config.raters, reward, seed=config.people_seed)
+    if judges is None:
+        return None
+    asked = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
+    queue, tasks = take_queue(config.store, asked, judges, blind_tasks(pairs, project=asked.project))
     if config.raters is not None:
         panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
-    elif reward is not None:
-        panel = Panel(
-            (ScoringRater(Rater(id=f"reward model {reward.name}", kind="reward_model"), reward_of(backends, reward)),)
-        )
     else:
-        return None
+        assert reward is not None
+        rater = Rater(id=judge_id(reward), kind="reward_model")
+        panel = Panel((ScoringRater(rater, reward_of(backends, reward)),))
     many = (
         config.evaluate.raters_per_pair if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
     )
@@ -218,7 +220,7 @@ def judge_pairs(
     result = win_rate(
         verdicts, rng=random, draws=config.evaluate.bootstrap_draws, confidence=config.evaluate.confidence
     )
-    return result, verdicts
+    return result, verdicts, queue.project
 
 
 def win_facts(result: WinRate) -> dict[str, Any]:
