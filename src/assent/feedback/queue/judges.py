@@ -1,8 +1,9 @@
 """Who judges which project: other judges of the same tasks get a project of their own, so that judgments never mix.
 
-The first judges of a queue have the project of its own name. Whoever is asked later, about the same tasks, has a project
+The first judges of a queue have the project of its own name. Whoever is asked later about the same tasks has a project
 named after both, where the tasks have other ids. The store notes who was asked, so that the same judges find their
-project again. A project without a note (of a store that was made before) is its judges' whom its judgments fit.
+project again. A project without a note, of a store that was made before, belongs to the first judges asked whom its
+judgments fit.
 """
 
 from __future__ import annotations
@@ -67,9 +68,8 @@ def moved_id(task: Task, queue: Queue) -> str:
 
 
 def _noted(asked: Queue) -> Select[str, str]:
-    return select(JudgesRow.judges, JudgesRow.project).where(
-        JudgesRow.asked == asked.project, JudgesRow.purpose == asked.purpose
-    )
+    is_asked = (JudgesRow.asked == asked.project, JudgesRow.purpose == asked.purpose)
+    return select(JudgesRow.judges, JudgesRow.project).where(*is_asked)
 
 
 def _fits(connection: Connection, queue: Queue, judges: Judges) -> bool:

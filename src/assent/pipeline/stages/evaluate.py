@@ -194,7 +194,7 @@ def judge_pairs(
     material: tuple[Sequence[Prompt], Answers, Answers],
     compared: tuple[Artifact, Artifact],
 ) -> tuple[WinRate, list[Verdict], str] | None:
-    """Blind comparison of every pair of answers in both orders, and the project it was made in. None where nobody can judge."""
+    """Blind comparison of every pair of answers in both orders, with its project. None where nobody can judge."""
     prompts, before, after = material
     pairs = [Pair(p, new, old) for p, new, old in zip(prompts, after.completions, before.completions, strict=True)]
     policy, baseline = compared
