@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from assent.core.config import Config
 
 SQLITE = "sqlite:///"
@@ -13,7 +15,7 @@ SQLITE = "sqlite:///"
 class StoreConfig(Config):
     """The database of human feedback."""
 
-    url: str = "sqlite:///feedback.db"
+    url: str = Field(default="sqlite:///feedback.db", json_schema_extra={"outside": "place"})
     """`sqlite:///file` (a relative file is taken from the project's folder) or `postgresql://user@host/database`."""
 
     @property

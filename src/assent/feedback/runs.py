@@ -84,9 +84,10 @@ def _projects(judgments: Artifact, by_key: Mapping[str, Artifact]) -> set[str]:
     found: set[str] = set()
     at: Artifact | None = judgments
     while at is not None:
-        samples = by_key.get(at.manifest.parents.get("samples", ""))
-        found |= {samples.name} if samples is not None else set()
-        at = by_key.get(at.manifest.parents.get("earlier", ""))
+        parents, noted = at.manifest.parents, at.notes.get("project")
+        samples = by_key.get(parents.get("samples", ""))
+        found |= {noted} if isinstance(noted, str) else {samples.name} if samples is not None else set()
+        at = by_key.get(parents.get("earlier", ""))
     return found
 
 

@@ -25,7 +25,7 @@ class PretrainedBase(Config):
 
     kind: Literal["pretrained"] = "pretrained"
     """Which kind of base this is."""
-    path: str
+    path: str = Field(json_schema_extra={"outside": "model", "named": "model"})
     """Folder, or hub id such as Qwen/Qwen3-0.6B."""
     revision: str | None = None
     """Commit or tag on the hub; null: the newest, whose commit is recorded."""

@@ -98,5 +98,7 @@ def _holds(artifact: Artifact, rater_id: str) -> bool:
 
 def _compared(artifact: Artifact, names: Mapping[str, str]) -> str:
     """The project of an evaluation's tasks."""
+    if isinstance(project := artifact.notes.get("project"), str):
+        return project
     parents = artifact.manifest.parents
     return evaluation_project(names.get(parents.get("policy", ""), ""), names.get(parents.get("baseline", ""), ""))

@@ -14,7 +14,7 @@ from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
 from assent.pipeline.config import FileData, RunConfig
-from assent.pipeline.places import moved, open_project, with_sources
+from assent.pipeline.places import moved, open_project, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
@@ -56,9 +56,13 @@ def run_project(
 
 
 def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
-    """Do what is not done yet; the values of result.json. Raises AwaitingJudgments."""
+    """Do what is not done yet; the values of result.json.
+
+    Raises AwaitingJudgments, and ConfigError where something that the settings name is not there.
+    """
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
     with Runner(folder, seed=config.seed, logs=options) as run:
+        refuse_missing(config)
         write_settings(folder, config)
         try:
             result = run_all(run, config)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +25,7 @@ from assent.evaluation.suite import Asked
 from assent.evaluation.suites import measure
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
+from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
 from assent.learner.scorer import sum_logps
 from assent.models.config import ModelConfig
@@ -32,6 +33,7 @@ from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.erasures import evaluation_project
+from assent.pipeline.judges import evaluation_judges, judge_id, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
@@ -96,9 +98,10 @@ def run_evaluate(
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
         scores = None if reward is None else reward_scores(backends, reward, asked, before, after)
         pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
-        verdicts = judge_pairs(ctx, config, judging_panel(config, backends, reward), pairs, (policy, baseline))
-    compared = None if verdicts is None else wins_of(ctx, config.evaluate, verdicts)
-    seen = Asked(asked, before.completions, after.completions, verdicts or (), compared, config.lab is not None)
+        judged = judge_pairs(ctx, config, bench_of(config, backends, reward), pairs, (policy, baseline))
+    verdicts = () if judged is None else judged.verdicts
+    compared = None if judged is None else wins_of(ctx, config.evaluate, verdicts)
+    seen = Asked(asked, before.completions, after.completions, verdicts, compared, config.lab is not None)
     ids = [p.id for p in asked]
     report = EvaluationReport(
         judge=Judge.named(OWN_REWARD if config.raters is None else config.raters.kind),
@@ -110,7 +113,7 @@ def run_evaluate(
     )
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
-    return report.facts()
+    return {**report.facts(), "project": None if judged is None else judged.project}
 
 
 def asked_prompts(
@@ -175,39 +178,52 @@ def reward_of(backends: Backends, reward: Artifact) -> ModelReward:
     return backends.scorer(reward.file("reward"), normalize=True)
 
 
-Judges = Panel | Literal["people", "nobody"]
+@dataclass(frozen=True)
+class Bench:
+    """Who judges: to the store, and as a panel; None for people, who judge in their own time."""
+
+    judges: Judges
+    panel: Panel | None
 
 
-def judging_panel(config: EvaluateStage, backends: Backends, reward: Artifact | None) -> Judges:
-    """Who judges: the raters of the run, else the reward model of the round."""
+def bench_of(config: EvaluateStage, backends: Backends, reward: Artifact | None) -> Bench | None:
+    """The raters of the run, else the reward model of the round; None where nobody can judge."""
+    judges = evaluation_judges(config.raters, reward, seed=config.people_seed)
+    if judges is None:
+        return None
     if config.raters is not None:
         panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
-        return "people" if panel is None else panel
-    if reward is None:
-        return "nobody"
-    rater = Rater(id=f"reward model {reward.name}", kind="reward_model")
-    return Panel((ScoringRater(rater, reward_of(backends, reward)),))
+        return Bench(judges, panel)
+    assert reward is not None
+    rater = Rater(id=judge_id(reward), kind="reward_model")
+    return Bench(judges, Panel((ScoringRater(rater, reward_of(backends, reward)),)))
+
+
+class Judged(NamedTuple):
+    """What judges said of the pairs, and the project of the store in which they said it."""
+
+    verdicts: list[Verdict]
+    project: str
 
 
 def judge_pairs(
     ctx: StageContext,
     config: EvaluateStage,
-    judges: Judges,
+    bench: Bench | None,
     pairs: Sequence[Pair],
     compared: tuple[Artifact, Artifact],
-) -> list[Verdict] | None:
+) -> Judged | None:
     """Blind comparison of every pair of answers in both orders. None where nobody can judge."""
-    if judges == "nobody":
+    if bench is None:
         return None
     policy, baseline = compared
-    queue = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
-    tasks = blind_tasks(pairs, project=queue.project)
-    panel = judges if isinstance(judges, Panel) else None
+    asked = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
+    queue, tasks = take_queue(config.store, asked, bench.judges, blind_tasks(pairs, project=asked.project))
     many = config.evaluate.raters_per_pair
-    many = many if panel is None else min(many, len(panel.members))
+    many = many if bench.panel is None else min(many, len(bench.panel.members))
     enough, plan = enough_of(config.raters), QueuePlan(config.title, config.like)
-    judgments = judge(config.store, panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
-    return read_verdicts(pairs, tasks, judgments)
+    judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
+    return Judged(read_verdicts(pairs, tasks, judgments), queue.project)
 
 
 def wins_of(ctx: StageContext, config: EvaluateConfig, verdicts: Sequence[Verdict]) -> WinRate:
