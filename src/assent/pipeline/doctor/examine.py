@@ -25,7 +25,6 @@ from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import open_project
 from assent.raters.config import PeopleConfig, SimulatedConfig
 
-_SQLITE = "sqlite:///"
 _BYTES_PER_WEIGHT = 4
 _CHECKPOINT_COPIES = 8
 """Weights, two moments of Adam and a second checkpoint while it is written, of policy and value model."""
@@ -61,8 +60,6 @@ def summary(findings: list[Finding]) -> str:
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
     yield from config.optimize.checks()
-    for number, term in enumerate(getattr(config.optimize, "rewards", ())):
-        yield from _check_reward(f"optimize.rewards[{number}]", term)
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
@@ -84,9 +81,8 @@ def check_outside(config: RunConfig) -> Iterator[Finding]:
 
 def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
     """Imported judgments, and whether the store can be used. A SQLite file that is not there yet is not made."""
-    path = Path(config.url.removeprefix(_SQLITE))
-    if config.url.startswith(_SQLITE) and not path.exists():
-        return 0, [_check_parent(path)]
+    if config.file is not None and not config.exists:
+        return 0, [_check_parent(config.file)]
     try:
         with Store.open(config.url) as store:
             imported = sum(len(c.judgments) for c in store.comparisons(IMPORTED))
