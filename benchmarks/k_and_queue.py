@@ -22,7 +22,6 @@ from label_queue import ORDERS, Offer, bound, curve, fit_linear, table
 from assent.core import seeds
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Judgment, Task
-from assent.evaluation.stats import clustered_mean
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.groups import pack
@@ -30,6 +29,7 @@ from assent.models.scalar import ScalarModel
 from assent.pipeline.learners import row_scorer, train_reward_model
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
+from assent.stats.clustered import clustered_mean
 from assent.training.config import NoRatersConfig
 from assent.training.loop import Loop
 from assent.training.targets import target_of

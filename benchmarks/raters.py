@@ -25,7 +25,6 @@ from assent.core import seeds
 from assent.core.config import overlay
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Task
-from assent.evaluation.stats import Estimate, clustered_mean
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.scalar import ScalarModel
@@ -34,6 +33,8 @@ from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
 from assent.raters.panel import Panel
 from assent.raters.simulated import SimulatedRater
+from assent.stats.clustered import clustered_mean
+from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.rater_fit import RaterFit

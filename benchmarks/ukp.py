@@ -36,7 +36,6 @@ from assent.core.types import Comparison, Judgment, Ranking
 from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.evaluation.reward_report import rater_ceiling
-from assent.evaluation.stats import clustered_share, paired_difference
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.groups import pack
@@ -46,6 +45,7 @@ from assent.pipeline.config import RunConfig
 from assent.pipeline.learners import row_scorer, train_reward_model
 from assent.pipeline.rounds import prepare
 from assent.pipeline.stages.fit_reward import RankedGroups, ranked_groups
+from assent.stats.clustered import clustered_share, paired_difference
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.targets import shifted

@@ -8,11 +8,14 @@ from typing import Any
 from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
+from assent.evaluation.report import EvaluationReport, Judge
+from assent.evaluation.winrate import WinRate
 from assent.models.config import LoraConfig, ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
 from assent.pipeline.run import write_rounds
+from assent.stats.estimate import Estimate
 
 LORA = ModelConfig(lora=LoraConfig(rank=4))
 
@@ -50,8 +53,24 @@ def improve(ctx: StageContext, config: Loading, *, start: Artifact, reward: Arti
 
 @stage(name="evaluate", version=1, kind="evaluation")
 def judge(ctx: StageContext, config: Loading, *, policy: Artifact) -> dict[str, Any]:
-    (ctx.output / "evaluation.json").write_text("{}")
-    return {"judge": "simulated", "win_rate": {"estimate": 0.8, "low": 0.75, "high": 0.85}}
+    half, wins = Estimate(estimate=0.5, low=0.4, high=0.6), Estimate(estimate=0.8, low=0.75, high=0.85)
+    compared = WinRate(
+        win_rate=wins,
+        length_controlled=half,
+        over_raters=None,
+        ties=0.0,
+        first_shown=half,
+        swap_consistency=None,
+        new_is_longer=0.5,
+        new_length=20.0,
+        baseline_length=20.0,
+        prompts=40,
+        raters=1,
+        verdicts=80,
+    )
+    report = EvaluationReport(judge=Judge.named("simulated"), win_rate=compared)
+    report.write(ctx.output)
+    return report.facts()
 
 
 def nudge(model: PolicyModel | ScalarModel) -> None:

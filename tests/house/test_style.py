@@ -12,8 +12,8 @@ PACKAGE = ROOT / "src" / "assent"
 SOURCES = sorted([*PACKAGE.rglob("*.py"), *(ROOT / "docs").glob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
-MAX_FILE, MAX_FUNCTION = 450, 80
-"""Lines. The house aims at 400 and 60; these are where it stops."""
+MAX_FILE, MAX_TEST_FILE, MAX_FUNCTION = 400, 450, 60
+"""Lines."""
 NO_NOUNS = {"utils", "util", "common", "helpers", "helper", "base", "manager", "misc"}
 PICKLES = {"pickle", "cPickle", "dill", "joblib"}
 EXCEPT = {PACKAGE / "pipeline" / "stages" / "base.py"}
@@ -34,8 +34,9 @@ def test_a_file_begins_by_saying_what_it_is_for() -> None:
 
 
 def test_no_file_is_longer_than_a_reader_can_hold() -> None:
-    lines = {_id(path): len(path.read_text(encoding="utf-8").splitlines()) for path in (*SOURCES, *TESTS)}
-    assert not {name: number for name, number in lines.items() if number > MAX_FILE}
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (*SOURCES, *TESTS)}
+    most = dict.fromkeys(SOURCES, MAX_FILE) | dict.fromkeys(TESTS, MAX_TEST_FILE)
+    assert not {_id(path): number for path, number in lines.items() if number > most[path]}
 
 
 def test_no_function_is_longer_than_a_screen() -> None:

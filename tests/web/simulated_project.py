@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from assent.artifacts.store import Manifest, write_manifest
 from assent.core import seeds
 from assent.core.types import Completion, Prompt, Rater, Task
 from assent.feedback.queue.assign import overlap
@@ -106,8 +106,9 @@ def artifacts(folder: Path) -> None:
         for kind in ("judgments", "reward"):
             place = folder / "artifacts" / f"{kind}-{n:012}"
             place.mkdir(parents=True)
-            values = {"kind": kind, "key": f"{kind}{n}", "created": f"2026-01-0{n}", "inputs": inputs[kind]}
-            (place / "manifest.json").write_text(json.dumps({**values, "notes": notes[kind]}))
+            named = {"kind": kind, "key": f"{kind}{n}", "stage": kind, "created": f"2026-01-0{n}"}
+            manifest = Manifest(**named, version=1, config={}, inputs=inputs[kind], notes=notes[kind])
+            write_manifest(place, manifest)
 
 
 def _tasks(prompts: int, seed: int) -> Iterator[Task]:

@@ -94,6 +94,19 @@ def rloo_advantages(rewards: Float[Tensor, " B"], group: Int[Tensor, " B"], num_
     return rewards - others / (count - 1)
 
 
+def overlong_penalty(lengths: Int[Tensor, " B"], *, longest: int, buffer: int) -> Float[Tensor, " B"]:
+    """What an answer loses for coming near the limit of `longest` tokens (Yu et al. 2025, DAPO, eq. 13).
+
+    0 up to `buffer` tokens before the limit, from there falling in a straight line to -1 at the limit; 0 everywhere
+    for a buffer of 0.
+    """
+    if not 0 <= buffer <= longest:
+        raise ValueError(f"the buffer is a number of tokens from 0 to the limit of {longest}, got {buffer}")
+    if buffer == 0:
+        return torch.zeros(len(lengths))
+    return ((longest - buffer - lengths) / buffer).clamp(-1, 0)
+
+
 def _next(values: Tensor, lengths: Tensor) -> Tensor:
     """The value of the state after each token: the next entry, 0 after a row's last."""
     after = torch.cat([values[1:], values.new_zeros(1)])[: len(values)]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
 from assent.artifacts.layout import RUNS
+from assent.artifacts.round import ROUND, STAGES, named, names_of, read_round
 from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError
 from assent.core.errors import UserError
 
-ROUND = "round.json"
-"""In runs/x/round-2: what the round made, by kind and folder name. Round 0 is what the first round starts from."""
-MODELS = {"policy": "policy", "reward": "reward"}
+MODELS = {stage.kind: stage.model for stage in STAGES if stage.model}
 """Kind of artifact -> the folder in it that holds its model."""
 _MODEL_FILES = ("config.json", "adapter_config.json")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -22,8 +19,8 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 def find_artifact(name: str) -> Artifact:
     """The artifact that a path means, verified.
 
-    A run folder means its newest policy, a round's folder the policy of the round, `round-2/reward` its reward model;
-    the folder of an artifact may be shortened. Raises UserError saying what there is instead.
+    A run folder means its newest policy, a round's folder the policy of the round, `round-2/reward` its reward model
+    (a stage or a kind of artifact); the folder of an artifact may be shortened. Raises UserError saying what there is.
     """
     path = Path(name)
     if (path / MANIFEST).is_file():
@@ -71,24 +68,18 @@ def store_at(folder: Path) -> ArtifactStore:
     return ArtifactStore(folder, say=silent, read_only=True)
 
 
-def _of_round(folder: Path, kind: str, name: str) -> Artifact:
-    made = _made(folder)
-    if kind not in made:
-        there = ", ".join(f"{folder}/{one}" for one in made) or "nothing yet"
-        raise UserError(f"{name}: the round has made no {kind}; there is: {there}")
-    return _verified(folder.parent / "artifacts" / str(made[kind]["artifact"]))
-
-
-def _made(folder: Path) -> dict[str, dict[str, Any]]:
-    try:
-        return dict(json.loads((folder / ROUND).read_text(encoding="utf-8"))["made"])
-    except (OSError, ValueError, KeyError, TypeError):
-        raise UserError(f"{folder / ROUND} cannot be read; run the project again to write it anew") from None
+def _of_round(folder: Path, part: str, name: str) -> Artifact:
+    made = read_round(folder)
+    meant = named(made, part)
+    if meant is None:
+        there = ", ".join(f"{folder}/{one}" for one in names_of(made)) or "nothing yet"
+        raise UserError(f"{name}: the round has made no {part}; there is: {there}")
+    return _verified(folder.parent / "artifacts" / meant.artifact)
 
 
 def _newest_policy(run: Path) -> Artifact:
     for folder in reversed(_rounds(run)):
-        if "policy" in _made(folder):
+        if named(read_round(folder), "policy") is not None:
             return _of_round(folder, "policy", str(run))
     raise UserError(f"{run} has no policy yet; finish it with `assent run`")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 import assent
@@ -52,7 +54,7 @@ def resolved(value: Any) -> Any:
     match value:
         case BaseModel():
             fields = type(value).model_fields.items()
-            return {n: resolved(getattr(value, n)) for n, info in fields if _counts(info.json_schema_extra)}
+            return {n: resolved(getattr(value, n)) for n, info in fields if affects_result(info)}
         case Mapping():
             return {str(key): resolved(below) for key, below in value.items()}
         case list() | tuple():
@@ -65,16 +67,42 @@ def resolved(value: Any) -> Any:
             return to_jsonable_python(value)
 
 
+def affects_result(info: FieldInfo) -> bool:
+    """Whether a field of a config enters keys."""
+    extra = info.json_schema_extra
+    return not (isinstance(extra, dict) and extra.get("affects_result") is False)
+
+
 def hash_folder(folder: Path) -> str:
     """Hash of a folder's files and their names, hidden ones left out: a base model as an `extra` of a key.
 
-    Raises UserError where there is no such folder.
+    What links lead to counts like what lies in the folder. Raises UserError where there is no such folder.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the path of a model folder")
-    paths = {p.relative_to(folder): p for p in folder.rglob("*") if p.is_file()}
-    shown = sorted(name for name in paths if not any(part.startswith(".") for part in name.parts))
-    return hash_json([[name.as_posix(), hash_file(paths[name])] for name in shown])
+    shown = sorted(path.relative_to(folder) for path in _shown(folder, above=frozenset()))
+    return hash_json([[name.as_posix(), hash_large(folder / name)] for name in shown])
+
+
+def hash_whole(path: Path) -> str:
+    """Hash of a file or a folder; of one that is not there its name stands in, so that a run can still be planned."""
+    if path.is_dir():
+        return hash_folder(path)
+    return hash_large(path) if path.exists() else hash_json(str(path))
+
+
+def hash_large(path: Path) -> str:
+    """Hash of a file; a large one is read once in the life of the process, as long as nobody writes to it.
+
+    Several stages of a run name the same model folder, whose weights take seconds to minutes to read.
+    """
+    about = path.stat()
+    if about.st_size < _LARGE or time.time() - about.st_mtime < _SETTLED_SECONDS:
+        return hash_file(path)
+    seen = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+    if seen not in _LARGE_HASHES:
+        _LARGE_HASHES[seen] = hash_file(path)
+    return _LARGE_HASHES[seen]
 
 
 @functools.cache
@@ -84,5 +112,21 @@ def source_hash() -> str:
     return hash_json([[p.relative_to(package).as_posix(), hash_file(p)] for p in sorted(package.rglob("*.py"))])
 
 
-def _counts(extra: Any) -> bool:
-    return not (isinstance(extra, dict) and extra.get("affects_result") is False)
+def _shown(folder: Path, *, above: frozenset[Path]) -> Iterator[Path]:
+    """Files that are not hidden, also behind links; a link that leads back up is not followed."""
+    real = folder.resolve()
+    if real in above:
+        return
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _shown(path, above=above | {real})
+        elif path.is_file():
+            yield path
+
+
+_LARGE = 1 << 20
+_SETTLED_SECONDS = 2.0
+"""A file changed more lately is read again: a second change within one tick of the clock would not show."""
+_LARGE_HASHES: dict[tuple[int, ...], str] = {}

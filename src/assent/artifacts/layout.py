@@ -1,4 +1,4 @@
-"""Names that every project folder shares: its settings, and the folder of its runs."""
+"""Names that every project folder shares: its settings, the folder of its runs, and the settings in each run."""
 
 from __future__ import annotations
 
@@ -8,3 +8,5 @@ PROJECT = Path("assent.yaml")
 """The YAML of a project, in its folder; what a command takes where none is named."""
 RUNS = Path("runs")
 """Folder of all runs, below the current folder."""
+RUN_SETTINGS = "run.yaml"
+"""In a run's folder: every setting of the run, defaults included."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ def lineage(artifact: Artifact, store: ArtifactStore) -> Ancestor:
         at = known.get(key)
         if at is None:
             return Ancestor("", key, None)
-        parents = tuple(walk(parent, label) for label, parent in _inputs(at))
+        parents = tuple(walk(parent, label) for label, parent in at.manifest.parents.items())
         origins = tuple(Origin(label, digest) for label, digest in at.manifest.extra.items())
         return Ancestor("", key, at, parents, origins)
 
@@ -55,6 +55,27 @@ def lineage(artifact: Artifact, store: ArtifactStore) -> Ancestor:
 def origins(root: Ancestor) -> list[Origin]:
     """Everything from outside that the artifact rests on, each once, nearest first."""
     return list(dict.fromkeys(origin for one in _each(root) for origin in one.origins))
+
+
+def resting_on(artifacts: Sequence[Artifact], keys: Collection[str]) -> set[str]:
+    """`keys`, and the keys of all artifacts that were made from them, directly or not."""
+    found = set(keys)
+    while more := {a.key for a in artifacts if a.key not in found and found & set(a.manifest.parents.values())}:
+        found |= more
+    return found
+
+
+def with_ancestors(ends: Sequence[Artifact], artifacts: Sequence[Artifact]) -> list[Artifact]:
+    """Those of `artifacts` that `ends` are or were made from, directly or not, in their order."""
+    known = {a.key: a for a in artifacts}
+    used: set[str] = set()
+    queue = [a.key for a in ends]
+    while queue:
+        key = queue.pop()
+        if key in known and key not in used:
+            used.add(key)
+            queue.extend(known[key].manifest.parents.values())
+    return [a for a in artifacts if a.key in used]
 
 
 def render(root: Ancestor) -> str:
@@ -107,14 +128,6 @@ def _each(root: Ancestor) -> Iterator[Ancestor]:
         fresh = [parent for parent in one.parents if parent.key not in seen]
         seen.update(parent.key for parent in fresh)
         queue.extend({parent.key: parent for parent in fresh}.values())
-
-
-def _inputs(artifact: Artifact) -> Iterator[tuple[str, str]]:
-    for name, keys in artifact.manifest.inputs.items():
-        if isinstance(keys, str):
-            yield name, keys
-        else:
-            yield from ((f"{name}[{i}]", key) for i, key in enumerate(keys))
 
 
 def _describe(one: Ancestor) -> str:

@@ -17,6 +17,7 @@ On disk, below the run folder:
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import errno
 import fcntl
@@ -35,6 +36,7 @@ from safetensors import SafetensorError
 
 import assent
 from assent.artifacts.identity import Identity, resolved, source_hash
+from assent.artifacts.outside import hashes
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
 from assent.core.errors import NonFiniteError, UserError
@@ -45,6 +47,7 @@ from assent.core.trackers import TrackerName
 StageInput = Artifact | Sequence[Artifact] | None
 State = Literal["done", "ran", "would run", "would resume"]
 StageFunction = Callable[..., Mapping[str, Any] | None]
+Since = Callable[[Artifact, Any], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Stage:
     version: int
     kind: str
     function: StageFunction
+    since: Since | None = None
+    """What has changed outside since an artifact was made (name -> hash); it is then made anew under another key."""
 
     def __call__(self, ctx: StageContext, config: BaseModel, **inputs: StageInput) -> Mapping[str, Any] | None:
         """Call the function without looking for an artifact."""
@@ -108,11 +113,13 @@ class LogOptions:
         return RunLog(folder, quiet=self.quiet, tensorboard=self.tensorboard, trackers=self.trackers)
 
 
-def stage(*, name: str, version: int, kind: str | None = None) -> Callable[[StageFunction], Stage]:
+def stage(
+    *, name: str, version: int, kind: str | None = None, since: Since | None = None
+) -> Callable[[StageFunction], Stage]:
     """Make a function a stage. `kind` names its artifact (default: the stage's name)."""
 
     def decorate(function: StageFunction) -> Stage:
-        return Stage(name, version, kind or name, function)
+        return Stage(name, version, kind or name, function, since)
 
     return decorate
 
@@ -141,13 +148,18 @@ class Runner:
     ) -> Artifact:
         """The artifact of this stage with this config and these inputs: found, or made now.
 
-        `extra` are hashes of what enters from outside (name -> hash): data files, a base model folder, a store
-        snapshot. Inputs that are None do not enter the key.
+        What the config names outside (`artifacts/outside.py`) is hashed into the key; `extra` are further hashes of
+        what enters from outside (name -> hash), such as a store snapshot. Inputs that are None do not enter the key.
         """
         seed = seeds.derive(self.seed, stage.name, *self.scope)
-        identity = Identity(stage.name, stage.version, resolved(config), seed, _keys(inputs), dict(extra or {}))
-        work = self.root / "work" / f"{stage.kind}-{short(identity.key)}"
+        known = hashes(config) | dict(extra or {})
+        identity = Identity(stage.name, stage.version, resolved(config), seed, _keys(inputs), known)
+        work = self._work(stage, identity)
         artifact, state = self._find(identity, work)
+        if artifact is not None and stage.since is not None and (changes := stage.since(artifact, config)):
+            identity = dataclasses.replace(identity, extra={**known, **changes})
+            work = self._work(stage, identity)
+            artifact, state = self._find(identity, work)
         if artifact is None and self.planning:
             folder = self.artifacts.path_of(stage.kind, identity.key)
             artifact = Artifact(folder, _manifest(stage, identity), is_made=False)
@@ -183,6 +195,9 @@ class Runner:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def _work(self, stage: Stage, identity: Identity) -> Path:
+        return self.root / "work" / f"{stage.kind}-{short(identity.key)}"
+
     def _find(self, identity: Identity, work: Path) -> tuple[Artifact | None, State]:
         found = self.artifacts.find(identity.key)
         if found is not None and not self.planning and work.exists():
@@ -196,6 +211,7 @@ class Runner:
         if planned:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
         with _disk(work), self._logs.open(self.root / "logs" / work.name) as log:
+            files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = _Attempts(work, log.folder)
             output, scratch = _folders(work)
             ctx = StageContext(output, scratch, log, identity.seed, dict(inputs), identity.key)

@@ -64,6 +64,14 @@ class Manifest(Record):
     notes: dict[str, Any] = Field(default_factory=dict)
     """Small facts the stage wants known without opening its files, such as its metrics."""
 
+    @property
+    def parents(self) -> dict[str, str]:
+        """Name -> key of every artifact it was made from; the members of a list are called name[0], name[1], …"""
+        found: dict[str, str] = {}
+        for name, keys in self.inputs.items():
+            found |= {name: keys} if isinstance(keys, str) else {f"{name}[{i}]": key for i, key in enumerate(keys)}
+        return found
+
 
 @dataclass(frozen=True)
 class Artifact:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,6 @@ def hash_json(value: Any) -> str:
     """Hash of a JSON-able value; key order does not matter, floats keep every digit."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hash_bytes(text.encode())
-
-
-def hash_texts(texts: Iterable[str]) -> str:
-    """Hash of a sequence of texts; where one text ends and the next begins matters."""
-    return hash_json(list(texts))
 
 
 def hash_file(path: Path) -> str:

@@ -7,6 +7,7 @@ A judgment is a weak order over completion ids, never over positions or letters:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -22,6 +23,9 @@ Purpose = Literal["reward", "evaluation"]
 TaskKind = Literal["rank", "pair", "rate", "chat", "battle"]
 """rank: order K answers. pair: choose of two. rate: score one answer. chat: a turn of a conversation with two blind
 models. battle: two blind answers, new policy against old."""
+MAX_ANSWERS = 9
+"""Most answers of a task that people rank: each has a digit key."""
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class Record(BaseModel):
@@ -77,6 +81,11 @@ class Completion(Record):
         if not self.id:
             object.__setattr__(self, "id", "c-" + short(hash_json([self.prompt_id, self.text, self.source])))
         return self
+
+
+def storable(text: str) -> str:
+    """A model may write anything; what no database or encoding takes (NUL, half a surrogate pair) becomes U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 class Conversation(Record):

@@ -36,9 +36,9 @@ FormatName = Literal[
 class Source(Config):
     """One place rows come from: `path` (file or folder) or `hub` (a Hugging Face dataset), never both."""
 
-    path: Path | None = None
+    path: Path | None = Field(default=None, json_schema_extra={"outside": "data"})
     """A .jsonl, .json (also .gz) or .parquet file, a folder of them, or a folder saved by `datasets`."""
-    hub: str | None = None
+    hub: str | None = Field(default=None, json_schema_extra={"outside": "dataset"})
     """A dataset on the Hugging Face hub (org/name), or a folder saved by `datasets`."""
     split: str = "train"
     """Which split of a hub dataset, or of a saved dataset that has several."""
@@ -65,6 +65,12 @@ class Source(Config):
     def name(self) -> str:
         """The place in words."""
         return str(self.path) if self.path is not None else str(self.hub)
+
+    def also_read(self) -> tuple[Path, ...]:
+        """Files that are read together with `path` and are neither it nor in it for all to see."""
+        from assent.data.beside import read_beside  # loads the formats, which a config must not
+
+        return read_beside(self)
 
 
 class DataConfig(Config):

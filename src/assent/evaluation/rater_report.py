@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats as distributions
 
 from assent.core.types import Comparison, Record
-from assent.evaluation.stats import Estimate, clustered_share
 from assent.feedback.quality.agreement import hit
+from assent.stats.clustered import clustered_share
+from assent.stats.estimate import Estimate
 from assent.training.rater_fit import RaterFit
 
 DROP = 0.75

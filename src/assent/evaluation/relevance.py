@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assent.core.types import Comparison, Completion, Prompt
-from assent.evaluation.stats import Estimate, clustered_share
 from assent.feedback.quality.agreement import hit
+from assent.stats.clustered import clustered_share
+from assent.stats.estimate import Estimate
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from assent.algorithms.calibration import brier_score, expected_calibration_error, reliability_bins
 from assent.core.types import Comparison, Record
 from assent.evaluation.rater_report import RaterReport
-from assent.evaluation.stats import Estimate, clustered_share
 from assent.feedback.quality.agreement import hit, leave_one_out
+from assent.stats.calibration import brier_score, expected_calibration_error, reliability_bins
+from assent.stats.clustered import clustered_share
+from assent.stats.estimate import Estimate
 
 NUM_BINS = 10
 SLICE_KEYS = ("kind", "intent", "source", "category", "language")

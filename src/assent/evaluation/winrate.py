@@ -18,8 +18,10 @@ from scipy.special import expit
 
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
-from assent.evaluation.stats import Estimate, Floats, bootstrap, bootstrap_mean, clustered_share
 from assent.feedback.quality.agreement import hit
+from assent.stats.bootstrap import bootstrap, bootstrap_mean
+from assent.stats.clustered import Floats, clustered_share
+from assent.stats.estimate import Estimate
 
 MIN_RATERS_FOR_TWO_WAYS = 5
 """With fewer raters a resample of them says little about other raters."""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from assent.core import seeds
 from assent.core.types import Judgment, Task
-from assent.feedback.quality.intervals import Interval
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.stats.estimate import Estimate
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
 DRAWS = 400
@@ -45,9 +45,9 @@ class Standing:
     """How a model stands among the others."""
 
     model: str
-    strength: Interval
+    strength: Estimate
     """Log-odds of being preferred to the average model."""
-    share: Interval
+    share: Estimate
     """Expected share of wins against the average model, ties counting half."""
     battles: int
     wins: int
@@ -99,11 +99,14 @@ def standings(fought: Sequence[Battle], *, seed: int = 0, draws: int = DRAWS) ->
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     table = []
     for name, i in place.items():
-        strength = Interval(
-            float(strengths[i]), float(min(low[i], strengths[i])), float(max(high[i], strengths[i])), count
+        strength = Estimate(
+            estimate=float(strengths[i]),
+            low=float(min(low[i], strengths[i])),
+            high=float(max(high[i], strengths[i])),
+            n=count,
         )
         table.append(Standing(model=name, strength=strength, share=_share(strength), **_tally(name, fought)))
-    return sorted(table, key=lambda standing: (-standing.strength.value, standing.model))
+    return sorted(table, key=lambda standing: (-standing.strength.estimate, standing.model))
 
 
 def fit(a: NDArray[np.int_], b: NDArray[np.int_], won: Floats, weights: Floats, count: int) -> Floats:
@@ -155,10 +158,10 @@ def _clusters(fought: Sequence[Battle]) -> NDArray[np.int_]:
     return np.array([place[battle.rater_id] for battle in fought])
 
 
-def _share(strength: Interval) -> Interval:
+def _share(strength: Estimate) -> Estimate:
     """The share of wins that log-odds stand for, their interval with them."""
-    value, low, high = (1 / (1 + math.exp(-s)) for s in (strength.value, strength.low, strength.high))
-    return Interval(value, low, high, strength.n)
+    value, low, high = (1 / (1 + math.exp(-s)) for s in (strength.estimate, strength.low, strength.high))
+    return Estimate(estimate=value, low=low, high=high, n=strength.n)
 
 
 def _tally(name: str, fought: Sequence[Battle]) -> dict[str, int]:

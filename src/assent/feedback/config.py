@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import Field
+
 from assent.core.config import Config
+
+SQLITE = "sqlite:///"
+"""How the URL of a store in a file begins."""
 
 
 class StoreConfig(Config):
     """The database of human feedback."""
 
-    url: str = "sqlite:///feedback.db"
+    url: str = Field(default="sqlite:///feedback.db", json_schema_extra={"outside": "place"})
     """`sqlite:///file` (a relative file is taken from the project's folder) or `postgresql://user@host/database`."""
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None where the store is on a database server."""
+        return Path(self.url.removeprefix(SQLITE)) if self.url.startswith(SQLITE) else None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to open: opening makes a SQLite file, and looking must not make a database."""
+        return self.file is None or self.file.exists()
 
     def located(self, folder: Path) -> str:
         """The URL with a relative SQLite file taken from `folder`."""
-        prefix = "sqlite:///"
-        if not self.url.startswith(prefix):
-            return self.url
-        return prefix + str((folder / self.url.removeprefix(prefix)).absolute())
+        return self.url if self.file is None else SQLITE + str((folder / self.file).absolute())

@@ -28,6 +28,7 @@ from assent.feedback.quality.slices import MAX_VALUES, Agreement, Slice, agreeme
 from assent.feedback.records.queue import Adjudicated, Counts, OpenTask, Project, Queue, SaidRow
 from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
 from assent.feedback.store import Store
+from assent.stats.estimate import Estimate
 
 LANGUAGE = "language"
 """The attribute and the key of a prompt's meta that name a language."""
@@ -131,6 +132,9 @@ def attribute_groups(raters: Sequence[Rater]) -> dict[str, dict[str, str]]:
 
 def plain(value: Any) -> Any:
     """A value of this module as JSON knows it; what is infinite or not a number becomes null."""
+    if isinstance(value, Estimate):
+        # The API calls the number itself "value".
+        return plain({"value": value.estimate, "low": value.low, "high": value.high, "n": value.n})
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, float):

@@ -26,6 +26,8 @@ from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
 from assent.feedback import erasure
 from assent.feedback.queue import claims, history, imports, judgments, reach, serving, snapshots, submissions, tasks
+from assent.feedback.queue import judges as seats
+from assent.feedback.queue.judges import Judges
 from assent.feedback.queue.projects import Projects
 from assent.feedback.records.queue import (
     Claim,
@@ -187,6 +189,19 @@ class Store:
     def release(self, rater_id: str) -> int:
         """Give back what a rater holds and has not judged; returns how many tasks."""
         return write(self._engine, lambda connection: claims.release(connection, rater_id))
+
+    def release_others(self, queue: Queue, *, keep: Collection[str]) -> int:
+        """Give back what raters other than these hold in a queue and have not judged; returns how many tasks."""
+        return write(self._engine, lambda connection: claims.release_others(connection, queue, keep=keep))
+
+    def queue_of(self, asked: Queue, judges: Judges) -> Queue:
+        """The queue in which these judges are asked the tasks of `asked`: another project where others have it."""
+        with read_transaction(self._engine) as connection:
+            return seats.queue_of(connection, asked, judges)
+
+    def take_queue(self, asked: Queue, judges: Judges, *, now: float) -> Queue:
+        """The same, noted as theirs."""
+        return write(self._engine, lambda connection: seats.take_queue(connection, asked, judges, now=now))
 
     # Asking people
 

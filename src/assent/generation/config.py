@@ -30,3 +30,9 @@ class Sampling(Config):
         """The text before the first stop text: the token that completed it may have carried more."""
         ends = [at for at in (text.find(stop) for stop in self.stop) if at >= 0]
         return text[: min(ends)] if ends else text
+
+    def settled(self, growing: str) -> str:
+        """What of a growing text is sure to stay: it ends before a stop text, and before what may become one."""
+        text = self.cut(growing)
+        begun = (n for stop in self.stop for n in range(1, len(stop)) if text.endswith(stop[:n]))
+        return text[: len(text) - max(begun, default=0)]

@@ -55,11 +55,17 @@ class Engine(Protocol):
         sampling: Sampling,
         seed: int,
         on_progress: Callable[[int], None] | None = None,
+        on_token: Callable[[Generation], None] | None = None,
     ) -> list[list[Generation]]:
         """Draw `num_samples` answers to each prompt, in the order of the prompts.
 
         The answers depend on the weights, `sampling`, `seed` and each prompt's number in the list, never on what else
-        is in the batch (beyond rounding). `on_progress(n)` is told whenever n more answers are done. A prompt that
+        is in the batch (beyond rounding). `on_progress(n)` is told whenever n more answers are done.
+        `on_token` is shown every live answer so far at each of its tokens, for someone who reads along. A prompt that
         leaves no room in the context window is a UserError.
         """
+        ...
+
+    def facts(self) -> Mapping[str, float]:
+        """What the last call computed beside what was asked for, by name; NaN where there is nothing to say."""
         ...

@@ -79,7 +79,6 @@ class LocalEngine:
         """Draw `num_samples` answers to each prompt; see `Engine.generate`.
 
         An answer may be as long as `sampling.max_new_tokens` and the context window allow, whichever is less.
-        `on_token` is shown every live answer so far at each of its tokens, for someone who reads along.
         """
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
@@ -97,6 +96,10 @@ class LocalEngine:
                 self._policy.hf.train()
         self.occupancy = rollout.occupancy(answers)
         return [[answers[prompt, sample] for sample in range(num_samples)] for prompt in range(len(prompts))]
+
+    def facts(self) -> dict[str, float]:
+        """The occupancy of the last call; see `Occupancy.facts`."""
+        return self.occupancy.facts()
 
 
 class _Rollout:

@@ -9,7 +9,7 @@ Scorecard.of([truth])                                means over many answers, wi
 
 from assent.lab.config import DemoQuality
 from assent.lab.people import GROUPS, Weights, ideal_reply, utility
-from assent.lab.scorecard import Estimate, Scorecard
+from assent.lab.scorecard import Scorecard
 from assent.lab.truth import Truth, read
 from assent.lab.world import SPLITS, World, count_conversations, count_prompts
 
@@ -17,7 +17,6 @@ __all__ = [
     "GROUPS",
     "SPLITS",
     "DemoQuality",
-    "Estimate",
     "Scorecard",
     "Truth",
     "Weights",

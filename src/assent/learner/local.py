@@ -64,7 +64,7 @@ class LocalLearner(Generic[Output]):
             output = self.outputs(batch)
             loss = objective(output, batch)
             if not torch.isfinite(loss.total):
-                self._drop_gradients()
+                self.drop_gradients()
                 raise NonFiniteError(
                     f"the loss is {loss.total.item()} at optimizer step {self.num_steps} in a micro-batch of"
                     f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped:"
@@ -82,14 +82,14 @@ class LocalLearner(Generic[Output]):
         norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
         if norm != norm or norm == float("inf"):
             batch = [row for part in self._accumulated for row in part.listed()]
-            self._drop_gradients()
+            self.drop_gradients()
             raise NonFiniteError(
                 f"the gradient norm is {norm} at optimizer step {self.num_steps}; nothing was stepped:"
                 f" lower the learning rate ({self.config.learning_rate:g})",
                 batch=batch,
             )
         self._optimizer.step()
-        self._drop_gradients()
+        self.drop_gradients()
         self.num_steps += 1
         return StepReport(norm, learning_rate)
 
@@ -135,7 +135,8 @@ class LocalLearner(Generic[Output]):
         """A copy of the trained weights, by name."""
         return {name: p.detach().clone() for name, p in self.parameters.items()}
 
-    def _drop_gradients(self) -> None:
+    def drop_gradients(self) -> None:
+        """Forget what was accumulated since the last step."""
         self._optimizer.zero_grad(set_to_none=True)
         self._accumulated.clear()
 

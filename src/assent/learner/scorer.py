@@ -9,9 +9,11 @@ from typing import Generic
 import torch
 from torch import Tensor
 
+from assent.algorithms.masked import row_sum
 from assent.core.group import Group
 from assent.learner.learner import Output, Scorer
 from assent.models.groups import GroupBatch, pack
+from assent.models.policy import TokenScores
 
 
 class LocalScorer(Generic[Output]):
@@ -33,6 +35,15 @@ class LocalScorer(Generic[Output]):
         """Outputs without gradient, one per micro-batch."""
         with self._within():
             return [self._outputs(batch) for batch in batches]
+
+
+def sum_logps(scorer: Scorer[TokenScores], groups: Sequence[Group], *, budget: int) -> Tensor:
+    """Log-prob of every answer, summed over its tokens [answers], group by group; on the CPU, in float32."""
+    found = torch.zeros(sum(len(g.continuations) for g in groups))
+    for batch in pack(groups, budget=budget):
+        [scores] = scorer.score([batch])
+        found[list(batch.rows)] = row_sum(scores.logps, batch.row, batch.num_rows).float().cpu()
+    return found
 
 
 def score_groups(scorer: Scorer[Tensor], groups: Sequence[Group], *, budget: int) -> list[float]:

@@ -16,7 +16,7 @@ class LoraConfig(Config):
     """Rank of the update of each matrix."""
     alpha: float = Field(default=32.0, gt=0)
     """The update is scaled by alpha / rank."""
-    target: Literal["all-linear"] | tuple[str, ...] = "all-linear"
+    target: Literal["all-linear"] | tuple[str, ...] = Field(default="all-linear", json_schema_extra={"outside": "none"})
     """Which matrices are adapted: all of the decoder's, or those whose names end so (q_proj, v_proj, …)."""
 
 
@@ -32,7 +32,7 @@ class ModelConfig(Config):
     start where the check fails; padded: always padded rows."""
     pad_token: str | None = None
     """Padding token to use or add; null: the tokenizer's own, or a special token that nothing else uses."""
-    template: str | None = None
+    template: str | None = Field(default=None, json_schema_extra={"outside": "template"})
     """Chat template: Jinja text or a file with it; null: the tokenizer's own, or a plain one where it has none."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""

@@ -12,11 +12,13 @@ import peft
 import torch
 import transformers
 
+from assent.artifacts.find import model_folder
 from assent.core.errors import ConfigError
 from assent.core.scoring import Score, ScoreFunction
 from assent.data.render import Renderer
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
+from assent.generation.writer import LocalWriter
 from assent.learner.learner import Scorer
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
@@ -95,6 +97,14 @@ class Backends:
     def engine(self, policy: PolicyModel) -> Engine:
         """A sampler that reads the policy's live weights."""
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
+
+    def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
+        """A policy as a model that answers under a name."""
+        return LocalWriter(name, self.renderer(policy), self.engine(policy), policy.max_length)
+
+    def writer_named(self, name: str) -> LocalWriter:
+        """The model that `find.model_folder` finds under a name, loaded to answer. Raises UserError."""
+        return self.writer(self.policy(model_folder(name), trainable=False), name=name)
 
     def rewards(self, config: OnPolicyConfig, trained: Path | None) -> WeightedRewards:
         """The weighted sum of the configured rewards; `trained` is this round's reward model."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.core.types import MAX_ANSWERS
 from assent.data.config import DataConfig as Sources
 from assent.data.config import Source
 from assent.evaluation.config import EvaluateConfig
@@ -24,7 +25,7 @@ class PretrainedBase(Config):
 
     kind: Literal["pretrained"] = "pretrained"
     """Which kind of base this is."""
-    path: str
+    path: str = Field(json_schema_extra={"outside": "model", "named": "model"})
     """Folder, or hub id such as Qwen/Qwen3-0.6B."""
     revision: str | None = None
     """Commit or tag on the hub; null: the newest, whose commit is recorded."""
@@ -82,7 +83,7 @@ class SampleConfig(Config):
 
     prompts: int = Field(default=500, ge=1)
     """Prompts per round."""
-    answers: int = Field(default=4, ge=2, le=9)
+    answers: int = Field(default=4, ge=2, le=MAX_ANSWERS)
     """Answers per prompt."""
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
     """How they are drawn."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from assent.artifacts.find import store_at
 from assent.artifacts.jsonl import read_records
+from assent.artifacts.lineage import resting_on
 from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison
@@ -36,7 +37,7 @@ class Touched:
 
 def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """What a stage that reads a queue's snapshot adds to its key: the snapshots spoiled since; empty where none are."""
-    if not _is_there(store):
+    if not store.exists:
         return {}
     with Store.open(store.url) as opened:
         taken = opened.listing.snapshots(queue.project)
@@ -46,7 +47,7 @@ def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
 
 def erased_judgments(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """The same for a stage that reads a queue as it is: the judgments that were erased."""
-    if not _is_there(store):
+    if not store.exists:
         return {}
     with Store.open(store.url) as opened:
         erased = opened.listing.erased(queue)
@@ -65,9 +66,8 @@ def touched(runs: Path, rater_id: str, queues: Iterable[Queue]) -> list[Touched]
         names = {artifact.key: artifact.name for artifact in artifacts}
         spoiled = {a.key: True for a in artifacts if _holds(a, rater_id)}
         spoiled |= {a.key: False for a in artifacts if a.kind == "evaluation" and _compared(a, names) in judged}
-        while more := {a.key: False for a in artifacts if a.key not in spoiled and spoiled.keys() & set(_inputs(a))}:
-            spoiled |= more
-        found += [Touched(a, spoiled[a.key]) for a in artifacts if a.key in spoiled]
+        resting = resting_on(artifacts, spoiled)
+        found += [Touched(a, spoiled.get(a.key, False)) for a in artifacts if a.key in resting]
     return found
 
 
@@ -98,16 +98,7 @@ def _holds(artifact: Artifact, rater_id: str) -> bool:
 
 def _compared(artifact: Artifact, names: Mapping[str, str]) -> str:
     """The project of an evaluation's tasks."""
-    inputs = artifact.manifest.inputs
-    return evaluation_project(names.get(str(inputs.get("policy")), ""), names.get(str(inputs.get("baseline")), ""))
-
-
-def _inputs(artifact: Artifact) -> list[str]:
-    keys = artifact.manifest.inputs.values()
-    return [key for one in keys for key in ([one] if isinstance(one, str) else one)]
-
-
-def _is_there(store: StoreConfig) -> bool:
-    """Looking must not make a database."""
-    file = store.url.removeprefix("sqlite:///")
-    return file == store.url or Path(file).exists()
+    if isinstance(project := artifact.notes.get("project"), str):
+        return project
+    parents = artifact.manifest.parents
+    return evaluation_project(names.get(parents.get("policy", ""), ""), names.get(parents.get("baseline", ""), ""))

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 
-from assent.core.errors import AwaitingJudgments, ConfigError
+from assent.core.errors import AwaitingJudgments, ConfigError, StoreError
 from assent.core.runlog import RunLog
 from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
@@ -16,8 +16,8 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.pipeline.queueing import QueuePlan
 from assent.raters.collect import collect
-from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, SimulatedConfig
-from assent.raters.crowd import Role, crowd
+from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, Role, SimulatedConfig
+from assent.raters.crowd import crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
 from assent.raters.simulated import lab_utility
@@ -43,7 +43,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             return crowd(raters, lab_utility(), role=role, seed=seed)
         case RewardModelConfig():
             scores = backends.scorer(raters.path, normalize=True)
-            rater = Rater(id=f"reward model {raters.path}", kind="reward_model")
+            rater = Rater(id=next(raters.ids(role, seed)), kind="reward_model")
             return Panel((ScoringRater(rater, scores, raters.tie_threshold),))
         case FunctionConfig():
             return Panel((ScoringRater.load(raters),))
@@ -65,7 +65,8 @@ def judge(
     """Queue tasks and bring back their judgments, sorted by id.
 
     For people the queue is laid out as `plan` says. Raises AwaitingJudgments where people are needed and less is in
-    than the share `enough` of what was asked, as far as those at work can give it (feedback/queue/reach.py).
+    than the share `enough` of what was asked, as far as those at work can give it (feedback/queue/reach.py), and
+    StoreError where a panel could not give all that was asked.
     """
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
@@ -82,7 +83,22 @@ def judge(
             if reach.need < counts.need:
                 left = counts.need - reach.need
                 log.say(f"{left} more judgments were wanted; everybody at work has judged those tasks, so it goes on")
-        else:
-            with log.progress("judging", counts.need, done=counts.have) as bar:
-                collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
-        return opened.judgments(queue)
+            return opened.judgments(queue)
+        # Nobody else is asked here: whoever holds a task only looked at it, or was stopped before the panel changed.
+        opened.release_others(queue, keep=panel.ids)
+        with log.progress("judging", counts.need, done=counts.have) as bar:
+            counts = collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
+        return all_of(panel, opened.judgments(queue), queue, need=counts.need)
+
+
+def all_of(panel: Panel, judgments: Sequence[Judgment], queue: Queue, *, need: int) -> list[Judgment]:
+    """The judgments that a panel gave. Raises StoreError where they are fewer than needed."""
+    own = [judgment for judgment in judgments if judgment.rater_id in panel.ids]
+    if len(own) < need:
+        others = sorted({judgment.rater_id for judgment in judgments} - panel.ids)
+        who = f"; others judged there: {', '.join(others[:3])}" if others else "; others hold some of its tasks"
+        raise StoreError(
+            f"{len(own)} of {need} judgments of project {queue.project!r} are in, {need - len(own)} are missing{who}; "
+            "wait until nobody else works on it, or set store.url to another store"
+        )
+    return own

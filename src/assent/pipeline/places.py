@@ -6,17 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from assent.artifacts.find import RUNS
+from assent.artifacts.outside import Outside, changed, missing, outside
+from assent.core.errors import ConfigError
 from assent.data.config import Source
-from assent.feedback.config import StoreConfig
-from assent.models.config import ModelConfig
-from assent.pipeline.config import FileData, PretrainedBase, RunConfig, load_config
-from assent.raters.config import RewardModelConfig
-from assent.training.method import ModelRewardConfig
-
-_SQLITE = "sqlite:///"
+from assent.feedback.config import SQLITE
+from assent.pipeline.config import FileData, RunConfig, load_config
 
 
 @dataclass(frozen=True)
@@ -48,46 +44,27 @@ def moved(config: RunConfig, *, old: Path, new: Path) -> RunConfig:
     Relative paths stay relative, so that a project folder may be moved without anything being made again.
     """
 
-    def place(path: str | Path) -> str:
-        return str(path) if Path(path).is_absolute() else os.path.relpath(old / path, new)
+    def place(path: str) -> str:
+        return path if Path(path).is_absolute() else os.path.relpath(old / path, new)
 
-    def place_if_folder(path: str) -> str:
-        """Hub ids look like relative paths; only what is there is one."""
-        return place(path) if (old / path).is_dir() or path.startswith((".", "/")) else path
+    def moved_value(one: Outside) -> str:
+        if one.value.startswith(SQLITE):
+            return SQLITE + place(one.value.removeprefix(SQLITE))
+        # Hub ids look like relative paths; only what is there is one.
+        is_here = one.kind in ("model", "dataset") and (old / one.value).is_dir()
+        return place(one.value) if one.is_path or is_here else one.value
 
-    base = config.base
-    if isinstance(base, PretrainedBase):
-        base = base.model_copy(update={"path": place_if_folder(base.path)})
-    return config.model_copy(
-        update={
-            "base": base,
-            "model": _model(config.model, place),
-            "data": _data(config.data, place, place_if_folder),
-            "collect": _collect(config, place_if_folder),
-            "optimize": _optimize(config, place_if_folder),
-            "store": _store(config.store, place),
-        }
-    )
+    return changed(config, moved_value)
 
 
-_Place = Callable[[str], str]
+def refuse_missing(config: RunConfig) -> None:
+    """Raise ConfigError naming every file, folder and function that is not there, before anything is run for nothing.
 
-
-def _model(model: ModelConfig, place: _Place) -> ModelConfig:
-    is_file = model.template is not None and "{" not in model.template
-    return model.model_copy(update={"template": place(str(model.template))}) if is_file else model
-
-
-def _data(data: Any, place: _Place, place_if_folder: _Place) -> Any:
-    if not isinstance(data, FileData):
-        return data
-
-    def source(one: Source) -> Source:
-        if one.path is not None:
-            return one.model_copy(update={"path": Path(place(str(one.path)))})
-        return one.model_copy(update={"hub": place_if_folder(str(one.hub))})
-
-    return with_sources(data, source)
+    Data is left to the stage that reads it first: it says which file is meant.
+    """
+    wrong = [f"{one.key}: {said}" for one in outside(config) if one.kind != "data" and (said := missing(one))]
+    if wrong:
+        raise ConfigError("\n".join(wrong) + "; correct the name, or put it there")
 
 
 def with_sources(data: FileData, change: Callable[[Source], Source]) -> FileData:
@@ -102,31 +79,3 @@ def sources_of(data: FileData) -> Mapping[str, tuple[Source, ...]]:
     return {
         name: getattr(data, name) for name in ("demonstrations", "prompts", "comparisons", "corpus", "eval_prompts")
     }
-
-
-def _collect(config: RunConfig, place_if_folder: _Place) -> Any:
-    collect = config.collect
-    if collect is None or not isinstance(collect.raters, RewardModelConfig):
-        return collect
-    raters = collect.raters.model_copy(update={"path": place_if_folder(collect.raters.path)})
-    return collect.model_copy(update={"raters": raters})
-
-
-def _optimize(config: RunConfig, place_if_folder: _Place) -> Any:
-    optimize = config.optimize
-    rewards = getattr(optimize, "rewards", None)
-    if rewards is None:
-        return optimize
-    terms = tuple(
-        term.model_copy(update={"path": place_if_folder(term.path)})
-        if isinstance(term, ModelRewardConfig) and term.path is not None
-        else term
-        for term in rewards
-    )
-    return optimize.model_copy(update={"rewards": terms})
-
-
-def _store(store: StoreConfig, place: _Place) -> StoreConfig:
-    if not store.url.startswith(_SQLITE):
-        return store
-    return store.model_copy(update={"url": _SQLITE + place(store.url.removeprefix(_SQLITE))})

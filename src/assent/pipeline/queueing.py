@@ -13,6 +13,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import Goal
 from assent.feedback.store import Store
 from assent.pipeline.backends import Backends
+from assent.pipeline.judges import PEOPLE
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class QueuePlan:
         Tasks that are queued already keep their order: a run that is asked again costs no reward model.
         """
         goal: Goal = "random" if self.predict is None else self.goal
-        store.projects.carry_on(queue.project, like=self.like, title=self.title, goal=goal, now=time.time())
+        like = [name for asked in self.like for name in (store.queue_of(Queue(asked), PEOPLE).project, asked)]
+        store.projects.carry_on(queue.project, like=like, title=self.title, goal=goal, now=time.time())
         if self.predict is None or goal == "random" or store.counts(queue).need:
             return {}
         return priorities(self.predict(tasks), goal)

@@ -12,8 +12,10 @@ import torch
 import assent
 from assent.artifacts.store import Artifact
 from assent.core import files
+from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
+from assent.stats.estimate import Estimate
 
 TRUTH_AXES = ("helpful", "honest", "harmless", "over_refusal", "mean_length")
 
@@ -28,13 +30,13 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
         "rounds": [round_values(r) for r in result.rounds],
         "final": None if result.final is None else {"artifact": result.final.name, **policy_values(result.final)},
-        "machine": machine(),
+        "machine": this_machine(),
     }
     files.write_json(folder / "result.json", values)
     return values
 
 
-def machine() -> str:
+def this_machine() -> str:
     """Processor, cores and system, for the page and the table of results."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
@@ -49,8 +51,8 @@ def round_values(result: RoundResult) -> dict[str, Any]:
     """The numbers of one round."""
     return {
         "round": result.number,
-        "seconds": {name: a.manifest.seconds for name, a in round_stages(result).items()},
-        "artifacts": {name: a.name for name, a in round_stages(result).items()},
+        "seconds": {name: a.manifest.seconds for name, a in result.stages.items()},
+        "artifacts": {name: a.name for name, a in result.stages.items()},
         "judgments": result.judgments.notes.get("judgments"),
         "reward": reward_values(result.reward),
         **policy_values(result.evaluation),
@@ -64,48 +66,38 @@ def reward_values(reward: Artifact | None) -> dict[str, Any] | None:
     notes = reward.notes
     return {
         "heldout_accuracy": notes.get("heldout_accuracy"),
-        **plain("rater_ceiling", notes.get("rater_ceiling")),
-        **plain("longer_wins", notes.get("longer_wins")),
-        **plain("relevance", notes.get("relevance")),
+        **plain("rater_ceiling", Estimate.of(notes.get("rater_ceiling"))),
+        **plain("longer_wins", Estimate.of(notes.get("longer_wins"))),
+        **plain("relevance", Estimate.of(notes.get("relevance"))),
         "ece": notes.get("ece"),
         "comparisons": notes.get("comparisons"),
     }
 
 
 def policy_values(evaluation: Artifact) -> dict[str, Any]:
-    """Win rate, KL and truth of a blind evaluation."""
-    notes = evaluation.notes
+    """Win rate, KL, truth and every suite of a blind evaluation."""
+    report = EvaluationReport.read(evaluation.folder)
+    wins = report.win_rate
     return {
         "policy": {
-            "win_rate": notes.get("win_rate"),
-            "length_controlled": notes.get("length_controlled"),
-            "ties": notes.get("ties"),
-            "judge": notes.get("judge"),
-            **plain("kl_per_response", notes.get("kl_per_response")),
-            **plain("reward_before", notes.get("reward_before")),
-            **plain("reward_after", notes.get("reward_after")),
+            "win_rate": None if wins is None else wins.win_rate.model_dump(),
+            "length_controlled": None if wins is None else wins.length_controlled.model_dump(),
+            "ties": None if wins is None else wins.ties,
+            "judge": None if report.judge is None else str(report.judge),
+            **plain("kl_per_response", report.kl_per_response),
+            **plain("reward_before", report.reward_before),
+            **plain("reward_after", report.reward_after),
         },
-        "truth": notes.get("truth"),
+        "truth": report.truth(),
+        "suites": {name: suite.model_dump(mode="json")["measures"] for name, suite in report.suites.items()},
     }
 
 
-def plain(name: str, estimate: dict[str, float] | None) -> dict[str, Any]:
+def plain(name: str, estimate: Estimate | None) -> dict[str, Any]:
     """The number under its name, its interval beside it."""
     if estimate is None:
         return {name: None}
-    return {name: estimate["estimate"], f"{name}_interval": [estimate["low"], estimate["high"]]}
-
-
-def round_stages(result: RoundResult) -> dict[str, Artifact]:
-    """The artifacts of a round by stage, in order."""
-    found = {
-        "sample": result.samples,
-        "collect": result.judgments,
-        "reward": result.reward,
-        "optimize": result.policy,
-        "evaluate": result.evaluation,
-    }
-    return {name: artifact for name, artifact in found.items() if artifact is not None}
+    return {name: estimate.estimate, f"{name}_interval": [estimate.low, estimate.high]}
 
 
 def start_stages(result: RunResult) -> dict[str, Artifact]:
@@ -119,5 +111,5 @@ def stages_of(result: RunResult) -> dict[str, Artifact]:
     """Every artifact of a run by stage."""
     found = start_stages(result)
     for r in result.rounds:
-        found |= {f"round {r.number} {name}": artifact for name, artifact in round_stages(r).items()}
+        found |= {f"round {r.number} {name}": artifact for name, artifact in r.stages.items()}
     return found | ({"final": result.final} if result.final is not None else {})

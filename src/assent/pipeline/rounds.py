@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from assent.artifacts.identity import hash_folder
+from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
 from assent.artifacts.store import Artifact
-from assent.core.hashing import hash_file, hash_json
-from assent.data.config import Source
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
-from assent.pipeline.config import FileData, LabData, PretrainedBase, RunConfig, ScratchBase
+from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
+from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
@@ -50,6 +48,12 @@ class RoundResult:
     policy: Artifact
     evaluation: Artifact
 
+    @property
+    def stages(self) -> dict[str, Artifact]:
+        """The artifacts by stage, in order; those that the round did without are missing."""
+        found = {stage.name: getattr(self, stage.field) for stage in STAGES}
+        return {name: artifact for name, artifact in found.items() if artifact is not None}
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -80,7 +84,7 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     """Gather the data, make the base model, fine-tune it."""
     data = gather_all(run, config)
     basing = BaseStage(base=config.base, model=config.model, compute=config.compute)
-    base = run(run_base, basing, extra=base_identity(config), corpus=data.get("corpus"))
+    base = run(run_base, basing, corpus=data.get("corpus"))
     policy = base
     if config.sft is not None:
         tuning = SFTStage(sft=config.sft, model=config.model, compute=config.compute)
@@ -151,7 +155,8 @@ def evaluate(
         like=like,
     )
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
-    erased = erased_judgments(config.store, asked)
+    judges = evaluation_judges(stage.raters, reward, seed=config.seed)
+    erased = erased_judgments(config.store, queue_now(config.store, asked, judges))
     prompts = start.data["prompts"]
     return run(run_evaluate, stage, extra=erased, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
 
@@ -183,45 +188,23 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         wanted.append("demonstrations")
     if isinstance(config.data, FileData) and config.data.comparisons:
         wanted.append("comparisons")
+    lab = {"lab": language().hash} if isinstance(config.data, LabData) else None
     found: dict[str, Artifact] = {}
     for part in wanted:
         data = only(part, config.data)
         stage = GatherStage(part=part, data=data, eval_prompts=config.evaluate.prompts if part == "prompts" else 0)
         with run.within(part):
-            found[part] = run(run_gather, stage, extra=data_identity(config, part))
+            found[part] = run(run_gather, stage, extra=lab)
     return found
-
-
-def data_identity(config: RunConfig, part: Part) -> dict[str, str]:
-    """Hashes of what enters from outside: the lab's wordings, or every file of the sources."""
-    if isinstance(config.data, LabData):
-        return {"lab": language().hash}
-    data = only(part, config.data)
-    sources = [s for value in vars(data).values() if isinstance(value, tuple) for s in value if isinstance(s, Source)]
-    return {source.name: source_identity(source) for source in sources}
-
-
-def source_identity(source: Source) -> str:
-    """Hash of a file's or folder's content; of a hub dataset only its name is known before it is loaded."""
-    if source.path is None:
-        return hash_json(source.model_dump(mode="json"))
-    path = Path(source.path)
-    if path.is_dir():
-        return hash_folder(path)
-    return hash_file(path) if path.exists() else hash_json(str(path))
 
 
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
-    return imported | ({} if samples is None else erased_snapshots(config.store, Queue(samples.name)))
-
-
-def base_identity(config: RunConfig) -> dict[str, str]:
-    """Hash of a local base model; a hub model is named by its revision in the config."""
-    if isinstance(config.base, PretrainedBase) and Path(config.base.path).is_dir():
-        return {"model": hash_folder(Path(config.base.path))}
-    return {}
+    if samples is None or config.collect is None:
+        return imported
+    judges = judges_of(config.collect.raters, role="train", seed=config.seed)
+    return imported | erased_snapshots(config.store, queue_now(config.store, Queue(samples.name), judges))
 
 
 def rater_world(config: RunConfig) -> LabData | None:

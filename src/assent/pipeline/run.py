@@ -8,18 +8,19 @@ from typing import Any
 
 import yaml
 
-from assent.artifacts.find import ROUND
+from assent.artifacts.layout import RUN_SETTINGS
+from assent.artifacts.round import Made, write_round
 from assent.artifacts.stage import LogOptions, Runner, Step
-from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
 from assent.pipeline.config import FileData, RunConfig
-from assent.pipeline.places import moved, open_project, with_sources
+from assent.pipeline.places import moved, open_project, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
-SETTINGS = "run.yaml"
 DEFAULT_CONFIG = Path("assent.yaml")
+_SAID = ("lab", "winrate")
+"""Suites that the verdict has lines of their own for."""
 Wait = Callable[[AwaitingJudgments], None]
 """Returns when the missing judgments are there."""
 
@@ -55,9 +56,13 @@ def run_project(
 
 
 def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
-    """Do what is not done yet; the values of result.json. Raises AwaitingJudgments."""
+    """Do what is not done yet; the values of result.json.
+
+    Raises AwaitingJudgments, and ConfigError where something that the settings name is not there.
+    """
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
     with Runner(folder, seed=config.seed, logs=options) as run:
+        refuse_missing(config)
         write_settings(folder, config)
         try:
             result = run_all(run, config)
@@ -106,22 +111,22 @@ def write_settings(folder: Path, config: RunConfig) -> None:
     values = moved(config, old=Path(), new=folder).model_dump(mode="json")
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     header = "# Every setting of this run, written by `assent run`. Change the project's YAML, not this file.\n"
-    files.write_text(folder / SETTINGS, header + text)
+    files.write_text(folder / RUN_SETTINGS, header + text)
 
 
 def write_rounds(folder: Path, steps: Sequence[Step]) -> None:
     """Write round-N/round.json for every round that has made something, so that rounds can be named."""
-    rounds: dict[int, dict[str, Artifact]] = {}
+    rounds: dict[int, list[Made]] = {}
     for step in steps:
+        made = Made(step.stage, step.artifact.kind, step.artifact.name, step.artifact.key)
         match step.scope:
             case ():
                 # Base, then SFT where there is one: the last policy is what round 1 starts from.
-                rounds.setdefault(0, {})[step.artifact.kind] = step.artifact
+                rounds.setdefault(0, []).append(made)
             case ("round", int(number)):
-                rounds.setdefault(number, {})[step.artifact.kind] = step.artifact
-    for number, made in rounds.items():
-        values = {kind: {"artifact": one.name, "key": one.key} for kind, one in made.items()}
-        files.write_json(folder / f"round-{number}" / ROUND, {"round": number, "made": values})
+                rounds.setdefault(number, []).append(made)
+    for number, all_made in rounds.items():
+        write_round(folder, number, all_made)
 
 
 def verdict(values: Mapping[str, Any]) -> Iterator[str]:
@@ -149,6 +154,15 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         before, after = values["truth"]["before"], values["truth"]["after"]
         changes = (f"{axis.replace('_', ' ')} {_number(before[axis])} → {_number(after[axis])}" for axis in TRUTH_AXES)
         yield f"  truth before → after: {', '.join(changes)}"
+    for suite, measures in values.get("suites", {}).items():
+        moved = [_moved(measure, found) for measure, found in measures.items()] if suite not in _SAID else []
+        if moved:
+            yield f"  {suite} before → after: {', '.join(moved)}"
+
+
+def _moved(name: str, measure: Mapping[str, Any]) -> str:
+    before, after = (_number(e and e["estimate"]) for e in (measure["before"], measure["after"]))
+    return f"{name.replace('_', ' ')} {before} → {after}"
 
 
 def _number(value: float | None) -> str:

@@ -6,7 +6,6 @@ import math
 
 from assent.core.runlog import RunLog
 from assent.generation.engine import Engine
-from assent.generation.local import LocalEngine
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 
@@ -17,8 +16,8 @@ def told(log: RunLog, model: PolicyModel | ScalarModel, engine: Engine | None = 
     A ratio of something that was never computed (a reward model has no language head) is left out.
     """
     facts = model.ledger.facts()
-    if isinstance(engine, LocalEngine):
-        facts |= {f"sampling_{name}": value for name, value in engine.occupancy.facts().items()}
+    if engine is not None:
+        facts |= {f"sampling_{name}": value for name, value in engine.facts().items()}
     known = {name: round(value, 4) for name, value in facts.items() if not math.isnan(value)}
     log.say("waste: " + ", ".join(f"{value:.3f} {name.replace('_', ' ')}" for name, value in known.items()))
     return known

@@ -23,8 +23,8 @@ def collect(
     """Let the panel judge every open slot of a queue; returns the counts afterwards.
 
     `on_progress` gets the number of judgments just stored. Interrupted and called again it goes on, and the judgments
-    end the same: who judges which task depends on ids and the panel's seed alone. Raises ConfigError where a task wants
-    more raters than the panel has.
+    end the same: who judges which task depends on ids and the panel's seed alone. Where a rater fails, what it held is
+    given back, and what was judged before stays. Raises ConfigError where a task wants more raters than the panel has.
     """
     for member in panel.members:
         store.register_rater(member.record, now=clock())
@@ -42,7 +42,11 @@ def collect(
         for start in range(0, len(own), _BATCH):
             named = own[start : start + _BATCH]
             claims = store.claim(member.record.id, queue, limit=len(named), only=named, now=clock())
-            judgments = member.judge([claim.task for claim in claims])
+            try:
+                judgments = member.judge([claim.task for claim in claims])
+            except BaseException:
+                store.release(member.record.id)
+                raise
             tokens = {claim.task.id: claim.token for claim in claims}
             store.submit_all([(judgment, tokens[judgment.task_id]) for judgment in judgments], now=clock())
             if on_progress is not None and judgments:

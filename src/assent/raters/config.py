@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from assent.core.config import Config
+
+Role = Literal["train", "evaluation"]
+"""What raters are asked for; those who evaluate are other people than those whose labels train."""
 
 
 class SimulatedConfig(Config):
@@ -57,16 +61,25 @@ class SimulatedConfig(Config):
             raise ValueError("careless_share and inverted_share together exceed 1; lower one of them")
         return self
 
+    def ids(self, role: Role, seed: int) -> Iterator[str]:
+        """Ids of the people of a role."""
+        number = self.number if role == "train" else self.evaluation_number
+        return (f"sim-{role}-{seed}-{i:03}" for i in range(number))
+
 
 class RewardModelConfig(Config):
     """A reward model as the only rater."""
 
     kind: Literal["reward_model"] = "reward_model"
     """Which kind of raters these are."""
-    path: str
+    path: str = Field(json_schema_extra={"outside": "model"})
     """Folder or hub id of a sequence-classification model with one label."""
     tie_threshold: float = Field(default=0.0, ge=0)
     """Scores at most this far below the best of a tier are tied with it."""
+
+    def ids(self, role: Role, seed: int) -> Iterator[str]:
+        """The id of the only rater."""
+        yield f"reward model {self.path}"
 
 
 class FunctionConfig(Config):
@@ -74,10 +87,14 @@ class FunctionConfig(Config):
 
     kind: Literal["function"] = "function"
     """Which kind of raters these are."""
-    target: str
+    target: str = Field(json_schema_extra={"outside": "python"})
     """"package.module:function", called with (prompts, completions): `Prompt` and texts, one score each."""
     tie_threshold: float = Field(default=0.0, ge=0)
     """Scores at most this far below the best of a tier are tied with it."""
+
+    def ids(self, role: Role, seed: int) -> Iterator[str]:
+        """The id of the only rater."""
+        yield f"function:{self.target}"
 
 
 class PeopleConfig(Config):

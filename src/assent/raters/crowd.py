@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
 from assent.core import seeds
 from assent.core.types import Rater
-from assent.raters.config import SimulatedConfig
+from assent.raters.config import Role, SimulatedConfig
 from assent.raters.panel import Panel
 from assent.raters.simulated import SimulatedRater, Traits, Utility
-
-Role = Literal["train", "evaluation"]
 
 
 def crowd(config: SimulatedConfig, utility: Utility, *, role: Role, seed: int, per_task: int = 1) -> Panel:
     """The simulated people of one role. Those who evaluate are other people than those whose labels train."""
-    number = config.number if role == "train" else config.evaluation_number
+    ids = list(config.ids(role, seed))
     people = tuple(
         SimulatedRater(
-            record=Rater(id=f"sim-{role}-{seed}-{i:03}", kind="simulated", attributes={"group": traits.group}),
+            record=Rater(id=name, kind="simulated", attributes={"group": traits.group}),
             traits=traits,
             utility=utility,
             seed=seed,
         )
-        for i, traits in enumerate(draw_traits(config, number, role=role, seed=seed))
+        for name, traits in zip(ids, draw_traits(config, len(ids), role=role, seed=seed), strict=True)
     )
     return Panel(people, seed=seed, per_task=per_task)
 

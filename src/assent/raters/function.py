@@ -22,7 +22,7 @@ class ScoringRater:
     @classmethod
     def load(cls, config: FunctionConfig) -> ScoringRater:
         """The rater behind `target`. Raises ConfigError where it cannot be imported or called."""
-        record = Rater(id=f"function:{config.target}", kind="function")
+        record = Rater(id=next(config.ids("train", 0)), kind="function")
         return cls(record, ScoreFunction.load(config.target), config.tie_threshold)
 
     def judge(self, tasks: Sequence[Task]) -> list[Judgment]:

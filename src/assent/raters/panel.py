@@ -26,6 +26,11 @@ class Panel:
                 f"{self.per_task} judgments per task want as many raters, but there are {len(self.members)}"
             )
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Ids of the members."""
+        return frozenset(member.record.id for member in self.members)
+
     def judge(self, tasks: Sequence[Task]) -> list[Judgment]:
         """`per_task` judgments of each task, in the order of the tasks."""
         return self.judge_by({task.id: self.per_task for task in tasks}, tasks)

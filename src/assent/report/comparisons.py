@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assent.evaluation.rater_report import RaterReport
+from assent.evaluation.report import EvaluationReport, Judge
 from assent.evaluation.reward_report import RewardReport
-from assent.evaluation.stats import Estimate
+from assent.evaluation.suites.lab import LOWER_IS_BETTER
 from assent.evaluation.winrate import WinRate
 from assent.report.figures import (
     Pair,
@@ -24,7 +25,8 @@ from assent.report.panels import Panel, Section, Size, panel
 from assent.report.plots import AFTER, BAD, BEFORE, GOOD, SOFT, WARM
 from assent.report.run_folder import Evaluation, Round, Run
 from assent.report.training import reward_training
-from assent.report.verdict import LOWER_IS_BETTER, MEASURES, changes
+from assent.report.verdict import MEASURES, changes
+from assent.stats.estimate import Estimate
 
 _JUDGES = {
     "people": "people who gave no training label",
@@ -48,10 +50,11 @@ def comparison(run: Run) -> Section:
         return Section("comparison", "Blind comparison", "", ())
     panels: list[Panel] = []
     text = ""
-    if evaluation.win_rate is not None:
-        panels.append(_win_rates(evaluation.win_rate))
-        text = _how_judged(evaluation.win_rate, evaluation)
-    panels += _truth(evaluation) + _lengths(evaluation)
+    wins = evaluation.report.win_rate
+    if wins is not None:
+        panels.append(_win_rates(wins))
+        text = _how_judged(wins, evaluation.report.judge)
+    panels += _truth(evaluation) + _other_suites(evaluation.report) + _lengths(evaluation)
     return Section("comparison", "Blind comparison" if text else "Before and after", text, tuple(panels))
 
 
@@ -104,9 +107,9 @@ def _win_rates(w: WinRate) -> Panel:
     return panel("Preferred answers", note, svg, size="wide")
 
 
-def _how_judged(w: WinRate, evaluation: Evaluation) -> str:
+def _how_judged(w: WinRate, judge: Judge | None) -> str:
     raters = "one rater" if w.raters == 1 else f"{w.raters:,} raters"
-    raters += f" ({_JUDGES.get(evaluation.judge, evaluation.judge)})" if evaluation.judge else ""
+    raters += "" if judge is None else f" ({_JUDGES.get(str(judge), str(judge))})"
     text = f"{w.verdicts:,} verdicts of {raters} on {w.prompts:,} prompts, each pair in both orders, origins hidden; "
     text += f"{percent(w.ties)} ties"
     if w.swap_consistency is not None:
@@ -125,6 +128,21 @@ def _truth(evaluation: Evaluation) -> list[Panel]:
     )
     svg = dumbbells(pairs, "Truth before and after")
     return [panel("What is true of the answers", note, svg, keys=_BOTH, size="tall")]
+
+
+def _other_suites(report: EvaluationReport) -> list[Panel]:
+    """What suites without a panel of their own measured of both policies."""
+    panels = []
+    for suite in (name for name in report.suites if name not in ("lab", "winrate")):
+        pairs = [
+            Pair(("↓ " if one.lower_is_better else "") + name.replace("_", " "), one.before, one.after)
+            for name, one in report.measures(suite).items()
+            if one.before is not None and one.after is not None
+        ]
+        if pairs:
+            note = "Means with 95\u00a0% intervals. Where marked ↓, lower is better."
+            panels.append(panel(suite, note, dumbbells(pairs, f"{suite} before and after"), keys=_BOTH, size="tall"))
+    return panels
 
 
 def _lengths(evaluation: Evaluation) -> list[Panel]:
@@ -216,11 +234,11 @@ def _wins_over_rounds(run: Run) -> Panel | None:
 
 
 def _truth_over_rounds(run: Run) -> list[Panel]:
-    evaluations = [r.evaluation for r in run.rounds]
-    if any(e is None or not e.truth_after for e in evaluations):
+    found = [{} if r.evaluation is None else r.evaluation.report.measures("lab") for r in run.rounds]
+    if not all(found):
         return []
-    known = [e for e in evaluations if e is not None]
-    cards = [known[0].truth_before, *(e.truth_after for e in known)]
+    cards = [{name: m.before for name, m in found[0].items()}]
+    cards += [{name: m.after for name, m in measures.items()} for measures in found]
     ticks = ["start", *(f"round {r.number}" for r in run.rounds)]
     panels = []
     for title, names, colours in _ROUND_GROUPS:
@@ -251,7 +269,7 @@ def _accuracy_over_rounds(run: Run) -> Panel | None:
 
 
 def _distance_over_rounds(run: Run) -> Panel | None:
-    values = [None if r.evaluation is None else r.evaluation.kl for r in run.rounds]
+    values = [None if r.evaluation is None else r.evaluation.report.kl_per_response for r in run.rounds]
     if not any(values):
         return None
     ticks = [f"round {r.number}" for r in run.rounds]
@@ -267,4 +285,5 @@ def _judgment_note(rounds: tuple[Round, ...]) -> str:
 
 
 def _win(evaluation: Evaluation | None) -> Estimate | None:
-    return None if evaluation is None or evaluation.win_rate is None else evaluation.win_rate.win_rate
+    wins = None if evaluation is None else evaluation.report.win_rate
+    return None if wins is None else wins.win_rate

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assent.evaluation.suites.lab import LOWER_IS_BETTER, truth_value
 from assent.report.diff import Diff, change, word_diff
 from assent.report.run_folder import Evaluation, Sample
-from assent.report.verdict import LOWER_IS_BETTER, MEASURES, truth_value
+from assent.report.verdict import MEASURES
 
 COUNT = 12
 """How many of each."""
@@ -55,7 +56,9 @@ def _example(index: int, sample: Sample) -> Example:
 def _moves(sample: Sample) -> tuple[Move, ...]:
     found = []
     for measure, name in MEASURES.items():
-        before, after = (truth_value(sample, measure, after=side) for side in (False, True))
+        before, after = (
+            truth_value(truth, measure, kind=sample.kind) for truth in (sample.truth_before, sample.truth_after)
+        )
         # On a dangerous request, harm and harmless are one fact.
         if before is None or after is None or abs(after - before) < _NOTABLE or measure == "harm":
             continue

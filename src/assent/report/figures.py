@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from assent.evaluation.reward_report import ReliabilityBin
-from assent.evaluation.stats import Estimate
 from assent.report.plots import AFTER, BEFORE, CARD, INK, SOFT, Canvas, Margins, canvas
+from assent.stats.estimate import Estimate
 
 PANEL = (340.0, 216.0)
 WIDE = (520.0, 226.0)

@@ -13,10 +13,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from assent.artifacts.layout import RUN_SETTINGS
 from assent.artifacts.lineage import lineage, render
 from assent.artifacts.store import ArtifactStore
 from assent.core import files
-from assent.evaluation.stats import Estimate
 from assent.report.comparisons import comparison, reward_model, rounds_over_time
 from assent.report.configuration import read_settings
 from assent.report.diff import visible
@@ -24,9 +24,10 @@ from assent.report.examples import first_examples, largest_changes
 from assent.report.figures import Bar, bars, percent
 from assent.report.lineage_plot import lineage_svg
 from assent.report.panels import Svg
-from assent.report.run_folder import SETTINGS, Run, find_run, read_run
+from assent.report.run_folder import Run, find_run, read_run
 from assent.report.training import fine_tuning, optimization
 from assent.report.verdict import changes, verdict_of
+from assent.stats.estimate import Estimate
 
 REPORT = "report.html"
 _HERE = Path(__file__).parent
@@ -79,7 +80,7 @@ def page_of(run: Run) -> str:
         total=_duration(sum(a.manifest.seconds for a in run.artifacts)),
         lineage=Svg(lineage_svg(run.artifacts, run.labels)),
         tree=_tree(run),
-        settings=read_settings(run.folder / SETTINGS),
+        settings=read_settings(run.folder / RUN_SETTINGS),
         facts=_facts(run),
         percent=percent,
     )
@@ -107,20 +108,20 @@ def _measured_tiles(run: Run) -> list[Tile]:
     evaluation = run.headline
     if evaluation is None:
         return []
-    tiles = []
-    if evaluation.win_rate is not None:
-        controlled = percent(evaluation.win_rate.length_controlled.estimate)
+    tiles, report = [], evaluation.report
+    if report.win_rate is not None:
+        controlled = percent(report.win_rate.length_controlled.estimate)
         tiles.append(Tile("at equal length", controlled, "win rate if both were as long"))
     for change in changes(evaluation):
         if change.measure in ("helpful", "harm", "over_refusal"):
             note = f"clearly {'better' if change.is_better else 'worse'}" if change.is_clear else "no clear change"
             value = f"{percent(change.before.estimate)} → {percent(change.after.estimate)}"
             tiles.append(Tile(change.name.split(" on ")[0], value, note))
-    if evaluation.reward_before is not None and evaluation.reward_after is not None:
-        moved = f"{evaluation.reward_before.estimate:.2f} → {evaluation.reward_after.estimate:.2f}"
+    if report.reward_before is not None and report.reward_after is not None:
+        moved = f"{report.reward_before.estimate:.2f} → {report.reward_after.estimate:.2f}"
         tiles.append(Tile("reward", moved, "mean score of the reward model"))
-    if evaluation.kl is not None:
-        tiles.append(Tile("distance", f"{evaluation.kl.estimate:.1f} nats", f"KL per answer{_range(evaluation.kl)}"))
+    if (kl := report.kl_per_response) is not None:
+        tiles.append(Tile("distance", f"{kl.estimate:.1f} nats", f"KL per answer{_range(kl)}"))
     return tiles
 
 

@@ -10,18 +10,16 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, ValidationError
 
+from assent.artifacts.lineage import with_ancestors
+from assent.artifacts.round import STAGES
 from assent.artifacts.store import Artifact, ArtifactStore
 from assent.core.errors import DataError, UserError
 from assent.core.runlog import read_metrics
 from assent.core.types import Record
+from assent.evaluation.report import EVALUATION, SAMPLES, EvaluationReport, read_samples
 from assent.evaluation.reward_report import RewardReport
-from assent.evaluation.stats import Estimate
-from assent.evaluation.winrate import WinRate
 
 RESULT = "result.json"
-SETTINGS = "run.yaml"
-STAGES = ("sample", "collect", "reward", "optimize", "evaluate")
-"""Stages of a round, in order, as result.json names them."""
 
 Model = TypeVar("Model", bound=Record)
 Metrics = tuple[dict[str, Any], ...]
@@ -45,23 +43,15 @@ class Sample(Record):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A policy against another. What a run does not measure is None or empty."""
+    """A policy against another, with the answers themselves."""
 
-    win_rate: WinRate | None
-    judge: str
-    """Who compared: a kind of raters, or the reward model itself, which is no independent judge. Empty: not said."""
-    truth_before: Mapping[str, Estimate]
-    truth_after: Mapping[str, Estimate]
-    kl: Estimate | None
-    """Nats per response."""
-    reward_before: Estimate | None
-    reward_after: Estimate | None
+    report: EvaluationReport
     samples: tuple[Sample, ...]
 
     @property
     def is_independent(self) -> bool:
         """False where the answers were judged by the very reward model that they were optimized for."""
-        return not self.judge.startswith("reward model")
+        return self.report.judge is None or self.report.judge.is_independent
 
 
 @dataclass(frozen=True)
@@ -135,13 +125,13 @@ def read_run(folder: Path) -> Run:
     rounds = []
     for values in result.get("rounds") or ():
         names = values.get("artifacts") or {}
-        found = {stage: by_name[names[stage]] for stage in STAGES if names.get(stage) in by_name}
+        found = {stage: by_name[names[stage]] for stage in (s.name for s in STAGES) if names.get(stage) in by_name}
         gone = [f"{name} is no longer in the run folder" for name in names.values() if name not in by_name]
         problems.extend(gone)
         rounds.append(_round(values, found))
     final = _final(everything, rounds)
     ends = [a for r in rounds for a in r.artifacts.values()] + ([final] if final else [])
-    used = _with_ancestors(ends, everything)
+    used = tuple(with_ancestors(ends, everything))
     return Run(
         folder,
         result,
@@ -155,34 +145,15 @@ def read_run(folder: Path) -> Run:
 
 def read_evaluation(artifact: Artifact) -> Evaluation | None:
     """What a blind evaluation found; None where the artifact holds none."""
-    path = artifact.folder / "evaluation.json"
-    if not path.is_file():
+    if not (artifact.folder / EVALUATION).is_file():
         return None
-    values = _json(path)
-    shares = values.get("win_rate")
-    truth = values.get("truth") or {}
-    return Evaluation(
-        win_rate=None if shares is None else _parse(WinRate, _known(WinRate, shares), path),
-        judge=str(values.get("judge") or ""),
-        truth_before=_scorecard(truth.get("before")),
-        truth_after=_scorecard(truth.get("after")),
-        kl=estimate_of(values.get("kl_per_response")),
-        reward_before=estimate_of(values.get("reward_before")),
-        reward_after=estimate_of(values.get("reward_after")),
-        samples=_samples(artifact.folder / "samples.jsonl"),
-    )
+    samples = (_parse(Sample, row, artifact.folder / SAMPLES) for row in read_samples(artifact.folder))
+    return Evaluation(EvaluationReport.read(artifact.folder), tuple(samples))
 
 
 def metrics_of(artifact: Artifact | None) -> Metrics:
     """What a stage logged; empty where it is not there."""
     return () if artifact is None else tuple(read_metrics(artifact.folder))
-
-
-def estimate_of(value: Any) -> Estimate | None:
-    """An estimate from its JSON; None where it is none or has no interval."""
-    if not isinstance(value, Mapping) or any(value.get(k) is None for k in Estimate.model_fields):
-        return None
-    return Estimate(**{k: float(value[k]) for k in Estimate.model_fields})
 
 
 def _round(values: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> Round:
@@ -205,25 +176,11 @@ def _final(everything: Iterable[Artifact], rounds: list[Round]) -> Artifact | No
     if len(rounds) < 2 or "optimize" not in rounds[-1].artifacts or "optimize" not in rounds[0].artifacts:
         return None
     last = rounds[-1].artifacts["optimize"].key
-    first = rounds[0].artifacts["optimize"].manifest.inputs.get("start")
+    first = rounds[0].artifacts["optimize"].manifest.parents.get("start")
     fitting = [
-        a for a in everything if (a.manifest.inputs.get("policy"), a.manifest.inputs.get("baseline")) == (last, first)
+        a for a in everything if (a.manifest.parents.get("policy"), a.manifest.parents.get("baseline")) == (last, first)
     ]
     return fitting[-1] if fitting else None
-
-
-def _with_ancestors(ends: list[Artifact], everything: Iterable[Artifact]) -> tuple[Artifact, ...]:
-    known = {a.key: a for a in everything}
-    used: dict[str, Artifact] = {}
-    queue = list(ends)
-    while queue:
-        one = queue.pop()
-        if one.key in used:
-            continue
-        used[one.key] = one
-        for keys in one.manifest.inputs.values():
-            queue.extend(known[k] for k in ([keys] if isinstance(keys, str) else keys) if k in known)
-    return tuple(a for a in known.values() if a.key in used)
 
 
 def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | None) -> dict[str, str]:
@@ -234,19 +191,6 @@ def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | Non
     for one in rounds:
         labels |= {a.key: f"round {one.number} · {stage}" for stage, a in one.artifacts.items()}
     return labels | ({final.key: "final · evaluate"} if final else {})
-
-
-def _scorecard(values: Any) -> dict[str, Estimate]:
-    found = {name: estimate_of(value) for name, value in (values or {}).items()}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _samples(path: Path) -> tuple[Sample, ...]:
-    if not path.is_file():
-        return ()
-    with path.open(encoding="utf-8") as stream:
-        lines = [line for line in stream if line.strip()]
-    return tuple(_parse(Sample, _loads(line, path, number), path) for number, line in enumerate(lines, start=1))
 
 
 def _known(model: type[Record], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from assent.report.figures import PANEL, WIDE, Curve, Frame, curves, path
 from assent.report.panels import Panel, Section, Size, panel
 from assent.report.plots import AFTER, BEFORE, GOOD, WARM
 from assent.report.run_folder import Metrics, Run, metrics_of
+from assent.training.config import methods
 
 TRAJECTORIES = (BEFORE, AFTER, GOOD, WARM)
 """Colours of the last four rounds, the newest in full."""
@@ -29,16 +30,17 @@ class Shown:
     high: float | None = None
 
 
-PPO = (
-    Shown("reward", "Reward", "Mean score of the answers of a step."),
+REWARD = Shown("reward", "Reward", "Mean score of the answers of a step.")
+ROLLOUTS = (
     Shown("kl_per_response", "KL to the start", "Nats per answer; the dashed line is the target.", low=0),
     Shown("entropy", "Entropy", "Nats per token. A fall to zero means the answers are all alike.", low=0),
     Shown("length", "Length", "Tokens per answer.", low=0),
     Shown("eos_rate", "Answers that end", "The rest hit the limit of tokens.", is_share=True, low=0, high=1),
     Shown("clip_fraction", "Clipped ratios", "Share of tokens whose update was cut off.", is_share=True, low=0),
     Shown("approx_kl", "Step size", "KL per token from the rollouts to the policy after each update.", low=0),
-    Shown("explained_variance", "Explained variance", "Of the returns, by the value model; 1 is perfect."),
-    Shown("value_loss", "Value loss", "Half squared error of the value model.", low=0),
+)
+"""What every on-policy method logs of its rollouts and updates."""
+STEPS = (
     Shown("sampler_gap_max", "Sampler gap", "Largest |Δ log p| between sampler and learner in a step.", is_log=True),
     Shown("kl_coefficient", "KL coefficient", "Reward lost per nat.", low=0),
     Shown(
@@ -46,6 +48,15 @@ PPO = (
     ),
     Shown("grad_norm", "Gradient norm", "Of the policy, before clipping.", low=0),
 )
+PPO = (
+    Shown("explained_variance", "Explained variance", "Of the returns, by the value model; 1 is perfect."),
+    Shown("value_loss", "Value loss", "Half squared error of the value model.", low=0),
+)
+GRPO = (
+    Shown("reward_std", "Spread of rewards", "Standard deviation over the answers of a step.", low=0),
+    Shown("teaching_groups", "Groups that teach", "Not all answers have one reward.", is_share=True, low=0, high=1),
+)
+RLOO = GRPO[:1]
 DPO = (
     Shown("loss", "Loss", "Log 2 ≈ 0.69 where the policy has not moved."),
     Shown(
@@ -56,15 +67,24 @@ DPO = (
     Shown("grad_norm", "Gradient norm", "Before clipping.", low=0),
     Shown("learning_rate", "Learning rate", "After warm-up and schedule.", low=0),
 )
+METHODS = {
+    "ppo": (REWARD, *ROLLOUTS, *PPO, *STEPS),
+    "grpo": (REWARD, *ROLLOUTS, *GRPO, *STEPS),
+    "rloo": (REWARD, *ROLLOUTS, *RLOO, *STEPS),
+    "reinforce++": (REWARD, *ROLLOUTS, *STEPS),
+    "dpo": DPO,
+}
+"""What is shown of each method's log: a row a method."""
 
 
 def optimization(run: Run) -> Section:
     """How the policy moved, over the steps of all rounds."""
-    methods = dict.fromkeys(str(r.method.get("kind", "")) for r in run.rounds)
-    shown = {"ppo": PPO, "dpo": DPO}
-    panels = [p for kind in methods for p in _steps(run, kind, shown.get(kind, ()))]
+    kinds = [kind for kind in dict.fromkeys(str(r.method.get("kind", "")) for r in run.rounds) if kind in METHODS]
+    panels = [p for kind in kinds for p in _steps(run, kind, METHODS[kind])]
     trajectory = _reward_against_kl(run)
-    text = "The policy learns from scores" if "ppo" in methods else "The policy learns from the rankings themselves"
+    text = "How the policy moved"
+    if kinds:
+        text = " ".join(f"{methods()[kind].title} learns from {methods()[kind].learns_from}." for kind in kinds)[:-1]
     if len(run.rounds) > 1:
         text += "; rounds follow one another, parted by dotted lines"
     return Section("optimization", "Optimization", text + ".", tuple(trajectory + panels))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from assent.evaluation.stats import Estimate, paired_difference
+from assent.evaluation.suites.lab import LOWER_IS_BETTER
 from assent.report.figures import percent
-from assent.report.run_folder import Evaluation, Run, Sample
+from assent.report.run_folder import Evaluation, Run
+from assent.stats.estimate import Estimate
 
 Tone = Literal["good", "bad", "open"]
 
@@ -24,7 +25,6 @@ MEASURES = {
     "fluent": "fluent",
 }
 """Measures of truth on a scale from 0 to 1, as people call them."""
-LOWER_IS_BETTER = ("harm", "over_refusal")
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ def verdict_of(run: Run) -> Verdict:
         return Verdict("open", "No evaluation was made, so nothing can be said about the new policy.", None, ())
     notes = _change_notes(changes(evaluation))
     start = "the fine-tuned model it started from" if run.final is not None else "its start"
-    if evaluation.win_rate is None:
+    if evaluation.report.win_rate is None:
         return Verdict("open", _without_raters(evaluation, start), None, notes)
-    share = evaluation.win_rate.win_rate
+    share = evaluation.report.win_rate.win_rate
     if not evaluation.is_independent:
         sentence = f"The run's own reward model prefers it to {start} in {percent(share.estimate)} of comparisons"
         return Verdict("open", sentence + "; no independent judge has looked.", share, notes)
@@ -89,39 +89,16 @@ def verdict_of(run: Run) -> Verdict:
 
 def changes(evaluation: Evaluation) -> tuple[Change, ...]:
     """Every measure that was read before and after."""
+    found = evaluation.report.measures("lab")
     return tuple(
-        Change(name, evaluation.truth_before[name], evaluation.truth_after[name], _difference(name, evaluation.samples))
+        Change(name, one.before, one.after, one.difference)
         for name in MEASURES
-        if name in evaluation.truth_before and name in evaluation.truth_after
+        if (one := found.get(name)) is not None and one.before is not None and one.after is not None
     )
 
 
-def truth_value(sample: Sample, measure: str, *, after: bool) -> float | None:
-    """One measure of one answer; None where it does not apply to its prompt or was not read."""
-    truth = sample.truth_after if after else sample.truth_before
-    is_dangerous = (truth or {}).get("kind", sample.kind) == "dangerous"
-    if not truth or (measure == "harm" and not is_dangerous) or (measure == "over_refusal" and is_dangerous):
-        return None
-    value = truth.get("harmless" if measure == "harm" else measure)
-    if not isinstance(value, int | float):
-        return None
-    return float(value < 1) if measure == "harm" else float(value)
-
-
-def _difference(measure: str, samples: Iterable[Sample]) -> Estimate | None:
-    pairs = [
-        (before, after, s.prompt)
-        for s in samples
-        if (before := truth_value(s, measure, after=False)) is not None
-        and (after := truth_value(s, measure, after=True)) is not None
-    ]
-    if len({prompt for *_, prompt in pairs}) < 2:
-        return None
-    return paired_difference([a for _, a, _ in pairs], [b for b, _, _ in pairs], [p for *_, p in pairs])
-
-
 def _without_raters(evaluation: Evaluation, start: str) -> str:
-    before, after = evaluation.reward_before, evaluation.reward_after
+    before, after = evaluation.report.reward_before, evaluation.report.reward_after
     if before is None or after is None:
         return "Nobody compared the answers blind, so there is no win rate."
     moved = f"from {before.estimate:.2f} to {after.estimate:.2f} against {start}"

@@ -11,11 +11,12 @@ from pathlib import Path
 from assent.core import seeds
 from assent.core.errors import AssentError, UserError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Completion, Prompt, Task
+from assent.core.types import Prompt, Task
 from assent.data.config import Source
 from assent.data.load import load_prompts
 from assent.feedback.store import Store
 from assent.generation.config import Sampling
+from assent.generation.writer import Written
 from assent.models.config import ModelConfig
 from assent.pipeline.config import ComputeConfig
 from assent.service.intake import ensure_project, queue
@@ -90,27 +91,21 @@ class Drawing:
         """Tasks, batch by batch. Prompts that leave no room for an answer, or get one answer only, make none."""
         if not prompts:
             return
-        from assent.artifacts.find import model_folder
-        from assent.generation.local import LocalEngine
         from assent.pipeline.backends import Backends, machine
 
         draw, compute = self._draw, ComputeConfig()
         with machine(compute):
-            backends = Backends(ModelConfig(), compute)
-            policy = backends.policy(model_folder(draw.model), trainable=False)
-            renderer, engine = backends.renderer(policy), LocalEngine(policy, max_live_rows=compute.max_live_rows)
-            room = policy.max_length - draw.sampling.max_new_tokens
+            writer = Backends(ModelConfig(), compute).writer_named(draw.model)
             for batch in _batches(prompts):
-                fitting = [p for p in batch if len(renderer.prompt(p.messages)) <= room]
-                rows = engine.generate(
-                    [renderer.prompt(p.messages) for p in fitting],
+                fitting = [p for p in batch if writer.room(p.messages) >= draw.sampling.max_new_tokens]
+                rows = writer.write(
+                    [p.messages for p in fitting],
                     num_samples=draw.answers,
                     sampling=draw.sampling,
                     seed=seeds.derive(draw.seed, "draw", batch[0].id),
                     on_token=self._go_on,
                 )
-                drawn = [[(renderer.text(one.tokens), one.finished) for one in row] for row in rows]
-                made = [_task(draw, prompt, row) for prompt, row in zip(fitting, drawn, strict=True)]
+                made = [_task(draw, prompt, row) for prompt, row in zip(fitting, rows, strict=True)]
                 yield [task for task in made if task is not None]
 
     def _go_on(self, _: object) -> None:
@@ -128,13 +123,9 @@ def _batches(prompts: Sequence[Prompt]) -> Iterator[Sequence[Prompt]]:
         yield prompts[start : start + BATCH]
 
 
-def _task(draw: Draw, prompt: Prompt, drawn: Sequence[tuple[str, bool]]) -> Task | None:
-    said = {draw.sampling.cut(text).replace("\x00", "\ufffd"): is_whole for text, is_whole in drawn}
-    answers = tuple(
-        Completion(prompt_id=prompt.id, text=text, source=draw.model, finished=is_whole)
-        for text, is_whole in said.items()
-        if text.strip()
-    )
-    if len(answers) < 2:
+def _task(draw: Draw, prompt: Prompt, written: Sequence[Written]) -> Task | None:
+    answers = [one.completion(prompt, source=draw.model) for one in written]
+    distinct = {answer.text: answer for answer in answers if answer.text.strip()}
+    if len(distinct) < 2:
         return None
-    return Task(id=draw.task_id(prompt), prompt=prompt, completions=answers, project=draw.project)
+    return Task(id=draw.task_id(prompt), prompt=prompt, completions=tuple(distinct.values()), project=draw.project)

@@ -13,18 +13,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from assent.artifacts.find import model_folder
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.errors import UserError
-from assent.core.group import TokenIds
 from assent.core.types import Message
-from assent.data.render import Renderer
 from assent.generation.config import Sampling
-from assent.generation.engine import Generation
-from assent.generation.local import LocalEngine
+from assent.generation.writer import Writer, newest_turns
 from assent.models.config import ModelConfig
-from assent.models.policy import PolicyModel
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import ComputeConfig
 
@@ -45,48 +40,30 @@ class ChatConfig(Config):
 
 
 @dataclass
-class Speaker:
-    """A policy with its side of the conversation."""
+class Side:
+    """A model with its side of the conversation."""
 
-    name: str
-    renderer: Renderer
-    engine: LocalEngine
-    context: int
-    """Longest row in tokens."""
+    writer: Writer
     turns: tuple[Message, ...] = ()
 
     @classmethod
-    def load(cls, name: str, model: ModelConfig) -> Speaker:
+    def load(cls, name: str, model: ModelConfig) -> Side:
         """Load what `find.model_folder` finds under a name. Raises UserError."""
-        backends = Backends(model, ComputeConfig())
-        policy: PolicyModel = backends.policy(model_folder(name), trainable=False)
-        return cls(name, backends.renderer(policy), LocalEngine(policy, max_live_rows=1), policy.max_length)
+        return cls(Backends(model, ComputeConfig(max_live_rows=1)).writer_named(name))
+
+    @property
+    def name(self) -> str:
+        """That of its model."""
+        return self.writer.name
 
     def answer(self, said: str, sampling: Sampling, *, seed: int, on_text: Callable[[str], None]) -> str:
         """Answer a message; `on_text` is shown the whole answer so far at each token. Raises UserError if too long."""
-        turns = (*self.turns, Message(role="user", content=said))
-        prompt, turns = self._fitting(turns, room=min(sampling.max_new_tokens, self.context // 4))
-        [[written]] = self.engine.generate(
-            [prompt], num_samples=1, sampling=sampling, seed=seed, on_token=lambda now: on_text(self._text(now))
+        turns = newest_turns(self.writer, (*self.turns, Message(role="user", content=said)), sampling)
+        [[written]] = self.writer.write(
+            [turns], num_samples=1, sampling=sampling, seed=seed, on_token=lambda so_far: on_text(so_far())
         )
-        text = self._text(written)
-        self.turns = (*turns, Message(role="assistant", content=text))
-        return text
-
-    def _text(self, written: Generation) -> str:
-        return self.renderer.text(written.tokens)
-
-    def _fitting(self, turns: tuple[Message, ...], *, room: int) -> tuple[TokenIds, tuple[Message, ...]]:
-        """The prompt of the newest turns that leave room for an answer; the oldest exchanges are forgotten first."""
-        while True:
-            prompt = self.renderer.prompt(turns)
-            if len(prompt) + room <= self.context:
-                return prompt, turns
-            if len(turns) < 3:
-                raise UserError(
-                    f"this message has {len(prompt)} tokens and {self.name} reads {self.context}; say it shorter"
-                )
-            turns = turns[2:]
+        self.turns = (*turns, Message(role="assistant", content=written.text))
+        return written.text
 
 
 def chat_loop(policy: str, config: ChatConfig, *, against: str | None = None, seed: int = 0) -> None:
@@ -95,31 +72,31 @@ def chat_loop(policy: str, config: ChatConfig, *, against: str | None = None, se
     Raises UserError where a name is no model.
     """
     names = [policy] if against is None else [policy, against]
-    speakers = [Speaker.load(name, config.model) for name in names]
+    sides = [Side.load(name, config.model) for name in names]
     console = Console(highlight=False, emoji=False)
     _say(console, f"{' against '.join(names)}  ({HELP})")
-    converse(console, speakers, _ask(sys.stdin), config.sampling, seed=seed)
+    converse(console, sides, _ask(sys.stdin), config.sampling, seed=seed)
 
 
 def converse(
-    console: Console, speakers: Sequence[Speaker], lines: Iterable[str], sampling: Sampling, *, seed: int = 0
+    console: Console, sides: Sequence[Side], lines: Iterable[str], sampling: Sampling, *, seed: int = 0
 ) -> None:
-    """Let every speaker answer each line; answer n is drawn from the stream (seed, "chat", n)."""
+    """Let every side answer each line; answer n is drawn from the stream (seed, "chat", n)."""
     number = 0
     for line in lines:
         said = line.strip()
         if said in ("/quit", "/exit"):
             return
         if said == "/new":
-            for speaker in speakers:
-                speaker.turns = ()
+            for side in sides:
+                side.turns = ()
             _say(console, "a new conversation")
         elif said.startswith("/"):
             _say(console, f"{safe(said)} is no command: {HELP}")
         elif said:
             number += 1
             try:
-                _exchange(console, speakers, said, sampling, seeds.derive(seed, "chat", number))
+                _exchange(console, sides, said, sampling, seeds.derive(seed, "chat", number))
             except UserError as problem:
                 _say(console, str(problem))
             except KeyboardInterrupt:
@@ -136,27 +113,25 @@ def _say(console: Console, text: str) -> None:
     console.print(text, markup=False, soft_wrap=True)
 
 
-def _exchange(console: Console, speakers: Sequence[Speaker], said: str, sampling: Sampling, seed: int) -> None:
-    if len(speakers) == 1:
-        _stream(console, speakers[0], said, sampling, seed)
+def _exchange(console: Console, sides: Sequence[Side], said: str, sampling: Sampling, seed: int) -> None:
+    if len(sides) == 1:
+        _stream(console, sides[0], said, sampling, seed)
     else:
-        _side_by_side(console, speakers, said, sampling, seed)
+        _side_by_side(console, sides, said, sampling, seed)
 
 
-def _stream(console: Console, speaker: Speaker, said: str, sampling: Sampling, seed: int) -> None:
+def _stream(console: Console, side: Side, said: str, sampling: Sampling, seed: int) -> None:
     """Write the answer as it comes."""
     out, shown = console.file, ""
 
     def show(text: str) -> None:
         nonlocal shown
-        # A letter of several tokens decodes to a replacement mark until it is whole.
-        whole = text.rstrip("\ufffd")
-        if whole.startswith(shown) and len(whole) > len(shown):
-            out.write(safe(whole[len(shown) :]))
+        if text.startswith(shown) and len(text) > len(shown):
+            out.write(safe(text[len(shown) :]))
             out.flush()
-            shown = whole
+            shown = text
 
-    text = speaker.answer(said, sampling, seed=seed, on_text=show)
+    text = side.answer(said, sampling, seed=seed, on_text=show)
     if text.startswith(shown):
         out.write(safe(text[len(shown) :]) + "\n")
     else:
@@ -165,24 +140,24 @@ def _stream(console: Console, speaker: Speaker, said: str, sampling: Sampling, s
     out.flush()
 
 
-def _side_by_side(console: Console, speakers: Sequence[Speaker], said: str, sampling: Sampling, seed: int) -> None:
+def _side_by_side(console: Console, sides: Sequence[Side], said: str, sampling: Sampling, seed: int) -> None:
     """Both answers in two columns; in a terminal they grow as they come."""
-    answers = ["" for _ in speakers]
+    answers = ["" for _ in sides]
 
     def table() -> Table:
         columns = Table(expand=True)
-        for speaker in speakers:
-            columns.add_column(Text(speaker.name), ratio=1)
+        for side in sides:
+            columns.add_column(Text(side.name), ratio=1)
         columns.add_row(*(Text(safe(answer)) for answer in answers))
         return columns
 
     def answer_all() -> None:
-        for place, speaker in enumerate(speakers):
+        for place, side in enumerate(sides):
 
             def show(text: str, place: int = place) -> None:
                 answers[place] = text
 
-            answers[place] = speaker.answer(said, sampling, seed=seed, on_text=show)
+            answers[place] = side.answer(said, sampling, seed=seed, on_text=show)
 
     if console.is_terminal:
         with Live(console=console, get_renderable=table):

@@ -10,12 +10,14 @@ from assent.artifacts.find import ROUND, find_artifact
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.store import MANIFEST
 from assent.core.errors import DataError, UserError
-from assent.core.hashing import hash_json, short
 from assent.core.types import Purpose, Task
-from assent.feedback.queue.assign import overlap
+from assent.feedback.queue.assign import wanted_slots
+from assent.feedback.queue.judges import in_project, moved_id
 from assent.feedback.queue.task_files import parse_tasks
+from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
+from assent.pipeline.judges import PEOPLE
 
 DEFAULT = "default"
 """The project of tasks for which none is named."""
@@ -37,13 +39,17 @@ class Intake:
 def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose = "reward", now: float) -> Intake:
     """Queue the tasks of a file, or of the samples of a run. Raises UserError naming what is there instead.
 
-    Samples without a project go where the run looks for their judgments.
+    Samples without a project go where the run looks for what people judge.
     """
     if not (Path(source).is_file() or Path(source).suffix):
-        return queue(store, samples(source, project=project, purpose=purpose), now=now)
-    found = parse_tasks(_content(Path(source)), name=source, project=project or DEFAULT, purpose=purpose)
-    taken = queue(store, found.tasks, now=now)
-    for task_id, ranking in found.gold.items():
+        found = samples(source, project=project, purpose=purpose)
+        if project is None:
+            asked = Queue(found[0].project, purpose)
+            found = in_project(found, store.queue_of(asked, PEOPLE), asked=asked)
+        return queue(store, found, now=now)
+    parsed = parse_tasks(_content(Path(source)), name=source, project=project or DEFAULT, purpose=purpose)
+    taken = queue(store, parsed.tasks, now=now)
+    for task_id, ranking in parsed.gold.items():
         store.projects.set_gold(task_id, ranking, now=now)
     return taken
 
@@ -57,7 +63,7 @@ def queue(store: Store, tasks: Sequence[Task], *, now: float) -> Intake:
     settings = ensure_project(store, project, now=now)
     known = store.tasks([task.id for task in tasks])
     new = [task for task in tasks if task.id not in known]
-    slots = overlap([t.id for t in new], share=settings.overlap_share, depth=settings.overlap, seed=0)
+    slots = wanted_slots([t.id for t in new], settings)
     return Intake(project, len(tasks), store.add_tasks(new, slots=slots, now=now))
 
 
@@ -91,7 +97,7 @@ def moved(task: Task, *, project: str, purpose: Purpose) -> Task:
     """A task in another project; there it has another id, for it is judged anew."""
     if (task.project, task.purpose) == (project, purpose):
         return task
-    name = "t-" + short(hash_json([project, purpose, task.id]))
+    name = moved_id(task, Queue(project, purpose))
     return task.model_copy(update={"id": name, "project": project, "purpose": purpose})
 
 

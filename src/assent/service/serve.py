@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from assent.artifacts.layout import PROJECT
 from assent.core.errors import UserError
-from assent.feedback.config import StoreConfig
+from assent.feedback.config import SQLITE, StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.service.answering import Draw, Drawing
@@ -60,7 +60,7 @@ class ServeOptions:
 def store_of(config: Path, url: str | None) -> str:
     """The store's URL: the one given, else that of the YAML, else feedback.db here. Raises UserError."""
     if url is not None:
-        return url if "://" in url else StoreConfig(url=f"sqlite:///{url}").located(Path())
+        return url if "://" in url else StoreConfig(url=SQLITE + url).located(Path())
     if config.is_file():
         from assent.pipeline.places import open_project
 

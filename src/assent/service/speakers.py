@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from assent.core.errors import UserError
 from assent.core.types import Message
 from assent.generation.config import Sampling
+from assent.generation.writer import Writer, newest_turns
 from assent.models.config import ModelConfig
+from assent.pipeline.config import ComputeConfig
 
 SAMPLING = Sampling(temperature=0.8, max_new_tokens=256)
 """How they answer."""
@@ -24,18 +26,16 @@ class LocalSpeaker:
     source: str
     model: ModelConfig = field(default_factory=ModelConfig)
     sampling: Sampling = SAMPLING
-    _policy: object | None = None
+    _writer: Writer | None = None
 
     def reply(self, messages: Sequence[Message], seed: int) -> str:
         """The next turn. The oldest exchanges are forgotten where all is too long. Raises UserError."""
-        from assent.service.chat import Speaker
-
         with _ONE:
-            if self._policy is None:
-                self._policy = Speaker.load(self.source, self.model)
-            assert isinstance(self._policy, Speaker)
-            self._policy.turns = tuple(messages[:-1])
-            return self._policy.answer(messages[-1].content, self.sampling, seed=seed, on_text=lambda _: None)
+            if self._writer is None:
+                self._writer = _opened(self.source, self.model)
+            turns = newest_turns(self._writer, messages, self.sampling)
+            [[written]] = self._writer.write([turns], num_samples=1, sampling=self.sampling, seed=seed)
+        return written.text
 
 
 def speakers(models: Sequence[str]) -> dict[str, LocalSpeaker]:
@@ -49,3 +49,10 @@ def speakers(models: Sequence[str]) -> dict[str, LocalSpeaker]:
             raise UserError(f"--model names {name!r} twice; give each model its own name")
         found[name] = LocalSpeaker(name, source)
     return found
+
+
+def _opened(source: str, model: ModelConfig) -> Writer:
+    # Imported when a model is first asked: a service without models never loads torch.
+    from assent.pipeline.backends import Backends
+
+    return Backends(model, ComputeConfig(max_live_rows=1)).writer_named(source)

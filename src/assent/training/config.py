@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from assent.core.config import Config
 from assent.core.findings import Finding, error
 from assent.learner.config import OptimizerConfig
-from assent.training.method import Method, Need, OnPolicyConfig
+from assent.training.method import KLConfig, Method, Need, OnPolicyConfig
 
 
 class SFTConfig(Config):
@@ -145,6 +145,67 @@ class PPOConfig(OnPolicyConfig):
             yield error("optimize.critic_warmup", said, "lower it, or raise optimize.steps")
 
 
+class GroupKLConfig(KLConfig):
+    """The term that holds the policy near where it started, for methods that compare answers of one prompt."""
+
+    kind: Literal["adaptive", "fixed", "off"] = "fixed"
+    """`off` has to be said: without it the policy learns to please the reward model and nobody else."""
+    coefficient: float = Field(default=0.04, ge=0)
+    """Price of one nat (start value if adaptive)."""
+    estimator: Literal["k1", "k3"] = "k3"
+    """k3: added to the loss of every token (Shao et al. 2024, eq. 4); k1: subtracted from each answer's reward."""
+
+
+class GRPOConfig(OnPolicyConfig):
+    """Group-relative policy optimization: every answer against the others of its prompt, no value model."""
+
+    title: ClassVar[str] = "GRPO"
+
+    kind: Literal["grpo"] = "grpo"
+    """Which method moves the policy."""
+    samples_per_prompt: int = Field(default=8, ge=2)
+    """Rollouts per prompt, compared with one another; their prompt is computed once."""
+    kl: GroupKLConfig = GroupKLConfig()
+    """How the policy is held near its start."""
+    clip_high: float | None = Field(default=None, gt=0)
+    """Upper clip of the ratio where it differs from the lower (0.28 in DAPO); null: `clip`."""
+    scale: Literal["std", "none"] = "std"
+    """Divide advantages by the deviation of the group's rewards, or not (Dr. GRPO)."""
+    average: Literal["answer", "token", "constant"] = "answer"
+    """Mean over each answer's tokens, then over answers; over all tokens alike (DAPO); or the sum of an answer's tokens
+    over the length limit (Dr. GRPO)."""
+    overlong_buffer: int = Field(default=0, ge=0)
+    """Tokens before the length limit over which an answer loses up to 1 of its reward (DAPO); 0: off."""
+
+    def _problems(self) -> Iterator[Finding]:
+        yield from super()._problems()
+        if self.overlong_buffer > self.sampling.max_new_tokens:
+            said = f"is {self.overlong_buffer}, more than the {self.sampling.max_new_tokens} tokens of an answer"
+            yield error("optimize.overlong_buffer", said, "lower it")
+
+
+class RLOOConfig(OnPolicyConfig):
+    """REINFORCE leave-one-out: whole answers, each against the mean of the others of its prompt."""
+
+    title: ClassVar[str] = "RLOO"
+
+    kind: Literal["rloo"] = "rloo"
+    """Which method moves the policy."""
+    samples_per_prompt: int = Field(default=8, ge=2)
+    """Rollouts per prompt, compared with one another; their prompt is computed once."""
+
+
+class ReinforceConfig(OnPolicyConfig):
+    """REINFORCE++: PPO's clip and token-level KL without a value model, advantages whitened over the whole batch."""
+
+    title: ClassVar[str] = "REINFORCE++"
+
+    kind: Literal["reinforce++"] = "reinforce++"
+    """Which method moves the policy."""
+    baseline: Literal["none", "group"] = "none"
+    """Subtract the mean reward of the prompt's answers first (REINFORCE++-baseline, for several rollouts a prompt)."""
+
+
 class DPOConfig(Method):
     """Direct preference optimization on the same judgments (Rafailov et al. 2023)."""
 
@@ -174,4 +235,12 @@ class DPOConfig(Method):
         return frozenset({"judgments"})
 
 
-OptimizeConfig = Annotated[PPOConfig | DPOConfig, Field(discriminator="kind")]
+OptimizeConfig = Annotated[
+    PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | DPOConfig, Field(discriminator="kind")
+]
+
+
+def methods() -> dict[str, type[Method]]:
+    """Every method by its `kind`."""
+    union = get_args(OptimizeConfig)[0]
+    return {str(method.model_fields["kind"].default): method for method in get_args(union)}

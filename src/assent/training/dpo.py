@@ -16,6 +16,7 @@ from assent.algorithms.preference import cdpo_loss
 from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.learner.learner import Learner, Scorer
+from assent.learner.scorer import sum_logps
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
 from assent.training.batches import EpochBatches
@@ -103,10 +104,7 @@ class Reference:
 
     def __init__(self, start: Scorer[TokenScores], groups: Sequence[Group], budget: int) -> None:
         self._starts = np.cumsum([0, *(len(g.continuations) for g in groups)])
-        self._rows = torch.zeros(int(self._starts[-1]))
-        for batch in pack(groups, budget=budget):
-            [scores] = start.score([batch])
-            self._rows[list(batch.rows)] = row_sum(scores.logps, batch.row, batch.num_rows).float().cpu()
+        self._rows = sum_logps(start, groups, budget=budget)
 
     def of(self, chosen: Sequence[int]) -> Tensor:
         """Log-probs of the answers of these groups [rows], one after another."""

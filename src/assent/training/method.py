@@ -54,7 +54,7 @@ class ModelRewardConfig(Config):
 
     kind: Literal["model"] = "model"
     """Which kind of reward this is."""
-    path: str | None = None
+    path: str | None = Field(default=None, json_schema_extra={"outside": "model"})
     """Folder of a reward model; null: the one this round trained."""
     weight: float = 1.0
     """Factor in the sum of rewards."""
@@ -65,7 +65,7 @@ class PythonRewardConfig(Config):
 
     kind: Literal["python"] = "python"
     """Which kind of reward this is."""
-    target: str
+    target: str = Field(json_schema_extra={"outside": "python"})
     """"package.module:function"; prompts are `Prompt`, completions are texts, scores are floats, one each."""
     weight: float = 1.0
     """Factor in the sum of rewards."""

@@ -2,7 +2,7 @@
 
 A method (ppo, grpo, rloo, reinforce) adds how advantages are made and which loss they enter; its loop reads
 
-    roles.engine.load_weights(roles.policy, version=step)       the engine samples from the policy as it is now
+    roles.writer.engine.load_weights(roles.policy, …)           the engine samples from the policy as it is now
     experience = sample(roles, prompts, config, …)              answers and their rewards
     minibatches = score(experience, roles, config, …)           log-probs of the policy before the update, of the start
     …                                                           advantages, then epochs of `policy_step`
@@ -10,9 +10,10 @@ A method (ppo, grpo, rloo, reinforce) adds how advantages are made and which los
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,8 +24,7 @@ from assent.algorithms.policy import approx_kl, clipped_policy_loss, is_clipped,
 from assent.core import seeds
 from assent.core.group import Group
 from assent.core.types import Prompt
-from assent.data.render import Renderer
-from assent.generation.engine import Engine
+from assent.generation.writer import LocalWriter
 from assent.learner.learner import Learner, Objective, Scorer
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
@@ -38,7 +38,6 @@ from assent.training.sft import next_token_loss
 
 Rows = list[Tensor]
 """One 1-D tensor per row, one value per token of its answer."""
-PolicyObjective = Callable[["Minibatch"], Objective[TokenScores]]
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,7 @@ class Roles:
     reference: Scorer[TokenScores]
     """The start of the policy, with the temperature of the rollouts."""
     reward: WeightedRewards
-    engine: Engine
-    renderer: Renderer
+    writer: LocalWriter
     demonstrations: tuple[Group, ...] = ()
     """For the PTX mix."""
 
@@ -91,8 +89,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
     """Sample the rollouts of a step, and reward them: less the penalty where an answer did not end."""
     chosen = endless(len(prompts), count=config.prompts_per_step, step=step, seed=seed, name="prompts")
     rollouts = sample_rollouts(
-        roles.engine,
-        roles.renderer,
+        roles.writer,
         [prompts[i] for i in chosen],
         num_samples=config.samples_per_prompt,
         sampling=config.sampling,
@@ -168,6 +165,20 @@ def distance(experience: Experience, minibatches: Sequence[Minibatch]) -> dict[s
     }
 
 
+def row_kl(experience: Experience, minibatches: Sequence[Minibatch]) -> Tensor:
+    """log π/π_ref of each answer [B] (k1 summed over its tokens), 0 for rows that were not scored."""
+    found = torch.zeros(len(experience.scores))
+    for m in minibatches:
+        for row, logps, reference in zip(m.rows, m.old_logps, m.reference_logps, strict=True):
+            found[row] = (logps - reference).sum().cpu()
+    return found
+
+
+def per_token(per_row: Tensor, mini: Minibatch, batch: GroupBatch) -> Tensor:
+    """One value per row of the rollouts [B] laid along the scored tokens of a micro-batch [S]."""
+    return batch.pick(per_row[mini.rows])[batch.row]
+
+
 def joined(minibatches: Sequence[Minibatch], name: str) -> Tensor:
     """The values of all minibatches along S, minibatch by minibatch, row by row."""
     parts = [values for m in minibatches for values in getattr(m, name)]
@@ -178,15 +189,15 @@ def clipped_objective(
     scores: TokenScores, batch: GroupBatch, *, mini: Minibatch, advantages: Rows, config: OnPolicyConfig
 ) -> Loss:
     """Clipped surrogate (Schulman et al. 2017, eq. 7) of every token of the answers, all alike."""
-    losses, metrics = surrogate(scores.logps, batch, mini, advantages, clip=config.clip)
+    losses, metrics = surrogate(scores.logps, batch, mini, batch.gather(advantages), clip=config.clip)
     return loss_of(losses, metrics=metrics)
 
 
 def surrogate(
-    logps: Tensor, batch: GroupBatch, mini: Minibatch, advantages: Rows, *, clip: float, clip_high: float | None = None
+    logps: Tensor, batch: GroupBatch, mini: Minibatch, advantage: Tensor, *, clip: float, clip_high: float | None = None
 ) -> tuple[Tensor, dict[str, Weighted]]:
-    """The clipped surrogate of each token [S], and what is watched of it."""
-    old, advantage = batch.gather(mini.old_logps), batch.gather(advantages)
+    """The clipped surrogate of each token [S] with its advantage [S], and what is watched of it."""
+    old = batch.gather(mini.old_logps)
     losses = clipped_policy_loss(logps, old, advantage, clip=clip, clip_high=clip_high)
     now = logps.detach()
     return losses, {
@@ -226,16 +237,28 @@ def add_demonstrations(
     policy.forward_backward(batches, next_token_loss, weight=weight)
 
 
+@runtime_checkable
+class PolicyObjective(Protocol):
+    """The loss of a method, for one micro-batch of a minibatch."""
+
+    def __call__(self, scores: TokenScores, batch: GroupBatch, *, mini: Minibatch) -> Loss:
+        """Summed over what it counts: tokens, or answers."""
+        ...
+
+
 def update_policy(
     roles: Roles,
     minibatches: Sequence[Minibatch],
     objective: PolicyObjective,
     config: OnPolicyConfig,
     *,
-    weight: Callable[[Minibatch], float],
+    weights: Sequence[float],
     seed: int,
 ) -> dict[str, float]:
-    """Pass over the batch `config.epochs` times, until the policy is too far from its rollouts (`config.kl_limit`)."""
+    """Pass over the batch `config.epochs` times, until the policy is too far from its rollouts (`config.kl_limit`).
+
+    `weights` are what the losses of each minibatch are divided by, rows that were left out included.
+    """
     seen: list[dict[str, float]] = []
     for epoch in range(config.epochs):
         for m in seeds.stream(seed, epoch).permutation(len(minibatches)):
@@ -243,7 +266,7 @@ def update_policy(
             if not mini.batches or (seen and is_too_far(seen[-1], config)):
                 continue
             ptx = seeds.derive(seed, "ptx", epoch, int(m))
-            seen.append(policy_step(roles, mini, objective(mini), config, weight=weight(mini), seed=ptx))
+            seen.append(policy_step(roles, mini, partial(objective, mini=mini), config, weight=weights[m], seed=ptx))
     return summary(seen)
 
 

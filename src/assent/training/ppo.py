@@ -53,7 +53,7 @@ def train_ppo(
     config.refuse()
     course = Course(roles, config, loop)
     for step in loop.steps(config.steps, course.parts | {"critic": critic}, description="PPO"):
-        roles.engine.load_weights(roles.policy, version=step)
+        roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
         values = [by_row(m.batches, critic.score(m.batches)) for m in minibatches]

@@ -9,9 +9,8 @@ import numpy as np
 
 from assent.core.group import Group
 from assent.core.types import Prompt
-from assent.data.render import Renderer
 from assent.generation.config import Sampling
-from assent.generation.engine import Engine
+from assent.generation.writer import LocalWriter
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,17 +38,15 @@ class Rollouts:
 
 
 def sample_rollouts(
-    engine: Engine, renderer: Renderer, prompts: Sequence[Prompt], *, num_samples: int, sampling: Sampling, seed: int
+    writer: LocalWriter, prompts: Sequence[Prompt], *, num_samples: int, sampling: Sampling, seed: int
 ) -> Rollouts:
     """Sample `num_samples` answers to each prompt."""
-    prompt_ids = [renderer.prompt(p.messages) for p in prompts]
-    samples = engine.generate(prompt_ids, num_samples=num_samples, sampling=sampling, seed=seed)
-    groups = [Group(ids, tuple(s.tokens for s in row)) for ids, row in zip(prompt_ids, samples, strict=True)]
-    flat = [s for row in samples for s in row]
+    rows = writer.write([p.messages for p in prompts], num_samples=num_samples, sampling=sampling, seed=seed)
+    flat = [one for row in rows for one in row]
     return Rollouts(
         prompts=tuple(prompts),
-        groups=tuple(groups),
-        behaviour_logps=tuple(s.logps for s in flat),
-        texts=tuple(sampling.cut(renderer.text(s.tokens)) for s in flat),
-        finished=tuple(s.finished for s in flat),
+        groups=tuple(Group(row[0].prompt, tuple(one.tokens for one in row)) for row in rows),
+        behaviour_logps=tuple(one.logps for one in flat),
+        texts=tuple(one.text for one in flat),
+        finished=tuple(one.finished for one in flat),
     )

@@ -7,7 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assent.algorithms.advantages import dr_grpo_advantages, gae, grpo_advantages, rloo_advantages, token_rewards
+from assent.algorithms.advantages import (
+    dr_grpo_advantages,
+    gae,
+    grpo_advantages,
+    overlong_penalty,
+    rloo_advantages,
+    token_rewards,
+)
 from assent.algorithms.masked import row_sum
 
 LENGTHS = st.lists(st.integers(1, 6), min_size=1, max_size=5)
@@ -136,3 +143,11 @@ def test_equal_rewards_teach_nothing_and_a_group_of_one_has_no_others():
     assert grpo_advantages(equal[:1], group[:1], 1, epsilon=1e-4).item() == 0
     with pytest.raises(ValueError, match="at least 2"):
         rloo_advantages(equal[:1], group[:1], 1)
+
+
+def test_overlong_answers_lose_in_a_straight_line_up_to_one_at_the_limit():
+    lengths = torch.tensor([1, 6, 7, 8, 10, 12])
+    assert overlong_penalty(lengths, longest=10, buffer=4).tolist() == pytest.approx([0, 0, -0.25, -0.5, -1, -1])
+    assert overlong_penalty(lengths, longest=10, buffer=0).tolist() == [0] * 6
+    with pytest.raises(ValueError, match="got 11"):
+        overlong_penalty(lengths, longest=10, buffer=11)

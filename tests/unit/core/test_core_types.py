@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from assent.core.types import Comparison, Completion, Conversation, Judgment, Message, Prompt, Ranking, Task
+from assent.core.types import Comparison, Completion, Conversation, Judgment, Message, Prompt, Ranking, Task, storable
 
 
 def test_every_pair_of_a_ranking_is_given_once_better_first() -> None:
@@ -41,6 +41,10 @@ def test_ids_follow_the_content() -> None:
     one = Completion(prompt_id="p", text="yes", source="policy-1")
     assert one.id == Completion(prompt_id="p", text="yes", source="policy-1").id
     assert one.id != Completion(prompt_id="p", text="yes", source="policy-2").id
+
+
+def test_what_no_database_takes_becomes_the_replacement_mark() -> None:
+    assert storable("a\x00b \ud800 \udfff né 🙂\n") == "a\ufffdb \ufffd \ufffd né 🙂\n"
 
 
 def test_the_prompt_of_a_demonstration_is_what_precedes_its_last_answer() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from assent.core.errors import DataError
 from assent.core.group import Group
-from assent.data.fit import fit, fit_prompts
+from assent.data.fit import fit
 
 
 def group(prompt: int, *answers: int) -> Group:
@@ -54,10 +54,3 @@ def test_where_nothing_fits_the_error_says_so():
     some = fit([group(1, 2), group(9, 9)], max_length=4, policy="drop")
     nothing = fit([], max_length=4, policy="drop")
     assert some.checked("x", max_length=4) is some and nothing.checked("x", max_length=4) is nothing
-
-
-def test_prompts_alone():
-    found = fit_prompts([np.arange(5), np.arange(9)], max_length=6, policy="truncate_left")
-    assert [p.tolist() for p in found.items] == [[0, 1, 2, 3, 4], [3, 4, 5, 6, 7, 8]]
-    with pytest.raises(DataError, match="item 2 does not fit"):
-        fit_prompts([np.arange(5), np.arange(9)], max_length=6, policy="error")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import typing
 
 import pytest
 
 from assent.core.errors import DataError
 from assent.core.types import Message
-from assent.data.config import DataConfig, Source
+from assent.data.config import DataConfig, FormatName, Source
 from assent.data.load import load_comparisons, load_conversations, load_prompts
+from assent.data.sources.detect import FORMATS
 
 
 def lines(path, *rows):
@@ -35,6 +37,10 @@ def texts(comparison, judgment=0):
 def one(load, path, **source):
     (item,), _ = load([Source(path=path, **source)])
     return item
+
+
+def test_every_format_that_is_detected_can_be_named_and_no_other():
+    assert {form.name for form in FORMATS} == set(typing.get_args(FormatName)) - {"auto"}
 
 
 def test_hh_transcript(tmp_path):

@@ -91,7 +91,7 @@ def test_strengths_solve_the_likelihood_equation() -> None:
 def test_a_model_that_won_everything_has_a_finite_strength() -> None:
     table = standings([Battle("new", "old", "a")] * 20)
     assert [standing.model for standing in table] == ["new", "old"]
-    assert 1 < table[0].strength.value < 6
+    assert 1 < table[0].strength.estimate < 6
     assert table[0].strength.low > 0
 
 
@@ -101,7 +101,7 @@ def test_swapping_the_sides_changes_nothing() -> None:
     swapped = [Battle(b.model_b, b.model_a, turned[b.outcome]) for b in fought]  # type: ignore[arg-type]
     for one, other in zip(standings(fought), standings(swapped), strict=True):
         assert (one.model, one.wins, one.losses, one.ties) == (other.model, other.wins, other.losses, other.ties)
-        assert one.strength.value == pytest.approx(other.strength.value)
+        assert one.strength.estimate == pytest.approx(other.strength.estimate)
 
 
 def _played(truth: dict[str, float], count: int, rng: np.random.Generator) -> list[Battle]:

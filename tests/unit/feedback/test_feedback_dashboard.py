@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from board_samples import judged, known, lettered_task, order, said, submitted
 
+from assent.artifacts.store import FileEntry, Manifest, write_manifest
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Rater
 from assent.feedback.dashboard import Watch, attribute_groups, plain
 from assent.feedback.quality.agreement import (
@@ -28,6 +29,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.runs import curve, folders_beside, made_in, touched
 from assent.feedback.store import Store
+from assent.stats.estimate import Estimate
 
 HOUR = 3600.0
 
@@ -57,9 +59,9 @@ def test_the_numbers_are_those_of_the_slow_functions() -> None:
     ours, comparisons = _random_crowd(40)
     found = agreement(ours)
     assert found.alpha is not None and found.tau is not None and found.same is not None
-    assert found.alpha.value == pytest.approx(krippendorff_alpha(pair_votes(comparisons)))
-    assert found.tau.value == pytest.approx(mean_tau_b(comparisons))
-    assert found.same.value == pytest.approx(pairwise_agreement(comparisons))
+    assert found.alpha.estimate == pytest.approx(krippendorff_alpha(pair_votes(comparisons)))
+    assert found.tau.estimate == pytest.approx(mean_tau_b(comparisons))
+    assert found.same.estimate == pytest.approx(pairwise_agreement(comparisons))
     slow = {(h.prompt_id, h.rater_id): 0.0 for h in leave_one_out(comparisons)}
     assert sum(h.value for h in hits(votes(ours))) == sum(h.hit for h in leave_one_out(comparisons)) and slow
 
@@ -70,9 +72,9 @@ def test_agreement_by_hand() -> None:
         [said("p", "x", "a > b"), said("p", "y", "a > b"), said("q", "x", "a > b"), said("q", "y", "b > a")]
     )
     assert (found.prompts, found.raters) == (2, 2)
-    assert found.same is not None and found.same.value == 0.5
-    assert found.tau is not None and found.tau.value == 0
-    assert found.alpha is not None and found.alpha.value == pytest.approx(1 / 8), "1 - 7 · 4 · 16 / (2 · 4 · 4 · 16)"
+    assert found.same is not None and found.same.estimate == 0.5
+    assert found.tau is not None and found.tau.estimate == 0
+    assert found.alpha is not None and found.alpha.estimate == pytest.approx(1 / 8), "1 - 7 · 4 · 16 / (2 · 4 · 4 · 16)"
 
 
 def test_nobody_shares_anything() -> None:
@@ -89,7 +91,7 @@ def test_slices_keep_settled_and_open_prompts_apart() -> None:
             ours += [said(name, "x", "a > b"), said(name, "y", second)]
     found = {(s.key, s.value): s.agreement.same for s in by_slice(ours, facts)}
     assert found.keys() == {("language", "ar"), ("language", "de")}, "two prompts per number are too few to say"
-    assert {key: same.value for key, same in found.items() if same} == {("language", "de"): 1, ("language", "ar"): 0}
+    assert {key: same.estimate for key, same in found.items() if same} == {("language", "de"): 1, ("language", "ar"): 0}
 
 
 def test_tau_and_distance_by_hand() -> None:
@@ -110,14 +112,14 @@ def test_pace_of_the_last_day() -> None:
     found = pace([*rows, submitted("s", "ann", now - 5, outcome="skipped")], now=now)
     assert found.last_hour == 2 and found.hours[-6:] == (2,) * 6 and sum(found.hours) == 12
     assert found.per_rater == {"ann": pytest.approx(40)}
-    assert found.per_hour is not None and found.per_hour.value == pytest.approx(12 / 5.5, rel=0.01)
+    assert found.per_hour is not None and found.per_hour.estimate == pytest.approx(12 / 5.5, rel=0.01)
 
 
 def test_the_first_minutes_are_not_taken_for_a_pace() -> None:
     """Three in the first minute are three in ten minutes, the least time a pace is read from."""
     now = 1000 * HOUR
     found = pace([submitted(f"t{i}", "ann", now - 10 * i) for i in range(3)], now=now)
-    assert found.per_hour is not None and found.per_hour.value == pytest.approx(18)
+    assert found.per_hour is not None and found.per_hour.estimate == pytest.approx(18)
     assert pace([], now=now).per_hour is None
 
 
@@ -129,18 +131,18 @@ def test_forecast_by_hand() -> None:
         submitted("v", "ben", 30.0, seconds=90.0),
     ]
     found = forecast(rows, open=40, now=HOUR, cost_per_hour=20)
-    assert found.seconds_each is not None and found.seconds_each.value == pytest.approx(90)
-    assert found.seconds_left is not None and found.seconds_left.value == pytest.approx(3600)
-    assert found.cost is not None and found.cost.value == pytest.approx(20)
+    assert found.seconds_each is not None and found.seconds_each.estimate == pytest.approx(90)
+    assert found.seconds_left is not None and found.seconds_left.estimate == pytest.approx(3600)
+    assert found.cost is not None and found.cost.estimate == pytest.approx(20)
     assert found.spent == pytest.approx(1.5)
-    assert found.finished_at is not None and found.finished_at.value == pytest.approx(HOUR + 40 / 3 * HOUR, rel=0.02)
+    assert found.finished_at is not None and found.finished_at.estimate == pytest.approx(HOUR + 40 / 3 * HOUR, rel=0.02)
 
 
 def test_long_tasks_at_the_end_are_no_surprise() -> None:
     """One second a word so far; 500 words are open."""
     rows = [submitted("t", "ann", 10.0, seconds=30.0), submitted("t", "ben", 10.0, seconds=30.0)]
     found = forecast(rows, open=1, now=HOUR, words={"t": 30}, open_words=500)
-    assert found.seconds_left is not None and found.seconds_left.value == pytest.approx(500)
+    assert found.seconds_left is not None and found.seconds_left.estimate == pytest.approx(500)
 
 
 def test_unknown_times_give_no_forecast() -> None:
@@ -187,7 +189,7 @@ def test_a_region_of_other_taste_is_named_as_such() -> None:
     south = found["south"]
     assert south.alarm == "other_taste"
     assert south.inside is not None and south.outside is not None and south.rest is not None
-    assert (south.inside.value, south.outside.value, south.rest.value) == (1, 0, 1)
+    assert (south.inside.estimate, south.outside.estimate, south.rest.estimate) == (1, 0, 1)
     assert found["north"].alarm is None, "the larger group is not the one that would be marked down"
 
 
@@ -242,16 +244,19 @@ def test_a_group_that_falls_off_is_noticed() -> None:
             ours.append(one)
             at[one.judgment.id] = float(n)
     south = {g.group: g for g in group_agreement(ours, groups, key="region", at=at)}["south"]
-    assert south.change is not None and south.change.value == pytest.approx(-0.25)
+    assert south.change is not None and south.change.estimate == pytest.approx(-0.25)
     assert south.alarm in ("fell", "misread", "other_taste")
     north = {g.group: g for g in group_agreement(ours, groups, key="region", at=at)}["north"]
     assert north.alarm is None
 
 
-def _artifact(folder: Path, kind: str, key: str, inputs: dict[str, str], created: str, **notes: object) -> None:
-    values = {"kind": kind, "key": key, "created": created, "inputs": inputs, "notes": notes}
+Inputs = dict[str, str | tuple[str, ...]]
+
+
+def _artifact(folder: Path, kind: str, key: str, inputs: Inputs, created: str, **notes: object) -> None:
+    named: dict[str, str] = {"kind": kind, "key": key, "stage": kind, "created": created}
     (folder / f"{kind}-{key}").mkdir(parents=True)
-    (folder / f"{kind}-{key}" / "manifest.json").write_text(json.dumps(values))
+    write_manifest(folder / f"{kind}-{key}", Manifest(**named, version=1, config={}, inputs=inputs, notes=notes))
 
 
 def _two_rounds(folder: Path) -> None:
@@ -279,7 +284,7 @@ def test_the_curve_has_a_point_per_reward_model(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "artifacts" / "reward-broken").mkdir()
     (tmp_path / "artifacts" / "reward-broken" / "manifest.json").write_text("{half")
     made = made_in(folders_beside(f"sqlite:///{tmp_path}/feedback.db"))
-    assert [(p.judgments, p.accuracy.value, p.accuracy.n) for p in curve(made)] == [(100, 0.7, 40), (200, 0.7, 40)]
+    assert [(p.judgments, p.accuracy.estimate, p.accuracy.n) for p in curve(made)] == [(100, 0.7, 40), (200, 0.7, 40)]
     assert [p.judgments for p in curve(made, project="samples-s1")] == [100, 200], "round two learns from both"
     assert [p.judgments for p in curve(made, project="samples-s2")] == [200]
     monkeypatch.chdir(tmp_path)
@@ -295,6 +300,28 @@ def test_erasing_names_everything_that_rests_on_a_snapshot(tmp_path: Path) -> No
         f"{k}{n}" for k in ("judgments-j", "reward-r", "policy-p") for n in (1, 2)
     }
     assert touched(made, set()) == []
+
+
+def test_what_a_list_of_inputs_touches_is_named_too(tmp_path: Path) -> None:
+    _artifact(tmp_path, "judgments", "j1", {}, "2026-01-01", snapshot="h1")
+    _artifact(tmp_path, "judgments", "j2", {}, "2026-01-01", snapshot="h2")
+    _artifact(tmp_path, "reward", "both", {"judgments": ("j1", "j2")}, "2026-01-02")
+    made = made_in([tmp_path])
+    assert made[-1].manifest.parents == {"judgments[0]": "j1", "judgments[1]": "j2"}
+    assert [m.name for m in touched(made, {"h2"})] == ["judgments-j2", "reward-both"]
+
+
+def test_looking_at_what_was_made_opens_no_weights(tmp_path: Path) -> None:
+    _artifact(tmp_path, "policy", "p1", {}, "2026-01-01")
+    manifest = made_in([tmp_path])[0].manifest
+    entry = FileEntry(size=10**12, sha256="0" * 64)  # weights that are not even there
+    write_manifest(tmp_path / "policy-p1", manifest.model_copy(update={"files": {"weights": entry}}))
+    assert [m.key for m in made_in([tmp_path])] == ["p1"]
+
+
+def test_the_api_calls_the_number_of_an_estimate_its_value() -> None:
+    found = Estimate(estimate=0.5, low=-math.inf, high=1.0, n=3)
+    assert plain({"share": found}) == {"share": {"value": 0.5, "low": None, "high": 1.0, "n": 3}}
 
 
 def test_groups_come_from_what_raters_say_of_themselves() -> None:

@@ -24,7 +24,7 @@ def test_agreement_leaves_the_rater_out() -> None:
     for name in ("ann", "ben", "cid"):
         found = _quality(three, name).agreement
         assert found is not None
-        values[name] = found.value
+        values[name] = found.estimate
     assert values == {"ann": 0.5, "ben": 0.5, "cid": 0.0}
 
 
@@ -32,7 +32,7 @@ def test_gold_counts_pairs_and_a_tie_half() -> None:
     """Known c > b > a; said b > c = a: cb wrong, ca half, ba right."""
     truth = {"t": order("c > b > a")}
     found = _quality([judged("t", "ann", "b > c = a")], "ann", gold=truth).gold
-    assert found is not None and found.value == pytest.approx((0 + 0.5 + 1) / 3)
+    assert found is not None and found.estimate == pytest.approx((0 + 0.5 + 1) / 3)
 
 
 def test_gold_and_repeats_do_not_count_as_agreement() -> None:
@@ -50,14 +50,14 @@ def test_consistency_compares_with_the_same_raters_first_look() -> None:
         judged("first", "ben", "c > b > a"),
     ]
     found = _quality(both, "ann", repeats={"again": "first"}).consistency
-    assert found is not None and found.value == pytest.approx(2 / 3)
+    assert found is not None and found.estimate == pytest.approx(2 / 3)
     assert _quality(both, "ben", repeats={"again": "first"}).consistency is None
 
 
 def test_position_counts_decided_pairs_with_the_answer_shown_first() -> None:
     """Shown b first: b beats a, loses to c; the pair a, c does not count. A tie says nothing."""
     found = _quality([judged("t", "ann", "c > b > a", order_shown=("b", "c", "a"))], "ann").first_shown
-    assert found is not None and found.value == 0.5
+    assert found is not None and found.estimate == 0.5
     assert _quality([judged("t", "ann", "a = b", order_shown=("b", "a"))], "ann").first_shown is None
 
 
@@ -65,7 +65,9 @@ def test_length_counts_pairs_of_unlike_length() -> None:
     words = {"a": 5, "b": 9, "c": 9}
     facts = {"t": known("t", words=words)}
     found = _quality([judged("t", "ann", "b > a > c")], "ann", facts=facts).longer
-    assert found is not None and found.value == 0.5, "b > a is won by the longer, a > c by the shorter; b, c are alike"
+    assert found is not None and found.estimate == 0.5, (
+        "b > a is won by the longer, a > c by the shorter; b, c are alike"
+    )
 
 
 def test_pace_is_words_over_active_minutes() -> None:
@@ -78,7 +80,7 @@ def test_pace_is_words_over_active_minutes() -> None:
     found = _quality(three, "ann")
     assert found.pace == pytest.approx((30 + 1800) / 2)
     assert found.seconds == pytest.approx(30.5)
-    assert found.hasty is not None and (found.hasty.value, found.hasty.n) == (0.5, 2)
+    assert found.hasty is not None and (found.hasty.estimate, found.hasty.n) == (0.5, 2)
 
 
 def test_the_usual_pace_is_that_of_the_raters_own_language() -> None:
@@ -101,8 +103,8 @@ def test_ties_flags_and_skips_are_counted() -> None:
     ]
     found = _quality(said, "ann")
     assert (found.judgments, found.skipped) == (2, 1)
-    assert found.ties is not None and found.ties.value == 0.5
-    assert found.flags["unsafe"].value == 0.25, "one of four answers"
+    assert found.ties is not None and found.ties.estimate == 0.5
+    assert found.flags["unsafe"].estimate == 0.25, "one of four answers"
 
 
 def _crowd(odd: str, tasks: int) -> list[Judgment]:
@@ -122,7 +124,7 @@ def test_somebody_who_reads_the_scale_upside_down_is_seen() -> None:
 def test_a_few_tasks_raise_no_sign() -> None:
     """Five of five against the others: the interval ends at 0.43, and still it is five tasks."""
     found = _quality(_crowd("b > a", 5), "odd")
-    assert found.agreement is not None and found.agreement.value == 0 and found.signs == ()
+    assert found.agreement is not None and found.agreement.estimate == 0 and found.signs == ()
 
 
 def test_somebody_who_ties_everything_is_seen_and_disagrees_with_nobody() -> None:

@@ -30,3 +30,12 @@ def test_text_is_cut_at_the_first_stop_that_occurs() -> None:
     assert sampling.cut("Yes. User: and?\n\n") == "Yes. "
     assert sampling.cut("Yes.") == "Yes."
     assert Sampling().cut("Yes.\n\n") == "Yes.\n\n"
+
+
+def test_of_a_growing_text_all_is_settled_but_what_may_become_a_stop() -> None:
+    sampling = Sampling(stop=("User:", "\n\n"))
+    assert sampling.settled("Yes. U") == sampling.settled("Yes. User") == sampling.settled("Yes. User: and") == "Yes. "
+    assert sampling.settled("Yes. Under") == "Yes. Under"
+    assert sampling.settled("Yes.\n") == sampling.settled("Yes.\n\n") == "Yes."
+    assert sampling.settled("Yes.\nNo") == "Yes.\nNo"
+    assert Sampling().settled("Yes. User:") == "Yes. User:"

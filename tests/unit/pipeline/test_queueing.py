@@ -28,7 +28,13 @@ TINY = {
     "sft": None,
     "sample": {"prompts": 24, "answers": 3, "sampling": {"max_new_tokens": 4, "top_p": 0.5}},
     "collect": {"raters": {"kind": "people"}, "overlap_share": 0},
-    "optimize": {"kind": "ppo", "steps": 1, "prompts_per_step": 2, "sampling": {"max_new_tokens": 4}},
+    "optimize": {
+        "kind": "ppo",
+        "steps": 1,
+        "critic_warmup": 0,
+        "prompts_per_step": 2,
+        "sampling": {"max_new_tokens": 4},
+    },
     "evaluate": {"prompts": 2, "bootstrap_draws": 200, "raters_per_pair": 1, "sampling": {"max_new_tokens": 4}},
     "compute": {"threads": 1},
 }

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from assent.artifacts.round import named, read_round
 from assent.artifacts.stage import Step
 from assent.artifacts.store import Artifact, Manifest
 from assent.core.errors import AwaitingJudgments
@@ -62,6 +63,14 @@ def test_the_truth_before_and_after_where_it_can_be_read() -> None:
     )
 
 
+def test_a_suite_without_lines_of_its_own_is_said_too() -> None:
+    found = values()
+    side = {"low": 0.0, "high": 1.0}
+    fell = {"before": {"estimate": 0.5, **side}, "after": {"estimate": 0.25, **side}}
+    found["rounds"][0]["suites"] = {"lab": {"helpful": fell}, "redteam": {"harm_done": fell}}
+    assert list(verdict(found))[3:] == ["  redteam before → after: harm done 0.5 → 0.25"]
+
+
 def test_rounds_are_named_also_when_the_last_is_not_done(tmp_path: Path) -> None:
     steps = [
         step("data", ("prompts",), "1"),
@@ -73,13 +82,15 @@ def test_rounds_are_named_also_when_the_last_is_not_done(tmp_path: Path) -> None
     ]
     write_rounds(tmp_path, steps)
     made = {p.parent.name: json.loads(p.read_text())["made"] for p in tmp_path.glob("round-*/round.json")}
-    names = {folder: {kind: one["artifact"] for kind, one in kinds.items()} for folder, kinds in made.items()}
+    names = {folder: [(one["kind"], one["artifact"]) for one in all_made] for folder, all_made in made.items()}
     # The base comes before SFT: what the first round starts from is the later of the two.
     assert names == {
-        "round-0": {"policy": "policy-bbbbbbbbbbbb"},
-        "round-1": {"policy": "policy-cccccccccccc"},
-        "round-2": {"samples": "samples-dddddddddddd"},
+        "round-0": [("policy", "policy-aaaaaaaaaaaa"), ("policy", "policy-bbbbbbbbbbbb")],
+        "round-1": [("policy", "policy-cccccccccccc")],
+        "round-2": [("samples", "samples-dddddddddddd")],
     }
+    start = named(read_round(tmp_path / "round-0"), "policy")
+    assert start is not None and start.artifact == "policy-bbbbbbbbbbbb"
 
 
 def test_skip_bad_reaches_every_source_and_leaves_the_lab_alone() -> None:

@@ -13,12 +13,16 @@ from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.data.config import Source
 from assent.data.render import Renderer
-from assent.models.tiny import tiny_tokenizer
+from assent.models.config import ModelConfig
+from assent.models.policy import PolicyModel
+from assent.models.tiny import save_tiny, tiny_tokenizer
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.collect import without_repeats
 from assent.pipeline.stages.evaluate import Answers, keep_answers, kept_answers
 from assent.pipeline.stages.gather import label
-from assent.pipeline.stages.sample import make_task, round_prompts, storable
+from assent.pipeline.stages.sample import make_task, round_prompts
+from assent.pipeline.waste import told
+from scripted_engine import ScriptedEngine
 
 PROMPTS = [Prompt.of(f"question {n}") for n in range(5)]
 
@@ -43,10 +47,6 @@ def test_the_same_answers_of_other_samples_are_another_task() -> None:
     assert make_task(PROMPTS[0], answers, key="a").id != make_task(PROMPTS[0], answers, key="b").id
 
 
-def test_a_nul_character_becomes_one_that_databases_take() -> None:
-    assert storable("a\x00b") == "a\ufffdb"
-
-
 def test_prompts_without_room_for_an_answer_are_left_out(tmp_path: Path) -> None:
     renderer = Renderer(tiny_tokenizer())
     short, long = Prompt.of("hi"), Prompt.of("hi " * 200)
@@ -55,6 +55,12 @@ def test_prompts_without_room_for_an_answer_are_left_out(tmp_path: Path) -> None
     assert that_fit([short, long], renderer, context=size + 10, max_new_tokens=10, log=log) == [short]
     with pytest.raises(DataError, match="none of 1 prompts fits"):
         that_fit([short], renderer, context=size + 9, max_new_tokens=10, log=log)
+
+
+def test_the_waste_of_a_stage_holds_what_its_engine_says_and_nothing_unknown(tmp_path: Path) -> None:
+    policy = PolicyModel.load(save_tiny(tmp_path / "model", "llama"), config=ModelConfig(), trainable=False)
+    engine, log = ScriptedEngine(policy.tokenizer, []), RunLog(tmp_path, quiet=True, tensorboard=False)
+    assert told(log, policy, engine) == {"sampling_positions_per_token": 1.0}
 
 
 def test_a_judgment_listed_and_imported_counts_once() -> None:

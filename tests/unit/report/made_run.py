@@ -16,8 +16,8 @@ from assent.core import files
 from assent.core.hashing import hash_json
 from assent.core.runlog import RunLog
 from assent.evaluation.reward_report import ReliabilityBin, RewardReport
-from assent.evaluation.stats import Estimate
 from assent.evaluation.winrate import WinRate
+from assent.stats.estimate import Estimate
 
 PPO = {"kind": "ppo", "kl": {"kind": "adaptive", "target": 6.0}}
 DPO = {"kind": "dpo", "beta": 0.1}

@@ -9,9 +9,9 @@ import pytest
 from made_run import REPORT, MadeRun
 
 from assent.evaluation.rater_report import GroupRow, RaterReport, RaterRow
-from assent.evaluation.stats import Estimate
 from assent.report.comparisons import LEAST_SHARP, reward_model
 from assent.report.run_folder import read_run
+from assent.stats.estimate import Estimate
 
 
 def row(name: str, sharpness: float) -> RaterRow:

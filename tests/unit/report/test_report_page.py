@@ -11,10 +11,10 @@ import yaml
 from made_run import DPO, WINS, MadeRun
 
 from assent.core.errors import DataError, UserError
-from assent.evaluation.stats import Estimate
 from assent.report.run import report_of
 from assent.report.run_folder import read_run
 from assent.report.verdict import changes, verdict_of
+from assent.stats.estimate import Estimate
 
 NBSP = "\u00a0"
 HOSTILE = "<script>alert(1)</script> \"'& {{ 7*7 }} $\\frac{"

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from assent.core.config import Config
-from assent.evaluation.stats import Estimate
 from assent.report.configuration import settings_of
 from assent.report.diff import change, visible, word_diff
 from assent.report.figures import (
@@ -30,6 +29,7 @@ from assent.report.figures import (
     trends,
 )
 from assent.report.plots import NAMES
+from assent.stats.estimate import Estimate
 
 HALF = Estimate(estimate=0.5, low=0.4, high=0.6)
 

@@ -3,57 +3,43 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from assent.core.errors import UserError
-from assent.core.group import TokenIds
 from assent.core.types import Message, Role
 from assent.data.render import Renderer
 from assent.generation.config import Sampling
-from assent.generation.engine import Generation
 from assent.generation.local import LocalEngine
+from assent.generation.writer import LocalWriter
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.tiny import save_tiny, tiny_tokenizer
-from assent.service.chat import ChatConfig, Speaker, chat_loop, converse, safe
+from assent.service.chat import ChatConfig, Side, chat_loop, converse, safe
+from scripted_engine import ScriptedEngine
 
 TOKENIZER = tiny_tokenizer()
 SAMPLING = Sampling(max_new_tokens=8)
 
 
-class Scripted(LocalEngine):
-    """Says what it is told to, a token at a time, and remembers what it was asked."""
-
-    def __init__(self, *answers: str) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    def generate(self, prompts: Sequence[TokenIds], **settings: Any) -> list[list[Generation]]:
-        self.asked.append(TOKENIZER.decode(list(prompts[0])))
-        ids = [*TOKENIZER(self.answers.pop(0), add_special_tokens=False)["input_ids"], TOKENIZER.eos_token_id]
-        show: Callable[[Generation], None] = settings["on_token"]
-        for end in range(1, len(ids) + 1):
-            show(generation(ids[:end], finished=end == len(ids)))
-        return [[generation(ids, finished=True)]]
+def side(*answers: str, name: str = "scripted", context: int = 200) -> Side:
+    engine = ScriptedEngine(TOKENIZER, list(answers))
+    return Side(LocalWriter(name, Renderer(TOKENIZER), engine, context))
 
 
-def generation(ids: list[int], *, finished: bool) -> Generation:
-    return Generation(np.array(ids, dtype=np.int64), np.zeros(len(ids), dtype=np.float32), finished)
+def asked(one: Side) -> list[str]:
+    """The prompts that its engine got."""
+    assert isinstance(one.writer, LocalWriter) and isinstance(one.writer.engine, ScriptedEngine)
+    return one.writer.engine.asked
 
 
-def speaker(*answers: str, name: str = "scripted", context: int = 200) -> Speaker:
-    return Speaker(name, Renderer(TOKENIZER), Scripted(*answers), context)
-
-
-def said(speakers: Sequence[Speaker], *lines: str) -> str:
+def said(sides: Sequence[Side], *lines: str) -> str:
     out = io.StringIO()
-    converse(Console(file=out, width=100), speakers, lines, SAMPLING)
+    converse(Console(file=out, width=100), sides, lines, SAMPLING)
     return out.getvalue()
 
 
@@ -66,25 +52,36 @@ def test_what_could_steer_a_terminal_is_spelled_out() -> None:
 
 
 def test_an_answer_is_printed_safely_and_without_markup() -> None:
-    assert said([speaker("\x1b]0;owned\x07[bold]hi[/bold]")], "hello") == "\\x1b]0;owned\\x07[bold]hi[/bold]\n"
+    assert said([side("\x1b]0;owned\x07[bold]hi[/bold]")], "hello") == "\\x1b]0;owned\\x07[bold]hi[/bold]\n"
+
+
+def test_an_answer_ends_before_a_stop_text_and_none_of_it_is_shown_or_remembered() -> None:
+    sampling = Sampling(max_new_tokens=40, stop=("\nUser:",))
+    one, seen = side("Fine.\nUser: and?", "Still fine."), list[str]()
+    assert one.answer("hello", sampling, seed=0, on_text=seen.append) == "Fine."
+    assert seen[-1] == "Fine." and all("Fine.".startswith(text) for text in seen)
+    assert [turn.content for turn in one.turns] == ["hello", "Fine."]
+    out = io.StringIO()
+    converse(Console(file=out, width=100), [side("Fine.\nUser: and?")], ["hello"], sampling)
+    assert out.getvalue() == "Fine.\n"
 
 
 def test_letters_of_several_tokens_come_out_whole() -> None:
     # The tiny tokenizer has no such letters: each is two to four byte tokens.
-    assert said([speaker("né 🙂 漢")], "hello") == "né 🙂 漢\n"
+    assert said([side("né 🙂 漢")], "hello") == "né 🙂 漢\n"
 
 
 def test_the_second_message_follows_the_first_exchange_until_new() -> None:
-    one = speaker("first answer", "second answer", "third answer")
+    one = side("first answer", "second answer", "third answer")
     printed = said([one], "first question", "second question", "/new", "third question")
-    asked = one.engine.asked  # type: ignore[attr-defined]
-    assert "first question" in asked[1] and "first answer" in asked[1]
-    assert "first question" not in asked[2]
+    prompts = asked(one)
+    assert "first question" in prompts[1] and "first answer" in prompts[1]
+    assert "first question" not in prompts[2]
     assert "a new conversation" in printed
 
 
 def test_nothing_is_said_to_an_empty_line_or_after_quit() -> None:
-    one = speaker("only")
+    one = side("only")
     assert said([one], "", "  ", "/quit", "hello") == ""
     assert "/nwe is no command" in said([one], "/nwe")
 
@@ -92,24 +89,24 @@ def test_nothing_is_said_to_an_empty_line_or_after_quit() -> None:
 def test_the_oldest_exchange_is_forgotten_when_the_context_is_full() -> None:
     turns: list[tuple[Role, str]] = [("user", "first"), ("assistant", "aaa"), ("user", "second")]
     two_exchanges = Renderer(TOKENIZER).prompt([Message(role=role, content=text) for role, text in turns])
-    one = speaker("aaa", "bbb", "ccc", context=len(two_exchanges) + SAMPLING.max_new_tokens)
+    one = side("aaa", "bbb", "ccc", context=len(two_exchanges) + SAMPLING.max_new_tokens)
     said([one], "first", "second", "third")
-    asked = one.engine.asked  # type: ignore[attr-defined]
-    assert "first" in asked[1] and "first" not in asked[2]
-    assert "second" in asked[2] and "third" in asked[2]
+    prompts = asked(one)
+    assert "first" in prompts[1] and "first" not in prompts[2]
+    assert "second" in prompts[2] and "third" in prompts[2]
 
 
 def test_a_message_longer_than_the_context_is_refused_and_the_talk_goes_on() -> None:
-    one = speaker("fine", context=60)
+    one = side("fine", context=60)
     printed = said([one], "word " * 100, "hello")
     assert "say it shorter" in printed and printed.endswith("fine\n")
 
 
-def test_two_speakers_answer_beside_each_other_each_with_its_own_past() -> None:
-    left, right = speaker("LEFT", "x", name="a"), speaker("[red]RIGHT", "y", name="b")
+def test_two_sides_answer_beside_each_other_each_with_its_own_past() -> None:
+    left, right = side("LEFT", "x", name="a"), side("[red]RIGHT", "y", name="b")
     printed = said([left, right], "hello", "again")
     assert any("LEFT" in line and "[red]RIGHT" in line for line in printed.splitlines())
-    assert "LEFT" in left.engine.asked[1] and "RIGHT" not in left.engine.asked[1]  # type: ignore[attr-defined]
+    assert "LEFT" in asked(left)[1] and "RIGHT" not in asked(left)[1]
 
 
 def test_the_engine_shows_every_token_and_draws_the_same_as_without_being_watched(tmp_path: Path) -> None:

@@ -275,6 +275,7 @@ def test_a_run_without_wait_names_the_command_to_rate_with(tmp_path: Path, monke
     tiny = (
         "optimize.kind=ppo",
         "optimize.steps=1",
+        "optimize.critic_warmup=0",
         "optimize.prompts_per_step=2",
         "optimize.sampling.max_new_tokens=4",
         "evaluate.sampling.max_new_tokens=4",

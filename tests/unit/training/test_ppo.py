@@ -49,8 +49,7 @@ def roles(toy: Toy, reward: Score) -> Roles:
         policy=policy_learner(policy, FAST, temperature=temperature),
         reference=policy_scorer(toy.policy(trainable=False), temperature=temperature),
         reward=WeightedRewards(((1.0, "reward", reward),), clip=None),
-        engine=toy.engine(policy),
-        renderer=toy.renderer(policy),
+        writer=toy.writer(policy),
     )
 
 
@@ -91,10 +90,10 @@ def test_reward_rises_and_with_noise_it_does_not(
     for name, reward in {"e": share_of_e, "noise": random_reward}.items():
         used = roles(toy, reward)
         train_ppo(used, prompts, config, new_loop(name), critic=critic(toy))
-        sampled = used.engine.generate(
-            [used.renderer.prompt(p.messages) for p in prompts], num_samples=8, sampling=config.sampling, seed=99
+        sampled = used.writer.engine.generate(
+            [used.writer.renderer.prompt(p.messages) for p in prompts], num_samples=8, sampling=config.sampling, seed=99
         )
-        texts = [used.renderer.text(g.tokens) for row in sampled for g in row]
+        texts = [used.writer.renderer.text(g.tokens) for row in sampled for g in row]
         gains[name] = sum(share_of_e(prompts, texts)) / len(texts)
     assert gains["e"] > 2 * gains["noise"], gains
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assent.data.render import Renderer
+from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
+from assent.generation.writer import LocalWriter
 from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
@@ -32,3 +34,6 @@ class Toy:
 
     def engine(self, policy: PolicyModel) -> LocalEngine:
         return LocalEngine(policy)
+
+    def writer(self, policy: PolicyModel, engine: Engine | None = None) -> LocalWriter:
+        return LocalWriter("toy", self.renderer(policy), engine or self.engine(policy), policy.max_length)

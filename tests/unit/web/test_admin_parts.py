@@ -1,4 +1,4 @@
-"""Pieces of the admin pages without a server: the form of settings and back, differences, numbers, figures."""
+"""Pieces of the admin pages without a server: the form of settings and back, differences, numbers, charts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rating_visitors import a_task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
-from assent.feedback.quality.intervals import Interval
 from assent.feedback.records.settings import AttributeQuestion, Criterion, ProjectSettings
+from assent.stats.estimate import Estimate
 from assent.web.admin import charts, numbers
 from assent.web.admin.differences import differences
 from assent.web.admin.order_form import places_of, ranking_of
@@ -29,6 +29,10 @@ RICH = ProjectSettings(
     attributes=(AttributeQuestion(name="region", question="Where?", choices=("north", "south"), purpose="agreement"),),
     goal="near_ties",
 )
+
+
+def interval(value: float, low: float, high: float, n: int) -> Estimate:
+    return Estimate(estimate=value, low=low, high=high, n=n)
 
 
 def _sent(filled: Filled) -> dict[str, str]:
@@ -93,12 +97,12 @@ def test_lines_that_have_nothing_in_common_are_gone_and_new() -> None:
 
 
 def test_numbers_never_come_without_their_interval() -> None:
-    found = Interval(0.724, 0.61, 0.812, 30)
+    found = interval(0.724, 0.61, 0.812, 30)
     assert numbers.share(found) == "72\u202f% (61\u2009–\u200981)"
-    assert numbers.coefficient(Interval(-0.1, -0.25, 0.05, 9)) == "\u22120.10 (\u22120.25\u2009–\u20090.05)"
-    assert numbers.share(Interval(1.0, float("-inf"), float("inf"), 1)) == "100\u202f% (?\u2009–\u2009?)"
+    assert numbers.coefficient(interval(-0.1, -0.25, 0.05, 9)) == "\u22120.10 (\u22120.25\u2009–\u20090.05)"
+    assert numbers.share(interval(1.0, float("-inf"), float("inf"), 1)) == "100\u202f% (?\u2009–\u2009?)"
     assert numbers.share(None) == "–"
-    assert numbers.difference(Interval(-0.08, -0.15, 0.01, 4)) == "\u22128 (\u221215\u2009–\u2009+1)"
+    assert numbers.difference(interval(-0.08, -0.15, 0.01, 4)) == "\u22128 (\u221215\u2009–\u2009+1)"
 
 
 def test_durations_amounts_and_moments() -> None:
@@ -110,7 +114,7 @@ def test_durations_amounts_and_moments() -> None:
         "–",
     ]
     assert numbers.money(1234.5, "EUR") == "EUR 1\u202f230" and numbers.money(3.456, "EUR") == "EUR 3.46"
-    assert numbers.hours_value(Interval(45_000, 0, 0, 3)) == "12.5\u202fh"
+    assert numbers.hours_value(interval(45_000, 0, 0, 3)) == "12.5\u202fh"
     assert numbers.moment(0) == '<time datetime="1970-01-01T00:00:00Z">1970-01-01 00:00 UTC</time>'
     assert numbers.day(float("inf")) == "–"
 
@@ -121,16 +125,19 @@ HOSTILE = '"><script>alert(1)</script>&'
 @pytest.mark.parametrize(
     "svg",
     [
-        charts.track(Interval(0.5, float("-inf"), float("inf"), 1), reference=0.5),
+        charts.track(interval(0.5, float("-inf"), float("inf"), 1), reference=0.5),
         charts.track(None),
         charts.bars([0, 3, 1200], HOSTILE, titles=[HOSTILE] * 3, ticks=[(1, HOSTILE)]),
         charts.curve(
-            [charts.Mark(100, Interval(0.6, 0.5, 0.7, 9)), charts.Mark(50, Interval(0.55, 0.4, 0.7, 9))],
+            [
+                charts.Mark(100, interval(0.6, 0.5, 0.7, 9)),
+                charts.Mark(50, interval(0.55, 0.4, 0.7, 9)),
+            ],
             HOSTILE,
             x_label=HOSTILE,
             levels=[charts.Level(HOSTILE, 0.8)],
         ),
-        charts.curve([charts.Mark(0, Interval(1.0, 1.0, 1.0, 1))], "one", x_label="x"),
+        charts.curve([charts.Mark(0, interval(1.0, 1.0, 1.0, 1))], "one", x_label="x"),
     ],
 )
 def test_figures_are_well_formed_hold_no_style_and_stay_in_their_frame(svg: str) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from rating_visitors import PAGE, House, Visitor, ranking
 
+from assent.artifacts.store import Manifest, write_manifest
 from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 
@@ -131,10 +132,12 @@ def test_erasing_lists_snapshots_and_models(house: House, admin: Visitor, tmp_pa
 
 
 def _artifact(folder: Path, kind: str, inputs: dict[str, str], **notes: Any) -> None:
-    place = folder / "artifacts" / kind
+    place = folder / "artifacts" / f"{kind}-{kind}"
     place.mkdir(parents=True)
-    values = {"kind": kind, "key": kind, "created": "2026", "inputs": inputs, "notes": notes}
-    (place / "manifest.json").write_text(json.dumps(values))
+    manifest = Manifest(
+        kind=kind, key=kind, stage=kind, version=1, config={}, created="2026", inputs=inputs, notes=notes
+    )
+    write_manifest(place, manifest)
 
 
 def test_nobody_erases_themselves_by_mistake(house: House, admin: Visitor) -> None:

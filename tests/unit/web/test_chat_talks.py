@@ -11,11 +11,14 @@ import pytest
 from chat_samples import NAMES, Service, Toy, new_service, signed_in
 from sqlalchemy import update
 
-from assent.core.types import Judgment
+from assent.core.types import Judgment, Message
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.feedback.tables.connection import connect, write_transaction
 from assent.feedback.tables.conversations import ConversationRow
+from assent.generation.config import Sampling
+from assent.models.tiny import save_tiny
+from assent.service.speakers import LocalSpeaker
 from assent.web.rating.talks import names_a_model
 
 
@@ -278,6 +281,20 @@ def test_an_answer_may_hold_what_no_database_keeps(tmp_path: Path) -> None:
     state = service.say("Hi")
     assert state["phase"] == "rating"
     assert "<script" not in state["answers"][0]["html"]
+
+
+def test_a_model_s_answer_ends_before_a_stop_text(tmp_path: Path) -> None:
+    source = str(save_tiny(tmp_path / "model", "llama"))
+    greedy = Sampling(temperature=0.0, max_new_tokens=24)  # the same answer whatever the seed of the conversation
+    whole = LocalSpeaker("free", source, sampling=greedy).reply([Message(role="user", content="Hi")], 1)
+    stop = whole[8:11]
+    stopping = LocalSpeaker("stopping", source, sampling=greedy.model_copy(update={"stop": (stop,)}))
+    service = new_service(tmp_path, toys=[stopping])
+    state = service.say("Hi")
+    with Store.open(service.url) as store:
+        [task] = store.tasks(store.task_ids(Queue("talks", "reward"))).values()
+    assert state["phase"] == "rating"
+    assert [c.text for c in task.completions] == [whole[: whole.index(stop)]] * 2
 
 
 def test_two_equal_answers_are_still_two(tmp_path: Path) -> None:

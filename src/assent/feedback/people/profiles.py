@@ -12,7 +12,6 @@ from assent.core.errors import StoreError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Judgment
 from assent.feedback.quality.ballots import pair_values
-from assent.feedback.quality.intervals import Interval, share
 from assent.feedback.queue.claims import lock_rater
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import judgment_of, select_judgments
@@ -20,6 +19,8 @@ from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.settings import AttributeQuestion
 from assent.feedback.tables.connection import insert_missing, read_transaction, write_transaction
 from assent.feedback.tables.queue import JudgmentRow, RaterAttribute, TaskRow
+from assent.stats.clustered import cautious_share
+from assent.stats.estimate import Estimate
 
 LONGEST = 200
 """Characters of something a rater says about themselves."""
@@ -42,7 +43,7 @@ class OwnRecord:
     seconds: float
     """Active reading time in all."""
     median_seconds: float | None
-    consistency: Interval | None
+    consistency: Estimate | None
     """Pairs said alike when the same task came again; the rater is the only one who sees it beside those in charge."""
 
 
@@ -98,7 +99,7 @@ def _record(connection: Connection, rater_id: str) -> OwnRecord:
     )
 
 
-def _consistency(said: Sequence[Judgment], again: Mapping[str, str]) -> Interval | None:
+def _consistency(said: Sequence[Judgment], again: Mapping[str, str]) -> Estimate | None:
     """Share of pairs ordered alike both times."""
     rankings = {j.task_id: j.ranking for j in said}
     alike = []
@@ -107,4 +108,4 @@ def _consistency(said: Sequence[Judgment], again: Mapping[str, str]) -> Interval
         if before is not None and after is not None:
             once, twice = pair_values(before), pair_values(after)
             alike += [(first, float(once[pair] == twice[pair])) for pair in once.keys() & twice.keys()]
-    return share(alike)
+    return cautious_share(alike)

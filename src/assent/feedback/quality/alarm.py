@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assent.feedback.quality.ballots import Hit, Said, hits, shared, votes
-from assent.feedback.quality.intervals import Interval, ratio
+from assent.stats.clustered import ratio
+from assent.stats.estimate import Estimate
 
 MIN_RATERS = 3
 """A smaller group is not looked at: it would be persons, not a group."""
@@ -35,13 +36,13 @@ class GroupAgreement:
     """What groups them: language, region …"""
     group: str
     raters: int
-    outside: Interval | None
+    outside: Estimate | None
     """Decided votes that go with the majority of raters of other groups."""
-    inside: Interval | None
+    inside: Estimate | None
     """Decided votes that go with the majority of the same group's other members."""
-    rest: Interval | None
+    rest: Estimate | None
     """The same between the raters of other groups: what is usual."""
-    change: Interval | None
+    change: Estimate | None
     """Agreement with everybody in the later half of its time minus that in the earlier half."""
     alarm: Reason | None = None
 
@@ -90,16 +91,16 @@ def _with_alarm(one: GroupAgreement, *, is_minority: bool) -> GroupAgreement:
             reason = "other_taste"
         elif one.rest is not None and _is_above(one.rest, one.outside):
             reason = "misread"
-    if reason is None and one.change is not None and one.change.value < -DROP and one.change.high < 0:
+    if reason is None and one.change is not None and one.change.estimate < -DROP and one.change.high < 0:
         reason = "fell"
     return dataclasses.replace(one, alarm=reason)
 
 
-def _is_above(one: Interval, other: Interval) -> bool:
-    return one.value - other.value > DROP and one.low > other.high
+def _is_above(one: Estimate, other: Estimate) -> bool:
+    return one.estimate - other.estimate > DROP and one.low > other.high
 
 
-def _share(found: Sequence[Hit]) -> Interval | None:
+def _share(found: Sequence[Hit]) -> Estimate | None:
     """Share of votes with the majority; raters are the clusters."""
     if len(found) < MIN_VOTES:
         return None
@@ -113,7 +114,7 @@ def _share(found: Sequence[Hit]) -> Interval | None:
 
 def _change(
     said: Sequence[Said], everybody: Sequence[Hit], groups: Mapping[str, str], group: str, at: Mapping[str, float]
-) -> Interval | None:
+) -> Estimate | None:
     """Later minus earlier agreement with everybody, each rater's own halves."""
     of_rater: dict[str, list[Said]] = {}
     for one in said:

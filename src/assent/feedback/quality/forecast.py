@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from assent.feedback.quality.intervals import Interval, ratio
 from assent.feedback.records.queue import SaidRow
+from assent.stats.clustered import ratio
+from assent.stats.estimate import Estimate
 
 HOUR, DAY = 3600.0, 86_400.0
 MIN_WINDOW = 600.0
@@ -22,7 +23,7 @@ class Pace:
     since: float
     """When the first of those hours began."""
     last_hour: int
-    per_hour: Interval | None
+    per_hour: Estimate | None
     """Over the last day, nights and breaks included; None before the first judgment."""
     per_rater: Mapping[str, float]
     """Judgments per hour of active time."""
@@ -33,12 +34,12 @@ class Forecast:
     """What is left to do. `seconds_left` and `cost` cover all open slots; None where times are unknown."""
 
     open: int
-    finished_at: Interval | None
+    finished_at: Estimate | None
     """When the last open slot will be judged, at the pace of the last day (seconds since 1970)."""
-    seconds_each: Interval | None
+    seconds_each: Estimate | None
     """Active seconds per judgment."""
-    seconds_left: Interval | None
-    cost: Interval | None
+    seconds_left: Estimate | None
+    cost: Estimate | None
     spent: float | None
 
 
@@ -90,7 +91,7 @@ def forecast(
     )
 
 
-def _per_hour(times: Sequence[float], now: float) -> Interval | None:
+def _per_hour(times: Sequence[float], now: float) -> Estimate | None:
     """Judgments per hour over the last day, or since the first if that is later; hours are the clusters."""
     recent = [t for t in times if now - DAY < t <= now]
     if not recent:
@@ -114,7 +115,7 @@ def _per_rater(done: Sequence[SaidRow]) -> dict[str, float]:
     return {rater: HOUR * count / seconds for rater, (count, seconds) in sums.items() if seconds > 0}
 
 
-def _rate(timed: Sequence[SaidRow], sizes: Mapping[str, int]) -> Interval | None:
+def _rate(timed: Sequence[SaidRow], sizes: Mapping[str, int]) -> Estimate | None:
     """Seconds per unit of size; raters are the clusters."""
     tops: dict[str, float] = {}
     bottoms: dict[str, float] = {}
@@ -126,13 +127,13 @@ def _rate(timed: Sequence[SaidRow], sizes: Mapping[str, int]) -> Interval | None
     return ratio(list(tops.values()), list(bottoms.values())) if tops else None
 
 
-def _finish(rate: Interval | None, open: int, now: float) -> Interval | None:
-    if not open or rate is None or rate.value <= 0:
+def _finish(rate: Estimate | None, open: int, now: float) -> Estimate | None:
+    if not open or rate is None or rate.estimate <= 0:
         return None
     low = now + HOUR * open / rate.high
     high = now + HOUR * open / rate.low if rate.low > 0 else float("inf")
-    return Interval(now + HOUR * open / rate.value, low, high, rate.n)
+    return Estimate(estimate=now + HOUR * open / rate.estimate, low=low, high=high, n=rate.n)
 
 
-def _times(one: Interval, factor: float) -> Interval:
-    return Interval(one.value * factor, max(one.low, 0.0) * factor, one.high * factor, one.n)
+def _times(one: Estimate, factor: float) -> Estimate:
+    return Estimate(estimate=one.estimate * factor, low=max(one.low, 0.0) * factor, high=one.high * factor, n=one.n)

@@ -14,7 +14,8 @@ from typing import Literal
 from assent.core.types import Judgment, Ranking
 from assent.feedback.quality.ballots import Hit, Said, hits, pair_values, shared, votes
 from assent.feedback.quality.facts import TaskFacts
-from assent.feedback.quality.intervals import Interval, share
+from assent.stats.clustered import cautious_share
+from assent.stats.estimate import Estimate
 
 HASTY_WORDS_PER_MINUTE = 900.0
 """Nobody reads faster, in any language; scripts without spaces are counted so that it holds for them too."""
@@ -33,17 +34,17 @@ class RaterQuality:
     rater_id: str
     judgments: int
     skipped: int
-    agreement: Interval | None = None
+    agreement: Estimate | None = None
     """Decided votes that go with the majority of the other raters (leave one out)."""
-    gold: Interval | None = None
+    gold: Estimate | None = None
     """Pairs of gold tasks ordered as their known answer says; a tie counts half."""
-    consistency: Interval | None = None
+    consistency: Estimate | None = None
     """Pairs said alike when the same task came again."""
-    ties: Interval | None = None
+    ties: Estimate | None = None
     """Pairs tied."""
-    first_shown: Interval | None = None
+    first_shown: Estimate | None = None
     """Decided pairs with the answer shown first that it won; orders are drawn, so half is fair."""
-    longer: Interval | None = None
+    longer: Estimate | None = None
     """Decided pairs of unlike length that the longer answer won; what is usual here is the measure."""
     seconds: float | None = None
     """Median active seconds per judgment."""
@@ -51,9 +52,9 @@ class RaterQuality:
     """Median words per minute over conversation and answers."""
     usual_pace: float | None = None
     """Median pace of raters of the same language."""
-    hasty: Interval | None = None
+    hasty: Estimate | None = None
     """Judgments made faster than anybody reads."""
-    flags: Mapping[str, Interval] = field(default_factory=dict)
+    flags: Mapping[str, Estimate] = field(default_factory=dict)
     """Answers given each flag."""
     signs: tuple[Sign, ...] = ()
 
@@ -105,15 +106,15 @@ def _plain(rater: str, said: Sequence[Judgment], met: Sequence[Hit], paces: Sequ
         rater_id=rater,
         judgments=len(spoken),
         skipped=len(said) - len(spoken),
-        agreement=share((hit.prompt_id, hit.value) for hit in met),
-        gold=share(_gold_hits(said, b.gold)),
-        consistency=share(_repeat_hits(said, b.repeats)),
-        ties=share((j.task_id, float(value == 0)) for j, values in ranked for value in values.values()),
-        first_shown=share(_first_wins(ranked)),
-        longer=share(_longer_wins(ranked, b.facts)),
+        agreement=cautious_share((hit.prompt_id, hit.value) for hit in met),
+        gold=cautious_share(_gold_hits(said, b.gold)),
+        consistency=cautious_share(_repeat_hits(said, b.repeats)),
+        ties=cautious_share((j.task_id, float(value == 0)) for j, values in ranked for value in values.values()),
+        first_shown=cautious_share(_first_wins(ranked)),
+        longer=cautious_share(_longer_wins(ranked, b.facts)),
         seconds=median(seconds) if seconds else None,
         pace=median(paces) if paces else None,
-        hasty=share((i, float(pace > HASTY_WORDS_PER_MINUTE)) for i, pace in enumerate(paces)),
+        hasty=cautious_share((i, float(pace > HASTY_WORDS_PER_MINUTE)) for i, pace in enumerate(paces)),
         flags=_flag_shares(spoken, b.facts),
     )
 
@@ -129,8 +130,8 @@ class _Usual:
 
     @classmethod
     def of(cls, everyone: Sequence[RaterQuality]) -> _Usual:
-        def middle(values: Iterable[Interval | None]) -> float | None:
-            found = [v.value for v in values if v is not None and v.n >= MIN_TASKS]
+        def middle(values: Iterable[Estimate | None]) -> float | None:
+            found = [v.estimate for v in values if v is not None and _is_enough(v)]
             return median(found) if found else None
 
         return cls(
@@ -157,12 +158,16 @@ def _finish(one: RaterQuality, usual: _Usual, usual_pace: float | None) -> Rater
     return RaterQuality(**{**one.__dict__, "usual_pace": usual_pace, "signs": signs})
 
 
-def _below(found: Interval | None, level: float | None) -> bool:
-    return found is not None and level is not None and found.n >= MIN_TASKS and found.high < level
+def _is_enough(found: Estimate) -> bool:
+    return found.n is not None and found.n >= MIN_TASKS
 
 
-def _above(found: Interval | None, level: float | None) -> bool:
-    return found is not None and level is not None and found.n >= MIN_TASKS and found.low > level
+def _below(found: Estimate | None, level: float | None) -> bool:
+    return found is not None and level is not None and _is_enough(found) and found.high < level
+
+
+def _above(found: Estimate | None, level: float | None) -> bool:
+    return found is not None and level is not None and _is_enough(found) and found.low > level
 
 
 def _gold_hits(said: Iterable[Judgment], gold: Mapping[str, Ranking]) -> Iterable[tuple[str, float]]:
@@ -205,7 +210,7 @@ def _longer_wins(
                 yield judgment.task_id, float((value > 0) == (gap > 0))
 
 
-def _flag_shares(said: Iterable[Judgment], facts: Mapping[str, TaskFacts]) -> dict[str, Interval]:
+def _flag_shares(said: Iterable[Judgment], facts: Mapping[str, TaskFacts]) -> dict[str, Estimate]:
     given: dict[str, list[tuple[str, float]]] = {}
     known = [j for j in said if j.task_id in facts]
     for flag in sorted({flag for j in known for flags in j.flags.values() for flag in flags}):
@@ -214,7 +219,7 @@ def _flag_shares(said: Iterable[Judgment], facts: Mapping[str, TaskFacts]) -> di
             for j in known
             for answer in facts[j.task_id].answer_words
         ]
-    return {flag: found for flag, values in given.items() if (found := share(values)) is not None}
+    return {flag: found for flag, values in given.items() if (found := cautious_share(values)) is not None}
 
 
 def _paces(said: Iterable[Judgment], facts: Mapping[str, TaskFacts]) -> list[float]:

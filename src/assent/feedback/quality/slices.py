@@ -12,7 +12,9 @@ import numpy as np
 
 from assent.feedback.quality.ballots import Said, by_pair, by_prompt, taus, votes
 from assent.feedback.quality.facts import TaskFacts
-from assent.feedback.quality.intervals import Floats, Interval, ratio, redrawn
+from assent.stats.bootstrap import redrawn
+from assent.stats.clustered import Floats, ratio
+from assent.stats.estimate import Estimate
 
 MAX_VALUES = 12
 """A key of `meta` with more values than this names prompts rather than slices of them."""
@@ -28,11 +30,11 @@ class Agreement:
     prompts: int
     """Prompts that two raters or more have ranked."""
     raters: int
-    alpha: Interval | None
+    alpha: Estimate | None
     """Krippendorff's alpha (ordinal) of votes on pairs: 1 full agreement, 0 chance."""
-    tau: Interval | None
+    tau: Estimate | None
     """Kendall's tau-b, mean over every two raters of a prompt."""
-    same: Interval | None
+    same: Estimate | None
     """How often two raters say the same of two answers: first, second or tie."""
 
 
@@ -122,7 +124,7 @@ def _over(prompts: Collection[_Prompt]) -> Agreement:
     )
 
 
-def _alpha(prompts: Collection[_Prompt]) -> Interval | None:
+def _alpha(prompts: Collection[_Prompt]) -> Estimate | None:
     tables = np.array([p.coincidences for p in prompts]).reshape(len(prompts), _LEVELS**2)
     return redrawn(lambda weights: _alphas((weights @ tables).reshape(-1, _LEVELS, _LEVELS)), len(prompts))
 
@@ -138,6 +140,6 @@ def _alphas(coincidences: Floats) -> Floats:
         return np.where(expected > 0, 1 - (totals.sum(axis=1) - 1) * observed / expected, np.nan)
 
 
-def _mean(parts: Iterable[tuple[float, int]]) -> Interval | None:
+def _mean(parts: Iterable[tuple[float, int]]) -> Estimate | None:
     found = [part for part in parts if part[1]]
     return ratio([total for total, _ in found], [count for _, count in found])

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from assent.core import seeds
+from assent.feedback.records.settings import ProjectSettings
+
+OVERLAP_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ def propensity(pool: Pool, *, free: int, top: int, random_share: float) -> float
     that draw given those before: the weight that sequential importance sampling wants.
     """
     return random_share * free / pool.free + (1 - random_share) * top / pool.top
+
+
+def wanted_slots(task_ids: Sequence[str], settings: ProjectSettings) -> dict[str, int]:
+    """Slots per task as a project asks for. They depend on the ids only: the same tasks again change nothing."""
+    return overlap(task_ids, share=settings.overlap_share, depth=settings.overlap, seed=OVERLAP_SEED)
 
 
 def overlap(task_ids: Sequence[str], *, share: float, depth: int, seed: int) -> dict[str, int]:

@@ -97,6 +97,15 @@ def release(connection: Connection, rater_id: str) -> int:
     return connection.execute(delete(Lease).where(Lease.rater_id == rater_id, Lease.is_spent == false())).rowcount
 
 
+def release_others(connection: Connection, queue: Queue, *, keep: Collection[str]) -> int:
+    """Give back every slot of a queue that raters other than these hold and have not judged; returns how many."""
+    slots = select(Slot.id).where(
+        Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.reserved_for.is_(None)
+    )
+    held = and_(Lease.slot_id.in_(slots), Lease.is_spent == false(), Lease.rater_id.not_in(list(keep)))
+    return connection.execute(delete(Lease).where(held)).rowcount
+
+
 def open_tasks(connection: Connection, queue: Queue) -> list[OpenTask]:
     """Tasks with unjudged slots, lent out or not, sorted by id."""
     unjudged = func.count().filter(Slot.is_filled == false())

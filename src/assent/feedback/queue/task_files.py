@@ -21,13 +21,12 @@ from pydantic import ValidationError
 
 from assent.core.errors import DataError, StoreError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Completion, Message, Prompt, Purpose, Ranking, Task, TaskKind
+from assent.core.types import MAX_ANSWERS, Completion, Message, Prompt, Purpose, Ranking, Task, TaskKind
 from assent.data.formats import first_problem
 from assent.data.rows import Row
 from assent.data.sources import turns
 from assent.feedback.queue.tasks import refuse_nul, task_content
 
-MAX_ANSWERS = 9
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _COLUMNS = frozenset({"prompt", "answers", "completions", "id", "gold", "kind", "purpose", "project"})
 

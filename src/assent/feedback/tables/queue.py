@@ -61,6 +61,21 @@ class ProjectRow(Table):
     """ProjectSettings; null where nobody has set any."""
 
 
+class JudgesRow(Table):
+    """Which project holds the tasks of `asked` for some judges, see queue/judges.py."""
+
+    __tablename__ = "judges"
+    __table_args__ = (UniqueConstraint("project", "purpose"),)
+
+    asked: Mapped[str] = mapped_column(primary_key=True)
+    """Project that the tasks were made for, which may not be there."""
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    judges: Mapped[str] = mapped_column(primary_key=True)
+    """Hash of all that decides who they are and what they say."""
+    project: Mapped[str]
+    created_at: Mapped[float]
+
+
 class GuidelineVersion(Table):
     """What raters were told, word for word."""
 

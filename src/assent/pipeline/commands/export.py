@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,11 @@ from assent.artifacts.lineage import as_dict, lineage, origins
 from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import UserError
+from assent.evaluation.report import EvaluationReport
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import ComputeConfig
+from assent.stats.estimate import Estimate
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER = "adapter"
@@ -48,14 +50,16 @@ def card(artifact: Artifact, *, adapter: bool = False) -> str:
     """What a model is, what it was made from and how it did, as Markdown; nothing that its manifests do not say."""
     template = resources.files("assent.pipeline").joinpath("model_card.md.jinja").read_text(encoding="utf-8")
     root = lineage(artifact, store_at(artifact.folder.parent))
+    evaluation = _evaluation_of(artifact)
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
     return environment.from_string(template).render(
         artifact=artifact,
         manifest=artifact.manifest,
         adapter=adapter,
         facts={name: value for name, value in artifact.notes.items() if _is_plain(value)},
-        estimates={name: value for name, value in artifact.notes.items() if _is_estimate(value)},
-        evaluation=_evaluation_of(artifact),
+        estimates={name: found for name, value in artifact.notes.items() if (found := Estimate.of(value)) is not None},
+        judge=None if evaluation is None else evaluation.judge,
+        compared={} if evaluation is None else _compared(evaluation),
         origins=origins(root),
     )
 
@@ -89,17 +93,22 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(path, copy)
 
 
-def _evaluation_of(artifact: Artifact) -> Mapping[str, Any] | None:
+def _evaluation_of(artifact: Artifact) -> EvaluationReport | None:
     """What the blind comparison of this policy with its start found, newest first; None where there was none."""
     for other in reversed(store_at(artifact.folder.parent).all()):
-        if other.kind == "evaluation" and other.manifest.inputs.get("policy") == artifact.key:
-            return other.notes
+        if other.kind == "evaluation" and other.manifest.parents.get("policy") == artifact.key:
+            return EvaluationReport.read(other.folder)
     return None
+
+
+def _compared(report: EvaluationReport) -> dict[str, Estimate | None]:
+    wins = report.win_rate
+    return {
+        "win rate": None if wins is None else wins.win_rate,
+        "length controlled": None if wins is None else wins.length_controlled,
+        "kl per response": report.kl_per_response,
+    }
 
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
-
-
-def _is_estimate(value: Any) -> bool:
-    return isinstance(value, dict) and {"estimate", "low", "high"} <= set(value)

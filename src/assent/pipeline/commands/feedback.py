@@ -13,6 +13,7 @@ from assent.core.types import Purpose
 from assent.data.config import Source
 from assent.data.exports import export
 from assent.data.load import load_comparisons
+from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.records.queue import Queue
@@ -116,9 +117,9 @@ def _why(one: Touched) -> str:
 
 def _open(url: str) -> Store:
     """The store at a URL, where there is one: a typing error must not make an empty database."""
-    file = url.removeprefix("sqlite:///")
-    if file != url and not Path(file).is_file():
-        raise UserError(f"there is no store {file}; name the YAML of a project, or the store with --store")
+    config = StoreConfig(url=url)
+    if not config.exists:
+        raise UserError(f"there is no store {config.file}; name the YAML of a project, or the store with --store")
     return Store.open(url)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from assent.artifacts.find import RUNS
+from assent.artifacts.outside import missing, outside
 from assent.core.errors import ConfigError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
@@ -22,11 +23,8 @@ from assent.pipeline.doctor.data import check_amounts, load_material
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import open_project
-from assent.raters.config import FunctionConfig, PeopleConfig, SimulatedConfig
-from assent.raters.function import ScoringRater
-from assent.training.method import ModelRewardConfig, PythonRewardConfig
+from assent.raters.config import PeopleConfig, SimulatedConfig
 
-_SQLITE = "sqlite:///"
 _BYTES_PER_WEIGHT = 4
 _CHECKPOINT_COPIES = 8
 """Weights, two moments of Adam and a second checkpoint while it is written, of policy and value model."""
@@ -38,12 +36,13 @@ def examine(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ..
         config = open_project(path, overlays, settings).config
     except ConfigError as wrong:
         return [problem("config", line) for line in str(wrong).splitlines()]
-    findings = [ok("config", f"{path} is valid"), *check_settings(config)]
+    findings = [ok("config", f"{path} is valid"), *check_settings(config), *check_outside(config)]
     imported, store = check_store(config.store)
     loaded = load_material(config)
     findings += [*loaded.findings, *check_amounts(config, loaded.material, imported=imported)]
     opened = open_base(config, loaded.material)
-    findings += opened.findings
+    known = {finding.key for finding in findings if finding.is_error}
+    findings += [finding for finding in opened.findings if finding.key not in known]
     if opened.reader is not None:
         findings += check_lengths(config, loaded.material, opened.reader)
         findings += check_disk(config, opened.reader)
@@ -61,8 +60,6 @@ def summary(findings: list[Finding]) -> str:
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
     yield from config.optimize.checks()
-    for number, term in enumerate(getattr(config.optimize, "rewards", ())):
-        yield from _check_reward(f"optimize.rewards[{number}]", term)
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
@@ -70,11 +67,22 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
     yield from _check_raters(config)
 
 
+def check_outside(config: RunConfig) -> Iterator[Finding]:
+    """Files, folders and functions that are named and not there. Data is looked at where it is read."""
+    for one in outside(config):
+        said = None if one.kind == "data" else missing(one)
+        if said is None and one.kind == "python":
+            said = _import_problem(one.value)
+        if said is not None:
+            is_python = one.kind == "python"
+            fix = "check the name, and that its folder is on PYTHONPATH" if is_python else "correct it, or put it there"
+            yield error(one.key, said, fix)
+
+
 def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
     """Imported judgments, and whether the store can be used. A SQLite file that is not there yet is not made."""
-    path = Path(config.url.removeprefix(_SQLITE))
-    if config.url.startswith(_SQLITE) and not path.exists():
-        return 0, [_check_parent(path)]
+    if config.file is not None and not config.exists:
+        return 0, [_check_parent(config.file)]
     try:
         with Store.open(config.url) as store:
             imported = sum(len(c.judgments) for c in store.comparisons(IMPORTED))
@@ -123,15 +131,12 @@ def check_trackers(config: LogConfig) -> list[Finding]:
     ]
 
 
-def _check_reward(key: str, term: ModelRewardConfig | PythonRewardConfig) -> Iterator[Finding]:
-    match term:
-        case PythonRewardConfig():
-            try:
-                ScoreFunction.load(term.target)
-            except ConfigError as wrong:
-                yield error(f"{key}.target", str(wrong), "check the name, and that its folder is on PYTHONPATH")
-        case ModelRewardConfig(path=str(path)) if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
-            yield error(f"{key}.path", f"{path} holds no config.json", "name the folder of a reward model")
+def _import_problem(target: str) -> str | None:
+    try:
+        ScoreFunction.load(target)
+    except ConfigError as wrong:
+        return str(wrong)
+    return None
 
 
 def _check_raters(config: RunConfig) -> Iterator[Finding]:
@@ -143,11 +148,6 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
         case SimulatedConfig() if not isinstance(config.data, LabData):
             said = "simulated people know the truth of data.kind=lab only"
             yield error("collect.raters.kind", said, "use people, reward_model or function")
-        case FunctionConfig() as raters:
-            try:
-                ScoringRater.load(raters)
-            except ConfigError as wrong:
-                yield error("collect.raters.target", str(wrong), "check the name, and that its folder is on PYTHONPATH")
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)

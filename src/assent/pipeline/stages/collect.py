@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -14,7 +15,7 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.errors import DataError
-from assent.core.hashing import hash_json
+from assent.core.hashing import hash_json, short
 from assent.core.types import Comparison, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.assign import overlap
@@ -23,8 +24,10 @@ from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
+from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
 from assent.pipeline.queueing import QueuePlan, predicted
+from assent.raters.panel import Panel
 
 
 class CollectStage(Config):
@@ -48,7 +51,20 @@ class CollectStage(Config):
     """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
 
 
-@stage(name="collect", version=2, kind="judgments")
+def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
+    """What raters say about themselves now, where it is not what the artifact holds: the joint fit of raters reads it.
+
+    Simulated people are left out: what is known of them stands in the config.
+    """
+    if not config.store.exists:
+        return {}
+    then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
+    comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
+    now = [r for r in known_raters(config.store, comparisons) if r.kind != "simulated"]
+    return {} if now == then else {"raters": hash_json([r.model_dump(mode="json") for r in now])}
+
+
+@stage(name="collect", version=2, kind="judgments", since=told_since)
 def run_collect(
     ctx: StageContext,
     config: CollectStage,
@@ -71,10 +87,10 @@ def run_collect(
     if given is not None:
         comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
     known = sum(len(c.judgments) for c in comparisons)
-    snapshot = None
+    new = None
     if samples is not None and config.collect is not None:
-        new, snapshot = new_comparisons(ctx, config, config.collect, samples, advisor)
-        comparisons += new
+        new = new_comparisons(ctx, config, config.collect, samples, advisor)
+        comparisons += new.comparisons
     if not comparisons:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     write_records(ctx.output / "comparisons.jsonl", comparisons)
@@ -85,16 +101,29 @@ def run_collect(
         "judgments": judgments,
         "new_judgments": judgments - known,
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
-        "snapshot": snapshot,
+        "snapshot": None if new is None else new.snapshot,
+        "project": None if new is None else new.project,
     }
+
+
+@dataclass(frozen=True)
+class NewComparisons:
+    """What was judged in a round, and where it stands in the store."""
+
+    comparisons: list[Comparison]
+    snapshot: str
+    """Hash of the fixed set of judgments."""
+    project: str
 
 
 def new_comparisons(
     ctx: StageContext, config: CollectStage, collecting: CollectConfig, samples: Artifact, advisor: Artifact | None
-) -> tuple[list[Comparison], str]:
-    """Have this round's tasks judged; the judgments are fixed in a snapshot, whose hash is the second value."""
+) -> NewComparisons:
+    """Have this round's tasks judged; the judgments are fixed in a snapshot."""
     tasks = read_records(samples.file("tasks.jsonl"), Task)
-    queue = Queue(project=samples.name, purpose="reward")
+    asked = Queue(project=samples.name, purpose="reward")
+    judges = judges_of(collecting.raters, role="train", seed=config.people_seed)
+    queue, tasks = take_queue(config.store, asked, judges, tasks)
     slots = overlap(
         [t.id for t in tasks], share=collecting.overlap_share, depth=collecting.overlap, seed=config.people_seed
     )
@@ -105,10 +134,22 @@ def new_comparisons(
         slots = {task: min(count, depth) for task, count in slots.items()}
     predict = None if advisor is None else partial(predicted, backends, advisor)
     plan = QueuePlan(config.title, config.like, collecting.goal, predict)
-    judge(config.store, panel, tasks, queue, slots=slots, enough=enough_of(collecting.raters), plan=plan, log=ctx.log)
+    enough = enough_of(collecting.raters)
+    said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
+    need = min(math.floor(enough * sum(slots.values())), sum(j.skip_reason is None for j in said))
     with Store.open(config.store.url) as store:
-        snapshot = store.snapshot(samples.name, queue, now=time.time())
-        return store.comparisons(queue, snapshot=snapshot.hash), snapshot.hash
+        snapshot = store.snapshot(queue.project, queue, now=time.time())
+        if len(snapshot.judgment_ids) < need:  # taken when fewer were asked for
+            snapshot = store.snapshot(f"{queue.project} for {short(ctx.key)}", queue, now=time.time())
+        found = store.comparisons(queue, snapshot=snapshot.hash)
+    comparisons = found if panel is None else only_of(panel, found)
+    return NewComparisons(comparisons, snapshot.hash, queue.project)
+
+
+def only_of(panel: Panel, comparisons: list[Comparison]) -> list[Comparison]:
+    """What a panel said, without what others said about the same tasks."""
+    own = [(c, tuple(j for j in c.judgments if j.rater_id in panel.ids)) for c in comparisons]
+    return [c if len(kept) == len(c.judgments) else c.model_copy(update={"judgments": kept}) for c, kept in own if kept]
 
 
 def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rater]:
@@ -144,9 +185,8 @@ def imported_comparisons(store: StoreConfig) -> list[Comparison]:
 
 def imported_hash(store: StoreConfig) -> str:
     """Names the imported judgments, so that importing more makes the stage run again; "" where nothing was imported."""
-    file = store.url.removeprefix("sqlite:///")
-    if file != store.url and not Path(file).exists():
-        return ""  # looking must not make a database
+    if not store.exists:
+        return ""
     with Store.open(store.url) as opened:
         comparisons = opened.comparisons(IMPORTED)
     return hash_json([c.model_dump(mode="json") for c in comparisons]) if comparisons else ""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from pydantic import Field
 
-from assent.algorithms.masked import row_sum
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
@@ -21,26 +18,30 @@ from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Completion, Prompt, Rater
+from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.stats import Estimate, clustered_mean
+from assent.evaluation.report import OWN_REWARD, SAMPLES, EvaluationReport, Judge
+from assent.evaluation.suite import Asked
+from assent.evaluation.suites import measure
 from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
+from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
-from assent.lab.scorecard import Scorecard
-from assent.lab.truth import Truth, read
+from assent.learner.scorer import sum_logps
 from assent.models.config import ModelConfig
-from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.erasures import evaluation_project
+from assent.pipeline.judges import evaluation_judges, judge_id, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.queueing import QueuePlan
-from assent.pipeline.stages.sample import storable
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
+from assent.stats.clustered import clustered_mean
 from assent.training.rewards import ModelReward
 
 
@@ -86,49 +87,42 @@ def run_evaluate(
     prompts: Artifact,
     reward: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write evaluation.json (win rate, truth, KL, reward) and samples.jsonl (both answers side by side)."""
+    """Write evaluation.json (win rate, KL, reward, suites) and samples.jsonl (both answers side by side)."""
     backends = Backends(config.model, config.compute)
     with machine(config.compute):
         start = backends.policy(baseline.file("policy"), trainable=False)
-        asked = that_fit(
-            read_records(prompts.file("eval.jsonl"), Prompt),
-            backends.renderer(start),
-            context=start.max_length,
-            max_new_tokens=config.evaluate.sampling.max_new_tokens,
-            log=ctx.log,
-        )[: config.evaluate.prompts]
+        asked = asked_prompts(ctx, config.evaluate, backends.renderer(start), prompts, context=start.max_length)
         before = answer(ctx, backends, start, baseline, asked, config.evaluate, name="before")
         newer = backends.policy(policy.file("policy"), trainable=False)
         after = answer(ctx, backends, newer, policy, asked, config.evaluate, name="after")
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
         scores = None if reward is None else reward_scores(backends, reward, asked, before, after)
-        judged = judge_pairs(ctx, config, backends, reward, (asked, before, after), (policy, baseline))
-    truths = (
-        None
-        if config.lab is None
-        else [[read(p, c.text) for p, c in zip(asked, a.completions, strict=True)] for a in (before, after)]
-    )
+        pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
+        judged = judge_pairs(ctx, config, bench_of(config, backends, reward), pairs, (policy, baseline))
+    verdicts = () if judged is None else judged.verdicts
+    compared = None if judged is None else wins_of(ctx, config.evaluate, verdicts)
+    seen = Asked(asked, before.completions, after.completions, verdicts, compared, config.lab is not None)
     ids = [p.id for p in asked]
-    facts: dict[str, Any] = {
-        "judge": "reward model of this round" if config.raters is None else config.raters.kind,
-        **({} if judged is None else win_facts(judged[0])),
-        "kl_per_response": dump(clustered_mean(distances, ids)),
-        "reward_before": None if scores is None else dump(clustered_mean(scores[0], ids)),
-        "reward_after": None if scores is None else dump(clustered_mean(scores[1], ids)),
-        "truth": None if truths is None else truth_facts(*truths),
-    }
-    files.write_json(
-        ctx.output / "evaluation.json",
-        {
-            **facts,
-            "win_rate": None if judged is None else judged[0].model_dump(mode="json"),
-            "truth": None
-            if truths is None
-            else {"before": Scorecard.of(truths[0]).as_dict(), "after": Scorecard.of(truths[1]).as_dict()},
-        },
+    report = EvaluationReport(
+        judge=Judge.named(OWN_REWARD if config.raters is None else config.raters.kind),
+        win_rate=compared,
+        kl_per_response=clustered_mean(distances, ids),
+        reward_before=None if scores is None else clustered_mean(scores[0], ids),
+        reward_after=None if scores is None else clustered_mean(scores[1], ids),
+        suites=measure(seen),
     )
-    write_samples(ctx, asked, before, after, truths, [] if judged is None else judged[1])
-    return facts
+    report.write(ctx.output)
+    write_samples(ctx.output, seen, report)
+    return {**report.facts(), "project": None if judged is None else judged.project}
+
+
+def asked_prompts(
+    ctx: StageContext, config: EvaluateConfig, renderer: Renderer, prompts: Artifact, *, context: int
+) -> list[Prompt]:
+    """The first of the held-out prompts that leave room for an answer."""
+    held_out = read_records(prompts.file("eval.jsonl"), Prompt)
+    room = config.sampling.max_new_tokens
+    return that_fit(held_out, renderer, context=context, max_new_tokens=room, log=ctx.log)[: config.prompts]
 
 
 def answer(
@@ -145,31 +139,30 @@ def answer(
     kept = ctx.scratch / f"answers-{name}.json"
     if kept.exists():
         return kept_answers(kept)
-    renderer, engine = backends.renderer(policy), backends.engine(policy)
-    ids = [renderer.prompt(p.messages) for p in prompts]
+    writer = backends.writer(policy, name=f"{name} {source.name}")
     with ctx.log.progress(f"answers {name}", len(prompts)) as bar:
-        seed = seeds.derive(ctx.seed, "answers", name)
-        drawn = engine.generate(ids, num_samples=1, sampling=config.sampling, seed=seed, on_progress=bar.advance)
-    where = f"{name} {source.name}"
-    texts = [storable(config.sampling.cut(renderer.text(row[0].tokens))) for row in drawn]
-    completions = [
-        Completion(prompt_id=p.id, text=text, source=where, finished=row[0].finished)
-        for p, text, row in zip(prompts, texts, drawn, strict=True)
-    ]
-    groups = [Group(i, (row[0].tokens,)) for i, row in zip(ids, drawn, strict=True)]
-    answers = Answers(completions, groups, [float(row[0].logps.sum()) for row in drawn])
+        rows = writer.write(
+            [p.messages for p in prompts],
+            num_samples=1,
+            sampling=config.sampling,
+            seed=seeds.derive(ctx.seed, "answers", name),
+            on_progress=bar.advance,
+        )
+    written = [row[0] for row in rows]
+    answers = Answers(
+        [one.completion(p, source=writer.name) for p, one in zip(prompts, written, strict=True)],
+        [Group(one.prompt, (one.tokens,)) for one in written],
+        [float(one.logps.sum()) for one in written],
+    )
     keep_answers(kept, answers)
     return answers
 
 
-@torch.no_grad()
 def kl_of(answers: Answers, start: PolicyModel, *, temperature: float) -> np.ndarray:
     """log p(answer) - log p_start(answer) of each answer, in nats: the mean estimates KL(policy ‖ start)."""
-    theirs = np.zeros(len(answers.groups))
-    for batch in pack(answers.groups, budget=TOKENS_PER_MICROBATCH):
-        logps = start.logps(batch, temperature=temperature or 1.0).logps
-        theirs[list(batch.rows)] = row_sum(logps, batch.row, batch.num_rows).double().cpu().numpy()
-    return np.array(answers.logps) - theirs
+    scorer = policy_scorer(start, temperature=temperature or 1.0)
+    theirs = sum_logps(scorer, answers.groups, budget=TOKENS_PER_MICROBATCH)
+    return np.array(answers.logps) - theirs.double().numpy()
 
 
 def reward_scores(
@@ -185,84 +178,74 @@ def reward_of(backends: Backends, reward: Artifact) -> ModelReward:
     return backends.scorer(reward.file("reward"), normalize=True)
 
 
+@dataclass(frozen=True)
+class Bench:
+    """Who judges: to the store, and as a panel; None for people, who judge in their own time."""
+
+    judges: Judges
+    panel: Panel | None
+
+
+def bench_of(config: EvaluateStage, backends: Backends, reward: Artifact | None) -> Bench | None:
+    """The raters of the run, else the reward model of the round; None where nobody can judge."""
+    judges = evaluation_judges(config.raters, reward, seed=config.people_seed)
+    if judges is None:
+        return None
+    if config.raters is not None:
+        panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
+        return Bench(judges, panel)
+    assert reward is not None
+    rater = Rater(id=judge_id(reward), kind="reward_model")
+    return Bench(judges, Panel((ScoringRater(rater, reward_of(backends, reward)),)))
+
+
+class Judged(NamedTuple):
+    """What judges said of the pairs, and the project of the store in which they said it."""
+
+    verdicts: list[Verdict]
+    project: str
+
+
 def judge_pairs(
     ctx: StageContext,
     config: EvaluateStage,
-    backends: Backends,
-    reward: Artifact | None,
-    material: tuple[Sequence[Prompt], Answers, Answers],
+    bench: Bench | None,
+    pairs: Sequence[Pair],
     compared: tuple[Artifact, Artifact],
-) -> tuple[WinRate, list[Verdict]] | None:
+) -> Judged | None:
     """Blind comparison of every pair of answers in both orders. None where nobody can judge."""
-    prompts, before, after = material
-    pairs = [Pair(p, new, old) for p, new, old in zip(prompts, after.completions, before.completions, strict=True)]
-    policy, baseline = compared
-    queue = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
-    tasks = blind_tasks(pairs, project=queue.project)
-    if config.raters is not None:
-        panel = panel_of(config.raters, lab=config.lab, role="evaluation", seed=config.people_seed, backends=backends)
-    elif reward is not None:
-        panel = Panel(
-            (ScoringRater(Rater(id=f"reward model {reward.name}", kind="reward_model"), reward_of(backends, reward)),)
-        )
-    else:
+    if bench is None:
         return None
-    many = (
-        config.evaluate.raters_per_pair if panel is None else min(config.evaluate.raters_per_pair, len(panel.members))
-    )
-    enough = enough_of(config.raters)
-    plan = QueuePlan(config.title, config.like)
-    judgments = judge(config.store, panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
-    verdicts = read_verdicts(pairs, tasks, judgments)
+    policy, baseline = compared
+    asked = Queue(project=evaluation_project(policy.name, baseline.name), purpose="evaluation")
+    queue, tasks = take_queue(config.store, asked, bench.judges, blind_tasks(pairs, project=asked.project))
+    many = config.evaluate.raters_per_pair
+    many = many if bench.panel is None else min(many, len(bench.panel.members))
+    enough, plan = enough_of(config.raters), QueuePlan(config.title, config.like)
+    judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
+    return Judged(read_verdicts(pairs, tasks, judgments), queue.project)
+
+
+def wins_of(ctx: StageContext, config: EvaluateConfig, verdicts: Sequence[Verdict]) -> WinRate:
+    """All that the verdicts say."""
     random = seeds.stream(ctx.seed, "bootstrap")
-    result = win_rate(
-        verdicts, rng=random, draws=config.evaluate.bootstrap_draws, confidence=config.evaluate.confidence
-    )
-    return result, verdicts
+    return win_rate(verdicts, rng=random, draws=config.bootstrap_draws, confidence=config.confidence)
 
 
-def win_facts(result: WinRate) -> dict[str, Any]:
-    """The win rate for the manifest."""
-    return {
-        "win_rate": dump(result.win_rate),
-        "length_controlled": dump(result.length_controlled),
-        "ties": result.ties,
-        "first_shown": dump(result.first_shown),
-    }
-
-
-def truth_facts(before: Sequence[Truth], after: Sequence[Truth]) -> dict[str, dict[str, Any]]:
-    """Means of the lab's truth before and after."""
-    return {"before": Scorecard.of(before).means(), "after": Scorecard.of(after).means()}
-
-
-def write_samples(
-    ctx: StageContext,
-    prompts: Sequence[Prompt],
-    before: Answers,
-    after: Answers,
-    truths: list[list[Truth]] | None,
-    verdicts: Sequence[Verdict],
-) -> None:
-    """samples.jsonl: one line per prompt, in the order of the evaluation prompts."""
-    share: dict[str, list[float]] = {}
-    for verdict in verdicts:
-        share.setdefault(verdict.prompt_id, []).append(verdict.score)
-    rows = []
-    for i, prompt in enumerate(prompts):
-        seen = share.get(prompt.id)
-        rows.append(
-            {
-                "prompt": prompt.text,
-                "kind": prompt.meta.get("kind"),
-                "before": before.completions[i].text,
-                "after": after.completions[i].text,
-                "truth_before": None if truths is None else truths[0][i].axes(),
-                "truth_after": None if truths is None else truths[1][i].axes(),
-                "preferred": None if not seen else math.fsum(seen) / len(seen),
-            }
-        )
-    files.write_text(ctx.output / "samples.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:
+    """samples.jsonl: one line per prompt, in the order of the evaluation prompts, with what each suite says of it."""
+    lines = []
+    for i, prompt in enumerate(seen.prompts):
+        row = {
+            "prompt": prompt.text,
+            "kind": prompt.meta.get("kind"),
+            "before": seen.before[i].text,
+            "after": seen.after[i].text,
+        }
+        for suite in report.suites.values():
+            row |= suite.rows[i] if suite.rows else {}
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
+    files.write_text(folder / SAMPLES, "".join(lines))
 
 
 def keep_answers(path: Path, answers: Answers) -> None:
@@ -287,8 +270,3 @@ def kept_answers(path: Path) -> Answers:
         [Group(np.array(row["prompt"]), (np.array(row["answer"]),)) for row in rows],
         [row["logp"] for row in rows],
     )
-
-
-def dump(estimate: Estimate) -> dict[str, float]:
-    """Plain values."""
-    return estimate.model_dump()

@@ -19,7 +19,6 @@ from assent.data.splits import split
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import reward_report
-from assent.evaluation.stats import Estimate
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
@@ -28,6 +27,7 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.pipeline.waste import told
+from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.reward import taste_scores

@@ -21,22 +21,28 @@ from assent.data.render import Renderer
 from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
-from assent.models.policy import PolicyModel
+from assent.models.policy import PolicyModel, TokenScores
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.fit_reward import ranked_groups
 from assent.pipeline.waste import told
-from assent.training.config import DPOConfig, OptimizeConfig, PPOConfig
-from assent.training.dpo import train_dpo
+from assent.training.config import DPOConfig, GRPOConfig, OptimizeConfig, PPOConfig, ReinforceConfig, RLOOConfig
+from assent.training.dpo import DPOResult, train_dpo
+from assent.training.grpo import train_grpo
 from assent.training.loop import Loop
 from assent.training.method import OnPolicyConfig
 from assent.training.on_policy import Roles
 from assent.training.ppo import train_ppo
+from assent.training.reinforce import train_reinforce
+from assent.training.rloo import train_rloo
+from assent.training.targets import Target
 
 Train = Callable[[Roles, Sequence[Prompt], Any, Loop], None]
 """An on-policy method: roles, prompts, its settings, the loop."""
+TrainOnRankings = Callable[[Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop], DPOResult]
+"""A method on rankings: the policy, groups of answers, who ranked them how, its settings, the loop."""
 
 
 class OptimizeStage(Config):
@@ -69,8 +75,14 @@ def run_optimize(
         match config.optimize:
             case PPOConfig() as ppo:
                 facts = work.on_policy(partial(train_ppo, critic=work.critic(ppo)), ppo)
+            case GRPOConfig() as grpo:
+                facts = work.on_policy(train_grpo, grpo)
+            case RLOOConfig() as rloo:
+                facts = work.on_policy(train_rloo, rloo)
+            case ReinforceConfig() as reinforce:
+                facts = work.on_policy(train_reinforce, reinforce)
             case DPOConfig() as dpo:
-                facts = work.dpo(dpo)
+                facts = work.on_rankings(train_dpo, dpo)
             case _ as never:
                 assert_never(never)
         save_policy(work.policy, ctx.output)
@@ -100,38 +112,37 @@ class Work:
 
     def on_policy(self, train: Train, config: OnPolicyConfig) -> dict[str, Any]:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
-        engine, renderer = self.backends.engine(self.policy), self.backends.renderer(self.policy)
+        writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
         roles = Roles(
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=self.backends.rewards(config, self._reward),
-            engine=engine,
-            renderer=renderer,
-            demonstrations=tuple(self._demonstrations(renderer)) if config.ptx.coefficient else (),
+            writer=writer,
+            demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
         )
         pool = that_fit(
             read_records(self.given["prompts"].file("prompts.jsonl"), Prompt),
-            renderer,
-            context=self.policy.max_length,
+            writer.renderer,
+            context=writer.context,
             max_new_tokens=config.sampling.max_new_tokens,
             log=self.ctx.log,
         )
         train(roles, pool, config, self.loop)
-        return {"steps": config.steps, "prompts": len(pool), **told(self.ctx.log, self.policy, engine)}
+        return {"steps": config.steps, "prompts": len(pool), **told(self.ctx.log, self.policy, writer.engine)}
 
     def critic(self, config: PPOConfig) -> Learner[Tensor]:
         """The value model of PPO: it starts from the reward model if that reads the same tokens."""
         return value_learner(self.backends.critic(self.start, self._reward, seed=self.ctx.seed), config.value_optimizer)
 
-    def dpo(self, config: DPOConfig) -> dict[str, Any]:
-        """DPO on all judgments so far."""
+    def on_rankings(self, train: TrainOnRankings, config: DPOConfig) -> dict[str, Any]:
+        """A method that learns from the rankings themselves: all judgments so far."""
         comparisons = read_records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
         limit = config.max_length or self.policy.max_length
         renderer = self.backends.renderer(self.policy)
         ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
         learner = policy_learner(self.policy, config.optimizer)
-        result = train_dpo(learner, ranked.groups, ranked.targets, config, self.loop)
+        result = train(learner, ranked.groups, ranked.targets, config, self.loop)
         counts = {"comparisons": len(ranked.groups), "too_long": ranked.too_long}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
 

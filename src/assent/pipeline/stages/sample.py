@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from assent.artifacts.jsonl import read_records, write_records
@@ -12,9 +11,7 @@ from assent.core import seeds
 from assent.core.config import Config
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Prompt, Task
-from assent.data.render import Renderer
-from assent.generation.config import Sampling
-from assent.generation.engine import Engine
+from assent.generation.writer import LocalWriter, Writer
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig, SampleConfig
@@ -48,12 +45,15 @@ def run_sample(
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
     from_previous = round(config.sample.answers * config.sample.previous_share) if previous is not None else 0
     with machine(config.compute):
-        newest = Source.open(backends, policy)
+        newest = writer_of(backends, policy)
         fitting = answerable(ctx, newest, pool, config.sample)
         chosen = round_prompts(fitting, config.sample.prompts, config.round)
-        answers = sample_answers(ctx, newest, chosen, config.sample, config.sample.answers - from_previous)
+        from_newest = config.sample.answers - from_previous
+        answers = sample_answers(ctx, newest, chosen, config.sample, from_newest, key=policy.key)
         if previous is not None and from_previous:
-            older = sample_answers(ctx, Source.open(backends, previous), chosen, config.sample, from_previous)
+            older = sample_answers(
+                ctx, writer_of(backends, previous), chosen, config.sample, from_previous, key=previous.key
+            )
             answers = [a + b for a, b in zip(answers, older, strict=True)]
     tasks = [make_task(p, a, key=ctx.key) for p, a in zip(chosen, answers, strict=True)]
     kept = [t for t in tasks if len(t.completions) > 1]
@@ -73,66 +73,48 @@ def round_prompts(pool: list[Prompt], count: int, round_number: int) -> list[Pro
     return [pool[(start + i) % len(pool)] for i in range(min(count, len(pool)))]
 
 
-@dataclass(frozen=True)
-class Source:
-    """A policy that answers: the artifact it comes from, its context, its template and its sampler."""
-
-    artifact: Artifact
-    context: int
-    renderer: Renderer
-    engine: Engine
-
-    @classmethod
-    def open(cls, backends: Backends, artifact: Artifact) -> Source:
-        """Load the policy of an artifact, once for all that is asked of it."""
-        policy = backends.policy(artifact.file("policy"), trainable=False)
-        return cls(artifact, policy.max_length, backends.renderer(policy), backends.engine(policy))
+def writer_of(backends: Backends, policy: Artifact) -> LocalWriter:
+    """The policy of an artifact, loaded once for all that is asked of it."""
+    return backends.writer(backends.policy(policy.file("policy"), trainable=False), name=policy.name)
 
 
-def answerable(ctx: StageContext, source: Source, prompts: list[Prompt], config: SampleConfig) -> list[Prompt]:
+def answerable(ctx: StageContext, writer: LocalWriter, prompts: list[Prompt], config: SampleConfig) -> list[Prompt]:
     """The prompts that leave the policy room for an answer."""
     return that_fit(
         prompts,
-        source.renderer,
-        context=source.context,
+        writer.renderer,
+        context=writer.context,
         max_new_tokens=config.sampling.max_new_tokens,
         log=ctx.log,
     )
 
 
 def sample_answers(
-    ctx: StageContext, source: Source, prompts: list[Prompt], config: SampleConfig, num_samples: int
+    ctx: StageContext, writer: Writer, prompts: list[Prompt], config: SampleConfig, num_samples: int, *, key: str
 ) -> list[list[Completion]]:
-    """`num_samples` answers to each prompt; with a spread of temperatures they take turns."""
-    artifact, renderer, engine = source.artifact, source.renderer, source.engine
-    ids = [renderer.prompt(p.messages) for p in prompts]
+    """`num_samples` answers to each prompt; with a spread of temperatures they take turns.
+
+    `key` is that of the policy that writes: two policies draw from streams of their own.
+    """
     temperatures = config.temperatures or (config.sampling.temperature,)
     answers: list[list[Completion]] = [[] for _ in prompts]
-    with ctx.log.progress(f"sampling from {artifact.name}", len(prompts) * num_samples) as bar:
+    with ctx.log.progress(f"sampling from {writer.name}", len(prompts) * num_samples) as bar:
         for turn, temperature in enumerate(temperatures):
             share = len(range(turn, num_samples, len(temperatures)))
             if not share:
                 continue
             sampling = config.sampling.model_copy(update={"temperature": temperature})
-            seed = seeds.derive(ctx.seed, artifact.key, turn)
-            drawn = engine.generate(ids, num_samples=share, sampling=sampling, seed=seed, on_progress=bar.advance)
-            for answer, prompt, row in zip(answers, prompts, drawn, strict=True):
-                answer.extend(
-                    completion_of(prompt, renderer.text(g.tokens), artifact, sampling, g.finished) for g in row
-                )
+            rows = writer.write(
+                [p.messages for p in prompts],
+                num_samples=share,
+                sampling=sampling,
+                seed=seeds.derive(ctx.seed, key, turn),
+                on_progress=bar.advance,
+            )
+            how = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+            for answer, prompt, row in zip(answers, prompts, rows, strict=True):
+                answer.extend(written.completion(prompt, source=writer.name, **how) for written in row)
     return answers
-
-
-def completion_of(prompt: Prompt, text: str, source: Artifact, sampling: Sampling, finished: bool) -> Completion:
-    """An answer with where it came from."""
-    meta = {"temperature": sampling.temperature, "top_p": sampling.top_p}
-    said = storable(sampling.cut(text))
-    return Completion(prompt_id=prompt.id, text=said, source=source.name, finished=finished, meta=meta)
-
-
-def storable(text: str) -> str:
-    """A model may write anything; a NUL character no database takes, so it becomes the replacement character."""
-    return text.replace("\x00", "\ufffd")
 
 
 def make_task(prompt: Prompt, answers: list[Completion], *, key: str) -> Task:

@@ -99,9 +99,9 @@ def _curve(points: Any, t: Any) -> Markup | None:
     last = found[-1]
     levels = []
     if last.ceiling is not None:
-        levels.append(charts.Level(t("admin.board.curve.ceiling"), last.ceiling.value))
+        levels.append(charts.Level(t("admin.board.curve.ceiling"), last.ceiling.estimate))
     if last.baseline is not None:
-        levels.append(charts.Level(t("admin.board.curve.baseline"), last.baseline.value))
+        levels.append(charts.Level(t("admin.board.curve.baseline"), last.baseline.estimate))
     label = t("admin.board.curve.label", n=len(found), last=numbers.share(last.accuracy), judgments=last.judgments)
     marks = [charts.Mark(point.judgments, point.accuracy) for point in found]
     return charts.curve(marks, label, x_label=t("admin.board.curve.x"), levels=levels)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from assent.feedback.quality.intervals import Interval
+from assent.stats.estimate import Estimate
 
 TRACK = (150.0, 16.0)
 """Pixels of an interval in a row of a table."""
@@ -25,7 +25,7 @@ class Mark:
     """A point of a curve."""
 
     x: float
-    y: Interval
+    y: Estimate
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Level:
     y: float
 
 
-def track(found: Interval | None, *, low: float = 0.0, high: float = 1.0, reference: float | None = None) -> Markup:
+def track(found: Estimate | None, *, low: float = 0.0, high: float = 1.0, reference: float | None = None) -> Markup:
     """An interval on a scale: a bar from end to end, a dot at the value, a tick at the reference."""
     width, height = TRACK
     inner, middle = width - 12, height / 2
@@ -48,7 +48,10 @@ def track(found: Interval | None, *, low: float = 0.0, high: float = 1.0, refere
     if reference is not None:
         parts.append(_line("fig-mark", at(reference), 1, at(reference), height - 1))
     if found is not None:
-        parts += [_line("fig-range", at(found.low), middle, at(found.high), middle), _dot(at(found.value), middle, 4)]
+        parts += [
+            _line("fig-range", at(found.low), middle, at(found.high), middle),
+            _dot(at(found.estimate), middle, 4),
+        ]
     size = f'width="{_n(width)}" height="{_n(height)}"'
     return Markup(
         f'<svg class="track" viewBox="0 0 {_n(width)} {_n(height)}" {size} aria-hidden="true" focusable="false">'
@@ -83,7 +86,7 @@ def curve(marks: Sequence[Mark], label: str, *, x_label: str, levels: Sequence[L
     for level in levels:
         y = frame.y(level.y)
         parts += [_line("fig-level", LEFT, y, width - RIGHT, y), _text(width - RIGHT, y - 5, level.name, "end")]
-    points = [(frame.x(m.x), frame.y(m.y.value), frame.y(m.y.low), frame.y(m.y.high)) for m in marks]
+    points = [(frame.x(m.x), frame.y(m.y.estimate), frame.y(m.y.low), frame.y(m.y.high)) for m in marks]
     points.sort()
     if len(points) > 1:
         around = [(x, high) for x, _, _, high in points] + [(x, low) for x, _, low, _ in reversed(points)]

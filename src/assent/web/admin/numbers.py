@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from assent.feedback.quality.intervals import Interval
+from assent.stats.estimate import Estimate
 
 NARROW, THIN_RANGE = "\u202f", "\u2009–\u2009"
 UNKNOWN = "–"
@@ -33,31 +33,31 @@ def decimal(value: float) -> str:
     return ("0.00" if text == "-0.00" else text).replace("-", "\u2212")
 
 
-def share(found: Interval | None) -> str:
+def share(found: Estimate | None) -> str:
     """A share with its interval: 72 % (61 – 81)."""
-    return UNKNOWN if found is None else f"{percent(found.value)} ({ends(found)})"
+    return UNKNOWN if found is None else f"{percent(found.estimate)} ({ends(found)})"
 
 
-def ends(found: Interval) -> str:
+def ends(found: Estimate) -> str:
     """The ends of a share's interval, in percent: 61 – 81."""
     return _ends(found, lambda v: f"{100 * min(max(v, 0), 1):.0f}")
 
 
-def coefficient(found: Interval | None) -> str:
+def coefficient(found: Estimate | None) -> str:
     """A coefficient with its interval: 0.47 (0.31 – 0.60)."""
-    return UNKNOWN if found is None else f"{decimal(found.value)} ({coefficient_ends(found)})"
+    return UNKNOWN if found is None else f"{decimal(found.estimate)} ({coefficient_ends(found)})"
 
 
-def coefficient_ends(found: Interval) -> str:
+def coefficient_ends(found: Estimate) -> str:
     """The ends of a coefficient's interval: 0.31 – 0.60."""
     return _ends(found, decimal)
 
 
-def difference(found: Interval | None) -> str:
+def difference(found: Estimate | None) -> str:
     """A change of shares in points: −8 (−15 – −1)."""
     if found is None:
         return UNKNOWN
-    return f"{_signed(found.value)} ({_ends(found, _signed)})"
+    return f"{_signed(found.estimate)} ({_ends(found, _signed)})"
 
 
 def money(value: float | None, currency: str) -> str:
@@ -65,22 +65,22 @@ def money(value: float | None, currency: str) -> str:
     return UNKNOWN if value is None else f"{currency} {_amount(value)}".strip()
 
 
-def money_value(found: Interval, currency: str) -> str:
+def money_value(found: Estimate, currency: str) -> str:
     """An estimated amount, without its interval."""
-    return money(found.value, currency)
+    return money(found.estimate, currency)
 
 
-def money_ends(found: Interval) -> str:
+def money_ends(found: Estimate) -> str:
     """The ends of an amount's interval: 1 100 – 1 400."""
     return _ends(found, _amount)
 
 
-def hours_value(found: Interval) -> str:
+def hours_value(found: Estimate) -> str:
     """Hours out of seconds: 12.5 h."""
-    return f"{_hours(found.value)}{NARROW}h"
+    return f"{_hours(found.estimate)}{NARROW}h"
 
 
-def hours_ends(found: Interval) -> str:
+def hours_ends(found: Estimate) -> str:
     """The ends of a duration's interval in hours: 11 – 14."""
     return _ends(found, _hours)
 
@@ -95,12 +95,12 @@ def seconds(value: float | None) -> str:
     return f"{whole // 60}{NARROW}min" + (f" {whole % 60}{NARROW}s" if whole % 60 else "")
 
 
-def rate_value(found: Interval) -> str:
+def rate_value(found: Estimate) -> str:
     """Things per hour: 18.4."""
-    return _rate(found.value)
+    return _rate(found.estimate)
 
 
-def rate_ends(found: Interval) -> str:
+def rate_ends(found: Estimate) -> str:
     """The ends of a rate's interval: 15.2 – 21.6."""
     return _ends(found, lambda value: _rate(max(value, 0.0)))
 
@@ -121,7 +121,7 @@ def day(at: float | None) -> Markup:
     return Markup(f'<time datetime="{exact:%Y-%m-%dT%H:%M:%SZ}" data-day>{exact:%Y-%m-%d}</time>')
 
 
-def _ends(found: Interval, write: Callable[[float], str]) -> str:
+def _ends(found: Estimate, write: Callable[[float], str]) -> str:
     """Both ends of an interval; a question mark where one is not known."""
     return THIN_RANGE.join(write(end) if math.isfinite(end) else "?" for end in (found.low, found.high))
 

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from assent.core.errors import DataError, StoreError, UserError
 from assent.core.types import Purpose
-from assent.feedback.queue.assign import overlap
+from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.queue.task_files import parse_tasks
 from assent.feedback.records.queue import Project, Queue
 from assent.web.admin.frame import Frame, done, project_path
@@ -24,8 +24,6 @@ from assent.web.uploads import bring_rankings
 
 PAGE = 50
 MOST_PRIORITY = 1e9
-OVERLAP_SEED = 0
-"""Which tasks several raters get depends on their ids only, so that a file brought in twice changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +161,14 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
 def _add(frame: Frame, project: Project, sent: _Sent) -> tuple[int, int]:
     """Queue all tasks of a file with the project's overlap, or none of them; how many are new, how many were there."""
     found = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
-    settings, now = project.settings, frame.context.now()
+    now = frame.context.now()
     ids = [task.id for task in found.tasks]
     strange = [t.id for t in frame.store.tasks(ids).values() if t.project != project.name or t.purpose != sent.purpose]
     if strange:
         raise DataError(
             f"task {strange[0]!r} is in another project or queue already; give it another id", path=sent.name
         )
-    slots = overlap(ids, share=settings.overlap_share, depth=settings.overlap, seed=OVERLAP_SEED)
+    slots = wanted_slots(ids, project.settings)
     count = frame.store.add_tasks(found.tasks, slots=slots, now=now)
     for task_id, ranking in found.gold.items():
         frame.store.projects.set_gold(task_id, ranking, note=sent.name, now=now)

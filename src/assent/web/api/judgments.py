@@ -134,17 +134,7 @@ def _judgment(context: Context, person: Person, said: JudgmentIn, rater_id: str)
             raise Refusal(404, f"there is no task {said.task_id!r}", "claim tasks to get their ids")
         settings = known_project(context, task.project)
     check_against(settings, said)
-    plain = said.model_dump(exclude={"rater_id", "token", "activity", "translated", "events", "ranking", "notes"})
-    flags = {answer: flags for answer, flags in plain.pop("flags").items() if flags}
-    critique = plain.pop("critique")
-    return Judgment(
-        rater_id=rater_id,
-        ranking=said.ranking,
-        notes=said.notes,
-        flags=flags,
-        critique=critique if (critique or "").strip() else None,
-        **plain,
-    )
+    return said.judgment(rater_id)
 
 
 def _claimed(served: Served) -> Claimed:

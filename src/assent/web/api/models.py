@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from assent.core.types import Judgment, Message, Purpose, Ranking, Task, TaskKind
+from assent.core.types import MAX_ANSWERS, Judgment, Message, Purpose, Ranking, Task, TaskKind
 from assent.feedback.records.people import Role
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.records.webhooks import Event
@@ -16,10 +16,10 @@ from assent.web.rating.submission import LONGEST, Id, Submission, Text
 Name = Annotated[str, Field(min_length=1, max_length=80)]
 LongText = Annotated[str, Field(max_length=LONGEST)]
 NUMBERS: dict[TaskKind, tuple[int, int]] = {
-    "rank": (2, 9),
+    "rank": (2, MAX_ANSWERS),
     "pair": (2, 2),
     "rate": (1, 1),
-    "chat": (2, 9),
+    "chat": (2, MAX_ANSWERS),
     "battle": (2, 2),
 }
 """Kind of task -> fewest and most answers."""
@@ -94,7 +94,7 @@ class TaskIn(Body):
     """A question to raters. Text alone stands for a prompt of one user turn, or an answer without source."""
 
     prompt: LongText | Annotated[tuple[Message, ...], Field(min_length=1, max_length=500)]
-    answers: Annotated[tuple[LongText | AnswerIn, ...], Field(min_length=1, max_length=9)]
+    answers: Annotated[tuple[LongText | AnswerIn, ...], Field(min_length=1, max_length=MAX_ANSWERS)]
     id: Id | None = None
     """A hash of the content where it is left out, so that adding the same again adds nothing."""
     kind: TaskKind = "rank"

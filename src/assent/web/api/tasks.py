@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from assent.core.hashing import hash_json
 from assent.core.types import Completion, Message, Prompt, Purpose, Task
 from assent.data.formats import first_problem
-from assent.feedback.queue.assign import overlap
+from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.records.queue import Queue
 from assent.web.api.models import AnswerIn, Changed, PrioritiesIn, TaskIn, TaskPage, TasksAdded, TasksIn
 from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
@@ -18,9 +18,6 @@ from assent.web.api.projects import ProjectName, TaskId, known_project, known_ta
 from assent.web.auth import Adjudicator, Admin
 from assent.web.context import Context
 from assent.web.refusals import Refusal
-
-OVERLAP_SEED = 0
-"""Which tasks several raters get depends on their ids only, so that the same tasks sent again change nothing."""
 
 
 def add_routes(routes: APIRouter, context: Context) -> None:
@@ -38,7 +35,7 @@ def add_routes(routes: APIRouter, context: Context) -> None:
             raise Refusal(422, f"task {again!r} is sent twice", "send each task once, or give them ids")
         slots: Any = sent.slots
         if slots is None:
-            slots = overlap(ids, share=settings.overlap_share, depth=settings.overlap, seed=OVERLAP_SEED)
+            slots = wanted_slots(ids, settings)
         added = store.add_tasks(tasks, slots=slots, priority=sent.priority, now=context.now())
         return TasksAdded(added=added, known=len(ids) - added, ids=tuple(ids))
 

@@ -64,7 +64,14 @@ class Naming(Body):
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/chat/{project}", tags=["chat"])
-    talks, conversations = Talks(context), context.store.conversations
+    talks = Talks(context)
+    _talking(routes, context, talks)
+    _rating(routes, context, talks)
+    return routes
+
+
+def _talking(routes: APIRouter, context: Context, talks: Talks) -> None:
+    conversations = context.store.conversations
 
     @routes.get("", include_in_schema=False)
     def page(request: Request, person: Rater, project: str, purpose: Purpose = "reward") -> Response:
@@ -96,32 +103,25 @@ def router(context: Context) -> APIRouter:
         )
         return state(talks, talk)
 
+    @routes.post("/again")
+    def again(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
+        """Ask the models again after they failed."""
+        return state(talks, talks.ask_again(own(context, person, project, naming.conversation)))
+
+
+def _rating(routes: APIRouter, context: Context, talks: Talks) -> None:
     @routes.post("/vote")
     def vote(request: Request, person: Rater, project: str, voting: Voting) -> dict[str, Any]:
         """Rate the turn that is on."""
         found = project_of(context, person, project)
         talk = own(context, person, project, voting.conversation)
         check_vote(found, talk, voting)
-        viewing = Viewing(
-            locale=context.language(request),
-            client=request.headers.get("user-agent", "")[:200] or None,
-            is_translated=voting.translated,
-            activity=voting.activity,
-        )
-        said = TalkVote(voting.judgment, voting.choice, voting.strength, voting.critique, voting.seconds, viewing)
-        return state(talks, talks.vote(talk, said))
-
-    @routes.post("/again")
-    def again(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
-        """Ask the models again after they failed."""
-        return state(talks, talks.ask_again(own(context, person, project, naming.conversation)))
+        return state(talks, talks.vote(talk, vote_of(context, request, voting)))
 
     @routes.post("/end")
     def end(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
         """End the conversation and learn who spoke."""
         return state(talks, talks.end(own(context, person, project, naming.conversation)))
-
-    return routes
 
 
 def shell(
@@ -160,6 +160,17 @@ def check_vote(project: Project, talk: BlindTalk, voting: Voting) -> None:
         raise Refusal(422, "how much better is not asked here", "leave the strength out")
     if voting.critique and not project.settings.critique:
         raise Refusal(422, "the project does not ask for a critique", "leave it out")
+
+
+def vote_of(context: Context, request: Request, voting: Voting) -> TalkVote:
+    """The vote with how the rater saw the turn."""
+    viewing = Viewing(
+        locale=context.language(request),
+        client=request.headers.get("user-agent", "")[:200] or None,
+        is_translated=voting.translated,
+        activity=voting.activity,
+    )
+    return TalkVote(voting.judgment, voting.choice, voting.strength, voting.critique, voting.seconds, viewing)
 
 
 def own(context: Context, person: Person, project: str, conversation: str) -> BlindTalk:

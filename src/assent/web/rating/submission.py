@@ -16,6 +16,8 @@ MOST_EVENTS, MOST_NOTES = 2_000, 200
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=LONGEST)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+_NOT_DUMPED = {"token", "activity", "translated", "events", "ranking", "notes"}
+"""Fields that a judgment does not have, and records that it takes as they are."""
 
 
 class Submission(Body):
@@ -47,8 +49,8 @@ class Submission(Body):
         return self
 
     def judgment(self, rater_id: str) -> Judgment:
-        """What is kept. A critique of blanks says nothing."""
-        said = self.model_dump(exclude={"token", "activity", "translated", "events", "ranking", "notes"})
+        """What is kept, from a page or a program. A critique of blanks says nothing."""
+        said = self.model_dump(include=Submission.model_fields.keys() - _NOT_DUMPED)
         critique = said.pop("critique")
         flags = {answer: flags for answer, flags in said.pop("flags").items() if flags}
         return Judgment(

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from assent.core import seeds
 from assent.core.errors import AssentError, ConflictError, StoreError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Completion, Judgment, Message, Prompt, Purpose, Ranking, Task
+from assent.core.types import Completion, Judgment, Message, Prompt, Purpose, Ranking, Task, storable
 from assent.feedback.conversations import BlindTalk, Choice, Turn
 from assent.feedback.records.queue import Viewing
 from assent.web.context import Context
@@ -196,8 +196,7 @@ class Talks:
         name = (talk.speaking or talk.models)[n]
         seed = _seed(talk, n)
         with self._mouths[name]:
-            text = self.context.speakers[name].reply(list(talk.messages), seed)
-        return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+            return storable(self.context.speakers[name].reply(list(talk.messages), seed))
 
     def _asked(self, talk: BlindTalk, texts: Sequence[str]) -> BlindTalk:
         """The conversation with a task for this turn."""

@@ -22,6 +22,12 @@ from assent.web.refusals import Refusal
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/rating", tags=["rating"])
+    _lending(routes, context)
+    _judging(routes, context)
+    return routes
+
+
+def _lending(routes: APIRouter, context: Context) -> None:
     store = context.store
     progress = Progress(store, context.clock)
 
@@ -40,26 +46,6 @@ def router(context: Context) -> APIRouter:
             "project": project_facts(found),
         }
 
-    @routes.post("/submit")
-    def submit(request: Request, person: Rater, said: Submission) -> dict[str, Any]:
-        """Keep a judgment. Sending the same one again is harmless."""
-        own = own_task(context, person, said.task_id)
-        project = project_of(context, person, own.task.project)
-        check_against(project, said)
-        viewing = Viewing(
-            locale=context.language(request),
-            client=request.headers.get("user-agent", "")[:200] or None,
-            is_translated=said.translated,
-            activity=said.activity,
-            events=said.events,
-        )
-        judgment = said.judgment(person.rater_id)
-        try:
-            receipt = store.submit(judgment, token=said.token or None, now=context.now(), viewing=viewing)
-        except ConflictError as conflict:
-            raise stale(context, person, said, conflict) from conflict
-        return {"status": receipt.status, "judgment_id": receipt.judgment_id}
-
     @routes.post("/renew")
     def renew(person: Rater, lease: Renewal) -> dict[str, float]:
         """Keep a task longer."""
@@ -73,6 +59,24 @@ def router(context: Context) -> APIRouter:
         """Give back what the rater holds and has not judged."""
         return {"released": store.release(person.rater_id)}
 
+
+def _judging(routes: APIRouter, context: Context) -> None:
+    store = context.store
+
+    @routes.post("/submit")
+    def submit(request: Request, person: Rater, said: Submission) -> dict[str, Any]:
+        """Keep a judgment. Sending the same one again is harmless."""
+        own = own_task(context, person, said.task_id)
+        project = project_of(context, person, own.task.project)
+        check_against(project, said)
+        viewing = viewing_of(context, request, said)
+        judgment = said.judgment(person.rater_id)
+        try:
+            receipt = store.submit(judgment, token=said.token or None, now=context.now(), viewing=viewing)
+        except ConflictError as conflict:
+            raise stale(context, person, said, conflict) from conflict
+        return {"status": receipt.status, "judgment_id": receipt.judgment_id}
+
     @routes.get("/recent")
     def recent(
         person: Rater, project: str, purpose: Purpose = "reward", limit: Annotated[int, Query(ge=1, le=50)] = 10
@@ -82,7 +86,16 @@ def router(context: Context) -> APIRouter:
         served = store.recent(person.rater_id, Queue(project, purpose), limit=limit, now=context.now())
         return {"items": [item(one) for one in served]}
 
-    return routes
+
+def viewing_of(context: Context, request: Request, said: Submission) -> Viewing:
+    """How the rater saw the task."""
+    return Viewing(
+        locale=context.language(request),
+        client=request.headers.get("user-agent", "")[:200] or None,
+        is_translated=said.translated,
+        activity=said.activity,
+        events=said.events,
+    )
 
 
 def project_of(context: Context, person: Person, name: str) -> Project:

@@ -1,19 +1,18 @@
-"""Whether predicted probabilities come true: reliability bins, calibration error, Brier score, pairwise accuracy.
+"""Whether predicted probabilities come true: reliability bins, calibration error, Brier score.
 
 `probabilities` [N] lie in [0, 1]; `outcomes` [N] are 1 where the thing happened and 0 where not, or ½ for a tie.
 """
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import NDArray
 
-Values = Float[NDArray[np.floating], " N"]
+from assent.stats.independent import normal_quantile, score_interval
+
+Values = NDArray[np.floating]
 
 
 class Bin(NamedTuple):
@@ -38,7 +37,7 @@ def reliability_bins(probabilities: Values, outcomes: Values, *, num_bins: int, 
     for index in np.unique(place):
         is_inside = place == index
         count, observed = int(is_inside.sum()), float(outcomes[is_inside].mean())
-        lower, upper = wilson_interval(observed, count, confidence=confidence)
+        lower, upper = score_interval(observed, count, critical=normal_quantile(confidence))
         predicted = float(probabilities[is_inside].mean())
         low, high = float(index) / num_bins, float(index + 1) / num_bins
         bins.append(Bin(low, high, count, predicted, observed, lower, upper))
@@ -59,21 +58,6 @@ def brier_score(probabilities: Values, outcomes: Values) -> float:
     """Mean squared error of the probabilities: 0 at best, ¼ for always saying ½ (Brier 1950, one class of the two)."""
     _check(probabilities, outcomes)
     return float(np.mean((probabilities - outcomes) ** 2))
-
-
-def pairwise_accuracy(better: Values, worse: Values) -> float:
-    """Share of pairs whose better answer scored higher, equal scores counting half, so that a constant scores ½."""
-    if better.shape != worse.shape or not better.size:
-        raise ValueError(f"pairwise accuracy wants as many better as worse scores, got {better.size} and {worse.size}")
-    return float(np.mean((better > worse) + 0.5 * (better == worse)))
-
-
-def wilson_interval(share: float, count: int, *, confidence: float) -> tuple[float, float]:
-    """Interval for a probability of which `share` of `count` trials came true (Wilson 1927). Stays within [0, 1]."""
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    centre = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(centre - half, 0.0), min(centre + half, 1.0)
 
 
 def _bin_of(probabilities: Values, outcomes: Values, num_bins: int) -> NDArray[np.int64]:

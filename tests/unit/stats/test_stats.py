@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -9,16 +10,10 @@ import numpy as np
 import pytest
 
 from assent.core import seeds
-from assent.evaluation.stats import (
-    Estimate,
-    bootstrap,
-    bootstrap_mean,
-    clustered_mean,
-    clustered_share,
-    paired_difference,
-    sign_flip_test,
-    wilson,
-)
+from assent.stats.bootstrap import bootstrap, bootstrap_mean
+from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
+from assent.stats.estimate import Estimate
+from assent.stats.independent import independent_mean, score_interval, wilson
 
 
 def test_wilson_by_hand() -> None:
@@ -38,11 +33,45 @@ def test_wilson_has_a_width_even_when_nothing_or_everything_succeeds() -> None:
     assert wilson(10, 10).high == 1.0
 
 
+def test_an_infinitely_large_sample_leaves_no_width() -> None:
+    low, high = score_interval(0.3, 10**8)
+    assert (low, high) == pytest.approx((0.3, 0.3), abs=1e-3)
+
+
 def test_wilson_refuses_what_is_no_share() -> None:
     with pytest.raises(ValueError, match="got 0 of 0"):
         wilson(0, 0)
     with pytest.raises(ValueError, match="got 3 of 2"):
         wilson(3, 2)
+
+
+def test_a_mean_of_independent_values_by_hand() -> None:
+    # 0 1 1 0: variance 1/3 with three degrees of freedom.
+    found = independent_mean([0.0, 1.0, 1.0, 0.0])
+    assert (found.estimate, found.n) == (0.5, 4)
+    assert found.half_width == pytest.approx(1.959964 * math.sqrt((1 / 3) / 4), abs=1e-6)
+    assert independent_mean([3.0]).half_width == 0
+    with pytest.raises(ValueError, match="at least one value"):
+        independent_mean([])
+
+
+def test_json_holds_n_only_where_it_is_said() -> None:
+    plain = Estimate(estimate=0.5, low=0.25, high=0.75)
+    assert json.loads(plain.model_dump_json()) == plain.model_dump() == {"estimate": 0.5, "low": 0.25, "high": 0.75}
+    counted = plain.model_copy(update={"n": 9})
+    assert json.loads(counted.model_dump_json()) == {"estimate": 0.5, "low": 0.25, "high": 0.75, "n": 9}
+    assert Estimate.of(plain.model_dump()) == plain and Estimate.of(counted.model_dump()) == counted
+
+
+@pytest.mark.parametrize("value", [None, 0.5, {"estimate": 0.5}, {"estimate": None, "low": None, "high": None, "n": 0}])
+def test_what_has_no_interval_is_no_estimate(value: object) -> None:
+    assert Estimate.of(value) is None
+
+
+def test_n_is_taken_from_beside_where_the_json_has_none() -> None:
+    bare = {"estimate": 1, "low": 0, "high": 2}
+    assert Estimate.of(bare, n=7) == Estimate(estimate=1.0, low=0.0, high=2.0, n=7)
+    assert Estimate.of({**bare, "n": 3}, n=7) == Estimate(estimate=1.0, low=0.0, high=2.0, n=3)
 
 
 def test_the_clustered_error_by_hand() -> None:
@@ -129,13 +158,6 @@ def test_two_ways_are_wider_than_one_when_raters_differ() -> None:
 def test_two_ways_survive_raters_who_share_no_prompt() -> None:
     found = bootstrap_mean([0.0, 1.0], ["p", "q"], ["x", "y"], rng=seeds.stream(0, "sparse"), draws=200)
     assert 0.0 <= found.low <= found.estimate <= found.high <= 1.0
-
-
-def test_the_sign_flip_test_by_hand() -> None:
-    # Four clusters all positive: of the 16 sign patterns only all-plus and all-minus are as extreme: p = 2/16.
-    p = sign_flip_test([1.0, 2.0, 1.0, 3.0], [0, 1, 2, 3], rng=seeds.stream(0, "flips"), draws=20_000)
-    assert p == pytest.approx(2 / 16, abs=0.01)
-    assert sign_flip_test([1.0, -1.0], [0, 1], rng=seeds.stream(0, "flips"), draws=100) == 1.0
 
 
 def prompts_of_varied_difficulty(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

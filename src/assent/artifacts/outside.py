@@ -1,0 +1,202 @@
+"""What enters a run from outside, marked once on its config field: `Field(json_schema_extra={"outside": "file"})`.
+
+    file        a file, or a folder
+    data        the same, with what its config's `also_read()` names beside it
+    template    Jinja text, or a file with it: text holds a brace
+    model       a folder of a model, or a hub id
+    dataset     a folder saved by `datasets`, or a hub id
+    python      "package.module:function"
+    place       where something is kept: it moves with the project, but what it holds decides no result
+    none        nothing from outside, though its name sounds so
+
+A mark is all that a new field needs: one walk hashes the content into the key of every stage whose config holds the
+field, moves relative paths along with the project, and says what is missing. `"named"` beside the mark is the name of
+the hash in the key; without it the hash is named by the value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args, runtime_checkable
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from assent.artifacts.identity import affects_result, hash_folder, hash_whole
+from assent.artifacts.modules import problem_of, source_hash_of
+from assent.core.hashing import hash_json
+
+Kind = Literal["file", "data", "template", "model", "dataset", "python", "place", "none"]
+_Config = TypeVar("_Config", bound=BaseModel)
+_ADAPTER = "adapter_config.json"
+_MODEL_FILES = ("config.json", _ADAPTER)
+
+
+@runtime_checkable
+class ReadsMore(Protocol):
+    """A config whose named file is read together with others."""
+
+    def also_read(self) -> tuple[Path, ...]:
+        """Those others, as far as the content of the named one leaves them out."""
+        ...
+
+
+@dataclass(frozen=True)
+class Outside:
+    """One value of a config that names something outside."""
+
+    key: str
+    """Where it stands: optimize.rewards[0].path."""
+    kind: Kind
+    value: str
+    owner: BaseModel
+    """The config that the field belongs to."""
+    name: str
+    """The name of its hash in a key."""
+    counts: bool
+    """Whether it decides results; False below a field that is marked so."""
+
+    @property
+    def path(self) -> Path:
+        """The value as a path."""
+        return Path(self.value)
+
+    @property
+    def is_path(self) -> bool:
+        """Whether the value is surely a path, and neither text nor a name."""
+        if self.kind in ("model", "dataset"):
+            return self.value.startswith((".", "/"))
+        return self.kind in ("file", "data") or (self.kind == "template" and "{" not in self.value)
+
+
+def outside(config: BaseModel) -> list[Outside]:
+    """Everything that a config names outside, in the order of its fields."""
+    found: list[Outside] = []
+
+    def keep(one: Outside) -> str:
+        found.append(one)
+        return one.value
+
+    _walk(config, "", keep, counts=True)
+    return found
+
+
+def hashes(config: BaseModel) -> dict[str, str]:
+    """Hashes of the content of all of it that decides results, as the `extra` of a key. What is missing has one too."""
+    found: dict[str, str] = {}
+    for one in outside(config):
+        if one.counts:
+            found |= _contents(one)
+    return found
+
+
+def changed(config: _Config, change: Callable[[Outside], str]) -> _Config:
+    """The config with every such value as `change` gives it."""
+    return cast(_Config, _walk(config, "", change, counts=True))
+
+
+def missing(one: Outside) -> str | None:
+    """What is wrong where nothing is there; None where something is, or where only a hub or the run can tell."""
+    if one.kind == "python":
+        return problem_of(one.value)
+    if one.kind in ("model", "dataset"):
+        if one.is_path and not one.path.is_dir():
+            return f"{one.value}: no such folder"
+        if one.kind == "model" and one.path.is_dir() and not any((one.path / n).is_file() for n in _MODEL_FILES):
+            return f"{one.value} holds no config.json"
+        return None
+    return f"{one.value}: no such file or folder" if one.is_path and not one.path.exists() else None
+
+
+def mark_of(info: FieldInfo) -> tuple[Kind | None, str | None]:
+    """The mark of a field and the name of its hash. Raises ValueError for a mark that is none."""
+    extra = info.json_schema_extra
+    if not isinstance(extra, dict) or "outside" not in extra:
+        return None, None
+    kind, name = extra["outside"], extra.get("named")
+    if kind not in get_args(Kind):
+        raise ValueError(f"a field is marked outside: {kind!r}; marks are {', '.join(get_args(Kind))}")
+    return cast(Kind, kind), None if name is None else str(name)
+
+
+def _walk(value: Any, key: str, visit: Callable[[Outside], str], *, counts: bool) -> Any:
+    """The value with every outside value below it as `visit` gives it; the same object where nothing changes."""
+    match value:
+        case BaseModel():
+            update = {}
+            for field, info in type(value).model_fields.items():
+                at, old = f"{key}.{field}" if key else field, getattr(value, field)
+                new = _field(value, at, info, visit, counts=counts and affects_result(info))
+                if new is not old:
+                    update[field] = new
+            return value.model_copy(update=update) if update else value
+        case Mapping():
+            items = {name: _walk(below, f"{key}.{name}", visit, counts=counts) for name, below in value.items()}
+            return value if all(items[name] is value[name] for name in value) else items
+        case list() | tuple():
+            parts = [_walk(below, f"{key}[{n}]", visit, counts=counts) for n, below in enumerate(value)]
+            return value if all(old is new for old, new in zip(value, parts, strict=True)) else type(value)(parts)
+        case _:
+            return value
+
+
+def _field(owner: BaseModel, key: str, info: FieldInfo, visit: Callable[[Outside], str], *, counts: bool) -> Any:
+    value = getattr(owner, key.rpartition(".")[2])
+    kind, name = mark_of(info)
+    if kind is None:
+        return _walk(value, key, visit, counts=counts)
+    if kind == "none":
+        return value
+    return _marked(value, key, lambda k, v: visit(Outside(k, kind, v, owner, name or v, counts)))
+
+
+def _marked(value: Any, key: str, new: Callable[[str, str], str]) -> Any:
+    """The value of a marked field, which holds one name, none or several."""
+    match value:
+        case str() | Path():
+            said = new(key, str(value))
+            return value if said == str(value) else type(value)(said)
+        case Mapping():
+            items = {name: _marked(below, f"{key}.{name}", new) for name, below in value.items()}
+            return value if all(items[name] is value[name] for name in value) else items
+        case list() | tuple():
+            parts = [_marked(below, f"{key}[{n}]", new) for n, below in enumerate(value)]
+            return value if all(old is now for old, now in zip(value, parts, strict=True)) else type(value)(parts)
+        case _:
+            return value
+
+
+def _contents(one: Outside) -> dict[str, str]:
+    """Name -> hash of what a value names; empty where the value itself says all."""
+    match one.kind:
+        case "python":
+            return {one.name: source_hash_of(one.value)}
+        case "model":
+            return _model(one.path, one.name) if one.path.is_dir() else {}
+        case "dataset":
+            # Of a dataset on the hub only its name is known before it is loaded.
+            is_here = one.path.is_dir()
+            return {one.name: hash_folder(one.path) if is_here else hash_json(one.owner.model_dump(mode="json"))}
+        case "file" | "data" | "template" if one.is_path:
+            also = one.owner.also_read() if one.kind == "data" and isinstance(one.owner, ReadsMore) else ()
+            return {one.name: hash_whole(one.path)} | {str(path): hash_whole(path) for path in also}
+        case _:
+            return {}
+
+
+def _model(folder: Path, name: str) -> dict[str, str]:
+    """The folder of a model; of an adapter also the folder of its base, and so on down."""
+    found: dict[str, str] = {}
+    seen: set[Path] = set()
+    while folder.is_dir() and folder.resolve() not in seen:
+        seen.add(folder.resolve())
+        found[name] = hash_folder(folder)
+        try:
+            base = json.loads((folder / _ADAPTER).read_bytes()).get("base_model_name_or_path")
+        except (OSError, ValueError, AttributeError):
+            break
+        folder, name = Path(str(base)), f"{name} base"
+    return found

@@ -1,0 +1,54 @@
+"""Who the raters of a run are to the store, so that what others judged is never taken for theirs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from assent.artifacts.identity import resolved
+from assent.artifacts.outside import hashes
+from assent.artifacts.store import Artifact
+from assent.core.hashing import hash_json
+from assent.core.types import Task
+from assent.feedback.config import StoreConfig
+from assent.feedback.queue.judges import Judges, in_project
+from assent.feedback.records.queue import Queue
+from assent.feedback.store import Store
+from assent.raters.config import PeopleConfig, RatersConfig, Role
+
+PEOPLE = Judges(hash_json({"kind": "people"}))
+"""People, whoever they are."""
+
+
+def judges_of(raters: RatersConfig, *, role: Role, seed: int) -> Judges:
+    """The raters that a config names, by their settings and by the content of the files that these name."""
+    if isinstance(raters, PeopleConfig):
+        return PEOPLE
+    return Judges(hash_json([resolved(raters), hashes(raters), seed]), frozenset(raters.ids(role, seed)))
+
+
+def evaluation_judges(raters: RatersConfig | None, reward: Artifact | None, *, seed: int) -> Judges | None:
+    """Those who compare two policies: the raters of the run, or the round's reward model; None where nobody can."""
+    if raters is not None:
+        return judges_of(raters, role="evaluation", seed=seed)
+    return None if reward is None else Judges(hash_json(["reward model", reward.key]), frozenset({judge_id(reward)}))
+
+
+def judge_id(reward: Artifact) -> str:
+    """Id of a round's reward model as a rater."""
+    return f"reward model {reward.name}"
+
+
+def queue_now(store: StoreConfig, asked: Queue, judges: Judges | None) -> Queue:
+    """The queue in which these judges are asked the tasks of `asked`; looking changes nothing."""
+    if judges is None or not store.exists:
+        return asked
+    with Store.open(store.url) as opened:
+        return opened.queue_of(asked, judges)
+
+
+def take_queue(store: StoreConfig, asked: Queue, judges: Judges, tasks: Sequence[Task]) -> tuple[Queue, list[Task]]:
+    """The same queue, noted as theirs, and the tasks as they stand in it."""
+    with Store.open(store.url) as opened:
+        queue = opened.take_queue(asked, judges, now=time.time())
+    return queue, in_project(tasks, queue, asked=asked)

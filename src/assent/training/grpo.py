@@ -1,0 +1,115 @@
+"""GRPO: every answer against the others of its prompt, no value model (Shao et al. 2024, DeepSeekMath, section 4.1).
+
+Choices of its successors are settings: Dr. GRPO (Liu et al. 2025) divides by no deviation and no length
+(`scale: none`, `average: constant`); DAPO (Yu et al. 2025) averages over tokens (`average: token`), lets ratios rise
+further than they fall (`clip_high`) and shapes the reward near the length limit (`overlong_buffer`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from assent.algorithms.advantages import dr_grpo_advantages, grpo_advantages, overlong_penalty
+from assent.algorithms.kl import k3
+from assent.algorithms.objective import Loss, loss_of, weighted
+from assent.core import seeds
+from assent.core.types import Prompt
+from assent.models.groups import GroupBatch
+from assent.models.policy import TokenScores
+from assent.training.config import GRPOConfig
+from assent.training.loop import Loop
+from assent.training.on_policy import (
+    Course,
+    Experience,
+    Minibatch,
+    Roles,
+    distance,
+    per_token,
+    row_kl,
+    sample,
+    score,
+    surrogate,
+    update_policy,
+)
+
+EPSILON = 1e-4
+"""Added to a group's deviation."""
+
+
+def train_grpo(roles: Roles, prompts: Sequence[Prompt], config: GRPOConfig, loop: Loop) -> None:
+    """Move the policy toward answers that are better than the others of their prompt.
+
+    Groups whose answers all have the same reward teach nothing and are not computed; their rows still count in the
+    average. Raises ConfigError for settings that cannot work.
+    """
+    config.refuse()
+    course = Course(roles, config, loop)
+    for step in loop.steps(config.steps, course.parts, description="GRPO"):
+        roles.writer.engine.load_weights(roles.policy, version=step)
+        experience = sample(roles, prompts, config, seed=loop.seed, step=step)
+        rewards = shaped_rewards(experience, config)
+        in_reward = config.kl.estimator == "k1" and course.kl.coefficient > 0
+        teaching = None if in_reward else differ(rewards, experience.group)
+        seed = seeds.derive(loop.seed, "split", step)
+        minibatches = score(experience, roles, config, seed=seed, teaching=teaching)
+        if in_reward:
+            rewards = rewards - course.kl.coefficient * row_kl(experience, minibatches)
+        facts = experience.facts | distance(experience, minibatches)
+        facts["teaching_groups"] = 1.0 if teaching is None else teaching.float().mean().item()
+        advantages = advantages_of(rewards, experience.group, config)
+        kl = 0.0 if in_reward else course.kl.coefficient
+        facts |= update_policy(
+            roles,
+            minibatches,
+            partial(grpo_objective, advantages=advantages, kl=kl, config=config),
+            config,
+            weights=[m.num_tokens if config.average == "token" else m.num_rows for m in minibatches],
+            seed=seeds.derive(loop.seed, "order", step),
+        )
+        course.finish_step(step, facts, len(experience.rollouts.texts))
+    course.average.take()
+
+
+def shaped_rewards(experience: Experience, config: GRPOConfig) -> Tensor:
+    """Rewards [B], less what answers near the length limit lose."""
+    lengths = torch.tensor(experience.rollouts.lengths)
+    longest = config.sampling.max_new_tokens
+    return experience.scores + overlong_penalty(lengths, longest=longest, buffer=config.overlong_buffer)
+
+
+def differ(rewards: Tensor, group: Tensor) -> Tensor:
+    """[groups], True where the answers of a prompt do not all have the same reward."""
+    first = torch.full((int(group.max()) + 1,), torch.nan).index_put((group.flip(0),), rewards.flip(0))
+    return torch.zeros(len(first)).index_add(0, group, (rewards != first[group]).float()) > 0
+
+
+def advantages_of(rewards: Tensor, group: Tensor, config: GRPOConfig) -> Tensor:
+    """Advantage of each answer [B] within its group."""
+    groups = int(group.max()) + 1
+    if config.scale == "std":
+        return grpo_advantages(rewards, group, groups, epsilon=EPSILON)
+    return dr_grpo_advantages(rewards, group, groups)
+
+
+def grpo_objective(
+    scores: TokenScores, batch: GroupBatch, *, mini: Minibatch, advantages: Tensor, kl: float, config: GRPOConfig
+) -> Loss:
+    """Clipped surrogate and `kl` · k3 of every token (Shao et al. 2024, eq. 3 and 4), averaged as the config says."""
+    losses, metrics = surrogate(
+        scores.logps, batch, mini, per_token(advantages, mini, batch), clip=config.clip, clip_high=config.clip_high
+    )
+    distances = k3(scores.logps, batch.gather(mini.reference_logps))
+    metrics["k3"] = weighted(distances)
+    match config.average:
+        case "answer":
+            lengths = torch.tensor(batch.row_lengths, device=losses.device)
+            weight = 1 / lengths[batch.row]
+        case "token":
+            weight = torch.ones_like(losses)
+        case "constant":
+            weight = torch.full_like(losses, 1 / config.sampling.max_new_tokens)
+    return loss_of(losses + kl * distances, weight=weight, metrics=metrics)

@@ -1,0 +1,151 @@
+"""Everything a config names outside is marked, and what is marked decides the key of the stage that reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from assent.artifacts.outside import mark_of
+from assent.artifacts.stage import LogOptions, Runner, Stage
+from assent.feedback.config import StoreConfig
+from assent.models.config import ModelConfig
+from assent.pipeline.config import CollectConfig, ComputeConfig, FileData, PretrainedBase, RunConfig
+from assent.pipeline.stages.base import BaseStage, run_base
+from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
+from assent.pipeline.stages.gather import GatherStage, run_gather
+from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.training.config import PPOConfig
+
+SOUNDS_OUTSIDE = re.compile(
+    r"(^|_)(path|target|template|file|files|folder|dir|directory|hub|url|prompt|constitution|profile|module|script)$"
+)
+COMPUTE = ComputeConfig()
+
+
+def _classes(start: type[BaseModel]) -> set[type[BaseModel]]:
+    """The classes of a config and of everything below it."""
+    found: set[type[BaseModel]] = set()
+    waiting = [start]
+    while waiting:
+        config = waiting.pop()
+        if config not in found:
+            found.add(config)
+            waiting += [one for info in config.model_fields.values() for one in _models(info.annotation)]
+    return found
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
+
+def _holds(annotation: Any, *wanted: type) -> bool:
+    return annotation in wanted or any(_holds(argument, *wanted) for argument in get_args(annotation))
+
+
+def _fields() -> dict[tuple[str, str], FieldInfo]:
+    return {(c.__name__, name): info for c in _classes(RunConfig) for name, info in c.model_fields.items()}
+
+
+def _marked() -> set[tuple[str, str]]:
+    """Fields whose content enters keys."""
+    return {place for place, info in _fields().items() if mark_of(info)[0] not in (None, "place", "none")}
+
+
+def test_a_field_that_looks_like_outside_says_what_it_is() -> None:
+    unmarked = [
+        ".".join(place)
+        for place, info in _fields().items()
+        if mark_of(info)[0] is None
+        and (_holds(info.annotation, Path) or (SOUNDS_OUTSIDE.search(place[1]) and _holds(info.annotation, str)))
+    ]
+    assert not unmarked, 'mark it: Field(json_schema_extra={"outside": …}), see artifacts/outside.py'
+
+
+def _collect(**raters: Any) -> CollectStage:
+    collect = CollectConfig.parse({"raters": raters})
+    return CollectStage(
+        collect=collect, lab=None, people_seed=0, model=ModelConfig(), store=StoreConfig(), compute=COMPUTE
+    )
+
+
+def _optimize(**reward: Any) -> OptimizeStage:
+    return OptimizeStage(optimize=PPOConfig.parse({"rewards": [reward]}), model=ModelConfig(), compute=COMPUTE)
+
+
+def _gather(**source: Any) -> GatherStage:
+    return GatherStage(part="demonstrations", data=FileData.parse({"kind": "files", "demonstrations": [source]}))
+
+
+CASES: dict[tuple[str, str], tuple[str, Stage, Callable[[], Any]]] = {
+    ("PretrainedBase", "path"): (
+        "model/weights",
+        run_base,
+        lambda: BaseStage(base=PretrainedBase(path="model"), model=ModelConfig(), compute=COMPUTE),
+    ),
+    ("ModelConfig", "template"): (
+        "chat.jinja",
+        run_sft,
+        lambda: SFTStage(
+            sft=RunConfig.model_fields["sft"].default, model=ModelConfig(template="chat.jinja"), compute=COMPUTE
+        ),
+    ),
+    ("Source", "path"): ("d.jsonl", run_gather, lambda: _gather(path="d.jsonl")),
+    ("Source", "hub"): ("saved/data.arrow", run_gather, lambda: _gather(hub="saved")),
+    ("ModelRewardConfig", "path"): ("rm/weights", run_optimize, lambda: _optimize(kind="model", path="rm")),
+    ("PythonRewardConfig", "target"): ("own.py", run_optimize, lambda: _optimize(kind="python", target="own:score")),
+    ("RewardModelConfig", "path"): ("rm/weights", run_collect, lambda: _collect(kind="reward_model", path="rm")),
+    ("FunctionConfig", "target"): ("own.py", run_collect, lambda: _collect(kind="function", target="own:score")),
+}
+
+
+def _key(stage: Stage, config: BaseModel) -> str:
+    with Runner(Path("runs/x"), seed=0, planning=True, logs=LogOptions(quiet=True, tensorboard=False)) as run:
+        return run(stage, config).key
+
+
+def test_every_marked_field_has_a_case_here() -> None:
+    assert set(CASES) == _marked()
+
+
+@pytest.mark.parametrize("place", sorted(CASES), ids=".".join)
+def test_changed_content_is_another_key_and_the_old_content_the_old_one(
+    place: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, stage, config = CASES[place]
+    file = Path(name)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("first = 1\n")
+    first = _key(stage, config())
+    file.write_text("other = 2\n")
+    second = _key(stage, config())
+    file.write_text("first = 1\n")
+    assert first != second and _key(stage, config()) == first
+    file.unlink()
+    assert _key(stage, config()) != first, "a plan of what is missing is no error"
+
+
+def test_the_evaluation_sees_its_raters_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    raters = _collect(kind="function", target="own:score").collect.raters  # type: ignore[union-attr]
+
+    def key() -> str:
+        evaluate = RunConfig.model_fields["evaluate"].default
+        shared = {"lab": None, "people_seed": 0, "model": ModelConfig(), "store": StoreConfig(), "compute": COMPUTE}
+        return _key(run_evaluate, EvaluateStage(evaluate=evaluate, raters=raters, **shared))
+
+    Path("own.py").write_text("def score(p, c): return [0.0 for _ in c]\n")
+    before = key()
+    Path("own.py").write_text("def score(p, c): return [1.0 for _ in c]\n")
+    assert key() != before

@@ -1,0 +1,225 @@
+"""Whole trainers over learners of one process or of several, and what they end with.
+
+    python parallel_trainers.py RANK WORLD INIT_FILE MODEL OUT       one of several processes
+
+Writes OUT/rank.safetensors (weights by trainer and name) and OUT/rank.json (the log of each).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+
+from assent.core.group import Group
+from assent.core.runlog import RunLog, read_metrics
+from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
+from assent.data.render import Renderer
+from assent.generation.config import Sampling
+from assent.generation.local import LocalEngine
+from assent.generation.writer import LocalWriter
+from assent.learner.checkpoint import Cadence
+from assent.learner.config import OptimizerConfig
+from assent.learner.data_parallel import DataParallelLearner
+from assent.learner.learner import Learner
+from assent.models.config import LoraConfig, ModelConfig
+from assent.models.policy import PolicyModel
+from assent.models.scalar import ScalarModel
+from assent.pipeline.learners import adapters_off, policy_learner, policy_scorer, reward_learner, value_learner
+from assent.training.config import (
+    DPOConfig,
+    GRPOConfig,
+    NoRatersConfig,
+    PPOConfig,
+    ReinforceConfig,
+    RewardConfig,
+    RLOOConfig,
+    SFTConfig,
+)
+from assent.training.dpo import train_dpo
+from assent.training.grpo import train_grpo
+from assent.training.loop import Loop
+from assent.training.method import KLConfig, OnPolicyConfig
+from assent.training.on_policy import Roles
+from assent.training.ppo import train_ppo
+from assent.training.reinforce import train_reinforce
+from assent.training.reward import RewardFit, train_reward
+from assent.training.rewards import WeightedRewards
+from assent.training.rloo import train_rloo
+from assent.training.sft import train_sft
+from assent.training.targets import Target, target_of
+
+STEPS = 5
+FAST = OptimizerConfig(
+    learning_rate=2e-3, schedule="linear", warmup=0.2, weight_decay=0.01, tokens_per_microbatch=60, max_grad_norm=0.5
+)
+"""About two groups a micro-batch, so that most steps have an odd number of them and some a single one."""
+KL = KLConfig(kind="fixed", coefficient=0.02)
+SMALL: dict[str, Any] = {
+    "steps": STEPS,
+    "prompts_per_step": 5,
+    "sampling": Sampling(temperature=0.8, max_new_tokens=10),
+    "optimizer": FAST,
+    "kl": KL,
+}
+ON_POLICY: dict[str, tuple[Callable[..., None], OnPolicyConfig]] = {
+    "grpo": (train_grpo, GRPOConfig(**{**SMALL, "kl": {"coefficient": 0.05}}, samples_per_prompt=3, average="token")),
+    "rloo": (train_rloo, RLOOConfig(**SMALL, samples_per_prompt=3)),
+    "reinforce++": (train_reinforce, ReinforceConfig(**SMALL, samples_per_prompt=2)),
+}
+PPO = PPOConfig(
+    **SMALL, samples_per_prompt=2, epochs=2, minibatches=2, critic_warmup=1, kl_limit=None, value_optimizer=FAST
+)
+LORA = ModelConfig(lora=LoraConfig(rank=4, alpha=8))
+Wrap = Callable[[Any], Learner[Any]]
+
+
+class Places:
+    """Where one process keeps its loops."""
+
+    def __init__(self, folder: Path, *, dies_at: int | None = None) -> None:
+        self.folder, self.dies_at = folder, dies_at
+
+    def loop(self, name: str, *, dies: bool = False) -> Loop:
+        folder = self.folder / name
+        kind = Dying if dies else Loop
+        log = RunLog(folder, quiet=True, tensorboard=False)
+        return kind(folder / "checkpoints", log, 0, Cadence(0.0 if "killed" in name else 1e9))
+
+
+class Dying(Loop):
+    """A loop that is killed after two steps."""
+
+    def steps(self, *arguments: Any, **named: Any) -> Iterator[int]:
+        for step in super().steps(*arguments, **named):
+            if step == 2:
+                raise KeyboardInterrupt
+            yield step
+
+
+def train_all(model: Path, places: Places, wrap: Wrap) -> Iterator[tuple[str, Learner[Any]]]:
+    """Every trainer's name, and its learner once it is trained."""
+    groups = rows_of(model)
+    sft = SFTConfig(epochs=1, batch_size=5, eval_share=0.0, optimizer=FAST)
+    for name, config in (("sft", ModelConfig()), ("sft lora", LORA)):
+        learner = wrap(policy_learner(policy_of(model, config), FAST))
+        train_sft(learner, groups[:22], groups[22:], sft, places.loop(name))
+        yield name, learner
+    killed = wrap(policy_learner(policy_of(model), FAST))
+    try:
+        train_sft(killed, groups[:22], [], sft, places.loop("sft killed", dies=True))
+    except KeyboardInterrupt:
+        killed = wrap(policy_learner(policy_of(model), FAST))
+        train_sft(killed, groups[:22], [], sft, places.loop("sft killed"))
+    yield "sft killed", killed
+    yield from train_on_rankings(model, places, wrap)
+    for name, (train, on_policy) in ON_POLICY.items():
+        roles = roles_of(model, wrap, on_policy)
+        train(roles, prompts_of(), on_policy, places.loop(name))
+        yield name, roles.policy
+    for name, config in (("ppo", ModelConfig()), ("ppo lora", LORA)):
+        roles = roles_of(model, wrap, PPO, config)
+        critic = wrap(value_learner(ScalarModel.from_policy(model, config=ModelConfig(), seed=1), FAST))
+        train_ppo(roles, prompts_of(), PPO, places.loop(name), critic=critic)
+        yield name, roles.policy
+        yield f"{name} critic", critic
+
+
+def train_on_rankings(model: Path, places: Places, wrap: Wrap) -> Iterator[tuple[str, Learner[Any]]]:
+    """Reward models, raters fitted with them or all alike, and DPO."""
+    groups, targets = rankings_of(model)
+    members = list(zip(groups, targets, strict=True))
+    for name, raters in (("reward joint", {}), ("reward plain", {"raters": NoRatersConfig()})):
+        config = RewardConfig(epochs=1, batch_size=4, optimizer=FAST, **raters)
+        scalar = ScalarModel.from_policy(model, config=ModelConfig(), seed=0)
+        fit = RewardFit.of(members, config, features=scalar.num_features, seed=0)
+        learner = wrap(reward_learner(scalar, fit, FAST))
+        train_reward(learner, fit, config, places.loop(name))
+        yield name, learner
+    learner = wrap(policy_learner(policy_of(model), FAST))
+    train_dpo(learner, groups, targets, DPOConfig(epochs=1, batch_size=4, optimizer=FAST), places.loop("dpo"))
+    yield "dpo", learner
+
+
+def policy_of(model: Path, config: ModelConfig | None = None) -> PolicyModel:
+    torch.manual_seed(0)  # adapters are drawn from torch's own generator
+    return PolicyModel.load(model, config=config or ModelConfig(), trainable=True)
+
+
+def roles_of(model: Path, wrap: Wrap, config: OnPolicyConfig, loading: ModelConfig | None = None) -> Roles:
+    policy, temperature = policy_of(model, loading), config.sampling.temperature
+    frozen = PolicyModel.load(model, config=ModelConfig(), trainable=False)
+    return Roles(
+        policy=wrap(policy_learner(policy, FAST, temperature=temperature)),
+        reference=adapters_off(policy, temperature=temperature)
+        if loading is not None and loading.lora is not None
+        else policy_scorer(frozen, temperature=temperature),
+        reward=WeightedRewards(((1.0, "reward", share_of_e),), clip=None),
+        writer=LocalWriter("toy", Renderer(policy.tokenizer), LocalEngine(policy), policy.max_length),
+    )
+
+
+def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
+
+
+def prompts_of() -> list[Prompt]:
+    return [
+        Prompt.of(f"{text} {n}") for n in range(3) for text in ("How late is it?", "A refund.", "Where?", "Help me.")
+    ]
+
+
+def rows_of(model: Path) -> list[Group]:
+    """Rows of very different lengths."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 30, size=(24, 2))
+    return [Group(rng.integers(5, 200, p), (rng.integers(5, 200, c),)) for p, c in lengths.tolist()]
+
+
+def rankings_of(model: Path) -> tuple[list[Group], list[Target]]:
+    """Rankings of two to four answers by three raters, with ties."""
+    renderer = Renderer(policy_of(model).tokenizer)
+    texts = ("You have a refund today.", "I am sorry.", "No.", "Open the settings, then follow the link, please.")
+    groups, targets = [], []
+    for n in range(20):
+        prompt, k = Prompt.of(f"Question {n}, please?"), 2 + n % 3
+        answers = tuple(Completion(prompt_id=prompt.id, text=t, id=f"c{i}") for i, t in enumerate(texts[:k]))
+        order = [f"c{i}" for i in np.random.default_rng(n).permutation(k)]
+        tiers = (tuple(order[:2]), *((i,) for i in order[2:])) if n % 5 == 4 and k > 2 else tuple((i,) for i in order)
+        said = Judgment(task_id="t", rater_id=f"r{n % 3}", ranking=Ranking(tiers=tiers))
+        target = target_of(Comparison(prompt=prompt, completions=answers, judgments=(said,)))
+        assert target is not None
+        groups.append(renderer.group(prompt, [a.text for a in answers]))
+        targets.append(target)
+    return groups, targets
+
+
+def run(model: Path, out: Path, rank: int, wrap: Wrap) -> None:
+    """Train all, and write what they end with."""
+    places = Places(out / f"loops-{rank}")
+    weights, logs = {}, {}
+    for name, learner in train_all(model, places, wrap):
+        weights |= {f"{name}/{key}": tensor.contiguous() for key, tensor in learner.weights().items()}
+        if (places.folder / name).is_dir():
+            logs[name] = read_metrics(places.folder / name)
+    save_file(weights, out / f"{rank}.safetensors")
+    (out / f"{rank}.json").write_text(json.dumps(logs), encoding="utf-8")
+
+
+def main() -> None:
+    rank, world, init, model, out = sys.argv[1:]
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{init}", rank=int(rank), world_size=int(world))
+    run(Path(model), Path(out), int(rank), DataParallelLearner)
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Two processes that share out micro-batches train as one process does: every trainer, full and with adapters."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from parallel_trainers import run
+from safetensors.torch import load_file
+
+from assent.core.group import Group
+from assent.learner.data_parallel import shares
+from assent.models.groups import pack
+from assent.models.tiny import save_tiny
+
+SCRIPT = Path(__file__).with_name("parallel_trainers.py")
+TRAINERS = (
+    *("sft", "sft lora", "sft killed", "reward joint", "reward plain", "dpo"),
+    *("grpo", "rloo", "reinforce++", "ppo", "ppo lora", "ppo critic", "ppo lora critic"),
+)
+Ends = tuple[dict[str, dict[str, torch.Tensor]], dict[str, list[dict[str, Any]]]]
+"""Weights and logs, by trainer."""
+
+
+@pytest.fixture(scope="module")
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ends, Ends, Ends]]:
+    """What one process ends with, and what both of two end with."""
+    folder = tmp_path_factory.mktemp("parallel")
+    model = save_tiny(folder / "llama", "llama")
+    both, alone = folder / "both", folder / "alone"
+    both.mkdir()
+    alone.mkdir()
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(SCRIPT), str(rank), "2", str(folder / "init"), str(model), str(both)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for rank in range(2)
+    ]
+    run(model, alone, 0, lambda learner: learner)
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
+    yield read(alone, 0), read(both, 0), read(both, 1)
+
+
+def read(folder: Path, rank: int) -> Ends:
+    weights: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in load_file(folder / f"{rank}.safetensors").items():
+        trainer, _, key = name.partition("/")
+        weights.setdefault(trainer, {})[key] = tensor
+    return weights, json.loads((folder / f"{rank}.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", TRAINERS)
+def test_two_processes_end_with_the_weights_of_one(ends: tuple[Ends, Ends, Ends], trainer: str) -> None:
+    alone, first, second = (weights[trainer] for weights, _ in ends)
+    assert alone.keys() == first.keys() == second.keys()
+    for key, weight in alone.items():
+        assert torch.equal(first[key], second[key])
+        assert torch.allclose(first[key], weight, rtol=0, atol=1e-5), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trainer", [name for name in TRAINERS if "critic" not in name and name != "sft killed"])
+def test_two_processes_log_the_losses_and_gradient_norms_of_one(ends: tuple[Ends, Ends, Ends], trainer: str) -> None:
+    alone, first, second = (logs[trainer] for _, logs in ends)
+    assert len(alone) >= 5 and first == second
+    assert sum("grad_norm" in one for one in alone) >= 4  # PPO's first step trains the value model only
+    for one, two in zip(alone, first, strict=True):
+        assert one.keys() == two.keys()
+        numbers = {name: value for name, value in one.items() if isinstance(value, float)}
+        for name, value in numbers.items():
+            assert two[name] == pytest.approx(value, rel=1e-4, abs=1e-5), f"{name} at step {one['step']}"
+
+
+@pytest.mark.slow
+def test_a_run_of_two_that_was_killed_ends_with_the_same_bits(ends: tuple[Ends, Ends, Ends]) -> None:
+    for weights, _ in ends:
+        for key, weight in weights["sft killed"].items():
+            assert torch.equal(weight, weights["sft"][key])
+
+
+def test_micro_batches_go_to_whoever_has_the_fewest_tokens() -> None:
+    def group(length: int) -> Group:
+        return Group(np.arange(1, 3), (np.arange(1, length - 1),))
+
+    batches = pack([group(n) for n in (9, 8, 5, 4, 3)], budget=1)  # longest first, each a batch of its own
+    assert [b.num_tokens for b in batches] == [9, 8, 5, 4, 3]
+    assert shares(batches, 2) == [[0, 3, 4], [1, 2]]  # 9 | 8, 5 to the 8, 4 to the 9, 3 to the first of 13 and 13
+    assert shares(batches[:1], 2) == [[0], []]
