@@ -21,7 +21,7 @@ NOT_TOLD = "not told"
 BY_RANK = "the orders shown are those of the ranks, as if answers had been sorted afterwards; they are not used"
 
 
-class RaterRow(Record):
+class RaterLine(Record):
     """One rater. What groups people belong to is told of groups only."""
 
     rater: str
@@ -55,7 +55,7 @@ class GroupRow(Record):
 class RaterReport(Record):
     """Raters and groups of a joint fit, and what to look into."""
 
-    raters: tuple[RaterRow, ...]
+    raters: tuple[RaterLine, ...]
     group_by: str | None = None
     """The attribute that forms the groups; None: one group, everybody."""
     groups: tuple[GroupRow, ...]
@@ -104,9 +104,9 @@ def rater_report(
     )
 
 
-def _rater(fit: RaterFit, i: int) -> RaterRow:
+def _rater(fit: RaterFit, i: int) -> RaterLine:
     a, half = float(fit.sharpness[i]), 1.96 * float(fit.errors[i])
-    return RaterRow(
+    return RaterLine(
         rater=fit.raters[i],
         judgments=fit.judgments[i],
         sharpness=Estimate(estimate=a, low=a - half, high=a + half),

@@ -22,7 +22,7 @@ from assent.generation.draw import draw
 from assent.generation.engine import Generation, Weights
 from assent.generation.flat import FlatRows
 from assent.generation.live import LiveAnswers
-from assent.generation.padded import PaddedRows
+from assent.generation.padded import PaddedLiveRows
 from assent.models.policy import PolicyModel
 
 
@@ -126,7 +126,7 @@ class _Rollout:
             self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer
         )
         self._rows = (
-            PaddedRows(policy, prompts)
+            PaddedLiveRows(policy, prompts)
             if policy.mode == "padded"
             else FlatRows(policy, prompts, order, capacity=self._capacity, length=longest)
         )

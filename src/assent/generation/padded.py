@@ -17,7 +17,7 @@ from assent.core.group import TokenIds
 from assent.models.policy import PolicyModel
 
 
-class PaddedRows:
+class PaddedLiveRows:
     """Computes next-token logits of live rows through transformers' own cache. Rows join only when none is live.
 
     Prompts are still computed once for all their rows, and rows that end are still dropped at once.

@@ -16,7 +16,7 @@ from assent.pipeline.config import FileData, RunConfig, load_config
 
 
 @dataclass(frozen=True)
-class Project:
+class OpenProject:
     """A run's settings, with every path as seen from the current folder."""
 
     config: RunConfig
@@ -29,13 +29,13 @@ class Project:
         return RUNS / self.config.name
 
 
-def open_project(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> Project:
+def open_project(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> OpenProject:
     """Read a YAML with its overlays and `--set`s; their relative paths are taken from the YAML's folder.
 
     Raises ConfigError naming file and key.
     """
     config = load_config(path, overlays=overlays, settings=settings)
-    return Project(moved(config, old=path.parent, new=Path()), path)
+    return OpenProject(moved(config, old=path.parent, new=Path()), path)
 
 
 def moved(config: RunConfig, *, old: Path, new: Path) -> RunConfig:

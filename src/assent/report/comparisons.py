@@ -1,4 +1,4 @@
-"""Panels on what people think: blind comparison, truth, reward model, rounds over time."""
+"""Cards on what people think: blind comparison, truth, reward model, rounds over time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from assent.evaluation.report import EvaluationReport, Judge
 from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suites.lab import LOWER_IS_BETTER
 from assent.evaluation.winrate import WinRate
+from assent.report.cards import Card, Section, Size, card
 from assent.report.figures import (
-    Pair,
+    BeforeAfter,
     Row,
     Trend,
     dumbbells,
@@ -21,7 +22,6 @@ from assent.report.figures import (
     reliability,
     trends,
 )
-from assent.report.panels import Panel, Section, Size, panel
 from assent.report.plots import AFTER, BAD, BEFORE, GOOD, SOFT, WARM
 from assent.report.run_folder import Evaluation, Round, Run
 from assent.report.training import reward_training
@@ -48,14 +48,14 @@ def comparison(run: Run) -> Section:
     evaluation = run.headline
     if evaluation is None:
         return Section("comparison", "Blind comparison", "", ())
-    panels: list[Panel] = []
+    cards: list[Card] = []
     text = ""
     wins = evaluation.report.win_rate
     if wins is not None:
-        panels.append(_win_rates(wins))
+        cards.append(_win_rates(wins))
         text = _how_judged(wins, evaluation.report.judge)
-    panels += _truth(evaluation) + _other_suites(evaluation.report) + _lengths(evaluation)
-    return Section("comparison", "Blind comparison" if text else "Before and after", text, tuple(panels))
+    cards += _truth(evaluation) + _other_suites(evaluation.report) + _lengths(evaluation)
+    return Section("comparison", "Blind comparison" if text else "Before and after", text, tuple(cards))
 
 
 def reward_model(run: Run) -> Section:
@@ -65,24 +65,24 @@ def reward_model(run: Run) -> Section:
         return Section("reward", "Reward model", "", ())
     text = f"Judged on {report.pairs:,} decided pairs of {report.prompts:,} prompts it never saw"
     text += f", in round {run.rounds[-1].number}." if len(run.rounds) > 1 else "."
-    panels = _accuracy(report) + _calibration(report)
+    cards = _accuracy(report) + _calibration(report)
     note = "By how far the scores lie apart"
     note += ", and by how much better raters said the answer is." if report.by_strength else "."
-    panels += _accuracies("Accuracy per lead", note, {**report.by_lead, **report.by_strength})
+    cards += _accuracies("Accuracy per lead", note, {**report.by_lead, **report.by_strength})
     slices = {k: v for k, v in report.slices.items() if not (report.by_source and k.startswith("source="))}
-    panels += _sources(report) + _accuracies(
+    cards += _sources(report) + _accuracies(
         "Accuracy per slice", "By what is known of the prompt.", slices, size="tall"
     )
-    panels += _raters(report.raters)
-    panels += reward_training(run)
-    return Section("reward", "Reward model", text, tuple(panels))
+    cards += _raters(report.raters)
+    cards += reward_training(run)
+    return Section("reward", "Reward model", text, tuple(cards))
 
 
 def rounds_over_time(run: Run) -> Section:
     """One point per round; shown where there are two or more."""
     if len(run.rounds) < 2:
         return Section("rounds", "Rounds", "", ())
-    panels = [
+    cards = [
         p
         for p in (
             _wins_over_rounds(run),
@@ -93,10 +93,10 @@ def rounds_over_time(run: Run) -> Section:
         if p is not None
     ]
     text = "Each round samples from the newest policy, adds judgments to those before, and fits a new reward model."
-    return Section("rounds", "Rounds over time", text, tuple(panels))
+    return Section("rounds", "Rounds over time", text, tuple(cards))
 
 
-def _win_rates(w: WinRate) -> Panel:
+def _win_rates(w: WinRate) -> Card:
     rows = [Row("win rate", w.win_rate), Row("at equal length", w.length_controlled)]
     if w.over_raters is not None:
         rows.append(Row("over other raters too", w.over_raters))
@@ -104,7 +104,7 @@ def _win_rates(w: WinRate) -> Panel:
     svg = intervals(rows, "Win rates with intervals", reference=0.5)
     note = "Share of verdicts for the new answer, ties half. The last row is a check: "
     note += "50\u00a0% means that order did not matter."
-    return panel("Preferred answers", note, svg, size="wide")
+    return card("Preferred answers", note, svg, size="wide")
 
 
 def _how_judged(w: WinRate, judge: Judge | None) -> str:
@@ -117,45 +117,45 @@ def _how_judged(w: WinRate, judge: Judge | None) -> str:
     return f"{text}. The new answer is the longer one in {percent(w.new_is_longer)} of verdicts."
 
 
-def _truth(evaluation: Evaluation) -> list[Panel]:
+def _truth(evaluation: Evaluation) -> list[Card]:
     found = changes(evaluation)
     if not found:
         return []
     ordered = sorted(found, key=lambda c: c.measure in LOWER_IS_BETTER)
-    pairs = [Pair(("↓ " if c.measure in LOWER_IS_BETTER else "") + c.name, c.before, c.after) for c in ordered]
+    pairs = [BeforeAfter(("↓ " if c.measure in LOWER_IS_BETTER else "") + c.name, c.before, c.after) for c in ordered]
     note = (
         "Read from the texts by rules, not by raters; means with 95\u00a0% intervals. Where marked ↓, lower is better."
     )
     svg = dumbbells(pairs, "Truth before and after")
-    return [panel("What is true of the answers", note, svg, keys=_BOTH, size="tall")]
+    return [card("What is true of the answers", note, svg, keys=_BOTH, size="tall")]
 
 
-def _other_suites(report: EvaluationReport) -> list[Panel]:
-    """What suites without a panel of their own measured of both policies."""
-    panels = []
+def _other_suites(report: EvaluationReport) -> list[Card]:
+    """What suites without a card of their own measured of both policies."""
+    cards = []
     for suite in (name for name in report.suites if name not in ("lab", "winrate")):
         pairs = [
-            Pair(("↓ " if one.lower_is_better else "") + name.replace("_", " "), one.before, one.after)
+            BeforeAfter(("↓ " if one.lower_is_better else "") + name.replace("_", " "), one.before, one.after)
             for name, one in report.measures(suite).items()
             if one.before is not None and one.after is not None
         ]
         if pairs:
             note = "Means with 95\u00a0% intervals. Where marked ↓, lower is better."
-            panels.append(panel(suite, note, dumbbells(pairs, f"{suite} before and after"), keys=_BOTH, size="tall"))
-    return panels
+            cards.append(card(suite, note, dumbbells(pairs, f"{suite} before and after"), keys=_BOTH, size="tall"))
+    return cards
 
 
-def _lengths(evaluation: Evaluation) -> list[Panel]:
+def _lengths(evaluation: Evaluation) -> list[Card]:
     before = [float(len(s.before.split())) for s in evaluation.samples]
     after = [float(len(s.after.split())) for s in evaluation.samples]
     if len(before) < 2:
         return []
     means = f"Mean {sum(before) / len(before):.0f} words before, {sum(after) / len(after):.0f} after (dashed)."
     svg = histogram(before, after, "Distribution of answer lengths before and after", x="words per answer")
-    return [panel("Length of answers", means, svg, keys=_BOTH, size="wide")]
+    return [card("Length of answers", means, svg, keys=_BOTH, size="wide")]
 
 
-def _accuracy(report: RewardReport) -> list[Panel]:
+def _accuracy(report: RewardReport) -> list[Card]:
     rows = [
         Row(name, value, colour)
         for name, value, colour in (
@@ -172,22 +172,20 @@ def _accuracy(report: RewardReport) -> list[Panel]:
     if report.relevance is not None:
         note += " Last: how often the best answer to a prompt scores above the best answer to another prompt."
     svg = intervals(rows, "Accuracy of the reward model beside its bounds", reference=0.5)
-    return [panel("Accuracy", note, svg, size="wide")]
+    return [card("Accuracy", note, svg, size="wide")]
 
 
-def _calibration(report: RewardReport) -> list[Panel]:
+def _calibration(report: RewardReport) -> list[Card]:
     if not any(b.count for b in report.bins):
         return []
     note = "On the diagonal, 80\u00a0% sure is right in 80\u00a0% of pairs; large dots hold more pairs."
     if report.ece is not None and report.brier is not None:
         note += f" Calibration error {report.ece:.3f}, Brier score {report.brier:.3f}."
-    return [
-        panel("Calibration", note, reliability(report.bins, "Reliability diagram of the reward model"), size="tall")
-    ]
+    return [card("Calibration", note, reliability(report.bins, "Reliability diagram of the reward model"), size="tall")]
 
 
-def _sources(report: RewardReport) -> list[Panel]:
-    """Each source of rankings with its own bounds; with only one, the first panel has said it."""
+def _sources(report: RewardReport) -> list[Card]:
+    """Each source of rankings with its own bounds; with only one, the first card has said it."""
     if len(report.by_source) < 2:
         return []
     rows = []
@@ -197,17 +195,17 @@ def _sources(report: RewardReport) -> list[Panel]:
             rows.append(Row("raters", found.rater_ceiling, GOOD))
         rows.append(Row("“longer wins”", found.longer_wins, BEFORE))
     svg = intervals(rows, "Accuracy per source of rankings", reference=0.5)
-    return [panel("Accuracy per source", "Each with its own ceiling and floor.", svg, size="tall")]
+    return [card("Accuracy per source", "Each with its own ceiling and floor.", svg, size="tall")]
 
 
-def _accuracies(title: str, note: str, found: Mapping[str, Estimate], *, size: Size = "wide") -> list[Panel]:
+def _accuracies(title: str, note: str, found: Mapping[str, Estimate], *, size: Size = "wide") -> list[Card]:
     if len(found) < 2:
         return []
     rows = [Row(name.replace("=", " · "), value) for name, value in found.items()]
-    return [panel(title, note, intervals(rows, title, reference=0.5), size=size)]
+    return [card(title, note, intervals(rows, title, reference=0.5), size=size)]
 
 
-def _raters(found: RaterReport | None) -> list[Panel]:
+def _raters(found: RaterReport | None) -> list[Card]:
     """Sharpness of groups and of the least sharp raters, with what is alarming in words."""
     if found is None:
         return []
@@ -217,11 +215,11 @@ def _raters(found: RaterReport | None) -> list[Panel]:
     note += f"{found.careless:,} far below the pool, {found.inverted:,} below 0 (the scale read the wrong way round)."
     note += "".join(f" Look into this: {alarm}." for alarm in found.alarms)
     return [
-        panel("Sharpness of raters", note, levels(shown, "Sharpness with intervals", references=(0, 1)), size="tall")
+        card("Sharpness of raters", note, levels(shown, "Sharpness with intervals", references=(0, 1)), size="tall")
     ]
 
 
-def _wins_over_rounds(run: Run) -> Panel | None:
+def _wins_over_rounds(run: Run) -> Card | None:
     values = [_win(r.evaluation) for r in run.rounds]
     ticks = [f"round {r.number}" for r in run.rounds]
     if run.final is not None:
@@ -230,33 +228,33 @@ def _wins_over_rounds(run: Run) -> Panel | None:
         return None
     svg = trends([Trend("win rate", values)], "Win rate per round", ticks=ticks, target=0.5)
     note = "Against the round's own start" + ("; “all”: the last policy against the first." if run.final else ".")
-    return panel("Win rate", note, svg)
+    return card("Win rate", note, svg)
 
 
-def _truth_over_rounds(run: Run) -> list[Panel]:
+def _truth_over_rounds(run: Run) -> list[Card]:
     found = [{} if r.evaluation is None else r.evaluation.report.measures("lab") for r in run.rounds]
     if not all(found):
         return []
-    cards = [{name: m.before for name, m in found[0].items()}]
-    cards += [{name: m.after for name, m in measures.items()} for measures in found]
+    truths = [{name: m.before for name, m in found[0].items()}]
+    truths += [{name: m.after for name, m in measures.items()} for measures in found]
     ticks = ["start", *(f"round {r.number}" for r in run.rounds)]
-    panels = []
+    cards = []
     for title, names, colours in _ROUND_GROUPS:
         lines = [
-            Trend(MEASURES[name].split(" on ")[0], [card.get(name) for card in cards], colour)
+            Trend(MEASURES[name].split(" on ")[0], [truth.get(name) for truth in truths], colour)
             for name, colour in zip(names, colours, strict=True)
-            if any(name in card for card in cards)
+            if any(name in truth for truth in truths)
         ]
         if lines:
-            panels.append(panel(title, "Of each policy's own answers.", trends(lines, title, ticks=ticks)))
-    lengths = [card.get("mean_length") for card in cards]
+            cards.append(card(title, "Of each policy's own answers.", trends(lines, title, ticks=ticks)))
+    lengths = [truth.get("mean_length") for truth in truths]
     if any(lengths):
         svg = trends([Trend("words", lengths)], "Mean length per round", ticks=ticks, scale="number")
-        panels.append(panel("Length", "Mean words per answer.", svg))
-    return panels
+        cards.append(card("Length", "Mean words per answer.", svg))
+    return cards
 
 
-def _accuracy_over_rounds(run: Run) -> Panel | None:
+def _accuracy_over_rounds(run: Run) -> Card | None:
     def of(name: str) -> list[Estimate | None]:
         return [None if r.reward is None else getattr(r.reward, name) for r in run.rounds]
 
@@ -265,16 +263,16 @@ def _accuracy_over_rounds(run: Run) -> Panel | None:
     if not lines:
         return None
     svg = trends(lines, "Reward model accuracy per round", ticks=[f"round {r.number}" for r in run.rounds])
-    return panel("Reward model", f"Held-out accuracy{_judgment_note(run.rounds)}.", svg)
+    return card("Reward model", f"Held-out accuracy{_judgment_note(run.rounds)}.", svg)
 
 
-def _distance_over_rounds(run: Run) -> Panel | None:
+def _distance_over_rounds(run: Run) -> Card | None:
     values = [None if r.evaluation is None else r.evaluation.report.kl_per_response for r in run.rounds]
     if not any(values):
         return None
     ticks = [f"round {r.number}" for r in run.rounds]
     svg = trends([Trend("KL", values)], "KL per round", ticks=ticks, scale="number")
-    return panel("Distance", "KL per answer to the round's start, in nats.", svg)
+    return card("Distance", "KL per answer to the round's start, in nats.", svg)
 
 
 def _judgment_note(rounds: tuple[Round, ...]) -> str:

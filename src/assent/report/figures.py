@@ -45,11 +45,11 @@ class Curve:
 
 @dataclass(frozen=True)
 class Frame:
-    """Axes of a panel."""
+    """Axes of a card."""
 
     x_label: str = "step"
     x_end: float | None = None
-    """Where the steps end, in all panels of a row alike; None: where the curve ends."""
+    """Where the steps end, in all cards of a row alike; None: where the curve ends."""
     low: float | None = None
     high: float | None = None
     is_share: bool = False
@@ -68,7 +68,7 @@ class Row(NamedTuple):
     colour: str = AFTER
 
 
-class Pair(NamedTuple):
+class BeforeAfter(NamedTuple):
     """One line of a dumbbell plot."""
 
     name: str
@@ -85,7 +85,7 @@ class Bar(NamedTuple):
 
 
 def curves(lines: Sequence[Curve], label: str, *, frame: Frame | None = None, size: tuple[float, float] = PANEL) -> str:
-    """Curves over steps in one panel."""
+    """Curves over steps in one card."""
     frame = frame or Frame()
     with canvas(*size) as c:
         for border in frame.borders:
@@ -140,7 +140,7 @@ def levels(rows: Sequence[Row], label: str, *, references: Sequence[float] = ())
         return c.svg(label)
 
 
-def dumbbells(pairs: Sequence[Pair], label: str, *, row: float = TALL_ROW) -> str:
+def dumbbells(pairs: Sequence[BeforeAfter], label: str, *, row: float = TALL_ROW) -> str:
     """Before and after with their intervals, joined, one row each, on a scale from 0 to 1."""
     with _rows(WIDE[0], [p.name for p in pairs], right=104, row=row) as c:
         for i, pair in enumerate(pairs):

@@ -58,7 +58,7 @@ _POINTS_PER_INCH = 72
 
 
 class Margins(NamedTuple):
-    """Pixels around the axes; equal in all panels of a row, so that they line up."""
+    """Pixels around the axes; equal in all cards of a row, so that they line up."""
 
     left: float = 46
     right: float = 14

@@ -17,13 +17,13 @@ from assent.artifacts.layout import RUN_SETTINGS
 from assent.artifacts.lineage import lineage, render
 from assent.artifacts.store import ArtifactStore
 from assent.core import files
+from assent.report.cards import Svg
 from assent.report.comparisons import comparison, reward_model, rounds_over_time
 from assent.report.configuration import read_settings
 from assent.report.diff import visible
 from assent.report.examples import first_examples, largest_changes
 from assent.report.figures import Bar, bars, percent
 from assent.report.lineage_plot import lineage_svg
-from assent.report.panels import Svg
 from assent.report.run_folder import Run, find_run, read_run
 from assent.report.training import fine_tuning, optimization
 from assent.report.verdict import changes, verdict_of
@@ -72,7 +72,7 @@ def page_of(run: Run) -> str:
         sections=[
             s
             for s in (comparison(run), rounds_over_time(run), reward_model(run), optimization(run), fine_tuning(run))
-            if s.panels
+            if s.cards
         ],
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),

@@ -1,4 +1,4 @@
-"""Panels of the trainers' logs: fine-tuning, reward model, PPO, DPO."""
+"""Cards of the trainers' logs: fine-tuning, reward model, PPO, DPO."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assent.report.cards import Card, Section, Size, card
 from assent.report.figures import PANEL, WIDE, Curve, Frame, curves, path
-from assent.report.panels import Panel, Section, Size, panel
 from assent.report.plots import AFTER, BEFORE, GOOD, WARM
 from assent.report.run_folder import Metrics, Run, metrics_of
 from assent.training.config import methods
@@ -19,7 +19,7 @@ TRAJECTORIES = (BEFORE, AFTER, GOOD, WARM)
 
 @dataclass(frozen=True)
 class Shown:
-    """A logged number as a panel."""
+    """A logged number as a card."""
 
     name: str
     title: str
@@ -80,28 +80,28 @@ METHODS = {
 def optimization(run: Run) -> Section:
     """How the policy moved, over the steps of all rounds."""
     kinds = [kind for kind in dict.fromkeys(str(r.method.get("kind", "")) for r in run.rounds) if kind in METHODS]
-    panels = [p for kind in kinds for p in _steps(run, kind, METHODS[kind])]
+    cards = [p for kind in kinds for p in _steps(run, kind, METHODS[kind])]
     trajectory = _reward_against_kl(run)
     text = "How the policy moved"
     if kinds:
         text = " ".join(f"{methods()[kind].title} learns from {methods()[kind].learns_from}." for kind in kinds)[:-1]
     if len(run.rounds) > 1:
         text += "; rounds follow one another, parted by dotted lines"
-    return Section("optimization", "Optimization", text + ".", tuple(trajectory + panels))
+    return Section("optimization", "Optimization", text + ".", tuple(trajectory + cards))
 
 
 def fine_tuning(run: Run) -> Section:
     """Loss of pre-training and of supervised fine-tuning."""
     named = (("base", "Pre-training", "every token of the corpus"), ("sft", "Fine-tuning", "the assistant's tokens"))
-    panels = [
+    cards = [
         made
         for stage, title, what in named
         if (made := _loss(title, f"Nats per token, over {what}.", metrics_of(run.stage(stage)))) is not None
     ]
-    return Section("fine-tuning", "Before the first round", "What the policy starts from.", tuple(panels))
+    return Section("fine-tuning", "Before the first round", "What the policy starts from.", tuple(cards))
 
 
-def reward_training(run: Run) -> list[Panel]:
+def reward_training(run: Run) -> list[Card]:
     """Loss and accuracy of the reward models on their training batches."""
     logs = [r.metrics("reward") for r in run.rounds]
     found = (
@@ -111,7 +111,7 @@ def reward_training(run: Run) -> list[Panel]:
     return [p for shown in found if (p := _over_steps(shown, logs, size="wide")) is not None]
 
 
-def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Panel]:
+def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Card]:
     chosen = [r for r in run.rounds if r.method.get("kind") == kind]
     logs = [r.metrics("optimize") for r in chosen]
     kl = chosen[-1].method.get("kl", {}) if chosen else {}
@@ -130,7 +130,7 @@ def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Panel]:
 
 def _over_steps(
     shown: Shown, logs: Sequence[Metrics], *, target: float | None = None, size: Size = "small"
-) -> Panel | None:
+) -> Card | None:
     """One number over the steps of all rounds, one after the other."""
     lines, borders, start = [], [], 0.0
     for log in logs:
@@ -153,20 +153,20 @@ def _over_steps(
     )
     note = shown.note if target is not None else shown.note.replace("; the dashed line is the target", "")
     svg = curves(lines, f"{shown.title} over steps", frame=frame, size=PANEL if size == "small" else WIDE)
-    return panel(shown.title, note, svg, size=size)
+    return card(shown.title, note, svg, size=size)
 
 
-def _loss(title: str, note: str, log: Metrics) -> Panel | None:
+def _loss(title: str, note: str, log: Metrics) -> Card | None:
     train, held_out = _series(log, "loss"), _series(log, "eval_loss", kind="eval")
     lines = [Curve(*train, smooth=True)] if train[0] else []
     lines += [Curve(*held_out, colour=WARM, dots=True)] if held_out[0] else []
     if not lines:
         return None
     keys = [(AFTER, "training batches")] + ([(WARM, "held out")] if held_out[0] else [])
-    return panel(title, note, curves(lines, f"{title}: loss over steps", size=WIDE), keys=keys, size="wide")
+    return card(title, note, curves(lines, f"{title}: loss over steps", size=WIDE), keys=keys, size="wide")
 
 
-def _reward_against_kl(run: Run) -> list[Panel]:
+def _reward_against_kl(run: Run) -> list[Card]:
     """How much reward each bit of distance bought, after Gao et al. 2022."""
     points = []
     rounds = run.rounds[-len(TRAJECTORIES) :]
@@ -183,7 +183,7 @@ def _reward_against_kl(run: Run) -> list[Panel]:
     note = "From the hollow dot to the full one. Flattening while KL grows means that reward is bought dearly."
     if len(points) > 1:
         note += " Each round has its own reward model, so heights compare within a round only."
-    return [panel("Reward against distance", note, svg, keys=keys, size="wide")]
+    return [card("Reward against distance", note, svg, keys=keys, size="wide")]
 
 
 def _series(log: Metrics, name: str, *, kind: str = "train") -> tuple[list[float], list[float]]:

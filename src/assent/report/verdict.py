@@ -28,7 +28,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Headline:
     """The sentence at the top of the page."""
 
     tone: Tone
@@ -66,25 +66,25 @@ class Change:
         return rises != (self.measure in LOWER_IS_BETTER)
 
 
-def verdict_of(run: Run) -> Verdict:
+def verdict_of(run: Run) -> Headline:
     """What the run reached, against what it started from."""
     evaluation = run.headline
     if evaluation is None:
-        return Verdict("open", "No evaluation was made, so nothing can be said about the new policy.", None, ())
+        return Headline("open", "No evaluation was made, so nothing can be said about the new policy.", None, ())
     notes = _change_notes(changes(evaluation))
     start = "the fine-tuned model it started from" if run.final is not None else "its start"
     if evaluation.report.win_rate is None:
-        return Verdict("open", _without_raters(evaluation, start), None, notes)
+        return Headline("open", _without_raters(evaluation, start), None, notes)
     share = evaluation.report.win_rate.win_rate
     if not evaluation.is_independent:
         sentence = f"The run's own reward model prefers it to {start} in {percent(share.estimate)} of comparisons"
-        return Verdict("open", sentence + "; no independent judge has looked.", share, notes)
+        return Headline("open", sentence + "; no independent judge has looked.", share, notes)
     said = f"in {percent(share.estimate)} of blind comparisons"
     if share.low > 0.5:
-        return Verdict("good", f"Preferred to {start} {said}.", share, notes)
+        return Headline("good", f"Preferred to {start} {said}.", share, notes)
     if share.high < 0.5:
-        return Verdict("bad", f"Worse than {start}: preferred only {said}.", share, notes)
-    return Verdict("open", f"No clear difference: preferred to {start} {said}.", share, notes)
+        return Headline("bad", f"Worse than {start}: preferred only {said}.", share, notes)
+    return Headline("open", f"No clear difference: preferred to {start} {said}.", share, notes)
 
 
 def changes(evaluation: Evaluation) -> tuple[Change, ...]:

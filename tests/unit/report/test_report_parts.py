@@ -15,9 +15,9 @@ from assent.report.configuration import settings_of
 from assent.report.diff import change, visible, word_diff
 from assent.report.figures import (
     Bar,
+    BeforeAfter,
     Curve,
     Frame,
-    Pair,
     Row,
     Trend,
     bars,
@@ -91,7 +91,7 @@ FIGURES = {
     "log": lambda name: curves([Curve([0, 1], [1e-6, 3e-6])], name, frame=Frame(is_log=True)),
     "log with zero": lambda name: curves([Curve([0, 1], [0.0, 3e-6])], name, frame=Frame(is_log=True)),
     "intervals": lambda name: intervals([Row(name, HALF)], name, reference=0.5),
-    "dumbbells": lambda name: dumbbells([Pair(name, HALF, HALF)], name),
+    "dumbbells": lambda name: dumbbells([BeforeAfter(name, HALF, HALF)], name),
     "histogram": lambda name: histogram([0.0, 0.0], [0.0], name, x=name),
     "bars": lambda name: bars([Bar(name, 0.0, name)], name),
     "trends": lambda name: trends(

@@ -39,14 +39,14 @@ class Reader:
 
 
 @dataclass
-class Opened:
+class OpenedBase:
     """A base model as far as it could be opened."""
 
     reader: Reader | None
     findings: list[Finding]
 
 
-def open_base(config: RunConfig, material: Material) -> Opened:
+def open_base(config: RunConfig, material: Material) -> OpenedBase:
     """Open the base: a folder whole, a hub model's tokenizer only, for `scratch` a tokenizer of the data at hand."""
     try:
         match config.base:
@@ -57,7 +57,7 @@ def open_base(config: RunConfig, material: Material) -> Opened:
             case PretrainedBase() as base:
                 return _open_hub(config, base)
     except ModelError as wrong:
-        return Opened(None, [problem(_key_of(wrong), str(wrong))])
+        return OpenedBase(None, [problem(_key_of(wrong), str(wrong))])
 
 
 def check_lengths(config: RunConfig, material: Material, reader: Reader) -> Iterator[Finding]:
@@ -67,12 +67,12 @@ def check_lengths(config: RunConfig, material: Material, reader: Reader) -> Iter
     yield from _check_comparisons(config, material.comparisons, reader)
 
 
-def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> Opened:
+def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> OpenedBase:
     texts = [text for c in (*material.corpus, *material.demonstrations) for text in written(c)]
     if not texts and not material.is_whole:
-        return Opened(None, [note("base", "a new model, which cannot be looked at without its texts")])
+        return OpenedBase(None, [note("base", "a new model, which cannot be looked at without its texts")])
     if not texts:
-        return Opened(None, [error("data.corpus", "there is no text to train a model on", "give data.corpus")])
+        return OpenedBase(None, [error("data.corpus", "there is no text to train a model on", "give data.corpus")])
     tokenizer = train_tokenizer(texts, vocab_size=base.vocab_size, context=base.shape.context)
     reader = Reader(
         Renderer(tokenizer, template=config.model.template),
@@ -84,10 +84,10 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
     if len(tokenizer) < base.vocab_size and material.is_whole:
         said = f"is {base.vocab_size}, but the texts give only {len(tokenizer)} tokens"
         findings.append(note("base.vocab_size", said, "give more data.corpus, or lower it"))
-    return Opened(reader, findings)
+    return OpenedBase(reader, findings)
 
 
-def _open_folder(config: RunConfig, path: str) -> Opened:
+def _open_folder(config: RunConfig, path: str) -> OpenedBase:
     policy = PolicyModel.load(path, config=config.model.model_copy(update={"lora": None}), trainable=False)
     reader = Reader(
         Renderer(policy.tokenizer, template=config.model.template), policy.max_length, policy.num_parameters
@@ -96,10 +96,10 @@ def _open_folder(config: RunConfig, path: str) -> Opened:
     findings = [ok("base.path", said), *_about_template(reader.renderer)]
     if policy.mode == "padded":
         findings.append(note("model.attention", f"padded rows, which are slower: {policy.mode_reason}"))
-    return Opened(reader, findings)
+    return OpenedBase(reader, findings)
 
 
-def _open_hub(config: RunConfig, base: PretrainedBase) -> Opened:
+def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
     tokenizer = load_tokenizer(
         base.path,
         pad_token=config.model.pad_token,
@@ -109,7 +109,7 @@ def _open_hub(config: RunConfig, base: PretrainedBase) -> Opened:
     renderer = Renderer(tokenizer, template=config.model.template)
     limit = int(tokenizer.model_max_length)
     said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
-    return Opened(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])
+    return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])
 
 
 def _about_template(renderer: Renderer) -> list[Finding]:

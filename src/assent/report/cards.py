@@ -1,4 +1,4 @@
-"""A panel: one figure with its title, a sentence on how to read it, and the key of its colours."""
+"""A card: one figure with its title, a sentence on how to read it, and the key of its colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from assent.report.plots import NAMES
 
 Size = Literal["small", "wide", "tall"]
-"""A third of the width, half of it, or half of it and two panels high."""
+"""A third of the width, half of it, or half of it and two cards high."""
 
 
 class Svg(Markup):
@@ -19,7 +19,7 @@ class Svg(Markup):
 
 
 @dataclass(frozen=True)
-class Panel:
+class Card:
     """One figure on the page."""
 
     title: str
@@ -32,14 +32,14 @@ class Panel:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: what it says in words, then its panels. Empty ones are not shown."""
+    """A part of the page: what it says in words, then its cards. Empty ones are not shown."""
 
     anchor: str
     title: str
     text: str
-    panels: tuple[Panel, ...]
+    cards: tuple[Card, ...]
 
 
-def panel(title: str, note: str, svg: str, *, keys: Sequence[tuple[str, str]] = (), size: Size = "small") -> Panel:
-    """A panel of a figure; `keys` are (colour of the figure, name)."""
-    return Panel(title, note, Svg(svg), tuple((NAMES[colour], name) for colour, name in keys), size)
+def card(title: str, note: str, svg: str, *, keys: Sequence[tuple[str, str]] = (), size: Size = "small") -> Card:
+    """A card of a figure; `keys` are (colour of the figure, name)."""
+    return Card(title, note, Svg(svg), tuple((NAMES[colour], name) for colour, name in keys), size)
