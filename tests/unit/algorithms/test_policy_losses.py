@@ -67,7 +67,7 @@ def test_before_the_first_update_the_loss_is_minus_the_advantage_with_the_policy
 
 
 def test_clip_high_moves_the_upper_bound_alone():
-    # Ratios 1.35, 1.45, 0.75, 0.75 with advantages +2, +2, +2, -2. Upper bound 1.4, lower 0.8: the first is inside
+    # Ratios 1.35, 1.45, 0.75, 0.75, advantages +2, +2, +2, -2. Upper bound 1.4, lower still 0.8: the first is inside
     # now, the second capped at 1.4, the third paid in full, the fourth capped at 0.8 as without clip_high.
     ratios, advantages, old = tensor(1.35, 1.45, 0.75, 0.75), tensor(2, 2, 2, -2), tensor(-1, -2, -3, -4)
     logps = (old + ratios.log()).requires_grad_()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +36,29 @@ def summed(factor: float):
         return Loss((output * factor).sum(), float(batch.num_rows), {})
 
     return objective
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        # 12 steps, 2 of them warm-up: half the peak, the peak; then step 2 is the peak, step 7 half way, 12 the end.
+        ("constant", {0: 0.05, 1: 0.1, 2: 0.1, 7: 0.1, 12: 0.1}),
+        ("linear", {0: 0.05, 1: 0.1, 2: 0.1, 7: 0.06, 11: 0.1 * (1 - 0.8 * 0.9), 12: 0.02}),
+        ("cosine", {0: 0.05, 1: 0.1, 2: 0.1, 7: 0.06, 12: 0.02}),
+    ],
+)
+def test_the_rate_of_a_step_is_the_peak_times_its_schedule(schedule: Any, expected: dict[int, float]) -> None:
+    config = OptimizerConfig(learning_rate=0.1, warmup=2 / 12, floor=0.2, schedule=schedule)
+    assert {step: config.rate_at(step, 12) for step in expected} == pytest.approx(expected)
+
+
+def test_a_step_moves_at_the_rate_it_is_told_and_says_so() -> None:
+    # Adam's first step moves every weight that has a gradient by the rate, but for epsilon: 1 / (1 + 1e-5).
+    own, weight = learner()
+    own.forward_backward(pack(GROUPS, budget=100), summed(1.0), weight=1.0)
+    report = own.step(learning_rate=0.25)
+    assert report.learning_rate == 0.25 and own.num_steps == 1
+    assert weight[1].item() == pytest.approx(0.75, abs=1e-5) and weight[0].item() == 1.0
 
 
 def test_rows_of_a_batch_are_listed_with_their_prompts_as_the_caller_numbered_them() -> None:

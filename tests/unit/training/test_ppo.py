@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -11,11 +13,15 @@ from torch import Tensor
 from training_toys import FAST, Toy
 
 from assent.core.errors import ConfigError, FunctionError
+from assent.core.group import TokenIds
 from assent.core.runlog import read_metrics
 from assent.core.scoring import Score
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
+from assent.generation.engine import Generation, Weights
+from assent.generation.local import LocalEngine
 from assent.learner.learner import Learner
+from assent.models.policy import PolicyModel
 from assent.pipeline.learners import policy_learner, policy_scorer, value_learner
 from assent.training.config import PPOConfig
 from assent.training.loop import Loop
@@ -96,6 +102,41 @@ def test_reward_rises_and_with_noise_it_does_not(
         texts = [used.writer.renderer.text(g.tokens) for row in sampled for g in row]
         gains[name] = sum(share_of_e(prompts, texts)) / len(texts)
     assert gains["e"] > 2 * gains["noise"], gains
+
+
+class EngineElsewhere:
+    """Samples from a second copy of the policy, and hears of new weights only where they are handed over."""
+
+    def __init__(self, copy: PolicyModel) -> None:
+        self._copy, self._engine, self.version = copy, LocalEngine(copy), -1
+
+    def load_weights(self, source: Weights, *, version: int) -> None:
+        own = self._copy.parameters()
+        with torch.no_grad():
+            for name, weight in source.weights().items():
+                own[name].copy_(weight)
+        self.version = version
+
+    def generate(self, prompts: Sequence[TokenIds], **settings: Any) -> list[list[Generation]]:
+        return self._engine.generate(prompts, **settings)
+
+    def facts(self) -> Mapping[str, float]:
+        return self._engine.facts()
+
+
+def test_an_engine_that_only_hears_of_weights_when_they_are_handed_over_trains_to_the_same_bits(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
+    local = roles(toy, share_of_e)
+    train_ppo(local, prompts, CONFIG, new_loop("local"), critic=critic(toy))
+    engine = EngineElsewhere(toy.policy())
+    elsewhere = replace(local, policy=roles(toy, share_of_e).policy, writer=toy.writer(toy.policy(), engine))
+    train_ppo(elsewhere, prompts, CONFIG, new_loop("elsewhere"), critic=critic(toy))
+    assert engine.version == CONFIG.steps - 1
+    assert_same(elsewhere.policy.weights(), local.policy.weights())
+    logs = [new_loop(name).log.folder / "metrics.jsonl" for name in ("local", "elsewhere")]
+    assert logs[0].read_text() == logs[1].read_text()
+    assert read_metrics(logs[0].parent)[-1]["kl_per_response"] > 0.01, "the policy has not moved"
 
 
 def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:

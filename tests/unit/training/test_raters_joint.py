@@ -14,6 +14,7 @@ from assent.core.runlog import read_metrics
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.learner.scorer import score_groups
 from assent.models.config import LoraConfig, ModelConfig
+from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
 from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.training import reward
@@ -21,7 +22,7 @@ from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
 from assent.training.loop import Loop
 from assent.training.rater_fit import Grouping, JointFit
-from assent.training.reward import Trained, taste_scores
+from assent.training.reward import RewardFit, Trained, reward_objective, taste_scores
 from assent.training.targets import Target, target_of
 
 ANSWERS = ("You have a refund today.", "I am sorry.", "No.", "Open the settings, then follow the link, please.")
@@ -140,6 +141,33 @@ def test_a_killed_training_goes_on_with_the_same_bits(
         assert torch.equal(undisturbed.raters.offsets, again.raters.offsets)
         logs = [new_loop(n).log.folder / "metrics.jsonl" for n in ("whole", f"killed {kill_at}")]
         assert logs[0].read_text() == logs[1].read_text()
+
+
+@pytest.mark.parametrize("raters", [JointRatersConfig(), NoRatersConfig()])
+def test_the_objective_may_be_recomputed_and_leaves_nothing_behind(
+    toy: Toy, prompts: list[Prompt], raters: JointRatersConfig | NoRatersConfig
+) -> None:
+    groups, targets = grouped(toy, crowd_of(prompts)[:4])
+    model = toy.scalar()
+    attributes = {"straight 0": {"group": "x"}, "straight 1": {"group": "y"}}
+    members, config = list(zip(groups, targets, strict=True)), CONFIG.model_copy(update={"raters": raters})
+    fit = RewardFit.of(members, config, features=model.num_features, seed=0, attributes=attributes)
+    total = fit.likelihood.at(0, [0, 1, 2, 3], members)
+    before = kept_by(fit)
+    for batch in pack(groups, budget=256):
+        outputs = model.at_last_with_states(batch)
+        once, again = (reward_objective(outputs, batch, members=members, total=total, centering=0.01) for _ in range(2))
+        assert torch.equal(once.total, again.total) and once.weight == again.weight
+        assert once.metrics == again.metrics
+    after = kept_by(fit)
+    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert before or raters.kind == "none"
+
+
+def kept_by(fit: RewardFit) -> dict[str, torch.Tensor]:
+    """Copies of all that a fit keeps from one step to the next."""
+    parts = fit.likelihood.parts().items()
+    return {f"{part}/{name}": tensor.clone() for part, one in parts for name, tensor in one.tensors().items()}
 
 
 def test_micro_batches_do_not_change_the_fit(toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]) -> None:

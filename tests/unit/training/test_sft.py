@@ -8,6 +8,7 @@ import pytest
 import torch
 from training_toys import FAST, Toy
 
+from assent.core import seeds
 from assent.core.group import Group
 from assent.core.types import Conversation, Message
 from assent.models.groups import pack
@@ -90,6 +91,18 @@ def test_every_item_once_per_epoch_and_another_order_next_time() -> None:
     first, second = ([i for s in steps for i in order.items(s)] for steps in (range(3), range(3, 6)))
     assert sorted(first) == sorted(second) == list(range(10))
     assert first != second
+
+
+def test_the_order_of_an_epoch_is_the_permutation_of_its_named_stream() -> None:
+    # The trainers' orders of all runs so far hang on these names; the permutation is drawn once and only sliced.
+    order = EpochBatches(num_items=10, batch_size=4, epochs=2, seed=7)
+    for epoch in range(2):
+        drawn = seeds.stream(7, "epoch", epoch).permutation(10).tolist()
+        steps = [order.items(3 * epoch + within) for within in range(3)]
+        assert steps == [drawn[:4], drawn[4:8], drawn[8:]]
+    first, second = (seeds.stream(7, "p", epoch).permutation(3).tolist() for epoch in range(2))
+    assert endless(3, count=2, step=0, seed=7, name="p") == first[:2]
+    assert endless(3, count=2, step=1, seed=7, name="p") == [first[2], second[0]]
 
 
 def test_endless_prompts_use_all_before_any_comes_again() -> None:
