@@ -17,6 +17,7 @@ the hash in the key; without it the hash is named by the value.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ Kind = Literal["file", "data", "template", "model", "dataset", "python", "place"
 _Config = TypeVar("_Config", bound=BaseModel)
 _ADAPTER = "adapter_config.json"
 _MODEL_FILES = ("config.json", _ADAPTER)
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Outside:
     def is_path(self) -> bool:
         """Whether the value is surely a path, and neither text nor a name."""
         if self.kind in ("model", "dataset"):
-            return self.value.startswith((".", "/"))
+            return self.value.startswith((".", "/")) or not _HUB_ID.fullmatch(self.value)
         return self.kind in ("file", "data") or (self.kind == "template" and "{" not in self.value)
 
 
@@ -94,7 +96,9 @@ def missing(one: Outside) -> str | None:
     if one.kind == "python":
         return problem_of(one.value)
     if one.kind in ("model", "dataset"):
-        if one.is_path and not one.path.is_dir():
+        # `models/judge` may be a hub id; where there is a folder models, it is meant to lie in it.
+        is_meant_here = one.is_path or Path(one.path.parts[0]).is_dir()
+        if is_meant_here and not one.path.is_dir():
             return f"{one.value}: no such folder"
         if one.kind == "model" and one.path.is_dir() and not any((one.path / n).is_file() for n in _MODEL_FILES):
             return f"{one.value} holds no config.json"

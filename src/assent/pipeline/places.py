@@ -50,9 +50,13 @@ def moved(config: RunConfig, *, old: Path, new: Path) -> RunConfig:
     def moved_value(one: Outside) -> str:
         if one.value.startswith(SQLITE):
             return SQLITE + place(one.value.removeprefix(SQLITE))
-        # Hub ids look like relative paths; only what is there is one.
-        is_here = one.kind in ("model", "dataset") and (old / one.value).is_dir()
-        return place(one.value) if one.is_path or is_here else one.value
+        if one.kind not in ("model", "dataset"):
+            return place(one.value) if one.is_path else one.value
+        if (old / one.value).is_dir():
+            return place(one.value)
+        # Hub ids look like relative paths; a path that leads nowhere must go on looking like one, so that it is missed.
+        placed = place(one.value) if one.is_path else one.value
+        return placed if not one.is_path or placed.startswith((".", "/")) else f"./{placed}"
 
     return changed(config, moved_value)
 

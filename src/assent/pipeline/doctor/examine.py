@@ -77,6 +77,9 @@ def check_outside(config: RunConfig) -> Iterator[Finding]:
             is_python = one.kind == "python"
             fix = "check the name, and that its folder is on PYTHONPATH" if is_python else "correct it, or put it there"
             yield error(one.key, said, fix)
+        elif one.kind == "model" and not one.path.is_dir() and one.key != "base.path":
+            said = f"{one.value} is no folder here, so it is taken for a hub id and looked for when the run starts"
+            yield warning(one.key, said, "correct it if a folder is meant")
 
 
 def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
