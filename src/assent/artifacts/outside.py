@@ -1,7 +1,7 @@
 """What enters a run from outside, marked once on its config field: `Field(json_schema_extra={"outside": "file"})`.
 
     file        a file, or a folder
-    data        the same, with what its config's `also_read()` names beside it
+    data        the same, read by a format, which may read more beside it (`data/beside.py`: rounds.py adds that)
     template    Jinja text, or a file with it: text holds a brace
     model       a folder of a model, or a hub id
     dataset     a folder saved by `datasets`, or a hub id
@@ -20,7 +20,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, cast, get_args, runtime_checkable
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -33,15 +33,6 @@ Kind = Literal["file", "data", "template", "model", "dataset", "python", "place"
 _Config = TypeVar("_Config", bound=BaseModel)
 _ADAPTER = "adapter_config.json"
 _MODEL_FILES = ("config.json", _ADAPTER)
-
-
-@runtime_checkable
-class ReadsMore(Protocol):
-    """A config whose named file is read together with others."""
-
-    def also_read(self) -> tuple[Path, ...]:
-        """Those others, as far as the content of the named one leaves them out."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -181,8 +172,7 @@ def _contents(one: Outside) -> dict[str, str]:
             is_here = one.path.is_dir()
             return {one.name: hash_folder(one.path) if is_here else hash_json(one.owner.model_dump(mode="json"))}
         case "file" | "data" | "template" if one.is_path:
-            also = one.owner.also_read() if one.kind == "data" and isinstance(one.owner, ReadsMore) else ()
-            return {one.name: hash_whole(one.path)} | {str(path): hash_whole(path) for path in also}
+            return {one.name: hash_whole(one.path)}
         case _:
             return {}
 

@@ -66,12 +66,6 @@ class Source(Config):
         """The place in words."""
         return str(self.path) if self.path is not None else str(self.hub)
 
-    def also_read(self) -> tuple[Path, ...]:
-        """Files that are read together with `path` and are neither it nor in it for all to see."""
-        from assent.data.beside import read_beside  # loads the formats, which a config must not
-
-        return read_beside(self)
-
 
 class DataConfig(Config):
     """Everything a run learns from that is not produced by the run itself."""

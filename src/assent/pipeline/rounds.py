@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
+from assent.artifacts.identity import hash_whole
 from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
 from assent.artifacts.store import Artifact
+from assent.data.beside import read_beside
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
+from assent.pipeline.places import sources_of
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
@@ -188,14 +191,25 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         wanted.append("demonstrations")
     if isinstance(config.data, FileData) and config.data.comparisons:
         wanted.append("comparisons")
-    lab = {"lab": language().hash} if isinstance(config.data, LabData) else None
     found: dict[str, Artifact] = {}
     for part in wanted:
         data = only(part, config.data)
         stage = GatherStage(part=part, data=data, eval_prompts=config.evaluate.prompts if part == "prompts" else 0)
         with run.within(part):
-            found[part] = run(run_gather, stage, extra=lab)
+            found[part] = run(run_gather, stage, extra=data_identity(data))
     return found
+
+
+def data_identity(data: LabData | FileData) -> dict[str, str]:
+    """Hashes of what no field of the data names: the lab's wordings, and files that a format reads beside the named."""
+    match data:
+        case LabData():
+            return {"lab": language().hash}
+        case FileData():
+            sources = [one for part in sources_of(data).values() for one in part]
+            return {str(path): hash_whole(path) for source in sources for path in read_beside(source)}
+        case _ as never:
+            assert_never(never)
 
 
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:

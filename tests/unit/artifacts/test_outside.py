@@ -18,6 +18,7 @@ from assent.data.config import Source
 from assent.feedback.config import StoreConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.config import FileData, PretrainedBase
+from assent.pipeline.rounds import data_identity
 
 
 @pytest.fixture(autouse=True)
@@ -126,25 +127,30 @@ def test_a_large_file_that_is_written_again_has_another_hash() -> None:
     assert hash_folder(Path("model")) != before
 
 
+def hashes_of(source: Source) -> dict[str, str]:
+    """What a source adds to the key of the stage that gathers it: what it names, and what its format reads beside."""
+    return hashes(source) | data_identity(FileData(demonstrations=(source,)))
+
+
 @pytest.mark.parametrize("format", ["auto", "ukp"])
 def test_the_texts_that_ukp_keeps_beside_its_pairs_enter_a_key(format: str) -> None:
     pair = {"topic": "t", "arg1": "a", "arg2": "b", "mTurkAssignments": []}
     write("ukp/pairs.jsonl", json.dumps(pair) + "\n")
     write("ukp/arguments.jsonl", "{}\n")
     source = Source.parse({"path": "ukp/pairs.jsonl", "format": format})
-    assert hashes(source) == {"ukp/pairs.jsonl": sha(json.dumps(pair) + "\n"), "ukp/arguments.jsonl": sha("{}\n")}
+    assert hashes_of(source) == {"ukp/pairs.jsonl": sha(json.dumps(pair) + "\n"), "ukp/arguments.jsonl": sha("{}\n")}
 
 
 def test_a_file_of_that_name_beside_other_data_is_nothing_to_it() -> None:
     write("d/demos.jsonl", '{"prompt": "Why?", "completion": "So."}\n')
     write("d/arguments.jsonl", "{}\n")
-    assert set(hashes(Source.parse({"path": "d/demos.jsonl"}))) == {"d/demos.jsonl"}
+    assert set(hashes_of(Source.parse({"path": "d/demos.jsonl"}))) == {"d/demos.jsonl"}
 
 
 def test_hidden_data_files_are_read_and_so_they_count() -> None:
     write("d/a.jsonl", "{}\n")
     write("d/.b.jsonl", "{}\n")
-    assert set(hashes(Source.parse({"path": "d"}))) == {"d", "d/.b.jsonl"}
+    assert set(hashes_of(Source.parse({"path": "d"}))) == {"d", "d/.b.jsonl"}
 
 
 # -- Python targets
