@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 from assent.core.errors import AwaitingJudgments, ConfigError, StoreError
 from assent.core.runlog import RunLog
@@ -49,6 +50,8 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             return Panel((ScoringRater.load(raters),))
         case PeopleConfig():
             return None
+        case _ as never:
+            assert_never(never)
 
 
 def judge(

@@ -18,6 +18,8 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import save_file
 
+from assent.algorithms.objective import Loss, loss_of
+from assent.core.errors import NonFiniteError
 from assent.core.group import Group
 from assent.core.runlog import RunLog, read_metrics
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
@@ -30,7 +32,8 @@ from assent.learner.config import OptimizerConfig
 from assent.learner.data_parallel import DataParallelLearner
 from assent.learner.learner import Learner
 from assent.models.config import LoraConfig, ModelConfig
-from assent.models.policy import PolicyModel
+from assent.models.groups import GroupBatch, pack
+from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.learners import adapters_off, policy_learner, policy_scorer, reward_learner, value_learner
 from assent.training.config import (
@@ -53,7 +56,7 @@ from assent.training.reinforce import train_reinforce
 from assent.training.reward import RewardFit, train_reward
 from assent.training.rewards import WeightedRewards
 from assent.training.rloo import train_rloo
-from assent.training.sft import train_sft
+from assent.training.sft import next_token_loss, train_sft
 from assent.training.targets import Target, target_of
 
 STEPS = 5
@@ -148,6 +151,26 @@ def train_on_rankings(model: Path, places: Places, wrap: Wrap) -> Iterator[tuple
     yield "dpo", learner
 
 
+def after_a_bad_loss(model: Path, wrap: Wrap) -> dict[str, Any]:
+    """What is said of one micro-batch of five whose loss is not a number, and the norm of the good step after it."""
+    batches = pack(rows_of(model)[:5], budget=1)
+    weight, bad = sum(b.num_scored for b in batches), batches[-1].rows
+
+    def objective(scores: TokenScores, batch: GroupBatch) -> Loss:
+        return loss_of(scores.logps * (float("nan") if batch.rows == bad else -1.0), metrics={})
+
+    fresh, spoiled = (wrap(policy_learner(policy_of(model), FAST)) for _ in range(2))
+    said: dict[str, Any] = {}
+    try:
+        spoiled.forward_backward(batches, objective, weight=weight)
+    except NonFiniteError as error:
+        said = {"error": str(error), "rows": [row["row"] for row in error.batch], "bad": list(bad)}
+    for name, learner in (("fresh", fresh), ("spoiled", spoiled)):
+        learner.forward_backward(batches, next_token_loss, weight=weight)
+        said[name] = learner.step(learning_rate=1e-3).grad_norm
+    return said
+
+
 def policy_of(model: Path, config: ModelConfig | None = None) -> PolicyModel:
     torch.manual_seed(0)  # adapters are drawn from torch's own generator
     return PolicyModel.load(model, config=config or ModelConfig(), trainable=True)
@@ -209,6 +232,7 @@ def run(model: Path, out: Path, rank: int, wrap: Wrap) -> None:
         weights |= {f"{name}/{key}": tensor.contiguous() for key, tensor in learner.weights().items()}
         if (places.folder / name).is_dir():
             logs[name] = read_metrics(places.folder / name)
+    logs["bad loss"] = [after_a_bad_loss(model, wrap)]
     save_file(weights, out / f"{rank}.safetensors")
     (out / f"{rank}.json").write_text(json.dumps(logs), encoding="utf-8")
 

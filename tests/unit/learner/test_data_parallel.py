@@ -88,6 +88,16 @@ def test_a_run_of_two_that_was_killed_ends_with_the_same_bits(ends: tuple[Ends, 
             assert torch.equal(weight, weights["sft"][key])
 
 
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_on_one_process_stops_both_and_leaves_no_gradient(
+    ends: tuple[Ends, Ends, Ends],
+) -> None:
+    alone, first, second = (logs["bad loss"][0] for _, logs in ends)
+    assert alone["rows"] == alone["bad"] and "the loss is nan at optimizer step 0" in alone["error"]
+    assert first == second and (first["error"], first["rows"]) == (alone["error"], alone["rows"])
+    assert first["spoiled"] == first["fresh"] == pytest.approx(alone["fresh"], rel=1e-5)
+
+
 def test_micro_batches_go_to_whoever_has_the_fewest_tokens() -> None:
     def group(length: int) -> Group:
         return Group(np.arange(1, 3), (np.arange(1, length - 1),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from assent.core import seeds
 from assent.core.errors import DataError
@@ -64,6 +64,8 @@ def load_material(config: RunConfig) -> Loaded:
             return Loaded(Material(made, made, asked, is_whole=False), [ok("data", said)])
         case FileData() as data:
             return _load_files(data)
+        case _ as never:
+            assert_never(never)
 
 
 def check_amounts(config: RunConfig, material: Material, *, imported: int) -> Iterator[Finding]:

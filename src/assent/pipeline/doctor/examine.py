@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import assert_never
 
 import torch
 
@@ -23,7 +24,7 @@ from assent.pipeline.doctor.data import check_amounts, load_material
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import open_project
-from assent.raters.config import PeopleConfig, SimulatedConfig
+from assent.raters.config import FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
 
 _BYTES_PER_WEIGHT = 4
 _CHECKPOINT_COPIES = 8
@@ -154,6 +155,10 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)
+        case SimulatedConfig() | RewardModelConfig() | FunctionConfig():
+            pass
+        case _ as never:
+            assert_never(never)
 
 
 def _check_parent(path: Path) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, error, note, ok, problem, warning
@@ -56,6 +56,8 @@ def open_base(config: RunConfig, material: Material) -> OpenedBase:
                 return _open_folder(config, base.path)
             case PretrainedBase() as base:
                 return _open_hub(config, base)
+            case _ as never:
+                assert_never(never)
     except ModelError as wrong:
         return OpenedBase(None, [problem(_key_of(wrong), str(wrong))])
 

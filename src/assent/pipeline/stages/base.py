@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -52,6 +52,8 @@ def run_base(ctx: StageContext, config: BaseStage, *, corpus: Artifact | None = 
         case ScratchBase() as base:
             assert corpus is not None
             return train_base(ctx, config, base, corpus)
+        case _ as never:
+            assert_never(never)
 
 
 def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: Artifact) -> dict[str, Any]:

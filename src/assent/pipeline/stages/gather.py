@@ -11,7 +11,7 @@ quarantine.jsonl        rows that could not be used, with file, line and reason 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from assent.artifacts.jsonl import write_records
 from assent.artifacts.stage import StageContext, stage
@@ -51,6 +51,8 @@ def only(part: Part, data: DataConfig) -> DataConfig:
             }
             names = kept.get(part, (part,))
             return FileData.model_construct(**{name: getattr(data, name) for name in names})
+        case _ as never:
+            assert_never(never)
 
 
 @stage(name="gather", version=1, kind="data")
@@ -61,6 +63,8 @@ def run_gather(ctx: StageContext, config: GatherStage) -> dict[str, Any]:
             return gather_lab(ctx, config, config.data)
         case FileData():
             return gather_files(ctx, config, config.data)
+        case _ as never:
+            assert_never(never)
 
 
 def gather_lab(ctx: StageContext, config: GatherStage, lab: LabData) -> dict[str, Any]:
