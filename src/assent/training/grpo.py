@@ -83,8 +83,9 @@ def shaped_rewards(experience: Experience, config: GRPOConfig) -> Tensor:
 
 def differ(rewards: Tensor, group: Tensor) -> Tensor:
     """[groups], True where the answers of a prompt do not all have the same reward."""
-    first = torch.full((int(group.max()) + 1,), torch.nan).index_put((group.flip(0),), rewards.flip(0))
-    return torch.zeros(len(first)).index_add(0, group, (rewards != first[group]).float()) > 0
+    empty = torch.zeros(int(group.max()) + 1)
+    best, worst = (empty.scatter_reduce(0, group, rewards, way, include_self=False) for way in ("amax", "amin"))
+    return best > worst
 
 
 def advantages_of(rewards: Tensor, group: Tensor, config: GRPOConfig) -> Tensor:

@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 import torch
 from numpy.typing import NDArray
+from tiny_policies import VOCABULARY, make_policy
 
 from assent.core.errors import NonFiniteError, UserError
 from assent.core.group import Group, TokenIds
@@ -19,7 +20,6 @@ from assent.generation.local import LocalEngine
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.models.tiny import CONTEXT
-from conftest import VOCABULARY, make_policy
 
 ENDS = tuple(range(5, 320, 20))  # several end tokens, so that random models end their answers at different lengths
 GREEDY = Sampling(temperature=0.0, max_new_tokens=24)
