@@ -7,7 +7,6 @@ estimator over the policy's samples estimates KL(π ‖ π_ref).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from jaxtyping import Float
@@ -41,19 +40,6 @@ def k3(logps: Float[Tensor, " S"], ref_logps: Float[Tensor, " S"]) -> Float[Tens
 def kl_reward(logps: Float[Tensor, " S"], ref_logps: Float[Tensor, " S"], *, coefficient: float) -> Float[Tensor, " S"]:
     """Per-token penalty -coefficient · k1, added to the reward (Ziegler et al. 2019, eq. 2)."""
     return -coefficient * k1(logps, ref_logps)
-
-
-class KLController(Protocol):
-    """Sets the coefficient of the KL penalty from the KL that was observed."""
-
-    @property
-    def coefficient(self) -> float:
-        """Price of one nat, in units of reward."""
-        ...
-
-    def update(self, observed_kl_per_response: float, num_responses: int) -> KLController:
-        """The controller to use from the next batch on."""
-        ...
 
 
 @dataclass(frozen=True)

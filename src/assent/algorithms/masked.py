@@ -26,23 +26,13 @@ def row_mean(values: Float[Tensor, " S"], row: Int[Tensor, " S"], num_rows: int)
     return row_sum(values, row, num_rows) / row_count(row, num_rows).to(values.dtype)
 
 
-def first_of_row(row: Int[Tensor, " S"], num_rows: int) -> Int[Tensor, " B"]:
-    """Index into S of each row's first value. Raises ValueError if a row has none."""
-    return last_of_row(row, num_rows) + 1 - row_count(row, num_rows)
-
-
 def last_of_row(row: Int[Tensor, " S"], num_rows: int) -> Int[Tensor, " B"]:
     """Index into S of each row's last value. Raises ValueError if a row has none."""
     count = row_count(row, num_rows)
     if bool((count == 0).any()):
         empty = (count == 0).nonzero().flatten().tolist()
-        raise ValueError(f"rows {empty} have no scored token, so they have neither a first nor a last one")
+        raise ValueError(f"rows {empty} have no scored token, so they have no last one")
     return count.cumsum(0) - 1
-
-
-def weighted_mean(values: Float[Tensor, " N"], weight: Float[Tensor, " N"]) -> Float[Tensor, ""]:
-    """Sum of weight · value over sum of weight; NaN if all weights are 0."""
-    return (values * weight).sum() / weight.sum()
 
 
 def whiten(values: Float[Tensor, " N"], *, keep_mean: bool) -> Float[Tensor, " N"]:

@@ -15,7 +15,6 @@ shrunk to 0 here; their weighted mean, which the score has yet to learn, is drop
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -264,13 +263,6 @@ def cut_points(state: RaterState, *, has_ties: bool) -> Floats:
     widths = np.exp(state.log_widths + state.pool[1:5])
     widths[:, 0] *= float(has_ties)
     return np.cumsum(widths, axis=1)
-
-
-def pool_cuts(state: RaterState, *, has_ties: bool) -> Sequence[float]:
-    """c₀ … c₃ of a rater of whom nothing is known."""
-    widths = np.exp(state.pool[1:5])
-    widths[0] *= float(has_ties)
-    return [float(c) for c in np.cumsum(widths)]
 
 
 def _summed(values: Floats, places: NDArray[np.int64], size: int) -> Floats:

@@ -163,6 +163,11 @@ class RunConfig(Config):
     log: LogConfig = LogConfig()
     """Where the numbers go."""
 
+    @property
+    def lab(self) -> LabData | None:
+        """The lab, where raters and suites may read the truth of its texts."""
+        return self.data if isinstance(self.data, LabData) else None
+
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
         if self.collect is None and isinstance(self.data, LabData):

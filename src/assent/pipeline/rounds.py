@@ -86,12 +86,10 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
 def prepare(run: Runner, config: RunConfig) -> Start:
     """Gather the data, make the base model, fine-tune it."""
     data = gather_all(run, config)
-    basing = BaseStage(base=config.base, model=config.model, compute=config.compute)
-    base = run(run_base, basing, corpus=data.get("corpus"))
+    base = run(run_base, BaseStage.of(config), corpus=data.get("corpus"))
     policy = base
     if config.sft is not None:
-        tuning = SFTStage(sft=config.sft, model=config.model, compute=config.compute)
-        policy = run(run_sft, tuning, base=base, demonstrations=data["demonstrations"])
+        policy = run(run_sft, SFTStage.of(config, config.sft), base=base, demonstrations=data["demonstrations"])
     return Start(data, base, policy)
 
 
@@ -102,21 +100,11 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     previous = (earlier[-1].start if earlier else None) if config.sample.previous_share else None
     samples = None
     if config.collect is not None:
-        sampling = SampleStage(sample=config.sample, round=number, model=config.model, compute=config.compute)
-        samples = run(run_sample, sampling, policy=policy, prompts=start.data["prompts"], previous=previous)
-    collecting = CollectStage(
-        collect=config.collect,
-        lab=rater_world(config),
-        people_seed=config.seed,
-        model=config.model,
-        store=config.store,
-        compute=config.compute,
-        title=f"{config.name}, round {number}",
-        like=projects_before(config, earlier),
-    )
+        asked = start.data["prompts"]
+        samples = run(run_sample, SampleStage.of(config, number), policy=policy, prompts=asked, previous=previous)
     judgments = run(
         run_collect,
-        collecting,
+        CollectStage.of(config, number, like=projects_before(config, earlier)),
         extra=judgments_identity(config, samples, is_first=not earlier),
         samples=samples,
         earlier=earlier[-1].judgments if earlier else None,
@@ -125,12 +113,10 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     )
     reward = None
     if needs_reward(config):
-        fitting = RewardStage(reward=config.reward, model=config.model, compute=config.compute)
-        reward = run(run_fit_reward, fitting, start=policy, judgments=judgments)
+        reward = run(run_fit_reward, RewardStage.of(config), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward}
-    optimizing = OptimizeStage(optimize=config.optimize, model=config.model, compute=config.compute)
     needed: dict[str, Any] = {need: there[need] for need in config.optimize.needs}
-    better = run(run_optimize, optimizing, start=policy, **needed)
+    better = run(run_optimize, OptimizeStage.of(config), start=policy, **needed)
     evaluation = evaluate(run, config, start, better, policy, reward, like=projects_before(config, earlier, samples))
     return RoundResult(number, policy, samples, judgments, reward, better, evaluation)
 
@@ -146,17 +132,7 @@ def evaluate(
     like: tuple[str, ...] = (),
 ) -> Artifact:
     """Blind comparison of two policies."""
-    stage = EvaluateStage(
-        evaluate=config.evaluate,
-        raters=None if config.collect is None else config.collect.raters,
-        lab=rater_world(config),
-        people_seed=config.seed,
-        model=config.model,
-        store=config.store,
-        compute=config.compute,
-        title=f"{config.name}, evaluation",
-        like=like,
-    )
+    stage = EvaluateStage.of(config, like=like)
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
     judges = evaluation_judges(stage.raters, reward, seed=config.seed)
     erased = erased_judgments(config.store, queue_now(config.store, asked, judges))
@@ -219,8 +195,3 @@ def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first:
         return imported
     judges = judges_of(config.collect.raters, role="train", seed=config.seed)
     return imported | erased_snapshots(config.store, queue_now(config.store, Queue(samples.name), judges))
-
-
-def rater_world(config: RunConfig) -> LabData | None:
-    """The lab, where raters may read the truth of its texts."""
-    return config.data if isinstance(config.data, LabData) else None

@@ -17,7 +17,6 @@ def test_rows_by_hand():
     assert masked.row_sum(VALUES, ROW, 3).tolist() == [9, 12, 5]
     assert masked.row_mean(VALUES, ROW, 3).tolist() == [3, 6, 5]
     assert masked.row_count(ROW, 3).tolist() == [3, 2, 1]
-    assert masked.first_of_row(ROW, 3).tolist() == [0, 3, 5]
     assert masked.last_of_row(ROW, 3).tolist() == [2, 4, 5]
 
 
@@ -27,8 +26,6 @@ def test_a_row_without_values_sums_to_zero_has_no_mean_and_no_ends():
     assert masked.row_mean(VALUES, row, 4).isnan().tolist() == [False, True, False, True]
     with pytest.raises(ValueError, match=r"rows \[1, 3\]"):
         masked.last_of_row(row, 4)
-    with pytest.raises(ValueError, match=r"rows \[1, 3\]"):
-        masked.first_of_row(row, 4)
 
 
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=6))
@@ -38,7 +35,6 @@ def test_flat_rows_agree_with_lists(lengths):
     flat = torch.tensor([x for row in rows for x in row], dtype=torch.float64)
     row = torch.repeat_interleave(torch.tensor(lengths))
     assert masked.row_sum(flat, row, len(rows)).tolist() == [sum(r) for r in rows]
-    assert flat[masked.first_of_row(row, len(rows))].tolist() == [r[0] for r in rows]
     assert flat[masked.last_of_row(row, len(rows))].tolist() == [r[-1] for r in rows]
 
 
@@ -47,12 +43,6 @@ def test_the_gradient_of_a_row_mean_is_shared_evenly_inside_its_row():
     masked.row_mean(values, ROW, 3)[0].backward()
     assert values.grad.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0, 0])
     assert torch.autograd.gradcheck(lambda v: masked.row_mean(v, ROW, 3), (values,))
-
-
-def test_weighted_mean_by_hand_and_without_any_weight():
-    values, weight = torch.tensor([1.0, 5.0, 9.0]), torch.tensor([1.0, 3.0, 0.0])
-    assert masked.weighted_mean(values, weight).item() == 4  # (1 + 15) / 4
-    assert masked.weighted_mean(values, torch.zeros(3)).isnan()
 
 
 def test_whitening_by_hand():

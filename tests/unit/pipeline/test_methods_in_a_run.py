@@ -35,7 +35,7 @@ collect: {raters: {kind: simulated}}
         (ReinforceConfig(rewards=OWN, ptx=PTXConfig(coefficient=0.1)), {"prompts", "demonstrations"}),
         (DPOConfig(), {"judgments"}),
     ],
-    ids=str,
+    ids=lambda value: value.kind if isinstance(value, Method) else " ".join(sorted(value)),
 )
 def test_a_method_needs_what_its_settings_use(method: Method, needs: set[str]) -> None:
     assert method.needs == needs

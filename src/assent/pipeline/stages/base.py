@@ -19,7 +19,7 @@ from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.scratch import new_model, train_tokenizer
 from assent.pipeline.backends import Backends, device_of, machine
-from assent.pipeline.config import BaseConfig, ComputeConfig, PretrainedBase, ScratchBase
+from assent.pipeline.config import BaseConfig, ComputeConfig, PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.learners import policy_learner
 from assent.pipeline.waste import told
 from assent.training.loop import Loop
@@ -35,6 +35,11 @@ class BaseStage(Config):
     """How models are loaded."""
     compute: ComputeConfig
     """Where it runs."""
+
+    @classmethod
+    def of(cls, config: RunConfig) -> BaseStage:
+        """As the run says."""
+        return cls(base=config.base, model=config.model, compute=config.compute)
 
 
 @stage(name="base", version=1, kind="policy")

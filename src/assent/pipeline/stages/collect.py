@@ -23,7 +23,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
-from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
+from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
 from assent.pipeline.queueing import QueuePlan, predicted
@@ -49,6 +49,20 @@ class CollectStage(Config):
     """What people read above the tasks."""
     like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
+
+    @classmethod
+    def of(cls, config: RunConfig, number: int, *, like: tuple[str, ...]) -> CollectStage:
+        """As the run says, for the round of this number."""
+        return cls(
+            collect=config.collect,
+            lab=config.lab,
+            people_seed=config.seed,
+            model=config.model,
+            store=config.store,
+            compute=config.compute,
+            title=f"{config.name}, round {number}",
+            like=like,
+        )
 
 
 def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:

@@ -31,7 +31,7 @@ from assent.learner.scorer import sum_logps
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
-from assent.pipeline.config import ComputeConfig, LabData
+from assent.pipeline.config import ComputeConfig, LabData, RunConfig
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judges import evaluation_judges, judge_id, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
@@ -66,6 +66,21 @@ class EvaluateStage(Config):
     """What people read above the tasks."""
     like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """Projects whose settings, guideline and raters this comparison takes over: of the first that is there."""
+
+    @classmethod
+    def of(cls, config: RunConfig, *, like: tuple[str, ...]) -> EvaluateStage:
+        """As the run says."""
+        return cls(
+            evaluate=config.evaluate,
+            raters=None if config.collect is None else config.collect.raters,
+            lab=config.lab,
+            people_seed=config.seed,
+            model=config.model,
+            store=config.store,
+            compute=config.compute,
+            title=f"{config.name}, evaluation",
+            like=like,
+        )
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import Backends, machine
-from assent.pipeline.config import ComputeConfig
+from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
@@ -46,6 +46,11 @@ class RewardStage(Config):
     """How models are loaded."""
     compute: ComputeConfig
     """Where it runs."""
+
+    @classmethod
+    def of(cls, config: RunConfig) -> RewardStage:
+        """As the run says."""
+        return cls(reward=config.reward, model=config.model, compute=config.compute)
 
 
 @stage(name="fit reward", version=2, kind="reward")

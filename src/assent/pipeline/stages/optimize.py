@@ -23,7 +23,7 @@ from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
 from assent.pipeline.backends import Backends, machine, save_policy
-from assent.pipeline.config import ComputeConfig
+from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.fit_reward import ranked_groups
@@ -54,6 +54,11 @@ class OptimizeStage(Config):
     """How models are loaded."""
     compute: ComputeConfig
     """Where it runs."""
+
+    @classmethod
+    def of(cls, config: RunConfig) -> OptimizeStage:
+        """As the run says."""
+        return cls(optimize=config.optimize, model=config.model, compute=config.compute)
 
 
 @stage(name="optimize", version=1, kind="policy")

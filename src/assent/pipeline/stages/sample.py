@@ -14,7 +14,7 @@ from assent.core.types import Completion, Prompt, Task
 from assent.generation.writer import LocalWriter, Writer
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
-from assent.pipeline.config import ComputeConfig, SampleConfig
+from assent.pipeline.config import ComputeConfig, RunConfig, SampleConfig
 from assent.pipeline.prompts import that_fit
 
 
@@ -29,6 +29,11 @@ class SampleStage(Config):
     """How the policy is loaded."""
     compute: ComputeConfig
     """Where it runs."""
+
+    @classmethod
+    def of(cls, config: RunConfig, number: int) -> SampleStage:
+        """As the run says, for the round of this number."""
+        return cls(sample=config.sample, round=number, model=config.model, compute=config.compute)
 
 
 @stage(name="sample", version=1, kind="samples")

@@ -14,7 +14,7 @@ from assent.data.splits import split
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine, save_policy
-from assent.pipeline.config import ComputeConfig
+from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner
 from assent.pipeline.waste import told
 from assent.training.config import SFTConfig
@@ -31,6 +31,11 @@ class SFTStage(Config):
     """How the base is loaded."""
     compute: ComputeConfig
     """Where it runs."""
+
+    @classmethod
+    def of(cls, config: RunConfig, sft: SFTConfig) -> SFTStage:
+        """As the run says."""
+        return cls(sft=sft, model=config.model, compute=config.compute)
 
 
 @stage(name="sft", version=1, kind="policy")
