@@ -13,9 +13,8 @@ from pathlib import Path
 from assent.artifacts.find import store_at
 from assent.artifacts.lineage import resting_on
 from assent.artifacts.store import Artifact
+from assent.feedback.config import StoreConfig
 from assent.stats.estimate import Estimate
-
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ def folders_beside(store_url: str) -> list[Path]:
 
     Of a store on a database server: beside where this process was started, which is the project's folder.
     """
-    is_file = store_url.startswith(_SQLITE)
-    home = Path(store_url.removeprefix(_SQLITE)).absolute().parent if is_file else Path.cwd()
+    file = StoreConfig(url=store_url).file
+    home = Path.cwd() if file is None else file.absolute().parent
     found = [home / "artifacts", *sorted(home.glob("runs/*/artifacts"))]
     return [folder for folder in found if folder.is_dir()]
 

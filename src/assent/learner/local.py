@@ -59,7 +59,8 @@ class LocalLearner(Generic[Output]):
     ) -> list[tuple[Mapping[str, Weighted], Output]]:
         """The same with the sums behind the metrics, one per micro-batch: for learners that add up over processes."""
         parts: list[tuple[Mapping[str, Weighted], Output]] = []
-        for batch in batches:
+        device = next(iter(self.parameters.values())).device
+        for batch in (one.to(device) for one in batches):  # objectives lay their targets beside the batch
             self._accumulated.append(batch)
             output = self.outputs(batch)
             loss = objective(output, batch)

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from assent.artifacts.layout import RUN_SETTINGS
+from assent.artifacts.layout import PROJECT, RUN_SETTINGS
 from assent.artifacts.round import Made, write_round
 from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
@@ -18,7 +18,6 @@ from assent.pipeline.places import moved, open_project, refuse_missing, with_sou
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
-DEFAULT_CONFIG = Path("assent.yaml")
 _SAID = ("lab", "winrate")
 """Suites that the verdict has lines of their own for."""
 Wait = Callable[[AwaitingJudgments], None]
@@ -75,7 +74,7 @@ def rate_command(path: Path, config: RunConfig, *, is_as_written: bool) -> str:
     """The command that serves the rating pages of a run."""
     if not is_as_written:
         return f"assent rate --store {config.store.located(Path())}"
-    return "assent rate" if path == DEFAULT_CONFIG else f"assent rate {path}"
+    return "assent rate" if path == PROJECT else f"assent rate {path}"
 
 
 def plan_project(

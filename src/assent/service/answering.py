@@ -11,7 +11,7 @@ from pathlib import Path
 from assent.core import seeds
 from assent.core.errors import AssentError, UserError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Prompt, Task
+from assent.core.types import MAX_ANSWERS, Prompt, Task
 from assent.data.config import Source
 from assent.data.load import load_prompts
 from assent.feedback.store import Store
@@ -45,8 +45,8 @@ class Draw:
 def read_prompts(draw: Draw) -> list[Prompt]:
     """The prompts of a draw. Raises DataError."""
     prompts, _ = load_prompts([Source(path=draw.prompts)])
-    if not 2 <= draw.answers <= 9:
-        raise UserError(f"--answers {draw.answers} cannot be ranked; take 2 to 9")
+    if not 2 <= draw.answers <= MAX_ANSWERS:
+        raise UserError(f"--answers {draw.answers} cannot be ranked; take 2 to {MAX_ANSWERS}")
     return list({prompt.id: prompt for prompt in prompts}.values())
 
 
