@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from assent.core.errors import StoreError
 from assent.feedback.tables.connection import read_transaction, write_transaction
 
-HEAD = "0006"
+HEAD = "0011"
 """The newest revision in migrations/versions."""
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
