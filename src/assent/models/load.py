@@ -262,9 +262,26 @@ def stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tupl
 
 
 def context_window(hf: PreTrainedModel) -> int:
-    """Longest row that the model's positions allow."""
+    """Longest row that the model's positions allow.
+
+    With LongRoPE it is the original context: beyond it, transformers picks other rotary factors for every row of a call
+    by its longest one, so that what a row means would depend on its neighbours, and on when its cache was filled.
+    """
     settings = hf.config.get_text_config()
-    return int(getattr(settings, "max_position_embeddings", None) or 2**31 - 1)
+    longest = int(getattr(settings, "max_position_embeddings", None) or 0)
+    longest = longest if longest > 0 else 2**31 - 1  # XLNet says -1
+    original = _original_context(settings)
+    return longest if original is None else min(longest, original)
+
+
+def _original_context(settings: PretrainedConfig) -> int | None:
+    """The shortest original context of LongRoPE, in the config itself or in the rotary settings of a kind of layer."""
+    rope = getattr(settings, "rope_parameters", None) or {}
+    kinds = [rope, *(part for part in rope.values() if isinstance(part, dict))]
+    longs = [part for part in kinds if part.get("rope_type") == "longrope"]
+    named = [part.get("original_max_position_embeddings") for part in longs]
+    named += [getattr(settings, "original_max_position_embeddings", None)] if longs else []
+    return min((int(length) for length in named if length), default=None)
 
 
 def _embeddings(hf: PreTrainedModel) -> list[Any]:

@@ -15,11 +15,10 @@ from assent.core import seeds
 from assent.core.errors import ModelError
 from assent.models import load, lora
 from assent.models.config import ModelConfig
-from assent.models.decoder import Mode, token_states
+from assent.models.decoder import token_states
 from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
-from assent.models.padded import PaddedRows
-from assent.models.parity import choose_mode, two_groups
+from assent.models.parity import choose_mode
 from assent.models.quiet import quiet
 
 
@@ -53,9 +52,8 @@ class ScalarModel:
                 f"{where}: a reward model needs one label under the name score, this one has"
                 f" {getattr(hf, 'score', None)}; train a new head with num_labels=1"
             )
-        self.mode, self.mode_reason = choose_mode(hf, self._mode_outputs, attention=config.attention, where=where)
-        if self.mode == "padded":
-            self._check_head(where)
+        chosen = choose_mode(hf, _Scores(), attention=config.attention, where=where)
+        self.mode, self.mode_reason = chosen.mode, chosen.reason
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task="SEQ_CLS")
@@ -172,22 +170,18 @@ class ScalarModel:
     def _scores(self, states: Float[Tensor, "N d"]) -> Float[Tensor, " N"]:
         return self.core.score(states).squeeze(-1).float()
 
-    @torch.no_grad()
-    def _check_head(self, where: str) -> None:
-        """Refuse a model whose scores are not `score(states)`; the check of the group batch has seen it otherwise."""
-        batch = two_groups(self.core)
-        found = self._scores(batch.take_last(token_states(self.core, batch, mode="padded")))
-        if not torch.allclose(found, self._mode_outputs(batch, "padded"), rtol=1e-2, atol=1e-3):
-            raise ModelError(f"{where}: {type(self.core).__name__} does more to its states than one linear head")
 
-    def _mode_outputs(self, batch: GroupBatch, mode: Mode) -> Tensor:
-        if mode == "padded":
-            rows = PaddedRows.of(batch)
-            pads = torch.full_like(rows.tokens, self.tokenizer.pad_token_id)
-            tokens = torch.where(rows.is_real.bool(), rows.tokens, pads)
-            native = self.core(tokens, attention_mask=rows.is_real, use_cache=False).logits
-            return native.squeeze(-1).float()
-        return self._scores(batch.take_last(token_states(self.core, batch, mode=mode)))
+class _Scores:
+    """The reading of a reward model for the check at load time: the score of each row."""
+
+    def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
+        return hf(tokens, use_cache=False).logits.float()
+
+    def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
+        return self.from_states(hf, token_states(hf, batch, mode="padded"), batch)
+
+    def from_states(self, hf: Any, states: Tensor, batch: GroupBatch) -> Tensor:
+        return hf.score(batch.take_last(states)).squeeze(-1).float()
 
 
 @torch.no_grad()
