@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.core import seeds
 from assent.core.errors import ModelError
-from assent.models import load, lora
+from assent.models import load, lora, score_head
 from assent.models.config import ModelConfig
 from assent.models.decoder import token_states
 from assent.models.groups import GroupBatch
@@ -23,9 +23,9 @@ from assent.models.quiet import quiet
 
 
 class ScalarModel:
-    """A sequence classifier of one label on disk; here it scores each row, or each token state.
+    """A decoder with a linear score head, which scores each row, or each token state.
 
-    A reward reads a row at its last real token, as transformers does with padding after it. The head has no bias, so
+    On disk it is a sequence classifier of one label, or what `models.score_head` says. A reward reads a row at its last real token, as transformers does with padding after it. The head has no bias, so
     raw scores equal those of plain transformers; `score_mean` and `score_std` (kept in config.json as
     assent_score_mean and assent_score_std) say how to center and scale them.
     """
@@ -55,6 +55,7 @@ class ScalarModel:
         chosen = choose_mode(hf, _Scores(), attention=config.attention, where=where)
         self.mode, self.mode_reason = chosen.mode, chosen.reason
         hf.requires_grad_(trainable and config.lora is None)
+        score_head.freeze_words(hf)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task="SEQ_CLS")
         self.hf.eval()
@@ -161,7 +162,10 @@ class ScalarModel:
                 lora.name_base(hf, self._base)
                 self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
         with quiet():
-            hf.save_pretrained(str(folder))
+            if isinstance(hf, peft.PeftModel):
+                hf.save_pretrained(str(folder))
+            else:
+                score_head.save(hf, folder)
             self.tokenizer.save_pretrained(str(folder))
 
     def _states(self, batch: GroupBatch) -> Float[Tensor, "T d"]:
@@ -175,7 +179,7 @@ class _Scores:
     """The reading of a reward model for the check at load time: the score of each row."""
 
     def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
-        return hf(tokens, use_cache=False).logits.float()
+        return score_head.plain_scores(hf, tokens).float()
 
     def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
         return self.from_states(hf, token_states(hf, batch, mode="padded"), batch)
