@@ -19,5 +19,3 @@ class EvaluateConfig(Config):
     """How many raters judge each pair; none of them gave a training label."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Coverage of every interval."""
-    bootstrap_draws: int = Field(default=1000, ge=200)
-    """Resamples of prompts behind the intervals of length-controlled win rates."""

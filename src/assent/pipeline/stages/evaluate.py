@@ -23,7 +23,7 @@ from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.report import OWN_REWARD, SAMPLES, EvaluationReport, Judge
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites import measure
-from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
+from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
@@ -92,7 +92,7 @@ class Answers:
     logps: list[float]
 
 
-@stage(name="evaluate", version=1, kind="evaluation")
+@stage(name="evaluate", version=2, kind="evaluation")
 def run_evaluate(
     ctx: StageContext,
     config: EvaluateStage,
@@ -115,7 +115,7 @@ def run_evaluate(
         pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
         judged = judge_pairs(ctx, config, bench_of(config, backends, reward), pairs, (policy, baseline))
     verdicts = () if judged is None else judged.verdicts
-    compared = None if judged is None else wins_of(ctx, config.evaluate, verdicts)
+    compared = None if judged is None else win_rate(verdicts, confidence=config.evaluate.confidence)
     seen = Asked(asked, before.completions, after.completions, verdicts, compared, config.lab is not None)
     ids = [p.id for p in asked]
     report = EvaluationReport(
@@ -239,12 +239,6 @@ def judge_pairs(
     enough, plan = enough_of(config.raters), QueuePlan(config.title, config.like)
     judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
     return Judged(read_verdicts(pairs, tasks, judgments), queue.project)
-
-
-def wins_of(ctx: StageContext, config: EvaluateConfig, verdicts: Sequence[Verdict]) -> WinRate:
-    """All that the verdicts say."""
-    random = seeds.stream(ctx.seed, "bootstrap")
-    return win_rate(verdicts, rng=random, draws=config.bootstrap_draws, confidence=config.confidence)
 
 
 def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:
