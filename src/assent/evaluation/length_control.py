@@ -1,6 +1,4 @@
-"""Win rate at equal length: a logistic regression on the difference of lengths, fitted so that a clean sweep has an
-answer, with a profile interval.
-"""
+"""Win rate at equal length: a penalized logistic regression on the difference of lengths."""
 
 from __future__ import annotations
 

@@ -169,8 +169,8 @@ def test_length_control_of_a_clean_sweep_stays_finite_and_high() -> None:
 
 
 def test_length_control_matches_the_regression_solved_by_hand() -> None:
-    # Δ = ±d only, so tanh(Δ / sd) = ±tanh(1): two groups of 200. With Jeffreys' half a win and half a loss in each their
-    # logits are ln(160.5 / 40.5) = 1.376992 and ln(80.5 / 120.5) = -0.403393; θ is their mean 0.486800.
+    # Δ = ±d only, so tanh(Δ / sd) = ±tanh(1): two groups of 200. With Jeffreys' half a win and half a loss in each,
+    # their logits are ln(160.5 / 40.5) = 1.376992 and ln(80.5 / 120.5) = -0.403393; θ is their mean 0.486800.
     scores = np.array(([1.0] * 4 + [0.0]) * 40 + ([1.0] * 2 + [0.0] * 3) * 40)
     difference = np.array([50.0] * 200 + [-50.0] * 200)
     found = length_controlled(scores, difference, [f"p{i}" for i in range(400)])

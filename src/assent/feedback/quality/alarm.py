@@ -109,8 +109,8 @@ def _share(found: Sequence[Hit]) -> Estimate | None:
     for hit in found:
         tops[hit.rater_id] = tops.get(hit.rater_id, 0.0) + hit.value
         bottoms[hit.rater_id] = bottoms.get(hit.rater_id, 0.0) + 1
-    found = ratio(list(tops.values()), list(bottoms.values()))
-    return None if found is None else found.inside(0.0, 1.0)
+    share = ratio(list(tops.values()), list(bottoms.values()))
+    return None if share is None else share.inside(0.0, 1.0)
 
 
 def _change(
