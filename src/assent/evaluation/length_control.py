@@ -15,6 +15,8 @@ from assent.stats.estimate import Estimate
 
 _FARTHEST = 30.0
 """No coefficient is looked for beyond this many logits."""
+_NO_INFORMATION = -1e6
+"""Log determinant of an information that is 0 in floating point."""
 
 
 def length_controlled(
@@ -55,7 +57,8 @@ class _Fit:
         """Log likelihood and half the log determinant of the information (Jeffreys' prior)."""
         margin = theta + (slope * self.design[:, 1] if self.design.shape[1] > 1 else 0.0) * np.ones(len(self.scores))
         fitted = float(self.scores @ margin - np.logaddexp(0, margin).sum())
-        return fitted + np.linalg.slogdet(self._information(margin))[1] / 2
+        size = np.linalg.slogdet(self._information(margin))[1]
+        return fitted + max(float(size), _NO_INFORMATION) / 2
 
     def profile(self, theta: float) -> float:
         """The largest value that this θ can have."""

@@ -93,7 +93,11 @@ def standings(fought: Sequence[Battle]) -> list[Standing]:
     )
     half = np.full(len(models), math.inf)
     if groups > 1:
-        half = student(groups - 1) * np.sqrt((groups - 1) / groups * ((left_out - left_out.mean(axis=0)) ** 2).sum(0))
+        spread = np.sqrt((groups - 1) / groups * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+        # With few votes the prior pulls strengths together, and then also those that leave one out.
+        centre = np.eye(len(models)) - 1 / len(models)
+        posterior = centre @ np.linalg.inv(_curvature(a, b, strengths, np.ones(len(fought)))) @ centre
+        half = student(groups - 1) * np.maximum(spread, np.sqrt(np.diag(posterior)))
     table = []
     for name, i in place.items():
         at, reach = float(strengths[i]), float(half[i])
@@ -115,17 +119,24 @@ def fit(a: NDArray[np.int_], b: NDArray[np.int_], won: Floats, weights: Floats, 
         slope = _PRIOR * (0.5 - own)
         np.add.at(slope, a, weights * (won - p))
         np.add.at(slope, b, -weights * (won - p))
-        curve = np.diag(_PRIOR * own * (1 - own))
-        heavy = weights * p * (1 - p)
-        np.add.at(curve, (a, a), heavy)
-        np.add.at(curve, (b, b), heavy)
-        np.add.at(curve, (a, b), -heavy)
-        np.add.at(curve, (b, a), -heavy)
-        step = np.clip(np.linalg.solve(curve, slope), -2.0, 2.0)
+        step = np.clip(np.linalg.solve(_curvature(a, b, strengths, weights), slope), -2.0, 2.0)
         strengths = strengths + step
         if float(np.abs(step).max()) < 1e-9:
             break
     return strengths - strengths.mean()
+
+
+def _curvature(a: NDArray[np.int_], b: NDArray[np.int_], strengths: Floats, weights: Floats) -> Floats:
+    """Minus the second derivatives of the log posterior [models, models]."""
+    p = 1 / (1 + np.exp(strengths[b] - strengths[a]))
+    own = 1 / (1 + np.exp(-strengths))
+    curve = np.diag(_PRIOR * own * (1 - own))
+    heavy = weights * p * (1 - p)
+    np.add.at(curve, (a, a), heavy)
+    np.add.at(curve, (b, b), heavy)
+    np.add.at(curve, (a, b), -heavy)
+    np.add.at(curve, (b, a), -heavy)
+    return np.asarray(curve)
 
 
 def _battle(judgment: Judgment, task: Task) -> Battle | None:
