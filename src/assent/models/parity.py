@@ -36,6 +36,8 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 2e-2}
 TWIN_TOLERANCE = 5e-4
 _GRADIENT_TOLERANCE = 5e-3
 """Random wide weights enlarge rounding, most of all where layers repeat; faults of the kinds looked for exceed 1e-2."""
+_SMALL = 20_000_000
+"""Parameters of a model that is examined itself where it has no twin."""
 
 
 @runtime_checkable
@@ -128,6 +130,8 @@ def verdict_of(hf: PreTrainedModel, reading: Reading) -> Verdict:
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is doing
             twin = twin_of(hf)
             found = None if twin is None else _examine(twin, reading)
+            if found is None and hf.dtype == torch.float32 and hf.num_parameters() <= _SMALL:
+                found = _examine(hf, reading)  # it has no twin, and is small enough itself
         if found is None:
             longest = int(short_groups(hf).positions.max()) + 1
             _log.warning("%s cannot be made small: it is checked with rows of %d tokens", type(hf).__name__, longest)

@@ -17,7 +17,7 @@ from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy,
 from assent.core.errors import ModelError
 from assent.models import load, lora
 from assent.models.config import ModelConfig
-from assent.models.decoder import token_states
+from assent.models.decoder import plainly, token_states
 from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
@@ -141,7 +141,7 @@ class _Logps:
     """The reading of a policy for the check at load time: log-probabilities of tokens."""
 
     def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
-        logits = hf(tokens, use_cache=False).logits[:, :-1].float()
+        logits = plainly(hf, tokens).logits[:, :-1].float()
         return token_logps(logits.flatten(0, 1), tokens[:, 1:].flatten()).view(len(tokens), -1)
 
     def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:

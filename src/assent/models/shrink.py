@@ -32,7 +32,7 @@ _LIMITS = (
         WINDOW,
     ),
     (r"^(max_position_embeddings|n_positions|n_ctx|max_seq_len|max_target_positions|context_length)$", CONTEXT),
-    (r"^(decoder_|unpadded_)?vocab_size(_per_layer_input)?$|^ngram_vocab_size_base$", 256),
+    (r"^(decoder_|unpadded_)?vocab_size(_per_layer_input)?$|^ngram_vocab_size_base$|_group_vocab$", 256),
     (r"(intermediate_size|intermediate_size_mlp|ffn_dim|ffn_hidden_size|feed_forward_size|dim_ff|dff|n_inner)$", 128),
     (r"^(num_experts|num_local_experts|n_routed_experts|moe_num_experts|zero_expert_num)$", 4),
     (r"^(num_experts_per_tok(en)?|moe_topk|moe_k|moe_top_k|top_k_experts|n_group|num_expert_group)$", 2),
