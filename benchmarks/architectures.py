@@ -117,8 +117,8 @@ def build(name: str) -> PreTrainedModel:
     config = shrunk(CONFIG_MAPPING[kind](**settings))
     tokenizer = tiny_tokenizer()
     for part in (config, config.get_text_config()):
-        for key in ("vocab_size", "vocab_size_per_layer_input"):
-            if hasattr(part, key):
+        for key in ("vocab_size", "vocab_size_per_layer_input", "unpadded_vocab_size"):
+            if isinstance(getattr(part, key, None), int):
                 setattr(part, key, len(tokenizer))
         part.pad_token_id, part.bos_token_id = tokenizer.pad_token_id, tokenizer.bos_token_id
         part.eos_token_id = tokenizer.eos_token_id

@@ -23,6 +23,7 @@ from assent.generation.flat import FlatRows
 from assent.generation.padded import PaddedLiveRows
 from assent.generation.stateful import StatefulRows
 from assent.generation.uncached import UncachedRows
+from assent.models.attention import attention_of
 from assent.models.decoder import Mode
 from assent.models.load import context_window
 from assent.models.parity import TOLERANCE, TWIN_TOLERANCE, switch_attention
@@ -83,7 +84,7 @@ def choose_rows(policy: PolicyModel) -> ChosenRows:
         with torch.inference_mode(False), torch.no_grad():
             twin = twin_of(core)
             if twin is not None:
-                switch_attention(twin, core.config._attn_implementation)
+                switch_attention(twin, attention_of(core))
             _chosen[key] = _first_right(policy.mode, core if twin is None else twin, is_twin=twin is not None)
     chosen = _chosen[key]
     if chosen.reason:
@@ -112,8 +113,8 @@ def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float) -> str | N
         found = _played(kind, core, joins=joins)
     # Each architecture has its own idea of a cache, and its own way to fail with another.
     except Exception as error:
-        first = str(error).strip().split("\n", 1)[0][:200]
-        return f"its state cannot be kept as keys and values ({type(error).__name__}: {first})"
+        _log.info("%s: no %s rows: %s: %s", type(core).__name__, kind, type(error).__name__, error)
+        return "its state cannot be kept as keys and values" if kind == "padded" else f"{kind} rows fail"
     difference = (found - expected).abs().max().item()
     limit = tolerance * max(1.0, expected.abs().max().item())
     if not difference <= limit:

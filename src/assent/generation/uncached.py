@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from assent.core.group import TokenIds
 from assent.generation.cache import PromptPlan
-from assent.models.attention import IMPLEMENTATION, attend_with
+from assent.models.attention import IMPLEMENTATION, attend_with, attention_of
 from assent.models.decoder import plainly
 
 _TOKENS = 8192  # rows are computed in batches of about this many tokens
@@ -33,7 +33,7 @@ class UncachedRows:
 
     def __init__(self, core: PreTrainedModel, prompts: Sequence[TokenIds]) -> None:
         self._core, self._prompts = core, prompts
-        self._is_flat = core.config._attn_implementation == IMPLEMENTATION
+        self._is_flat = attention_of(core) == IMPLEMENTATION
         self._keeps = "logits_to_keep" in inspect.signature(core.forward).parameters
         self._rows: list[TokenIds] = []
         self.positions = 0

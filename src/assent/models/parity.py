@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from assent.core.errors import ModelError
-from assent.models.attention import IMPLEMENTATION, AttentionCall
+from assent.models.attention import IMPLEMENTATION, AttentionCall, attention_of
 from assent.models.decoder import Mode, body, flat_states
 from assent.models.groups import GroupBatch
 from assent.models.load import context_window
@@ -90,6 +90,9 @@ def choose_mode(
     name = type(hf).__name__
     if verdict.order is not None:
         raise ModelError(f"{where}: {name} {verdict.order}; choose a decoder that reads from left to right")
+    longest = getattr(hf.config.get_text_config(), "max_position_embeddings", None) or 0
+    if context_window(hf) < longest:
+        _log.warning("%s: rows end at the original context of %d tokens (LongRoPE)", where, context_window(hf))
     native = "eager" if verdict.fused is not None else _native_attention(hf)
     if verdict.fused is not None:
         _log.warning("%s: eager attention, because %s", where, verdict.fused)
@@ -306,13 +309,13 @@ class _Recorder:
 
 def _native_attention(hf: PreTrainedModel) -> str:
     """What padded rows are computed with: as loaded, unless that is ours or leaves something out."""
-    loaded = hf.config._attn_implementation
-    own = loaded in (None, IMPLEMENTATION) or plain_attention(hf) == "eager"
+    loaded = attention_of(hf)
+    own = loaded == IMPLEMENTATION or plain_attention(hf) == "eager"
     return plain_attention(hf) if own else loaded
 
 
 def switch_attention(hf: PreTrainedModel, implementation: str) -> None:
     """Let all layers compute attention in this way."""
-    if hf.config._attn_implementation != implementation:
+    if attention_of(hf) != implementation:
         with quiet():
             hf.set_attn_implementation(implementation)
