@@ -337,6 +337,11 @@ class Store:
         with read_transaction(self._engine) as connection:
             return judgments.read_raters(connection)
 
+    def trainers(self, rater_ids: Collection[str]) -> set[str]:
+        """Those of the raters who have given judgments to learn from, in any project of the store."""
+        with read_transaction(self._engine) as connection:
+            return judgments.trainers(connection, rater_ids)
+
     def snapshot(self, name: str, queue: Queue, *, now: float) -> Snapshot:
         """Fix the judgments of a queue under a name; a name taken before gives the same snapshot back."""
         with write_transaction(self._engine) as connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, true
@@ -77,6 +77,16 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
         for task_id in sorted(judgments)
         if len(tasks[task_id].completions) > 1
     ]
+
+
+def trainers(connection: Connection, rater_ids: Collection[str]) -> set[str]:
+    """Those of the raters who have given judgments to learn from, in any project; skips do not count."""
+    found: set[str] = set()
+    said = select(JudgmentRow.rater_id).join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+    labels = said.where(TaskRow.purpose == "reward", JudgmentRow.outcome.in_(["ranked", "marked"])).distinct()
+    for block in blocks(sorted(rater_ids)):
+        found |= set(connection.execute(labels.where(JudgmentRow.rater_id.in_(block))).scalars())
+    return found
 
 
 def read_raters(connection: Connection) -> list[Rater]:

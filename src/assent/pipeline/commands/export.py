@@ -104,7 +104,7 @@ def _evaluation_of(artifact: Artifact) -> EvaluationReport | None:
 def _compared(report: EvaluationReport) -> dict[str, Estimate | None]:
     wins = report.win_rate
     return {
-        "win rate": None if wins is None else wins.win_rate,
+        "win rate": None if wins is None else wins.headline,
         "length controlled": None if wins is None else wins.length_controlled,
         "kl per response": report.kl_per_response,
     }
