@@ -17,6 +17,7 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.places import sources_of
+from assent.pipeline.row_check import Template
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
@@ -176,7 +177,9 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     for part in wanted:
         data = only(part, config.data)
         asked = config.evaluate.prompts if part == "prompts" and is_lab else 0
-        stage = GatherStage(part=part, data=data, eval_prompts=asked)
+        # Plain text for pre-training has no template to pass.
+        template = None if part == "corpus" else Template.of(config)
+        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, assert_never
 
 from assent.core import seeds
-from assent.core.errors import DataError
+from assent.core.errors import DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import set_aside, take_out
 from assent.data.identity import distinct
-from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.data.splits import split
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData, RunConfig
 from assent.pipeline.places import sources_of
+from assent.pipeline.row_check import Template, check_of
 from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
 from assent.pipeline.stages.gather import EVAL_SEED, prompt_sources
 from assent.pipeline.stages.sft import run_sft
@@ -65,7 +66,11 @@ def load_material(config: RunConfig) -> Loaded:
             )
             return Loaded(Material(made, made, asked, is_whole=False), [ok("data", said)])
         case FileData() as data:
-            return _load_files(data)
+            try:
+                check = check_of(Template.of(config))
+            except UserError:  # the base itself is looked at elsewhere
+                check = None
+            return _load_files(data, check)
         case _ as never:
             assert_never(never)
 
@@ -83,7 +88,7 @@ def check_amounts(config: RunConfig, material: Material, *, imported: int) -> It
     yield from _check_prompts(config, config.data, material)
 
 
-def _load_files(data: FileData) -> Loaded:
+def _load_files(data: FileData, check: Check | None) -> Loaded:
     loaded = Loaded(Material(), [])
     for part, sources in sources_of(data).items():
         for number, source in enumerate(sources):
@@ -92,24 +97,24 @@ def _load_files(data: FileData) -> Loaded:
                 loaded.findings.append(note(key, f"{source.hub} is read when the run starts, not here"))
                 loaded.material.is_whole = False
                 continue
-            _read(loaded, part, key, source)
+            _read(loaded, part, key, source, None if part == "corpus" else check)
     if not data.prompts and loaded.material.is_whole:
         again = Loaded(loaded.material, [])
         part = "demonstrations" if data.demonstrations else "comparisons"
         for number, source in enumerate(prompt_sources(data)):
-            _read(again, "prompts", f"data.{part}[{number}]", source)
+            _read(again, "prompts", f"data.{part}[{number}]", source, check)
         loaded.findings += [finding for finding in again.findings if finding.is_error]
     return loaded
 
 
-def _read(loaded: Loaded, part: str, key: str, source: Source) -> None:
-    read: dict[str, Callable[[Sequence[Source]], tuple[list[Any], LoadReport]]] = {
+def _read(loaded: Loaded, part: str, key: str, source: Source, check: Check | None) -> None:
+    read: dict[str, Callable[..., tuple[list[Any], LoadReport]]] = {
         "comparisons": load_comparisons,
         "prompts": load_prompts,
         "eval_prompts": load_prompts,
     }
     try:
-        items, report = read.get(part, load_conversations)([source])
+        items, report = read.get(part, load_conversations)([source], check=check)
     except DataError as wrong:
         loaded.findings.append(problem(key, str(wrong)))
         loaded.material.is_whole = False

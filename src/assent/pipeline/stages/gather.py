@@ -23,9 +23,10 @@ from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import Kept, set_aside, take_out
 from assent.data.identity import distinct, with_unnamed_apart
-from assent.data.load import load_comparisons, load_conversations, load_prompts
+from assent.data.load import Check, load_comparisons, load_conversations, load_prompts
 from assent.lab.world import World
 from assent.pipeline.config import DataConfig, FileData, LabData
+from assent.pipeline.row_check import Template, check_of
 
 _Item = TypeVar("_Item", Conversation, Comparison)
 
@@ -41,6 +42,8 @@ class GatherStage(Config):
     """Where it comes from, without the settings of the other parts."""
     eval_prompts: int = 0
     """How many prompts of the lab are wanted for evaluation; of files, all that are set aside are."""
+    template: Template | None = None
+    """The chat template that every row has to pass; None: not known yet."""
 
 
 def only(part: Part, data: DataConfig) -> DataConfig:
@@ -98,34 +101,37 @@ def gather_files(
     ctx: StageContext, config: GatherStage, data: FileData, evaluation: Sequence[Prompt]
 ) -> dict[str, Any]:
     """Read the sources of the part; the report of what was read is told and noted."""
+    check = check_of(config.template)
     match config.part:
         case "corpus":
-            return gather_conversations(ctx, (*data.corpus, *data.demonstrations), "corpus", evaluation)
+            return gather_conversations(ctx, (*data.corpus, *data.demonstrations), "corpus", evaluation, check)
         case "demonstrations":
-            return gather_conversations(ctx, data.demonstrations, "demonstrations", evaluation)
+            return gather_conversations(ctx, data.demonstrations, "demonstrations", evaluation, check)
         case "comparisons":
-            return gather_comparisons(ctx, data.comparisons, evaluation)
+            return gather_comparisons(ctx, data.comparisons, evaluation, check)
         case "prompts":
-            return gather_prompts(ctx, data)
+            return gather_prompts(ctx, data, check)
 
 
 def gather_conversations(
-    ctx: StageContext, sources: Sequence[Source], name: str, evaluation: Sequence[Prompt]
+    ctx: StageContext, sources: Sequence[Source], name: str, evaluation: Sequence[Prompt], check: Check | None
 ) -> dict[str, Any]:
     """Load sources and write them as `name`.jsonl."""
-    items, report = load_conversations(sources, quarantine=ctx.output / "quarantine.jsonl")
+    items, report = load_conversations(sources, quarantine=ctx.output / "quarantine.jsonl", check=check)
     tell(ctx, report.lines())
     kept = learned(ctx, items, evaluation, name if name == "demonstrations" else "texts of the corpus")
     write_records(ctx.output / f"{name}.jsonl", kept.items)
     return {name: len(kept.items), "bad_rows": report.num_bad, **kept.facts()}
 
 
-def gather_comparisons(ctx: StageContext, sources: Sequence[Source], evaluation: Sequence[Prompt]) -> dict[str, Any]:
+def gather_comparisons(
+    ctx: StageContext, sources: Sequence[Source], evaluation: Sequence[Prompt], check: Check | None
+) -> dict[str, Any]:
     """Load rankings, each marked with its source, so that a reward model's accuracy can be told per source."""
     comparisons: list[Comparison] = []
     bad = 0
     for number, source in enumerate(sources):
-        items, report = load_comparisons([source], quarantine=ctx.output / f"quarantine-{number}.jsonl")
+        items, report = load_comparisons([source], quarantine=ctx.output / f"quarantine-{number}.jsonl", check=check)
         comparisons += [c.model_copy(update={"meta": {**c.meta, "source": label(source)}}) for c in items]
         bad += report.num_bad
         tell(ctx, report.lines())
@@ -154,14 +160,14 @@ def label(source: Source) -> str:
     return "/".join(part.split(".")[0] for part in parts)
 
 
-def gather_prompts(ctx: StageContext, data: FileData) -> dict[str, Any]:
+def gather_prompts(ctx: StageContext, data: FileData, check: Check | None) -> dict[str, Any]:
     """Set evaluation prompts aside: the given ones, or a share of the prompts, by prompt."""
-    prompts, report = load_prompts(prompt_sources(data), quarantine=ctx.output / "quarantine.jsonl")
+    prompts, report = load_prompts(prompt_sources(data), quarantine=ctx.output / "quarantine.jsonl", check=check)
     asked = distinct(prompts)
     tell(ctx, [*report.lines(), *asked.lines()])
     given: list[Prompt] = []
     if data.eval_prompts:
-        found, of_given = load_prompts(data.eval_prompts, quarantine=ctx.output / "quarantine-eval.jsonl")
+        found, of_given = load_prompts(data.eval_prompts, quarantine=ctx.output / "quarantine-eval.jsonl", check=check)
         own = distinct(found)
         given = own.prompts
         tell(ctx, [*of_given.lines(), *own.lines()])
