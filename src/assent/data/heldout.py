@@ -1,4 +1,4 @@
-"""Held out of everything: evaluation prompts are set aside, and what is learned from loses whatever holds one of them."""
+"""Held out of everything: prompts set aside for evaluation, and what is learned from without whatever holds one."""
 
 from __future__ import annotations
 
