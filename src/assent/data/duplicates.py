@@ -4,8 +4,8 @@ Texts that are equal after normalization are collapsed first, so a thousand copi
 pairs. Between the rest, prefix filtering (Bayardo et al. 2007, "Scaling up all pairs similarity search") finds
 candidates: two sets of similarity ≥ t must share one of their rarest |x| - ⌈t |x|⌉ + 1 shingles.
 
-What many texts share says nothing about two of them: an instruction or a template that stands in front of every
-question is left out of the comparison (`distinguishing`), and texts with different numbers ask different questions.
+What many texts share says nothing about two of them: without the instruction or template that stands in front of every
+question (`distinguishing`) they have to be similar too, and texts with different numbers ask different questions.
 """
 
 from __future__ import annotations
@@ -53,17 +53,23 @@ def exact_groups(texts: Sequence[str]) -> list[list[int]]:
 
 
 def near_pairs(texts: Sequence[str], *, threshold: float = THRESHOLD) -> list[NearPair]:
-    """All pairs of distinct texts with similarity in [threshold, 1), most similar first, by what distinguishes them.
+    """All pairs of distinct texts with similarity in [threshold, 1), most similar first.
+
+    Similar as a whole, and in what is left of them without templates; the similarity is the smaller of the two.
 
     Equal texts are represented by the first of them; ask `exact_groups` for the copies. 0 < threshold ≤ 1.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold should lie in (0, 1], got {threshold}")
     first = [group[0] for group in exact_groups(texts)]
-    sets = distinguishing([shingles(texts[index]) for index in first])
+    whole = [shingles(texts[index]) for index in first]
     numbers = [Counter(_NUMBER.findall(texts[index])) for index in first]
-    joined = ((i, j, s) for i, j, s in _joined(sets, threshold) if numbers[i] == numbers[j])
-    pairs = [NearPair(first[i], first[j], s) for i, j, s in joined]
+    pairs = []
+    for i, j, apart in _joined(distinguishing(whole), threshold):
+        # Alike in what distinguishes them, and as a whole too: "children and bread" is not "we and bread".
+        similarity = min(apart, jaccard(whole[i], whole[j]))
+        if similarity >= threshold and numbers[i] == numbers[j]:
+            pairs.append(NearPair(first[i], first[j], similarity))
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.first, pair.second))
 
 
@@ -73,6 +79,11 @@ def distinguishing(sets: Sequence[frozenset[tuple[str, ...]]]) -> list[frozenset
     many = max(FEWEST_TEXTS, min(TEMPLATE_TEXTS, math.ceil(TEMPLATE_SHARE * len(sets))))
     template = {shingle for shingle, count in counts.items() if count >= many}
     return [members - template or members for members in sets]
+
+
+def jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
+    """Share of all shingles that both have."""
+    return len(one & other) / max(len(one | other), 1)
 
 
 def shingles(text: str) -> frozenset[tuple[str, ...]]:

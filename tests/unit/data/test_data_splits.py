@@ -85,8 +85,8 @@ def test_all_pairs_are_found():
         own = dict(zip(first, distinguishing([shingles(texts[i]) for i in first]), strict=True))
         expected = set()
         for i, j in itertools.combinations(sorted(first), 2):
-            a, b = own[i], own[j]
-            if a | b and len(a & b) / len(a | b) >= threshold:
+            whole = shingles(texts[i]), shingles(texts[j])
+            if all(a | b and len(a & b) / len(a | b) >= threshold for a, b in ((own[i], own[j]), whole)):
                 expected.add((i, j))
         found = near_pairs(texts, threshold=threshold)
         assert {(p.first, p.second) for p in found} == expected and len(found) == len(expected)
@@ -100,6 +100,13 @@ def test_questions_below_one_instruction_are_no_twins(count: int) -> None:
     subjects = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}x{chr(97 + n % 7)}" for n in range(count)]
     texts = [f"{INSTRUCTION}: where can I buy a {word} today" for word in subjects]
     assert near_pairs(texts) == []
+
+
+def test_a_template_with_two_blanks_makes_no_twins() -> None:
+    who, what = ("children", "cooks", "judges", "we"), ("bread", "wine", "Lisbon", "eggs", "trees", "dogs")
+    assert (
+        near_pairs([f"What should {one} know about {other} before the summer?" for one in who for other in what]) == []
+    )
 
 
 def test_a_twin_below_an_instruction_is_still_found() -> None:
