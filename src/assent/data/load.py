@@ -267,9 +267,16 @@ class _Loader(Generic[_Item]):
             yield form, replace(row, beside=beside.get(form.name), shared=shared)
 
     def _usual(self, rows: list[Row]) -> Format | None:
-        """The format of a file, by all columns in which its first rows say something; None where all are bad."""
+        """The format of most of the first rows of a file, else by all columns in which they say something together.
+
+        None where all are bad. A row that fits no format is read as this one, so that its reader says what is missing.
+        """
         if not rows:
             return None
+        found = [form for row in rows if (form := fitting(self.source.format, row, self.wanted)) is not None]
+        if found:
+            counts = Counter(form.columns for form in found)
+            return max(found, key=lambda form: counts[form.columns])
         union: dict[str, Any] = {}
         for row in rows:
             union = {**row.values, **union}

@@ -15,6 +15,7 @@ from assent.data.identity import with_unnamed_apart
 from assent.data.inspect import Item, inspect
 from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.data.render import Renderer
+from assent.data.sources.detect import NothingFits
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.store import Store
 from assent.pipeline.judging import IMPORTED
@@ -98,7 +99,8 @@ def _load_any(source: Source) -> tuple[Sequence[Item], LoadReport]:
             problems.append(problem)
         else:
             return load([source])
-    raise problems[0]
+    # What is wrong with rows of a format says more than that a file is not of another.
+    raise next((problem for problem in problems if not isinstance(problem, NothingFits)), problems[0])
 
 
 def _renderer(model: str) -> Renderer:
