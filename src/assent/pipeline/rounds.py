@@ -118,7 +118,8 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     )
     reward = None
     if needs_reward(config):
-        reward = run(run_fit_reward, RewardStage.of(config), start=policy, judgments=judgments)
+        fitted = RewardStage.of(config)
+        reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward}
     needed: dict[str, Any] = {need: there[need] for need in config.optimize.needs}
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **needed)

@@ -53,6 +53,11 @@ class RewardStage(Config):
         """As the run says."""
         return cls(reward=config.reward, model=config.model, compute=config.compute)
 
+    def revised(self) -> dict[str, str]:
+        """What enters the key beside the stage's version, which would make reward models anew that did not change."""
+        learns_ties = self.reward.raters.kind == "none" and self.reward.ties in ("davidson", "rao_kupper")
+        return {"tie strength": "fitted apart"} if learns_ties else {}
+
 
 @stage(name="fit reward", version=2, kind="reward")
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
