@@ -47,6 +47,7 @@ _UNSAID: dict[str, Any] = {
     "slot_id": None,
     "outcome": "erased",
     "content_hash": "",
+    "number": None,  # it is told to those who follow judgments once more, as erased
 }
 _NO_WORDS = [{"role": "user", "content": "(erased)"}]
 

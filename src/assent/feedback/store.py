@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select
 
 from assent.core import seeds
 from assent.core.errors import StoreError
@@ -28,6 +28,7 @@ from assent.feedback import erasure
 from assent.feedback.queue import claims, history, imports, judgments, reach, serving, snapshots, submissions, tasks
 from assent.feedback.queue import judges as seats
 from assent.feedback.queue.judges import Judges
+from assent.feedback.queue.order import number_new
 from assent.feedback.queue.projects import Projects
 from assent.feedback.records.queue import (
     Claim,
@@ -265,17 +266,23 @@ class Store:
         `judgment.supersedes` corrects the rater's earlier one; a judgment that says nothing then takes it back. Where
         no order shown is given it is the one that was served. Raises StoreError where it does not fit its task.
         """
-        return write(
-            self._engine,
-            lambda connection: submissions.submit(connection, judgment, token=token, now=now, viewing=viewing),
-        )
+
+        def keep(connection: Connection) -> Receipt:
+            receipt = submissions.submit(connection, judgment, token=token, now=now, viewing=viewing)
+            number_new(connection)
+            return receipt
+
+        return write(self._engine, keep)
 
     def submit_all(self, judgments: Sequence[tuple[Judgment, str | None]], *, now: float) -> list[Receipt]:
         """Keep several judgments with their lease tokens, all or none."""
-        return write(
-            self._engine,
-            lambda connection: [submissions.submit(connection, j, token=token, now=now) for j, token in judgments],
-        )
+
+        def keep(connection: Connection) -> list[Receipt]:
+            receipts = [submissions.submit(connection, j, token=token, now=now) for j, token in judgments]
+            number_new(connection)
+            return receipts
+
+        return write(self._engine, keep)
 
     def import_comparisons(
         self, comparisons: Iterable[Comparison], queue: Queue, *, rater_kind: RaterKind = "person", now: float
@@ -285,7 +292,9 @@ class Store:
         An error raised while `comparisons` is read (a bad line) leaves the store as it was. Raises StoreError.
         """
         with write_transaction(self._engine) as connection:
-            return imports.import_comparisons(connection, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+            counts = imports.import_comparisons(connection, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+            number_new(connection)
+            return counts
 
     # Reading
 
@@ -351,5 +360,6 @@ class Store:
         """Forget a person: id, attributes, judgments; says which snapshots held them."""
         with write_transaction(self._engine) as connection:
             erased = erasure.erase_rater(connection, rater_id, now=now)
+            number_new(connection)
         empty_log(self._engine)
         return erased

@@ -102,15 +102,15 @@ def read_raters(connection: Connection) -> list[Rater]:
     return [Rater(id=rater_id, kind=kind, attributes=attributes.get(rater_id, {})) for rater_id, kind in rows]
 
 
-def select_judgments() -> Select[Any]:
+def select_judgments(*, with_erased: bool = False) -> Select[Any]:
     """Judgments that were not erased, with the order shown, sorted by id; `judgment_of` reads a row."""
-    return (
+    every = (
         select(JudgmentRow, Presentation.order_shown)
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
         .outerjoin(Presentation, Presentation.id == JudgmentRow.presentation_id)
-        .where(JudgmentRow.outcome != "erased")
         .order_by(JudgmentRow.id)
     )
+    return every if with_erased else every.where(JudgmentRow.outcome != "erased")
 
 
 def in_queue(queue: Queue) -> ColumnElement[bool]:

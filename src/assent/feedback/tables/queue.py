@@ -3,7 +3,7 @@
     project ── guideline_version
        └─ task ── task_response ── response ── prompt
             ├─ slot (task, n) ── lease            overlap is rows: a task wanted three times has three slots
-            ├─ judgment ── presentation           append-only; current while superseded_by is null
+            ├─ judgment ── presentation           append-only; current while superseded_by is null; last_number
             ├─ gold, adjudication                 known or decided answers
     rater ── rater_attribute                      snapshot ── snapshot_judgment
 
@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _CURRENT = text("superseded_by IS NULL")
 _VALID = text("touched_at IS NULL")
+_UNNUMBERED = text("number IS NULL")
 _WAITING: dict[str, Any] = {
     "sqlite_where": text("is_filled = 0 AND reserved_for IS NULL"),
     "postgresql_where": text("is_filled = false AND reserved_for IS NULL"),
@@ -309,6 +310,8 @@ class JudgmentRow(Table):
         Index(None, "task_id", "rater_id"),
         Index(None, "rater_id", "submitted_at"),
         Index(None, "submitted_at"),
+        Index("uq_judgment_number", "number", unique=True),
+        Index("ix_judgment_unnumbered", "id", sqlite_where=_UNNUMBERED, postgresql_where=_UNNUMBERED),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -331,6 +334,17 @@ class JudgmentRow(Table):
     superseded_by: Mapped[str | None] = mapped_column(ForeignKey("judgment.id", deferrable=True, initially="DEFERRED"))
     content_hash: Mapped[str]
     submitted_at: Mapped[float]
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    """Its place in the order in which judgments were committed, see queue/order.py; null until its transaction ends."""
+
+
+class LastNumber(Table):
+    """The one row that says which number of a judgment was given last; whoever numbers holds it until they commit."""
+
+    __tablename__ = "last_number"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class JudgmentEvent(Table):
