@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Double, bindparam, select, update
+from sqlalchemy import Connection, Double, bindparam, func, or_, select, update
 
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes, hash_json
 from assent.core.types import Completion, Message, Prompt, Task
+from assent.feedback.queue.wanted import IS_WANTED, fit_where_needed
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import ProjectRow, PromptRow, ResponseRow, Slot, TaskResponse, TaskRow
 
@@ -33,12 +34,18 @@ _ANSWERS = (
 
 
 def add_tasks(
-    connection: Connection, tasks: Sequence[Task], *, slots: int | Mapping[str, int], priority: float, now: float
+    connection: Connection,
+    tasks: Sequence[Task],
+    *,
+    slots: int | Mapping[str, int],
+    priority: float,
+    now: float,
+    is_cap: bool = False,
 ) -> int:
     """Add tasks that are not there yet, with their slots; returns how many were new.
 
-    A known task with a higher number of slots gets the missing ones. Raises StoreError where a known id comes with
-    different content.
+    A known task with a higher number of slots gets the missing ones, unless another number was stated for it. With
+    `is_cap` the number is stated: no more are asked for. Raises StoreError where a known id comes with other content.
     """
     contents = {task.id: task_content(task) for task in tasks}
     known = _known_contents(connection, contents)
@@ -49,9 +56,22 @@ def add_tasks(
     insert_task_rows(connection, tasks, rows, now=now)
     wanted = {t.id: slots if isinstance(slots, int) else slots.get(t.id, 1) for t in tasks}
     places = dict.fromkeys(wanted, -priority) | _known_places(connection, known)
+    if is_cap:
+        had = _slot_counts(connection, known)
+        _state(connection, {task_id: many for task_id, many in wanted.items() if many > had.get(task_id, 0)})
     rows = [slot_row(t, n, place=places[t.id]) for t in tasks for n in range(wanted[t.id])]
     insert_missing(connection, Slot, rows)
+    fit_where_needed(connection, known)
     return len(contents.keys() - known.keys())
+
+
+def _state(connection: Connection, wanted: Mapping[str, int]) -> None:
+    """Note how many judgments are wanted of tasks at most; a number stated before is raised, never lowered."""
+    rows = [{"the_id": task_id, "many": many} for task_id, many in sorted(wanted.items())]
+    is_less = or_(TaskRow.wanted.is_(None), TaskRow.wanted < bindparam("many"))
+    statement = update(TaskRow).where(TaskRow.id == bindparam("the_id"), is_less).values(wanted=bindparam("many"))
+    if rows:
+        connection.execute(statement, rows)
 
 
 def slot_row(task: Task, n: int, *, place: float = 0.0) -> dict[str, Any]:
@@ -73,14 +93,14 @@ def set_priorities(connection: Connection, priorities: Mapping[str, float]) -> i
     wrong = [task_id for task_id, priority in priorities.items() if not math.isfinite(priority)]
     if wrong:
         raise StoreError(f"the priority of task {wrong[0]!r} is {priorities[wrong[0]]}; give a finite number")
-    rows = [{"wanted": task_id, "value": float(priority)} for task_id, priority in sorted(priorities.items())]
+    rows = [{"the_id": task_id, "value": float(priority)} for task_id, priority in sorted(priorities.items())]
     if not rows:
         return 0
     known = _known_contents(connection, priorities)
     connection.execute(
-        update(TaskRow).where(TaskRow.id == bindparam("wanted")).values(priority=bindparam("value")), rows
+        update(TaskRow).where(TaskRow.id == bindparam("the_id")).values(priority=bindparam("value")), rows
     )
-    place = update(Slot).where(Slot.task_id == bindparam("wanted")).values(place=-bindparam("value", type_=Double))
+    place = update(Slot).where(Slot.task_id == bindparam("the_id")).values(place=-bindparam("value", type_=Double))
     connection.execute(place, rows)
     return len(known)
 
@@ -188,6 +208,15 @@ def _known_contents(connection: Connection, task_ids: Iterable[str]) -> dict[str
         found = connection.execute(select(TaskRow.id, TaskRow.content_hash).where(TaskRow.id.in_(block)))
         known |= {row.id: row.content_hash for row in found}
     return known
+
+
+def _slot_counts(connection: Connection, known: Iterable[str]) -> dict[str, int]:
+    """How many judgments are wanted of known tasks."""
+    counts: dict[str, int] = {}
+    for block in blocks(list(known)):
+        query = select(Slot.task_id, func.count()).where(Slot.task_id.in_(block), Slot.service == "normal", IS_WANTED)
+        counts |= {row[0]: row[1] for row in connection.execute(query.group_by(Slot.task_id))}
+    return counts
 
 
 def _known_places(connection: Connection, known: Iterable[str]) -> dict[str, float]:

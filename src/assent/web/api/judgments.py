@@ -22,7 +22,7 @@ from assent.web.api.models import (
     Released,
     ShownAnswer,
 )
-from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
+from assent.web.api.paging import Cursor, Limit, cursor_of, is_key, key_of
 from assent.web.api.projects import ProjectName, known_project
 from assent.web.auth import Adjudicator, Person, Rater
 from assent.web.context import Context
@@ -87,14 +87,22 @@ def _judgments(routes: APIRouter, context: Context) -> None:
         project: ProjectName,
         purpose: Purpose = "reward",
         superseded: bool = Query(default=False, description="Also those that were corrected since."),
+        erased: bool = Query(default=False, description="Also, emptied, those whose rater was erased, when they were."),
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Any:
-        """What was said, in the order it came, a page at a time. Keep the last cursor to ask for what is new."""
+        """What was said, in the order it was kept, a page at a time. Keep the last cursor to ask for what is new.
+
+        Every judgment comes exactly once, whatever is submitted, imported or corrected meanwhile.
+        """
         known_project(context, project)
-        key: Any = key_of(cursor, float, str)
-        queue = Queue(project, purpose)
-        found = store.listing.judgments(queue, after=key, limit=limit, with_superseded=superseded)
+        found = store.listing.judgments(
+            Queue(project, purpose),
+            after=_place_of(cursor),
+            limit=limit,
+            with_superseded=superseded,
+            with_erased=erased,
+        )
         items = tuple(
             JudgmentOut.model_construct(
                 **dict(one.judgment),
@@ -108,8 +116,16 @@ def _judgments(routes: APIRouter, context: Context) -> None:
             for one in found
         )
         last = found[-1] if found else None
-        following = cursor if last is None else cursor_of(float(last.submitted_at), last.judgment.id)
+        following = cursor if last is None else cursor_of(last.number, last.judgment.id)
         return JudgmentPage.model_construct(items=items, next=following)
+
+
+def _place_of(cursor: str | None) -> Any:
+    """Number and id of the last judgment seen. Raises Refusal for a cursor by time, which could miss judgments."""
+    if cursor is not None and is_key(cursor, float, str):
+        what = "this cursor is of an older version of the service, which could pass judgments over"
+        raise Refusal(422, what, "begin again without a cursor and take every id once")
+    return key_of(cursor, int, str)
 
 
 def _rater(context: Context, person: Person, named: str | None) -> str:
