@@ -58,6 +58,7 @@ from assent.feedback.tables.schema import bring_to_head
 if TYPE_CHECKING:
     from assent.feedback.conversations import Conversations
     from assent.feedback.people.accounts import Accounts
+    from assent.feedback.people.events import Events
     from assent.feedback.queue.listing import Listing
     from assent.feedback.queue.studies import Studies
     from assent.feedback.webhooks import Webhooks
@@ -113,6 +114,13 @@ class Store:
         from assent.feedback.people.accounts import Accounts
 
         return Accounts(self._engine)
+
+    @functools.cached_property
+    def events(self) -> Events:
+        """The security log."""
+        from assent.feedback.people.events import Events
+
+        return Events(self._engine)
 
     @functools.cached_property
     def webhooks(self) -> Webhooks:

@@ -204,7 +204,8 @@ def test_erasing_says_what_rested_on_the_rater(house: House) -> None:
     taken = _ok(admin.post(f"{API}/projects/p/snapshots", json={"name": "monday"}))
     assert taken["judgments"] == 1 and taken["touched_at"] is None
     _refused(other.delete(f"{API}/raters/{mine}"), 403)
-    erasure = _ok(bot.delete(f"{API}/raters/{mine}"))
+    _refused(bot.delete(f"{API}/raters/{mine}"), 403)
+    erasure = _ok(admin.delete(f"{API}/raters/{mine}"))
     assert erasure["judgments"] == 1 and erasure["snapshots"] == [{"name": "monday", "hash": taken["hash"]}]
     _refused(bot.get(f"{API}/me"), 401)
     assert [one["touched_at"] is None for one in _ok(admin.get(f"{API}/projects/p/snapshots"))] == [False]
@@ -345,6 +346,7 @@ def test_webhooks_keep_their_secret_and_lead_nowhere_inside(house: House, monkey
 
 
 NEEDS = [
+    ("GET", "/events", "admin"),
     ("GET", "/projects/p/tasks", "adjudicator"),
     ("GET", "/tasks/t-000", "adjudicator"),
     ("GET", "/tasks/t-000/state", "adjudicator"),

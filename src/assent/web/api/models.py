@@ -73,6 +73,15 @@ class ProjectOut(Out):
     created_at: float
 
 
+class ProjectSeen(Out):
+    """A project as its raters see it: without the settings that would tell them which tasks measure them."""
+
+    name: str
+    settings: dict[str, Any]
+    guideline: GuidelineOut | None
+    created_at: float
+
+
 class GuidelineIn(Body):
     """A new text for raters; the one that holds already is not published twice."""
 
