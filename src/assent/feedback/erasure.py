@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, exists, insert, select, true, update
 from assent.core.errors import StoreError
 from assent.feedback.people.rows import forget
 from assent.feedback.queue.gold import MADE
+from assent.feedback.queue.order import number
 from assent.feedback.queue.snapshots import touch_snapshots
 from assent.feedback.queue.tasks import blocks
 from assent.feedback.records.queue import Erasure
@@ -73,6 +74,7 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     events = [{"judgment_id": i, "kind": "erased", "at": now, "payload": {}} for i in said]
     if events:
         connection.execute(insert(JudgmentEvent), events)
+    number(connection, said)
     return Erasure(tombstone, len(said), snapshots)
 
 

@@ -11,9 +11,11 @@ from typing import Any, cast
 from sqlalchemy import Engine, func, select
 
 from assent.core.types import Judgment, Purpose, Rater, Task
+from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, select_judgments
 from assent.feedback.queue.order import refuse_foreign
+from assent.feedback.queue.task_pages import TaskList, count_gold, list_tasks
 from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Queue
 from assent.feedback.tables.connection import read_transaction
@@ -75,6 +77,16 @@ class Listing:
             found = load_tasks(connection, ids)
         return [found[task_id] for task_id in ids]
 
+    def task_list(self, queue: Queue, *, find: str = "", page: int = 1, size: int) -> TaskList:
+        """A page of a queue's tasks with where they stand; `find`: words of the question, or an id."""
+        with read_transaction(self._engine) as connection:
+            return list_tasks(connection, queue, find=find, page=page, size=size)
+
+    def gold(self, project: str) -> int:
+        """How many tasks of a project have a known answer."""
+        with read_transaction(self._engine) as connection:
+            return count_gold(connection, project)
+
     def repeats(self, queue: Queue) -> dict[str, str]:
         """Tasks that raters were asked again without being told -> the task that each repeats."""
         first = TaskRow.meta[REPEAT_OF].as_string()
@@ -134,7 +146,7 @@ class Listing:
         query = select(TaskRow.project, TaskRow.purpose).join(JudgmentRow, JudgmentRow.task_id == TaskRow.id)
         with read_transaction(self._engine) as connection:
             rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
-        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows)
+        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows if not is_hidden(project))
         return sorted(found, key=lambda queue: (queue.project, queue.purpose))
 
     def erased(self, queue: Queue) -> list[str]:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _CURRENT = text("superseded_by IS NULL")
 _VALID = text("touched_at IS NULL")
-_UNNUMBERED = text("number IS NULL")
+_SUPERSEDED = text("superseded_by IS NOT NULL")
 _WAITING: dict[str, Any] = {
     "sqlite_where": text("is_filled = 0 AND reserved_for IS NULL"),
     "postgresql_where": text("is_filled = false AND reserved_for IS NULL"),
@@ -60,6 +60,18 @@ class ProjectRow(Table):
     created_at: Mapped[float]
     settings: Mapped[dict[str, Any] | None]
     """ProjectSettings; null where nobody has set any."""
+
+
+class BatchRow(Table):
+    """What is being brought in a block at a time, see queue/batches.py; one at a time, so there is one row or none."""
+
+    __tablename__ = "batch"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    project: Mapped[str]
+    """The project, shown to nobody, that its tasks are in until it is whole."""
+    beats: Mapped[int] = mapped_column(BigInteger)
+    """Grows with every block. Where it does not, whoever brought the batch is dead."""
 
 
 class JudgesRow(Table):
@@ -127,7 +139,7 @@ class TaskRow(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("project.name"))
-    prompt_hash: Mapped[str] = mapped_column(ForeignKey("prompt.hash"))
+    prompt_hash: Mapped[str] = mapped_column(ForeignKey("prompt.hash"), index=True)
     kind: Mapped[str]
     purpose: Mapped[str]
     priority: Mapped[float]
@@ -145,7 +157,7 @@ class TaskResponse(Table):
     __tablename__ = "task_response"
 
     task_id: Mapped[str] = mapped_column(ForeignKey("task.id"), primary_key=True)
-    response_hash: Mapped[str] = mapped_column(ForeignKey("response.hash"), primary_key=True)
+    response_hash: Mapped[str] = mapped_column(ForeignKey("response.hash"), primary_key=True, index=True)
     n: Mapped[int]
 
 
@@ -263,7 +275,9 @@ class JudgmentRow(Table):
         Index(None, "rater_id", "submitted_at"),
         Index(None, "submitted_at"),
         Index("uq_judgment_number", "number", unique=True),
-        Index("ix_judgment_unnumbered", "id", sqlite_where=_UNNUMBERED, postgresql_where=_UNNUMBERED),
+        Index("ix_judgment_superseded_by", "superseded_by", sqlite_where=_SUPERSEDED, postgresql_where=_SUPERSEDED),
+        Index(None, "slot_id"),
+        Index(None, "presentation_id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from assent.core.errors import DataError, StoreError, UserError
+from assent.core.garbage import spared
 from assent.core.types import Purpose
 from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.queue.task_files import parse_tasks
@@ -101,12 +102,7 @@ def _tasks_page(
     priorities: str = "",
 ) -> Response:
     queue = Queue(project.name, purpose)
-    repeats = frame.store.listing.repeats(queue)
-    facts = {i: f for i, f in frame.watch.facts(project.name, purpose).items() if i not in repeats}
-    waiting = {one.task_id: one for one in frame.store.open_tasks(queue)}
-    gold = frame.store.projects.gold(project.name)
-    wanted = find.casefold()
-    found = [f for f in facts.values() if not find or wanted in f.opening.casefold() or find == f.task_id]
+    listed = frame.store.listing.task_list(queue, find=find, page=page, size=PAGE)
     counts = {p: frame.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
     return frame.page(
         request,
@@ -117,15 +113,12 @@ def _tasks_page(
         purpose=purpose,
         find=find,
         counts=counts,
-        total=len(facts),
-        found=len(found),
+        total=listed.total,
+        found=listed.found,
         page=page,
-        pages=max(1, -(-len(found) // PAGE)),
-        rows=[
-            {"facts": f, "open": waiting.get(f.task_id), "is_gold": f.task_id in gold}
-            for f in found[(page - 1) * PAGE : page * PAGE]
-        ],
-        gold=len(gold),
+        pages=max(1, -(-listed.found // PAGE)),
+        rows=listed.rows,
+        gold=frame.store.listing.gold(project.name),
         pasted=pasted,
         priorities=priorities,
     )
@@ -137,7 +130,8 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         """Tasks pasted into the form, or a file as the body of the request with its name in the query."""
         project = frame.project(name)
         try:
-            count, repeated = _add(frame, project, sent)
+            with spared():
+                count, repeated = _add(frame, project, sent)
         except UserError as problem:
             if sent.is_file:
                 raise
@@ -150,7 +144,8 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         project = frame.project(name)
         try:
             queue = Queue(name, sent.purpose)
-            counts = bring_rankings(frame.store, queue, sent.content, name=sent.name, now=frame.context.now())
+            with spared():
+                counts = bring_rankings(frame.store, queue, sent.content, name=sent.name, now=frame.context.now())
         except UserError as problem:
             if sent.is_file:
                 raise
@@ -219,7 +214,7 @@ def _task_page(
         project=project,
         problem=problem,
         view=task_view(found),
-        facts=frame.watch.facts(project.name, found.purpose).get(task_id),
+        facts=frame.watch.facts([task_id]).get(task_id),
         is_gold=known is not None,
         places=form if form is not None else places_of(known, [c.id for c in found.completions]),
         note=note if form is None else form.get("note", ""),
