@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, true, update
+from sqlalchemy import Connection, delete, exists, false, insert, select, true, update
 
 from assent.core.errors import StoreError
 from assent.feedback.people.rows import forget
@@ -14,15 +14,19 @@ from assent.feedback.queue.gold import MADE
 from assent.feedback.queue.order import number
 from assent.feedback.queue.snapshots import touch_snapshots
 from assent.feedback.queue.tasks import blocks
+from assent.feedback.queue.wanted import fit_where_needed
 from assent.feedback.records.queue import Erasure
 from assent.feedback.tables.conversations import ConversationRow
 from assent.feedback.tables.queue import (
     Adjudication,
+    Assignee,
+    GroupMember,
     JudgmentEvent,
     JudgmentRow,
     Lease,
     Presentation,
     PromptRow,
+    QualificationRow,
     RaterAttribute,
     RaterRow,
     ResponseRow,
@@ -71,6 +75,10 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     tombstone = f"erased-{secrets.token_hex(6)}"
     connection.execute(update(RaterRow).where(RaterRow.id == rater_id).values(id=tombstone, erased_at=now))
     connection.execute(update(Slot).where(Slot.reserved_for == rater_id).values(reserved_for=tombstone))
+    for table in (GroupMember, QualificationRow):
+        connection.execute(delete(table).where(table.rater_id == tombstone))
+    mine_alone = Assignee.is_group == false()
+    connection.execute(update(Assignee).where(mine_alone, Assignee.name == rater_id).values(name=tombstone))
     events = [{"judgment_id": i, "kind": "erased", "at": now, "payload": {}} for i in said]
     if events:
         connection.execute(insert(JudgmentEvent), events)
@@ -80,8 +88,10 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
 
 def _free_slots(connection: Connection, rater_id: str) -> None:
     filled = select(Lease.slot_id).where(Lease.rater_id == rater_id, Lease.is_spent == true())
-    connection.execute(update(Slot).where(Slot.id.in_(filled)).values(is_filled=False))
+    freed = update(Slot).where(Slot.id.in_(filled)).values(is_filled=False).returning(Slot.task_id)
+    task_ids = connection.execute(freed).scalars().all()
     connection.execute(delete(Lease).where(Lease.rater_id == rater_id))
+    fit_where_needed(connection, task_ids)
 
 
 def _empty_conversations(connection: Connection, rater_id: str) -> None:

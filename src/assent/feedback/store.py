@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from assent.feedback.conversations import Conversations
     from assent.feedback.people.accounts import Accounts
     from assent.feedback.queue.listing import Listing
+    from assent.feedback.queue.studies import Studies
     from assent.feedback.webhooks import Webhooks
 
 LEASE_SECONDS = 900.0
@@ -140,6 +141,13 @@ class Store:
         return Conversations(self._engine)
 
     @functools.cached_property
+    def studies(self) -> Studies:
+        """Tasks set aside, wanted so often, assigned; and how all stand."""
+        from assent.feedback.queue.studies import Studies
+
+        return Studies(self._engine)
+
+    @functools.cached_property
     def listing(self) -> Listing:
         """Long lists in pages."""
         from assent.feedback.queue.listing import Listing
@@ -149,14 +157,20 @@ class Store:
     # Asking
 
     def add_tasks(
-        self, new: Sequence[Task], *, slots: int | Mapping[str, int] = 1, priority: float = 0.0, now: float
+        self,
+        new: Sequence[Task],
+        *,
+        slots: int | Mapping[str, int] = 1,
+        priority: float = 0.0,
+        now: float,
+        is_cap: bool = False,
     ) -> int:
         """Queue tasks, each to be judged by `slots` raters (a number, or one per task id); returns how many were new.
 
-        Adding a task again changes nothing, except that a higher number of slots adds the missing ones. Raises
-        StoreError where a known id comes with different content.
+        Adding a task again changes nothing, except that a higher number of slots adds the missing ones. With `is_cap`
+        no more are asked for than these, whoever is new. Raises StoreError where a known id comes with other content.
         """
-        return adding.add_tasks(self._engine, new, slots=slots, priority=priority, now=now)
+        return adding.add_tasks(self._engine, new, slots=slots, priority=priority, now=now, is_cap=is_cap)
 
     def register_rater(self, rater: Rater, *, consent: str | None = None, now: float) -> None:
         """Make a rater known, or replace their attributes.
@@ -344,6 +358,11 @@ class Store:
         """All raters, sorted by id, without the erased."""
         with read_transaction(self._engine) as connection:
             return judgments.read_raters(connection)
+
+    def trainers(self, rater_ids: Collection[str]) -> set[str]:
+        """Those of the raters who have given judgments to learn from, in any project of the store."""
+        with read_transaction(self._engine) as connection:
+            return judgments.trainers(connection, rater_ids)
 
     def snapshot(self, name: str, queue: Queue, *, now: float) -> Snapshot:
         """Fix the judgments of a queue under a name; a name taken before gives the same snapshot back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from assent.core.errors import ModelError
+from assent.models import score_head
 from assent.models.config import ModelConfig
 from assent.models.lora import adapter_base, merge_adapter
 from assent.models.quiet import quiet
@@ -65,24 +67,32 @@ def open_scalar(path: str | Path, config: ModelConfig, *, revision: str | None =
 
 
 def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
-    """Open the body of a causal language model under a sequence-classification head whose weights are arbitrary."""
+    """Open the body of a causal language model under a score head whose weights are arbitrary."""
     lm = open_causal_lm(path, config, revision=revision)
-    settings = lm.hf.config
+    hf = _classifier(lm.hf, config)
+    if hf is None:
+        _log.info("%s: transformers has no linear score head for %s, one is attached", path, type(lm.hf).__name__)
+        return Opened(score_head.attach(lm.hf, where=str(path)).eval(), lm.tokenizer, lm.base)
+    return Opened(hf.eval(), lm.tokenizer, lm.base)
+
+
+def _classifier(lm: PreTrainedModel, config: ModelConfig) -> PreTrainedModel | None:
+    """The sequence-classification form of a language model; None where there is none, or none with one linear head."""
+    settings = copy.deepcopy(lm.config)
     settings.num_labels = 1
     try:
         # The head is drawn from torch's global generator and overwritten later; the fork keeps that inside.
         with quiet(), torch.random.fork_rng(devices=[]):
             hf = AutoModelForSequenceClassification.from_config(
-                settings, dtype=lm.hf.dtype, trust_remote_code=config.trust_remote_code
+                settings, dtype=lm.dtype, trust_remote_code=config.trust_remote_code
             )
-    except ValueError as error:
-        raise ModelError(
-            f"{path}: transformers has no sequence-classification form of {settings.model_type!r}, which a reward model"
-            " needs; choose another architecture for the reward model"
-        ) from error
+        if not isinstance(getattr(hf, "score", None), nn.Linear):
+            return None
+        hf.base_model.load_state_dict(lm.base_model.state_dict())
+    except (ValueError, RuntimeError):  # no such class; or one whose body is another
+        return None
     hf.config.architectures = [type(hf).__name__]
-    hf.base_model.load_state_dict(lm.hf.base_model.state_dict())
-    return Opened(hf.eval(), lm.tokenizer, lm.base)
+    return hf
 
 
 def _open(
@@ -100,11 +110,20 @@ def _open(
     )
     has_own_config = base is None or (Path(path) / "config.json").is_file()
     settings = _read_config(path if has_own_config or base is None else base, config, revision)
+    has_head = score_head.is_named(settings) and auto is AutoModelForSequenceClassification
+    if has_head:
+        auto, architectures = AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    elif score_head.is_named(settings):
+        raise ModelError(f"{path}: holds a reward model on a {settings.model_type}, not a causal language model")
     _check_kind(path, settings, architectures)
     hf = _read_weights(
         base or path, settings, config, auto, revision if base is None else None, has_adapter=base is not None
     )
     fit_vocabulary(hf, tokenizer, where=str(path))
+    if has_head:
+        score_head.attach(hf, where=str(path))
+        if base is None:
+            score_head.read(hf, path, revision=revision)
     if base is not None:
         hf = merge_adapter(hf, path, revision=revision)
     without_dropout(hf)
@@ -262,9 +281,26 @@ def stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tupl
 
 
 def context_window(hf: PreTrainedModel) -> int:
-    """Longest row that the model's positions allow."""
+    """Longest row that the model's positions allow.
+
+    With LongRoPE it is the original context: beyond it, transformers picks other rotary factors for every row of a call
+    by its longest one, so that what a row means would depend on its neighbours, and on when its cache was filled.
+    """
     settings = hf.config.get_text_config()
-    return int(getattr(settings, "max_position_embeddings", None) or 2**31 - 1)
+    longest = int(getattr(settings, "max_position_embeddings", None) or 0)
+    longest = longest if longest > 0 else 2**31 - 1  # XLNet says -1
+    original = _original_context(settings)
+    return longest if original is None else min(longest, original)
+
+
+def _original_context(settings: PretrainedConfig) -> int | None:
+    """The shortest original context of LongRoPE, in the config itself or in the rotary settings of a kind of layer."""
+    rope = getattr(settings, "rope_parameters", None) or {}
+    kinds = [rope, *(part for part in rope.values() if isinstance(part, dict))]
+    longs = [part for part in kinds if part.get("rope_type") == "longrope"]
+    named = [part.get("original_max_position_embeddings") for part in longs]
+    named += [getattr(settings, "original_max_position_embeddings", None)] if longs else []
+    return min((int(length) for length in named if length), default=None)
 
 
 def _embeddings(hf: PreTrainedModel) -> list[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,9 +16,10 @@ from assent.evaluation.config import EvaluateConfig
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
+from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.raters.config import RatersConfig
-from assent.training.config import OptimizeConfig, PPOConfig, RewardConfig, SFTConfig
+from assent.training.config import OptimizeConfig, PPOConfig, RewardConfig, SFTConfig, methods
 
 
 class PretrainedBase(Config):
@@ -129,6 +131,37 @@ class LogConfig(Config):
     """Also send them here (pip install assent[wandb] or assent[mlflow])."""
 
 
+TRAINED: dict[str, Config] = {"sft": SFTConfig(), "reward": RewardConfig(), "optimize": PPOConfig()}
+"""Stages that train adapters where `model.lora` is set, with their defaults."""
+
+ADAPTER_RATE = 10.0
+"""Factor on the default learning rates where only adapters train (Schulman et al. 2025, "LoRA without regret")."""
+
+
+def with_adapter_rates(given: Any, default: Config) -> Any:
+    """A stage's settings, a config or a mapping, with every learning rate that they leave open raised for adapters."""
+    if isinstance(given, Config):
+        raised = {
+            name: {"learning_rate": rate} for name, rate in _raised(type(given)) if name not in given.model_fields_set
+        }
+        return given.model_copy(
+            update={name: getattr(given, name).model_copy(update=rate) for name, rate in raised.items()}
+        )
+    if isinstance(given, Mapping):
+        rates = dict(_raised(methods().get(str(given.get("kind")), type(default))))
+        said = {name: given.get(name, {}) for name in rates}
+        laid = {name: {"learning_rate": rates[name], **one} for name, one in said.items() if isinstance(one, Mapping)}
+        return {**given, **laid}
+    return given
+
+
+def _raised(config: type[Config]) -> Iterator[tuple[str, float]]:
+    """The optimizers among the settings of a stage, each with its default learning rate for adapters."""
+    for name, field in config.model_fields.items():
+        if isinstance(field.default, OptimizerConfig):
+            yield name, ADAPTER_RATE * field.default.learning_rate
+
+
 class RunConfig(Config):
     """A whole run: base model, data, and the settings of every stage."""
 
@@ -162,6 +195,16 @@ class RunConfig(Config):
     """Threads, device, checkpoints."""
     log: LogConfig = LogConfig()
     """Where the numbers go."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _adapters_learn_faster(cls, values: Any) -> Any:
+        model = values.get("model") if isinstance(values, Mapping) else None
+        lora = model.get("lora") if isinstance(model, Mapping) else getattr(model, "lora", None)
+        if lora is None:
+            return values
+        given = {name: values.get(name, cls.model_fields[name].default) for name in TRAINED}
+        return {**values, **{name: with_adapter_rates(one, TRAINED[name]) for name, one in given.items()}}
 
     @property
     def lab(self) -> LabData | None:

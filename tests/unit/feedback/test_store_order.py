@@ -16,8 +16,9 @@ from assent.feedback.queue.listing import Listed
 from assent.feedback.queue.order import number
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.feedback.tables.arrivals import LastNumber
 from assent.feedback.tables.connection import read_transaction, write_transaction
-from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, LastNumber
+from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow
 
 
 class _Follower:

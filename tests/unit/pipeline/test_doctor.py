@@ -140,6 +140,7 @@ def test_a_usable_model_folder_has_its_template_described(project: Path) -> None
     folder = save_tiny(project / "model", "qwen2")
     findings = {f.key: f for f in examine(Path("assent.yaml"), (), (base(folder),))}
     assert "Qwen2ForCausalLM" in findings["base.path"].message and "context 256" in findings["base.path"].message
+    assert findings["sampling"].level == findings["scoring"].level == "ok"
     assert "Assent's plain chat template" in findings["model.template"].message
     assert not [f for f in findings.values() if f.is_error]
 

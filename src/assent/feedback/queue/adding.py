@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -16,10 +16,13 @@ from assent.feedback.queue.tasks import (
     insert_task_rows,
     known_contents,
     known_places,
+    slot_counts,
     slot_row,
+    state_wanted,
     task_content,
     task_row,
 )
+from assent.feedback.queue.wanted import fit_where_needed
 from assent.feedback.tables.connection import insert_missing, read_transaction, write
 from assent.feedback.tables.queue import Slot
 
@@ -27,14 +30,20 @@ Result = TypeVar("Result")
 
 
 def add_tasks(
-    engine: Engine, tasks: Sequence[Task], *, slots: int | Mapping[str, int], priority: float, now: float
+    engine: Engine,
+    tasks: Sequence[Task],
+    *,
+    slots: int | Mapping[str, int],
+    priority: float,
+    now: float,
+    is_cap: bool = False,
 ) -> int:
     """Add tasks that are not there yet, with their slots; returns how many were new.
 
-    A known task with a higher number of slots gets the missing ones. Raises StoreError where a known id comes with
-    different content.
+    A known task with a higher number of slots gets the missing ones, unless another number was stated for it. With
+    `is_cap` the number is stated: no more are asked for. Raises StoreError where a known id comes with other content.
     """
-    queued = _queued(tasks, slots, priority, now)
+    queued = replace(_queued(tasks, slots, priority, now), is_cap=is_cap)
     projects = {task.project for task in tasks}
     if len(tasks) <= BLOCK or len(projects) > 1:
         return at_once(engine, queued.add)
@@ -47,7 +56,7 @@ def add_tasks(
             raced = batch.write(queued.hide, block, batch.project)
             known |= {task_id: queued.contents[task_id] for task_id in raced}
         late = [task for task in queued.tasks if task.id in known]
-        batch.show(projects.pop(), queued.deepen, late)
+        batch.show(projects.pop(), queued.deepen, late, known)
     return len(queued.contents.keys() - known.keys())
 
 
@@ -75,17 +84,20 @@ class _Queued:
     """Slots by task."""
     priority: float
     now: float
+    is_cap: bool = False
+    """Whether the slots are stated: no more are asked for."""
 
     def add(self, connection: Connection) -> int:
         """Add them all."""
         known = self.known(connection)
         insert_task_rows(connection, self.tasks, [self._row(task) for task in self.tasks], now=self.now)
-        self.deepen(connection, self.tasks)
+        self.deepen(connection, self.tasks, known)
         return len(self.contents.keys() - known.keys())
 
     def hide(self, connection: Connection, tasks: Sequence[Task], project: str) -> set[str]:
         """Add some in a project that nobody sees; those that another has added meanwhile."""
-        rows = [self._row(task) | {"project": project} for task in tasks]
+        caps = [{"wanted": self.wanted[task.id] if self.is_cap else None, "project": project} for task in tasks]
+        rows = [self._row(task) | cap for task, cap in zip(tasks, caps, strict=True)]
         raced = insert_task_rows(connection, tasks, rows, now=self.now)
         self._refuse_other_contents(known_contents(connection, raced))
         mine = [task for task in tasks if task.id not in raced]
@@ -93,11 +105,16 @@ class _Queued:
         insert_missing(connection, Slot, slots)
         return raced
 
-    def deepen(self, connection: Connection, tasks: Sequence[Task]) -> None:
-        """Give tasks the slots that they miss."""
+    def deepen(self, connection: Connection, tasks: Sequence[Task], known: Collection[str]) -> None:
+        """Give tasks the slots that they miss; `known` are those that were there before."""
         places = known_places(connection, [task.id for task in tasks])
+        if self.is_cap:
+            had = slot_counts(connection, known)
+            many = {task.id: self.wanted[task.id] for task in tasks}
+            state_wanted(connection, {task_id: n for task_id, n in many.items() if n > had.get(task_id, 0)})
         rows = [self._slot(t, n, place=places[t.id]) for t in tasks for n in range(self.wanted[t.id])]
         insert_missing(connection, Slot, rows)
+        fit_where_needed(connection, known)
 
     def known(self, connection: Connection) -> dict[str, str]:
         """Contents of those that are there already. Raises StoreError where one is another."""

@@ -23,10 +23,10 @@ from sqlalchemy import Connection, Engine, delete, exists, select, update
 
 from assent.core.errors import AssentError, StoreError
 from assent.core.garbage import spared
+from assent.feedback.tables.arrivals import BatchRow
 from assent.feedback.tables.connection import insert_missing, read_transaction, write
 from assent.feedback.tables.people import AccountRow
 from assent.feedback.tables.queue import (
-    BatchRow,
     JudgmentEvent,
     JudgmentRow,
     Lease,

@@ -15,7 +15,6 @@ from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, select_judgments
 from assent.feedback.queue.order import refuse_foreign
-from assent.feedback.queue.task_pages import TaskList, count_gold, list_tasks
 from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Queue
 from assent.feedback.tables.connection import read_transaction
@@ -77,15 +76,13 @@ class Listing:
             found = load_tasks(connection, ids)
         return [found[task_id] for task_id in ids]
 
-    def task_list(self, queue: Queue, *, find: str = "", page: int = 1, size: int) -> TaskList:
-        """A page of a queue's tasks with where they stand; `find`: words of the question, or an id."""
+    def page_of_ids(self, queue: Queue, *, page: int, size: int) -> tuple[list[str], int]:
+        """The tasks of a page by number, from 1, sorted by id, and how many there are in all; repeats are left out."""
+        listed = (in_queue(queue), TaskRow.meta[REPEAT_OF].as_string().is_(None))
+        query = select(TaskRow.id).where(*listed).order_by(TaskRow.id).limit(size).offset((page - 1) * size)
         with read_transaction(self._engine) as connection:
-            return list_tasks(connection, queue, find=find, page=page, size=size)
-
-    def gold(self, project: str) -> int:
-        """How many tasks of a project have a known answer."""
-        with read_transaction(self._engine) as connection:
-            return count_gold(connection, project)
+            total = connection.execute(select(func.count()).select_from(TaskRow).where(*listed)).scalar_one()
+            return list(connection.execute(query).scalars()), total
 
     def repeats(self, queue: Queue) -> dict[str, str]:
         """Tasks that raters were asked again without being told -> the task that each repeats."""

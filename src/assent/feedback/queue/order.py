@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from assent.core.errors import ConflictError
+from assent.feedback.tables.arrivals import LastNumber
 from assent.feedback.tables.connection import insert_missing
-from assent.feedback.tables.queue import JudgmentRow, LastNumber
+from assent.feedback.tables.queue import JudgmentRow
 
 _LAST = select(LastNumber.number).with_for_update()
 _GIVE = update(JudgmentRow).where(JudgmentRow.id == bindparam("judgment_id")).values(number=bindparam("new_number"))

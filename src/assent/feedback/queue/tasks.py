@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Double, bindparam, select, update
+from sqlalchemy import Connection, Double, bindparam, func, or_, select, update
 
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes, hash_json
 from assent.core.types import Completion, Message, Prompt, Task
 from assent.feedback.queue.batches import is_hidden
+from assent.feedback.queue.wanted import IS_WANTED
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import ProjectRow, PromptRow, ResponseRow, Slot, TaskResponse, TaskRow
 
@@ -39,6 +40,15 @@ class BeingBrought(StoreError):
     """A task is part of a batch that is not whole yet, see `batches`."""
 
 
+def state_wanted(connection: Connection, wanted: Mapping[str, int]) -> None:
+    """Note how many judgments are wanted of tasks at most; a number stated before is raised, never lowered."""
+    rows = [{"the_id": task_id, "many": many} for task_id, many in sorted(wanted.items())]
+    is_less = or_(TaskRow.wanted.is_(None), TaskRow.wanted < bindparam("many"))
+    statement = update(TaskRow).where(TaskRow.id == bindparam("the_id"), is_less).values(wanted=bindparam("many"))
+    if rows:
+        connection.execute(statement, rows)
+
+
 def slot_row(task: Task, n: int, *, place: float = 0.0) -> dict[str, Any]:
     """The row of a wanted judgment that any rater may give."""
     return {
@@ -58,14 +68,14 @@ def set_priorities(connection: Connection, priorities: Mapping[str, float]) -> i
     wrong = [task_id for task_id, priority in priorities.items() if not math.isfinite(priority)]
     if wrong:
         raise StoreError(f"the priority of task {wrong[0]!r} is {priorities[wrong[0]]}; give a finite number")
-    rows = [{"wanted": task_id, "value": float(priority)} for task_id, priority in sorted(priorities.items())]
+    rows = [{"the_id": task_id, "value": float(priority)} for task_id, priority in sorted(priorities.items())]
     if not rows:
         return 0
     known = known_contents(connection, priorities)
     connection.execute(
-        update(TaskRow).where(TaskRow.id == bindparam("wanted")).values(priority=bindparam("value")), rows
+        update(TaskRow).where(TaskRow.id == bindparam("the_id")).values(priority=bindparam("value")), rows
     )
-    place = update(Slot).where(Slot.task_id == bindparam("wanted")).values(place=-bindparam("value", type_=Double))
+    place = update(Slot).where(Slot.task_id == bindparam("the_id")).values(place=-bindparam("value", type_=Double))
     connection.execute(place, rows)
     return len(known)
 
@@ -168,6 +178,15 @@ def known_places(connection: Connection, known: Iterable[str]) -> dict[str, floa
         found = connection.execute(select(TaskRow.id, TaskRow.priority).where(TaskRow.id.in_(block)))
         places |= {row.id: -row.priority for row in found}
     return places
+
+
+def slot_counts(connection: Connection, known: Iterable[str]) -> dict[str, int]:
+    """How many judgments are wanted of known tasks."""
+    counts: dict[str, int] = {}
+    for block in blocks(list(known)):
+        query = select(Slot.task_id, func.count()).where(Slot.task_id.in_(block), Slot.service == "normal", IS_WANTED)
+        counts |= {row[0]: row[1] for row in connection.execute(query.group_by(Slot.task_id))}
+    return counts
 
 
 def json_hash(value: Any, *, where: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 from urllib.parse import quote
 
 from assent.core.types import Judgment, Purpose, Ranking, Task, TaskKind
@@ -69,6 +69,9 @@ class Viewing:
     """What the rater did in turn, for the log of the judgment."""
 
 
+AsideReason = Literal["hand", "skips", "decision"]
+"""Why a task is set aside: an admin did, so many raters skipped it as shown wrongly, or it was found to have no answer.
+"""
 Status = Literal["stored", "known", "skipped", "surplus"]
 
 
@@ -164,6 +167,52 @@ class OpenTask:
     task_id: str
     slots: int
     unjudged: int
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Who alone is given a task: raters by id, groups by name. Nobody named: anybody."""
+
+    raters: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+State = Literal["open", "done", "skipped", "aside", "disputed"]
+"""Where a task can stand; it may be skipped by some and open for others."""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """How a task stands."""
+
+    task_id: str
+    wanted: int
+    """Judgments wanted of it: those given and those waited for."""
+    unjudged: int
+    """Those waited for."""
+    judgments: int
+    """Judgments that hold and say something, with late ones."""
+    skips: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> how many raters skipped it for it."""
+    aside: AsideReason | None = None
+    """Why it is set aside; None where it is not."""
+    aside_at: float | None = None
+    assigned: Assignment = field(default_factory=Assignment)
+
+    def is_in(self, state: State, *, disputed: Collection[str] = ()) -> bool:
+        """Does it stand there? `disputed`: the tasks on which raters disagree."""
+        match state:
+            case "open":
+                return self.unjudged > 0
+            case "done":
+                return self.unjudged == 0 and self.aside is None
+            case "skipped":
+                return bool(self.skips)
+            case "aside":
+                return self.aside is not None
+            case "disputed":
+                return self.task_id in disputed
+        assert_never(state)
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,6 @@ def _connect_sqlite(location: URL) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")  # an acknowledged judgment survives a power cut
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only forgotten
-        connection.create_function("casefold", 1, _casefold, deterministic=True)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -146,10 +145,6 @@ def _enter_wal_mode(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-def _casefold(value: Any) -> Any:
-    return value.casefold() if isinstance(value, str) else value
 
 
 def _to_json(value: Any) -> str:

@@ -1,6 +1,7 @@
-"""The tables of people who sign in: account, membership, session, one-time link, invitation, API token, attempt.
+"""The tables of people who sign in: account, membership, participant, session, link, invitation, API token, attempt.
 
     rater ── account ── membership              which projects a rater may see
+               ├─ participant                   the id of a crowd platform, by which a person comes back
                ├─ session, one_time_link        secrets are kept as hashes: the tables alone let nobody in
                └─ api_token
     invitation                                  makes accounts
@@ -11,7 +12,9 @@ A rater's id is a pseudonym that stays beside their judgments; the login is only
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from assent.feedback.tables.queue import Table
@@ -45,6 +48,21 @@ class Membership(Table):
 
     rater_id: Mapped[str] = mapped_column(_account(), primary_key=True)
     project: Mapped[str] = mapped_column(primary_key=True)
+
+
+class ParticipantRow(Table):
+    """The id under which a crowd platform knows a person, who comes in by it: one account for each id."""
+
+    __tablename__ = "participant"
+    __table_args__ = (UniqueConstraint("source", "external_id"),)
+
+    rater_id: Mapped[str] = mapped_column(_account(), primary_key=True)
+    source: Mapped[str]
+    """Name of the query parameter that held the id, such as PROLIFIC_PID."""
+    external_id: Mapped[str]
+    details: Mapped[dict[str, Any]]
+    """The other named parameters of the last visit."""
+    seen_at: Mapped[float]
 
 
 class SessionRow(Table):

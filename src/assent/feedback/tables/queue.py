@@ -60,18 +60,8 @@ class ProjectRow(Table):
     created_at: Mapped[float]
     settings: Mapped[dict[str, Any] | None]
     """ProjectSettings; null where nobody has set any."""
-
-
-class BatchRow(Table):
-    """What is being brought in a block at a time, see queue/batches.py; one at a time, so there is one row or none."""
-
-    __tablename__ = "batch"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    project: Mapped[str]
-    """The project, shown to nobody, that its tasks are in until it is whole."""
-    beats: Mapped[int] = mapped_column(BigInteger)
-    """Grows with every block. Where it does not, whoever brought the batch is dead."""
+    archived_at: Mapped[float | None]
+    """When it was put away: nobody rates in it and nothing in it is changed until it is taken out again."""
 
 
 class JudgesRow(Table):
@@ -149,6 +139,14 @@ class TaskRow(Table):
     content_hash: Mapped[str]
     meta: Mapped[dict[str, Any]]
     created_at: Mapped[float]
+    wanted: Mapped[int | None]
+    """Judgments wanted, at most; null: as many as there are slots, which newcomers may add to."""
+    set_aside_at: Mapped[float | None]
+    """Since when the task is given to nobody and not waited for."""
+    set_aside_why: Mapped[str | None]
+    """hand, skips or decision."""
+    brought_back_at: Mapped[float | None]
+    """Skips before this do not set it aside again."""
 
 
 class TaskResponse(Table):
@@ -185,7 +183,8 @@ class Slot(Table):
     is_filled: Mapped[bool]
     """Whether a judgment stands in it, which is when its lease is spent."""
     reserved_for: Mapped[str | None]
-    """Id of the only rater who may take it; such slots are extra, nobody waits for them."""
+    """Id of the only rater who may take it; such slots are extra, nobody waits for them. "@": wanted of those in
+    `assignee`. Empty: given to nobody, for the task is set aside or wants fewer judgments than it has slots."""
     service: Mapped[str]
     """normal, gold or repeat."""
 
@@ -205,6 +204,41 @@ class Lease(Table):
     token: Mapped[str] = mapped_column(unique=True)
     expires_at: Mapped[float]
     is_spent: Mapped[bool]
+
+
+class Assignee(Table):
+    """A person, or a group of people, to whom alone a task is given."""
+
+    __tablename__ = "assignee"
+    __table_args__ = (Index(None, "name", "is_group"),)
+
+    task_id: Mapped[str] = mapped_column(ForeignKey("task.id"), primary_key=True)
+    is_group: Mapped[bool] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    """Id of a rater, or name of a group."""
+
+
+class GroupMember(Table):
+    """A rater in a named group; tasks are assigned to groups."""
+
+    __tablename__ = "group_member"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    rater_id: Mapped[str] = mapped_column(_rater(), primary_key=True)
+
+
+class QualificationRow(Table):
+    """Whether a rater passed the known answers that come before a project's work; decided once."""
+
+    __tablename__ = "qualification"
+
+    project: Mapped[str] = mapped_column(ForeignKey("project.name"), primary_key=True)
+    rater_id: Mapped[str] = mapped_column(_rater(), primary_key=True)
+    is_passed: Mapped[bool]
+    tasks: Mapped[int]
+    score: Mapped[float | None]
+    """Share of pairs ordered like the known answers; null where an admin decided."""
+    decided_at: Mapped[float]
 
 
 class RaterRow(Table):
@@ -231,10 +265,7 @@ class RaterAttribute(Table):
 
 
 class Presentation(Table):
-    """The order in which one rater saw the answers of one task, and how.
-
-    Written when a task is first shown, completed when the rater submits; a correction gets a row of its own.
-    """
+    """The order in which a rater saw the answers of a task, and how: written when shown, completed when submitted."""
 
     __tablename__ = "presentation"
     __table_args__ = (Index(None, "task_id", "rater_id"),)
@@ -252,6 +283,8 @@ class Presentation(Table):
     """What the rater was told."""
     is_translated: Mapped[bool | None]
     activity: Mapped[dict[str, Any]]
+    asked: Mapped[list[Any] | None]
+    """What the rater was asked while the task lay before them, see queue/asked.py; null: not known."""
 
 
 class JudgmentRow(Table):
@@ -302,15 +335,6 @@ class JudgmentRow(Table):
     submitted_at: Mapped[float]
     number: Mapped[int | None] = mapped_column(BigInteger)
     """Its place in the order in which judgments were committed, see queue/order.py; null until its transaction ends."""
-
-
-class LastNumber(Table):
-    """The one row that says which number of a judgment was given last; whoever numbers holds it until they commit."""
-
-    __tablename__ = "last_number"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class JudgmentEvent(Table):

@@ -16,6 +16,7 @@ from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import UserError
 from assent.evaluation.report import EvaluationReport
+from assent.models import score_head
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import ComputeConfig
@@ -56,6 +57,7 @@ def card(artifact: Artifact, *, adapter: bool = False) -> str:
         artifact=artifact,
         manifest=artifact.manifest,
         adapter=adapter,
+        scored=artifact.kind == "reward" and score_head.is_in(model_of(artifact)),
         facts={name: value for name, value in artifact.notes.items() if _is_plain(value)},
         estimates={name: found for name, value in artifact.notes.items() if (found := Estimate.of(value)) is not None},
         judge=None if evaluation is None else evaluation.judge,
@@ -104,7 +106,7 @@ def _evaluation_of(artifact: Artifact) -> EvaluationReport | None:
 def _compared(report: EvaluationReport) -> dict[str, Estimate | None]:
     wins = report.win_rate
     return {
-        "win rate": None if wins is None else wins.win_rate,
+        "win rate": None if wins is None else wins.headline,
         "length controlled": None if wins is None else wins.length_controlled,
         "kl per response": report.kl_per_response,
     }

@@ -114,6 +114,8 @@ def _read(loaded: Loaded, part: str, key: str, source: Source) -> None:
     getattr(loaded.material, part).extend(items)
     formats = ", ".join(sorted({one.format for one in report.parts}))
     loaded.findings.append(ok(key, f"{source.name}: {len(items)} items, format {formats}"))
+    if report.census.ignored or report.census.dropped:
+        loaded.findings.append(note(key, "; ".join(report.census.lines())))
     if report.num_bad:
         first = next(row.error for one in report.parts for row in one.bad)
         said = f"{report.num_bad} rows cannot be used and will be skipped; the first: {first}"

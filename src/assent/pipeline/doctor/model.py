@@ -18,6 +18,7 @@ from assent.models.scratch import train_tokenizer
 from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.doctor.data import Material
+from assent.pipeline.doctor.trial import try_sampling, try_scoring
 from assent.pipeline.stages.base import written
 
 LOOKED_AT = 20_000
@@ -98,6 +99,12 @@ def _open_folder(config: RunConfig, path: str) -> OpenedBase:
     findings = [ok("base.path", said), *_about_template(reader.renderer)]
     if policy.mode == "padded":
         findings.append(note("model.attention", f"padded rows, which are slower: {policy.mode_reason}"))
+    if policy.max_length < (getattr(policy.core.config.get_text_config(), "max_position_embeddings", None) or 0):
+        said = f"rows end at the original context of {policy.max_length} tokens: LongRoPE is not used beyond it"
+        findings.append(note("base.path", said))
+    findings += try_sampling(policy)
+    del policy  # two large models need not be in memory together
+    findings += try_scoring(config, path)
     return OpenedBase(reader, findings)
 
 

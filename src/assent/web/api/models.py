@@ -116,7 +116,7 @@ class TasksIn(Body):
 
     tasks: Annotated[tuple[TaskIn, ...], Field(min_length=1, max_length=10_000)]
     slots: Annotated[int, Field(ge=1, le=50)] | None = None
-    """Judgments wanted of each; null: as the project's overlap says."""
+    """Judgments wanted of each, and no more; null: as the project's overlap says, more where newcomers judge."""
     priority: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)] = 0.0
 
 
