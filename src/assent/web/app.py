@@ -24,6 +24,7 @@ from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
 from assent.web.rating import chat, pages, profile, tasks
 from assent.web.security import IMMUTABLE, Security
+from assent.web.tidying import Tidying
 
 STORE, BASE_URL = "ASSENT_STORE", "ASSENT_BASE_URL"
 """Environment variables that `from_environment` reads."""
@@ -45,8 +46,11 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         deliveries = Deliveries(context.store, context.clock)
+        tidying = Tidying(context.store)
         deliveries.start()
+        tidying.start()
         yield
+        tidying.stop()
         deliveries.stop()
         context.store.close()
 

@@ -238,6 +238,10 @@ class ImportCounts:
     """Judgments that were in the store, or twice in the file."""
     new_raters: int = 0
 
+    def plus(self, other: ImportCounts) -> ImportCounts:
+        """Both together."""
+        return ImportCounts(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
 
 @dataclass(frozen=True)
 class Erasure:

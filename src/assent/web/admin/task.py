@@ -111,7 +111,7 @@ def _task_page(
         project=project,
         problem=problem,
         view=task_view(found),
-        facts=frame.watch.facts(project.name, found.purpose).get(task_id),
+        facts=frame.watch.facts([task_id]).get(task_id),
         state=state,
         assigned=_names(frame, state.assigned),
         is_gold=known is not None,
