@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -25,8 +26,17 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from assent.core.errors import ModelError
+from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
-from assent.models.lora import adapter_base, merge_adapter
+from assent.models.lora import (
+    NAME_BASE,
+    AdapterBase,
+    adapter_base,
+    file_of,
+    grow_embeddings,
+    grow_for_adapter,
+    merge_adapter,
+)
 from assent.models.quiet import quiet
 from assent.models.tokenizer import load_tokenizer
 
@@ -50,6 +60,8 @@ class Opened:
     tokenizer: PreTrainedTokenizerFast
     base: str | None
     """Where the weights of `hf` lie on disk; None where an adapter was added to them on loading."""
+    own_type: str
+    """The type of the weights on disk: float32, bfloat16 or float16."""
 
 
 def open_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
@@ -82,7 +94,7 @@ def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: st
         ) from error
     hf.config.architectures = [type(hf).__name__]
     hf.base_model.load_state_dict(lm.hf.base_model.state_dict())
-    return Opened(hf.eval(), lm.tokenizer, lm.base)
+    return Opened(hf.eval(), lm.tokenizer, lm.base, lm.own_type)
 
 
 def _open(
@@ -91,25 +103,58 @@ def _open(
     if Path(path).is_absolute() and not Path(path).is_dir():
         raise ModelError(f"{path}: no such folder; give a model folder or a hub id")
     base = adapter_base(path, revision=revision)
-    has_own_tokenizer = base is None or (Path(path) / "tokenizer_config.json").is_file()
-    tokenizer = load_tokenizer(
-        path if has_own_tokenizer or base is None else base,
+    if base is None:
+        tokenizer = _tokenizer(path, config, revision)
+        settings = _read_config(path, config, revision)
+        own_type = type_on_disk(path, settings, revision)
+        _check_kind(path, settings, architectures)
+        hf = _read_weights(path, settings, config, auto, revision, has_adapter=False)
+    else:
+        tokenizer, hf, own_type = _open_adapted(path, base, config, auto, architectures, revision)
+    fit_vocabulary(hf, tokenizer, where=str(path))
+    without_dropout(hf)
+    _check_generation_config(hf, where=str(path))
+    return Opened(hf.eval(), tokenizer, str(path) if base is None else None, own_type)
+
+
+def _open_adapted(
+    path: str | Path, base: AdapterBase, config: ModelConfig, auto: Any, architectures: Any, revision: str | None
+) -> tuple[PreTrainedTokenizerFast, PreTrainedModel, str]:
+    """The tokenizer, the merged model and the base's own type of an adapter; its own files come before its base's."""
+    has_own_tokenizer, has_own_config, has_own_generation = (
+        file_of(path, name, revision=revision) is not None
+        for name in ("tokenizer_config.json", "config.json", "generation_config.json")
+    )
+    try:
+        tokenizer = _tokenizer(path, config, revision) if has_own_tokenizer else None
+        used = tokenizer or _tokenizer(base.path, config, base.revision)
+        settings = _read_config(base.path, config, base.revision)
+        own_type = type_on_disk(base.path, settings, base.revision)
+        if has_own_config:
+            num_tokens = settings.get_text_config().vocab_size
+            settings = _read_config(path, config, revision)
+            settings.get_text_config().vocab_size = num_tokens  # the base is loaded as it is, and grown then
+        _check_kind(path, settings, architectures)
+        hf = _read_weights(base.path, settings, config, auto, base.revision, has_adapter=True)
+    except ModelError as error:
+        if not str(error).startswith(f"{base.path}:") or Path(base.path).is_dir():
+            raise
+        raise ModelError(f"{path}: the adapter's base cannot be opened: {error}; or {NAME_BASE}") from error
+    grow_for_adapter(hf, path, tokenizer, revision=revision)
+    hf = merge_adapter(hf, path, revision=revision)
+    if has_own_generation and getattr(hf, "generation_config", None) is not None:
+        hf.generation_config = GenerationConfig.from_pretrained(str(path), revision=revision)
+    return used, hf, own_type
+
+
+def _tokenizer(path: str | Path, config: ModelConfig, revision: str | None) -> PreTrainedTokenizerFast:
+    return load_tokenizer(
+        path,
         pad_token=config.pad_token,
         trust_remote_code=config.trust_remote_code,
         revision=revision,
+        template=config.template,
     )
-    has_own_config = base is None or (Path(path) / "config.json").is_file()
-    settings = _read_config(path if has_own_config or base is None else base, config, revision)
-    _check_kind(path, settings, architectures)
-    hf = _read_weights(
-        base or path, settings, config, auto, revision if base is None else None, has_adapter=base is not None
-    )
-    fit_vocabulary(hf, tokenizer, where=str(path))
-    if base is not None:
-        hf = merge_adapter(hf, path, revision=revision)
-    without_dropout(hf)
-    _check_generation_config(hf, where=str(path))
-    return Opened(hf.eval(), tokenizer, str(path) if base is None else None)
 
 
 def _check_generation_config(hf: PreTrainedModel, *, where: str) -> None:
@@ -187,7 +232,7 @@ def _read_weights(
                 revision=revision,
                 output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, ImportError, RuntimeError, SafetensorError) as error:
         hint = "give a folder or hub id with safetensors weights"
         if any(Path(path).glob("*.bin")) and not any(Path(path).glob("*.safetensors")):
             hint = "its weights are pickled .bin files, which can run code; save them once as safetensors"
@@ -221,14 +266,7 @@ def fit_vocabulary(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, w
     if tokenizer.pad_token_id >= num_rows:
         wanted = tokenizer.pad_token_id + 1
         _log.info("%s: embeddings grow from %d to %d rows for %r", where, num_rows, wanted, tokenizer.pad_token)
-        with quiet():
-            hf.resize_token_embeddings(wanted, mean_resizing=False)
-        for layer in _embeddings(hf):
-            # Under the mean of all rows the new logit is the mean logit, so no text gets likelier than 1/V by it.
-            with torch.no_grad():
-                layer.weight[num_rows:] = layer.weight[:num_rows].mean(dim=0)
-                if getattr(layer, "bias", None) is not None:
-                    layer.bias[num_rows:] = layer.bias[:num_rows].mean()
+        grow_embeddings(hf, wanted)
     for part in (hf.config, hf.config.get_text_config(), getattr(hf, "generation_config", None)):
         if part is not None:
             part.pad_token_id = tokenizer.pad_token_id
@@ -254,11 +292,34 @@ def without_dropout(hf: nn.Module) -> None:
 
 
 def stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
-    """Tokens that end an answer: the tokenizer's EOS and those of the generation config, padding excepted."""
+    """Tokens that end an answer: the tokenizer's EOS and all that the generation config lists, also one that pads."""
     listed = getattr(getattr(hf, "generation_config", None), "eos_token_id", None)
-    more: Sequence[int] = [] if listed is None else [listed] if isinstance(listed, int) else listed
-    unique = dict.fromkeys([tokenizer.eos_token_id, *more])
-    return tuple(token for token in unique if token != tokenizer.pad_token_id)
+    return tuple(dict.fromkeys([tokenizer.eos_token_id, *_as_list(listed)]))
+
+
+def write_stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, ends: Sequence[int]) -> None:
+    """Write into a model's configs which tokens end an answer and which one pads, as plain transformers reads them."""
+    generation = getattr(hf, "generation_config", None)
+    if generation is not None:
+        generation.eos_token_id = list(ends) if len(ends) > 1 else ends[0]
+        generation.pad_token_id = tokenizer.pad_token_id
+    for part in (hf.config, hf.config.get_text_config()):
+        if not set(_as_list(getattr(part, "eos_token_id", None))) & set(ends):
+            part.eos_token_id = tokenizer.eos_token_id
+
+
+def type_on_disk(path: str | Path, settings: PretrainedConfig, revision: str | None = None) -> str:
+    """What the config says of the type of the weights; where it says nothing, the type of the first of them."""
+    stated = settings.dtype or settings.get_text_config().dtype
+    if stated is not None:
+        return str(stated).removeprefix("torch.")
+    names = [file.name for file in sorted(Path(path).glob("*.safetensors"))] or ["model.safetensors"]
+    file = file_of(path, names[0], revision=revision)
+    if file is None:
+        return "float32"
+    with safe_open(str(file), framework="pt") as tensors:
+        types = (tensors.get_slice(name).get_dtype() for name in tensors.keys())  # noqa: SIM118
+        return next((ON_DISK[one] for one in types if one in ON_DISK), "float32")
 
 
 def context_window(hf: PreTrainedModel) -> int:
@@ -267,11 +328,8 @@ def context_window(hf: PreTrainedModel) -> int:
     return int(getattr(settings, "max_position_embeddings", None) or 2**31 - 1)
 
 
-def _embeddings(hf: PreTrainedModel) -> list[Any]:
-    """Input and output embeddings, once if they are tied."""
-    layers = [hf.get_input_embeddings(), hf.get_output_embeddings()]
-    unique: dict[int, Any] = {id(layer.weight): layer for layer in layers if layer is not None}
-    return list(unique.values())
+def _as_list(ids: int | Sequence[int] | None) -> list[int]:
+    return [] if ids is None else [ids] if isinstance(ids, int) else [int(token) for token in ids]
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from transformers.utils import logging as transformers_logging
 _MEANT = (
     r"fan_in_fan_out is set to False",  # peft finds out by itself that GPT-2 stores matrices transposed
     r"Setting `save_embedding_layers` to `True`",  # a padding token was added
-    r"is_gradient_checkpointing",  # asked by peft on the way
+    r".*is_gradient_checkpointing",  # asked by peft on the way
     r"Could not find a config file in",  # the base is in memory only
 )
 

@@ -70,7 +70,7 @@ def test_lineage_and_card_name_what_it_was_made_from(run: str, tmp_path: Path) -
     history = json.loads((tmp_path / "out" / "lineage.json").read_text())
     assert history["root"] == artifact.key
     assert {one["stage"] for one in history["artifacts"].values()} == {"sft", "fit reward", "optimize"}
-    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
     assert artifact.key in card
     assert "demonstrations.jsonl: `9c9c9c9c9c9c`" in card
     assert "win rate: 0.800 [0.750, 0.850]" in card
