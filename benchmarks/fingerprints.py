@@ -47,8 +47,8 @@ optimize:
   ema: 0.8
   ptx: {coefficient: 0.1, batch_size: 8}
   sampling: {max_new_tokens: 24}
-  optimizer: {learning_rate: 0.001, tokens_per_microbatch: 2048}
-  value_optimizer: {learning_rate: 0.002, tokens_per_microbatch: 2048}
+  optimizer: {learning_rate: 0.001, schedule: cosine, warmup: 0.03, tokens_per_microbatch: 2048}
+  value_optimizer: {learning_rate: 0.002, schedule: cosine, warmup: 0.03, tokens_per_microbatch: 2048}
 """
 UNALIKE = ("manifest.json", "metrics.jsonl", "adapter_config.json")
 """Files that hold times, or the path of the folder that the run lies in."""

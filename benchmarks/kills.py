@@ -31,7 +31,6 @@ SMALL = (
     "optimize.prompts_per_step=8",
     "optimize.ema=0.9",
     "evaluate.prompts=40",
-    "evaluate.bootstrap_draws=200",
     "compute.checkpoint_seconds=0.5",
     "compute.threads=1",
     "log.tensorboard=false",

@@ -55,7 +55,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
             str(result["seed"]),
             f"{result['seconds']:.0f}",
             accuracy,
-            shown(rounds[-1]["reward"]["rater_ceiling"]),
+            shown(rounds[-1]["reward"]["ceiling"]),
             shown(rounds[-1]["reward"]["longer_wins"]),
             f"{win['estimate']:.3f} [{win['low']:.3f}, {win['high']:.3f}]",
             f"{final['policy']['kl_per_response']:.1f}",

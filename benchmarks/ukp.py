@@ -35,7 +35,7 @@ from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Judgment, Ranking
 from assent.data.config import Source
 from assent.data.load import load_comparisons
-from assent.evaluation.reward_report import rater_ceiling
+from assent.evaluation.reward_report import ceiling_of, rater_agreement
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.groups import pack
@@ -292,7 +292,9 @@ def print_table(held_out: Sequence[Comparison], rows: Sequence[dict[str, Any]]) 
     words = {c.prompt.id: {a.id: float(len(a.text.split())) for a in c.completions} for c in held_out}
     votes, majority, clusters = accuracies(held_out, words)
     print(f"| longer wins | {clustered_share(votes, clusters[0])} | {clustered_share(majority, clusters[1])} | | |")
-    print(f"| a rater against the majority of the others | {ceiling(held_out)} | | | |")
+    agreed = rater_agreement(held_out)
+    print(f"| two raters agree | {agreed} | | | |")
+    print(f"| a perfect score, at most | {ceiling_of(agreed)} | | | |")
     print("\nsharpness (quantiles .05 .25 .5 .75 .95):", [row["sharpness"] for row in by["raters in the loss"]])
     for method, of in by.items():
         each = [np.mean(over_seeds(held_out, [r for r in of if r["setting"][1] == s])[0]) for s in _seeds(of)]
@@ -326,11 +328,6 @@ def accuracies(
                         hits.append(0.5 if lead == 0 else float(lead > 0))
                         clusters.append(debate_of(side))
     return found[0][0], found[1][0], (found[0][1], found[1][1])
-
-
-def ceiling(held_out: Sequence[Comparison]) -> str:
-    """How often a rater agrees with the majority of the others on the same pair, clustered by side of a debate."""
-    return str(rater_ceiling(held_out))
 
 
 def _seeds(rows: Sequence[dict[str, Any]]) -> list[int]:

@@ -66,7 +66,7 @@ def project(tmp_path: Path) -> Path:
             "optimizer": FAST,
             "value_optimizer": FAST,
         },
-        "evaluate": {"prompts": 8, "sampling": {"max_new_tokens": 12}, "bootstrap_draws": 200},
+        "evaluate": {"prompts": 8, "sampling": {"max_new_tokens": 12}},
         "compute": {"threads": 1},
         "log": {"tensorboard": False},
     }

@@ -98,7 +98,7 @@ def artifacts(folder: Path) -> None:
             "reward": {
                 "held_out": 150,
                 "heldout_accuracy": {"estimate": accuracy, "low": accuracy - half, "high": accuracy + half},
-                "rater_ceiling": {"estimate": 0.79, "low": 0.75, "high": 0.83},
+                "ceiling": {"estimate": 0.79, "low": 0.75, "high": 0.83},
                 "longer_wins": {"estimate": 0.54, "low": 0.5, "high": 0.58},
             },
         }

@@ -182,9 +182,22 @@ class Client:
     def judgments(
         self, project: str, purpose: Purpose = "reward", *, superseded: bool = False
     ) -> Iterator[JudgmentOut]:
-        """All judgments of a queue, in the order they came."""
+        """All judgments of a queue, in the order they were kept."""
         path = _project(project, "judgments")
         return self._wire.pages(JudgmentPage, path, purpose=purpose, superseded=superseded)
+
+    def new_judgments(
+        self,
+        project: str,
+        cursor: str | None = None,
+        purpose: Purpose = "reward",
+        *,
+        superseded: bool = False,
+        erased: bool = False,
+    ) -> JudgmentPage:
+        """What was kept since `cursor`, all of it; keep `next` for the next time. Every judgment comes exactly once."""
+        params = {"purpose": purpose, "superseded": superseded, "erased": erased}
+        return self._wire.rest(JudgmentPage, _project(project, "judgments"), cursor, **params)
 
     # Quality
 

@@ -61,6 +61,17 @@ class Wire:
             if cursor is None or len(page.items) < PAGE:
                 return
 
+    def rest(self, kind: Any, path: str, cursor: str | None, **params: Any) -> Any:
+        """One page of everything after a cursor; its `next` is the cursor of the last page."""
+        items: list[Any] = []
+        while True:
+            wanted = {**params, "limit": PAGE, **({} if cursor is None else {"cursor": cursor})}
+            page = self.one(kind, "GET", path, params=wanted)
+            items += page.items
+            cursor = page.next
+            if len(page.items) < PAGE:
+                return page.model_copy(update={"items": tuple(items)})
+
     def remove(self, path: str) -> bool:
         """Remove something; whether it was there."""
         return bool(self.ask("DELETE", path).json()["removed"])

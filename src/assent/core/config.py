@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from assent.core.errors import ConfigError
 
@@ -18,6 +18,21 @@ class Config(BaseModel):
     """Base of every configuration. The string under a field is its help and its entry in the reference."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _onto_defaults(cls, values: Any) -> Any:
+        """Lay a mapping given for a nested config onto the default of its field.
+
+        That default may differ from the defaults of the nested class: each stage has its own learning rate.
+        """
+        if not isinstance(values, Mapping):
+            return values
+        laid = dict(values)
+        for name, field in cls.model_fields.items():
+            if isinstance(field.default, Config) and isinstance(laid.get(name), Mapping):
+                laid[name] = overlay({name: _said(field.default)}, {name: laid[name]})[name]
+        return laid
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str = "config") -> Self:
@@ -75,6 +90,13 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         else:
             merged[key] = value
     return merged
+
+
+def _said(config: Config) -> dict[str, Any]:
+    """What a config was given beyond its class's defaults, and its kind."""
+    names = [name for name in type(config).model_fields if name in config.model_fields_set or name == "kind"]
+    values = {name: getattr(config, name) for name in names}
+    return {name: _said(value) if isinstance(value, Config) else value for name, value in values.items()}
 
 
 def parse_sets(settings: Iterable[str]) -> dict[str, Any]:

@@ -26,9 +26,17 @@ FormatName = Literal[
     "argilla",
     "label_studio",
     "ranking",
+    "arena",
+    "saferlhf",
+    "helpsteer",
+    "nectar",
+    "webgpt",
+    "shp",
+    "kto",
     "alpaca",
     "dolly",
     "messages",
+    "qa",
     "prompts",
 ]
 
@@ -37,7 +45,7 @@ class Source(Config):
     """One place rows come from: `path` (file or folder) or `hub` (a Hugging Face dataset), never both."""
 
     path: Path | None = Field(default=None, json_schema_extra={"outside": "data"})
-    """A .jsonl, .json (also .gz) or .parquet file, a folder of them, or a folder saved by `datasets`."""
+    """A .jsonl, .json, .csv, .tsv (also .gz) or .parquet file, a folder of them, or a folder saved by `datasets`."""
     hub: str | None = Field(default=None, json_schema_extra={"outside": "dataset"})
     """A dataset on the Hugging Face hub (org/name), or a folder saved by `datasets`."""
     split: str = "train"
@@ -45,11 +53,16 @@ class Source(Config):
     subset: str | None = None
     """Which configuration of a hub dataset, where it has several."""
     format: FormatName = "auto"
-    """What the columns mean; `auto` decides from the first row of each file."""
+    """What the columns mean; `auto` decides from the columns that say something."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Renames, expected name: name in the file, for example {prompt: question, completion: answer}."""
+    ignore: tuple[str, ...] = ()
+    """Columns not to read though they could change what a row means; `messages.name` is a key of turns."""
     limit: PositiveInt | None = None
     """Take only the first so many items."""
+    weight: float = Field(default=1.0, gt=0, le=100)
+    """How often each item counts: 0.5 takes half of the items, drawn once and for all; 2.5 (demonstrations and texts
+    only) takes each twice, and half of them once more. Applies after `limit`."""
     skip_bad: bool = False
     """Put rows that cannot be used into the quarantine file and count them. Otherwise the first one is an error."""
 

@@ -63,6 +63,10 @@ class Rankings:
     """Judgments without a ranking (flags or skips)."""
     longer_wins: Share
     """Pairs that the majority decided, the longer answer's way; a reward model has to beat this."""
+    against_scores: Share
+    """Ranked pairs of which the worse answer has the higher overall score, among those whose answers both have one."""
+    equal_scores: Share
+    """Ranked pairs whose answers have the same overall score."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,7 @@ def _implied(judgments: Sequence[Judgment]) -> Iterator[tuple[str, str, bool]]:
 def _rankings(comparisons: Sequence[Comparison]) -> Rankings:
     judgments = [judgment for comparison in comparisons for judgment in comparison.judgments]
     pairs = [is_tie for _, _, is_tie in _implied(judgments)]
+    gaps = score_gaps(judgments)
     return Rankings(
         answers=dict(sorted(Counter(len(c.completions) for c in comparisons).items())),
         judgments=dict(sorted(Counter(len(c.judgments) for c in comparisons).items())),
@@ -182,7 +187,20 @@ def _rankings(comparisons: Sequence[Comparison]) -> Rankings:
         ties=Share(sum(pairs), len(pairs)),
         unranked=sum(judgment.ranking is None for judgment in judgments),
         longer_wins=longer_wins(comparisons),
+        against_scores=Share(sum(gap < 0 for gap in gaps), len(gaps)),
+        equal_scores=Share(sum(gap == 0 for gap in gaps), len(gaps)),
     )
+
+
+def score_gaps(judgments: Sequence[Judgment]) -> list[float]:
+    """The overall score of the better answer minus that of the worse, of every ranked pair whose answers have both."""
+    gaps = []
+    for judgment in judgments:
+        scores = {answer: given["overall"] for answer, given in judgment.scores.items() if "overall" in given}
+        if judgment.ranking is not None and len(scores) > 1:
+            pairs = judgment.ranking.pairs()
+            gaps += [scores[a] - scores[b] for a, b, is_tie in pairs if not is_tie and {a, b} <= scores.keys()]
+    return gaps
 
 
 def _ranking_lines(found: Rankings) -> list[str]:
@@ -193,6 +211,8 @@ def _ranking_lines(found: Rankings) -> list[str]:
         f"raters: {len(found.raters)} (most judgments: {busiest})",
         f"ties: {found.ties}",
         f"longer wins: {found.longer_wins}",
+        *([f"scores contradict the ranking: {found.against_scores}"] if found.against_scores.total else []),
+        *([f"scores equal where one answer won: {found.equal_scores}"] if found.equal_scores.total else []),
         *([f"judgments without a ranking: {found.unranked}"] if found.unranked else []),
     ]
 

@@ -1,27 +1,36 @@
 """Loading: sources in, core types out, and a report of what was read and what could not be used.
 
 The first bad row is an error, unless its source says `skip_bad`: then bad rows go to a quarantine file and are counted.
+Each row is read in the format that fits the columns in which it says something.
 """
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from assent.core import seeds
 from assent.core.errors import DataError, UserError
 from assent.core.files import write_bytes
 from assent.core.types import Comparison, Conversation, Prompt
+from assent.data.census import Census, Tally, together
 from assent.data.config import Source
 from assent.data.formats import first_problem
-from assent.data.rows import BadRow, Row, parts, read_rows
-from assent.data.sources.detect import FORMATS, Wanted, choose
+from assent.data.rows import HALF, BadRow, Row, parts, read_rows
+from assent.data.sources import columns, prompts
+from assent.data.sources.detect import FORMATS, Wanted, choose, fitting
 from assent.data.sources.format import Format
 
+LOOKED_AT = 64
+"""Rows whose columns together decide what a file is."""
 _Item = TypeVar("_Item", Prompt, Conversation, Comparison)
 
 
@@ -36,6 +45,16 @@ class PartReport:
     items: int
     """Prompts, conversations or comparisons made of them."""
     bad: tuple[BadRow, ...]
+    census: Census = field(default_factory=Census)
+    """What became of its columns."""
+
+    def lines(self) -> list[str]:
+        """The report in words: rows and items, then the columns."""
+        said = f"{self.name}: {self.rows} rows as {self.format}, {self.items} items"
+        if self.bad:
+            first = self.bad[0]
+            said += f", {len(self.bad)} bad rows skipped (first: line {first.error.line}: {first.reason})"
+        return [said, *(f"  {line}" for line in self.census.lines())]
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,8 @@ class LoadReport:
     parts: tuple[PartReport, ...]
     quarantine: Path | None
     """The file of bad rows; None when there are none or no place for them was given."""
+    weights: tuple[str, ...] = ()
+    """What the weights of sources made of their items, in words."""
 
     @property
     def num_items(self) -> int:
@@ -56,48 +77,57 @@ class LoadReport:
         """Rows that could not be used."""
         return sum(len(part.bad) for part in self.parts)
 
+    @property
+    def census(self) -> Census:
+        """What became of the columns of all parts."""
+        return together(part.census for part in self.parts)
+
     def lines(self) -> list[str]:
-        """The report in words, a line per part."""
-        said = [
-            f"{part.name}: {part.rows} rows as {part.format}, {part.items} items"
-            + (
-                f", {len(part.bad)} bad rows skipped (first: line {part.bad[0].error.line}: {part.bad[0].reason})"
-                if part.bad
-                else ""
-            )
-            for part in self.parts
-        ]
+        """The report in words, one or two lines per part."""
+        said = [line for part in self.parts for line in part.lines()] + list(self.weights)
         return said + ([f"bad rows are in {self.quarantine}"] if self.quarantine is not None else [])
 
 
+Check = Callable[[Any], None]
+"""Raises UserError for an item that cannot be used: then its row is bad."""
+
+
 def load_conversations(
-    sources: Sequence[Source], *, quarantine: Path | None = None
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Conversation], LoadReport]:
     """Demonstrations of all sources, in order. Skipped bad rows are written to `quarantine` (JSON lines)."""
-    return _load(sources, "demonstrations", _conversations, quarantine)
+    return _load(sources, "demonstrations", _checked(_conversations, check), quarantine)
 
 
-def load_prompts(sources: Sequence[Source], *, quarantine: Path | None = None) -> tuple[list[Prompt], LoadReport]:
+def load_prompts(
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[list[Prompt], LoadReport]:
     """Prompts of all sources, in order, from files of any kind."""
-    return _load(sources, "prompts", Format.read_prompts, quarantine)
+    return _load(sources, "prompts", _checked(Format.read_prompts, check), quarantine)
 
 
 def load_comparisons(
-    sources: Sequence[Source], *, quarantine: Path | None = None, check: Callable[[Comparison], None] | None = None
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Comparison], LoadReport]:
-    """Comparisons of all sources, in order. A row is bad too where `check` raises UserError for what is made of it."""
+    """Comparisons of all sources, in order."""
+    return _load(sources, "comparisons", _checked(_comparisons, check), quarantine)
 
-    def read(form: Format, row: Row) -> list[Comparison]:
-        found = _comparisons(form, row)
-        if check is not None:
-            try:
-                for comparison in found:
-                    check(comparison)
-            except UserError as problem:
-                raise row.error(str(problem)) from None
+
+def _checked(read: Callable[[Format, Row], list[_Item]], check: Check | None) -> Callable[[Format, Row], list[_Item]]:
+    """A reader for which a row is bad too where `check` raises UserError for what is made of it."""
+    if check is None:
+        return read
+
+    def read_and_check(form: Format, row: Row) -> list[_Item]:
+        found = read(form, row)
+        try:
+            for item in found:
+                check(item)
+        except UserError as problem:
+            raise row.error(str(problem)) from None
         return found
 
-    return _load(sources, "comparisons", read, quarantine)
+    return read_and_check
 
 
 def _conversations(form: Format, row: Row) -> list[Conversation]:
@@ -113,6 +143,7 @@ def _load(
 ) -> tuple[list[_Item], LoadReport]:
     items: list[_Item] = []
     reports: list[PartReport] = []
+    weights: list[str] = []
     for source in sources:
         loader = _Loader(source, wanted, read)
         found = loader.run()
@@ -120,14 +151,28 @@ def _load(
             raise DataError(
                 f"no {wanted} in it ({loader.summary()}); check the file or remove the source", path=source.name
             )
-        items += found
+        weighed = _weighed(found, source, wanted)
+        if source.weight != 1:
+            weights.append(f"{source.name}: weight {source.weight:g} makes {len(weighed)} items of {len(found)}")
+        items += weighed
         reports += loader.reports
     bad = [row for report in reports for row in report.bad]
     if bad and quarantine is not None:
-        write_bytes(
-            quarantine, "".join(json.dumps(_quarantined(row), ensure_ascii=False) + "\n" for row in bad).encode()
-        )
-    return items, LoadReport(tuple(reports), quarantine if bad else None)
+        write_bytes(quarantine, "".join(_quarantined(row) + "\n" for row in bad).encode())
+    return items, LoadReport(tuple(reports), quarantine if bad else None, tuple(weights))
+
+
+def _weighed(items: list[_Item], source: Source, wanted: Wanted) -> list[_Item]:
+    """All items as often as the whole part of the weight says, and once more the share that its rest says.
+
+    Which ones is drawn from how many there are and nothing else, so that the same file gives the same items anywhere.
+    """
+    if source.weight > 1 and wanted != "demonstrations":
+        reason = f"weight {source.weight:g} would repeat {wanted}, which count once each; give at most 1"
+        raise DataError(reason, path=source.name)
+    whole, rest = divmod(source.weight, 1)
+    drawn = seeds.stream(0, "weight").permutation(len(items))[: round(rest * len(items))]
+    return items * int(whole) + [items[i] for i in sorted(map(int, drawn))]
 
 
 class _Loader(Generic[_Item]):
@@ -138,6 +183,7 @@ class _Loader(Generic[_Item]):
         self.read: Callable[[Format, Row], list[_Item]] = read
         self.reports: list[PartReport] = []
         self._seen: dict[str, str] = {}
+        self._columns: set[str] = set()
         self._left = source.limit
 
     def run(self) -> list[_Item]:
@@ -147,7 +193,16 @@ class _Loader(Generic[_Item]):
             if self._left == 0:
                 break
             found += self._part(name, path)
+        if self._left is None:
+            self._check_ignored()
         return found
+
+    def _check_ignored(self) -> None:
+        for name in self.source.ignore:
+            if name not in self._columns and "." not in name:
+                near = difflib.get_close_matches(name, self._columns, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"found: {', '.join(sorted(self._columns))}"
+                raise DataError(f"ignore names the column {name!r}, which no row has; {hint}", path=self.source.name)
 
     def summary(self) -> str:
         """Rows read and skipped, in words."""
@@ -160,27 +215,85 @@ class _Loader(Generic[_Item]):
     def _part(self, name: str, path: Path | None) -> list[_Item]:
         found: list[_Item] = []
         bad: list[BadRow] = []
-        form: Format | None = None
-        beside = None
+        tally, formats = Tally(), Counter[str]()
         rows = 0
-        for row in read_rows(name, path, self.source):
+        held: dict[str, tuple[Format, list[Row]]] = {}
+        for placed in self._placed(name, path):
             rows += 1
-            if isinstance(row, BadRow):
-                self._refuse(row, bad)
+            if isinstance(placed, BadRow):
+                self._refuse(placed, bad)
                 continue
-            if form is None:
-                form = choose(self.source.format, row, self.wanted)
-                beside = form.prepare(path) if form.prepare is not None and path is not None else None
-            try:
-                found += self._items(form, Row(row.values, row.path, row.line, beside))
-            except DataError as error:
-                self._refuse(BadRow(error, dict(row.values)), bad)
+            form, row = placed
+            formats[form.name] += 1
+            if form.regroup is not None and self.wanted in form.regrouped:
+                held.setdefault(form.columns, (form, []))[1].append(row)
+                if form.is_closed:
+                    tally.add(Tally(Counter(row.values.keys())))
+                continue
+            found += self._read(form, row, bad, tally)
             if self._left is not None and len(found) >= self._left:
                 break
+        for form, alike in held.values():
+            assert form.regroup is not None
+            for made in form.regroup(alike):
+                if isinstance(made, BadRow):
+                    self._refuse(made, bad)
+                else:
+                    found += self._read(form, made, bad, tally)
         kept = found[: self._left]
         self._left = None if self._left is None else self._left - len(kept)
-        self.reports.append(PartReport(name, form.name if form is not None else "unknown", rows, len(kept), tuple(bad)))
+        named = ", ".join(name for name, _ in formats.most_common()) or "unknown"
+        bad.sort(key=lambda row: row.error.line or 0)
+        self.reports.append(PartReport(name, named, rows, len(kept), tuple(bad), tally.census()))
         return kept
+
+    def _placed(self, name: str, path: Path | None) -> Iterator[tuple[Format, Row] | BadRow]:
+        """Every row with the format that it is in."""
+        rows = read_rows(name, path, self.source)
+        first = list(itertools.islice(rows, LOOKED_AT))
+        usual = self._usual([row for row in first if isinstance(row, Row)])
+        beside: dict[str, Mapping[Any, Any]] = {}
+        for row in itertools.chain(first, rows):
+            if isinstance(row, BadRow):
+                yield row
+                continue
+            self._columns |= row.values.keys() | row.nulls | row.tally.ignored.keys()
+            if usual is None:
+                usual = choose(self.source.format, row, self.wanted)
+            form = fitting(self.source.format, row, self.wanted) or usual
+            if form.prepare is not None and path is not None and form.name not in beside:
+                beside[form.name] = form.prepare(path)
+            shared = frozenset() if form.is_closed else columns.SHARED - form.owns
+            yield form, replace(row, beside=beside.get(form.name), shared=shared)
+
+    def _usual(self, rows: list[Row]) -> Format | None:
+        """The format of most of the first rows of a file, else by all columns in which they say something together.
+
+        None where all are bad. A row that fits no format is read as this one, so that its reader says what is missing.
+        """
+        if not rows:
+            return None
+        found = [form for row in rows if (form := fitting(self.source.format, row, self.wanted)) is not None]
+        if found:
+            counts = Counter(form.columns for form in found)
+            return max(found, key=lambda form: counts[form.columns])
+        union: dict[str, Any] = {}
+        for row in rows:
+            union = {**row.values, **union}
+        return choose(self.source.format, rows[0].with_values(union), self.wanted)
+
+    def _read(self, form: Format, row: Row, bad: list[BadRow], tally: Tally) -> list[_Item]:
+        try:
+            found = self._items(form, row)
+        except DataError as error:
+            self._refuse(BadRow(error, dict(row.raw if row.raw is not None else row.values)), bad)
+            return []
+        # What regrouping made of rows is no column of the file.
+        row.tally.used = Counter(
+            {name: n for name, n in row.tally.used.items() if name in self._columns or "." in name}
+        )
+        tally.add(row.tally)
+        return found
 
     def _items(self, form: Format, row: Row) -> list[_Item]:
         identity = form.row_id(row)
@@ -190,10 +303,26 @@ class _Loader(Generic[_Item]):
             )
         try:
             items = self.read(form, row)
+            if form.is_closed:
+                row.tally.read(*(row.values if form.regroup is None else ()))
+            else:
+                items = self._settled(form, row, items)
         except ValidationError as error:
             raise row.error(f"{first_problem(error)}; correct the row") from None
+        except RecursionError:
+            raise row.error("nested too deeply to be read; leave the row out") from None
         if identity is not None:
             self._seen[identity] = f"{row.path}:{row.line}"
+        return items
+
+    def _settled(self, form: Format, row: Row, items: list[_Item]) -> list[_Item]:
+        """Count or refuse the columns that the reader left; those of a prompt's row become its meta."""
+        ids = {name for name in row.values if name == "id" and form.row_id(row) is not None}
+        row.tally.read(*ids)
+        if self.wanted == "prompts" and (form.conversations is not None or form is prompts.FORMAT):
+            own = columns.meta(row, form.ignores)
+            items = [item.model_copy(update={"meta": {**own, **item.meta}}) for item in items] if own else items
+        columns.settle(row, items, ignores=form.ignores, wanted=self.wanted)
         return items
 
     def _refuse(self, row: BadRow, bad: list[BadRow]) -> None:
@@ -210,10 +339,13 @@ def _without_beside(found: list[tuple[str, Path | None]]) -> Iterator[tuple[str,
             yield name, path
 
 
-def _quarantined(row: BadRow) -> dict[str, Any]:
-    content = row.content
-    try:
-        json.dumps(content)
-    except (TypeError, ValueError):
-        content = repr(content)
-    return {"path": row.error.path, "line": row.error.line, "reason": row.reason, "row": content}
+def _quarantined(row: BadRow) -> str:
+    """The line of a bad row. What UTF-8 cannot hold (half a character) is written as JSON escapes."""
+    kept = {"path": row.error.path, "line": row.error.line, "reason": row.reason}
+    for content in (row.content, repr(row.content)):
+        try:
+            line = json.dumps({**kept, "row": content}, ensure_ascii=False)
+        except (TypeError, ValueError, RecursionError):
+            continue
+        return json.dumps({**kept, "row": content}) if HALF.search(line) else line
+    return json.dumps({**kept, "row": "too deep to be written"})

@@ -136,26 +136,28 @@ class Renderer:
         """Groups of one row whose mask is True exactly on assistant turns and their end-of-turn tokens.
 
         One group, or one per assistant turn where the template rewrites earlier turns. Meta `learn: last` scores only
-        the last assistant turn. A conversation of one assistant turn is plain text: no template, all of it scored.
-        Raises DataError when nothing would be scored.
+        the last assistant turn, and a list of numbers only those, the last being 1 (cutting first exchanges moves
+        none). A conversation of one assistant turn is plain text: no template, all of it scored. Raises DataError when
+        nothing would be scored.
         """
         turns = conversation.messages
         if len(turns) == 1 and turns[0].role == "assistant":
             return [self._plain_text(turns[0].content)]
         turns = self._accepted(turns)
-        spoken = [i for i, turn in enumerate(turns) if turn.role == "assistant" and i > 0]
-        if not spoken:
+        learned = _learned(conversation, turns)
+        if not learned:
             raise DataError(
-                f"conversation {conversation.id} has no assistant turn after a user's, so every label would be masked; "
-                "add the answer or list the conversation under prompts"
+                f"conversation {conversation.id} has no assistant turn to learn after a user's, so every label would be"
+                " masked; add the answer or list the conversation under prompts"
             )
-        turns = turns[: spoken[-1] + 1]
-        learned = spoken[-1:] if _learns_last(conversation) else spoken
+        turns = turns[: learned[-1] + 1]
         pieces = self._pieces(turns)
         if pieces is None:
             return [Group(self.prompt(turns[:i]), (self.completion(turns[i].content),)) for i in learned]
         first, *rest = self._tokens(pieces)
-        answers = [n for n, (_, is_answer) in enumerate(rest) if is_answer][-len(learned) :]
+        spoken = [i for i, turn in enumerate(turns) if turn.role == "assistant" and i > 0]
+        said = [n for n, (_, is_answer) in enumerate(rest) if is_answer]
+        answers = {n for n, i in zip(said, spoken, strict=True) if i in learned}
         masks = [np.full(len(ids), n in answers) for n, (ids, _) in enumerate(rest)]
         return [Group(first[0], (np.concatenate([ids for ids, _ in rest]),), (np.concatenate(masks),))]
 
@@ -376,8 +378,19 @@ def _any_of(texts: set[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
 
-def _learns_last(conversation: Conversation) -> bool:
+def _learned(conversation: Conversation, turns: Sequence[Message]) -> list[int]:
+    """Where the assistant turns stand that are to be learned; what opens a conversation never is."""
     learn = conversation.meta.get("learn", "all")
-    if learn not in ("all", "last"):
-        raise DataError(f"conversation {conversation.id} has meta learn: {learn!r}; it should be all or last")
-    return bool(learn == "last")
+    spoken = [i for i, turn in enumerate(turns) if turn.role == "assistant"]
+    if learn == "last":
+        chosen = spoken[-1:]
+    elif isinstance(learn, list) and learn and all(type(n) is int and n > 0 for n in learn):
+        chosen = [i for number, i in enumerate(reversed(spoken), start=1) if number in learn][::-1]
+    elif learn == "all":
+        chosen = spoken
+    else:
+        raise DataError(
+            f"conversation {conversation.id} has meta learn: {learn!r}; it should be all, last or numbers of"
+            " assistant turns, counted from the last"
+        )
+    return [i for i in chosen if i > 0]

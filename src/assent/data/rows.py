@@ -5,19 +5,28 @@ from __future__ import annotations
 import difflib
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from assent.core.errors import DataError
+from assent.data.census import Tally
 from assent.data.config import Source
+from assent.data.tables import TABLE_SUFFIXES, Torn, table_rows
+from assent.data.values import is_said, plain, turns_in
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
-SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet", *TEXT_SUFFIXES)
+SUFFIXES = (".jsonl", ".jsonl.gz", ".json", ".json.gz", ".parquet", *TABLE_SUFFIXES, *TEXT_SUFFIXES)
 PASSAGE_CHARACTERS = 4000
 """From this length on a passage of plain text ends at the next blank line."""
+HALF = re.compile("[\ud800-\udfff]")
+"""Half a character (a lone surrogate): JSON can write it and nothing can store it."""
+_TURNS = {"messages", "conversations", "conversation", "conversation_a", "conversation_b", "prompt", "chosen"}
+_TURNS |= {"rejected", "completion", "context", "history"}
+"""Columns whose text may be messages written as JSON."""
 _SAVED_DATASET = ("dataset_info.json", "dataset_dict.json", "state.json")
 
 
@@ -26,25 +35,41 @@ class Row:
     """One row under its expected column names. `line` is the line of a JSONL file, else the row's number from 1."""
 
     values: Mapping[str, Any]
+    """The columns that say something; a null and a NaN are as if the column were not there."""
     path: str
     line: int
     beside: Mapping[Any, Any] | None = None
     """What the format read from a file beside this one (UKP keeps its texts there)."""
+    nulls: frozenset[str] = frozenset()
+    """Columns that are there and say nothing."""
+    raw: Mapping[str, Any] | None = None
+    """The row as the file holds it."""
+    unread: frozenset[str] = frozenset()
+    """Keys of turns that the source says to ignore, as in "messages.name"."""
+    shared: frozenset[str] = frozenset()
+    """Columns that mean the same in every format and are read for this one (a system prompt, a history)."""
+    tally: Tally = field(default_factory=Tally, compare=False)
+    """What became of the row's columns; every column that `need` gives out counts as read."""
+
+    def with_values(self, values: Mapping[str, Any]) -> Row:
+        """The same row with other columns."""
+        return replace(self, values=values)
 
     def error(self, reason: str) -> DataError:
         """The error to raise when this row cannot be used."""
         return DataError(" ".join(reason.split()), path=self.path, line=self.line)
 
     def has(self, *names: str) -> bool:
-        """Whether every one of these columns is there and not null."""
-        return all(self.values.get(name) is not None for name in names)
+        """Whether every one of these columns is there and says something."""
+        return all(is_said(self.values.get(name)) for name in names)
 
     def need(self, name: str) -> Any:
         """A column's value. Raises DataError naming the nearest column when it is missing or null."""
         value = self.values.get(name)
-        if value is not None:
+        if is_said(value):
+            self.tally.read(name)
             return value
-        if name in self.values:
+        if name in self.values or name in self.nulls:
             raise self.error(f"{name!r} is null; fill it or skip such rows with skip_bad")
         near = difflib.get_close_matches(name, self.values, n=1)
         found = ", ".join(map(str, self.values)) or "no columns"
@@ -61,13 +86,20 @@ class Row:
             raise self.error(f"{name!r} should be text, got {type(value).__name__} {_shown(value)}")
         if not value.strip():
             raise self.error(f"{name!r} is empty; fill it or skip such rows with skip_bad")
+        if half := HALF.search(value):
+            place = half.start() + 1
+            raise self.error(f"{name!r} holds half a character (a lone surrogate) at {place}; save the text anew")
         return value
 
     def optional_text(self, name: str) -> str:
         """A column that may be missing, null or blank: then the empty text."""
         value = self.values.get(name)
-        is_blank = value is None or (isinstance(value, str) and not value.strip())
-        return "" if is_blank else self.text(name)
+        if not is_said(value):
+            return ""
+        if isinstance(value, str) and not value.strip():
+            self.tally.read(name)
+            return ""
+        return self.text(name)
 
     def listed(self, name: str) -> list[Any]:
         """A column that holds a list with something in it."""
@@ -125,24 +157,42 @@ def read_rows(name: str, path: Path | None, source: Source) -> Iterator[Row | Ba
     else:
         raw = _from_file(path)
     for line, content in raw:
-        yield content if isinstance(content, BadRow) else _renamed(content, name, line, source.columns)
+        yield content if isinstance(content, BadRow) else _row(content, name, line, source)
 
 
-def _renamed(values: Mapping[str, Any], name: str, line: int, columns: Mapping[str, str]) -> Row | BadRow:
+def _row(content: Mapping[str, Any], name: str, line: int, source: Source) -> Row | BadRow:
+    """A row as readers see it: renamed, without what the source ignores and what says nothing."""
+    renamed = _renamed(content, name, line, source.columns)
+    if isinstance(renamed, BadRow):
+        return renamed
+    tally = Tally()
+    # A column that gives way to a renamed one is there, and not read.
+    tally.ignore(*(key for key in source.columns if is_said(content.get(key)) and key not in source.columns.values()))
+    unread = {key for key in source.ignore if "." in key and key not in renamed}
+    tally.ignore(*(key for key in source.ignore if is_said(renamed.get(key))))
+    kept = {key: value for key, value in renamed.items() if key not in source.ignore}
+    said = {key: value for key, value in kept.items() if is_said(value)}
+    for key in _TURNS & said.keys():
+        found = turns_in(said[key]) if isinstance(said[key], str) else None
+        if found is not None:
+            said[key] = found
+            tally.drop(f"{key} read from JSON text")
+    nulls = frozenset(kept.keys() - said.keys())
+    return Row(said, name, line, nulls=nulls, raw=content, unread=frozenset(unread), tally=tally)
+
+
+def _renamed(values: Mapping[str, Any], name: str, line: int, columns: Mapping[str, str]) -> Mapping[str, Any] | BadRow:
     if not columns:
-        return Row(values, name, line)
-    row = Row(values, name, line)
+        return values
     for expected, actual in columns.items():
         if actual not in values:
             near = difflib.get_close_matches(actual, values, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"found: {', '.join(map(str, values))}"
-            return BadRow(
-                row.error(f"columns names {actual!r} for {expected!r}, which is not there; {hint}"), dict(values)
-            )
+            reason = f"columns names {actual!r} for {expected!r}, which is not there; {hint}"
+            return BadRow(DataError(reason, path=name, line=line), dict(values))
     taken = set(columns.values())
     renamed = {key: value for key, value in values.items() if key not in taken and key not in columns}
-    renamed |= {expected: values[actual] for expected, actual in columns.items()}
-    return Row(renamed, name, line)
+    return renamed | {expected: values[actual] for expected, actual in columns.items()}
 
 
 _Raw = Iterator[tuple[int, dict[str, Any] | BadRow]]
@@ -155,6 +205,8 @@ def _from_file(path: Path) -> _Raw:
         return _from_json(path)
     if path.name.endswith(TEXT_SUFFIXES):
         return _from_text(path)
+    if path.name.endswith(TABLE_SUFFIXES):
+        return _from_table(path)
     return _from_lines(path)
 
 
@@ -179,10 +231,12 @@ def _object(raw: bytes, path: Path, line: int) -> dict[str, Any] | BadRow:
     """The JSON object on one line, or why there is none."""
     text = raw.decode("utf-8", errors="replace").rstrip("\r\n")
     try:
-        value = json.loads(raw.decode("utf-8"))
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=_once)
         if isinstance(value, dict):
             return value
         reason = f"expected an object with named columns, got {_shown(value)}"
+    except _Twice as twice:
+        reason = f"the name {twice.args[0]!r} stands twice in one object; keep one"
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8"
     except json.JSONDecodeError as error:
@@ -198,7 +252,10 @@ def _from_json(path: Path) -> _Raw:
     """A list of objects, `{"data": [...]}`, one object, or JSON lines under a .json name."""
     content = b"".join(raw for _, raw in _lines(path))
     try:
-        value = json.loads(content)
+        value = json.loads(content, object_pairs_hook=_once)
+    except _Twice as twice:
+        reason = f"the name {twice.args[0]!r} stands twice in one object; keep one"
+        raise DataError(reason, path=path) from None
     except UnicodeDecodeError as error:
         raise DataError(f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8", path=path) from None
     except json.JSONDecodeError as error:
@@ -221,6 +278,11 @@ def _from_json(path: Path) -> _Raw:
         else:
             reason = f"expected an object with named columns, got {_shown(item)}"
             yield number, BadRow(DataError(reason, path=path, line=number), item)
+
+
+def _from_table(path: Path) -> _Raw:
+    for line, found in table_rows(path, _lines(path)):
+        yield line, BadRow(found.error, found.fields) if isinstance(found, Torn) else found
 
 
 def _from_text(path: Path) -> _Raw:
@@ -255,7 +317,7 @@ def _from_parquet(path: Path) -> _Raw:
         for batch in table.iter_batches(batch_size=1024):
             for values in batch.to_pylist():
                 number += 1
-                yield number, values
+                yield number, plain(values)
     except (pyarrow.ArrowException, OSError) as error:
         first = str(error).splitlines()[0]
         raise DataError(f"not a readable Parquet file ({first}); write it again", path=path) from None
@@ -274,7 +336,7 @@ def _from_saved(path: Path, source: Source) -> _Raw:
         if source.split not in dataset:
             raise DataError(f"no split {source.split!r}; there are {', '.join(dataset)}", path=path)
         dataset = dataset[source.split]
-    yield from enumerate(dataset, start=1)
+    yield from enumerate(map(plain, dataset), start=1)
 
 
 def _from_hub(source: Source) -> _Raw:
@@ -285,7 +347,20 @@ def _from_hub(source: Source) -> _Raw:
     except (OSError, ValueError, KeyError) as error:
         reason = f"cannot be loaded from the hub: {_first_line(error)}; check name, subset, split and network"
         raise DataError(reason, path=source.hub) from None
-    yield from enumerate(dataset, start=1)
+    yield from enumerate(map(plain, dataset), start=1)
+
+
+class _Twice(ValueError):
+    """A name that stands twice in one JSON object, with different values."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next((name for name, value in pairs if found[name] != value), None)
+        if twice is not None:
+            raise _Twice(twice)
+    return found
 
 
 def _is_saved_dataset(path: Path) -> bool:

@@ -16,8 +16,8 @@ class EvaluateConfig(Config):
     sampling: Sampling = Sampling()
     """How both policies answer."""
     raters_per_pair: int = Field(default=1, ge=1)
-    """How many raters judge each pair; none of them gave a training label."""
+    """How many raters judge each pair. Those who also gave training labels are counted and named in the report."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Coverage of every interval."""
-    bootstrap_draws: int = Field(default=1000, ge=200)
-    """Resamples of prompts behind the intervals of length-controlled win rates."""
+    bootstrap_draws: int | None = Field(default=None, json_schema_extra={"affects_result": False})
+    """No longer read: intervals are computed now and not drawn. The key stays, so that older files are understood."""

@@ -32,13 +32,28 @@ class Judge(Record):
     """False where the answers were judged by the very reward model that they were optimized for."""
 
     @classmethod
+    def of(cls, kind: str, *, is_own: bool) -> Judge:
+        """The judge of a kind; its own where it is what the policy was optimized for."""
+        return cls(kind=kind, is_independent=not is_own)
+
+    @classmethod
     def named(cls, name: str) -> Judge:
         """The judge of that name in result.json."""
         is_own = name.startswith("reward model")
         return cls(kind="reward_model" if is_own else name, is_independent=not is_own)
 
     def __str__(self) -> str:
-        return self.kind if self.is_independent else OWN_REWARD
+        if self.is_independent:
+            return self.kind
+        return OWN_REWARD if self.kind == "reward_model" else f"{self.kind}, which the policy was optimized for"
+
+
+class Trainers(Record):
+    """Evaluators who have also given judgments to learn from, in the same store."""
+
+    raters: int
+    verdicts: int
+    """Verdicts that are theirs."""
 
 
 class EvaluationReport(Record):
@@ -53,6 +68,10 @@ class EvaluationReport(Record):
     reward_before: Estimate | None = None
     """Mean score of the round's reward model on the baseline's answers."""
     reward_after: Estimate | None = None
+    weights_moved: float | None = None
+    """How far the weights lie from the baseline's, as a share of their size (Euclidean norms)."""
+    trainers: Trainers | None = None
+    """Evaluators who gave training labels too; None where that was not looked for."""
     suites: dict[str, SuiteReport] = Field(default_factory=dict)
 
     @classmethod
@@ -91,7 +110,7 @@ class EvaluationReport(Record):
             {}
             if wins is None
             else {
-                "win_rate": _plain(wins.win_rate),
+                "win_rate": _plain(wins.headline),
                 "length_controlled": _plain(wins.length_controlled),
                 "ties": wins.ties,
                 "first_shown": _plain(wins.first_shown),

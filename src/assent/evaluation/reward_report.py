@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from assent.core.types import Comparison, Record
 from assent.evaluation.rater_report import RaterReport
-from assent.feedback.quality.agreement import hit, leave_one_out
+from assent.feedback.quality.agreement import hit, other_raters
 from assent.stats.calibration import brier_score, expected_calibration_error, reliability_bins
 from assent.stats.clustered import clustered_share
 from assent.stats.estimate import Estimate
@@ -37,9 +37,12 @@ class ReliabilityBin(Record):
 class Bounds(Record):
     """Accuracy on some of the pairs, beside what it has to beat and what it can reach."""
 
+    model_config = ConfigDict(extra="ignore")
+
     accuracy: Estimate
     longer_wins: Estimate
-    rater_ceiling: Estimate | None
+    rater_agreement: Estimate | None = None
+    ceiling: Estimate | None = None
     pairs: int
 
 
@@ -53,8 +56,10 @@ class RewardReport(Record):
     prompts: int
     accuracy: Estimate | None = None
     """Share of decided pairs whose better answer scores higher."""
-    rater_ceiling: Estimate | None = None
-    """How often a rater agrees with the majority of the others on the same pair; None where pairs were judged once."""
+    rater_agreement: Estimate | None = None
+    """How often two raters of the same pair say the same; None where pairs were judged once."""
+    ceiling: Estimate | None = None
+    """The most that any score can reach on the votes of single raters, by `ceiling_of` their agreement."""
     longer_wins: Estimate | None = None
     """The share that "the longer answer is better" gets right."""
     relevance: Estimate | None = None
@@ -97,13 +102,15 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
     prompts = len({p.prompt_id for p in pairs})
     if prompts < 2:
         return RewardReport(pairs=len(pairs), prompts=prompts)
+    agreed = rater_agreement(comparisons)
     # Which answer is called first is arbitrary: both readings of a pair enter, so that calibration is symmetric.
     leads = np.array([p.lead for p in pairs])
     said = 1 / (1 + np.exp(-np.clip(np.concatenate([leads, -leads]), -60, 60)))
     happened = np.concatenate([np.ones(len(pairs)), np.zeros(len(pairs))])
     return RewardReport(
         accuracy=_accuracy(pairs),
-        rater_ceiling=rater_ceiling(comparisons),
+        rater_agreement=agreed,
+        ceiling=ceiling_of(agreed),
         longer_wins=clustered_share([p.longer for p in pairs], [p.prompt_id for p in pairs]),
         ece=expected_calibration_error(said, happened, num_bins=NUM_BINS),
         brier=brier_score(said, happened),
@@ -128,15 +135,28 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
     )
 
 
-def rater_ceiling(comparisons: Sequence[Comparison]) -> Estimate | None:
-    """How often a rater agrees with the majority of the others on a pair that both decided (see `agreement`).
+def rater_agreement(comparisons: Sequence[Comparison]) -> Estimate | None:
+    """How often two raters who both decided a pair decided alike, by prompt (see `agreement.other_raters`).
 
-    It bounds what any score can reach on labels of one rater each, up to the noise of the majority itself. None where
-    fewer than two prompts have a pair that several raters decided.
+    None where fewer than two prompts have a pair that several raters decided.
     """
-    votes = leave_one_out(comparisons)
-    prompts = [vote.prompt_id for vote in votes]
-    return clustered_share([vote.hit for vote in votes], prompts) if len(set(prompts)) > 1 else None
+    echoes = other_raters(comparisons)
+    prompts = [echo.prompt_id for echo in echoes]
+    return clustered_share([echo.share for echo in echoes], prompts) if len(set(prompts)) > 1 else None
+
+
+def ceiling_of(agreement: Estimate | None) -> Estimate | None:
+    """The most that a score without noise can reach on votes of single raters, two of whom agree so often.
+
+    On a pair that a share p of raters decides one way, two raters agree with p² + (1 - p)², and the best score is right
+    with max(p, 1 - p). If all pairs were alike, that would be (1 + √(2a - 1)) / 2 of the agreement a; where pairs
+    differ, the best score reaches less (Jensen's inequality) and at least a.
+    """
+    if agreement is None:
+        return None
+    ends = (agreement.estimate, agreement.low, agreement.high)
+    estimate, low, high = ((1 + math.sqrt(max(2 * a - 1, 0.0))) / 2 for a in ends)
+    return Estimate(estimate=estimate, low=low, high=high, n=agreement.n)
 
 
 def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) -> list[_JudgedPair]:
@@ -184,8 +204,13 @@ def _by_source(comparisons: Sequence[Comparison], scores: Sequence[float]) -> di
         prompts = [p.prompt_id for p in pairs]
         if name and len(set(prompts)) > 1:
             longer = clustered_share([p.longer for p in pairs], prompts)
+            agreed = rater_agreement(some)
             found[name] = Bounds(
-                accuracy=_accuracy(pairs), longer_wins=longer, rater_ceiling=rater_ceiling(some), pairs=len(pairs)
+                accuracy=_accuracy(pairs),
+                longer_wins=longer,
+                rater_agreement=agreed,
+                ceiling=ceiling_of(agreed),
+                pairs=len(pairs),
             )
     return found
 

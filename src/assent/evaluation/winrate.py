@@ -3,7 +3,7 @@
 pairs     = [Pair(prompt, new, baseline), …]
 tasks     = blind_tasks(pairs)                       each pair in both orders, origins stripped
 verdicts  = read_verdicts(pairs, tasks, judgments)   by any raters; a judgment without a ranking is missing, not a tie
-result    = win_rate(verdicts, rng=…)
+result    = win_rate(verdicts)
 """
 
 from __future__ import annotations
@@ -14,19 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
 
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
+from assent.evaluation.length_control import length_controlled
 from assent.feedback.quality.agreement import hit
-from assent.stats.bootstrap import bootstrap, bootstrap_mean
-from assent.stats.clustered import Floats, clustered_share
+from assent.stats.clustered import clustered_share, two_way_share
 from assent.stats.estimate import Estimate
-
-MIN_RATERS_FOR_TWO_WAYS = 5
-"""With fewer raters a resample of them says little about other raters."""
-_RIDGE = 1e-2
-"""Weight of the prior that keeps a separable regression finite; next to n ≥ 50 verdicts it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +48,14 @@ class Verdict:
 
 
 class WinRate(Record):
-    """How often the new policy's answer is preferred. Intervals are clustered by prompt."""
+    """How often the new policy's answer is preferred."""
 
     win_rate: Estimate
-    """Ties count half; 0.5 means no difference."""
+    """Ties count half; 0.5 means no difference. The interval is over prompts: for these raters and no others."""
     length_controlled: Estimate
     """What it would be if both answers were equally long."""
     over_raters: Estimate | None
-    """The win rate with an interval that also covers other raters; None for fewer than five raters."""
+    """The win rate with an interval that also holds over other raters; None for a single rater."""
     ties: float
     """Share of verdicts that are ties."""
     first_shown: Estimate
@@ -76,6 +70,11 @@ class WinRate(Record):
     prompts: int
     raters: int
     verdicts: int
+
+    @property
+    def headline(self) -> Estimate:
+        """The win rate with the interval that promises least: over prompts and, where there are several, raters."""
+        return self.over_raters or self.win_rate
 
 
 def blind_tasks(pairs: Iterable[Pair], *, project: str = "evaluation") -> list[Task]:
@@ -119,9 +118,7 @@ def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Itera
     return verdicts
 
 
-def win_rate(
-    verdicts: Sequence[Verdict], *, rng: np.random.Generator, draws: int = 1000, confidence: float = 0.95
-) -> WinRate:
+def win_rate(verdicts: Sequence[Verdict], *, confidence: float = 0.95) -> WinRate:
     """Everything there is to say about a blind comparison. Raises ValueError for fewer than two prompts."""
     if len({v.prompt_id for v in verdicts}) < 2:
         raise ValueError(f"a win rate wants verdicts on at least two prompts, got {len(verdicts)} verdicts")
@@ -130,15 +127,10 @@ def win_rate(
     lengths = np.array([[v.new_length, v.baseline_length] for v in verdicts], float)
     prompts, raters = [v.prompt_id for v in verdicts], [v.rater_id for v in verdicts]
     num_raters = len(set(raters))
-    over_raters = None
-    if num_raters >= MIN_RATERS_FOR_TWO_WAYS:
-        over_raters = bootstrap_mean(scores, prompts, raters, rng=rng, draws=draws, confidence=confidence)
     return WinRate(
         win_rate=clustered_share(scores, prompts, confidence=confidence),
-        length_controlled=length_controlled(
-            scores, lengths[:, 0] - lengths[:, 1], prompts, rng=rng, draws=draws, confidence=confidence
-        ),
-        over_raters=over_raters,
+        length_controlled=length_controlled(scores, lengths[:, 0] - lengths[:, 1], prompts, confidence=confidence),
+        over_raters=two_way_share(scores, prompts, raters, confidence=confidence) if num_raters > 1 else None,
         ties=float((scores == 0.5).mean()),
         first_shown=clustered_share(np.where(is_first, scores, 1 - scores), prompts, confidence=confidence),
         swap_consistency=_swap_consistency(verdicts),
@@ -149,56 +141,6 @@ def win_rate(
         raters=num_raters,
         verdicts=len(verdicts),
     )
-
-
-def length_controlled(
-    scores: Floats,
-    length_difference: Floats,
-    prompts: Sequence[str],
-    *,
-    rng: np.random.Generator,
-    draws: int = 1000,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Win rate at equal length: σ(θ) of the regression  logit P(new wins) = θ + φ·tanh(Δlength / sd(Δlength)).
-
-    After Dubois et al. 2024 (length-controlled AlpacaEval, arXiv 2404.04475, eq. 3) without their instruction
-    difficulty term, which needs many models. Scores are 1, 0.5 (tie) or 0; Δlength is new minus baseline [n].
-    The interval refits the regression on resampled prompts: the spread of fitted probabilities, often given instead,
-    ignores that θ itself is estimated.
-    """
-    spread = float(np.std(length_difference))
-    x = np.tanh(length_difference / spread) if spread > 0 else np.zeros(len(scores))
-    design = np.column_stack([np.ones(len(scores)), x])
-
-    start = _logistic(design, scores, np.ones(len(scores)), np.zeros(2))
-
-    def at_equal_length(weights: Floats) -> float:
-        return float(expit(_logistic(design, scores, weights, start)[0]))
-
-    return bootstrap(at_equal_length, list(prompts), rng=rng, draws=draws, confidence=confidence)
-
-
-def _logistic(design: Floats, scores: Floats, weights: Floats, start: Floats) -> Floats:
-    """Weighted logistic regression by Newton's method; scores may lie between 0 and 1."""
-
-    def loss(beta: Floats) -> float:
-        margin = design @ beta
-        return float(weights @ (np.logaddexp(0, margin) - scores * margin) + _RIDGE / 2 * (beta @ beta))
-
-    beta = start
-    for _ in range(50):
-        p = expit(design @ beta)
-        gradient = design.T @ (weights * (p - scores)) + _RIDGE * beta
-        curvature = (design.T * (weights * p * (1 - p))) @ design + _RIDGE * np.eye(len(beta))
-        step = np.linalg.solve(curvature, gradient)
-        # A long step may overshoot and is halved until the loss falls; a short one is where Newton converges.
-        while np.abs(step).max() > 0.5 and loss(beta - step) > loss(beta):
-            step = step / 2
-        beta = beta - step
-        if np.abs(step).max() < 1e-6:
-            break
-    return beta
 
 
 def _swap_consistency(verdicts: Sequence[Verdict]) -> float | None:

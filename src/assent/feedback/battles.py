@@ -16,16 +16,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from assent.core import seeds
 from assent.core.types import Judgment, Task
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.stats.clustered import student
 from assent.stats.estimate import Estimate
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
-DRAWS = 400
 FEWEST_RATERS = 10
-"""From so many raters on, raters are drawn again and not single battles: one person's votes hang together."""
+"""From so many raters on, raters are left out in turn and not single battles: one person's votes hang together."""
+MOST_GROUPS = 100
+"""Where there are more battles or raters, they are left out in so many groups (Kott 2001)."""
 _PRIOR = 1.0
 _STEPS = 50
 Floats = NDArray[np.float64]
@@ -71,8 +72,11 @@ def votes_on(tasks: Mapping[str, Task], said: Iterable[Judgment]) -> list[Battle
     return [vote for vote in votes if vote is not None]
 
 
-def standings(fought: Sequence[Battle], *, seed: int = 0, draws: int = DRAWS) -> list[Standing]:
-    """The table of models, strongest first, with 95 % intervals from battles or raters drawn again."""
+def standings(fought: Sequence[Battle]) -> list[Standing]:
+    """The table of models, strongest first, with 95 % intervals from leaving out battles or raters in turn.
+
+    A single battle or rater says nothing about others: then the strengths have infinite intervals.
+    """
     models = sorted({name for battle in fought for name in (battle.model_a, battle.model_b)})
     if not models:
         return []
@@ -83,28 +87,21 @@ def standings(fought: Sequence[Battle], *, seed: int = 0, draws: int = DRAWS) ->
     strengths = fit(a, b, won, np.ones(len(fought)), len(models))
     clusters = _clusters(fought)
     count = int(clusters.max()) + 1
-    rng = seeds.stream(seed, "battles", len(fought))
-    drawn = np.array(
-        [
-            fit(
-                a,
-                b,
-                won,
-                np.bincount(rng.integers(0, count, count), minlength=count)[clusters].astype(float),
-                len(models),
-            )
-            for _ in range(draws)
-        ]
+    groups = min(count, MOST_GROUPS)
+    left_out = np.array(
+        [fit(a, b, won, (clusters % groups != group).astype(float), len(models)) for group in range(groups)]
     )
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    half = np.full(len(models), math.inf)
+    if groups > 1:
+        spread = np.sqrt((groups - 1) / groups * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
+        # With few votes the prior pulls strengths together, and then also those that leave one out.
+        centre = np.eye(len(models)) - 1 / len(models)
+        posterior = centre @ np.linalg.inv(_curvature(a, b, strengths, np.ones(len(fought)))) @ centre
+        half = student(groups - 1) * np.maximum(spread, np.sqrt(np.diag(posterior)))
     table = []
     for name, i in place.items():
-        strength = Estimate(
-            estimate=float(strengths[i]),
-            low=float(min(low[i], strengths[i])),
-            high=float(max(high[i], strengths[i])),
-            n=count,
-        )
+        at, reach = float(strengths[i]), float(half[i])
+        strength = Estimate(estimate=at, low=at - reach, high=at + reach, n=count)
         table.append(Standing(model=name, strength=strength, share=_share(strength), **_tally(name, fought)))
     return sorted(table, key=lambda standing: (-standing.strength.estimate, standing.model))
 
@@ -122,17 +119,24 @@ def fit(a: NDArray[np.int_], b: NDArray[np.int_], won: Floats, weights: Floats, 
         slope = _PRIOR * (0.5 - own)
         np.add.at(slope, a, weights * (won - p))
         np.add.at(slope, b, -weights * (won - p))
-        curve = np.diag(_PRIOR * own * (1 - own))
-        heavy = weights * p * (1 - p)
-        np.add.at(curve, (a, a), heavy)
-        np.add.at(curve, (b, b), heavy)
-        np.add.at(curve, (a, b), -heavy)
-        np.add.at(curve, (b, a), -heavy)
-        step = np.clip(np.linalg.solve(curve, slope), -2.0, 2.0)
+        step = np.clip(np.linalg.solve(_curvature(a, b, strengths, weights), slope), -2.0, 2.0)
         strengths = strengths + step
         if float(np.abs(step).max()) < 1e-9:
             break
     return strengths - strengths.mean()
+
+
+def _curvature(a: NDArray[np.int_], b: NDArray[np.int_], strengths: Floats, weights: Floats) -> Floats:
+    """Minus the second derivatives of the log posterior [models, models]."""
+    p = 1 / (1 + np.exp(strengths[b] - strengths[a]))
+    own = 1 / (1 + np.exp(-strengths))
+    curve = np.diag(_PRIOR * own * (1 - own))
+    heavy = weights * p * (1 - p)
+    np.add.at(curve, (a, a), heavy)
+    np.add.at(curve, (b, b), heavy)
+    np.add.at(curve, (a, b), -heavy)
+    np.add.at(curve, (b, a), -heavy)
+    return np.asarray(curve)
 
 
 def _battle(judgment: Judgment, task: Task) -> Battle | None:

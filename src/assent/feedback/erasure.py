@@ -6,22 +6,28 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, insert, select, true, update
+from sqlalchemy import Connection, delete, exists, false, insert, select, true, update
 
-from assent.core.errors import StoreError
-from assent.feedback.people.rows import forget
+from assent.core.errors import ConflictError, StoreError
+from assent.feedback.people import events as log
+from assent.feedback.people.rows import end_tokens, forget, is_only_admin
 from assent.feedback.queue.gold import MADE
+from assent.feedback.queue.order import number
 from assent.feedback.queue.snapshots import touch_snapshots
 from assent.feedback.queue.tasks import blocks
+from assent.feedback.queue.wanted import fit_where_needed
 from assent.feedback.records.queue import Erasure
 from assent.feedback.tables.conversations import ConversationRow
 from assent.feedback.tables.queue import (
     Adjudication,
+    Assignee,
+    GroupMember,
     JudgmentEvent,
     JudgmentRow,
     Lease,
     Presentation,
     PromptRow,
+    QualificationRow,
     RaterAttribute,
     RaterRow,
     ResponseRow,
@@ -43,6 +49,7 @@ _UNSAID: dict[str, Any] = {
     "slot_id": None,
     "outcome": "erased",
     "content_hash": "",
+    "number": None,  # it is told to those who follow judgments once more, as erased
 }
 _NO_WORDS = [{"role": "user", "content": "(erased)"}]
 
@@ -55,6 +62,8 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     found = connection.execute(select(RaterRow.erased_at).where(RaterRow.id == rater_id)).first()
     if found is None or found.erased_at is not None:
         raise StoreError(f"rater {rater_id!r} is not in the store, or already erased")
+    if is_only_admin(connection, rater_id):
+        raise ConflictError("this is the last admin; make another account an admin first")
     snapshots = touch_snapshots(connection, rater_id, now=now)
     mine = select(JudgmentRow.id).where(JudgmentRow.rater_id == rater_id)
     said = connection.execute(mine).scalars().all()
@@ -65,20 +74,29 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     connection.execute(update(Adjudication).where(Adjudication.adjudicator_id == rater_id).values(reason=""))
     _empty_conversations(connection, rater_id)
     connection.execute(delete(RaterAttribute).where(RaterAttribute.rater_id == rater_id))
+    end_tokens(connection, rater_id, now=now)
     forget(connection, rater_id)
     tombstone = f"erased-{secrets.token_hex(6)}"
+    log.rename(connection, rater_id, tombstone)
     connection.execute(update(RaterRow).where(RaterRow.id == rater_id).values(id=tombstone, erased_at=now))
     connection.execute(update(Slot).where(Slot.reserved_for == rater_id).values(reserved_for=tombstone))
+    for table in (GroupMember, QualificationRow):
+        connection.execute(delete(table).where(table.rater_id == tombstone))
+    mine_alone = Assignee.is_group == false()
+    connection.execute(update(Assignee).where(mine_alone, Assignee.name == rater_id).values(name=tombstone))
     events = [{"judgment_id": i, "kind": "erased", "at": now, "payload": {}} for i in said]
     if events:
         connection.execute(insert(JudgmentEvent), events)
+    number(connection, said)
     return Erasure(tombstone, len(said), snapshots)
 
 
 def _free_slots(connection: Connection, rater_id: str) -> None:
     filled = select(Lease.slot_id).where(Lease.rater_id == rater_id, Lease.is_spent == true())
-    connection.execute(update(Slot).where(Slot.id.in_(filled)).values(is_filled=False))
+    freed = update(Slot).where(Slot.id.in_(filled)).values(is_filled=False).returning(Slot.task_id)
+    task_ids = connection.execute(freed).scalars().all()
     connection.execute(delete(Lease).where(Lease.rater_id == rater_id))
+    fit_where_needed(connection, task_ids)
 
 
 def _empty_conversations(connection: Connection, rater_id: str) -> None:

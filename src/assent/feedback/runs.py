@@ -65,7 +65,7 @@ def curve(made: Sequence[Artifact], *, project: str | None = None) -> list[Curve
                     created=one.manifest.created,
                     judgments=number,
                     accuracy=accuracy,
-                    ceiling=_share(one, "rater_ceiling"),
+                    ceiling=_share(one, "ceiling"),
                     baseline=_share(one, "longer_wins"),
                 )
             )

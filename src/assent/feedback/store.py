@@ -19,15 +19,28 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select
 
 from assent.core import seeds
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
 from assent.feedback import erasure
-from assent.feedback.queue import claims, history, imports, judgments, reach, serving, snapshots, submissions, tasks
+from assent.feedback.queue import (
+    adding,
+    batches,
+    claims,
+    history,
+    imports,
+    judgments,
+    reach,
+    serving,
+    snapshots,
+    submissions,
+    tasks,
+)
 from assent.feedback.queue import judges as seats
 from assent.feedback.queue.judges import Judges
+from assent.feedback.queue.order import number
 from assent.feedback.queue.projects import Projects
 from assent.feedback.records.queue import (
     Claim,
@@ -57,7 +70,9 @@ from assent.feedback.tables.schema import bring_to_head
 if TYPE_CHECKING:
     from assent.feedback.conversations import Conversations
     from assent.feedback.people.accounts import Accounts
+    from assent.feedback.people.events import Events
     from assent.feedback.queue.listing import Listing
+    from assent.feedback.queue.studies import Studies
     from assent.feedback.webhooks import Webhooks
 
 LEASE_SECONDS = 900.0
@@ -113,6 +128,13 @@ class Store:
         return Accounts(self._engine)
 
     @functools.cached_property
+    def events(self) -> Events:
+        """The security log."""
+        from assent.feedback.people.events import Events
+
+        return Events(self._engine)
+
+    @functools.cached_property
     def webhooks(self) -> Webhooks:
         """Whom to tell when a threshold is crossed."""
         from assent.feedback.webhooks import Webhooks
@@ -127,6 +149,13 @@ class Store:
         return Conversations(self._engine)
 
     @functools.cached_property
+    def studies(self) -> Studies:
+        """Tasks set aside, wanted so often, assigned; and how all stand."""
+        from assent.feedback.queue.studies import Studies
+
+        return Studies(self._engine)
+
+    @functools.cached_property
     def listing(self) -> Listing:
         """Long lists in pages."""
         from assent.feedback.queue.listing import Listing
@@ -136,15 +165,20 @@ class Store:
     # Asking
 
     def add_tasks(
-        self, new: Sequence[Task], *, slots: int | Mapping[str, int] = 1, priority: float = 0.0, now: float
+        self,
+        new: Sequence[Task],
+        *,
+        slots: int | Mapping[str, int] = 1,
+        priority: float = 0.0,
+        now: float,
+        is_cap: bool = False,
     ) -> int:
         """Queue tasks, each to be judged by `slots` raters (a number, or one per task id); returns how many were new.
 
-        Adding a task again changes nothing, except that a higher number of slots adds the missing ones. Raises
-        StoreError where a known id comes with different content.
+        Adding a task again changes nothing, except that a higher number of slots adds the missing ones. With `is_cap`
+        no more are asked for than these, whoever is new. Raises StoreError where a known id comes with other content.
         """
-        with write_transaction(self._engine) as connection:
-            return tasks.add_tasks(connection, new, slots=slots, priority=priority, now=now)
+        return adding.add_tasks(self._engine, new, slots=slots, priority=priority, now=now, is_cap=is_cap)
 
     def register_rater(self, rater: Rater, *, consent: str | None = None, now: float) -> None:
         """Make a rater known, or replace their attributes.
@@ -251,17 +285,23 @@ class Store:
         `judgment.supersedes` corrects the rater's earlier one; a judgment that says nothing then takes it back. Where
         no order shown is given it is the one that was served. Raises StoreError where it does not fit its task.
         """
-        return write(
-            self._engine,
-            lambda connection: submissions.submit(connection, judgment, token=token, now=now, viewing=viewing),
-        )
+
+        def keep(connection: Connection) -> Receipt:
+            receipt = submissions.submit(connection, judgment, token=token, now=now, viewing=viewing)
+            number(connection, [receipt.judgment_id] if receipt.status != "known" else [])
+            return receipt
+
+        return write(self._engine, keep)
 
     def submit_all(self, judgments: Sequence[tuple[Judgment, str | None]], *, now: float) -> list[Receipt]:
         """Keep several judgments with their lease tokens, all or none."""
-        return write(
-            self._engine,
-            lambda connection: [submissions.submit(connection, j, token=token, now=now) for j, token in judgments],
-        )
+
+        def keep(connection: Connection) -> list[Receipt]:
+            receipts = [submissions.submit(connection, j, token=token, now=now) for j, token in judgments]
+            number(connection, [one.judgment_id for one in receipts if one.status != "known"])
+            return receipts
+
+        return write(self._engine, keep)
 
     def import_comparisons(
         self, comparisons: Iterable[Comparison], queue: Queue, *, rater_kind: RaterKind = "person", now: float
@@ -270,8 +310,11 @@ class Store:
 
         An error raised while `comparisons` is read (a bad line) leaves the store as it was. Raises StoreError.
         """
-        with write_transaction(self._engine) as connection:
-            return imports.import_comparisons(connection, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+        return imports.import_comparisons(self._engine, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+
+    def observer(self) -> batches.Observer:
+        """Whoever looks now and then whether an import that is on its way is dead, and takes out what it left."""
+        return batches.Observer(self._engine)
 
     # Reading
 
@@ -311,7 +354,8 @@ class Store:
     def tasks(self, task_ids: Iterable[str]) -> dict[str, Task]:
         """Tasks by id, without those that are unknown."""
         with read_transaction(self._engine) as connection:
-            return tasks.load_tasks(connection, task_ids)
+            found = tasks.load_tasks(connection, task_ids)
+        return {task_id: task for task_id, task in found.items() if not batches.is_hidden(task.project)}
 
     def task_ids(self, queue: Queue) -> list[str]:
         """Ids of all tasks of a queue, sorted."""
@@ -322,6 +366,11 @@ class Store:
         """All raters, sorted by id, without the erased."""
         with read_transaction(self._engine) as connection:
             return judgments.read_raters(connection)
+
+    def trainers(self, rater_ids: Collection[str]) -> set[str]:
+        """Those of the raters who have given judgments to learn from, in any project of the store."""
+        with read_transaction(self._engine) as connection:
+            return judgments.trainers(connection, rater_ids)
 
     def snapshot(self, name: str, queue: Queue, *, now: float) -> Snapshot:
         """Fix the judgments of a queue under a name; a name taken before gives the same snapshot back."""

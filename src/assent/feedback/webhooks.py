@@ -177,7 +177,7 @@ def _facts(connection: Connection, row: Any) -> dict[str, Any]:
             return {**about, "judgments": _judgments(connection, queue), "threshold": row.threshold}
         case "finished":
             have = counts(connection, queue)
-            return {**about, "judged_slots": have.have, "slots": have.need}
+            return {**about, "judged_slots": have.have, "slots": have.need, "set_aside": _set_aside(connection, queue)}
         case _:
             alpha = krippendorff_alpha(pair_votes(read_comparisons(connection, queue)))
             return {**about, "agreement": alpha, "threshold": row.threshold}
@@ -188,9 +188,16 @@ def _is_crossed(row: Any, facts: dict[str, Any]) -> bool:
         case "judgments":
             return bool(facts["judgments"] >= row.threshold)
         case "finished":
-            return bool(0 < facts["slots"] <= facts["judged_slots"])
+            return bool(facts["slots"] <= facts["judged_slots"] and facts["slots"] + facts["set_aside"] > 0)
         case _:
             return facts["agreement"] is not None and bool(facts["agreement"] < row.threshold)
+
+
+def _set_aside(connection: Connection, queue: Queue) -> int:
+    """Tasks that nobody waits for."""
+    query = select(func.count()).select_from(TaskRow).where(TaskRow.set_aside_at.is_not(None))
+    query = query.where(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
+    return connection.execute(query).scalar_one()
 
 
 def _judgments(connection: Connection, queue: Queue) -> int:

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from assent.core.group import TokenIds
 from assent.generation.cache import KeyValue, KeyValueCache, PromptPlan
 from assent.models.attention import AttentionPlan, attend_with
-from assent.models.policy import PolicyModel
 
 _PROMPT_TOKENS = 2048  # prompts are computed in batches of about this many tokens
 
@@ -29,9 +29,9 @@ class FlatRows:
     """Whether rows may join while others are live."""
 
     def __init__(
-        self, policy: PolicyModel, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
+        self, core: PreTrainedModel, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
     ) -> None:
-        self._policy, self._prompts = policy, prompts
+        self._core, self._prompts = core, prompts
         self._order, self._num_computed = order, 0
         self._ready: dict[int, tuple[dict[int, KeyValue], Tensor]] = {}
         self._cache = KeyValueCache(capacity, length)
@@ -54,7 +54,7 @@ class FlatRows:
 
     def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:
         """Feed each row its newest token, at its position; returns the logits of the tokens after."""
-        device = self._policy.device
+        device = self._core.device
         places = torch.from_numpy(positions).to(device)
         plan = self._cache.at(positions, device)
         return self._logits(torch.from_numpy(tokens).to(device), places, plan, last=None)
@@ -75,7 +75,7 @@ class FlatRows:
             numbers.append(self._order[self._num_computed])
             self._num_computed += 1
             num_tokens += length
-        device = self._policy.device
+        device = self._core.device
         lengths = [len(self._prompts[n]) for n in numbers]
         plan = PromptPlan(lengths, device)
         tokens = torch.from_numpy(np.concatenate([self._prompts[n] for n in numbers])).to(device)
@@ -91,7 +91,7 @@ class FlatRows:
         """Logits at the flat indices `last`, or everywhere; scaled and soft-capped as the model itself does."""
         self.positions += len(tokens)
         with attend_with(plan):
-            logits = self._policy.core(
+            logits = self._core(
                 input_ids=tokens[None],
                 position_ids=positions[None],
                 use_cache=False,

@@ -20,9 +20,8 @@ from assent.core.group import TokenIds
 from assent.generation.config import Sampling
 from assent.generation.draw import draw
 from assent.generation.engine import Generation, Weights
-from assent.generation.flat import FlatRows
 from assent.generation.live import LiveAnswers
-from assent.generation.padded import PaddedLiveRows
+from assent.generation.rows import ChosenRows, choose_rows
 from assent.models.policy import PolicyModel
 
 
@@ -59,6 +58,7 @@ class LocalEngine:
         if max_live_rows < 1:
             raise ValueError(f"max_live_rows must be at least 1, got {max_live_rows}")
         self._policy, self._max_live_rows = policy, max_live_rows
+        self.rows = choose_rows(policy)
         self.occupancy = Occupancy()
         self.version = 0
 
@@ -89,7 +89,7 @@ class LocalEngine:
         self._policy.hf.eval()
         try:
             with torch.inference_mode():
-                rollout = _Rollout(self._policy, prompts, num_samples, sampling, seed, self._max_live_rows)
+                rollout = _Rollout(self._policy, self.rows, prompts, num_samples, sampling, seed, self._max_live_rows)
                 answers = rollout.run(on_progress, on_token)
         finally:
             if was_training:
@@ -108,6 +108,7 @@ class _Rollout:
     def __init__(
         self,
         policy: PolicyModel,
+        chosen: ChosenRows,
         prompts: Sequence[TokenIds],
         num_samples: int,
         sampling: Sampling,
@@ -125,11 +126,7 @@ class _Rollout:
         self._live = LiveAnswers(
             self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer
         )
-        self._rows = (
-            PaddedLiveRows(policy, prompts)
-            if policy.mode == "padded"
-            else FlatRows(policy, prompts, order, capacity=self._capacity, length=longest)
-        )
+        self._rows = chosen.make(policy.core, prompts, order, capacity=self._capacity, length=longest)
         self._steps = self._live_steps = 0
 
     def run(

@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 
 from assent.core.group import TokenIds
-from assent.models.policy import PolicyModel
 
 
 class PaddedLiveRows:
@@ -26,16 +25,16 @@ class PaddedLiveRows:
     can_join = False
     """Whether rows may join while others are live."""
 
-    def __init__(self, policy: PolicyModel, prompts: Sequence[TokenIds]) -> None:
-        self._policy, self._prompts = policy, prompts
-        self._accepts = inspect.signature(policy.core.forward).parameters
+    def __init__(self, core: PreTrainedModel, prompts: Sequence[TokenIds]) -> None:
+        self._core, self._prompts = core, prompts
+        self._accepts = inspect.signature(core.forward).parameters
         self._cache = DynamicCache()
         self._is_real = torch.empty(0, 0, dtype=torch.long)
         self.positions = 0
 
     def join(self, prompts: Sequence[int]) -> Float[Tensor, "N V"]:
         """Start over with a row for each of these prompt numbers; returns their next-token logits."""
-        device = self._policy.device
+        device = self._core.device
         unique = list(dict.fromkeys(prompts))
         longest = max(len(self._prompts[n]) for n in unique)
         tokens = np.zeros((len(unique), longest), dtype=np.int64)  # token 0 where padded: masked, so any would do
@@ -46,7 +45,7 @@ class PaddedLiveRows:
             is_real[row, longest - len(prompt) :] = 1
         positions = np.maximum(is_real.cumsum(1) - 1, 0)
         self._is_real = torch.from_numpy(is_real).to(device)
-        self._cache = DynamicCache(config=self._policy.core.config.get_text_config())
+        self._cache = DynamicCache(config=self._core.config.get_text_config())
         logits = self._logits(torch.from_numpy(tokens).to(device), torch.from_numpy(positions).to(device))
         fork = torch.tensor([unique.index(n) for n in prompts], device=device)
         self._select(fork)
@@ -55,7 +54,7 @@ class PaddedLiveRows:
     def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:
         """Feed each row its newest token, at its position; returns the logits of the tokens after."""
         self._is_real = torch.cat([self._is_real, self._is_real.new_ones(len(tokens), 1)], dim=1)
-        device = self._policy.device
+        device = self._core.device
         return self._logits(
             torch.from_numpy(tokens).to(device)[:, None], torch.from_numpy(positions).to(device)[:, None]
         )
@@ -63,7 +62,7 @@ class PaddedLiveRows:
     def keep(self, former: NDArray[np.int64]) -> None:
         """Renumber rows: row n is what row `former[n]` was; rows not named are gone."""
         if len(former):
-            self._select(torch.from_numpy(former).to(self._policy.device))
+            self._select(torch.from_numpy(former).to(self._core.device))
 
     def _select(self, rows: Tensor) -> None:
         self._cache.batch_select_indices(rows)
@@ -72,7 +71,7 @@ class PaddedLiveRows:
     def _logits(self, tokens: Tensor, positions: Tensor) -> Float[Tensor, "N V"]:
         self.positions += tokens.numel()
         arguments: dict[str, Any] = {"position_ids": positions, "logits_to_keep": 1}
-        return self._policy.core(
+        return self._core(
             input_ids=tokens,
             attention_mask=self._is_real,
             past_key_values=self._cache,

@@ -74,6 +74,9 @@ def _attention(
     plan = _plan.get()
     if plan is None:
         raise RuntimeError("a model with attention 'assent' was called outside attend_with(plan)")
+    if attention_mask is not None:
+        # A plan says who sees whom; what the model means to hide besides would be lost without a word.
+        raise NotImplementedError(f"layer {module.layer_idx} hands over an attention mask of the model's own making")
     unknown = {name for name, given in kwargs.items() if given is not None and name in _UNSUPPORTED}
     if dropout or unknown:
         extra = ", ".join([*sorted(unknown), *([f"dropout={dropout}"] if dropout else [])])

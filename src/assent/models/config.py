@@ -25,7 +25,7 @@ class ModelConfig(Config):
     """How a policy, reward model or value model is loaded and trained."""
 
     lora: LoraConfig | None = None
-    """Train low-rank adapters instead of all weights."""
+    """Train low-rank adapters instead of all weights; learning rates that are left open are then ten times as high."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights in memory; training wants float32 unless only adapters are trained."""
     attention: Literal["auto", "groups", "padded"] = "auto"

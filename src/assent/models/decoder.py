@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -25,14 +25,22 @@ def token_states(
     """
     if mode == "groups":
         positions = batch.num_tokens
-        states = flat_states(hf.base_model, batch, batch.plan)
+        states = flat_states(body(hf), batch, batch.plan)
     else:
         rows = PaddedRows.of(batch)
         positions = rows.tokens.numel()
-        states = rows.flat(rows.run(hf.base_model).last_hidden_state)
+        states = rows.flat(rows.run(body(hf)).last_hidden_state)
     if ledger is not None:
         ledger.count(positions=positions, tokens=batch.num_tokens)
     return states
+
+
+def body(hf: PreTrainedModel) -> Any:
+    """The decoder below the head."""
+    found: Any = hf.base_model
+    if found is hf:  # Llama 4 keeps it under another name than it says
+        found = next((child for child in hf.children() if isinstance(child, PreTrainedModel)), hf)
+    return found
 
 
 def flat_states(decoder: nn.Module, batch: GroupBatch, plan: AttentionPlan) -> Float[Tensor, "T d"]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from assent.core.errors import ModelError
+from assent.models import score_head
 from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
 from assent.models.lora import (
@@ -66,40 +68,56 @@ class Opened:
 
 def open_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
     """Open a causal language model. An adapter folder is opened with its base, merged. Raises ModelError."""
-    return _open(path, config, AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, revision)
+    return _open(path, config, _CAUSAL, revision)
 
 
 def open_scalar(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
     """Open a sequence classifier of one label. Raises ModelError, also where the folder holds no such head."""
-    return _open(
-        path, config, AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES, revision
-    )
+    return _open(path, config, _SCALAR, revision)
 
 
 def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
-    """Open the body of a causal language model under a sequence-classification head whose weights are arbitrary."""
+    """Open the body of a causal language model under a score head whose weights are arbitrary."""
     lm = open_causal_lm(path, config, revision=revision)
-    settings = lm.hf.config
+    hf = _classifier(lm.hf, config)
+    if hf is None:
+        _log.info("%s: transformers has no linear score head for %s, one is attached", path, type(lm.hf).__name__)
+        hf = score_head.attach(lm.hf, where=str(path))
+    return Opened(hf.eval(), lm.tokenizer, lm.base, lm.own_type)
+
+
+def _classifier(lm: PreTrainedModel, config: ModelConfig) -> PreTrainedModel | None:
+    """The sequence-classification form of a language model; None where there is none, or none with one linear head."""
+    settings = copy.deepcopy(lm.config)
     settings.num_labels = 1
     try:
         # The head is drawn from torch's global generator and overwritten later; the fork keeps that inside.
         with quiet(), torch.random.fork_rng(devices=[]):
             hf = AutoModelForSequenceClassification.from_config(
-                settings, dtype=lm.hf.dtype, trust_remote_code=config.trust_remote_code
+                settings, dtype=lm.dtype, trust_remote_code=config.trust_remote_code
             )
-    except ValueError as error:
-        raise ModelError(
-            f"{path}: transformers has no sequence-classification form of {settings.model_type!r}, which a reward model"
-            " needs; choose another architecture for the reward model"
-        ) from error
+        if not isinstance(getattr(hf, "score", None), nn.Linear):
+            return None
+        hf.base_model.load_state_dict(lm.base_model.state_dict())
+    except (ValueError, RuntimeError):  # no such class; or one whose body is another
+        return None
     hf.config.architectures = [type(hf).__name__]
-    hf.base_model.load_state_dict(lm.hf.base_model.state_dict())
-    return Opened(hf.eval(), lm.tokenizer, lm.base, lm.own_type)
+    return hf
 
 
-def _open(
-    path: str | Path, config: ModelConfig, auto: Any, architectures: dict[str, Any], revision: str | None
-) -> Opened:
+@dataclass(frozen=True)
+class _Form:
+    """A class of transformers that opens models, and the architectures it knows by type of model."""
+
+    auto: Any
+    architectures: Mapping[str, Any]
+
+
+_CAUSAL = _Form(AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+_SCALAR = _Form(AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+
+
+def _open(path: str | Path, config: ModelConfig, form: _Form, revision: str | None) -> Opened:
     if Path(path).is_absolute() and not Path(path).is_dir():
         raise ModelError(f"{path}: no such folder; give a model folder or a hub id")
     base = adapter_base(path, revision=revision)
@@ -107,10 +125,11 @@ def _open(
         tokenizer = _tokenizer(path, config, revision)
         settings = _read_config(path, config, revision)
         own_type = type_on_disk(path, settings, revision)
-        _check_kind(path, settings, architectures)
-        hf = _read_weights(path, settings, config, auto, revision, has_adapter=False)
+        hf = _read_weights(path, settings, config, _checked(path, settings, form), revision, has_adapter=False)
+        if score_head.is_named(settings):
+            score_head.read(score_head.attach(hf, where=str(path)), path, revision=revision)
     else:
-        tokenizer, hf, own_type = _open_adapted(path, base, config, auto, architectures, revision)
+        tokenizer, hf, own_type = _open_adapted(path, base, config, form, revision)
     fit_vocabulary(hf, tokenizer, where=str(path))
     without_dropout(hf)
     _check_generation_config(hf, where=str(path))
@@ -118,7 +137,7 @@ def _open(
 
 
 def _open_adapted(
-    path: str | Path, base: AdapterBase, config: ModelConfig, auto: Any, architectures: Any, revision: str | None
+    path: str | Path, base: AdapterBase, config: ModelConfig, form: _Form, revision: str | None
 ) -> tuple[PreTrainedTokenizerFast, PreTrainedModel, str]:
     """The tokenizer, the merged model and the base's own type of an adapter; its own files come before its base's."""
     has_own_tokenizer, has_own_config, has_own_generation = (
@@ -134,17 +153,29 @@ def _open_adapted(
             num_tokens = settings.get_text_config().vocab_size
             settings = _read_config(path, config, revision)
             settings.get_text_config().vocab_size = num_tokens  # the base is loaded as it is, and grown then
-        _check_kind(path, settings, architectures)
+        auto = _checked(path, settings, form)
         hf = _read_weights(base.path, settings, config, auto, base.revision, has_adapter=True)
     except ModelError as error:
         if not str(error).startswith(f"{base.path}:") or Path(base.path).is_dir():
             raise
         raise ModelError(f"{path}: the adapter's base cannot be opened: {error}; or {NAME_BASE}") from error
     grow_for_adapter(hf, path, tokenizer, revision=revision)
+    if score_head.is_named(settings):
+        score_head.attach(hf, where=str(path))  # the adapter fills it
     hf = merge_adapter(hf, path, revision=revision)
     if has_own_generation and getattr(hf, "generation_config", None) is not None:
         hf.generation_config = GenerationConfig.from_pretrained(str(path), revision=revision)
     return used, hf, own_type
+
+
+def _checked(path: str | Path, settings: PretrainedConfig, form: _Form) -> Any:
+    """The class to open a model with. Raises ModelError where it is of another kind than wanted."""
+    if score_head.is_named(settings):
+        if form is _CAUSAL:
+            raise ModelError(f"{path}: holds a reward model on a {settings.model_type}, not a causal language model")
+        form = _CAUSAL
+    _check_kind(path, settings, form.architectures)
+    return form.auto
 
 
 def _tokenizer(path: str | Path, config: ModelConfig, revision: str | None) -> PreTrainedTokenizerFast:
@@ -187,7 +218,7 @@ def _read_config(path: str | Path, config: ModelConfig, revision: str | None) ->
     return settings
 
 
-def _check_kind(path: str | Path, settings: PretrainedConfig, architectures: dict[str, Any]) -> None:
+def _check_kind(path: str | Path, settings: PretrainedConfig, architectures: Mapping[str, Any]) -> None:
     """Refuse what is not a decoder that predicts next tokens (or scores with one), by what the folder says it holds."""
     held = (settings.architectures or ["?"])[0]
     if settings.is_encoder_decoder:
@@ -323,9 +354,26 @@ def type_on_disk(path: str | Path, settings: PretrainedConfig, revision: str | N
 
 
 def context_window(hf: PreTrainedModel) -> int:
-    """Longest row that the model's positions allow."""
+    """Longest row that the model's positions allow.
+
+    With LongRoPE it is the original context: beyond it, transformers picks other rotary factors for every row of a call
+    by its longest one, so that what a row means would depend on its neighbours, and on when its cache was filled.
+    """
     settings = hf.config.get_text_config()
-    return int(getattr(settings, "max_position_embeddings", None) or 2**31 - 1)
+    longest = int(getattr(settings, "max_position_embeddings", None) or 0)
+    longest = longest if longest > 0 else 2**31 - 1  # XLNet says -1
+    original = _original_context(settings)
+    return longest if original is None else min(longest, original)
+
+
+def _original_context(settings: PretrainedConfig) -> int | None:
+    """The shortest original context of LongRoPE, in the config itself or in the rotary settings of a kind of layer."""
+    rope = getattr(settings, "rope_parameters", None) or {}
+    kinds = [rope, *(part for part in rope.values() if isinstance(part, dict))]
+    longs = [part for part in kinds if part.get("rope_type") == "longrope"]
+    named = [part.get("original_max_position_embeddings") for part in longs]
+    named += [getattr(settings, "original_max_position_embeddings", None)] if longs else []
+    return min((int(length) for length in named if length), default=None)
 
 
 def _as_list(ids: int | Sequence[int] | None) -> list[int]:

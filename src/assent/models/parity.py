@@ -1,81 +1,271 @@
-"""The check at load time that decides how a model computes a group batch: without padding, or row by row.
+"""The check at load time that decides how a model computes a group batch: without padding, or padded row by row.
 
-Two small groups go through the model both ways. The padded way uses attention that transformers wrote for the model
-("eager" where it has one), so agreement means that the group batch is right for this architecture.
+The reference is one row at a time in plain transformers, without cache and without padding. Two models are asked:
+
+    the model itself    a few rows of at most 32 tokens: is the head what we think, do all layers use our attention?
+    its twin            tiny, float32, all windows and original contexts `shrink.WINDOW` tokens: rows far beyond them,
+                        mixed with short ones, outputs and gradients of all weights
+
+What disagrees in groups is computed padded, with the reason; what disagrees padded too is refused with the number.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from assent.core import seeds
 from assent.core.errors import ModelError
-from assent.core.group import Group
 from assent.models.attention import IMPLEMENTATION, AttentionCall
-from assent.models.decoder import Mode, flat_states
-from assent.models.groups import GroupBatch, pack
+from assent.models.decoder import Mode, body, flat_states
+from assent.models.groups import GroupBatch
+from assent.models.load import context_window
+from assent.models.probe import long_groups, short_groups
 from assent.models.quiet import quiet
+from assent.models.twin import plain_attention, twin_key, twin_of
 
 _log = logging.getLogger(__name__)
 
-Outputs = Callable[[GroupBatch, Mode], Tensor]
-
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 2e-2}
-"""Largest difference, relative to the largest output where that exceeds 1."""
+"""Largest difference, relative to the largest output where that exceeds 1. What bfloat16 hides, the twin shows."""
+TWIN_TOLERANCE = 5e-4
+_GRADIENT_TOLERANCE = 5e-3
+"""Random wide weights enlarge rounding, most of all where layers repeat; faults of the kinds looked for exceed 1e-2."""
+
+
+@runtime_checkable
+class Reading(Protocol):
+    """What a model is used for: log-probabilities of tokens, or scores of rows."""
+
+    def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
+        """What plain transformers says of rows [n, L] without padding: [n, L - 1] of next tokens, or [n, 1] of rows."""
+        ...
+
+    def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
+        """The same of a group batch, from padded rows, in the order of the batch."""
+        ...
+
+    def from_states(self, hf: PreTrainedModel, states: Tensor, batch: GroupBatch) -> Tensor:
+        """The same of a group batch, from the states [T, d] of its tokens."""
+        ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the twin showed of an architecture; None where there is nothing against it."""
+
+    order: str | None = None
+    """Why it is no model that reads from left to right."""
+    fused: str | None = None
+    """Why the fused attention of transformers is not to be trusted with it."""
+    groups: str | None = None
+    padded: str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a model is computed, and why not better."""
+
+    mode: Mode
+    reason: str
+    """For "padded": why."""
 
 
 def choose_mode(
-    hf: PreTrainedModel, outputs: Outputs, *, attention: Literal["auto", "groups", "padded"], where: str
-) -> tuple[Mode, str]:
-    """Return the mode and, for "padded", the reason; leaves `hf` with the attention of that mode.
+    hf: PreTrainedModel, reading: Reading, *, attention: Literal["auto", "groups", "padded"], where: str
+) -> Choice:
+    """Choose the mode; leaves `hf` with the attention of that mode.
 
-    `outputs(batch, mode)` is what the model is used for: log-probabilities or scores. Raises ModelError where
+    Raises ModelError where neither way gives the numbers of single rows, where the model sees later tokens, and where
     `attention` is "groups" and the check fails.
     """
-    native = _native_attention(hf)
-    if attention == "padded":
-        _switch(hf, native)
-        return "padded", "model.attention is padded"
-    reason = _why_not_groups(hf, outputs)
-    if reason is None:
-        return "groups", ""
-    if attention == "groups":
+    verdict = verdict_of(hf, reading)
+    name = type(hf).__name__
+    if verdict.order is not None:
+        raise ModelError(f"{where}: {name} {verdict.order}; choose a decoder that reads from left to right")
+    native = "eager" if verdict.fused is not None else _native_attention(hf)
+    if verdict.fused is not None:
+        _log.warning("%s: eager attention, because %s", where, verdict.fused)
+    switch_attention(hf, native)
+    with torch.no_grad():
+        batch = short_groups(hf)
+        expected = _of_single_rows(hf, reading, batch, together=True)
+        reason = "model.attention is padded"
+        if attention != "padded":
+            found = _why_not_groups(hf, reading, batch, expected) or verdict.groups
+            if found is None:
+                return Choice("groups", "")
+            reason = found
+        if attention == "groups":
+            raise ModelError(
+                f"{where}: the group batch cannot be used: {reason}; set model.attention=auto to compute padded rows"
+            )
+        switch_attention(hf, native)
+        failed = _attempt(lambda: _difference(reading.padded(hf, batch), expected, _tolerance(hf))) or verdict.padded
+    if failed is not None:
         raise ModelError(
-            f"{where}: the group batch cannot be used: {reason}; set model.attention=auto to compute padded rows"
+            f"{where}: {name} cannot be trained right: in padded rows {failed}"
+            + (f", and without padding {reason}" if attention != "padded" else "")
+            + "; choose another model"
         )
-    _switch(hf, native)
-    _log.warning("%s: computing padded rows, because %s", where, reason)
-    return "padded", reason
+    if attention != "padded":
+        _log.warning("%s: computing padded rows, because %s", where, reason)
+    return Choice("padded", reason)
+
+
+_verdicts: dict[str, Verdict] = {}
+
+
+def verdict_of(hf: PreTrainedModel, reading: Reading) -> Verdict:
+    """What the twin of `hf` shows; asked once per architecture in a process."""
+    key = f"{type(reading).__qualname__}/{twin_key(hf)}"
+    if key not in _verdicts:
+        with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is doing
+            twin = twin_of(hf)
+            found = None if twin is None else _examine(twin, reading)
+        if found is None:
+            longest = int(short_groups(hf).positions.max()) + 1
+            _log.warning("%s cannot be made small: it is checked with rows of %d tokens", type(hf).__name__, longest)
+        _verdicts[key] = found or Verdict()
+    return _verdicts[key]
+
+
+def _examine(twin: PreTrainedModel, reading: Reading) -> Verdict | None:
+    """None where the twin does not run in plain transformers."""
+    native = _native_attention(twin)
+    batch = long_groups(twin, context=context_window(twin))
+    switch_attention(twin, native)
+    try:
+        with torch.no_grad():
+            expected = _of_single_rows(twin, reading, batch)
+            order, fused = _later_tokens(twin, reading, batch), None
+    except Exception:  # a shape that this architecture does not take
+        return None
+    if native == "sdpa":
+        try:
+            fused = _fused(twin, reading, batch, expected)
+            order = order if fused is None else _later_tokens(twin, reading, batch)
+        except Exception:  # it has no eager attention to be compared with
+            fused = None
+    if order is not None:
+        return Verdict(order=order)
+    switch_attention(twin, native if fused is None else "eager")
+    try:
+        wanted = _with_gradient(twin, lambda: _of_single_rows(twin, reading, batch))
+    except Exception as error:
+        said = f"it has no gradient ({type(error).__name__}: {error})"
+        return Verdict(fused=fused, groups=said, padded=said)
+    padded = _attempt(lambda: _disagreement(_with_gradient(twin, lambda: reading.padded(twin, batch)), wanted))
+    groups = _attempt(lambda: _groups_disagree(twin, reading, batch, wanted))
+    return Verdict(fused=fused, groups=groups, padded=padded)
 
 
 @torch.no_grad()
-def _why_not_groups(hf: PreTrainedModel, outputs: Outputs) -> str | None:
-    """None where both ways agree; leaves `hf` with the attention of the group batch."""
-    batch = two_groups(hf)
-    _switch(hf, "eager")
-    expected = outputs(batch, "padded")
+def _later_tokens(hf: PreTrainedModel, reading: Reading, batch: GroupBatch) -> str | None:
+    """Whether what is said of a token changes with the tokens after it. Scores of whole rows have no later tokens."""
+    longest = max((row["tokens"] for row in batch.listed()), key=len)  # type: ignore[arg-type, type-var]
+    tokens = torch.tensor([longest], device=hf.device)
+    whole = reading.plain(hf, tokens)[0]
+    if len(whole) == 1:
+        return None
+    half = len(whole) // 2
+    first = reading.plain(hf, tokens[:, : half + 1])[0]
+    if _difference(first, whole[:half], TWIN_TOLERANCE) is None:
+        return None
+    off = (first - whole[:half]).abs().max().item()
+    return f"sees later tokens: they change what it says of earlier ones by {off:.2g}"
+
+
+@torch.no_grad()
+def _fused(hf: PreTrainedModel, reading: Reading, batch: GroupBatch, expected: Tensor) -> str | None:
+    """Compare sdpa, whose outputs are `expected`, with what transformers wrote out; leaves `hf` with the latter."""
+    switch_attention(hf, "eager")
+    eager = _of_single_rows(hf, reading, batch)
+    if _difference(expected, eager, TWIN_TOLERANCE) is None:
+        return None
+    return f"its sdpa attention differs from the eager one by {(expected - eager).abs().max().item():.2g}"
+
+
+def _groups_disagree(
+    hf: PreTrainedModel, reading: Reading, batch: GroupBatch, wanted: tuple[Tensor, Tensor]
+) -> str | None:
+    switch_attention(hf, IMPLEMENTATION)
+    return _disagreement(
+        _with_gradient(hf, lambda: reading.from_states(hf, flat_states(body(hf), batch, batch.plan), batch)),
+        wanted,
+    )
+
+
+@torch.no_grad()
+def _why_not_groups(hf: PreTrainedModel, reading: Reading, batch: GroupBatch, expected: Tensor) -> str | None:
+    """None where the model itself agrees on short rows; leaves `hf` with the attention of the group batch."""
     try:
-        _switch(hf, IMPLEMENTATION)
+        switch_attention(hf, IMPLEMENTATION)
         recorder = _Recorder(batch)
-        flat_states(hf.base_model, batch, recorder)
-        found = outputs(batch, "groups")
+        found = reading.from_states(hf, flat_states(body(hf), batch, recorder), batch)
     # Whatever an unknown architecture does when it is called in an unexpected way, padded rows still serve it.
     except Exception as error:
         return f"{type(hf).__name__} does not take the group attention ({type(error).__name__}: {error})"
-    if (reason := recorder.why_not(hf)) is not None:
-        return reason
-    difference = (found - expected).abs().max().item()
-    limit = TOLERANCE.get(hf.dtype, 1e-4) * max(1.0, expected.abs().max().item())
-    if not difference <= limit:
-        return f"its numbers differ from padded rows by {difference:.2g} (at most {limit:.2g})"
+    return recorder.why_not(hf) or _difference(found, expected, _tolerance(hf))
+
+
+def _of_single_rows(hf: PreTrainedModel, reading: Reading, batch: GroupBatch, *, together: bool = False) -> Tensor:
+    """The outputs of a batch from its rows, each alone, or with those of equal length `together`."""
+    rows = [torch.tensor(row["tokens"], device=hf.device) for row in batch.listed()]
+    found: dict[int, Tensor] = {}
+    for number, row in enumerate(rows):
+        if number not in found:
+            same = [n for n, r in enumerate(rows) if len(r) == len(row)] if together else [number]
+            found.update(zip(same, reading.plain(hf, torch.stack([rows[n] for n in same])), strict=True))
+    return torch.cat([found[n][-length:] for n, length in enumerate(batch.row_lengths)])
+
+
+def _with_gradient(hf: PreTrainedModel, outputs: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    """Outputs, and the gradient of a fixed weighted sum of them by all weights."""
+    found = outputs()
+    weights = torch.linspace(0.5, 1.5, len(found), device=found.device)
+    parameters = [p for p in hf.parameters() if p.requires_grad]
+    gradients = torch.autograd.grad((found * weights).sum(), parameters, allow_unused=True)
+    parts = [
+        torch.zeros_like(p) if g is None else g.to_dense() if g.is_sparse else g
+        for p, g in zip(parameters, gradients, strict=True)
+    ]
+    return found.detach(), torch.cat([part.flatten() for part in parts])
+
+
+def _disagreement(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor]) -> str | None:
+    said = _difference(found[0], expected[0], TWIN_TOLERANCE)
+    if said is not None:
+        return said
+    off = ((found[1] - expected[1]).norm() / expected[1].norm().clamp_min(1e-9)).item()
+    if not off <= _GRADIENT_TOLERANCE:
+        return f"its gradient differs from that of single rows by {off:.2g} of its length"
     return None
+
+
+def _tolerance(hf: PreTrainedModel) -> float:
+    return TOLERANCE.get(hf.dtype, 1e-4)
+
+
+def _difference(found: Tensor, expected: Tensor, tolerance: float) -> str | None:
+    difference = (found - expected).abs().max().item()
+    limit = tolerance * max(1.0, expected.abs().max().item())
+    if not difference <= limit:
+        return f"its numbers differ from those of single rows by {difference:.2g} (at most {limit:.2g})"
+    return None
+
+
+def _attempt(check: Callable[[], str | None]) -> str | None:
+    """What a check says, a failure included: here unknown architectures are called in ways they may not know."""
+    try:
+        return check()
+    except Exception as error:
+        return f"it fails with {type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error) else ''}"
 
 
 class _Recorder:
@@ -110,28 +300,15 @@ class _Recorder:
         return None
 
 
-def two_groups(hf: PreTrainedModel) -> GroupBatch:
-    """One prompt with three answers and one with one, of random tokens."""
-    settings = hf.config.get_text_config()
-    random = seeds.stream(0, "parity")
-    special = {settings.pad_token_id, settings.bos_token_id}
-    words = np.array([t for t in range(min(settings.vocab_size, 4096)) if t not in special], dtype=np.int64)
-
-    def text(length: int) -> np.ndarray:
-        return random.choice(words, size=length)
-
-    groups = [Group(text(7), (text(5), text(1), text(9))), Group(text(4), (text(11),))]
-    return pack(groups, budget=10**6)[0].to(hf.device)
-
-
 def _native_attention(hf: PreTrainedModel) -> str:
-    """What padded rows are computed with: as loaded, but "eager" where scores are soft-capped, which SDPA skips."""
-    if getattr(hf.config.get_text_config(), "attn_logit_softcapping", None) is not None:
-        return "eager"
-    return hf.config._attn_implementation or "eager"
+    """What padded rows are computed with: as loaded, unless that is ours or leaves something out."""
+    loaded = hf.config._attn_implementation
+    own = loaded in (None, IMPLEMENTATION) or plain_attention(hf) == "eager"
+    return plain_attention(hf) if own else loaded
 
 
-def _switch(hf: PreTrainedModel, implementation: str) -> None:
+def switch_attention(hf: PreTrainedModel, implementation: str) -> None:
+    """Let all layers compute attention in this way."""
     if hf.config._attn_implementation != implementation:
         with quiet():
             hf.set_attn_implementation(implementation)

@@ -18,7 +18,7 @@ from assent.core import files
 from assent.core.errors import ModelError
 from assent.models import load, lora
 from assent.models.config import ModelConfig
-from assent.models.decoder import Mode, token_states
+from assent.models.decoder import token_states
 from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
@@ -60,7 +60,8 @@ class PolicyModel:
         self.ledger = WasteLedger()
         self._base = base
         self._head = _Head.of(hf)
-        self.mode, self.mode_reason = choose_mode(hf, self._mode_outputs, attention=config.attention, where=where)
+        chosen = choose_mode(hf, _Logps(), attention=config.attention, where=where)
+        self.mode, self.mode_reason = chosen.mode, chosen.reason
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, task="CAUSAL_LM")
@@ -113,7 +114,7 @@ class PolicyModel:
             rows = PaddedRows.of(batch)
             size = rows.tokens.numel()
             self.ledger.count(positions=size, tokens=batch.num_tokens, head_rows=size, scored=batch.num_scored)
-            return self._padded_logps(rows, batch, temperature, with_entropy)
+            return _padded_logps(self.core, rows, batch, temperature, with_entropy)
         self.ledger.count(head_rows=batch.num_scored, scored=batch.num_scored)
         return self._head.logps(batch.take_scored(self.hidden(batch)), batch, temperature, with_entropy)
 
@@ -145,16 +146,25 @@ class PolicyModel:
         self.tokenizer.save_pretrained(str(folder))
         files.readable(folder)
 
-    def _padded_logps(self, rows: PaddedRows, batch: GroupBatch, temperature: float, with_entropy: bool) -> TokenScores:
-        """The model's own logits, whatever its head does with states."""
-        logits = batch.take_scored(rows.flat(rows.run(self.core).logits)).float() / temperature
-        return TokenScores(token_logps(logits, batch.targets), token_entropy(logits).detach() if with_entropy else None)
 
-    def _mode_outputs(self, batch: GroupBatch, mode: Mode) -> Tensor:
-        if mode == "padded":
-            return self._padded_logps(PaddedRows.of(batch), batch, 1.0, False).logps
-        states = token_states(self.core, batch, mode=mode)
-        return self._head.logps(batch.take_scored(states), batch, 1.0, False).logps
+class _Logps:
+    """The reading of a policy for the check at load time: log-probabilities of tokens."""
+
+    def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
+        logits = hf(tokens, use_cache=False).logits[:, :-1].float()
+        return token_logps(logits.flatten(0, 1), tokens[:, 1:].flatten()).view(len(tokens), -1)
+
+    def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
+        return _padded_logps(hf, PaddedRows.of(batch), batch, 1.0, False).logps
+
+    def from_states(self, hf: PreTrainedModel, states: Tensor, batch: GroupBatch) -> Tensor:
+        return _Head.of(hf).logps(batch.take_scored(states), batch, 1.0, False).logps
+
+
+def _padded_logps(hf: Any, rows: PaddedRows, batch: GroupBatch, temperature: float, with_entropy: bool) -> TokenScores:
+    """From the model's own logits, whatever its head does with states."""
+    logits = batch.take_scored(rows.flat(rows.run(hf).logits)).float() / temperature
+    return TokenScores(token_logps(logits, batch.targets), token_entropy(logits).detach() if with_entropy else None)
 
 
 class _Head:

@@ -13,22 +13,22 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.core import files, seeds
 from assent.core.errors import ModelError
-from assent.models import load, lora
+from assent.models import load, lora, score_head
 from assent.models.config import ModelConfig
-from assent.models.decoder import Mode, token_states
+from assent.models.decoder import token_states
 from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
-from assent.models.padded import PaddedRows
-from assent.models.parity import choose_mode, two_groups
+from assent.models.parity import choose_mode
 from assent.models.quiet import quiet
 
 
 class ScalarModel:
-    """A sequence classifier of one label on disk; here it scores each row, or each token state.
+    """A decoder with a linear score head, which scores each row, or each token state.
 
-    A reward reads a row at its last real token, as transformers does with padding after it. The head has no bias, so
-    raw scores equal those of plain transformers; `score_mean` and `score_std` (kept in config.json as
-    assent_score_mean and assent_score_std) say how to center and scale them.
+    On disk it is a sequence classifier of one label, or what `models.score_head` says. A reward reads a row at its last
+    real token, as transformers does with padding after it. The head has no bias, so raw scores equal those of plain
+    transformers; `score_mean` and `score_std` (kept in config.json as assent_score_mean and assent_score_std) say how
+    to center and scale them.
     """
 
     def __init__(
@@ -53,10 +53,10 @@ class ScalarModel:
                 f"{where}: a reward model needs one label under the name score, this one has"
                 f" {getattr(hf, 'score', None)}; train a new head with num_labels=1"
             )
-        self.mode, self.mode_reason = choose_mode(hf, self._mode_outputs, attention=config.attention, where=where)
-        if self.mode == "padded":
-            self._check_head(where)
+        chosen = choose_mode(hf, _Scores(), attention=config.attention, where=where)
+        self.mode, self.mode_reason = chosen.mode, chosen.reason
         hf.requires_grad_(trainable and config.lora is None)
+        score_head.freeze_words(hf)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task="SEQ_CLS")
         self.hf.eval()
@@ -157,14 +157,13 @@ class ScalarModel:
         itself merged on loading has no base on disk: it is always merged.
         """
         folder, hf = Path(folder), self.hf
-        if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
-            lora.save_adapter(hf, folder, base=self._base, name=base_name)
-            self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
-        else:
-            hf = lora.merged_copy(hf) if isinstance(hf, peft.PeftModel) else hf
-            with quiet():
-                hf.save_pretrained(str(folder))
-        self.tokenizer.save_pretrained(str(folder))
+        with quiet():
+            if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
+                lora.save_adapter(hf, folder, base=self._base, name=base_name)
+                self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
+            else:
+                score_head.save(lora.merged_copy(hf) if isinstance(hf, peft.PeftModel) else hf, folder)
+            self.tokenizer.save_pretrained(str(folder))
         files.readable(folder)
 
     def _states(self, batch: GroupBatch) -> Float[Tensor, "T d"]:
@@ -173,22 +172,18 @@ class ScalarModel:
     def _scores(self, states: Float[Tensor, "N d"]) -> Float[Tensor, " N"]:
         return self.core.score(states).squeeze(-1).float()
 
-    @torch.no_grad()
-    def _check_head(self, where: str) -> None:
-        """Refuse a model whose scores are not `score(states)`; the check of the group batch has seen it otherwise."""
-        batch = two_groups(self.core)
-        found = self._scores(batch.take_last(token_states(self.core, batch, mode="padded")))
-        if not torch.allclose(found, self._mode_outputs(batch, "padded"), rtol=1e-2, atol=1e-3):
-            raise ModelError(f"{where}: {type(self.core).__name__} does more to its states than one linear head")
 
-    def _mode_outputs(self, batch: GroupBatch, mode: Mode) -> Tensor:
-        if mode == "padded":
-            rows = PaddedRows.of(batch)
-            pads = torch.full_like(rows.tokens, self.tokenizer.pad_token_id)
-            tokens = torch.where(rows.is_real.bool(), rows.tokens, pads)
-            native = self.core(tokens, attention_mask=rows.is_real, use_cache=False).logits
-            return native.squeeze(-1).float()
-        return self._scores(batch.take_last(token_states(self.core, batch, mode=mode)))
+class _Scores:
+    """The reading of a reward model for the check at load time: the score of each row."""
+
+    def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
+        return score_head.plain_scores(hf, tokens).float()
+
+    def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
+        return self.from_states(hf, token_states(hf, batch, mode="padded"), batch)
+
+    def from_states(self, hf: Any, states: Tensor, batch: GroupBatch) -> Tensor:
+        return hf.score(batch.take_last(states)).squeeze(-1).float()
 
 
 @torch.no_grad()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,9 +16,10 @@ from assent.evaluation.config import EvaluateConfig
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
+from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.raters.config import RatersConfig
-from assent.training.config import OptimizeConfig, PPOConfig, RewardConfig, SFTConfig
+from assent.training.config import OptimizeConfig, PPOConfig, RewardConfig, SFTConfig, methods
 
 
 class PretrainedBase(Config):
@@ -129,6 +131,44 @@ class LogConfig(Config):
     """Also send them here (pip install assent[wandb] or assent[mlflow])."""
 
 
+def _has_demonstrations(data: Any) -> bool:
+    """Whether the data, a config or a mapping, has something to fine-tune on; the lab always has."""
+    if isinstance(data, Mapping):
+        return data.get("kind") != "files" or bool(data.get("demonstrations"))
+    return not isinstance(data, FileData) or bool(data.demonstrations)
+
+
+TRAINED: dict[str, Config] = {"sft": SFTConfig(), "reward": RewardConfig(), "optimize": PPOConfig()}
+"""Stages that train adapters where `model.lora` is set, with their defaults."""
+
+ADAPTER_RATE = 10.0
+"""Factor on the default learning rates where only adapters train (Schulman et al. 2025, "LoRA without regret")."""
+
+
+def with_adapter_rates(given: Any, default: Config) -> Any:
+    """A stage's settings, a config or a mapping, with every learning rate that they leave open raised for adapters."""
+    if isinstance(given, Config):
+        raised = {
+            name: {"learning_rate": rate} for name, rate in _raised(type(given)) if name not in given.model_fields_set
+        }
+        return given.model_copy(
+            update={name: getattr(given, name).model_copy(update=rate) for name, rate in raised.items()}
+        )
+    if isinstance(given, Mapping):
+        rates = dict(_raised(methods().get(str(given.get("kind")), type(default))))
+        said = {name: given.get(name, {}) for name in rates}
+        laid = {name: {"learning_rate": rates[name], **one} for name, one in said.items() if isinstance(one, Mapping)}
+        return {**given, **laid}
+    return given
+
+
+def _raised(config: type[Config]) -> Iterator[tuple[str, float]]:
+    """The optimizers among the settings of a stage, each with its default learning rate for adapters."""
+    for name, field in config.model_fields.items():
+        if isinstance(field.default, OptimizerConfig):
+            yield name, ADAPTER_RATE * field.default.learning_rate
+
+
 class RunConfig(Config):
     """A whole run: base model, data, and the settings of every stage."""
 
@@ -145,7 +185,8 @@ class RunConfig(Config):
     data: DataConfig
     """What is learned from."""
     sft: SFTConfig | None = SFTConfig()
-    """Supervised fine-tuning; null: the base already answers."""
+    """Supervised fine-tuning; null: the base already answers. Where nothing is said of it and there are no
+    demonstrations, it is null."""
     sample: SampleConfig = SampleConfig()
     """Answers for the raters."""
     collect: CollectConfig | None = None
@@ -163,6 +204,21 @@ class RunConfig(Config):
     log: LogConfig = LogConfig()
     """Where the numbers go."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_that_depend(cls, values: Any) -> Any:
+        """No fine-tuning where nothing is said of it and there are no demonstrations; adapters learn faster."""
+        if not isinstance(values, Mapping):
+            return values
+        if "sft" not in values and not _has_demonstrations(values.get("data")):
+            values = {**values, "sft": None}
+        model = values.get("model")
+        lora = model.get("lora") if isinstance(model, Mapping) else getattr(model, "lora", None)
+        if lora is None:
+            return values
+        given = {name: values.get(name, cls.model_fields[name].default) for name in TRAINED}
+        return {**values, **{name: with_adapter_rates(one, TRAINED[name]) for name, one in given.items()}}
+
     @property
     def lab(self) -> LabData | None:
         """The lab, where raters and suites may read the truth of its texts."""
@@ -172,8 +228,13 @@ class RunConfig(Config):
     def _check(self) -> RunConfig:
         if self.collect is None and isinstance(self.data, LabData):
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
-        if isinstance(self.data, FileData) and not (self.data.demonstrations or self.data.prompts):
-            raise ValueError("no prompts: give data.demonstrations or data.prompts")
+        if isinstance(self.data, FileData):
+            if not (self.data.demonstrations or self.data.prompts or self.data.comparisons):
+                raise ValueError("no prompts: give data.prompts, data.demonstrations or data.comparisons")
+            if "demonstrations" in self.optimize.needs and not self.data.demonstrations:
+                raise ValueError(
+                    "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
+                )
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import assert_never
 
 from assent.artifacts.identity import resolved
 from assent.artifacts.outside import hashes
 from assent.artifacts.store import Artifact
+from assent.core.config import Config
 from assent.core.hashing import hash_json
 from assent.core.types import Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.judges import Judges, in_project
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.raters.config import PeopleConfig, RatersConfig, Role
+from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, Role, SimulatedConfig
+from assent.training.method import Method, ModelRewardConfig, OnPolicyConfig, PythonRewardConfig
 
 PEOPLE = Judges(hash_json({"kind": "people"}))
 """People, whoever they are."""
@@ -32,6 +35,28 @@ def evaluation_judges(raters: RatersConfig | None, reward: Artifact | None, *, s
     if raters is not None:
         return judges_of(raters, role="evaluation", seed=seed)
     return None if reward is None else Judges(hash_json(["reward model", reward.key]), frozenset({judge_id(reward)}))
+
+
+def judges_its_own(raters: RatersConfig | None, optimize: Method) -> bool:
+    """Whether those who compare the policies are what the policy was optimized for: a reward of the run."""
+    match raters:
+        case None:
+            return True
+        case RewardModelConfig() | FunctionConfig():
+            terms = optimize.rewards if isinstance(optimize, OnPolicyConfig) else ()
+            named = {term.target if isinstance(term, PythonRewardConfig) else str(term.path) for term in terms}
+            said = raters.path if isinstance(raters, RewardModelConfig) else raters.target
+            models = {content for term in terms if isinstance(term, ModelRewardConfig) for content in _contents(term)}
+            return str(said) in named or (isinstance(raters, RewardModelConfig) and bool(models & _contents(raters)))
+        case PeopleConfig() | SimulatedConfig():
+            return False
+        case _ as never:
+            assert_never(never)
+
+
+def _contents(config: Config) -> set[str]:
+    """Hashes of what lies outside."""
+    return set(hashes(config).values())
 
 
 def judge_id(reward: Artifact) -> str:

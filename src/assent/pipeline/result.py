@@ -12,6 +12,7 @@ import torch
 import assent
 from assent.artifacts.store import Artifact
 from assent.core import files
+from assent.evaluation.doubts import doubts
 from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
@@ -29,11 +30,16 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
         "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
         "rounds": [round_values(r) for r in result.rounds],
-        "final": None if result.final is None else {"artifact": result.final.name, **policy_values(result.final)},
+        "final": None if result.final is None else final_values(result.final, result.rounds[-1].reward),
         "machine": this_machine(),
     }
     files.write_json(folder / "result.json", values)
     return values
+
+
+def final_values(final: Artifact, reward: Artifact | None) -> dict[str, Any]:
+    """The numbers of the last comparison, with the reward model of the last round."""
+    return {"artifact": final.name, **policy_values(final, reward)}
 
 
 def this_machine() -> str:
@@ -55,7 +61,7 @@ def round_values(result: RoundResult) -> dict[str, Any]:
         "artifacts": {name: a.name for name, a in result.stages.items()},
         "judgments": result.judgments.notes.get("judgments"),
         "reward": reward_values(result.reward),
-        **policy_values(result.evaluation),
+        **policy_values(result.evaluation, result.reward),
     }
 
 
@@ -66,28 +72,41 @@ def reward_values(reward: Artifact | None) -> dict[str, Any] | None:
     notes = reward.notes
     return {
         "heldout_accuracy": notes.get("heldout_accuracy"),
-        **plain("rater_ceiling", Estimate.of(notes.get("rater_ceiling"))),
-        **plain("longer_wins", Estimate.of(notes.get("longer_wins"))),
-        **plain("relevance", Estimate.of(notes.get("relevance"))),
+        **plain("rater_agreement", noted(reward, "rater_agreement")),
+        **plain("ceiling", noted(reward, "ceiling")),
+        **plain("longer_wins", noted(reward, "longer_wins")),
+        **plain("relevance", noted(reward, "relevance")),
         "ece": notes.get("ece"),
         "comparisons": notes.get("comparisons"),
     }
 
 
-def policy_values(evaluation: Artifact) -> dict[str, Any]:
-    """Win rate, KL, truth and every suite of a blind evaluation."""
+def noted(artifact: Artifact | None, name: str) -> Estimate | None:
+    """An estimate from the notes of an artifact."""
+    return None if artifact is None else Estimate.of(artifact.notes.get(name))
+
+
+def policy_values(evaluation: Artifact, reward: Artifact | None) -> dict[str, Any]:
+    """Win rate, KL, truth and every suite of a blind evaluation, and what speaks against it."""
     report = EvaluationReport.read(evaluation.folder)
     wins = report.win_rate
     return {
         "policy": {
-            "win_rate": None if wins is None else wins.win_rate.model_dump(),
+            "win_rate": None if wins is None else wins.headline.model_dump(),
+            "win_rate_of_these_raters": None if wins is None else wins.win_rate.model_dump(),
+            "raters": None if wins is None else wins.raters,
             "length_controlled": None if wins is None else wins.length_controlled.model_dump(),
             "ties": None if wins is None else wins.ties,
             "judge": None if report.judge is None else str(report.judge),
             **plain("kl_per_response", report.kl_per_response),
             **plain("reward_before", report.reward_before),
             **plain("reward_after", report.reward_after),
+            "weights_moved": report.weights_moved,
+            "trainers": None if report.trainers is None else report.trainers.model_dump(),
         },
+        "warnings": list(
+            doubts(report, accuracy=noted(reward, "heldout_accuracy"), longer_wins=noted(reward, "longer_wins"))
+        ),
         "truth": report.truth(),
         "suites": {name: suite.model_dump(mode="json")["measures"] for name, suite in report.suites.items()},
     }

@@ -145,7 +145,12 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     if rate is None:
         yield f"{name}: nobody compared the new policy with its start"
     else:
-        yield f"{name}: the new policy is preferred to its start in {_percent(rate)} of blind comparisons"
+        preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
+        yield f"{name}: the new policy is preferred to its start in {preferred}"
+    for warning in values.get("warnings", ()):
+        yield f"  warning: {warning}"
+    if (trainers := policy.get("trainers")) is not None and trainers["raters"]:
+        yield f"  {trainers['verdicts']} of the verdicts are by {trainers['raters']} who also gave training labels"
     if reward is not None and reward["heldout_accuracy"] is not None:
         longer = reward["longer_wins"]
         beside = "" if longer is None else f'; "the longer answer is better" on {longer:.1%}'
@@ -160,6 +165,11 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         moved = [_moved(measure, found) for measure, found in measures.items()] if suite not in _SAID else []
         if moved:
             yield f"  {suite} before → after: {', '.join(moved)}"
+
+
+def _scope(policy: Mapping[str, Any]) -> str:
+    """Whom the interval of the win rate is about."""
+    return " (for this one judge; it says nothing about others)" if policy.get("raters") == 1 else ""
 
 
 def _moved(name: str, measure: Mapping[str, Any]) -> str:

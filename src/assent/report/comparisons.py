@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assent.evaluation.rater_report import RaterReport
-from assent.evaluation.report import EvaluationReport, Judge
+from assent.evaluation.report import EvaluationReport, Trainers
 from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suites.lab import LOWER_IS_BETTER
 from assent.evaluation.winrate import WinRate
@@ -29,8 +29,8 @@ from assent.report.verdict import MEASURES, changes
 from assent.stats.estimate import Estimate
 
 _JUDGES = {
-    "people": "people who gave no training label",
-    "simulated": "simulated people who gave no training label",
+    "people": "people",
+    "simulated": "simulated people",
     "reward_model": "another reward model",
     "function": "a function",
 }
@@ -53,7 +53,7 @@ def comparison(run: Run) -> Section:
     wins = evaluation.report.win_rate
     if wins is not None:
         cards.append(_win_rates(wins))
-        text = _how_judged(wins, evaluation.report.judge)
+        text = _how_judged(wins, evaluation.report)
     cards += _truth(evaluation) + _other_suites(evaluation.report) + _lengths(evaluation)
     return Section("comparison", "Blind comparison" if text else "Before and after", text, tuple(cards))
 
@@ -97,9 +97,9 @@ def rounds_over_time(run: Run) -> Section:
 
 
 def _win_rates(w: WinRate) -> Card:
-    rows = [Row("win rate", w.win_rate), Row("at equal length", w.length_controlled)]
+    rows = [Row("win rate", w.headline), Row("at equal length", w.length_controlled)]
     if w.over_raters is not None:
-        rows.append(Row("over other raters too", w.over_raters))
+        rows.append(Row("for these raters alone", w.win_rate))
     rows.append(Row("answer shown first", w.first_shown, BEFORE))
     svg = intervals(rows, "Win rates with intervals", reference=0.5)
     note = "Share of verdicts for the new answer, ties half. The last row is a check: "
@@ -107,14 +107,24 @@ def _win_rates(w: WinRate) -> Card:
     return card("Preferred answers", note, svg, size="wide")
 
 
-def _how_judged(w: WinRate, judge: Judge | None) -> str:
+def _how_judged(w: WinRate, report: EvaluationReport) -> str:
+    judge = report.judge
     raters = "one rater" if w.raters == 1 else f"{w.raters:,} raters"
-    raters += "" if judge is None else f" ({_JUDGES.get(str(judge), str(judge))})"
+    raters += "" if judge is None else f" ({_JUDGES.get(str(judge), str(judge))}{_labels_given(report.trainers)})"
     text = f"{w.verdicts:,} verdicts of {raters} on {w.prompts:,} prompts, each pair in both orders, origins hidden; "
     text += f"{percent(w.ties)} ties"
     if w.swap_consistency is not None:
         text += f", {percent(w.swap_consistency)} of pairs judged alike in both orders"
     return f"{text}. The new answer is the longer one in {percent(w.new_is_longer)} of verdicts."
+
+
+def _labels_given(trainers: Trainers | None) -> str:
+    """Whether those who compared the answers had given training labels; nothing where nobody looked."""
+    if trainers is None:
+        return ""
+    if not trainers.raters:
+        return ", none of whom gave a training label"
+    return f", of whom {trainers.raters:,} gave training labels too: {trainers.verdicts:,} of these verdicts are theirs"
 
 
 def _truth(evaluation: Evaluation) -> list[Card]:
@@ -160,7 +170,8 @@ def _accuracy(report: RewardReport) -> list[Card]:
         Row(name, value, colour)
         for name, value, colour in (
             ("reward model", report.accuracy, AFTER),
-            ("raters among themselves", report.rater_ceiling, GOOD),
+            ("two raters agree", report.rater_agreement, GOOD),
+            ("a perfect score, at most", report.ceiling, GOOD),
             ("“longer wins”", report.longer_wins, BEFORE),
             ("reads the question", report.relevance, AFTER),
         )
@@ -168,7 +179,8 @@ def _accuracy(report: RewardReport) -> list[Card]:
     ]
     if not rows:
         return []
-    note = "Held-out pairs ordered as raters did. Raters' own agreement is the ceiling, “longer wins” the floor."
+    note = "Held-out pairs ordered as raters did. A score without noise lies between how often two raters agree and"
+    note += " the line below it; “longer wins” is the floor."
     if report.relevance is not None:
         note += " Last: how often the best answer to a prompt scores above the best answer to another prompt."
     svg = intervals(rows, "Accuracy of the reward model beside its bounds", reference=0.5)
@@ -191,8 +203,8 @@ def _sources(report: RewardReport) -> list[Card]:
     rows = []
     for name, found in report.by_source.items():
         rows.append(Row(name, found.accuracy))
-        if found.rater_ceiling is not None:
-            rows.append(Row("raters", found.rater_ceiling, GOOD))
+        if found.ceiling is not None:
+            rows.append(Row("a perfect score, at most", found.ceiling, GOOD))
         rows.append(Row("“longer wins”", found.longer_wins, BEFORE))
     svg = intervals(rows, "Accuracy per source of rankings", reference=0.5)
     return [card("Accuracy per source", "Each with its own ceiling and floor.", svg, size="tall")]
@@ -258,7 +270,7 @@ def _accuracy_over_rounds(run: Run) -> Card | None:
     def of(name: str) -> list[Estimate | None]:
         return [None if r.reward is None else getattr(r.reward, name) for r in run.rounds]
 
-    named = (("accuracy", "model", AFTER), ("rater_ceiling", "raters", GOOD), ("longer_wins", "longer", BEFORE))
+    named = (("accuracy", "model", AFTER), ("ceiling", "at most", GOOD), ("longer_wins", "longer", BEFORE))
     lines = [Trend(label, of(name), colour) for name, label, colour in named if any(of(name))]
     if not lines:
         return None
@@ -284,4 +296,4 @@ def _judgment_note(rounds: tuple[Round, ...]) -> str:
 
 def _win(evaluation: Evaluation | None) -> Estimate | None:
     wins = None if evaluation is None else evaluation.report.win_rate
-    return None if wins is None else wins.win_rate
+    return None if wins is None else wins.headline

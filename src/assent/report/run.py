@@ -94,7 +94,7 @@ def _tiles(run: Run) -> list[Tile]:
     tiles = _measured_tiles(run)
     reward = next((r.reward for r in reversed(run.rounds) if r.reward is not None), None)
     if reward is not None and reward.accuracy is not None:
-        bounds = (("raters agree", reward.rater_ceiling), ("longer wins", reward.longer_wins))
+        bounds = (("two raters agree", reward.rater_agreement), ("longer wins", reward.longer_wins))
         beside = " · ".join(f"{name} {percent(v.estimate)}" for name, v in bounds if v is not None)
         tiles.append(Tile("reward model right", percent(reward.accuracy.estimate), beside))
     judgments = run.rounds[-1].judgments if run.rounds else None

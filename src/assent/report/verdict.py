@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from assent.evaluation.doubts import doubts
+from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suites.lab import LOWER_IS_BETTER
+from assent.evaluation.winrate import WinRate
 from assent.report.figures import percent
 from assent.report.run_folder import Evaluation, Run
 from assent.stats.estimate import Estimate
 
-Tone = Literal["good", "bad", "open"]
+Tone = Literal["good", "bad", "open", "warning"]
 
 MEASURES = {
     "helpful": "helpful",
@@ -75,16 +78,29 @@ def verdict_of(run: Run) -> Headline:
     start = "the fine-tuned model it started from" if run.final is not None else "its start"
     if evaluation.report.win_rate is None:
         return Headline("open", _without_raters(evaluation, start), None, notes)
-    share = evaluation.report.win_rate.win_rate
-    if not evaluation.is_independent:
-        sentence = f"The run's own reward model prefers it to {start} in {percent(share.estimate)} of comparisons"
-        return Headline("open", sentence + "; no independent judge has looked.", share, notes)
+    wins = evaluation.report.win_rate
+    share, notes = wins.headline, (*_whose(wins), *notes)
+    reward = newest_reward(run)
+    found = doubts(
+        evaluation.report,
+        accuracy=None if reward is None else reward.accuracy,
+        longer_wins=None if reward is None else reward.longer_wins,
+    )
+    if found:
+        judge = "Judges prefer" if evaluation.is_independent else "The reward that it was optimized for prefers"
+        sentence = f"Not a result yet. {judge} it to {start} in {percent(share.estimate)} of comparisons, but:"
+        return Headline("warning", sentence, share, (*found, *notes))
     said = f"in {percent(share.estimate)} of blind comparisons"
     if share.low > 0.5:
         return Headline("good", f"Preferred to {start} {said}.", share, notes)
     if share.high < 0.5:
         return Headline("bad", f"Worse than {start}: preferred only {said}.", share, notes)
     return Headline("open", f"No clear difference: preferred to {start} {said}.", share, notes)
+
+
+def newest_reward(run: Run) -> RewardReport | None:
+    """What is known of the last reward model."""
+    return next((r.reward for r in reversed(run.rounds) if r.reward is not None), None)
 
 
 def changes(evaluation: Evaluation) -> tuple[Change, ...]:
@@ -95,6 +111,14 @@ def changes(evaluation: Evaluation) -> tuple[Change, ...]:
         for name in MEASURES
         if (one := found.get(name)) is not None and one.before is not None and one.after is not None
     )
+
+
+def _whose(wins: WinRate) -> tuple[str, ...]:
+    """Over whom the interval holds."""
+    if wins.over_raters is None:
+        return ("One judge compared the answers: the interval is over prompts and says nothing about other judges.",)
+    alone = f"{percent(wins.win_rate.low)} to {percent(wins.win_rate.high)}"
+    return (f"The interval also holds over other raters than these {wins.raters}; for these alone it is {alone}.",)
 
 
 def _without_raters(evaluation: Evaluation, start: str) -> str:

@@ -7,7 +7,8 @@ Two answers to one prompt, or a hundred verdicts of one rater, are not independe
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,12 +24,13 @@ Floats = NDArray[np.float64]
 def clustered_mean(values: ArrayLike, clusters: Labels, *, confidence: float = 0.95) -> Estimate:
     """Mean of observations with an interval from the cluster-robust standard error and Student's t.
 
-    SE² = C/(C-1) · Σ_c (Σ_{i in c} (x_i - mean))² / n², C - 1 degrees of freedom (Liang & Zeger 1986; Miller 2024,
-    arXiv 2411.00640, section 2.2). With every observation its own cluster this is the ordinary t interval.
+    SE² = C/(C-1) · Σ_c (Σ_{i in c} (x_i - mean))² / n² (Liang & Zeger 1986; Miller 2024, arXiv 2411.00640, section
+    2.2). Degrees of freedom are the effective number of clusters less one: C where all are of one size, fewer where a
+    few hold most observations. With every observation its own cluster this is the ordinary t interval.
     Raises ValueError for fewer than two clusters.
     """
-    x, index, count = _checked(values, clusters)
-    mean, half = float(x.mean()), _t(count, confidence) * _standard_error(x, index, count)
+    x, way = _checked(values, clusters)
+    mean, half = float(x.mean()), student(way.effective - 1, confidence) * math.sqrt(way.variance(x))
     return Estimate(estimate=mean, low=mean - half, high=mean + half)
 
 
@@ -39,20 +41,44 @@ def clustered_share(values: ArrayLike, clusters: Labels, *, confidence: float = 
     (Korn & Graubard 1998); where the error is 0 (all alike) it is the number of clusters. Unlike `clustered_mean` it
     stays inside [0, 1] and has a width at 0 and 1.
     """
-    x, index, count = _checked(values, clusters)
-    if x.min() < 0 or x.max() > 1:
-        raise ValueError(f"shares want values in [0, 1], got {x.min():g} to {x.max():g}")
-    share, error = float(x.mean()), _standard_error(x, index, count)
-    effective = share * (1 - share) / error**2 if error > 1e-12 else float(count)
-    low, high = score_interval(share, effective, critical=_t(count, confidence))
-    return Estimate(estimate=share, low=low, high=high)
+    x, way = _shares(values, clusters)
+    return within(float(x.mean()), way.variance(x), way.effective, critical=student(way.effective - 1, confidence))
+
+
+def two_way_share(values: ArrayLike, prompts: Labels, raters: Labels, *, confidence: float = 0.95) -> Estimate:
+    """Mean of values in [0, 1] with an interval that holds over other prompts and over other raters.
+
+    The variance is that by prompt plus that by rater less that by their meeting (Cameron, Gelbach & Miller 2011), never
+    less than either; the rest is as in `clustered_share`, with Student's t by whichever is fewer. With 2 raters that is
+    a wide interval: two people say little about others. Raises ValueError for fewer than two prompts or raters.
+    """
+    x, by_prompt = _shares(values, prompts)
+    _, by_rater = _shares(values, raters)
+    both = _Way.of(by_prompt.index * by_rater.count + by_rater.index)
+    apart = by_prompt.variance(x), by_rater.variance(x)
+    meeting = both.variance(x) if both.count > 1 else 0.0
+    fewer = min(by_prompt.effective, by_rater.effective)
+    return within(float(x.mean()), max(sum(apart) - meeting, *apart), fewer, critical=student(fewer - 1, confidence))
+
+
+def within(
+    value: float, variance: float, clusters: float, *, critical: float, low: float = 0.0, high: float = 1.0
+) -> Estimate:
+    """A mean of values between `low` and `high` with a score interval that never leaves that range.
+
+    Where the variance is 0 (all clusters alike) it is as wide as for so many independent observations.
+    """
+    share = min(max((value - low) / (high - low), 0.0), 1.0)
+    unit = variance / (high - low) ** 2
+    ends = score_interval(share, share * (1 - share) / unit if unit > 1e-12 else clusters, critical=critical)
+    return Estimate(estimate=value, low=low + ends[0] * (high - low), high=low + ends[1] * (high - low))
 
 
 def cautious_share(values: Iterable[tuple[Hashable, float]]) -> Estimate | None:
     """`clustered_share` for a dashboard, which looks from the first observation on; None for no values.
 
     Takes (cluster, value in [0, 1]). The effective size is at most the number of values; with one cluster, or where all
-    values are alike, it is the number of clusters. The quantile is the normal one; n is the number of clusters.
+    values are alike, it is the number of clusters, which is also n. The quantile is Student's t.
     """
     sums: dict[Hashable, list[float]] = {}
     for cluster, value in values:
@@ -68,7 +94,7 @@ def cautious_share(values: Iterable[tuple[Hashable, float]]) -> Estimate | None:
         if variance > 1e-12:
             effective = min(max(mean * (1 - mean) / variance, 1.0), float(size))
     # Rounding may put the mean of ones a hair above 1.
-    return wilson(min(mean * effective, effective), effective, count=clusters)
+    return wilson(min(mean * effective, effective), effective, critical=student(clusters - 1), count=clusters)
 
 
 def paired_difference(after: ArrayLike, before: ArrayLike, clusters: Labels, *, confidence: float = 0.95) -> Estimate:
@@ -79,11 +105,14 @@ def paired_difference(after: ArrayLike, before: ArrayLike, clusters: Labels, *, 
     return clustered_mean(np.asarray(after, float) - np.asarray(before, float), clusters, confidence=confidence)
 
 
-def ratio(tops: Sequence[float], bottoms: Sequence[float]) -> Estimate | None:
+def ratio(
+    tops: Sequence[float], bottoms: Sequence[float], *, between: tuple[float, float] | None = None
+) -> Estimate | None:
     """Sum of tops over sum of bottoms, one of each per cluster; None where there is nothing below.
 
     The interval is that of the linearized ratio with Student's t, which holds for few clusters too, where drawing them
     again would not: SE² = C / (C - 1) · Σ (top_c - ratio · bottom_c)² / (Σ bottom)². One cluster gives an infinite one.
+    Where every top lies `between` two multiples of its bottom, so does the interval, which has a width there too.
     """
     top, bottom = np.asarray(tops, float), np.asarray(bottoms, float)
     count, below = len(top), float(bottom.sum())
@@ -91,10 +120,41 @@ def ratio(tops: Sequence[float], bottoms: Sequence[float]) -> Estimate | None:
         return None
     value = float(top.sum()) / below
     if count < 2:
-        return Estimate(estimate=value, low=-math.inf, high=math.inf, n=count)
-    error = math.sqrt(count / (count - 1) * float(((top - value * bottom) ** 2).sum())) / below
-    half = float(stdtrit(count - 1, 0.975)) * error
+        low, high = between or (-math.inf, math.inf)
+        return Estimate(estimate=value, low=low, high=high, n=count)
+    variance = count / (count - 1) * float(((top - value * bottom) ** 2).sum()) / below**2
+    if between is not None:
+        found = within(value, variance, count, critical=student(count - 1), low=between[0], high=between[1])
+        return found.model_copy(update={"n": count})
+    half = student(count - 1) * math.sqrt(variance)
     return Estimate(estimate=value, low=value - half, high=value + half, n=count)
+
+
+def jackknife(statistic: Callable[[Floats], Floats], clusters: int, *, between: tuple[float, float]) -> Estimate | None:
+    """The 95 % interval of a statistic from leaving out one cluster at a time, with Student's t (Tukey 1958).
+
+    `statistic` gets weights [rows, clusters], of which the first row is all ones and each other one leaves out a
+    cluster, and gives one number per row, NaN where what is left holds nothing to compute from. Its value and interval
+    lie `between` two numbers. None where the number itself is unknown.
+    """
+    if not clusters:
+        return None
+    found = statistic(np.vstack([np.ones(clusters), 1 - np.eye(clusters)]))
+    value, others = float(found[0]), found[1:][np.isfinite(found[1:])]
+    if not math.isfinite(value):
+        return None
+    count = len(others)
+    if count < 2:
+        return Estimate(estimate=value, low=between[0], high=between[1], n=clusters)
+    variance = (count - 1) / count * float(((others - others.mean()) ** 2).sum())
+    low, high = min(between[0], value), max(between[1], value)
+    estimate = within(value, variance, count, critical=student(count - 1), low=low, high=high)
+    return estimate.model_copy(update={"n": clusters})
+
+
+def student(degrees: float, confidence: float = 0.95) -> float:
+    """How many standard errors a two-sided interval of Student's t reaches; at least one degree of freedom."""
+    return float(stdtrit(max(degrees, 1.0), 0.5 + confidence / 2))
 
 
 def numbered(labels: Labels) -> tuple[NDArray[np.intp], int]:
@@ -103,22 +163,44 @@ def numbered(labels: Labels) -> tuple[NDArray[np.intp], int]:
     return index.ravel(), len(known)
 
 
-def _standard_error(x: Floats, index: NDArray[np.intp], count: int) -> float:
-    sums = np.bincount(index, weights=x - x.mean(), minlength=count)
-    return math.sqrt(count / (count - 1) * float((sums**2).sum())) / len(x)
+@dataclass(frozen=True)
+class _Way:
+    """One way in which observations hang together."""
+
+    index: NDArray[np.intp]
+    """Number of each observation's cluster."""
+    count: int
+
+    @classmethod
+    def of(cls, labels: Labels) -> _Way:
+        return cls(*numbered(labels))
+
+    @property
+    def effective(self) -> float:
+        """How many clusters of one size would weigh as these do: n² / Σ n_c² (Kish 1965)."""
+        sizes = np.bincount(self.index, minlength=self.count).astype(float)
+        return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+    def variance(self, x: Floats) -> float:
+        """The cluster-robust squared standard error of the mean."""
+        sums = np.bincount(self.index, weights=x - x.mean(), minlength=self.count)
+        return self.count / (self.count - 1) * float((sums**2).sum()) / len(x) ** 2
 
 
-def _t(clusters: int, confidence: float) -> float:
-    return float(stdtrit(clusters - 1, 0.5 + confidence / 2))
+def _shares(values: ArrayLike, clusters: Labels) -> tuple[Floats, _Way]:
+    x, way = _checked(values, clusters)
+    if x.min() < 0 or x.max() > 1:
+        raise ValueError(f"shares want values in [0, 1], got {x.min():g} to {x.max():g}")
+    return x, way
 
 
-def _checked(values: ArrayLike, clusters: Labels) -> tuple[Floats, NDArray[np.intp], int]:
+def _checked(values: ArrayLike, clusters: Labels) -> tuple[Floats, _Way]:
     x = np.asarray(values, float)
-    index, count = numbered(clusters)
-    if x.ndim != 1 or len(x) != len(index):
-        raise ValueError(f"wanted one cluster label per value, got values {x.shape} and {len(index)} labels")
-    if count < 2:
-        raise ValueError(f"an interval wants at least two clusters, got {count}")
+    way = _Way.of(clusters)
+    if x.ndim != 1 or len(x) != len(way.index):
+        raise ValueError(f"wanted one cluster label per value, got values {x.shape} and {len(way.index)} labels")
+    if way.count < 2:
+        raise ValueError(f"an interval wants at least two clusters, got {way.count}")
     if not np.isfinite(x).all():
         raise ValueError("values hold NaN or infinity; leave missing observations out")
-    return x, index, count
+    return x, way

@@ -38,6 +38,10 @@ class Estimate(Record):
         """Half the length of the interval."""
         return (self.high - self.low) / 2
 
+    def inside(self, low: float, high: float) -> Estimate:
+        """The same with its interval cut to where the number can be."""
+        return self.model_copy(update={"low": max(self.low, low), "high": min(self.high, high)})
+
     @model_serializer(mode="wrap")
     def _without_unknown_n(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = write(self)

@@ -57,7 +57,7 @@ def test_names_and_hashes_are_those_that_finished_runs_have() -> None:
     folder = sha(json.dumps([["config.json", sha("{}")]], separators=(",", ":")))
     assert hashes(PretrainedBase(path="base")) == {"model": folder}
     hub = {"columns": {}, "format": "auto", "hub": "org/set", "limit": None, "path": None, "skip_bad": False}
-    hub |= {"split": "train", "subset": None}
+    hub |= {"split": "train", "subset": None, "ignore": [], "weight": 1.0}
     data = FileData.parse(
         {
             "kind": "files",

@@ -157,8 +157,8 @@ def test_file_under_the_wrong_heading(tmp_path):
 def test_an_unpaired_preference_is_no_demonstration(tmp_path):
     """Its completion may be the bad one: learning it would teach what people disliked."""
     path = written(tmp_path, {"prompt": "a", "completion": "b", "label": False})
-    fails(load_conversations, path, "no format fits")
-    fails(load_conversations, path, "people disliked this completion", format="trl")
+    fails(load_conversations, path, "people disliked this completion")
+    fails(load_conversations, path, "people disliked this completion", format="kto")
 
 
 def test_renamed_column_that_is_not_there(tmp_path):
@@ -174,8 +174,8 @@ def test_renamed_column_that_is_not_there(tmp_path):
 def test_missing_wrong_and_broken_files(tmp_path):
     path = written(tmp_path, GOOD)
     fails(load_comparisons, tmp_path / "y.jsonl", r"no such file or folder; did you mean 'x.jsonl'\?")
-    (tmp_path / "x.csv").write_text("a,b")
-    fails(load_comparisons, tmp_path / "x.csv", r"unknown ending; readable are \.jsonl")
+    (tmp_path / "x.xlsx").write_text("a,b")
+    fails(load_comparisons, tmp_path / "x.xlsx", r"unknown ending; readable are \.jsonl")
     (tmp_path / "empty").mkdir()
     fails(load_comparisons, tmp_path / "empty", r"holds no data file")
     (tmp_path / "none.jsonl").write_text("\n")

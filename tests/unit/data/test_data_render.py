@@ -193,7 +193,7 @@ def test_only_the_last_turn_is_learned_where_the_source_says_so(byte_level):
         (group,) = renderer.demonstration(conversation)
         said = decoded(byte_level, group.continuations[0][group.is_scored[0]])
         assert said.endswith("good<|im_end|>") and "bad" not in said
-    with pytest.raises(DataError, match="it should be all or last"):
+    with pytest.raises(DataError, match="it should be all, last or numbers"):
         renderer.demonstration(Conversation(messages=turns("Hi", "Yes"), meta={"learn": "first"}))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
-from assent.evaluation.reward_report import rater_ceiling, reward_report
+from assent.evaluation.reward_report import ceiling_of, rater_agreement, reward_report
 
 TEXTS = {"a": "short", "b": "a longer one", "c": "the longest of all"}
 
@@ -29,15 +30,42 @@ def test_counts_by_hand() -> None:
     assert report.accuracy is not None and report.accuracy.estimate == pytest.approx(4.5 / 6)
     # The longer answer is the better one in b over a only.
     assert report.longer_wins is not None and report.longer_wins.estimate == pytest.approx(1 / 6)
-    assert report.rater_ceiling is None
+    assert report.rater_agreement is None and report.ceiling is None
 
 
-def test_ceiling_by_hand() -> None:
-    # q1: two raters agree, the third differs. Of the first two each sees the others split, half; the third is against
-    # both, 0. q2: both agree, 1 each. (0.5 + 0.5 + 0 + 1 + 1) / 5.
+def test_agreement_and_ceiling_by_hand() -> None:
+    # q1: two raters agree, the third differs. Of the first two each has one of two others with them, half; the third
+    # none. q2: both agree, 1 each. (0.5 + 0.5 + 0 + 1 + 1) / 5, and (1 + √0.2) / 2.
     given = [comparison("q1", "a>b", "a>b", "b>a"), comparison("q2", "b>c", "b>c")]
-    ceiling = rater_ceiling(given)
-    assert ceiling is not None and ceiling.estimate == pytest.approx(3 / 5)
+    agreed = rater_agreement(given)
+    assert agreed is not None and agreed.estimate == pytest.approx(3 / 5)
+    ceiling = ceiling_of(agreed)
+    assert ceiling is not None and ceiling.estimate == pytest.approx((1 + 0.2**0.5) / 2)
+    assert 0.5 <= ceiling.low <= ceiling.estimate <= ceiling.high <= 1
+
+
+@pytest.mark.parametrize("right", [0.65, 0.75, 0.9])
+@pytest.mark.parametrize("raters", [2, 3, 5])
+def test_the_ceiling_is_what_a_perfect_score_reaches_where_pairs_are_alike(right: float, raters: int) -> None:
+    found, covered = [], 0
+    for world in range(8):
+        said = np.where(np.random.default_rng(world).random((1000, raters)) < right, "a>b", "b>a")
+        ceiling = ceiling_of(rater_agreement([comparison(f"q{i}", *row) for i, row in enumerate(said.tolist())]))
+        assert ceiling is not None
+        found.append(ceiling.estimate)
+        covered += ceiling.low <= right <= ceiling.high
+    assert np.mean(found) == pytest.approx(right, abs=0.015)
+    assert covered >= 6
+
+
+def test_where_pairs_differ_a_perfect_score_lies_between_agreement_and_ceiling() -> None:
+    random = np.random.default_rng(0)
+    right = random.choice([0.55, 0.95], size=4000)
+    said = np.where(random.random((4000, 3)) < right[:, None], "a>b", "b>a")
+    given = [comparison(f"q{i}", *row) for i, row in enumerate(said.tolist())]
+    report = reward_report(given, [1.0, 0.0] * 4000)
+    assert report.accuracy is not None and report.rater_agreement is not None and report.ceiling is not None
+    assert report.rater_agreement.high < report.accuracy.estimate < report.ceiling.low
 
 
 def test_each_source_and_slice_has_its_own_numbers() -> None:

@@ -111,6 +111,16 @@ def test_a_store_of_the_first_schema_reads_as_before(old_url: str) -> None:
         assert [d.reason for d in store.projects.adjudications("default")] == ["nobody knows"]
 
 
+def test_old_judgments_are_numbered_in_the_order_in_which_they_were_listed(old_url: str) -> None:
+    with Store.open(old_url) as store:
+        every = store.listing.judgments(QUEUE, limit=99, with_superseded=True, with_erased=True)
+        assert [one.number for one in every] == list(range(1, len(ROWS["judgment"]) + 1))
+        assert every == sorted(every, key=lambda one: (one.submitted_at, one.judgment.id))
+        store.submit(judgment(task("u"), "ben", "new"), now=0)
+        after = (every[-1].number, every[-1].judgment.id)
+        assert [one.judgment.id for one in store.listing.judgments(QUEUE, after=after, limit=9)] == ["new"]
+
+
 def test_what_was_said_before_is_known_when_it_comes_again(old_url: str) -> None:
     with Store.open(old_url) as store:
         said = {j.id: j for j in store.judgments(QUEUE, with_superseded=True)}

@@ -35,7 +35,7 @@ TINY = {
         "prompts_per_step": 2,
         "sampling": {"max_new_tokens": 4},
     },
-    "evaluate": {"prompts": 2, "bootstrap_draws": 200, "raters_per_pair": 1, "sampling": {"max_new_tokens": 4}},
+    "evaluate": {"prompts": 2, "raters_per_pair": 1, "sampling": {"max_new_tokens": 4}},
     "compute": {"threads": 1},
 }
 

@@ -43,7 +43,8 @@ WINS = WinRate(
 )
 REPORT = RewardReport(
     accuracy=estimate(0.71),
-    rater_ceiling=estimate(0.76),
+    rater_agreement=estimate(0.70),
+    ceiling=estimate(0.82),
     longer_wins=estimate(0.54),
     ece=0.031,
     brier=0.19,

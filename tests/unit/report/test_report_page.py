@@ -139,8 +139,9 @@ def test_a_run_that_nobody_compared_claims_no_preference(tmp_path: Path) -> None
 def test_the_reward_model_is_not_called_a_blind_judge_of_itself(tmp_path: Path) -> None:
     run = MadeRun(tmp_path, judge="reward model of this round")
     verdict = verdict_of(read_run(run.write()))
-    assert verdict.tone == "open"
-    assert "no independent judge" in verdict.sentence
+    assert verdict.tone == "warning"
+    assert verdict.sentence.startswith("Not a result yet. The reward that it was optimized for prefers it")
+    assert "no independent judge" in verdict.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,6 @@ def test_a_run_without_wait_names_the_command_to_rate_with(tmp_path: Path, monke
         "optimize.sampling.max_new_tokens=4",
         "evaluate.sampling.max_new_tokens=4",
         "evaluate.prompts=2",
-        "evaluate.bootstrap_draws=200",
     )
     lines = list(run_project(Path("lab.yaml"), settings=tiny, quiet=True, wait=rate))
     assert [one.queue[1] for one in waits] == ["reward", "evaluation"]

@@ -7,16 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from assent.stats.bootstrap import redrawn
-from assent.stats.clustered import cautious_share, ratio
-from assent.stats.independent import wilson
+from assent.stats.clustered import cautious_share, jackknife, ratio, student
+from assent.stats.independent import score_interval, wilson
 
 
 def test_values_that_hang_together_count_once() -> None:
     """Ten tasks of six pairs each, all pairs of a task alike: as sure as ten, not as sixty."""
     found = cautious_share((task, float(task < 8)) for task in range(10) for _ in range(6))
     assert found is not None and found.n == 10
-    assert found.low == pytest.approx(wilson(7.2, 9).low), "p(1 - p) / SE² is C - 1 = 9 here"
+    assert found.low == pytest.approx(wilson(7.2, 9, critical=student(9)).low), "p(1 - p) / SE² is C - 1 = 9 here"
     assert found.low < wilson(48, 60).low
 
 
@@ -24,12 +23,12 @@ def test_independent_values_count_each() -> None:
     """Twenty tasks of one pair, ten of them hits: SE² = 20 / 19 · 20 · 0.25 / 400, so 19 trials."""
     found = cautious_share((task, float(task % 2)) for task in range(20))
     assert found is not None and (found.estimate, found.n) == (0.5, 20)
-    assert found.low == pytest.approx(wilson(9.5, 19).low)
+    assert found.low == pytest.approx(wilson(9.5, 19, critical=student(19)).low)
 
 
 def test_tasks_split_alike_are_as_sure_as_their_number() -> None:
     found = cautious_share((task, float(pair)) for task in range(10) for pair in range(2))
-    assert found is not None and found.low == pytest.approx(wilson(5, 10).low)
+    assert found is not None and found.low == pytest.approx(wilson(5, 10, critical=student(9)).low)
 
 
 def test_a_share_of_nothing_is_unknown() -> None:
@@ -39,7 +38,7 @@ def test_a_share_of_nothing_is_unknown() -> None:
 def test_one_task_alone_is_one_trial() -> None:
     found = cautious_share([("task", 1.0), ("task", 1.0)])
     assert found is not None
-    assert found.low == pytest.approx(wilson(1, 1).low) and found.high == 1
+    assert found.low == pytest.approx(wilson(1, 1, critical=student(1)).low) and found.high == 1
 
 
 def test_ratio_of_three_clusters_by_hand() -> None:
@@ -57,17 +56,39 @@ def test_one_cluster_says_nothing_about_others() -> None:
     assert ratio([], []) is None
 
 
-def test_drawing_clusters_again_covers_the_mean_about_as_often_as_it_says() -> None:
-    random = np.random.default_rng(0)
+def test_a_ratio_that_cannot_leave_a_range_has_an_interval_inside_it() -> None:
+    whole = ratio([2, 2, 2], [2, 2, 2], between=(0.0, 1.0))
+    assert whole is not None
+    assert whole.low == pytest.approx(score_interval(1.0, 3, critical=4.30265273)[0])
+    assert (whole.estimate, whole.high, whole.n) == (1.0, 1.0, 3)
+    tau = ratio([-2.0, 2.0, 1.5], [2, 2, 2], between=(-1.0, 1.0))
+    assert tau is not None and tau.estimate == pytest.approx(0.25)
+    assert -1 <= tau.low < 0.25 < tau.high <= 1
+
+
+def test_leaving_out_one_cluster_at_a_time_gives_the_t_interval_of_a_mean() -> None:
+    """The jackknife error of a mean is its ordinary one; with values near ½ the score interval is almost that of t."""
+    values = np.array([0.4, 0.5, 0.55, 0.6, 0.45])
+    found = jackknife(lambda w: w @ values / w.sum(axis=1), 5, between=(0.0, 1.0))
+    assert found is not None and found.estimate == pytest.approx(0.5)
+    error = values.std(ddof=1) / math.sqrt(5)
+    expected = score_interval(0.5, 0.25 / error**2, critical=2.776445105)
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("clusters", [3, 5, 10, 30])
+def test_the_jackknife_covers_about_as_often_as_it_says_with_few_clusters_too(clusters: int) -> None:
     inside = 0
-    for seed in range(200):
-        values = random.normal(size=60)
-        found = redrawn(lambda w, v=values: w @ v / w.sum(axis=1), 60, seed=seed, draws=200)  # type: ignore[misc]
-        assert found is not None and found.estimate == pytest.approx(values.mean())
-        inside += found.low <= 0 <= found.high
-    assert 180 <= inside <= 198
+    for seed in range(300):
+        values = np.clip(np.random.default_rng(seed).normal(0.1, 0.3, size=clusters), -1, 1)
+        found = jackknife(lambda w, v=values: w @ v / w.sum(axis=1), clusters, between=(-1.0, 1.0))  # type: ignore[misc]
+        assert found is not None and -1 <= found.low <= found.high <= 1
+        inside += found.low <= 0.1 <= found.high
+    assert 0.92 <= inside / 300 <= 0.99
 
 
 def test_a_statistic_that_is_unknown_has_no_interval() -> None:
-    assert redrawn(lambda w: np.full(len(w), np.nan), 5) is None
-    assert redrawn(lambda w: w.sum(axis=1), 0) is None
+    assert jackknife(lambda w: np.full(len(w), np.nan), 5, between=(0.0, 1.0)) is None
+    assert jackknife(lambda w: w.sum(axis=1), 0, between=(0.0, 1.0)) is None
+    alone = jackknife(lambda w: w.sum(axis=1), 1, between=(0.0, 1.0))
+    assert alone is not None and (alone.low, alone.high) == (0.0, 1.0)

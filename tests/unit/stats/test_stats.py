@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from assent.core import seeds
-from assent.stats.bootstrap import bootstrap, bootstrap_mean
-from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
+from assent.stats.clustered import clustered_mean, clustered_share, paired_difference, two_way_share
 from assent.stats.estimate import Estimate
 from assent.stats.independent import independent_mean, score_interval, wilson
 
@@ -75,10 +74,11 @@ def test_n_is_taken_from_beside_where_the_json_has_none() -> None:
 
 
 def test_the_clustered_error_by_hand() -> None:
-    # values 1 2 | 3 5 | 9: mean 4, sums of deviations -5, 0, 5; SE² = 3/2 · 50 / 25 = 3; t(2 df, 97.5 %) = 4.302653
+    # values 1 2 | 3 5 | 9: mean 4, sums of deviations -5, 0, 5; SE² = 3/2 · 50 / 25 = 3. Sizes 2, 2 and 1 weigh as
+    # 25 / 9 clusters of one size: t(16/9 df, 97.5 %) = 4.861473
     found = clustered_mean([1, 2, 3, 5, 9], ["a", "a", "b", "b", "c"])
     assert found.estimate == 4.0
-    assert found.half_width == pytest.approx(4.302653 * math.sqrt(3), abs=1e-5)
+    assert found.half_width == pytest.approx(4.861473 * math.sqrt(3), abs=1e-5)
 
 
 def test_with_one_observation_per_cluster_it_is_the_ordinary_t_interval() -> None:
@@ -125,39 +125,40 @@ def test_one_cluster_has_no_interval() -> None:
         clustered_mean([1.0, 2.0], ["a", "a"])
 
 
-def test_the_bootstrap_draws_whole_clusters() -> None:
-    seen = []
-
-    def statistic(weights: np.ndarray) -> float:
-        seen.append(weights)
-        return 0.0
-
-    bootstrap(statistic, ["a", "b", "a", "b", "c"], rng=seeds.stream(0, "draws"), draws=50)
-    weights = np.array(seen[:50])
-    assert (weights[:, 0] == weights[:, 2]).all() and (weights[:, 1] == weights[:, 3]).all()
-    assert (weights[:, 0] + weights[:, 1] + weights[:, 4] == 3).all()  # three clusters drawn with replacement
-
-
-def test_the_same_stream_gives_the_same_interval_and_the_estimate_uses_no_draw() -> None:
-    values, clusters = [0.0, 1.0, 0.5, 1.0, 0.0, 1.0], [0, 0, 1, 1, 2, 2]
-    found = [bootstrap_mean(values, clusters, rng=seeds.stream(0, "draws"), draws=200) for _ in range(2)]
-    assert found[0] == found[1]
-    assert found[0].estimate == pytest.approx(3.5 / 6)
+def test_the_two_way_error_by_hand() -> None:
+    """Scores 1, 1 / 1, 0 of two raters on two prompts, mean ¾. Sums of deviations: by prompt ½ and -½, by rater the
+    same, by verdict ¼, ¼, ¼, -¾. Variances 2 · ½ / 16, the same, and 4/3 · ¾ / 16; one degree of freedom: 12.706."""
+    found = two_way_share([1.0, 1.0, 1.0, 0.0], ["p", "p", "q", "q"], ["x", "y", "x", "y"])
+    variance = 1 / 16 + 1 / 16 - 1 / 16
+    expected = score_interval(0.75, 0.75 * 0.25 / variance, critical=12.706204736)
+    assert found.estimate == 0.75
+    assert (found.low, found.high) == pytest.approx(expected, rel=1e-9)
 
 
 def test_two_ways_are_wider_than_one_when_raters_differ() -> None:
     rng = seeds.stream(0, "raters")
-    lean = rng.normal(0, 1, size=8)
+    lean = rng.normal(0, 1.5, size=8)
     prompts, raters = np.repeat(np.arange(50), 8), np.tile(np.arange(8), 50)
-    values = lean[raters] + 0.1 * rng.normal(size=400)
-    one = bootstrap_mean(values, prompts, rng=rng, draws=300)
-    two = bootstrap_mean(values, prompts, raters, rng=rng, draws=300)
-    assert two.half_width > 5 * one.half_width
+    values = (rng.random(400) < 1 / (1 + np.exp(-lean[raters]))).astype(float)
+    assert two_way_share(values, prompts, raters).half_width > 4 * clustered_share(values, prompts).half_width
+
+
+def test_raters_who_all_say_the_same_are_as_many_trials_as_there_are_raters() -> None:
+    found = two_way_share(np.ones(60), np.repeat(np.arange(20), 3), np.tile(np.arange(3), 20))
+    assert (found.low, found.high) == (pytest.approx(score_interval(1.0, 3, critical=4.30265273)[0]), 1.0)
 
 
 def test_two_ways_survive_raters_who_share_no_prompt() -> None:
-    found = bootstrap_mean([0.0, 1.0], ["p", "q"], ["x", "y"], rng=seeds.stream(0, "sparse"), draws=200)
+    found = two_way_share([0.0, 1.0], ["p", "q"], ["x", "y"])
     assert 0.0 <= found.low <= found.estimate <= found.high <= 1.0
+
+
+def test_clusters_of_uneven_size_have_fewer_degrees_of_freedom() -> None:
+    """Sizes 8, 1, 1 weigh as 100 / 66 clusters of one size: one degree of freedom and not two."""
+    values = [0.0] * 4 + [1.0] * 6
+    clusters = ["a"] * 8 + ["b", "c"]
+    error = math.sqrt(3 / 2 * (0.8**2 + 0.4**2 + 0.4**2)) / 10
+    assert clustered_mean(values, clusters).half_width == pytest.approx(12.706204736 * error, rel=1e-6)
 
 
 def prompts_of_varied_difficulty(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -174,11 +175,7 @@ def share_interval(x: np.ndarray, clusters: np.ndarray, rng: np.random.Generator
     return clustered_share(x, clusters)
 
 
-def bootstrap_interval(x: np.ndarray, clusters: np.ndarray, rng: np.random.Generator) -> Estimate:
-    return bootstrap_mean(x, clusters, rng=rng, draws=200)
-
-
-@pytest.mark.parametrize("interval", [mean_interval, share_interval, bootstrap_interval])
+@pytest.mark.parametrize("interval", [mean_interval, share_interval])
 def test_a_95_percent_interval_covers_the_truth_about_95_times_in_100(
     interval: Callable[[np.ndarray, np.ndarray, np.random.Generator], Estimate],
 ) -> None:
@@ -197,13 +194,18 @@ def test_an_interval_that_forgets_the_clusters_promises_too_much() -> None:
     assert np.mean([e.low <= 2 / 3 <= e.high for e in plain]) < 0.90
 
 
-def test_the_two_way_interval_covers_over_new_prompts_and_new_raters() -> None:
-    covered, worlds = 0, 150
-    for world in range(worlds):
-        rng = seeds.stream(6, "two ways", world)
-        prompt, rater = rng.normal(0, 1, size=(30, 1)), rng.normal(0, 1, size=(1, 12))
-        values = (prompt + rater + rng.normal(0, 1, size=(30, 12))).ravel()
-        labels = np.repeat(np.arange(30), 12), np.tile(np.arange(12), 30)
-        found = bootstrap_mean(values, *labels, rng=rng, draws=200)
-        covered += found.low <= 0 <= found.high
-    assert covered / worlds >= 0.88
+@pytest.mark.parametrize(("prompts", "raters"), [(60, 3), (60, 5), (100, 12)])
+def test_the_two_way_interval_covers_over_new_prompts_and_new_raters(prompts: int, raters: int) -> None:
+    """Raters differ by 0.8 and prompts by 0.7 logits around ½; each pair is judged by two of the raters."""
+    covered = forgetful = 0
+    for world in range(200):
+        rng = seeds.stream(6, "two ways", world, raters)
+        lean, hard = rng.normal(0, 0.8, size=raters), rng.normal(0, 0.7, size=prompts)
+        who = np.array([rng.choice(raters, 2, replace=False) for _ in range(prompts)]).ravel()
+        which = np.repeat(np.arange(prompts), 2)
+        values = (rng.random(2 * prompts) < 1 / (1 + np.exp(-lean[who] - hard[which]))).astype(float)
+        found, one = two_way_share(values, which, who), clustered_share(values, which)
+        covered += found.low <= 0.5 <= found.high
+        forgetful += one.low <= 0.5 <= one.high
+    assert 0.91 <= covered / 200 <= 0.995
+    assert forgetful < covered - 10

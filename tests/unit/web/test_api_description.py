@@ -34,6 +34,7 @@ HARD = {
     "GET /api/v1/projects/{project}/exports/{format}/losses",
     "GET /api/v1/webhooks/{number}/deliveries",
     "PATCH /api/v1/accounts/{rater_id}",
+    "PATCH /api/v1/projects/{project}/tasks",
     "POST /api/v1/accounts/{rater_id}/link",
     "POST /api/v1/adjudications",
     "POST /api/v1/judgments",

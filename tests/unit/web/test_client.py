@@ -76,7 +76,10 @@ def test_projects_tasks_and_judging(house: House, client: Client) -> None:
     receipt = client.submit(one, ranking, critique="fine", seconds=3.0, scores={})
     (said,) = client.judgments("p")
     assert said.id == receipt.judgment_id and said.ranking == ranking and said.critique == "fine"
+    page = client.new_judgments("p")
+    assert page.items == (said,) and client.new_judgments("p", page.next).items == ()
     assert client.submit(client.claim("p")[0], skip_reason="cannot tell").status == "skipped"
+    assert [new.outcome for new in client.new_judgments("p", page.next).items] == ["skipped"]
     assert client.claim("p") and client.release() == 1
     assert (client.progress("p").have, client.progress("p").need) == (1, 3)
     assert client.statistics("p")["counts"] == {"have": 1, "need": 3}

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from assent.core.types import Message, Prompt
 from assent.data.rows import Row
-from assent.data.sources import turns
+from assent.data.sources import columns, turns
 
 PROMPT_NAMES = ("prompt", "instruction", "question", "query", "context", "input", "messages", "conversation", "text")
 _TAIL = re.compile(r"(?:^|[^a-z0-9])([a-z]|\d+)$|(\d+)$")
@@ -45,9 +46,22 @@ def prompt(row: Row, fields: Mapping[str, Any], answers: Collection[str], **meta
             f"cannot tell which field is the prompt: {', '.join(left) or 'none is left'}; name it {PROMPT_NAMES[0]!r}"
         )
     value = left[name]
+    own = replace(row, values=left, shared=columns.SHARED - {name})
     if turns.is_messages(value):
-        return turns.prompt(row, turns.messages(row, value, name), **meta)
-    return turns.prompt(row, (Message(role="user", content=row.spoken(value, name)),), **meta)
+        found = turns.prompt(own, turns.messages(row, value, name), **meta)
+    else:
+        found = turns.prompt(own, (Message(role="user", content=row.spoken(value, name)),), **meta)
+    said = {turn.content.strip() for turn in found.messages}
+    rest = {
+        n: v
+        for n, v in left.items()
+        if n != name and n not in row.tally.used and not (isinstance(v, str) and v.strip() in said)
+    }
+    refused = [n for n, v in rest.items() if columns.changes_meaning(n, v, "comparisons")]
+    if refused:
+        raise row.error(columns.unread(refused))
+    row.tally.ignore(*rest)
+    return found
 
 
 def _tail(name: str) -> str | None:

@@ -17,6 +17,7 @@ from assent.core.types import Comparison, Completion, Judgment, Ranking
 from assent.data.rows import Row
 from assent.data.sources import answer_fields, ranked
 from assent.data.sources.format import Format
+from assent.data.values import name_of
 
 _TIE = {"tie", "equal", "both", "same", "neither"}
 _REMARKS = {"critique", "comment", "comments", "feedback", "explanation", "rationale", "reason", "why"}
@@ -38,6 +39,7 @@ def comparisons(row: Row) -> list[Comparison]:
     users = _by_user(row, responses)
     orders = {user: order for user, said in users.items() if (order := _order(row, said, fields))}
     if not orders:
+        row.tally.drop("records that nobody has judged")
         return []
     placed = {name for order in orders.values() for name in order}
     names = sorted(_answers(placed, fields), key=list(fields).index)
@@ -107,7 +109,10 @@ def _by_user(row: Row, responses: Mapping[str, list[Mapping[str, Any]]]) -> dict
     users: dict[str, _Said] = {}
     for question, answers in responses.items():
         for answer in answers:
-            if answer.get("status") in ("draft", "discarded") or answer.get("value") is None:
+            if answer.get("status") in ("draft", "discarded"):
+                row.tally.drop("drafts and discarded answers left out")
+                continue
+            if answer.get("value") is None:
                 continue
             user = str(answer.get("user_id") or _NOBODY)
             values = users.setdefault(user, _Said()).values
@@ -185,5 +190,6 @@ FORMAT = Format(
     columns="fields {prompt, …}, responses {question: [{value, user_id}]}",
     matches=_matches,
     comparisons=comparisons,
-    row_id=lambda row: str(row.values["id"]) if row.has("id") else None,
+    is_closed=True,
+    row_id=lambda row: name_of(row.values.get("id")),
 )

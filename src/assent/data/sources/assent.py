@@ -77,4 +77,5 @@ FORMAT = Format(
     comparisons=comparisons,
     prompts=prompts,
     row_id=_row_id,
+    is_closed=True,
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from assent.core.types import Conversation
 from assent.data.rows import Row
-from assent.data.sources import turns
+from assent.data.sources import transcripts, turns
 from assent.data.sources.format import Format
 
 
 def conversations(row: Row) -> list[Conversation]:
     """The instruction, then the context after a blank line, and the answer."""
     asked = "\n\n".join(part for part in (row.text("instruction"), row.optional_text("context")) if part)
-    return [turns.exchange(asked, row.text("response"))]
+    return [turns.exchange(row, transcripts.asked(row, asked, "instruction"), row.text("response"))]
 
 
 FORMAT = Format(

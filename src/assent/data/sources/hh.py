@@ -5,18 +5,13 @@ chosen:   "\\n\\nHuman: Hi\\n\\nAssistant: Hello!"        rejected: "\\n\\nHuman
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from assent.core.types import Comparison, Message, Role
+from assent.core.types import Comparison, Message
 from assent.data.rows import Row
-from assent.data.sources import ranked, turns
+from assent.data.sources import ranked, transcripts, turns
 from assent.data.sources.format import Format
-
-MARK = re.compile(r"\n\n(Human|Assistant):")
-"""What begins a turn of a transcript."""
-_ROLES: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 
 def comparisons(row: Row) -> list[Comparison]:
@@ -32,19 +27,8 @@ def comparisons(row: Row) -> list[Comparison]:
 
 
 def transcript(row: Row, name: str) -> list[Message]:
-    """The turns of a transcript; two turns in a row by the same speaker are one."""
-    text = "\n\n" + row.text(name).lstrip()
-    before, *marked = MARK.split(text)
-    if before.strip() or not marked:
-        raise row.error(
-            f"{name!r} should begin with 'Human:' or 'Assistant:' after two newlines, got {text.strip()[:30]!r}"
-        )
-    said: list[Message] = []
-    for number, (mark, content) in enumerate(zip(marked[::2], marked[1::2], strict=True), start=1):
-        spoken = row.spoken(content, f"{name}, turn {number} ({mark})").strip()
-        if said and said[-1].role == _ROLES[mark]:
-            spoken = said.pop().content + "\n\n" + spoken
-        said.append(Message(role=_ROLES[mark], content=spoken))
+    """The turns of a transcript that ends in the reply that was judged."""
+    said = transcripts.parse(row, row.text(name), name)
     if said[-1].role != "assistant":
         raise row.error(f"{name!r} ends in a Human turn; it must end in the reply that was judged")
     return said
@@ -52,8 +36,8 @@ def transcript(row: Row, name: str) -> list[Message]:
 
 def _matches(values: Mapping[str, Any]) -> bool:
     sides = [values.get("chosen"), values.get("rejected")]
-    return "prompt" not in values and all(
-        isinstance(side, str) and MARK.search("\n\n" + side.lstrip()) for side in sides
+    return "prompt" not in values and any(
+        isinstance(side, str) and transcripts.MARK.search("\n\n" + side.lstrip()) for side in sides
     )
 
 

@@ -18,6 +18,7 @@ from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.data.rows import Row
 from assent.data.sources import answer_fields, ranked
 from assent.data.sources.format import Format
+from assent.data.values import name_of
 
 _LEFT = "_"
 """The Ranker's bucket of what was not sorted."""
@@ -40,7 +41,10 @@ def comparisons(row: Row) -> list[Comparison]:
         if one.rater in found:
             raise row.error(f"annotations[{number}]: user {one.rater!r} judged this task twice; keep one of the two")
         found[one.rater] = one
-    return [_comparison(row, data, list(found.values()))] if found else []
+    if not found:
+        row.tally.drop("tasks that nobody has judged")
+        return []
+    return [_comparison(row, data, list(found.values()))]
 
 
 class _Judged:
@@ -56,6 +60,7 @@ def _judged(row: Row, data: Mapping[str, Any], annotation: Any, place: str) -> _
     if not isinstance(annotation, Mapping) or not isinstance(annotation.get("result"), list | tuple):
         raise row.error(f"{place} should be an object with a list 'result', got {str(annotation)[:40]!r}")
     if annotation.get("was_cancelled"):
+        row.tally.drop("cancelled annotations left out")
         return None
     results = []
     for number, result in enumerate(annotation["result"]):
@@ -105,6 +110,8 @@ def _items(row: Row, data: Mapping[str, Any]) -> dict[str, str]:
     for number, item in enumerate(items):
         at = f"data.{name}[{number}]"
         text = next((item[key] for key in (*_TEXTS, "title") if item.get(key)), None)
+        if item.get("title") and item["title"] != text:
+            row.tally.drop("titles of answers left out")
         if str(item["id"]) in texts:
             raise row.error(f"{at} has the id {item['id']!r} of an earlier item; ids must be unique")
         texts[str(item["id"])] = row.spoken("" if text is None else text, f"{at}.body")
@@ -218,5 +225,6 @@ FORMAT = Format(
     columns="data {prompt, items | …}, annotations [{result, completed_by}]",
     matches=_matches,
     comparisons=comparisons,
-    row_id=lambda row: str(row.values["id"]) if row.has("id") else None,
+    is_closed=True,
+    row_id=lambda row: name_of(row.values.get("id")),
 )

@@ -15,6 +15,8 @@ from assent.core.types import Comparison, Completion, Conversation, Judgment, Me
 from assent.data.rows import Row
 from assent.data.sources import ranked, turns
 from assent.data.sources.format import Format
+from assent.data.values import name_of
+from assent.data.values import number as number_in
 
 _RATER = "oasst"
 
@@ -69,7 +71,8 @@ def _walk(row: Row, node: Any, history: tuple[Message, ...], meta: Mapping[str, 
     """Every ranked group below a node, parents first."""
     if not isinstance(node, Mapping):
         raise row.error(f"a message of the tree should be an object, got {type(node).__name__}")
-    said = (*history, *turns.messages(row, [node], str(node.get("message_id", "message"))))
+    spoken = {key: node.get(key) for key in ("role", "text")}
+    said = (*history, *turns.messages(row, [spoken], str(node.get("message_id", "message"))))
     replies = [
         reply for reply in node.get("replies") or () if not (isinstance(reply, Mapping) and reply.get("deleted"))
     ]
@@ -84,7 +87,9 @@ def _walk(row: Row, node: Any, history: tuple[Message, ...], meta: Mapping[str, 
 def _siblings(row: Row, prompt: Prompt, parent: str, replies: list[Any]) -> _Siblings | None:
     answers, rank = [], {}
     for number, reply in enumerate(replies):
-        if not isinstance(reply, Mapping) or not isinstance(reply.get("rank"), int | float):
+        place = number_in(reply.get("rank")) if isinstance(reply, Mapping) else None
+        if not isinstance(reply, Mapping) or place is None:
+            row.tally.drop("replies without a rank, which are not compared")
             continue
         text = row.spoken(reply.get("text", ""), f"replies[{number}].text")
         answer = Completion(
@@ -96,7 +101,7 @@ def _siblings(row: Row, prompt: Prompt, parent: str, replies: list[Any]) -> _Sib
         if answer.id in rank:
             raise row.error(f"reply {answer.id!r} stands twice among the replies to {parent!r}; ids must be unique")
         answers.append(answer)
-        rank[answer.id] = float(reply["rank"])
+        rank[answer.id] = place
     return _Siblings(prompt, parent, tuple(answers), rank) if len(answers) > 1 else None
 
 
@@ -110,7 +115,7 @@ def _matches(values: Mapping[str, Any]) -> bool:
 
 def _row_id(row: Row) -> str | None:
     name = "message_tree_id" if _is_tree(row.values) else "parent_id"
-    return str(row.values[name]) if row.has(name) else None
+    return name_of(row.values.get(name))
 
 
 FORMAT = Format(
@@ -120,4 +125,5 @@ FORMAT = Format(
     conversations=conversations,
     comparisons=comparisons,
     row_id=_row_id,
+    is_closed=True,
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
+from assent.core.types import Comparison, Completion, Flag, Judgment, Prompt, Ranking
 from assent.data.formats import first_problem
 from assent.data.rows import Row
 
@@ -34,6 +35,39 @@ def preference(
         rater_id=rater,
         ranking=Ranking(tiers=tuple((answer.id,) for answer in answers.values())),
         scores={answers[name].id: values for name, values in (scores or {}).items()},
+    )
+    return comparison(row, prompt, list(answers.values()), [judgment])
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one rater said of answers that a row names, best first; names inside a tier are tied."""
+
+    rater: str
+    tiers: Sequence[Sequence[str]]
+    strengths: Sequence[int | None] | None = None
+    scores: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Name -> criterion -> score."""
+    flags: Mapping[str, tuple[Flag, ...]] = field(default_factory=dict)
+
+
+def judged(
+    row: Row, prompt: Prompt, texts: Mapping[str, str], verdict: Verdict, sources: Mapping[str, str] | None = None
+) -> Comparison:
+    """Answers under the names that a row gives them, their sources, and one verdict on them."""
+    if len({text.strip() for text in texts.values()}) < len(texts):
+        raise row.error(f"two of {', '.join(texts)} are the same text, so no preference can be learned; remove the row")
+    answers = {
+        name: Completion(prompt_id=prompt.id, text=text, source=(sources or {}).get(name, ""))
+        for name, text in texts.items()
+    }
+    ids = {name: answer.id for name, answer in answers.items()}
+    judgment = Judgment(
+        task_id=task_id(prompt, list(answers.values())),
+        rater_id=verdict.rater,
+        ranking=ranking(row, [[ids[name] for name in tier] for tier in verdict.tiers if tier], verdict.strengths),
+        scores={ids[name]: dict(scores) for name, scores in verdict.scores.items() if scores},
+        flags={ids[name]: flags for name, flags in verdict.flags.items() if flags},
     )
     return comparison(row, prompt, list(answers.values()), [judgment])
 

@@ -10,36 +10,49 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from assent.core.types import Comparison, Completion, Judgment, Message, Prompt, Ranking
+from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.data.rows import Row
-from assent.data.sources import ranked, turns
+from assent.data.sources import asked, ranked, turns
 from assent.data.sources.format import Format
+from assent.data.values import is_blank, is_said, name_of, number
 
 _RATER = "unknown"
 
 
 def comparisons(row: Row) -> list[Comparison]:
     """The answers of a row and its one judgment."""
-    value = row.need("prompt")
-    asked = turns.messages(row, value, "prompt") if turns.is_messages(value) else (_user(row.text("prompt")),)
-    prompt = turns.prompt(row, asked)
+    prompt = turns.prompt(row, asked.prompt(row))
     answers = _answers(row, prompt)
-    seconds = row.values.get("seconds")
+    own = _row_id(row)
     judgment = Judgment(
-        task_id=f"ranking/{row.values['id']}" if row.has("id") else ranked.task_id(prompt, list(answers.values())),
-        rater_id=row.optional_text("rater") or _RATER,
+        task_id=ranked.task_id(prompt, list(answers.values())) if own is None else f"ranking/{own}",
+        rater_id=_rater(row),
         ranking=_ranking(row, answers),
         critique=row.optional_text("critique") or None,
-        seconds=float(seconds) if isinstance(seconds, int | float) else None,
+        seconds=_seconds(row),
     )
     return [ranked.comparison(row, prompt, list(answers.values()), [judgment])]
 
 
-def _user(text: str) -> Message:
-    return Message(role="user", content=text)
+def _rater(row: Row) -> str:
+    if not row.has("rater"):
+        return _RATER
+    value = row.need("rater")
+    return name_of(value) or (row.text("rater") if not isinstance(value, str) else _RATER)
+
+
+def _seconds(row: Row) -> float | None:
+    if not row.has("seconds"):
+        return None
+    value = row.need("seconds")
+    found = number(value)
+    if found is None and not is_blank(value):
+        raise row.error(f"'seconds' is {value!r}; it should be a number")
+    return found
 
 
 def _answers(row: Row, prompt: Prompt) -> dict[str, Completion]:
@@ -47,7 +60,7 @@ def _answers(row: Row, prompt: Prompt) -> dict[str, Completion]:
     value = row.need("answers")
     if isinstance(value, Mapping):
         # Parquet fills the names that other rows use with nulls.
-        named = {str(name): text for name, text in value.items() if text is not None}
+        named = {str(name): text for name, text in value.items() if is_said(text)}
     else:
         named = {str(number): text for number, text in enumerate(row.listed("answers"), start=1)}
     if len(named) < 2:
@@ -72,12 +85,25 @@ def _ranking(row: Row, answers: Mapping[str, Completion]) -> Ranking:
             near = difflib.get_close_matches(name, answers, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"answers are named {', '.join(answers)}"
             raise row.error(f"the ranking names the unknown answer {name!r}; {hint}")
-    strengths = row.values.get("strengths")
-    if strengths is not None and not isinstance(strengths, list | tuple):
-        raise row.error(
-            f"'strengths' should be a list of one number 1 to 4 between neighbouring tiers, got {strengths!r}"
-        )
-    return ranked.ranking(row, [[answers[name].id for name in tier] for tier in tiers], strengths)
+    place = {name: number for number, tier in enumerate(tiers) for name in tier}
+    for name, other in itertools.combinations(place, 2):
+        if place[name] != place[other] and answers[name].text.strip() == answers[other].text.strip():
+            raise row.error(f"answers {name!r} and {other!r} are the same text, and one is ranked above the other")
+    return ranked.ranking(row, [[answers[name].id for name in tier] for tier in tiers], _strengths(row))
+
+
+def _strengths(row: Row) -> list[int | None] | None:
+    if not row.has("strengths"):
+        return None
+    value = row.need("strengths")
+    if not isinstance(value, list | tuple):
+        raise row.error(f"'strengths' should be a list of one number 1 to 4 between neighbouring tiers, got {value!r}")
+    found = [number(one) if is_said(one) else None for one in value]
+    if any(said is None and is_said(one) for said, one in zip(found, value, strict=True)) or any(
+        said is not None and not said.is_integer() for said in found
+    ):
+        raise row.error(f"'strengths' should be whole numbers from 1 to 4, got {value!r}")
+    return [None if said is None else int(said) for said in found]
 
 
 def _tiers(row: Row, value: Any) -> list[list[str]]:
@@ -91,23 +117,30 @@ def _tiers_by_number(row: Row, answers: Mapping[str, Completion]) -> list[list[s
     column, sign = ("ranks", -1.0) if row.has("ranks") or not row.has("scores") else ("scores", 1.0)
     value = row.need(column)
     numbers = dict(value) if isinstance(value, Mapping) else dict(zip(answers, row.listed(column), strict=False))
+    if isinstance(value, Mapping):
+        # Parquet fills the names that other rows use with nulls.
+        numbers = {name: said for name, said in numbers.items() if is_said(said) or name in answers}
     count = len(numbers) if isinstance(value, Mapping) else len(value)
     if count != len(answers):
         raise row.error(f"{column!r} holds {count} numbers for {len(answers)} answers; give one for each")
-    for name, number in numbers.items():
-        if not isinstance(number, int | float) or number != number:
-            raise row.error(f"{column!r} gives {number!r} for answer {name!r}; it should be a number")
-    return [list(tier) for tier in Ranking.by_score({str(n): sign * number for n, number in numbers.items()}).tiers]
+    places: dict[str, float] = {}
+    for name, said in numbers.items():
+        place = number(said)
+        if place is None:
+            raise row.error(f"{column!r} gives {said!r} for answer {name!r}; it should be a number")
+        places[str(name)] = sign * place
+    return [list(tier) for tier in Ranking.by_score(places).tiers]
 
 
 def _row_id(row: Row) -> str | None:
-    return str(row.values["id"]) if row.has("id") else None
+    return name_of(row.values.get("id"))
 
 
 FORMAT = Format(
     name="ranking",
     columns="prompt, answers, ranking | ranks | scores",
     matches=lambda values: "answers" in values and bool({"ranking", "ranks", "scores"} & set(values)),
+    ignores=frozenset({"id"}),
     comparisons=comparisons,
     row_id=_row_id,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from assent.core.types import Conversation, Message, Prompt, Role
 from assent.data.rows import Row
+from assent.data.sources import columns
+from assent.data.values import is_blank, is_written_out, number
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -17,14 +19,30 @@ _ROLES: dict[str, Role] = {
     "gpt": "assistant",
     "bot": "assistant",
     "model": "assistant",
+    "chatgpt": "assistant",
+    "developer": "system",
 }
+_SPEAKER, _WORDS = ("role", "from"), ("content", "value", "text")
+_FLAGS = ("weight", "train", "trainable", "train_on_turn", "loss", "learn")
+"""Keys of a turn that say whether to learn from it."""
+_TEXT_PARTS = ("text", "input_text", "output_text")
+EMPTY_SYSTEM = "empty system turns left out"
 
 
 def messages(row: Row, value: Any, name: str) -> tuple[Message, ...]:
-    """A list of {role, content}, {from, value} or {role, text}. Raises the row's error with the number of the turn."""
+    """A list of {role, content}, {from, value} or {role, text}, empty system turns left out.
+
+    Raises the row's error with the number of the turn; also where a turn holds more than a text that would be lost.
+    """
+    if isinstance(value, str) and is_written_out(value):
+        raise row.error(f"{name!r} is a list of messages as Python prints it; write it as JSON")
     if not isinstance(value, list | tuple) or not value:
         raise row.error(f"{name!r} should be a list of messages, got {type(value).__name__}")
-    return tuple(_message(row, turn, f"{name}[{number}]") for number, turn in enumerate(value))
+    read = [_message(row, turn, name, f"{name}[{number}]") for number, turn in enumerate(value)]
+    kept = tuple(turn for turn in read if turn is not None)
+    if not kept:
+        raise row.error(f"{name!r} holds nothing but empty system turns")
+    return kept
 
 
 def is_messages(value: Any) -> bool:
@@ -33,35 +51,173 @@ def is_messages(value: Any) -> bool:
 
 
 def prompt(row: Row, turns: Iterable[Message], **meta: Any) -> Prompt:
-    """A prompt of these turns; it must end where the assistant has to speak."""
-    kept = tuple(turns)
+    """A prompt of these turns, after the row's system prompt and history; it must end where the assistant speaks."""
+    kept = _after(row, tuple(turns))
     if not kept or kept[-1].role == "assistant":
         last = "nothing" if not kept else "an assistant turn"
         raise row.error(f"the prompt ends in {last}; it must end in a user turn for the assistant to answer")
     return Prompt(messages=kept, meta=meta)
 
 
-def conversation(row: Row, turns: Iterable[Message], **meta: Any) -> Conversation:
-    """A demonstration of these turns; at least one is the assistant's."""
-    kept = tuple(turns)
-    if not any(turn.role == "assistant" for turn in kept):
+def conversation(row: Row, turns: Iterable[Message], *, learn: Sequence[bool] = (), **meta: Any) -> Conversation:
+    """A demonstration of these turns, after the row's system prompt and history; at least one is the assistant's.
+
+    `learn` says of each assistant turn whether to learn it; meta `learn` then holds their numbers, from the last.
+    """
+    said = tuple(turns)
+    kept = _after(row, said)
+    spoken = sum(turn.role == "assistant" for turn in kept)
+    if not spoken:
         raise row.error(
             "no assistant turn, so there is nothing to learn; add the answer or list the file under prompts"
         )
+    flags = [*[True] * (spoken - len(learn)), *learn]
+    if not any(flags):
+        raise row.error("every assistant turn is marked as not to be learned; leave the row out")
+    if not all(flags):
+        meta["learn"] = [number for number, flag in enumerate(reversed(flags), start=1) if flag]
     return Conversation(messages=kept, meta=meta)
 
 
-def exchange(question: str, answer: str, **meta: Any) -> Conversation:
-    """One question and its answer."""
-    turns = (Message(role="user", content=question), Message(role="assistant", content=answer))
-    return Conversation(messages=turns, meta=meta)
+def exchange(row: Row, asked: Iterable[Message], answer: str) -> Conversation:
+    """A prompt and its answer."""
+    return conversation(row, (*asked, Message(role="assistant", content=answer)))
 
 
-def _message(row: Row, turn: Any, place: str) -> Message:
+def flags(row: Row, value: Any, name: str) -> list[bool]:
+    """Whether to learn each assistant turn of a list of messages; empty where no turn says anything about it."""
+    found: list[bool | None] = []
+    for place, turn in enumerate(value):
+        said = {key: turn[key] for key in _FLAGS if isinstance(turn, Mapping) and not is_blank(turn.get(key))}
+        said = {key: flag for key, flag in said.items() if f"{name}.{key}" not in row.unread}
+        read = {_flag(row, flag, f"{name}[{place}].{key}") for key, flag in said.items()}
+        if len(read) > 1:
+            raise row.error(f"{name}[{place}] says both to learn it and not to: {said}")
+        if _role(row, turn, f"{name}[{place}]") == "assistant":
+            found.append(read.pop() if read else None)
+        elif True in read:
+            raise row.error(f"{name}[{place}] is to be learned, and is no assistant turn; only those are learned")
+    return [flag is not False for flag in found] if any(flag is not None for flag in found) else []
+
+
+def _flag(row: Row, value: Any, place: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    said = {"true": 1.0, "false": 0.0}.get(str(value).lower(), number(value))
+    if said not in (0, 1):
+        raise row.error(f"{place} is {value!r}; turns are learned (1, true) or not (0, false), nothing between")
+    return said == 1
+
+
+def _after(row: Row, said: tuple[Message, ...]) -> tuple[Message, ...]:
+    """Turns after what the row says in columns of their own: a system prompt, and a history before the question."""
+    system, history = _system(row), _history(row)
+    own = [turn for turn in said if turn.role == "system"]
+    if system is not None and own:
+        if [turn.content.strip() for turn in own] != [system.content.strip()]:
+            raise row.error(f"the system turn {own[0].content[:40]!r} and the system column say different things")
+        system = None
+    first = next((n for n, turn in enumerate(said) if turn.role != "system"), len(said))
+    lead, rest = said[:first], said[first:]
+    if rest[: len(history)] == history:
+        history = ()
+    return (*((system,) if system is not None else ()), *lead, *history, *rest)
+
+
+def _system(row: Row) -> Message | None:
+    found = {name: row.need(name) for name in columns.SYSTEM if name in row.shared and row.has(name)}
+    said = [_content(row, value, name, name) for name, value in found.items() if not is_blank(value)]
+    if found and not said:
+        row.tally.drop(EMPTY_SYSTEM)
+    if len({text.strip() for text in said}) > 1:
+        raise row.error(f"{' and '.join(map(repr, found))} say different things; ignore one of them")
+    return Message(role="system", content=said[0]) if said else None
+
+
+def _history(row: Row) -> tuple[Message, ...]:
+    found = {name: row.need(name) for name in columns.HISTORY if name in row.shared and row.has(name)}
+    found = {name: value for name, value in found.items() if not is_blank(value)}
+    if len(found) > 1:
+        raise row.error(f"both {' and '.join(map(repr, found))} are given; ignore one of them")
+    for name, value in found.items():
+        if is_messages(value):
+            return messages(row, value, name)
+        if not isinstance(value, list | tuple) or not all(
+            isinstance(pair, list | tuple) and len(pair) == 2 for pair in value
+        ):
+            raise row.error(f"{name!r} should be a list of [question, answer] or of messages, got {str(value)[:40]!r}")
+        said = [(asked, f"{name}[{n}]", answer) for n, (asked, answer) in enumerate(value)]
+        return tuple(
+            Message(role=role, content=row.spoken(text, place))
+            for asked, place, answer in said
+            for role, text in (("user", asked), ("assistant", answer))
+        )
+    return ()
+
+
+def _message(row: Row, turn: Any, column: str, place: str) -> Message | None:
+    role = _role(row, turn, place)
+    texts = [_content(row, turn[key], column, f"{place}.content") for key in _WORDS if not is_blank(turn.get(key))]
+    _settle(row, turn, column, place)
+    if not texts and role == "system":
+        row.tally.drop(EMPTY_SYSTEM)
+        return None
+    if len(set(texts)) > 1:
+        raise row.error(f"{place} says two different texts under {', '.join(_WORDS)}; keep one")
+    return Message(role=role, content=texts[0] if texts else row.spoken("", f"{place}.content"))
+
+
+def _role(row: Row, turn: Any, place: str) -> Role:
     if not isinstance(turn, Mapping):
         raise row.error(f"{place} should be an object with role and content, got {type(turn).__name__}")
-    role = turn.get("role", turn.get("from"))
-    content = next((turn[key] for key in ("content", "value", "text") if turn.get(key) is not None), None)
-    if not isinstance(role, str) or role not in _ROLES:
+    said = [turn[key] for key in _SPEAKER if not is_blank(turn.get(key))]
+    role = said[0] if said else None
+    known = [_ROLES.get(one.strip().lower()) if isinstance(one, str) else None for one in said]
+    if not known or known[0] is None:
         raise row.error(f"{place} has role {role!r}; known: {', '.join(_ROLES)}")
-    return Message(role=_ROLES[role], content=row.spoken("" if content is None else content, f"{place}.content"))
+    if len(set(known)) > 1:
+        raise row.error(f"{place} has two roles, {said[0]!r} and {said[1]!r}; keep one")
+    return known[0]
+
+
+def _settle(row: Row, turn: Mapping[str, Any], column: str, place: str) -> None:
+    """Count what else a turn holds, and refuse what would be lost and changes what was said."""
+    for key, value in turn.items():
+        name = f"{column}.{key}"
+        if key in (*_SPEAKER, *_WORDS) or is_blank(value):
+            continue
+        if name in row.unread:
+            row.tally.ignore(name)
+        elif key in _FLAGS:
+            row.tally.read(name)
+        elif key == "name" or columns.changes_meaning(key, value, "turns"):
+            raise row.error(
+                f"{place} holds {key!r}, which is not read and could change what was said; leave it out with ignore:"
+                f" [{name}], or take the row out"
+            )
+        else:
+            row.tally.ignore(name)
+
+
+def _content(row: Row, value: Any, column: str, place: str) -> str:
+    """A text, or the text parts of one, joined by line ends; other parts are refused by their type."""
+    if isinstance(value, str):
+        return row.spoken(value, place)
+    parts = [value] if isinstance(value, Mapping) else value
+    if not isinstance(parts, list | tuple):
+        return row.spoken(value, place)
+    found = []
+    for at, part in enumerate(parts):
+        if isinstance(part, str):
+            found.append(part)
+            continue
+        kind = (part.get("type") or "text") if isinstance(part, Mapping) else type(part).__name__
+        if kind not in _TEXT_PARTS or not isinstance(part.get("text") or "", str):
+            raise row.error(f"{place}[{at}] is of type {kind!r}, and only text is read; leave the row out")
+        for key, inner in part.items():
+            if key not in ("type", "text") and not is_blank(inner):
+                if columns.changes_meaning(key, inner, "turns"):
+                    raise row.error(f"{place}[{at}] holds {key!r} beside its text, and only text is read")
+                row.tally.ignore(f"{column}.content.{key}")
+        found.append(part.get("text") or "")
+    return row.spoken("\n".join(text for text in found if text), place)

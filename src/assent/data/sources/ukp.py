@@ -95,6 +95,7 @@ FORMAT = Format(
     matches=lambda values: "mTurkAssignments" in values and "arg1" in values,
     comparisons=comparisons,
     row_id=_row_id,
+    is_closed=True,
     beside=ARGUMENTS,
     prepare=arguments_beside,
 )

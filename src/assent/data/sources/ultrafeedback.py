@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from assent.core.types import Comparison, Completion, Judgment, Message, Ranking
+from assent.core.types import Comparison, Completion, Judgment, Ranking
 from assent.data.rows import Row
-from assent.data.sources import ranked, turns
+from assent.data.sources import ranked, transcripts, turns
 from assent.data.sources.format import Format
+from assent.data.values import number as number_in
 
 _RATER = "ultrafeedback"
 _TOTALS = ("overall_score", "fine-grained_score")
@@ -20,7 +21,7 @@ _TOTALS = ("overall_score", "fine-grained_score")
 
 def comparisons(row: Row) -> list[Comparison]:
     """The K completions in the order of their scores."""
-    prompt = turns.prompt(row, (Message(role="user", content=row.text("instruction")),))
+    prompt = turns.prompt(row, transcripts.asked(row, row.text("instruction"), "instruction"))
     answers: list[Completion] = []
     totals: dict[str, float] = {}
     aspects: dict[str, dict[str, float]] = {}
@@ -45,7 +46,7 @@ def comparisons(row: Row) -> list[Comparison]:
 
 def _total(row: Row, value: Mapping[str, Any], ratings: dict[str, float], place: str) -> float:
     for name in _TOTALS:
-        score = _number(value.get(name))
+        score = number_in(value.get(name))
         if score is not None:
             return score
     if not ratings:
@@ -60,20 +61,10 @@ def _ratings(annotations: Any) -> dict[str, float]:
     found = {}
     for aspect, value in annotations.items():
         first = value[0] if isinstance(value, list | tuple) and value else value
-        rating = _number(first.get("Rating") if isinstance(first, Mapping) else first)
+        rating = number_in(first.get("Rating") if isinstance(first, Mapping) else first)
         if rating is not None:
             found[str(aspect)] = rating
     return found
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, str | int | float):
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        return number if math.isfinite(number) else None
-    return None
 
 
 FORMAT = Format(
@@ -81,4 +72,5 @@ FORMAT = Format(
     columns="instruction, completions [{response, overall_score}]",
     matches=lambda values: "instruction" in values and isinstance(values.get("completions"), list | tuple),
     comparisons=comparisons,
+    ignores=frozenset({"models", "correct_answers", "incorrect_answers"}),
 )

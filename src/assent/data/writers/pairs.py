@@ -21,7 +21,7 @@ from assent.data.losses import (
     Losses,
     count_unsaid,
 )
-from assent.data.sources.hh import MARK
+from assent.data.sources.transcripts import MARK
 
 Rows = list[dict[str, Any]]
 _HH_NAMES = {"user": "Human", "assistant": "Assistant"}

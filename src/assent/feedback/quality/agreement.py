@@ -88,8 +88,8 @@ class LeftOut:
 def leave_one_out(comparisons: Iterable[Comparison]) -> list[LeftOut]:
     """Every decided vote against the majority of the other raters' decided votes on the same pair.
 
-    The mean hit is the raters' own ceiling: how well people predict one more person. Per rater it says who differs,
-    which is not the same as who is wrong.
+    Per rater it says who differs, which is not the same as who is wrong. Its mean is no ceiling: the majority of two
+    or three others is itself often wrong (see `other_raters`).
     """
     found = []
     for ballot in _ballots(vote for vote in _votes(comparisons) if vote.value):
@@ -97,6 +97,29 @@ def leave_one_out(comparisons: Iterable[Comparison]) -> list[LeftOut]:
             others = [other.value for other in ballot if other.rater_id != vote.rater_id]
             if others:
                 found.append(LeftOut(vote.pair[0], vote.rater_id, hit(vote.value * sum(others))))
+    return found
+
+
+@dataclass(frozen=True)
+class Echo:
+    """One rater's decided vote on one pair, and how many of the others' votes on it say the same."""
+
+    prompt_id: str
+    rater_id: str
+    share: float
+
+
+def other_raters(comparisons: Iterable[Comparison]) -> list[Echo]:
+    """For every decided vote, the share of the other raters' decided votes on the same pair that say the same.
+
+    The mean is how often two raters of one pair agree, without bias for any number of raters.
+    """
+    found = []
+    for ballot in _ballots(vote for vote in _votes(comparisons) if vote.value):
+        for vote in ballot:
+            others = [other.value == vote.value for other in ballot if other.rater_id != vote.rater_id]
+            if others:
+                found.append(Echo(vote.pair[0], vote.rater_id, sum(others) / len(others)))
     return found
 
 

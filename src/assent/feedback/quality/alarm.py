@@ -109,7 +109,8 @@ def _share(found: Sequence[Hit]) -> Estimate | None:
     for hit in found:
         tops[hit.rater_id] = tops.get(hit.rater_id, 0.0) + hit.value
         bottoms[hit.rater_id] = bottoms.get(hit.rater_id, 0.0) + 1
-    return ratio(list(tops.values()), list(bottoms.values()))
+    share = ratio(list(tops.values()), list(bottoms.values()))
+    return None if share is None else share.inside(0.0, 1.0)
 
 
 def _change(
@@ -138,4 +139,5 @@ def _change(
         return None
     differences = [row[2] / row[3] - row[0] / row[1] for row in rows]
     weights = [min(row[1], row[3]) for row in rows]
-    return ratio([d * w for d, w in zip(differences, weights, strict=True)], weights)
+    found = ratio([d * w for d, w in zip(differences, weights, strict=True)], weights)
+    return None if found is None else found.inside(-1.0, 1.0)

@@ -12,8 +12,7 @@ import numpy as np
 
 from assent.feedback.quality.ballots import Said, by_pair, by_prompt, taus, votes
 from assent.feedback.quality.facts import TaskFacts
-from assent.stats.bootstrap import redrawn
-from assent.stats.clustered import Floats, ratio
+from assent.stats.clustered import Floats, jackknife, ratio
 from assent.stats.estimate import Estimate
 
 MAX_VALUES = 12
@@ -119,14 +118,16 @@ def _over(prompts: Collection[_Prompt]) -> Agreement:
         prompts=len(prompts),
         raters=len(frozenset[str]().union(*(p.raters for p in prompts))),
         alpha=_alpha(prompts),
-        tau=_mean(p.tau for p in prompts),
-        same=_mean(p.same for p in prompts),
+        tau=_mean((p.tau for p in prompts), between=(-1.0, 1.0)),
+        same=_mean((p.same for p in prompts), between=(0.0, 1.0)),
     )
 
 
 def _alpha(prompts: Collection[_Prompt]) -> Estimate | None:
     tables = np.array([p.coincidences for p in prompts]).reshape(len(prompts), _LEVELS**2)
-    return redrawn(lambda weights: _alphas((weights @ tables).reshape(-1, _LEVELS, _LEVELS)), len(prompts))
+    return jackknife(
+        lambda weights: _alphas((weights @ tables).reshape(-1, _LEVELS, _LEVELS)), len(prompts), between=(-1.0, 1.0)
+    )
 
 
 def _alphas(coincidences: Floats) -> Floats:
@@ -140,6 +141,6 @@ def _alphas(coincidences: Floats) -> Floats:
         return np.where(expected > 0, 1 - (totals.sum(axis=1) - 1) * observed / expected, np.nan)
 
 
-def _mean(parts: Iterable[tuple[float, int]]) -> Estimate | None:
+def _mean(parts: Iterable[tuple[float, int]], *, between: tuple[float, float]) -> Estimate | None:
     found = [part for part in parts if part[1]]
-    return ratio([total for total, _ in found], [count for _, count in found])
+    return ratio([total for total, _ in found], [count for _, count in found], between=between)

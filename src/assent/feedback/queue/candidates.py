@@ -15,6 +15,7 @@ from assent.feedback.queue.claims import WAITING, Term
 from assent.feedback.queue.judgments import belongs
 from assent.feedback.queue.reach import AT_WORK_SECONDS
 from assent.feedback.queue.tasks import blocks
+from assent.feedback.queue.wanted import may_grow
 from assent.feedback.records.queue import Queue
 from assent.feedback.tables.queue import JudgmentRow, Lease, RaterRow, Slot
 
@@ -190,12 +191,13 @@ def _shared(connection: Connection, where: Mapping[str, Any], depth: int) -> lis
         for row in connection.execute(query):
             slots.setdefault(row.task_id, []).append(row)
     found = []
+    growing = may_grow(connection, sorted(slots))
     for task_id, rows in slots.items():
         if all(row.reserved_for for row in rows):
             continue
         waits = next((row for row in rows if not row.is_filled and row.reserved_for is None), None)
         if waits is not None:
             found.append(Free(waits.id, task_id))
-        elif len(rows) < depth:
+        elif len(rows) < depth and task_id in growing:
             found.append(Free(None, task_id))
     return found

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, delete, exists, fals
 from assent.core.errors import StoreError
 from assent.feedback.queue.assign import Candidate, choose
 from assent.feedback.queue.tasks import load_tasks
+from assent.feedback.queue.wanted import IS_WANTED, fit_where_needed
 from assent.feedback.records.queue import Claim, OpenTask, Queue
 from assent.feedback.tables.connection import upsert
 from assent.feedback.tables.queue import JudgmentRow, Lease, RaterRow, Slot
@@ -86,9 +87,11 @@ def mark_filled(connection: Connection, slot_id: int) -> None:
 
 
 def free_slot(connection: Connection, slot_id: int) -> None:
-    """Give a judged slot back to the queue."""
-    connection.execute(update(Slot).where(Slot.id == slot_id).values(is_filled=False))
+    """Give a judged slot back to the queue, where its task still wants it."""
+    freed = update(Slot).where(Slot.id == slot_id).values(is_filled=False).returning(Slot.task_id)
+    task_id = connection.execute(freed).scalar_one()
     connection.execute(delete(Lease).where(Lease.slot_id == slot_id))
+    fit_where_needed(connection, [task_id])
 
 
 def release(connection: Connection, rater_id: str) -> int:
@@ -111,7 +114,7 @@ def open_tasks(connection: Connection, queue: Queue) -> list[OpenTask]:
     unjudged = func.count().filter(Slot.is_filled == false())
     rows = connection.execute(
         select(Slot.task_id, func.count(), unjudged)
-        .where(Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.reserved_for.is_(None))
+        .where(Slot.project == queue.project, Slot.purpose == queue.purpose, IS_WANTED)
         .group_by(Slot.task_id)
         .having(unjudged > 0)
     )

@@ -24,7 +24,8 @@ def unseen_gold(connection: Connection, term: Term, queue: Queue, rng: np.random
     """A task with a known answer that the rater has not judged and does not hold, any as likely as another."""
     has_judged = exists().where(JudgmentRow.task_id == Gold.task_id, JudgmentRow.rater_id == term.rater_id)
     holds = exists().where(Lease.task_id == Gold.task_id, Lease.rater_id == term.rater_id, Lease.expires_at > term.now)
-    query = select(Gold.task_id).where(belongs(Gold.task_id), ~has_judged, ~holds).order_by(Gold.task_id)
+    is_aside = exists().where(TaskRow.id == Gold.task_id, TaskRow.set_aside_at.is_not(None))
+    query = select(Gold.task_id).where(belongs(Gold.task_id), ~has_judged, ~holds, ~is_aside).order_by(Gold.task_id)
     found = connection.execute(query, vars(queue)).scalars().all()
     return found[int(rng.integers(len(found)))] if found else None
 
@@ -35,7 +36,11 @@ def task_to_repeat(
     """A task that the rater judged at least `after` tasks ago and was not asked again, any as likely as another."""
     query = (
         select(
-            JudgmentRow.task_id, JudgmentRow.outcome, TaskRow.kind, TaskRow.meta[REPEAT_OF].as_string().label("first")
+            JudgmentRow.task_id,
+            JudgmentRow.outcome,
+            TaskRow.kind,
+            TaskRow.set_aside_at,
+            TaskRow.meta[REPEAT_OF].as_string().label("first"),
         )
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
         .where(JudgmentRow.rater_id == term.rater_id, JudgmentRow.superseded_by.is_(None))
@@ -51,6 +56,7 @@ def task_to_repeat(
         row.task_id
         for row in rows[after:]
         if row.outcome == "ranked"
+        and row.set_aside_at is None
         and row.kind in ("rank", "pair", "rate")
         and row.task_id not in gold
         and row.first is None

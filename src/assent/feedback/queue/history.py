@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
+from assent.feedback.queue.assigned import count_for
 from assent.feedback.queue.candidates import Candidates
 from assent.feedback.queue.claims import Term, lock_rater
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, judgment_of, select_judgments
-from assent.feedback.queue.presentations import read_presentations
-from assent.feedback.queue.projects import settings_of
+from assent.feedback.queue.presentations import asked_of, read_presentations
+from assent.feedback.queue.settings import settings_of
 from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Queue, RaterProgress, SaidRow, Served
 from assent.feedback.tables.queue import Gold, GuidelineVersion, JudgmentRow, Lease, Presentation, Slot, TaskRow
@@ -83,6 +84,7 @@ def own(connection: Connection, rater_id: str, task_id: str) -> Served | None:
         guideline_version=connection.execute(version).scalar(),
         propensity=shown.propensity,
         judgment=None if said is None else judgment_of(said),
+        asked=asked_of(connection, rater_id, task_id),
     )
 
 
@@ -100,7 +102,8 @@ def rater_progress(
     )
     done = connection.execute(query, vars(queue)).one()
     if waiting is None:
-        waiting = Candidates(connection, Term(rater_id, now=now, expires_at=now), queue, limit=1).tasks()
+        term = Term(rater_id, now=now, expires_at=now)
+        waiting = Candidates(connection, term, queue, limit=1).tasks() + count_for(connection, term, queue)
     return RaterProgress(done[0], done[1], waiting)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, true
@@ -11,6 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Note, Ranking, Rater
 from assent.feedback.queue.tasks import blocks, load_tasks
+from assent.feedback.queue.wanted import IS_WANTED
 from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.tables.queue import (
     JudgmentRow,
@@ -27,11 +28,12 @@ from assent.feedback.tables.queue import (
 def counts(connection: Connection, queue: Queue) -> Counts:
     """Judged slots and all slots of a queue.
 
-    Gold and repeats are not counted; a slot reserved for one rater is, once it is judged.
+    Gold and repeats are not counted; a slot reserved for one rater is, once it is judged. What is set aside is not, nor
+    what is no longer wanted.
     """
     wanted = and_(Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.service.in_(["normal", "made"]))
     is_filled = Slot.is_filled == true()
-    is_counted = or_(is_filled, Slot.reserved_for.is_(None))
+    is_counted = or_(is_filled, IS_WANTED)
     row = connection.execute(
         select(func.count().filter(is_filled), func.count().filter(is_counted)).select_from(Slot).where(wanted)
     ).one()
@@ -77,6 +79,16 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
     ]
 
 
+def trainers(connection: Connection, rater_ids: Collection[str]) -> set[str]:
+    """Those of the raters who have given judgments to learn from, in any project; skips do not count."""
+    found: set[str] = set()
+    said = select(JudgmentRow.rater_id).join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+    labels = said.where(TaskRow.purpose == "reward", JudgmentRow.outcome.in_(["ranked", "marked"])).distinct()
+    for block in blocks(sorted(rater_ids)):
+        found |= set(connection.execute(labels.where(JudgmentRow.rater_id.in_(block))).scalars())
+    return found
+
+
 def read_raters(connection: Connection) -> list[Rater]:
     """All raters with what they said about themselves, sorted by id, without the erased."""
     attributes: dict[str, dict[str, str]] = {}
@@ -90,15 +102,15 @@ def read_raters(connection: Connection) -> list[Rater]:
     return [Rater(id=rater_id, kind=kind, attributes=attributes.get(rater_id, {})) for rater_id, kind in rows]
 
 
-def select_judgments() -> Select[Any]:
+def select_judgments(*, with_erased: bool = False) -> Select[Any]:
     """Judgments that were not erased, with the order shown, sorted by id; `judgment_of` reads a row."""
-    return (
+    every = (
         select(JudgmentRow, Presentation.order_shown)
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
         .outerjoin(Presentation, Presentation.id == JudgmentRow.presentation_id)
-        .where(JudgmentRow.outcome != "erased")
         .order_by(JudgmentRow.id)
     )
+    return every if with_erased else every.where(JudgmentRow.outcome != "erased")
 
 
 def in_queue(queue: Queue) -> ColumnElement[bool]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Engine, func, select, tuple_
+from sqlalchemy import Engine, func, select
 
 from assent.core.types import Judgment, Purpose, Rater, Task
+from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import REPEAT_OF
-from assent.feedback.queue.judgments import in_queue, judgment_of, select_judgments
+from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, select_judgments
+from assent.feedback.queue.order import refuse_foreign
 from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Queue
 from assent.feedback.tables.connection import read_transaction
@@ -34,8 +36,10 @@ class Listed:
 
     judgment: Judgment
     outcome: str
-    """ranked, marked or skipped."""
+    """ranked, marked, skipped or erased."""
     submitted_at: float
+    number: int
+    """Its place in the order of commits."""
     superseded_by: str | None
     propensity: float | None
     """Probability with which the queue chose the task for the rater; None where it was not drawn."""
@@ -72,6 +76,14 @@ class Listing:
             found = load_tasks(connection, ids)
         return [found[task_id] for task_id in ids]
 
+    def page_of_ids(self, queue: Queue, *, page: int, size: int) -> tuple[list[str], int]:
+        """The tasks of a page by number, from 1, sorted by id, and how many there are in all; repeats are left out."""
+        listed = (in_queue(queue), TaskRow.meta[REPEAT_OF].as_string().is_(None))
+        query = select(TaskRow.id).where(*listed).order_by(TaskRow.id).limit(size).offset((page - 1) * size)
+        with read_transaction(self._engine) as connection:
+            total = connection.execute(select(func.count()).select_from(TaskRow).where(*listed)).scalar_one()
+            return list(connection.execute(query).scalars()), total
+
     def repeats(self, queue: Queue) -> dict[str, str]:
         """Tasks that raters were asked again without being told -> the task that each repeats."""
         first = TaskRow.meta[REPEAT_OF].as_string()
@@ -80,20 +92,30 @@ class Listing:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def judgments(
-        self, queue: Queue, *, after: tuple[float, str] | None = None, limit: int, with_superseded: bool = False
+        self,
+        queue: Queue,
+        *,
+        after: tuple[int, str] | None = None,
+        limit: int,
+        with_superseded: bool = False,
+        with_erased: bool = False,
     ) -> list[Listed]:
-        """Judgments of a queue in the order they came; `after` is the time and id of the last one seen."""
-        place = (JudgmentRow.submitted_at, JudgmentRow.id)
+        """Judgments of a queue in the order they were committed; `after` is number and id of the last one seen.
+
+        Whoever goes on from there gets every judgment once, see `order`. An erased one comes again, emptied.
+        Raises ConflictError where the store was put back to an older copy since.
+        """
         seen = (Presentation.propensity, GuidelineVersion.version, TaskRow.meta[REPEAT_OF].as_string().label("first"))
-        query = select_judgments().add_columns(*seen)
+        query = select_judgments(with_erased=with_erased).add_columns(*seen)
         query = query.outerjoin(GuidelineVersion, GuidelineVersion.id == Presentation.guideline_id)
-        query = query.where(in_queue(queue)).order_by(None).order_by(*place).limit(limit)
-        if after is not None:
-            query = query.where(tuple_(*place) > tuple_(*after))
+        query = query.where(belongs(JudgmentRow.task_id), JudgmentRow.number > (0 if after is None else after[0]))
+        query = query.order_by(None).order_by(JudgmentRow.number).limit(limit)
         if not with_superseded:
             query = query.where(JudgmentRow.superseded_by.is_(None))
         with read_transaction(self._engine) as connection:
-            return [_listed(row) for row in connection.execute(query)]
+            if after is not None:
+                refuse_foreign(connection, *after)
+            return [_listed(row) for row in connection.execute(query, vars(queue))]
 
     def raters(self, *, after: str = "", limit: int) -> list[Rater]:
         """Raters by id with what they said about themselves, without the erased."""
@@ -121,7 +143,7 @@ class Listing:
         query = select(TaskRow.project, TaskRow.purpose).join(JudgmentRow, JudgmentRow.task_id == TaskRow.id)
         with read_transaction(self._engine) as connection:
             rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
-        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows)
+        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows if not is_hidden(project))
         return sorted(found, key=lambda queue: (queue.project, queue.purpose))
 
     def erased(self, queue: Queue) -> list[str]:
@@ -149,6 +171,7 @@ def _listed(row: Any) -> Listed:
         judgment=judgment_of(row),
         outcome=row.outcome,
         submitted_at=row.submitted_at,
+        number=row.number,
         superseded_by=row.superseded_by,
         propensity=row.propensity,
         guideline_version=row.version,

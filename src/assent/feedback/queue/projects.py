@@ -10,8 +10,11 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes
 from assent.core.types import Judgment, Ranking
+from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.claims import lock_rater
 from assent.feedback.queue.presentations import newest_guideline
+from assent.feedback.queue.set_aside import after_decision
+from assent.feedback.queue.settings import settings_from, settings_of
 from assent.feedback.queue.submissions import check, task_answers
 from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.queue import Adjudicated, Guideline, Project
@@ -20,7 +23,6 @@ from assent.feedback.tables.connection import insert_missing, read_transaction, 
 from assent.feedback.tables.people import Membership
 from assent.feedback.tables.queue import Adjudication, Gold, GuidelineVersion, ProjectRow, TaskRow
 
-_SETTINGS = select(ProjectRow.settings).where(ProjectRow.name == bindparam("name"))
 _IS_THERE = select(ProjectRow.name).where(ProjectRow.name == bindparam("name"))
 
 
@@ -34,7 +36,7 @@ class Projects:
         """All projects, sorted by name."""
         with read_transaction(self._engine) as connection:
             names = connection.execute(select(ProjectRow.name)).scalars().all()
-            return [read_project(connection, name) for name in sorted(names)]
+            return [read_project(connection, name) for name in sorted(names) if not is_hidden(name)]
 
     def get(self, name: str) -> Project:
         """A project by name. Raises StoreError for an unknown one."""
@@ -122,7 +124,10 @@ class Projects:
     def adjudicate(
         self, task_id: str, adjudicator_id: str, ranking: Ranking | None, reason: str, *, now: float
     ) -> Adjudicated:
-        """Decide a task; a later decision about it counts instead, the earlier one stays on record."""
+        """Decide a task; a later decision about it counts instead, the earlier one stays on record.
+
+        A task without an answer is set aside: nobody is asked any more.
+        """
         where = f"decision on task {task_id!r}"
         refuse_nul(reason, where=where)
 
@@ -132,6 +137,7 @@ class Projects:
             decision = Adjudicated(task_id, adjudicator_id, ranking, reason, now)
             plain = None if ranking is None else ranking.model_dump(mode="json")
             connection.execute(insert(Adjudication).values(vars(decision) | {"ranking": plain}))
+            after_decision(connection, task_id, has_answer=ranking is not None, now=now)
             return decision
 
         return write(self._engine, work)
@@ -159,16 +165,7 @@ def read_project(connection: Connection, name: str) -> Project:
     if row is None:
         raise StoreError(f"project {name!r} is not in the store; save it or add tasks to it first")
     newest = newest_guideline(connection, name)
-    return Project(name, _settings(row.settings), None if newest is None else _guideline(newest), row.created_at)
-
-
-def settings_of(connection: Connection, name: str) -> ProjectSettings:
-    """The settings of a project; those of one that is not there yet."""
-    return _settings(connection.execute(_SETTINGS, {"name": name}).scalar())
-
-
-def _settings(values: dict[str, Any] | None) -> ProjectSettings:
-    return ProjectSettings() if values is None else ProjectSettings.model_validate(values)
+    return Project(name, settings_from(row.settings), None if newest is None else _guideline(newest), row.created_at)
 
 
 def _make(connection: Connection, name: str, *, now: float) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, exists, select
 
+from assent.feedback.queue.assigned import crews
 from assent.feedback.queue.claims import open_tasks
 from assent.feedback.queue.imports import IMPORTED_LEASE
 from assent.feedback.queue.judgments import counts, in_queue
@@ -28,10 +29,13 @@ def within_reach(connection: Connection, queue: Queue, *, now: float) -> Counts:
     seen = _seen(connection, queue)
     if found.have >= found.need or not seen:
         return found
-    crew = _at_work(connection, queue, now=now)
+    crew, named = _at_work(connection, queue, now=now), crews(connection, queue)
     left = 0
     for task in open_tasks(connection, queue):
         known = seen.get(task.task_id, set())
+        if task.task_id in named:  # those it is for are waited for whether they have begun or not
+            left += min(task.unjudged, len(named[task.task_id] - known))
+            continue
         # What nobody has seen waits for somebody, also while nobody is at work.
         left += min(task.unjudged, max(len(crew - known), 0 if known else 1))
     return Counts(found.have, found.have + left)

@@ -4,7 +4,7 @@ Every draw is of one kind. With probability `gold_share` it is a task with a kno
 with `repeat_share` one they judged earlier; else an ordinary one: with probability `random_share` any free slot, else
 one of the top candidates. These are the free slots of highest priority; for a newcomer, those of tasks that somebody
 else has judged. What is logged with an ordinary task is the probability of its draw among ordinary ones, given what was
-free to this rater then; gold, repeats and tasks made for a rater have none.
+free to this rater then; gold, repeats, tasks made for a rater and tasks assigned by name have none.
 """
 
 from __future__ import annotations
@@ -18,13 +18,17 @@ from sqlalchemy import Connection, bindparam, false, func, select, update
 
 from assent.core.errors import StoreError
 from assent.core.types import Task
+from assent.feedback.queue.adding import add_in
 from assent.feedback.queue.assign import Pool, is_random
+from assent.feedback.queue.assigned import slots_for
 from assent.feedback.queue.candidates import Candidates, is_newcomer, raters_at_work
 from assent.feedback.queue.claims import Term, lock_rater, lock_slot, take_slot
 from assent.feedback.queue.gold import MADE, lend_reserved, task_to_repeat, twin, unseen_gold
 from assent.feedback.queue.presentations import newest_guideline, read_presentations, show
-from assent.feedback.queue.projects import settings_of
-from assent.feedback.queue.tasks import add_tasks, load_tasks, slot_row
+from assent.feedback.queue.settings import settings_of
+from assent.feedback.queue.tasks import load_tasks, slot_row
+from assent.feedback.queue.wanted import may_grow
+from assent.feedback.records.asked import Asked
 from assent.feedback.records.queue import Queue, Served
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.tables.connection import insert_missing
@@ -83,7 +87,7 @@ def renew(connection: Connection, rater_id: str, token: str, *, now: float) -> f
 def add_task_for(connection: Connection, rater_id: str, task: Task, *, now: float, rng: np.random.Generator) -> Served:
     """Add a task that only this rater judges, and lend it to them; the same task again is lent again."""
     lock_rater(connection, rater_id)
-    add_tasks(connection, [task], slots=0, priority=0.0, now=now)
+    add_in(connection, [task], slots=0, now=now)
     expires_at = now + settings_of(connection, task.project).lease_seconds
     mine = select(Lease).where(Lease.task_id == task.id, Lease.rater_id == rater_id, Lease.expires_at > now)
     held = connection.execute(mine).first()
@@ -111,8 +115,8 @@ class _Server:
     def lend(self, limit: int) -> list[_Lent]:
         """Draw up to `limit` tasks."""
         is_new = is_newcomer(self.connection, self.term.rater_id, self.queue, tasks=self.settings.newcomer_tasks)
+        lent = self._assigned(limit)
         candidates = self._candidates(limit, is_new=is_new)
-        lent: list[_Lent] = []
         for _ in range(2 * limit + 8):  # some draws may be lost to faster raters
             pool = candidates.pool()
             if len(lent) == limit or pool.free <= 0:
@@ -128,6 +132,15 @@ class _Server:
                 candidates = self._candidates(limit, is_new=is_new)
         if is_new:  # only now, so that the slots added are not among those drawn from
             self._deepen([one.task_id for one in lent if one.service == "normal"])
+        return lent
+
+    def _assigned(self, limit: int) -> list[_Lent]:
+        """Tasks that only this rater and others named may judge come first."""
+        lent = []
+        for slot_id, task_id in slots_for(self.connection, self.term, self.queue, limit=limit):
+            if lock_slot(self.connection, slot_id):
+                token = take_slot(self.connection, slot_id, task_id, self.term)
+                lent += [] if token is None else [_Lent(task_id, token, self.term.expires_at, "normal")]
         return lent
 
     def _candidates(self, limit: int, *, is_new: bool) -> Candidates:
@@ -178,7 +191,8 @@ class _Server:
         wanted = min(self.settings.newcomer_overlap, at_work)
         count = select(Slot.task_id, func.count(), func.max(Slot.n), func.min(Slot.place))
         found = self.connection.execute(count.where(Slot.task_id.in_(task_ids)).group_by(Slot.task_id)).all()
-        shallow = [row for row in found if row[1] < wanted]
+        growing = may_grow(self.connection, task_ids)
+        shallow = [row for row in found if row[1] < wanted and row.task_id in growing]
         tasks = load_tasks(self.connection, [row.task_id for row in shallow])
         rows = [
             slot_row(tasks[task_id], last + 1 + i, place=place)
@@ -206,10 +220,12 @@ def _present(
     """Loans as the rater sees them, noted down."""
     tasks = load_tasks(connection, [one.task_id for one in lent])
     guidelines: dict[str, Any] = {p: newest_guideline(connection, p) for p in {t.project for t in tasks.values()}}
+    asked = {project: Asked.of(settings_of(connection, project)).plain() for project in guidelines}
     showings = []
     for one in lent:
         guideline = guidelines[tasks[one.task_id].project]
         fields: dict[str, Any] = {"guideline_id": None if guideline is None else guideline.id}
+        fields["asked"] = [asked[tasks[one.task_id].project]]
         if one.is_new:
             fields |= {"propensity": one.propensity, "shown_at": now}
         showings.append((tasks[one.task_id], fields))

@@ -8,8 +8,10 @@ from sqlalchemy import Connection, and_, bindparam, delete, false, func, insert,
 
 from assent.core.errors import ConflictError, StoreError
 from assent.core.types import Judgment
+from assent.feedback.queue.assigned import is_for
 from assent.feedback.queue.claims import Term, free_slot, lock_rater, mark_filled, take_slot
 from assent.feedback.queue.presentations import complete, with_order
+from assent.feedback.queue.set_aside import after_skip
 from assent.feedback.queue.tasks import json_hash, refuse_nul
 from assent.feedback.records.queue import Receipt, Status, Viewing
 from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, Lease, ResponseRow, Slot, TaskResponse
@@ -70,6 +72,8 @@ def submit(
         log(connection, old.id, "superseded", now=now, by=judgment.id)
     if status == "surplus":
         log(connection, judgment.id, "surplus", now=now)
+    if status == "skipped":
+        after_skip(connection, judgment.task_id, judgment.skip_reason, now=now)
     return Receipt(judgment.id, status)
 
 
@@ -210,7 +214,7 @@ def _own_slot(connection: Connection, judgment: Judgment) -> int | None:
 
 def _any_slot(connection: Connection, judgment: Judgment, *, now: float) -> int | None:
     term = Term(judgment.rater_id, now=now, expires_at=now)
-    is_theirs = or_(Slot.reserved_for.is_(None), Slot.reserved_for == judgment.rater_id)
+    is_theirs = or_(Slot.reserved_for.is_(None), Slot.reserved_for == judgment.rater_id, is_for(judgment.rater_id))
     slots = select(Slot.id).where(Slot.task_id == judgment.task_id, Slot.is_filled == false(), is_theirs)
     for slot_id in connection.execute(slots.order_by(Slot.n).with_for_update()).scalars().all():
         if take_slot(connection, slot_id, judgment.task_id, term, is_spent=True) is not None:

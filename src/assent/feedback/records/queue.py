@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 from urllib.parse import quote
 
 from assent.core.types import Judgment, Purpose, Ranking, Task, TaskKind
+from assent.feedback.records.asked import Asked
 from assent.feedback.records.settings import ProjectSettings
 
 
@@ -53,6 +54,8 @@ class Served:
     """Probability that this task was the next, see `assign.pick`; None for gold, repeats and tasks made for a rater."""
     judgment: Judgment | None = None
     """What the rater said, where it was submitted."""
+    asked: tuple[Asked, ...] | None = None
+    """What the rater was asked while the task lay before them; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ class Viewing:
     """What the rater did in turn, for the log of the judgment."""
 
 
+AsideReason = Literal["hand", "skips", "decision"]
+"""Why a task is set aside: an admin did, so many raters skipped it as shown wrongly, or it was found to have no answer.
+"""
 Status = Literal["stored", "known", "skipped", "surplus"]
 
 
@@ -167,6 +173,52 @@ class OpenTask:
 
 
 @dataclass(frozen=True)
+class Assignment:
+    """Who alone is given a task: raters by id, groups by name. Nobody named: anybody."""
+
+    raters: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+
+State = Literal["open", "done", "skipped", "aside", "disputed"]
+"""Where a task can stand; it may be skipped by some and open for others."""
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """How a task stands."""
+
+    task_id: str
+    wanted: int
+    """Judgments wanted of it: those given and those waited for."""
+    unjudged: int
+    """Those waited for."""
+    judgments: int
+    """Judgments that hold and say something, with late ones."""
+    skips: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> how many raters skipped it for it."""
+    aside: AsideReason | None = None
+    """Why it is set aside; None where it is not."""
+    aside_at: float | None = None
+    assigned: Assignment = field(default_factory=Assignment)
+
+    def is_in(self, state: State, *, disputed: Collection[str] = ()) -> bool:
+        """Does it stand there? `disputed`: the tasks on which raters disagree."""
+        match state:
+            case "open":
+                return self.unjudged > 0
+            case "done":
+                return self.unjudged == 0 and self.aside is None
+            case "skipped":
+                return bool(self.skips)
+            case "aside":
+                return self.aside is not None
+            case "disputed":
+                return self.task_id in disputed
+        assert_never(state)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """A fixed set of judgments, sorted by id. The hash covers what they say; the same set has the same hash."""
 
@@ -185,6 +237,10 @@ class ImportCounts:
     known: int = 0
     """Judgments that were in the store, or twice in the file."""
     new_raters: int = 0
+
+    def plus(self, other: ImportCounts) -> ImportCounts:
+        """Both together."""
+        return ImportCounts(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 @dataclass(frozen=True)

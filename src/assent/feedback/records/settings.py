@@ -59,6 +59,8 @@ class ProjectSettings(Record):
     """How often a rater's own earlier task comes again."""
     repeat_after: int = Field(default=20, ge=1, le=1_000_000)
     """Tasks between the two, at least."""
+    set_aside_after: int = Field(default=3, ge=0, le=1000)
+    """So many raters who skip a task as shown wrongly set it aside; 0: never."""
     goal: Goal = "random"
     random_share: float = Field(default=0.2, ge=0, le=1)
     """How often the next task is any free one whatever its priority; without it propensities would be 0 or 1."""

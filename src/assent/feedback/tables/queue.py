@@ -3,7 +3,7 @@
     project ── guideline_version
        └─ task ── task_response ── response ── prompt
             ├─ slot (task, n) ── lease            overlap is rows: a task wanted three times has three slots
-            ├─ judgment ── presentation           append-only; current while superseded_by is null
+            ├─ judgment ── presentation           append-only; current while superseded_by is null; last_number
             ├─ gold, adjudication                 known or decided answers
     rater ── rater_attribute                      snapshot ── snapshot_judgment
 
@@ -20,6 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _CURRENT = text("superseded_by IS NULL")
 _VALID = text("touched_at IS NULL")
+_SUPERSEDED = text("superseded_by IS NOT NULL")
 _WAITING: dict[str, Any] = {
     "sqlite_where": text("is_filled = 0 AND reserved_for IS NULL"),
     "postgresql_where": text("is_filled = false AND reserved_for IS NULL"),
@@ -59,6 +60,8 @@ class ProjectRow(Table):
     created_at: Mapped[float]
     settings: Mapped[dict[str, Any] | None]
     """ProjectSettings; null where nobody has set any."""
+    archived_at: Mapped[float | None]
+    """When it was put away: nobody rates in it and nothing in it is changed until it is taken out again."""
 
 
 class JudgesRow(Table):
@@ -126,7 +129,7 @@ class TaskRow(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("project.name"))
-    prompt_hash: Mapped[str] = mapped_column(ForeignKey("prompt.hash"))
+    prompt_hash: Mapped[str] = mapped_column(ForeignKey("prompt.hash"), index=True)
     kind: Mapped[str]
     purpose: Mapped[str]
     priority: Mapped[float]
@@ -136,6 +139,14 @@ class TaskRow(Table):
     content_hash: Mapped[str]
     meta: Mapped[dict[str, Any]]
     created_at: Mapped[float]
+    wanted: Mapped[int | None]
+    """Judgments wanted, at most; null: as many as there are slots, which newcomers may add to."""
+    set_aside_at: Mapped[float | None]
+    """Since when the task is given to nobody and not waited for."""
+    set_aside_why: Mapped[str | None]
+    """hand, skips or decision."""
+    brought_back_at: Mapped[float | None]
+    """Skips before this do not set it aside again."""
 
 
 class TaskResponse(Table):
@@ -144,7 +155,7 @@ class TaskResponse(Table):
     __tablename__ = "task_response"
 
     task_id: Mapped[str] = mapped_column(ForeignKey("task.id"), primary_key=True)
-    response_hash: Mapped[str] = mapped_column(ForeignKey("response.hash"), primary_key=True)
+    response_hash: Mapped[str] = mapped_column(ForeignKey("response.hash"), primary_key=True, index=True)
     n: Mapped[int]
 
 
@@ -172,7 +183,8 @@ class Slot(Table):
     is_filled: Mapped[bool]
     """Whether a judgment stands in it, which is when its lease is spent."""
     reserved_for: Mapped[str | None]
-    """Id of the only rater who may take it; such slots are extra, nobody waits for them."""
+    """Id of the only rater who may take it; such slots are extra, nobody waits for them. "@": wanted of those in
+    `assignee`. Empty: given to nobody, for the task is set aside or wants fewer judgments than it has slots."""
     service: Mapped[str]
     """normal, gold or repeat."""
 
@@ -192,6 +204,41 @@ class Lease(Table):
     token: Mapped[str] = mapped_column(unique=True)
     expires_at: Mapped[float]
     is_spent: Mapped[bool]
+
+
+class Assignee(Table):
+    """A person, or a group of people, to whom alone a task is given."""
+
+    __tablename__ = "assignee"
+    __table_args__ = (Index(None, "name", "is_group"),)
+
+    task_id: Mapped[str] = mapped_column(ForeignKey("task.id"), primary_key=True)
+    is_group: Mapped[bool] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    """Id of a rater, or name of a group."""
+
+
+class GroupMember(Table):
+    """A rater in a named group; tasks are assigned to groups."""
+
+    __tablename__ = "group_member"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    rater_id: Mapped[str] = mapped_column(_rater(), primary_key=True)
+
+
+class QualificationRow(Table):
+    """Whether a rater passed the known answers that come before a project's work; decided once."""
+
+    __tablename__ = "qualification"
+
+    project: Mapped[str] = mapped_column(ForeignKey("project.name"), primary_key=True)
+    rater_id: Mapped[str] = mapped_column(_rater(), primary_key=True)
+    is_passed: Mapped[bool]
+    tasks: Mapped[int]
+    score: Mapped[float | None]
+    """Share of pairs ordered like the known answers; null where an admin decided."""
+    decided_at: Mapped[float]
 
 
 class RaterRow(Table):
@@ -218,10 +265,7 @@ class RaterAttribute(Table):
 
 
 class Presentation(Table):
-    """The order in which one rater saw the answers of one task, and how.
-
-    Written when a task is first shown, completed when the rater submits; a correction gets a row of its own.
-    """
+    """The order in which a rater saw the answers of a task, and how: written when shown, completed when submitted."""
 
     __tablename__ = "presentation"
     __table_args__ = (Index(None, "task_id", "rater_id"),)
@@ -239,6 +283,8 @@ class Presentation(Table):
     """What the rater was told."""
     is_translated: Mapped[bool | None]
     activity: Mapped[dict[str, Any]]
+    asked: Mapped[list[Any] | None]
+    """What the rater was asked while the task lay before them, see queue/asked.py; null: not known."""
 
 
 class JudgmentRow(Table):
@@ -261,6 +307,10 @@ class JudgmentRow(Table):
         Index(None, "task_id", "rater_id"),
         Index(None, "rater_id", "submitted_at"),
         Index(None, "submitted_at"),
+        Index("uq_judgment_number", "number", unique=True),
+        Index("ix_judgment_superseded_by", "superseded_by", sqlite_where=_SUPERSEDED, postgresql_where=_SUPERSEDED),
+        Index(None, "slot_id"),
+        Index(None, "presentation_id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -283,6 +333,8 @@ class JudgmentRow(Table):
     superseded_by: Mapped[str | None] = mapped_column(ForeignKey("judgment.id", deferrable=True, initially="DEFERRED"))
     content_hash: Mapped[str]
     submitted_at: Mapped[float]
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    """Its place in the order in which judgments were committed, see queue/order.py; null until its transaction ends."""
 
 
 class JudgmentEvent(Table):

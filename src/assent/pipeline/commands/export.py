@@ -18,6 +18,7 @@ from assent.core import files
 from assent.core.errors import UserError
 from assent.data.render import Renderer
 from assent.evaluation.report import EvaluationReport
+from assent.models import score_head
 from assent.models.cast import TYPES, Cast, cast_weights
 from assent.models.config import ModelConfig
 from assent.models.join import join_adapters
@@ -82,6 +83,7 @@ def card(artifact: Artifact, origin: Origin, *, adapter: bool = False, rounding:
         adapter=adapter,
         origin=origin,
         rounding=rounding,
+        scored=artifact.kind == "reward" and score_head.is_in(model_of(artifact)),
         facts={name: value for name, value in artifact.notes.items() if _is_plain(value)},
         estimates={name: found for name, value in artifact.notes.items() if (found := Estimate.of(value)) is not None},
         judge=None if evaluation is None else evaluation.judge,
@@ -161,7 +163,7 @@ def _evaluation_of(artifact: Artifact) -> EvaluationReport | None:
 def _compared(report: EvaluationReport) -> dict[str, Estimate | None]:
     wins = report.win_rate
     return {
-        "win rate": None if wins is None else wins.win_rate,
+        "win rate": None if wins is None else wins.headline,
         "length controlled": None if wins is None else wins.length_controlled,
         "kl per response": report.kl_per_response,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,30 +11,34 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
+from torch.nn import Module
 
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
+from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.core.types import Completion, Prompt, Rater
+from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.report import OWN_REWARD, SAMPLES, EvaluationReport, Judge
+from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, Trainers
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites import measure
-from assent.evaluation.winrate import Pair, Verdict, WinRate, blind_tasks, read_verdicts, win_rate
+from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
+from assent.feedback.store import Store
 from assent.learner.scorer import sum_logps
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData, RunConfig
 from assent.pipeline.erasures import evaluation_project
-from assent.pipeline.judges import evaluation_judges, judge_id, take_queue
+from assent.pipeline.judges import evaluation_judges, judge_id, judges_its_own, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
@@ -54,6 +59,8 @@ class EvaluateStage(Config):
     """Who judges; None: the reward model of the round, which is no independent judge."""
     lab: LabData | None
     """The lab, whose truth can be read."""
+    judges_own: bool = False
+    """Whether the raters are a reward that the policy was optimized for, and so no independent judge."""
     people_seed: int
     """Draws the simulated people; those who evaluate gave no training label."""
     model: ModelConfig
@@ -70,10 +77,12 @@ class EvaluateStage(Config):
     @classmethod
     def of(cls, config: RunConfig, *, like: tuple[str, ...]) -> EvaluateStage:
         """As the run says."""
+        raters = None if config.collect is None else config.collect.raters
         return cls(
             evaluate=config.evaluate,
-            raters=None if config.collect is None else config.collect.raters,
+            raters=raters,
             lab=config.lab,
+            judges_own=judges_its_own(raters, config.optimize),
             people_seed=config.seed,
             model=config.model,
             store=config.store,
@@ -92,7 +101,7 @@ class Answers:
     logps: list[float]
 
 
-@stage(name="evaluate", version=1, kind="evaluation")
+@stage(name="evaluate", version=2, kind="evaluation")
 def run_evaluate(
     ctx: StageContext,
     config: EvaluateStage,
@@ -110,20 +119,23 @@ def run_evaluate(
         before = answer(ctx, backends, start, baseline, asked, config.evaluate, name="before")
         newer = backends.policy(policy.file("policy"), trainable=False)
         after = answer(ctx, backends, newer, policy, asked, config.evaluate, name="after")
+        moved = distance_of_weights(start.hf, newer.hf)
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
         scores = None if reward is None else reward_scores(backends, reward, asked, before, after)
         pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
         judged = judge_pairs(ctx, config, bench_of(config, backends, reward), pairs, (policy, baseline))
     verdicts = () if judged is None else judged.verdicts
-    compared = None if judged is None else wins_of(ctx, config.evaluate, verdicts)
+    compared = None if judged is None else win_rate(verdicts, confidence=config.evaluate.confidence)
     seen = Asked(asked, before.completions, after.completions, verdicts, compared, config.lab is not None)
     ids = [p.id for p in asked]
     report = EvaluationReport(
-        judge=Judge.named(OWN_REWARD if config.raters is None else config.raters.kind),
+        judge=Judge.of("reward_model" if config.raters is None else config.raters.kind, is_own=config.judges_own),
         win_rate=compared,
         kl_per_response=clustered_mean(distances, ids),
         reward_before=None if scores is None else clustered_mean(scores[0], ids),
         reward_after=None if scores is None else clustered_mean(scores[1], ids),
+        weights_moved=moved,
+        trainers=None if judged is None else judged.trainers,
         suites=measure(seen),
     )
     report.write(ctx.output)
@@ -137,7 +149,13 @@ def asked_prompts(
     """The first of the held-out prompts that leave room for an answer."""
     held_out = read_records(prompts.file("eval.jsonl"), Prompt)
     room = config.sampling.max_new_tokens
-    return that_fit(held_out, renderer, context=context, max_new_tokens=room, log=ctx.log)[: config.prompts]
+    fitting = that_fit(held_out, renderer, context=context, max_new_tokens=room, log=ctx.log)
+    if len(fitting) < FEWEST_PROMPTS:
+        raise DataError(
+            f"{len(fitting)} of {len(held_out)} evaluation prompts leave room for an answer, and a comparison wants"
+            f" {FEWEST_PROMPTS} or more; give more data.eval_prompts, or lower evaluate.sampling.max_new_tokens"
+        )
+    return fitting[: config.prompts]
 
 
 def answer(
@@ -180,6 +198,16 @@ def kl_of(answers: Answers, start: PolicyModel, *, temperature: float) -> np.nda
     return np.array(answers.logps) - theirs.double().numpy()
 
 
+def distance_of_weights(start: Module, newer: Module) -> float | None:
+    """‖newer - start‖ / ‖start‖ over all weights; None where they are not of one shape."""
+    before, after = (dict(model.named_parameters()) for model in (start, newer))
+    if {n: p.shape for n, p in before.items()} != {n: p.shape for n, p in after.items()}:
+        return None
+    moved = math.fsum(float((after[n].detach().float() - p.detach().float()).square().sum()) for n, p in before.items())
+    size = math.fsum(float(p.detach().float().square().sum()) for p in before.values())
+    return math.sqrt(moved / size) if size else None
+
+
 def reward_scores(
     backends: Backends, reward: Artifact, prompts: Sequence[Prompt], *answers: Answers
 ) -> list[list[float]]:
@@ -219,6 +247,7 @@ class Judged(NamedTuple):
 
     verdicts: list[Verdict]
     project: str
+    trainers: Trainers
 
 
 def judge_pairs(
@@ -238,13 +267,11 @@ def judge_pairs(
     many = many if bench.panel is None else min(many, len(bench.panel.members))
     enough, plan = enough_of(config.raters), QueuePlan(config.title, config.like)
     judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
-    return Judged(read_verdicts(pairs, tasks, judgments), queue.project)
-
-
-def wins_of(ctx: StageContext, config: EvaluateConfig, verdicts: Sequence[Verdict]) -> WinRate:
-    """All that the verdicts say."""
-    random = seeds.stream(ctx.seed, "bootstrap")
-    return win_rate(verdicts, rng=random, draws=config.bootstrap_draws, confidence=config.confidence)
+    verdicts = read_verdicts(pairs, tasks, judgments)
+    with Store.open(config.store.url) as store:
+        trained = store.trainers({verdict.rater_id for verdict in verdicts})
+    theirs = sum(verdict.rater_id in trained for verdict in verdicts)
+    return Judged(verdicts, queue.project, Trainers(raters=len(trained), verdicts=theirs))
 
 
 def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:

@@ -49,6 +49,7 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("gold_share", "percent", "0", "50"),
             Entry("repeat_share", "percent", "0", "50"),
             Entry("repeat_after", "whole", "1"),
+            Entry("set_aside_after", "whole", "0"),
         ),
     ),
     (
@@ -117,6 +118,8 @@ def read(form: Mapping[str, str], before: ProjectSettings) -> Filled:
             found[name] = tuple(flag for flag in entry.choices if form.get(f"flags.{flag}"))
         elif entry.kind == "check":
             found[name] = bool(form.get(name))
+        elif name not in form:
+            found[name] = getattr(before, name)
         else:
             try:
                 found[name] = _READ[entry.kind](form.get(name, "").strip())

@@ -1,29 +1,38 @@
-"""Pages of a project's tasks: how many there are, bringing them in from files, known answers, and which come first."""
+"""Pages of a project's tasks: how many there are and how they stand, bringing them in, and which come first."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from assent.core.errors import DataError, StoreError, UserError
+from assent.core.garbage import spared
 from assent.core.types import Purpose
 from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.queue.task_files import parse_tasks
-from assent.feedback.records.queue import Project, Queue
+from assent.feedback.records.queue import Project, Queue, State
 from assent.web.admin.frame import Frame, done, project_path
-from assent.web.admin.order_form import places_of, ranking_of
-from assent.web.admin.task_views import task_view
-from assent.web.auth import Adjudicator, Admin
+from assent.web.auth import Admin
 from assent.web.forms import Form, is_form, read_form
 from assent.web.uploads import bring_rankings
 
 PAGE = 50
+MOST_FOUND = 2000
 MOST_PRIORITY = 1e9
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which tasks the list is to show."""
+
+    purpose: Purpose = "reward"
+    find: str = ""
+    state: State | None = None
+    page: int = 1
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,6 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages."""
     _list(routes, frame)
     _bring_in(routes, frame)
-    _single(routes, frame)
 
 
 def _list(routes: APIRouter, frame: Frame) -> None:
@@ -70,8 +78,10 @@ def _list(routes: APIRouter, frame: Frame) -> None:
         purpose: Purpose = "reward",
         page: Annotated[int, Query(ge=1)] = 1,
         find: Annotated[str, Query(max_length=200)] = "",
+        state: State | Literal[""] = "",
     ) -> Response:
-        return _tasks_page(frame, request, frame.project(name), purpose=purpose, page=page, find=find)
+        wanted = Wanted(purpose, find, state or None, page)
+        return _tasks_page(frame, request, frame.project(name), wanted)
 
     @routes.post("/admin/projects/{name}/priorities")
     def prioritize(request: Request, _person: Admin, name: str, form: Form) -> Response:
@@ -84,7 +94,9 @@ def _list(routes: APIRouter, frame: Frame) -> None:
                 raise StoreError(f"task {strange[0]!r} is not in this project; correct its id")
             count = store.set_priorities(wanted, now=frame.context.now())
         except UserError as problem:
-            return _tasks_page(frame, request, project, problem=problem, priorities=form.get("priorities", ""))
+            return _tasks_page(
+                frame, request, project, Wanted(), problem=problem, priorities=form.get("priorities", "")
+            )
         return done(project_path(name, "tasks"), "prioritized", n=count)
 
 
@@ -92,21 +104,20 @@ def _tasks_page(
     frame: Frame,
     request: Request,
     project: Project,
+    wanted: Wanted,
     *,
-    purpose: Purpose = "reward",
-    page: int = 1,
-    find: str = "",
     problem: UserError | str = "",
     pasted: str = "",
     priorities: str = "",
 ) -> Response:
-    queue = Queue(project.name, purpose)
-    repeats = frame.store.listing.repeats(queue)
-    facts = {i: f for i, f in frame.watch.facts(project.name, purpose).items() if i not in repeats}
-    waiting = {one.task_id: one for one in frame.store.open_tasks(queue)}
+    queue = Queue(project.name, wanted.purpose)
     gold = frame.store.projects.gold(project.name)
-    wanted = find.casefold()
-    found = [f for f in facts.values() if not find or wanted in f.opening.casefold() or find == f.task_id]
+    shown, total = frame.store.listing.page_of_ids(queue, page=wanted.page, size=PAGE)
+    found = _found(frame, queue, wanted) if wanted.find or wanted.state else []
+    if wanted.find or wanted.state:
+        shown = found[(wanted.page - 1) * PAGE : wanted.page * PAGE]
+    many = len(found) if wanted.find or wanted.state else total
+    facts, standing = frame.watch.facts(shown), frame.store.studies.states(shown)
     counts = {p: frame.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
     return frame.page(
         request,
@@ -114,21 +125,29 @@ def _tasks_page(
         tab="tasks",
         project=project,
         problem=problem,
-        purpose=purpose,
-        find=find,
+        purpose=wanted.purpose,
+        find=wanted.find,
+        state=wanted.state or "",
+        states=get_args(State),
+        is_cut=len(found) == MOST_FOUND,
         counts=counts,
-        total=len(facts),
-        found=len(found),
-        page=page,
-        pages=max(1, -(-len(found) // PAGE)),
-        rows=[
-            {"facts": f, "open": waiting.get(f.task_id), "is_gold": f.task_id in gold}
-            for f in found[(page - 1) * PAGE : page * PAGE]
-        ],
+        total=total,
+        found=many,
+        page=wanted.page,
+        pages=max(1, -(-many // PAGE)),
+        rows=[{"facts": facts[i], "state": standing[i], "is_gold": i in gold} for i in shown if i in facts],
         gold=len(gold),
         pasted=pasted,
         priorities=priorities,
     )
+
+
+def _found(frame: Frame, queue: Queue, wanted: Wanted) -> list[str]:
+    """Ids of the tasks that a search wants, up to MOST_FOUND."""
+    disputes = frame.watch.overview(queue.project, queue.purpose, now=frame.context.now()).disputes
+    disputed = {one.task_id for one in disputes}
+    found = frame.store.studies.page(queue, state=wanted.state, find=wanted.find, disputed=disputed, limit=MOST_FOUND)
+    return [task.id for task, _ in found]
 
 
 def _bring_in(routes: APIRouter, frame: Frame) -> None:
@@ -137,11 +156,12 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         """Tasks pasted into the form, or a file as the body of the request with its name in the query."""
         project = frame.project(name)
         try:
-            count, repeated = _add(frame, project, sent)
+            with spared():
+                count, repeated = _add(frame, project, sent)
         except UserError as problem:
             if sent.is_file:
                 raise
-            return _tasks_page(frame, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
+            return _tasks_page(frame, request, project, Wanted(sent.purpose), problem=problem, pasted=sent.text)
         return _brought(sent, project, "added", count, repeated=repeated)
 
     @routes.post("/admin/projects/{name}/rankings")
@@ -150,11 +170,12 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         project = frame.project(name)
         try:
             queue = Queue(name, sent.purpose)
-            counts = bring_rankings(frame.store, queue, sent.content, name=sent.name, now=frame.context.now())
+            with spared():
+                counts = bring_rankings(frame.store, queue, sent.content, name=sent.name, now=frame.context.now())
         except UserError as problem:
             if sent.is_file:
                 raise
-            return _tasks_page(frame, request, project, purpose=sent.purpose, problem=problem, pasted=sent.text)
+            return _tasks_page(frame, request, project, Wanted(sent.purpose), problem=problem, pasted=sent.text)
         return _brought(sent, project, "imported", counts.added, repeated=counts.known)
 
 
@@ -179,52 +200,6 @@ def _brought(sent: _Sent, project: Project, what: str, count: int, *, repeated: 
     if sent.is_file:
         return JSONResponse({"added": count, "known": repeated})
     return done(project_path(project.name, "tasks"), what, n=count, purpose=sent.purpose)
-
-
-def _single(routes: APIRouter, frame: Frame) -> None:
-    @routes.get("/admin/projects/{name}/task")
-    def task(request: Request, person: Adjudicator, name: str, id: str) -> Response:
-        return _task_page(frame, request, frame.project(name), id, is_admin=person.may("admin"))
-
-    @routes.post("/admin/projects/{name}/gold")
-    def set_gold(request: Request, _person: Admin, name: str, form: Form) -> Response:
-        project, task_id = frame.project(name), form.get("task", "")
-        found = frame.task(project, task_id, listed="the list of tasks")
-        try:
-            ranking = None if form.get("do") == "remove" else ranking_of(form, found)
-            note = form.get("note", "").strip()
-            frame.store.projects.set_gold(task_id, ranking, note=note, now=frame.context.now())
-        except UserError as problem:
-            return _task_page(frame, request, project, task_id, problem=problem, form=form)
-        what = "gold_removed" if ranking is None else "gold_set"
-        return done(project_path(name, "task"), what, id=task_id)
-
-
-def _task_page(
-    frame: Frame,
-    request: Request,
-    project: Project,
-    task_id: str,
-    *,
-    problem: UserError | str = "",
-    form: Mapping[str, str] | None = None,
-    is_admin: bool = True,
-) -> Response:
-    found = frame.task(project, task_id, listed="the list of tasks")
-    known, note = frame.store.projects.gold(project.name).get(task_id, (None, ""))
-    return frame.page(
-        request,
-        "admin_task.html",
-        tab="tasks",
-        project=project,
-        problem=problem,
-        view=task_view(found),
-        facts=frame.watch.facts(project.name, found.purpose).get(task_id),
-        is_gold=known is not None,
-        places=form if form is not None else places_of(known, [c.id for c in found.completions]),
-        note=note if form is None else form.get("note", ""),
-        is_admin=is_admin,
-    )
 
 
 def _priorities(text: str) -> dict[str, float]:

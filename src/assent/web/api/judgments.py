@@ -22,7 +22,7 @@ from assent.web.api.models import (
     Released,
     ShownAnswer,
 )
-from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
+from assent.web.api.paging import Cursor, Limit, cursor_of, is_key, key_of
 from assent.web.api.projects import ProjectName, known_project
 from assent.web.auth import Adjudicator, Person, Rater
 from assent.web.context import Context
@@ -72,14 +72,14 @@ def _judgments(routes: APIRouter, context: Context) -> None:
     def submit_judgment(person: Rater, said: JudgmentIn) -> Any:
         """Hand a judgment in. Its id is a UUID of the client's: sending the same again changes nothing."""
         rater_id = _rater(context, person, said.rater_id)
-        judgment = _judgment(context, person, said, rater_id)
+        judgment, no_longer_asked = _judgment(context, person, said, rater_id)
         try:
             receipt = store.submit(judgment, token=said.token or None, now=context.now())
         except ConflictError as conflict:
             if rater_id != person.rater_id:
                 raise
             raise stale(context, person, said, conflict) from conflict
-        return ReceiptOut(judgment_id=receipt.judgment_id, status=receipt.status)
+        return ReceiptOut(**vars(receipt), no_longer_asked=tuple(no_longer_asked))
 
     @routes.get("/projects/{project}/judgments", tags=["judgments"], response_model=JudgmentPage)
     def list_judgments(
@@ -87,14 +87,22 @@ def _judgments(routes: APIRouter, context: Context) -> None:
         project: ProjectName,
         purpose: Purpose = "reward",
         superseded: bool = Query(default=False, description="Also those that were corrected since."),
+        erased: bool = Query(default=False, description="Also, emptied, those whose rater was erased, when they were."),
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Any:
-        """What was said, in the order it came, a page at a time. Keep the last cursor to ask for what is new."""
+        """What was said, in the order it was kept, a page at a time. Keep the last cursor to ask for what is new.
+
+        Every judgment comes exactly once, whatever is submitted, imported or corrected meanwhile.
+        """
         known_project(context, project)
-        key: Any = key_of(cursor, float, str)
-        queue = Queue(project, purpose)
-        found = store.listing.judgments(queue, after=key, limit=limit, with_superseded=superseded)
+        found = store.listing.judgments(
+            Queue(project, purpose),
+            after=_place_of(cursor),
+            limit=limit,
+            with_superseded=superseded,
+            with_erased=erased,
+        )
         items = tuple(
             JudgmentOut.model_construct(
                 **dict(one.judgment),
@@ -108,8 +116,16 @@ def _judgments(routes: APIRouter, context: Context) -> None:
             for one in found
         )
         last = found[-1] if found else None
-        following = cursor if last is None else cursor_of(float(last.submitted_at), last.judgment.id)
+        following = cursor if last is None else cursor_of(last.number, last.judgment.id)
         return JudgmentPage.model_construct(items=items, next=following)
+
+
+def _place_of(cursor: str | None) -> Any:
+    """Number and id of the last judgment seen. Raises Refusal for a cursor by time, which could miss judgments."""
+    if cursor is not None and is_key(cursor, float, str):
+        what = "this cursor is of an older version of the service, which could pass judgments over"
+        raise Refusal(422, what, "begin again without a cursor and take every id once")
+    return key_of(cursor, int, str)
 
 
 def _rater(context: Context, person: Person, named: str | None) -> str:
@@ -123,18 +139,20 @@ def _rater(context: Context, person: Person, named: str | None) -> str:
     return named
 
 
-def _judgment(context: Context, person: Person, said: JudgmentIn, rater_id: str) -> Judgment:
-    """The judgment to keep, checked against what the rater was given and the project asks for."""
+def _judgment(context: Context, person: Person, said: JudgmentIn, rater_id: str) -> tuple[Judgment, list[str]]:
+    """The judgment to keep, checked against what the rater was given and asked, and what is no longer asked."""
+    own: Served | None
     if rater_id == person.rater_id:
-        project = own_task(context, person, said.task_id).task.project
-        settings = project_of(context, person, project)
+        own = own_task(context, person, said.task_id)
+        project = project_of(context, person, own.task.project)
     else:
         task = context.store.tasks([said.task_id]).get(said.task_id)
         if task is None:
             raise Refusal(404, f"there is no task {said.task_id!r}", "claim tasks to get their ids")
-        settings = known_project(context, task.project)
-    check_against(settings, said)
-    return said.judgment(rater_id)
+        project = known_project(context, task.project)
+        own = context.store.own(rater_id, said.task_id)
+    judgment = said.judgment(rater_id)
+    return judgment, check_against(project, judgment, own)
 
 
 def _claimed(served: Served) -> Claimed:

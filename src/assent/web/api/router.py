@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Security
 from fastapi.security import HTTPBearer
 
-from assent.web.api import accounts, files, judgments, people, programs, projects, tasks
+from assent.web.api import accounts, files, judgments, people, programs, projects, studies, tasks
 from assent.web.api.models import Error, Me
 from assent.web.auth import Rater
 from assent.web.context import Context
@@ -46,6 +46,6 @@ def router(context: Context) -> APIRouter:
         """For whom the token acts, in which role."""
         return Me(rater_id=person.rater_id, login=person.login, role=person.role, projects=person.account.projects)
 
-    for part in (projects, tasks, judgments, people, accounts, files, programs):
+    for part in (projects, studies, tasks, judgments, people, accounts, files, programs):
         part.add_routes(routes, context)
     return routes

@@ -34,9 +34,10 @@ def add_routes(routes: APIRouter, context: Context) -> None:
             again = next(i for number, i in enumerate(ids) if i in ids[:number])
             raise Refusal(422, f"task {again!r} is sent twice", "send each task once, or give them ids")
         slots: Any = sent.slots
-        if slots is None:
+        is_stated = slots is not None
+        if not is_stated:
             slots = wanted_slots(ids, settings)
-        added = store.add_tasks(tasks, slots=slots, priority=sent.priority, now=context.now())
+        added = store.add_tasks(tasks, slots=slots, priority=sent.priority, now=context.now(), is_cap=is_stated)
         return TasksAdded(added=added, known=len(ids) - added, ids=tuple(ids))
 
     @routes.get("/projects/{project}/tasks", tags=["tasks"], response_model=TaskPage)
@@ -63,9 +64,11 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         return Changed(changed=store.set_priorities(wanted.priorities, now=context.now()))
 
     @routes.get("/tasks/{task_id:path}", tags=["tasks"], response_model=Task)
-    def get_task(_person: Adjudicator, task_id: TaskId) -> Any:
+    def get_task(person: Adjudicator, task_id: TaskId) -> Any:
         """A task with its prompt and answers."""
-        return known_task(context, task_id)
+        found = known_task(context, task_id)
+        person.need_project(found.project)
+        return found
 
 
 def _task(sent: TaskIn, project: str, place: str) -> Task:

@@ -16,6 +16,7 @@ HIDDEN = {
     "gold_share",
     "repeat_share",
     "repeat_after",
+    "set_aside_after",
     "goal",
     "random_share",
     "cost_per_hour",

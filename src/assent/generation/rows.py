@@ -1,0 +1,128 @@
+"""Which way live rows are computed: the fastest one whose numbers are those of whole rows computed again at each step.
+
+The check is made once per architecture in a process, on a tiny twin of the model: rows beyond its windows and short
+ones, two rows of one prompt, a row that ends, and one that joins.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from assent.core.group import TokenIds
+from assent.generation.flat import FlatRows
+from assent.generation.padded import PaddedLiveRows
+from assent.generation.uncached import UncachedRows
+from assent.models.load import context_window
+from assent.models.parity import TOLERANCE, TWIN_TOLERANCE, switch_attention
+from assent.models.policy import PolicyModel
+from assent.models.probe import random_tokens
+from assent.models.twin import twin_key, twin_of
+
+_log = logging.getLogger(__name__)
+
+RowsKind = Literal["flat", "padded", "uncached"]
+
+
+class LiveRows(Protocol):
+    """Computes next-token logits of the answers that are being written, one row each."""
+
+    can_join: bool
+    positions: int
+
+    def join(self, prompts: Sequence[int]) -> Float[Tensor, "N V"]:
+        """Add a row for each of these prompt numbers, equal ones together; returns their next-token logits."""
+        ...
+
+    def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:
+        """Feed each row its newest token, at its position; returns the logits of the tokens after."""
+        ...
+
+    def keep(self, former: NDArray[np.int64]) -> None:
+        """Renumber rows: row n is what row `former[n]` ≥ n was; rows not named are gone."""
+        ...
+
+
+@dataclass(frozen=True)
+class ChosenRows:
+    """A way to compute live rows, and why it is not a faster one."""
+
+    kind: RowsKind
+    reason: str
+
+    def make(
+        self, core: PreTrainedModel, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
+    ) -> LiveRows:
+        """Rows for these prompts, which will join in this order; each is at most `length` tokens long."""
+        if self.kind == "flat":
+            return FlatRows(core, prompts, order, capacity=capacity, length=length)
+        return PaddedLiveRows(core, prompts) if self.kind == "padded" else UncachedRows(core, prompts)
+
+
+_chosen: dict[str, ChosenRows] = {}
+
+
+def choose_rows(policy: PolicyModel) -> ChosenRows:
+    """The way for this policy; the reason is logged where it is a slow one."""
+    core: PreTrainedModel = policy.core
+    kind: RowsKind = "flat" if policy.mode == "groups" else "padded"
+    key = f"{kind}/{twin_key(core)}"
+    if key not in _chosen:
+        with torch.inference_mode(False), torch.no_grad():
+            twin = twin_of(core)
+            if twin is not None:
+                switch_attention(twin, core.config._attn_implementation)
+            reason = _why_not(kind, core if twin is None else twin, TWIN_TOLERANCE if twin is not None else None)
+        _chosen[key] = ChosenRows(kind, "") if reason is None else ChosenRows("uncached", reason)
+    chosen = _chosen[key]
+    if chosen.kind == "uncached":
+        _log.warning("%s: slow sampling without a cache, because %s", type(core).__name__, chosen.reason)
+    return chosen
+
+
+def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float | None) -> str | None:
+    """None where rows of this kind say the same as whole rows, else what is wrong with them."""
+    joins = kind == "flat"  # padded rows join only when none is live
+    expected = _played("uncached", core, joins=joins)
+    try:
+        found = _played(kind, core, joins=joins)
+    # Each architecture has its own idea of a cache, and its own way to fail with another.
+    except Exception as error:
+        first = str(error).strip().split("\n", 1)[0][:200]
+        return f"its state cannot be kept as keys and values ({type(error).__name__}: {first})"
+    difference = (found - expected).abs().max().item()
+    limit = (tolerance or TOLERANCE.get(core.dtype, 1e-4)) * max(1.0, expected.abs().max().item())
+    if not difference <= limit:
+        return f"cached log-probabilities differ from those of whole rows by {difference:.2g} (at most {limit:.2g})"
+    return None
+
+
+def _played(kind: RowsKind, core: PreTrainedModel, *, joins: bool) -> Float[Tensor, "N V"]:
+    """Log-probabilities of all words while fixed answers are written: rows join, one ends, and one joins later."""
+    steps = 6
+    lengths = [min(length, context_window(core) - steps - 1) for length in (40, 3, 21, 9)]
+    prompts = [random_tokens(core, length, name=f"prompt {n}") for n, length in enumerate(lengths)]
+    answers = np.stack([random_tokens(core, steps + 1, name=f"answer {n}") for n in range(5)])
+    starts = np.array([lengths[n] for n in (0, 0, 1, 2, 3)])
+    rows = ChosenRows(kind, "").make(core, prompts, range(4), capacity=5, length=max(lengths) + steps + 1)
+    said = [rows.join([0, 0, 1, 2])]
+    live = np.arange(4)
+    for step in range(steps):
+        if step == 3:
+            rows.keep(np.array([0, 3, 2]))
+            live = live[[0, 3, 2]]
+        said.append(rows.step(answers[live, step], starts[live] + step))
+    if joins:
+        said.append(rows.join([3]))
+        last = np.append(answers[live, steps], answers[4, 0])
+        said.append(rows.step(last, np.append(starts[live] + steps, starts[4])))
+    return torch.cat(said).float().log_softmax(-1)

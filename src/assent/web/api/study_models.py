@@ -1,0 +1,80 @@
+"""What the JSON API takes and gives about running a study: how tasks stand, and what is changed about them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from assent.feedback.records.queue import AsideReason, Assignment, TaskState
+from assent.web.api.models import Name, Out
+from assent.web.bodies import Body
+from assent.web.rating.submission import Id
+
+
+class AssignmentOut(Out):
+    """Who alone is given a task: raters by id, groups by name; nobody named: anybody."""
+
+    raters: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+class TaskStateOut(Out):
+    """How a task stands."""
+
+    task_id: str
+    wanted: int
+    """Judgments wanted: those given and those waited for."""
+    unjudged: int
+    """Those waited for."""
+    judgments: int
+    """Judgments that hold and say something, with late ones."""
+    skips: dict[str, int]
+    """Reason -> how many raters skipped it for it."""
+    aside: AsideReason | None
+    """Why it is set aside: by hand, skipped so often as shown wrongly, decided to have no answer; null: it is not."""
+    aside_at: float | None
+    assigned: AssignmentOut
+
+    @classmethod
+    def of(cls, state: TaskState) -> TaskStateOut:
+        """The answer for a state."""
+        assigned = AssignmentOut(raters=state.assigned.raters, groups=state.assigned.groups)
+        return cls(**{**vars(state), "skips": dict(state.skips), "assigned": assigned})
+
+
+class TaskStatePage(Out):
+    """States of tasks, and where the next page begins."""
+
+    items: tuple[TaskStateOut, ...]
+    next: str | None
+
+
+class TaskChange(Body):
+    """What to change about a task; what is left out stays as it is."""
+
+    aside: bool | None = None
+    """true: kept, but given to nobody and not waited for. false: judged again."""
+    wanted: Annotated[int, Field(ge=0, le=1000)] | None = None
+    """Judgments wanted, no more and no fewer; what was said stays."""
+    raters: Annotated[tuple[Id, ...], Field(max_length=500)] | None = None
+    """Given to these only; with `groups` replaces what held before, both empty: to anybody."""
+    groups: Annotated[tuple[Name, ...], Field(max_length=100)] | None = None
+
+    def assignment(self) -> Assignment | None:
+        """To whom the tasks are assigned; None where nothing is said of it."""
+        if self.raters is None and self.groups is None:
+            return None
+        return Assignment(self.raters or (), self.groups or ())
+
+
+class TasksChange(TaskChange):
+    """The same change of many tasks, of all or of none."""
+
+    tasks: Annotated[tuple[Id, ...], Field(min_length=1, max_length=10_000)]
+
+
+class GroupIn(Body):
+    """Who is in a group, by rater id; nobody: there is no such group."""
+
+    members: Annotated[tuple[Id, ...], Field(max_length=10_000)]

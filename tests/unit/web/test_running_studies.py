@@ -1,0 +1,127 @@
+"""Running a study over HTTP: a task that nobody can judge, a stated number of judgments, tasks for named people."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from rating_visitors import House, Visitor, a_task, ranking
+
+from assent.feedback.records.settings import ProjectSettings
+
+PLAIN = ProjectSettings(overlap_share=0, newcomer_overlap=1, gold_share=0, repeat_share=0)
+PAGE = "/admin/projects/default"
+
+
+@pytest.fixture
+def program(house: House) -> Any:
+    """An admin's program beside a project with two tasks."""
+    house.store.projects.save("default", PLAIN, now=house.clock())
+    house.add_tasks(2)
+    return house.program("admin")
+
+
+def _skip(rater: Visitor, task_id: str, reason: str) -> None:
+    for item in rater.next(limit=3):
+        if item["task_id"] == task_id:
+            body = {"id": str(uuid.uuid4()), "task_id": task_id, "token": item["token"], "skip_reason": reason}
+            assert rater.post("/rating/submit", body).status_code == 200
+    rater.post("/rating/release", {})
+
+
+def _given(rater: Visitor) -> list[str]:
+    found = sorted(item["task_id"] for item in rater.next(limit=3))
+    rater.post("/rating/release", {})
+    return found
+
+
+def test_a_task_skipped_three_times_as_shown_wrongly_is_given_to_nobody_and_the_pages_say_why(
+    house: House, program: Any
+) -> None:
+    for _ in range(3):
+        _skip(house.person(), "default-1", "broken")
+    assert _given(house.person()) == ["default-0"]
+    assert program.get("/api/v1/projects/default/progress").json() == {"have": 0, "need": 1}
+    (state,) = program.get("/api/v1/projects/default/task-states", params={"state": "aside"}).json()["items"]
+    assert (state["task_id"], state["aside"], state["skips"]) == ("default-1", "skips", {"broken": 3})
+    admin = house.person("admin")
+    for page in (f"{PAGE}/tasks", f"{PAGE}/tasks?state=skipped", f"{PAGE}/task?id=default-1"):
+        assert "Set aside: shown wrongly" in admin.page(page)
+        assert "3 × It is shown wrongly" in admin.page(page)
+    assert "default-0" not in admin.page(f"{PAGE}/tasks?state=aside")
+    assert admin.send_form(f"{PAGE}/task", task="default-1", do="back").status_code == 303
+    assert _given(house.person()) == ["default-0", "default-1"]
+    assert admin.send_form(f"{PAGE}/task", task="default-1", do="aside").status_code == 303
+    assert _given(house.person()) == ["default-0"]
+
+
+def test_a_decision_without_an_answer_ends_the_waiting(house: House, program: Any) -> None:
+    decision = {"task_id": "default-1", "ranking": None, "reason": "the picture is missing"}
+    assert program.post("/api/v1/adjudications", json=decision).status_code == 200
+    assert _given(house.person()) == ["default-0"]
+    assert program.get("/api/v1/tasks/default-1/state").json()["aside"] == "decision"
+
+
+def test_a_program_sets_tasks_aside_and_back_one_by_one_and_all_or_none_of_many(house: House, program: Any) -> None:
+    assert program.patch("/api/v1/tasks/default-1", json={"aside": True}).json()["aside"] == "hand"
+    assert program.patch("/api/v1/tasks/default-1", json={}).json()["aside"] == "hand"
+    assert program.patch("/api/v1/tasks/default-1", json={"aside": False}).json()["aside"] is None
+    wrong = program.patch("/api/v1/projects/default/tasks", json={"tasks": ["default-0", "x"], "aside": True})
+    assert (wrong.status_code, "'x' is not in this project" in wrong.text) == (422, True)
+    assert _given(house.person()) == ["default-0", "default-1"]
+    both = {"tasks": ["default-0", "default-1"], "aside": True}
+    assert program.patch("/api/v1/projects/default/tasks", json=both).json() == {"changed": 2}
+    assert _given(house.person()) == []
+    assert house.program("adjudicator").patch("/api/v1/tasks/default-1", json={"aside": False}).status_code == 403
+
+
+def test_a_stated_number_of_judgments_is_a_cap_that_goes_up_and_down(house: House, program: Any) -> None:
+    house.store.projects.save("default", ProjectSettings(gold_share=0, repeat_share=0), now=house.clock())
+    sent = {"tasks": [{"prompt": "Why?", "answers": ["a", "b"], "id": "one"}], "slots": 1}
+    program.post("/api/v1/projects/default/tasks", json=sent)
+    program.patch("/api/v1/projects/default/tasks", json={"tasks": ["default-0", "default-1"], "aside": True})
+    for _ in range(3):
+        rater = house.person()
+        for item in rater.next(limit=3):
+            assert rater.post("/rating/submit", ranking(item)).status_code == 200
+    assert program.get("/api/v1/projects/default/progress").json() == {"have": 1, "need": 1}
+    assert program.patch("/api/v1/tasks/one", json={"wanted": 3}).json()["unjudged"] == 2
+    assert _given(house.person()) == ["one"]
+    admin = house.person("admin")
+    admin.page(f"{PAGE}/task?id=one")
+    assert admin.send_form(f"{PAGE}/task", task="one", do="want", wanted="1").status_code == 303
+    assert _given(house.person()) == []
+    assert admin.send_form(f"{PAGE}/task", task="one", do="want", wanted="many").status_code == 422
+
+
+def test_a_task_assigned_by_login_or_group_is_given_to_nobody_else(house: House, program: Any) -> None:
+    ben, cleo, dan = house.person(login="ben"), house.person(login="cleo"), house.person(login="dan")
+    assert ben.account and cleo.account
+    groups = program.put("/api/v1/groups/nurses", json={"members": [cleo.account.rater_id]})
+    assert groups.json() == {"nurses": [cleo.account.rater_id]}
+    admin = house.person("admin")
+    admin.page(f"{PAGE}/task?id=default-1")
+    assert admin.send_form(f"{PAGE}/task", task="default-1", do="assign", assigned="Ben\r\nnurses").status_code == 303
+    assert "ben\nnurses" in admin.page(f"{PAGE}/task?id=default-1")
+    assert admin.send_form(f"{PAGE}/task", task="default-1", do="assign", assigned="zoe").status_code == 422
+    assert [_given(one) for one in (ben, cleo, dan)] == [["default-0", "default-1"]] * 2 + [["default-0"]]
+    state = program.get("/api/v1/tasks/default-1/state").json()
+    assert state["assigned"] == {"raters": [ben.account.rater_id], "groups": ["nurses"]}
+
+
+def test_states_come_in_pages(house: House, program: Any) -> None:
+    house.store.add_tasks([a_task(n) for n in range(2, 7)], now=house.clock())
+    seen: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = program.get(
+            "/api/v1/projects/default/task-states", params={"limit": 3, "state": "open", **cursor}
+        ).json()
+        seen += [one["task_id"] for one in page["items"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert seen == [f"default-{n}" for n in range(7)]
+    found = program.get("/api/v1/projects/default/task-states", params={"find": "QUESTION 4"}).json()["items"]
+    assert [one["task_id"] for one in found] == ["default-4"]
