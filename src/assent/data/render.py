@@ -30,6 +30,8 @@ from assent.core.types import Conversation, Message, Prompt
 _QUESTION = Message(role="user", content="Question probe")
 _ANSWER = Message(role="assistant", content="Answer probe")
 _SYSTEM = Message(role="system", content="System probe")
+_CLOCK = re.compile(r"""strftime_now\s*\(\s*(["'])(.*?)\1\s*\)""")
+_CALL = re.compile(r"strftime_now\s*\(")
 # Unicode noncharacters: they mark special tokens that a person typed, while a template runs over them.
 _OPEN, _SHUT = "\ufdd0", "\ufdd1"
 
@@ -78,10 +80,11 @@ class Renderer:
         date: datetime.date | None = None,
     ) -> None:
         self.tokenizer = tokenizer
-        # Fixed once: a talk over midnight goes on with the same prompt.
-        self._now = datetime.datetime.combine(date or datetime.date.today(), datetime.time())
         self.template, self._origin = _choose_template(tokenizer, template)
         """The Jinja text; save it with the tokenizer so that others render alike."""
+        # Fixed once: a talk over midnight goes on with the same prompt.
+        self._date = date or datetime.date.today()
+        self._dated = told_date(self.template, self._date)
         self._added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
         special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special} | set(
             tokenizer.all_special_tokens
@@ -182,7 +185,7 @@ class Renderer:
     @property
     def date(self) -> datetime.date | None:
         """The day that the template is told; None where it does not ask."""
-        return self._now.date() if reads_clock(self.template) else None
+        return self._date if reads_clock(self.template) else None
 
     # -- templates ---------------------------------------------------------------------------------------------------
 
@@ -218,10 +221,9 @@ class Renderer:
         try:
             text = self.tokenizer.apply_chat_template(
                 turns,
-                chat_template=self.template,
+                chat_template=self._dated,
                 add_generation_prompt=to_answer,
                 tokenize=False,
-                strftime_now=self._now.strftime,
             )
         except Exception as error:  # a template is somebody's program: it may raise anything
             roles = ", ".join(m.role for m in messages)
@@ -350,6 +352,21 @@ def template_text(template: str) -> str:
 def reads_clock(template: str) -> bool:
     """Whether a chat template asks for the day; transformers offers it to templates by this one name."""
     return "strftime_now" in template
+
+
+def told_date(template: str, date: datetime.date) -> str:
+    """The template with the clock stopped at midnight of a date; the same text where it reads none.
+
+    transformers hands templates data only, no functions, so that the call itself has to give way.
+    """
+    now = datetime.datetime.combine(date, datetime.time())
+    text = _CLOCK.sub(lambda found: f"{found[1]}{now.strftime(found[2])}{found[1]}", template)
+    if not _CALL.search(text):
+        return text
+    # A format that is computed: a macro of that name, which puts in whatever strftime knows.
+    marks = [f"%{flag}{letter}" for flag in ("-", "") for letter in "aAwdbBmyYHIMSfpjUWGuVcxX"]
+    filled = " | ".join(["format", *(f"replace('{mark}', '{now.strftime(mark)}')" for mark in marks)])
+    return f"{{% macro strftime_now(format) %}}{{{{ {filled} }}}}{{% endmacro %}}{{{{ '' }}}}{text}"
 
 
 def _choose_template(tokenizer: Any, template: str | None) -> tuple[str, str]:

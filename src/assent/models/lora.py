@@ -130,11 +130,9 @@ def merge_adapter(hf: PreTrainedModel, adapter: str | Path, *, revision: str | N
     _shapes(adapter, revision)
     try:
         with quiet():
-            merged = peft.PeftModel.from_pretrained(hf, str(adapter), revision=revision).merge_and_unload()
+            return peft.PeftModel.from_pretrained(hf, str(adapter), revision=revision).merge_and_unload()
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         raise ModelError(f"{adapter}: the adapter does not fit its base model: {_first_line(error)}") from error
-    _untie_if_apart(merged)
-    return merged
 
 
 def attach(
@@ -206,21 +204,6 @@ def _embedding_rows(name: str, shape: tuple[int, ...], hf: PreTrainedModel) -> i
     if name.endswith(("lora_B.weight", ".weight")) and "lora_A" not in name:
         return shape[0]
     return None
-
-
-def _untie_if_apart(hf: PreTrainedModel) -> None:
-    """Say that embeddings are not tied where an adapter trained one of them alone; saving would drop the other."""
-    layer = hf.get_output_embeddings()
-    if layer is None or layer.weight is hf.get_input_embeddings().weight:
-        return
-    if not getattr(hf.config.get_text_config(), "tie_word_embeddings", False):
-        return
-    if torch.equal(layer.weight, hf.get_input_embeddings().weight):
-        layer.weight = hf.get_input_embeddings().weight
-        return
-    for part in (hf.config, hf.config.get_text_config()):
-        part.tie_word_embeddings = False
-    hf.all_tied_weights_keys = {}
 
 
 def _first_line(error: BaseException) -> str:

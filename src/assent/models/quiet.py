@@ -13,6 +13,8 @@ _MEANT = (
     r"Setting `save_embedding_layers` to `True`",  # a padding token was added
     r".*is_gradient_checkpointing",  # asked by peft on the way
     r"Could not find a config file in",  # the base is in memory only
+    r"Model has `tie_word_embeddings=True`",  # an adapter that trained one of the two embeddings: they come apart
+    r"Input and output embeddings are no longer tied",  # and are saved apart
 )
 
 

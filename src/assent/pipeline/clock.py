@@ -27,7 +27,7 @@ def with_date(config: RunConfig, folder: Path) -> RunConfig:
     """The settings with the date of the run: theirs, else that of the first start, kept in run.yaml, else today's."""
     if config.model.date is not None:
         return config
-    date = _kept(folder / RUN_SETTINGS) or datetime.date.today()
+    date = _kept(folder / RUN_SETTINGS) or _today()
     return config.model_copy(update={"model": config.model.model_copy(update={"date": date})})
 
 
@@ -71,3 +71,7 @@ def _kept(settings: Path) -> datetime.date | None:
 
 def _as_list(value: StageInput) -> list[Artifact]:
     return [] if value is None else [value] if isinstance(value, Artifact) else list(value)
+
+
+def _today() -> datetime.date:
+    return datetime.date.today()
