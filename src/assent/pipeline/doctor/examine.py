@@ -94,7 +94,7 @@ def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
         return 0, [problem("store.url", str(wrong))]
     except ModuleNotFoundError as missing:
         return 0, [error("store.url", str(missing), "pip install 'assent[postgres]'")]
-    return imported, [ok("store.url", f"{config.url} holds {imported} imported judgments")]
+    return imported, [ok("store.url", f"{config.shown} holds {imported} imported judgments")]
 
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
