@@ -19,8 +19,7 @@ def rate(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
     base_url: Annotated[
-        str | None,
-        typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org; for links."),
+        str | None, typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org.")
     ] = None,
     trusted_proxy: Annotated[
         list[str] | None,

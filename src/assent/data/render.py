@@ -25,6 +25,7 @@ import numpy as np
 from assent.core.errors import DataError, ModelError
 from assent.core.group import Group, TokenIds
 from assent.core.types import Conversation, Message, Prompt
+from assent.data.template_limits import bounded, refuse_hostile
 
 _QUESTION = Message(role="user", content="Question probe")
 _ANSWER = Message(role="assistant", content="Answer probe")
@@ -70,6 +71,7 @@ class Renderer:
         self.tokenizer = tokenizer
         self.template, self._origin = _choose_template(tokenizer, template)
         """The Jinja text; save it with the tokenizer so that others render alike."""
+        refuse_hostile(self.template, self._origin)
         self._added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
         special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special} | set(
             tokenizer.all_special_tokens
@@ -196,9 +198,14 @@ class Renderer:
         """The template's text; special tokens that a person typed come out between two marks."""
         turns = [{"role": m.role, "content": self._marked_special(m.content)} for m in messages]
         try:
-            text = self.tokenizer.apply_chat_template(
-                turns, chat_template=self.template, add_generation_prompt=to_answer, tokenize=False
+            text = bounded(
+                lambda: self.tokenizer.apply_chat_template(
+                    turns, chat_template=self.template, add_generation_prompt=to_answer, tokenize=False
+                ),
+                self._origin,
             )
+        except ModelError:
+            raise
         except Exception as error:  # a template is somebody's program: it may raise anything
             roles = ", ".join(m.role for m in messages)
             reason = " ".join(str(error).split()) or type(error).__name__
