@@ -26,6 +26,7 @@ import numpy as np
 from assent.core.errors import DataError, ModelError
 from assent.core.group import Group, TokenIds
 from assent.core.types import Conversation, Message, Prompt
+from assent.data.template_limits import bounded, refuse_hostile
 
 _QUESTION = Message(role="user", content="Question probe")
 _ANSWER = Message(role="assistant", content="Answer probe")
@@ -82,6 +83,7 @@ class Renderer:
         self.tokenizer = tokenizer
         self.template, self._origin = _choose_template(tokenizer, template)
         """The Jinja text; save it with the tokenizer so that others render alike."""
+        refuse_hostile(self.template, self._origin)
         # Fixed once: a talk over midnight goes on with the same prompt.
         self._date = date or datetime.date.today()
         self._dated = told_date(self.template, self._date)
@@ -219,12 +221,14 @@ class Renderer:
         """The template's text; special tokens that a person typed come out between two marks."""
         turns = [{"role": m.role, "content": self._marked_special(m.content)} for m in messages]
         try:
-            text = self.tokenizer.apply_chat_template(
-                turns,
-                chat_template=self._dated,
-                add_generation_prompt=to_answer,
-                tokenize=False,
+            text = bounded(
+                lambda: self.tokenizer.apply_chat_template(
+                    turns, chat_template=self._dated, add_generation_prompt=to_answer, tokenize=False
+                ),
+                self._origin,
             )
+        except ModelError:
+            raise
         except Exception as error:  # a template is somebody's program: it may raise anything
             roles = ", ".join(m.role for m in messages)
             reason = " ".join(str(error).split()) or type(error).__name__

@@ -6,7 +6,7 @@ from typing import Any
 
 from assent.feedback.quality.words import count_words
 from assent.feedback.records.queue import Project, Served
-from assent.web.render.markup import render
+from assent.web.render.markup import Budget, render
 
 HIDDEN = {
     "overlap_share",
@@ -28,7 +28,7 @@ HIDDEN = {
 def item(served: Served) -> dict[str, Any]:
     """A task for a rater. Letters are given by the page, by place."""
     answers = {completion.id: completion.text for completion in served.task.completions}
-    judgment = served.judgment
+    judgment, render = served.judgment, Budget().render
     return {
         "task_id": served.task.id,
         "token": served.token,

@@ -55,6 +55,8 @@ class Limits:
 
 
 LIMITS = Limits()
+TASK_SECONDS = 3.0
+"""Of a thread's work for all texts of a task."""
 _CACHED_CHARACTERS = 32_000_000
 _CODE_SECONDS = 0.1
 _RUN = re.compile(rf"([*_~`])\1{{{LIMITS.run}}}")
@@ -63,12 +65,30 @@ _HAS_SCHEME = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 
 def render(text: str) -> str:
     """HTML of a text; its elements and attributes are those of `allowlist` alone."""
-    key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    key = _key(text)
     html = _CACHE.get(key)
     if html is None:
         html = _rendered(text)
         _CACHE.put(key, html)
     return html
+
+
+class Budget:
+    """What the texts of one task may cost together; those that come after it is spent are shown plain, this time."""
+
+    def __init__(self, seconds: float = TASK_SECONDS) -> None:
+        self._left = seconds
+
+    def render(self, text: str) -> str:
+        """HTML of a text, as `render` makes it while there is something left."""
+        key = _key(text)
+        html = _CACHE.get(key)
+        if html is None and self._left <= 0:
+            return allowlist.clean(_plain(invisible.show(text), "busy"))
+        begun = time.thread_time()
+        html = render(text) if html is None else html
+        self._left -= time.thread_time() - begun
+        return html
 
 
 def direction(text: str) -> str:
@@ -80,6 +100,10 @@ def direction(text: str) -> str:
             case "R" | "AL":
                 return "rtl"
     return "ltr"
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class _TooMuch(Exception):
