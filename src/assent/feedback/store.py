@@ -70,6 +70,7 @@ from assent.feedback.tables.schema import bring_to_head
 if TYPE_CHECKING:
     from assent.feedback.conversations import Conversations
     from assent.feedback.people.accounts import Accounts
+    from assent.feedback.people.events import Events
     from assent.feedback.queue.listing import Listing
     from assent.feedback.queue.studies import Studies
     from assent.feedback.webhooks import Webhooks
@@ -125,6 +126,13 @@ class Store:
         from assent.feedback.people.accounts import Accounts
 
         return Accounts(self._engine)
+
+    @functools.cached_property
+    def events(self) -> Events:
+        """The security log."""
+        from assent.feedback.people.events import Events
+
+        return Events(self._engine)
 
     @functools.cached_property
     def webhooks(self) -> Webhooks:

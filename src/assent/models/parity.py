@@ -27,7 +27,7 @@ from assent.models.groups import GroupBatch
 from assent.models.load import context_window
 from assent.models.probe import long_groups, short_groups
 from assent.models.quiet import quiet
-from assent.models.twin import twin_key, twin_of
+from assent.models.twin import plain_attention, twin_key, twin_of
 
 _log = logging.getLogger(__name__)
 
@@ -147,9 +147,11 @@ def _examine(twin: PreTrainedModel, reading: Reading) -> Verdict | None:
     except Exception:  # a shape that this architecture does not take
         return None
     if native == "sdpa":
-        fused = _attempt(lambda: _fused(twin, reading, batch, expected))
-        if fused is not None:
-            order = _attempt(lambda: _later_tokens(twin, reading, batch))
+        try:
+            fused = _fused(twin, reading, batch, expected)
+            order = order if fused is None else _later_tokens(twin, reading, batch)
+        except Exception:  # it has no eager attention to be compared with
+            fused = None
     if order is not None:
         return Verdict(order=order)
     switch_attention(twin, native if fused is None else "eager")
@@ -299,10 +301,10 @@ class _Recorder:
 
 
 def _native_attention(hf: PreTrainedModel) -> str:
-    """What padded rows are computed with: as loaded, but "eager" where scores are soft-capped, which SDPA skips."""
-    if getattr(hf.config.get_text_config(), "attn_logit_softcapping", None) is not None:
-        return "eager"
-    return hf.config._attn_implementation or "eager"
+    """What padded rows are computed with: as loaded, unless that is ours or leaves something out."""
+    loaded = hf.config._attn_implementation
+    own = loaded in (None, IMPLEMENTATION) or plain_attention(hf) == "eager"
+    return plain_attention(hf) if own else loaded
 
 
 def switch_attention(hf: PreTrainedModel, implementation: str) -> None:

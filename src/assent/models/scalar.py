@@ -25,9 +25,10 @@ from assent.models.quiet import quiet
 class ScalarModel:
     """A decoder with a linear score head, which scores each row, or each token state.
 
-    On disk it is a sequence classifier of one label, or what `models.score_head` says. A reward reads a row at its last real token, as transformers does with padding after it. The head has no bias, so
-    raw scores equal those of plain transformers; `score_mean` and `score_std` (kept in config.json as
-    assent_score_mean and assent_score_std) say how to center and scale them.
+    On disk it is a sequence classifier of one label, or what `models.score_head` says. A reward reads a row at its last
+    real token, as transformers does with padding after it. The head has no bias, so raw scores equal those of plain
+    transformers; `score_mean` and `score_std` (kept in config.json as assent_score_mean and assent_score_std) say how
+    to center and scale them.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """A score head on a causal language model, for architectures that transformers has no sequence classifier of.
 
 On disk it is a folder of the language model, which plain transformers opens as one, and beside it
-`score_head.safetensors` with `weight` [1, d]; config.json names that file. A row's score is its last token's state, the one that the language
-model's own head reads, times this weight.
+`score_head.safetensors` with `weight` [1, d]; config.json names that file. A row's score is its last token's state, the
+one that the language model's own head reads, times this weight.
 """
 
 from __future__ import annotations

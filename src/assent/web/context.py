@@ -80,13 +80,13 @@ class Context:
         person = getattr(request.state, "person", None)
         kept = None if person is None else person.account.locale
         accepted = request.headers.get("accept-language", "")
-        return self.catalogs.choose(request.cookies.get(LANGUAGE), kept, header=accepted)
+        return self.catalogs.choose(self.cookie(request, LANGUAGE), kept, header=accepted)
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page. Beside `values` templates know t, lang, dir, languages, person, csrf and static."""
         lang = self.language(request)
         person = getattr(request.state, "person", None)
-        visitor = None if person is not None else request.cookies.get(VISITOR) or secrets.token_urlsafe(18)
+        visitor = None if person is not None else self.cookie(request, VISITOR) or secrets.token_urlsafe(18)
         known: dict[str, Any] = {
             "t": lambda key, **named: self.catalogs.text(lang, key, **named),
             "lang": lang,
@@ -104,8 +104,21 @@ class Context:
         return response
 
     def set_cookie(self, response: Any, name: str, value: str, *, max_age: int | None = YEAR) -> None:
-        """Set a cookie that no script can read."""
-        response.set_cookie(name, value, max_age=max_age, httponly=True, samesite="lax", secure=self.is_secure)
+        """Set a cookie that no script can read, and no other host of the same site can plant where there is TLS."""
+        response.set_cookie(
+            self._kept_as(name), value, max_age=max_age, httponly=True, samesite="lax", secure=self.is_secure
+        )
+
+    def cookie(self, request: Request, name: str) -> str | None:
+        """A cookie that a browser sent."""
+        return request.cookies.get(self._kept_as(name))
+
+    def forget_cookie(self, response: Any, name: str) -> None:
+        """Let a browser forget a cookie."""
+        response.delete_cookie(self._kept_as(name), httponly=True, samesite="lax", secure=self.is_secure)
+
+    def _kept_as(self, name: str) -> str:
+        return f"__Host-{name}" if self.is_secure else name
 
 
 def csrf_of(secret: str | None) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assent.web import trail
 from assent.web.auth import identify
 from assent.web.refusals import Refusal, answer, refusal_of
 
@@ -41,6 +42,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+STRICT_TRANSPORT = f"max-age={365 * 86_400}"
+"""Where the service is reached by https: browsers come by https only, for a year. Other hosts are not spoken for."""
 CLOSE = {"connection": "close"}
 """What is left of a body that was refused is not read."""
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -63,7 +66,10 @@ class Security:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                _add_headers(MutableHeaders(scope=message), scope["path"])
+                event = trail.noted(request, message["status"])
+                if event is not None:
+                    await run_in_threadpool(trail.keep, request, event)
+                _add_headers(MutableHeaders(scope=message), scope, message["status"])
             await send(message)
 
         request = Request(scope, receive)
@@ -72,6 +78,8 @@ class Security:
             limited = _Limited(receive, request)
             await limited.check_announced(request.headers.get("content-length", ""))
             await self._app(scope, limited, send_safely)
+        except ClientDisconnect:
+            return  # nobody is left to answer, and nothing is wrong here
         except Exception as error:  # whatever it is, the client gets an answer and the log the rest
             refusal = refusal_of(error)
             if has_begun:
@@ -113,7 +121,7 @@ class _Limited:
             person = await run_in_threadpool(identify, self._request)
             if person is None:  # a session that ended while the form was filled in, say: nothing is wrong with the size
                 raise Refusal(401, "you are not signed in", "sign in, then send it again", headers=CLOSE)
-            if person.may("adjudicator"):
+            if person.may("admin"):
                 self._limit = most
         if size > self._limit:
             raise Refusal(
@@ -127,8 +135,10 @@ def _refuse_tricks(scope: Scope) -> None:
         raise Refusal(400, "the address holds a NUL character", "remove it")
 
 
-def _add_headers(headers: MutableHeaders, path: str) -> None:
+def _add_headers(headers: MutableHeaders, scope: Scope, status: int) -> None:
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    if not path.startswith("/static/"):
-        headers.setdefault("cache-control", "no-store")
+    if scope["app"].state.context.is_secure:
+        headers.setdefault("strict-transport-security", STRICT_TRANSPORT)
+    if not scope["path"].startswith("/static/") or status >= 400:
+        headers["cache-control"] = "no-store"

@@ -168,11 +168,12 @@ def test_a_template_that_fails_is_an_error_of_the_template(project: Path) -> Non
 
 
 def test_prompts_that_fill_the_context_are_an_error(project: Path) -> None:
-    rows = [{"prompt": f"{n} " + "long " * 300, "completion": "Yes."} for n in range(12)]
+    rows = [{"prompt": f"{n} " + "long " * 300, "completion": "Yes."} for n in range(40)]
     write(project / "data" / "long.jsonl", *rows)
     findings = found("data.demonstrations=[{path: data/long.jsonl}]", "data.eval_share=0.5", "sft.eval_share=0.5")
-    assert "12 of 12 fill the context of 256 tokens" in findings["data.prompts"].message
-    assert "so all are dropped" in findings["sft.too_long"].message
+    assert findings["data.prompts"].is_error
+    assert "40 of 40 leave less than the" in findings["data.prompts"].message
+    assert "none can be made to fit" in findings["sft.too_long"].message
 
 
 def test_a_conversation_without_anything_to_learn_is_an_error(project: Path) -> None:

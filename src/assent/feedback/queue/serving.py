@@ -28,6 +28,7 @@ from assent.feedback.queue.presentations import newest_guideline, read_presentat
 from assent.feedback.queue.settings import settings_of
 from assent.feedback.queue.tasks import load_tasks, slot_row
 from assent.feedback.queue.wanted import may_grow
+from assent.feedback.records.asked import Asked
 from assent.feedback.records.queue import Queue, Served
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.tables.connection import insert_missing
@@ -219,10 +220,12 @@ def _present(
     """Loans as the rater sees them, noted down."""
     tasks = load_tasks(connection, [one.task_id for one in lent])
     guidelines: dict[str, Any] = {p: newest_guideline(connection, p) for p in {t.project for t in tasks.values()}}
+    asked = {project: Asked.of(settings_of(connection, project)).plain() for project in guidelines}
     showings = []
     for one in lent:
         guideline = guidelines[tasks[one.task_id].project]
         fields: dict[str, Any] = {"guideline_id": None if guideline is None else guideline.id}
+        fields["asked"] = [asked[tasks[one.task_id].project]]
         if one.is_new:
             fields |= {"propensity": one.propensity, "shown_at": now}
         showings.append((tasks[one.task_id], fields))

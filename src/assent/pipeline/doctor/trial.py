@@ -1,4 +1,4 @@
-"""What `assent doctor` finds out by using the base: one answer sampled and held against whole rows, one answer scored."""
+"""What `assent doctor` finds out by using the base: one answer is sampled, and one is scored."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from assent.feedback.quality.rater_quality import RaterQuality
 from assent.feedback.records.people import ROLES, Account
 from assent.feedback.records.queue import Erasure
 from assent.feedback.runs import folders_beside, made_in, touched
+from assent.web import trail
 from assent.web.admin.frame import Frame, done
 from assent.web.admin.people import role_of
 from assent.web.auth import Admin
@@ -62,6 +63,18 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             return _person_page(frame, request, rater_id, problem=problem)
         return _person_page(frame, request, rater_id, link=frame.context.link(f"/enter/{token}"))
 
+    @routes.post("/admin/person/credential")
+    def take_away(request: Request, _person: Admin, form: Form) -> Response:
+        rater_id, what = form.get("id", ""), form.get("what", "")
+        _, account = _known(frame, rater_id)
+        if account is None or what not in ("password", "second_factor"):
+            raise Refusal(422, f"{what[:40]!r} cannot be taken away", "use the form on the page")
+        if what == "password":
+            accounts.set_password(rater_id, None, now=now())
+        else:
+            accounts.end_second_factor(rater_id)
+        return done(PAGE, f"{what}_removed", id=rater_id)
+
     @routes.post("/admin/person/erase")
     def erase(request: Request, person: Admin, form: Form) -> Response:
         rater_id = form.get("id", "")
@@ -72,6 +85,7 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             if rater_id == person.rater_id:
                 raise StoreError("this is your own account; let another admin erase it")
             erasure = frame.store.erase_rater(rater_id, now=now())
+            trail.about(request, erasure.tombstone)
         except UserError as problem:
             return _person_page(frame, request, rater_id, problem=problem)
         return _erased_page(frame, request, erasure)

@@ -73,6 +73,15 @@ class ProjectOut(Out):
     created_at: float
 
 
+class ProjectSeen(Out):
+    """A project as its raters see it: without the settings that would tell them which tasks measure them."""
+
+    name: str
+    settings: dict[str, Any]
+    guideline: GuidelineOut | None
+    created_at: float
+
+
 class GuidelineIn(Body):
     """A new text for raters; the one that holds already is not published twice."""
 
@@ -216,6 +225,9 @@ class ReceiptOut(Out):
 
     judgment_id: str
     status: Literal["stored", "known", "skipped", "surplus"]
+    no_longer_asked: tuple[str, ...] = ()
+    """What is kept though the project's settings do not ask for it any more: "criterion NAME", "flag NAME", edits,
+    critique, strengths. It was asked when the task was given."""
 
 
 class JudgmentOut(Judgment):

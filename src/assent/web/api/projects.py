@@ -22,13 +22,15 @@ from assent.web.api.models import (
     GuidelineOut,
     ProgressOut,
     ProjectOut,
+    ProjectSeen,
     Removed,
     SnapshotIn,
     SnapshotOut,
 )
-from assent.web.auth import Adjudicator, Admin, Rater
+from assent.web.auth import Adjudicator, Admin, Person, Rater
 from assent.web.bodies import Body, keepable
 from assent.web.context import Context
+from assent.web.rating.items import HIDDEN
 from assent.web.rating.tasks import project_of
 from assent.web.refusals import Refusal
 
@@ -71,15 +73,15 @@ def known_task(context: Context, task_id: str) -> Any:
 def _projects(routes: APIRouter, context: Context) -> None:
     projects = context.store.projects
 
-    @routes.get("/projects", tags=["projects"], response_model=list[ProjectOut])
+    @routes.get("/projects", tags=["projects"], response_model=list[ProjectOut | ProjectSeen])
     def list_projects(person: Rater) -> Any:
         """All projects that the token may see."""
-        return [one for one in projects.all() if person.may("adjudicator") or person.may_rate(one.name)]
+        return [_shown(one, person) for one in projects.all() if person.may_see(one.name)]
 
-    @routes.get("/projects/{project}", tags=["projects"], response_model=ProjectOut)
+    @routes.get("/projects/{project}", tags=["projects"], response_model=ProjectOut | ProjectSeen)
     def get_project(person: Rater, project: ProjectName) -> Any:
-        """A project with its settings and newest guideline."""
-        return project_of(context, person, project)
+        """A project with its settings and newest guideline; a rater sees no settings that tell gold from the rest."""
+        return _shown(project_of(context, person, project), person)
 
     @routes.put("/projects/{project}", tags=["projects"], response_model=ProjectOut)
     def save_project(
@@ -168,6 +170,7 @@ def _decisions(routes: APIRouter, context: Context) -> None:
     def adjudicate(person: Adjudicator, decision: AdjudicationIn) -> Any:
         """Decide a task."""
         project = known_task(context, decision.task_id).project
+        person.need_project(project)
         said = (decision.task_id, person.rater_id, decision.ranking, decision.reason)
         decided = projects.adjudicate(*said, now=context.now())
         context.watch.forget(project)
@@ -190,6 +193,14 @@ def _snapshots(routes: APIRouter, context: Context) -> None:
         made = store.snapshot(wanted.name, Queue(project, wanted.purpose), now=context.now())
         found = [one for one in store.listing.snapshots(project) if one.name == made.name and one.touched_at is None]
         return found[-1]
+
+
+def _shown(project: Project, person: Person) -> Any:
+    if person.may("adjudicator"):
+        return project
+    settings = project.settings.model_dump(mode="json", exclude=HIDDEN)
+    guideline = None if project.guideline is None else GuidelineOut.model_validate(project.guideline)
+    return ProjectSeen(name=project.name, settings=settings, guideline=guideline, created_at=project.created_at)
 
 
 def _saved(context: Context, name: str, settings: ProjectSettings) -> Project:

@@ -64,9 +64,11 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         return Changed(changed=store.set_priorities(wanted.priorities, now=context.now()))
 
     @routes.get("/tasks/{task_id:path}", tags=["tasks"], response_model=Task)
-    def get_task(_person: Adjudicator, task_id: TaskId) -> Any:
+    def get_task(person: Adjudicator, task_id: TaskId) -> Any:
         """A task with its prompt and answers."""
-        return known_task(context, task_id)
+        found = known_task(context, task_id)
+        person.need_project(found.project)
+        return found
 
 
 def _task(sent: TaskIn, project: str, place: str) -> Task:
