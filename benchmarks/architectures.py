@@ -104,7 +104,7 @@ class Row:
     def is_right(self) -> bool:
         """Whether everything that was computed agrees."""
         found = [getattr(self, n) for n in _NUMBERS]
-        return bool(self.mode) and all(v is None or v < 1e-2 for v in found) and "0" != self.greedy[:1]
+        return bool(self.mode) and all(v is None or v < 1e-2 for v in found) and self.greedy[:1] != "0"
 
 
 _NUMBERS = ("logps", "gradient", "sampled", "score")
