@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -25,7 +25,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from assent.web.render import allowlist, formulas, highlight, invisible
+from assent.web.render import allowlist, faithful, formulas, highlight, invisible
 
 REASONS = {
     "long": "Shown as plain text: it is very long.",
@@ -55,20 +55,29 @@ class Limits:
 
 
 LIMITS = Limits()
+How = Literal["markdown", "plain"]
+"""Whether texts are formatted."""
 _CACHED_CHARACTERS = 32_000_000
 _CODE_SECONDS = 0.1
 _RUN = re.compile(rf"([*_~`])\1{{{LIMITS.run}}}")
 _HAS_SCHEME = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 
 
-def render(text: str) -> str:
-    """HTML of a text; its elements and attributes are those of `allowlist` alone."""
+def render(text: str, *, how: How = "markdown") -> str:
+    """HTML of a text; its elements and attributes are those of `allowlist` alone. `plain` formats nothing."""
+    if how == "plain":
+        return as_written(text)
     key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
     html = _CACHE.get(key)
     if html is None:
         html = _rendered(text)
         _CACHE.put(key, html)
     return html
+
+
+def as_written(text: str) -> str:
+    """A text with every sign of it, hiding characters written out."""
+    return allowlist.clean(f'<pre dir="auto" data-written="">{escape(invisible.show(text), quote=False)}</pre>')
 
 
 def direction(text: str) -> str:
@@ -135,9 +144,10 @@ def _markdown(text: str) -> str:
         raise _TooMuch("busy")
     until = time.thread_time() + LIMITS.seconds
     env: dict[str, Any] = {"steps": 0, "until": until, "formulas": 0, "code_seconds": _CODE_SECONDS}
-    tokens = _PARSER.parse(text, env)
+    lines = text.split("\n")
+    tokens = faithful.marked(_PARSER.parse(text, env), lines)
     _check(tokens)
-    _settle(tokens, text.split("\n"))
+    _settle(tokens, lines)
     return _PARSER.renderer.render(tokens, _PARSER.options, env)
 
 
@@ -189,7 +199,7 @@ def _settle(tokens: Iterable[Token], lines: Sequence[str]) -> None:
             continue
         start, end = token.map or (0, 0)
         align = str(token.attrGet("style") or "").partition("text-align:")[2]
-        token.attrs = {name: value for name, value in token.attrs.items() if name == "start"}
+        token.attrs = {name: value for name, value in token.attrs.items() if name in ("start", "data-tight")}
         if token.type in ("bullet_list_open", "ordered_list_open", "blockquote_open", "table_open"):
             # A browser skips children that have their own direction when it looks for that of a list.
             token.attrSet("dir", direction("\n".join(lines[start : min(end, start + 20)])))
@@ -254,6 +264,7 @@ def _parser() -> MarkdownIt:
     md.options["maxNesting"] = LIMITS.nesting
     md.validateLink = lambda url: _HAS_SCHEME.match(url) is not None  # type: ignore[method-assign]
     formulas.plugin(md)
+    faithful.plugin(md)
     anywhere = cast(Any, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     md.block.ruler.before("table", "count_cells", _count_cells, anywhere)
     md.block.ruler.before("count_cells", "count", _count, anywhere)
