@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
@@ -25,6 +25,7 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
+from assent.feedback.records.settings import Texts
 from assent.web.render import allowlist, faithful, formulas, highlight, invisible
 
 REASONS = {
@@ -55,15 +56,13 @@ class Limits:
 
 
 LIMITS = Limits()
-How = Literal["markdown", "plain"]
-"""Whether texts are formatted."""
 _CACHED_CHARACTERS = 32_000_000
 _CODE_SECONDS = 0.1
 _RUN = re.compile(rf"([*_~`])\1{{{LIMITS.run}}}")
 _HAS_SCHEME = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 
 
-def render(text: str, *, how: How = "markdown") -> str:
+def render(text: str, *, how: Texts = "markdown") -> str:
     """HTML of a text; its elements and attributes are those of `allowlist` alone. `plain` formats nothing."""
     if how == "plain":
         return as_written(text)
