@@ -101,7 +101,9 @@ def test_only_addresses_that_lead_back_are_placed() -> None:
 
 
 def test_scripts_ask_through_the_one_function_that_knows_the_path() -> None:
-    asking = [path.name for path in STATIC.glob("*.js") if re.search(r"(?<![#.\w])fetch\(", path.read_text(encoding="utf-8"))]
+    asking = [
+        path.name for path in STATIC.glob("*.js") if re.search(r"(?<![#.\w])fetch\(", path.read_text(encoding="utf-8"))
+    ]
     assert sorted(asking) == ["admin.js", "http.js"], "another script that fetches has to ask for `below(path)`"
     assert "fetch(below(path)" in (STATIC / "http.js").read_text(encoding="utf-8")
     assert "form.dataset.upload" in (STATIC / "admin.js").read_text(encoding="utf-8"), "which the page has placed"
