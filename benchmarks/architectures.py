@@ -1,8 +1,8 @@
 """Every causal language model of transformers, built tiny: is it trained, sampled and scored right, or refused?
 
 Each architecture is looked at in a process of its own. What Assent computes is held against plain transformers, one row
-at a time, without padding and without a cache: log-probabilities and gradients of rows of up to 90 tokens (windows, top-k
-and original contexts are 24), log-probabilities of sampled answers, greedy answers, scores of a new head.
+at a time, without padding and without a cache: log-probabilities and gradients of rows of up to 90 tokens (windows,
+top-k and original contexts are 24), log-probabilities of sampled answers, greedy answers, scores of a new head.
 
     python benchmarks/architectures.py --out docs/architectures.md
     python benchmarks/architectures.py --only llama qwen3_5_text
@@ -11,10 +11,9 @@ and original contexts are 24), log-probabilities of sampled answers, greedy answ
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import subprocess
-import sys
+import multiprocessing
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,12 +103,12 @@ class Row:
     def is_right(self) -> bool:
         """Whether everything that was computed agrees."""
         found = [getattr(self, n) for n in _NUMBERS]
-        return bool(self.mode) and all(v is None or v < 1e-2 for v in found) and "0" != self.greedy[:1]
+        return bool(self.mode) and all(v is None or v < 1e-2 for v in found) and self.greedy[:1] != "0"
 
 
 _NUMBERS = ("logps", "gradient", "sampled", "score")
-_HEADER = """| architecture | class | mode | log-probs | gradient | sampler | sampled | greedy | score head | score | note |
-|---|---|---|---|---|---|---|---|---|---|---|"""
+_COLUMNS = ("architecture", "class", "mode", "log-probs", "gradient", "sampler", "sampled", "greedy", "head", "score")
+_HEADER = f"| {' | '.join(_COLUMNS)} | note |\n|{'---|' * (len(_COLUMNS) + 1)}"
 
 
 def build(name: str) -> PreTrainedModel:
@@ -118,8 +117,8 @@ def build(name: str) -> PreTrainedModel:
     config = shrunk(CONFIG_MAPPING[kind](**settings))
     tokenizer = tiny_tokenizer()
     for part in (config, config.get_text_config()):
-        for key in ("vocab_size", "vocab_size_per_layer_input"):
-            if hasattr(part, key):
+        for key in ("vocab_size", "vocab_size_per_layer_input", "unpadded_vocab_size"):
+            if isinstance(getattr(part, key, None), int):
                 setattr(part, key, len(tokenizer))
         part.pad_token_id, part.bos_token_id = tokenizer.pad_token_id, tokenizer.bos_token_id
         part.eos_token_id = tokenizer.eos_token_id
@@ -133,6 +132,10 @@ def examine(name: str) -> Row:
     """Build one and look at it; a refusal in one line is a result, anything else that fails is a note."""
     row, start = Row(name), time.monotonic()
     try:
+        kind, settings = VARIANTS.get(name, (name, {}))
+        if CONFIG_MAPPING[kind](**settings).is_encoder_decoder:
+            row.mode, row.note = "refused", "an encoder-decoder model"
+            return row
         hf = build(name)
     except Exception as error:
         row.note = f"not built: {type(error).__name__}: {_first(error)}"
@@ -214,8 +217,6 @@ def _sample(row: Row, policy: PolicyModel, plain: PreTrainedModel) -> None:
 
 @torch.no_grad()
 def _score(row: Row, name: str) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         plain = build(name)
         plain.save_pretrained(folder)
@@ -237,16 +238,19 @@ def _first(error: BaseException) -> str:
 
 
 def sweep(names: list[str], *, timeout: float) -> list[Row]:
-    """Look at each in a process of its own."""
+    """Look at each in a process of its own, forked from this one, which has imported everything."""
+    fork = multiprocessing.get_context("fork")
     rows = []
     for name in names:
-        command = [sys.executable, __file__, "--one", name]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
-            lines = done.stdout.strip().splitlines()
-            row = Row(**json.loads(lines[-1])) if lines else Row(name, note=f"FAILS: {done.stderr.strip()[-200:]}")
-        except subprocess.TimeoutExpired:
+        answers = fork.SimpleQueue()
+        child = fork.Process(target=lambda name=name, answers=answers: answers.put(asdict(examine(name))))
+        child.start()
+        child.join(timeout)
+        if child.is_alive():
+            child.kill()
             row = Row(name, note=f"not looked at: it took longer than {timeout:.0f} s")
+        else:
+            row = Row(name, note="FAILS: its process died") if answers.empty() else Row(**answers.get())
         rows.append(row)
         print(row.line(), f"{row.seconds:.0f} s", flush=True)
     return rows
@@ -256,7 +260,7 @@ def page(rows: list[Row], command: str) -> str:
     """The table with its explanation."""
     looked = [row for row in rows if row.mode in ("groups", "padded")]
     right = sum(row.is_right for row in looked)
-    template = Path(__file__).with_name("architectures.md").read_text(encoding="utf-8")
+    template = Path(__file__).with_suffix(".template").read_text(encoding="utf-8")
     return template.format(
         transformers=transformers.__version__,
         torch=torch.__version__.split("+")[0],
@@ -276,7 +280,6 @@ def main() -> None:
     """Look at all architectures, or those named, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", help="these model types or variants")
-    parser.add_argument("--one", help="one of them, in this process, as JSON")
     parser.add_argument("--out", type=Path, help="write the page here")
     parser.add_argument("--timeout", type=float, default=120)
     chosen = parser.parse_args()
@@ -284,9 +287,6 @@ def main() -> None:
     logging.disable(logging.WARNING)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    if chosen.one:
-        print(json.dumps(asdict(examine(chosen.one))))
-        return
     known = sorted({*MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *VARIANTS})
     rows = sweep(chosen.only or known, timeout=chosen.timeout)
     if chosen.out:

@@ -11,6 +11,7 @@ import assent
 from assent.cli import feedback, made, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
+from assent.core.terminal import safe
 
 app = typer.Typer(
     name="assent",
@@ -39,7 +40,7 @@ def main() -> None:
     try:
         app(prog_name="assent")
     except AssentError as error:
-        typer.secho(f"assent: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+        typer.secho(safe(f"assent: {error}"), err=True, fg="red" if sys.stderr.isatty() else None)
         raise SystemExit(error.exit_code) from None
     except SystemExit as end:
         if end.code == STOPPED:

@@ -16,7 +16,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, ProgrammingError
 
 from assent.core.errors import RunError, StoreError
-from assent.core.files import disk_errors
+from assent.core.files import disk_errors, make_private
+from assent.feedback.config import without_password
 from assent.feedback.tables.queue import Table
 
 BUSY_SECONDS = 60.0
@@ -106,7 +107,8 @@ def _parse(url: str) -> URL:
         location = make_url(url)
         backend = location.get_backend_name()
     except (ArgumentError, ValueError):
-        raise StoreError(f"store url {url!r} is not a database URL; write sqlite:///file or postgresql://…") from None
+        shown = without_password(url)
+        raise StoreError(f"store url {shown!r} is not a database URL; write sqlite:///file or postgresql://…") from None
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(f"store url starts with {backend!r}; only sqlite:///file and postgresql://… are supported")
     if backend == "sqlite" and location.database in (None, "", ":memory:"):
@@ -118,6 +120,7 @@ def _connect_sqlite(location: URL) -> Engine:
     path = Path(str(location.database))
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path)  # SQLite gives its log and its shared memory the mode of the file
     engine = create_engine(location, json_serializer=_to_json, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
