@@ -161,7 +161,7 @@ def _clear_errors(engine: Engine) -> Iterator[None]:
     except (IntegrityError, ProgrammingError):
         raise  # a mistake in this package, not of the user or the disk
     except DatabaseError as error:
-        where = engine.url.render_as_string(hide_password=True)
+        where = without_password(engine.url.render_as_string(hide_password=True))
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         if "disk is full" in said or getattr(error.orig, "sqlstate", None) == "53100":
             raise RunError(f"disk full while writing the store {where}: free some space and run again") from error
