@@ -367,9 +367,14 @@ def test_no_line_says_the_password_of_a_database() -> None:
     assert {url: without_password(url) for url in shown} == shown
 
 
+RATED = {"raters": {"kind": "people"}}
+
+
 def test_neither_run_yaml_nor_the_command_to_rate_with_holds_a_password(tmp_path: Path) -> None:
     store = {"url": "postgresql://assent:S3cretPG@127.0.0.1:8590/ratings"}
-    config = RunConfig.parse({"name": "x", "data": {"kind": "lab"}, "base": {"kind": "scratch"}, "store": store})
+    config = RunConfig.parse(
+        {"name": "x", "data": {"kind": "lab"}, "base": {"kind": "scratch"}, "store": store, "collect": RATED}
+    )
     write_settings(tmp_path, config)
     written = (tmp_path / "run.yaml").read_text()
     assert "assent:***@127.0.0.1:8590/ratings" in written and "S3cret" not in written
