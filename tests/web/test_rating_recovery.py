@@ -317,3 +317,38 @@ def test_a_page_that_the_browser_translates_is_noticed(desk: Desk) -> None:
     seen = {said.task_id: desk.viewing(said.id)["is_translated"] for said in desk.judgments()}
     assert seen == {desk.named("one"): False, desk.named("two"): True}
     assert desk.page.eval_on_selector_all(".answer-text, .turn .prose", "all => all.every(e => e.translate === false)")
+
+
+@pytest.mark.parametrize("other", ["the page is opened again", "in another tab"])
+def test_a_task_whose_judgment_waits_in_the_browser_is_not_shown_again(desk: Desk, other: str) -> None:
+    desk.ask(task("one", prompt="First?"), task("two", prompt="Second?"))
+    desk.open()
+    desk.context.route("**/rating/submit", lambda route: route.abort())
+    desk.press("1", "2", "3", "4", "Enter")
+    desk.page.get_by_text("Second?").wait_for()
+    old = desk.page
+    desk.page = desk.context.new_page()
+    if other == "the page is opened again":
+        old.close()
+    desk.page.goto(f"{desk.service.url}/rate/{desk.project}")
+    desk.ready()
+    assert "Second?" in desk.page.inner_text("#prompt")
+    desk.context.unroute("**/rating/submit")
+    desk.page.reload()
+    desk.ready()
+    assert "Second?" in desk.page.inner_text("#prompt")
+    assert desk.said().task_id == desk.named("one")
+    desk.problems.clear()
+
+
+def test_who_is_not_asked_any_more_is_told_and_keeps_what_they_said(desk: Desk) -> None:
+    desk.ask(task("one"), settings=PLAIN.model_copy(update={"critique": True}))
+    desk.open()
+    desk.press("1", "2", "3", "4", "w")
+    desk.page.keyboard.type("because")
+    desk.press("Escape")
+    changed = PLAIN.model_copy(update={"critique": False})
+    desk.service.store.projects.save(desk.project, changed, now=time.time())
+    desk.submit()
+    desk.page.get_by_text("Kept. Not asked here any more: Why.").wait_for()
+    assert desk.said().critique == "because"

@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import feedback, made, projects, rating, runs
+from assent.cli import feedback, made, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -61,3 +61,4 @@ app.command()(version)
 data_app.command()(projects.inspect)
 app.add_typer(data_app, name="data")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(store.app, name="store")

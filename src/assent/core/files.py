@@ -89,6 +89,15 @@ def new_directory(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def readable(folder: Path) -> None:
+    """Give every file of a folder the permissions that a new file gets here; safetensors writes for its owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o666 & ~mask)
+
+
 def remove_partials(parent: Path) -> None:
     """Delete what interrupted writes left in `parent`."""
     for partial in parent.glob(f"{_TEMPORARY}*"):

@@ -12,6 +12,7 @@ from assent.core.errors import ConflictError, StoreError
 from assent.feedback.people import events as log
 from assent.feedback.people.rows import end_tokens, forget, is_only_admin
 from assent.feedback.queue.gold import MADE
+from assent.feedback.queue.order import number
 from assent.feedback.queue.snapshots import touch_snapshots
 from assent.feedback.queue.tasks import blocks
 from assent.feedback.queue.wanted import fit_where_needed
@@ -86,6 +87,7 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     events = [{"judgment_id": i, "kind": "erased", "at": now, "payload": {}} for i in said]
     if events:
         connection.execute(insert(JudgmentEvent), events)
+    number(connection, said)
     return Erasure(tombstone, len(said), snapshots)
 
 

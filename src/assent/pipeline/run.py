@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
+from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.places import moved, open_project, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
@@ -61,7 +63,8 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
     Raises AwaitingJudgments, and ConfigError where something that the settings name is not there.
     """
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
-    with Runner(folder, seed=config.seed, logs=options) as run:
+    config = with_date(config, folder)
+    with Runner(folder, seed=config.seed, logs=options, also=partial(date_identity, config)) as run:
         refuse_missing(config)
         write_settings(folder, config)
         try:
@@ -83,8 +86,8 @@ def plan_project(
 ) -> list[str]:
     """One line per stage: done, would resume, or would run. Nothing is run."""
     project = open_project(path, overlays, settings)
-    config = with_skip_bad(project.config) if skip_bad else project.config
-    with Runner(project.run_folder, seed=config.seed, planning=True) as run:
+    config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
+    with Runner(project.run_folder, seed=config.seed, planning=True, also=partial(date_identity, config)) as run:
         run_all(run, config)
         steps = list(run.steps)
     width = max(len(_where(step)) for step in steps)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from assent.core.errors import DataError
 from assent.data.config import FormatName, Source
+from assent.data.identity import with_unnamed_apart
 from assent.data.load import load_comparisons
 from assent.data.rows import SUFFIXES
 from assent.data.unpacking import refuse_bomb
@@ -34,4 +35,4 @@ def bring_rankings(
         except DataError as error:
             said = str(error).removeprefix(f"{error.path}:{error.line}: ").removeprefix(f"{error.path}: ")
             raise DataError(said.replace(str(path), name), path=name, line=error.line) from None
-    return store.import_comparisons(comparisons, queue, now=now)
+    return store.import_comparisons(with_unnamed_apart(comparisons).comparisons, queue, now=now)

@@ -59,7 +59,11 @@ def _judge(program: Any, **more: Any) -> dict[str, Any]:
 def test_a_bot_claims_judges_and_its_judgment_is_listed(house: House) -> None:
     admin, bot = _filled(house), house.program("rater")
     said = _judge(bot, critique="fine", seconds=2.5)
-    assert _ok(bot.post(f"{API}/judgments", json=said)) == {"judgment_id": said["id"], "status": "stored"}
+    assert _ok(bot.post(f"{API}/judgments", json=said)) == {
+        "judgment_id": said["id"],
+        "status": "stored",
+        "no_longer_asked": [],
+    }
     assert _ok(bot.post(f"{API}/judgments", json=said))["status"] == "known"
     (listed,) = _ok(admin.get(f"{API}/projects/p/judgments"))["items"]
     me = _ok(bot.get(f"{API}/me"))
@@ -345,6 +349,12 @@ NEEDS = [
     ("GET", "/events", "admin"),
     ("GET", "/projects/p/tasks", "adjudicator"),
     ("GET", "/tasks/t-000", "adjudicator"),
+    ("GET", "/tasks/t-000/state", "adjudicator"),
+    ("GET", "/projects/p/task-states", "adjudicator"),
+    ("PATCH", "/projects/p/tasks", "admin"),
+    ("PATCH", "/tasks/t-000", "admin"),
+    ("GET", "/groups", "admin"),
+    ("PUT", "/groups/g", "admin"),
     ("GET", "/projects/p/judgments", "adjudicator"),
     ("GET", "/projects/p/progress", "adjudicator"),
     ("GET", "/projects/p/statistics", "adjudicator"),
@@ -395,7 +405,7 @@ def test_every_address_is_for_the_roles_it_is_for(house: House) -> None:
 def test_every_address_but_the_raters_own_is_in_the_list_above(house: House) -> None:
     own = {"/me", "/projects", "/projects/p", "/projects/p/guidelines", "/projects/p/claim", "/leases/renew"}
     own |= {"/leases/release", "/judgments", "/raters/bot", "/raters/bot/attributes", "/tokens", "/tokens/1"}
-    names = {"project": "p", "task_id": "t-000", "rater_id": "bot", "format": "trl", "number": "1"}
+    names = {"project": "p", "task_id": "t-000", "rater_id": "bot", "format": "trl", "number": "1", "name": "g"}
     described = house.app.openapi()["paths"]
     paths = {path.removeprefix(API).format(**names) for path in described if path.startswith(API)}
     assert paths - own - {"/adjudications"} == {path for _, path, _ in NEEDS} - own

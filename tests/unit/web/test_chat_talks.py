@@ -253,10 +253,28 @@ def test_votes_that_cannot_be_are_refused(service: Service, choice: str, strengt
 
 def test_a_project_without_strengths_takes_none(tmp_path: Path) -> None:
     service = new_service(tmp_path, strengths=False, critique=False)
+    state = service.vote(service.say("Hi"), "first", strength=2, critique="Shorter.")
+    assert (state["phase"], state["no_longer_asked"]) == ("ready", ["strengths", "critique"])
+    assert _said(service) == ((None,), None)
+
+
+def test_what_was_asked_of_a_turn_is_kept_though_the_project_asks_it_no_more(tmp_path: Path) -> None:
+    service = new_service(tmp_path)
     state = service.say("Hi")
-    service.vote(state, "first", expect=422, strength=2)
-    service.vote(state, "first", expect=422, critique="Shorter.")
-    assert service.vote(state, "first")["phase"] == "ready"
+    with Store.open(service.url) as store:
+        settings = store.projects.get("talks").settings
+        store.projects.save("talks", settings.model_copy(update={"strengths": False, "critique": False}), now=2)
+    state = service.vote(state, "first", strength=2, critique="Shorter.")
+    assert (state["phase"], state["no_longer_asked"]) == ("ready", ["strengths", "critique"])
+    assert _said(service) == ((2,), "Shorter.")
+
+
+def _said(service: Service) -> tuple[Any, str | None]:
+    """Strengths and critique of the one vote that is kept."""
+    with Store.open(service.url) as store:
+        (said,) = store.judgments(Queue("talks"))
+    assert said.ranking is not None
+    return said.ranking.strengths, said.critique
 
 
 def test_a_closed_project_begins_no_conversation(tmp_path: Path) -> None:

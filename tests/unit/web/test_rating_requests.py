@@ -27,7 +27,8 @@ def test_a_ranking_is_kept_in_the_order_that_was_shown(house: House) -> None:
     assert sorted(a["text"] for a in item["answers"]) == [f"answer {n} to 0" for n in range(4)]
     body = ranking(item, flags={item["answers"][0]["id"]: ["unsafe"]}, critique="the last two say the same")
     response = rater.post("/rating/submit", body)
-    assert (response.status_code, response.json()) == (200, {"status": "stored", "judgment_id": body["id"]})
+    said = {"status": "stored", "judgment_id": body["id"], "no_longer_asked": []}
+    assert (response.status_code, response.json()) == (200, said)
     [judgment] = _kept(house)
     assert rater.account is not None
     assert judgment.rater_id == rater.account.rater_id

@@ -115,7 +115,9 @@ def test_states_come_in_pages(house: House, program: Any) -> None:
     seen: list[str] = []
     cursor: dict[str, str] = {}
     while True:
-        page = program.get("/api/v1/projects/default/task-states", params={"limit": 3, "state": "open", **cursor}).json()
+        page = program.get(
+            "/api/v1/projects/default/task-states", params={"limit": 3, "state": "open", **cursor}
+        ).json()
         seen += [one["task_id"] for one in page["items"]]
         if page["next"] is None:
             break

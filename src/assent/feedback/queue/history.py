@@ -9,7 +9,7 @@ from assent.feedback.queue.candidates import Candidates
 from assent.feedback.queue.claims import Term, lock_rater
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, judgment_of, select_judgments
-from assent.feedback.queue.presentations import read_presentations
+from assent.feedback.queue.presentations import asked_of, read_presentations
 from assent.feedback.queue.settings import settings_of
 from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Queue, RaterProgress, SaidRow, Served
@@ -84,6 +84,7 @@ def own(connection: Connection, rater_id: str, task_id: str) -> Served | None:
         guideline_version=connection.execute(version).scalar(),
         propensity=shown.propensity,
         judgment=None if said is None else judgment_of(said),
+        asked=asked_of(connection, rater_id, task_id),
     )
 
 

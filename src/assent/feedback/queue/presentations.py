@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from assent.core import seeds
 from assent.core.types import Judgment, Task
 from assent.feedback.queue.tasks import blocks
+from assent.feedback.records.asked import Asked
 from assent.feedback.records.queue import Viewing
 from assent.feedback.tables.queue import GuidelineVersion, JudgmentRow, Presentation
 
@@ -79,6 +80,8 @@ def show(
             shown[task.id] = new[-1]
             continue
         old = before[task.id]
+        if "asked" in fields:
+            fields = fields | {"asked": _asked_too(old.asked, fields["asked"])}
         shown[task.id] = {**old._mapping, **fields}
         if any(getattr(old, name) != value for name, value in fields.items()):
             connection.execute(update(Presentation).where(Presentation.id == old.id).values(fields))
@@ -110,7 +113,7 @@ def complete(connection: Connection, judgment: Judgment, viewing: Viewing | None
             if seen:
                 connection.execute(update(Presentation).where(Presentation.id == shown.id).values(seen))
             return int(shown.id)
-        seen = {"propensity": shown.propensity, "guideline_id": shown.guideline_id, **seen}
+        seen = {"propensity": shown.propensity, "guideline_id": shown.guideline_id, "asked": shown.asked, **seen}
     values = presentation_row(judgment, now=now) | seen
     return connection.execute(insert(Presentation).values(values).returning(Presentation.id)).scalar_one()
 
@@ -134,6 +137,19 @@ def viewing_columns(viewing: Viewing) -> dict[str, Any]:
         "is_translated": viewing.is_translated,
         "activity": dict(viewing.activity),
     }
+
+
+def asked_of(connection: Connection, rater_id: str, task_id: str) -> tuple[Asked, ...] | None:
+    """What a rater was ever asked about a task; None where that is not known of some showing."""
+    rows = connection.execute(_PRESENTATIONS, {"rater_id": rater_id, "task_ids": [task_id]}).all()
+    if any(row.asked is None for row in rows):
+        return None
+    return tuple(Asked.read(form) for row in rows for form in row.asked)
+
+
+def _asked_too(before: list[Any] | None, now: list[Any]) -> list[Any] | None:
+    """What a rater was asked, with what they are asked now; not known stays so."""
+    return None if before is None else [*before, *(form for form in now if form not in before)]
 
 
 def _is_used(connection: Connection, shown: Any) -> bool:

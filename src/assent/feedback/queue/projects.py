@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes
 from assent.core.types import Judgment, Ranking
+from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.claims import lock_rater
 from assent.feedback.queue.presentations import newest_guideline
 from assent.feedback.queue.set_aside import after_decision
@@ -35,7 +36,7 @@ class Projects:
         """All projects, sorted by name."""
         with read_transaction(self._engine) as connection:
             names = connection.execute(select(ProjectRow.name)).scalars().all()
-            return [read_project(connection, name) for name in sorted(names)]
+            return [read_project(connection, name) for name in sorted(names) if not is_hidden(name)]
 
     def get(self, name: str) -> Project:
         """A project by name. Raises StoreError for an unknown one."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, assert_never
 from urllib.parse import quote
 
 from assent.core.types import Judgment, Purpose, Ranking, Task, TaskKind
+from assent.feedback.records.asked import Asked
 from assent.feedback.records.settings import ProjectSettings
 
 
@@ -53,6 +54,8 @@ class Served:
     """Probability that this task was the next, see `assign.pick`; None for gold, repeats and tasks made for a rater."""
     judgment: Judgment | None = None
     """What the rater said, where it was submitted."""
+    asked: tuple[Asked, ...] | None = None
+    """What the rater was asked while the task lay before them; None: not known."""
 
 
 @dataclass(frozen=True)
@@ -234,6 +237,10 @@ class ImportCounts:
     known: int = 0
     """Judgments that were in the store, or twice in the file."""
     new_raters: int = 0
+
+    def plus(self, other: ImportCounts) -> ImportCounts:
+        """Both together."""
+        return ImportCounts(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 @dataclass(frozen=True)

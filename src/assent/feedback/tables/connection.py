@@ -22,6 +22,8 @@ from assent.feedback.tables.queue import Table
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for the one that is writing (SQLite)."""
+MOVED_AWAY = "this store has moved to another database"
+"""What the triggers of `assent store move` say to whoever goes on writing."""
 _LOG_MILLISECONDS = 2000
 _ATTEMPTS = 6
 _BROKEN_OFF = ("40P01", "40001")  # deadlock detected, could not serialize
@@ -158,10 +160,12 @@ def _to_json(value: Any) -> str:
 def _clear_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except (IntegrityError, ProgrammingError):
-        raise  # a mistake in this package, not of the user or the disk
     except DatabaseError as error:
         where = without_password(engine.url.render_as_string(hide_password=True))
+        if MOVED_AWAY in str(error.orig):
+            raise RunError(f"{where}: {MOVED_AWAY}; stop this service and start it on the other") from error
+        if isinstance(error, IntegrityError | ProgrammingError):
+            raise  # a mistake in this package, not of the user or the disk
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         if "disk is full" in said or getattr(error.orig, "sqlstate", None) == "53100":
             raise RunError(f"disk full while writing the store {where}: free some space and run again") from error

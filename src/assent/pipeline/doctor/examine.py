@@ -70,6 +70,10 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
         )
+    if config.evaluate.bootstrap_draws is not None:
+        yield note(
+            "evaluate.bootstrap_draws", "is no longer read: intervals are computed and not drawn", "leave it out"
+        )
     yield from _check_raters(config)
 
 

@@ -72,14 +72,14 @@ def _judgments(routes: APIRouter, context: Context) -> None:
     def submit_judgment(person: Rater, said: JudgmentIn) -> Any:
         """Hand a judgment in. Its id is a UUID of the client's: sending the same again changes nothing."""
         rater_id = _rater(context, person, said.rater_id)
-        judgment = _judgment(context, person, said, rater_id)
+        judgment, no_longer_asked = _judgment(context, person, said, rater_id)
         try:
             receipt = store.submit(judgment, token=said.token or None, now=context.now())
         except ConflictError as conflict:
             if rater_id != person.rater_id:
                 raise
             raise stale(context, person, said, conflict) from conflict
-        return ReceiptOut(judgment_id=receipt.judgment_id, status=receipt.status)
+        return ReceiptOut(**vars(receipt), no_longer_asked=tuple(no_longer_asked))
 
     @routes.get("/projects/{project}/judgments", tags=["judgments"], response_model=JudgmentPage)
     def list_judgments(
@@ -139,18 +139,20 @@ def _rater(context: Context, person: Person, named: str | None) -> str:
     return named
 
 
-def _judgment(context: Context, person: Person, said: JudgmentIn, rater_id: str) -> Judgment:
-    """The judgment to keep, checked against what the rater was given and the project asks for."""
+def _judgment(context: Context, person: Person, said: JudgmentIn, rater_id: str) -> tuple[Judgment, list[str]]:
+    """The judgment to keep, checked against what the rater was given and asked, and what is no longer asked."""
+    own: Served | None
     if rater_id == person.rater_id:
-        project = own_task(context, person, said.task_id).task.project
-        settings = project_of(context, person, project)
+        own = own_task(context, person, said.task_id)
+        project = project_of(context, person, own.task.project)
     else:
         task = context.store.tasks([said.task_id]).get(said.task_id)
         if task is None:
             raise Refusal(404, f"there is no task {said.task_id!r}", "claim tasks to get their ids")
-        settings = known_project(context, task.project)
-    check_against(settings, said)
-    return said.judgment(rater_id)
+        project = known_project(context, task.project)
+        own = context.store.own(rater_id, said.task_id)
+    judgment = said.judgment(rater_id)
+    return judgment, check_against(project, judgment, own)
 
 
 def _claimed(served: Served) -> Claimed:

@@ -225,6 +225,9 @@ class ReceiptOut(Out):
 
     judgment_id: str
     status: Literal["stored", "known", "skipped", "surplus"]
+    no_longer_asked: tuple[str, ...] = ()
+    """What is kept though the project's settings do not ask for it any more: "criterion NAME", "flag NAME", edits,
+    critique, strengths. It was asked when the task was given."""
 
 
 class JudgmentOut(Judgment):

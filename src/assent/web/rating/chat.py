@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from assent.core.types import Purpose
 from assent.feedback.conversations import BlindTalk, Choice
+from assent.feedback.records.asked import Asked
 from assent.feedback.records.queue import Project, Viewing
 from assent.web.auth import Person, Rater
 from assent.web.bodies import Body
@@ -115,8 +116,11 @@ def _rating(routes: APIRouter, context: Context, talks: Talks) -> None:
         """Rate the turn that is on."""
         found = project_of(context, person, project)
         talk = own(context, person, project, voting.conversation)
-        check_vote(found, talk, voting)
-        return state(talks, talks.vote(talk, vote_of(context, request, voting)))
+        check_vote(talk, voting)
+        unasked, never = unasked_of(context, found, talk, voting)
+        kept = voting.model_copy(update=dict.fromkeys(never))
+        voted = talks.vote(talk, vote_of(context, request, kept))
+        return {**state(talks, voted), "no_longer_asked": unasked}
 
     @routes.post("/end")
     def end(person: Rater, project: str, naming: Naming) -> dict[str, Any]:
@@ -151,15 +155,28 @@ def shell(
     return context.page(request, "chat.html", boot=boot, **known)
 
 
-def check_vote(project: Project, talk: BlindTalk, voting: Voting) -> None:
-    """Raise Refusal for a vote on another turn, or one that says what the project does not ask."""
+def unasked_of(context: Context, project: Project, talk: BlindTalk, voting: Voting) -> tuple[list[str], list[str]]:
+    """What a vote says that the project does not ask any more, and what of it was not asked of this turn at all.
+
+    The page may have been opened before the settings changed: what it asked is no reason to refuse the vote.
+    """
+    said = {"strength": voting.strength is not None, "critique": bool((voting.critique or "").strip())}
+    now, names = Asked.of(project.settings), {"strength": "strengths", "critique": "critique"}
+    left = [field for field, is_said in said.items() if is_said and not getattr(now, names[field])]
+    task_id = talk.turn.task_id if left and talk.turns else None
+    own = None if task_id is None else context.store.own(talk.rater_id, task_id)
+    forms = () if own is None else own.asked
+    never = [] if forms is None else [f for f in left if not any(getattr(form, names[f]) for form in forms)]
+    return [names[field] for field in left], never
+
+
+def check_vote(talk: BlindTalk, voting: Voting) -> None:
+    """Raise Refusal for a vote on another turn, or one that says how much better where nothing is."""
     if len(talk.turns) != voting.turn:
         raise Refusal(409, f"the conversation is at turn {len(talk.turns)}, not {voting.turn}", "reload the page")
     is_preferred = voting.choice in ("first", "second")
-    if voting.strength is not None and not (is_preferred and project.settings.strengths):
-        raise Refusal(422, "how much better is not asked here", "leave the strength out")
-    if voting.critique and not project.settings.critique:
-        raise Refusal(422, "the project does not ask for a critique", "leave it out")
+    if voting.strength is not None and not is_preferred:
+        raise Refusal(422, "how much better is said of an answer that is better", "leave the strength out")
 
 
 def vote_of(context: Context, request: Request, voting: Voting) -> TalkVote:
@@ -188,12 +205,14 @@ def state(talks: Talks, talk: BlindTalk) -> dict[str, Any]:
     phase = "failed" if talk.is_silent(talks.context.now()) else talk.phase
     answers = talks.answers(talk) if phase == "rating" else ()
     sources = talks.sources(talk) if is_over else []
+    project = talks.context.store.projects.get(talk.project)
+    texts = "markdown" if project is None else project.settings.texts
     return {
         "conversation": talk.id,
         "phase": phase,
         "turn": len(talk.turns),
-        "messages": [{"role": m.role, "html": render(m.content)} for m in talk.messages],
-        "answers": [{"id": answer.id, "html": render(answer.text)} for answer in answers],
+        "messages": [{"role": m.role, "html": render(m.content, how=texts)} for m in talk.messages],
+        "answers": [{"id": answer.id, "html": render(answer.text, how=texts)} for answer in answers],
         "turns": [
             {
                 "choice": turn.choice,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
 from assent.core.errors import ConflictError, StoreError
-from assent.core.types import Purpose
+from assent.core.types import Judgment, Purpose
+from assent.feedback.records.asked import Asked, unasked
 from assent.feedback.records.queue import Project, Queue, Served, Viewing
 from assent.web.auth import Person, Rater
 from assent.web.context import Context
@@ -41,7 +41,7 @@ def _lending(routes: APIRouter, context: Context) -> None:
         served = store.serve(person.rater_id, queue, limit=limit, now=now)
         far = progress.of(person.rater_id, queue)
         return {
-            "items": [item(one) for one in served],
+            "items": [item(one, found.settings.texts) for one in served],
             "progress": asdict(far),
             "project": project_facts(found),
         }
@@ -68,23 +68,23 @@ def _judging(routes: APIRouter, context: Context) -> None:
         """Keep a judgment. Sending the same one again is harmless."""
         own = own_task(context, person, said.task_id)
         project = project_of(context, person, own.task.project)
-        check_against(project, said)
-        viewing = viewing_of(context, request, said)
         judgment = said.judgment(person.rater_id)
+        no_longer_asked = check_against(project, judgment, own)
+        viewing = viewing_of(context, request, said)
         try:
             receipt = store.submit(judgment, token=said.token or None, now=context.now(), viewing=viewing)
         except ConflictError as conflict:
             raise stale(context, person, said, conflict) from conflict
-        return {"status": receipt.status, "judgment_id": receipt.judgment_id}
+        return {**asdict(receipt), "no_longer_asked": no_longer_asked}
 
     @routes.get("/recent")
     def recent(
         person: Rater, project: str, purpose: Purpose = "reward", limit: Annotated[int, Query(ge=1, le=50)] = 10
     ) -> dict[str, Any]:
         """What the rater submitted last and may still change, newest first."""
-        project_of(context, person, project)
+        found = project_of(context, person, project)
         served = store.recent(person.rater_id, Queue(project, purpose), limit=limit, now=context.now())
-        return {"items": [item(one) for one in served]}
+        return {"items": [item(one, found.settings.texts) for one in served]}
 
 
 def viewing_of(context: Context, request: Request, said: Submission) -> Viewing:
@@ -115,24 +115,19 @@ def own_task(context: Context, person: Person, task_id: str) -> Served:
     return own
 
 
-def check_against(project: Project, said: Submission) -> None:
-    """Raise Refusal for what the project does not ask for."""
-    settings = project.settings
-    anchors = {criterion.name: len(criterion.anchors) for criterion in settings.criteria}
-    for answer, scores in said.scores.items():
-        for name, score in scores.items():
-            if name not in anchors:
-                raise Refusal(422, f"there is no criterion {name[:80]!r}; the project has {sorted(anchors)}")
-            if score != int(score) or not 1 <= score <= anchors[name]:
-                raise Refusal(
-                    422, f"{answer[:80]!r} has the score {score} for {name!r}, whose scores run 1 to {anchors[name]}"
-                )
-    unknown = {flag for flags in said.flags.values() for flag in flags} - set(settings.flags)
-    if unknown:
-        raise Refusal(422, f"the project does not use the flags {sorted(unknown)}")
-    _refuse_unasked(said, {"edits": settings.edits, "critique": settings.critique, "notes": settings.critique})
-    if not settings.strengths and said.ranking is not None and any(said.ranking.strengths or ()):
-        raise Refusal(422, "the project does not ask how much better an answer is")
+def check_against(project: Project, said: Judgment, own: Served | None) -> list[str]:
+    """What is kept though the project does not ask it any more, for it was asked when the rater was given the task.
+
+    Raises Refusal for what was never asked.
+    """
+    now = Asked.of(project.settings)
+    left = now.missing(said)
+    if not left:
+        return []
+    never = [one for one in left if one in unasked(said, () if own is None else own.asked)]
+    if never:
+        raise Refusal(422, f"the project does not ask for {', '.join(never)[:300]}", f"it asks for {_listed(now)}")
+    return left
 
 
 def stale(context: Context, person: Person, said: Submission, conflict: ConflictError) -> Refusal:
@@ -146,7 +141,7 @@ def stale(context: Context, person: Person, said: Submission, conflict: Conflict
     return Refusal(409, what, "look at what you said; to change it, correct that judgment", current=shown)
 
 
-def _refuse_unasked(said: Submission, asked: Mapping[str, bool]) -> None:
-    for name, is_asked in asked.items():
-        if not is_asked and getattr(said, name):
-            raise Refusal(422, f"the project does not ask for {name}")
+def _listed(asked: Asked) -> str:
+    criteria = [f"criterion {name} (1 to {steps})" for name, steps in asked.criteria.items()]
+    marks = [name for name in ("strengths", "critique", "edits") if getattr(asked, name)]
+    return ", ".join(["an order", *criteria, *(f"flag {flag}" for flag in asked.flags), *marks])

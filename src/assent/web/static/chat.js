@@ -162,6 +162,7 @@ class ChatPage {
       const talk = await postJson(`${this.#path}/${what}`, { conversation: this.#talk.conversation, ...body });
       this.#calm();
       this.#show(talk);
+      if (talk.no_longer_asked?.length) say(part("said"), t("chat.unasked"));
       return true;
     } catch (error) {
       this.#alarm(error);

@@ -20,7 +20,8 @@ export class Outbox {
   /**
    * @param {Storage} storage @param {string} rater
    * @param {(body: string) => Promise<unknown>} post throws a Refusal
-   * @param {() => void} changed called whenever something was sent, refused or held up
+   * @param {(receipt?: object) => void} changed called whenever something was sent (with what the server said to it),
+   *   refused or held up
    */
   constructor(storage, rater, post, changed) {
     this.#storage = storage;
@@ -35,6 +36,12 @@ export class Outbox {
   /** Not yet with the server, and not refused. */
   get waiting() {
     return this.#entries.filter((entry) => !entry.refused);
+  }
+
+  /** Tasks whose judgments wait in this browser, in any of its tabs. @returns {Set<string>} */
+  get tasks() {
+    const kept = keysOf(this.#storage, this.#prefix).map((key) => read(this.#storage, key));
+    return new Set([...kept, ...this.#entries].filter((entry) => entry?.body && !entry.refused).map(({ task }) => task));
   }
 
   /** Refused for good: somebody has to look. @returns {{ id: string, task: string, refused: { what, then } }[]} */
@@ -96,8 +103,9 @@ export class Outbox {
   }
 
   async #deliver(entry) {
+    let receipt;
     try {
-      await this.#post(entry.body);
+      receipt = await this.#post(entry.body);
     } catch (error) {
       this.isSignedOut = error.status === 401;
       if (error.isPassing || this.isSignedOut) {
@@ -115,7 +123,7 @@ export class Outbox {
     this.#tries = 0;
     this.isSignedOut = false;
     this.#drop(entry.id);
-    this.#changed();
+    this.#changed(receipt);
     return true;
   }
 

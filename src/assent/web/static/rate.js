@@ -34,10 +34,11 @@ class RatingPage {
   #storage = openStorage();
   #drafts = new Drafts(this.#storage, boot.rater);
   #where = `project=${encodeURIComponent(boot.project)}&purpose=${encodeURIComponent(boot.purpose)}`;
-  #outbox = new Outbox(this.#storage, boot.rater, (body) => postJson("/rating/submit", body), () => this.#sent());
+  #outbox = new Outbox(this.#storage, boot.rater, (body) => postJson("/rating/submit", body), (said) => this.#sent(said));
   #supply = new Supply(
     (limit) => getJson(`/rating/next?${this.#where}&limit=${limit}`),
     (token) => postJson("/rating/renew", { token }),
+    () => this.#outbox.tasks,
     (answer) => this.#supplied(answer),
   );
   #views = new Views(this.#act);
@@ -170,6 +171,13 @@ class RatingPage {
     return null;
   }
 
+  do_written({ id }) {
+    const answer = id ?? this.#task?.current;
+    if (!answer) return "rate.said.chooseFirst";
+    if (this.#settings.texts !== "plain") this.#view.cardOf(answer).showWritten();
+    return null;
+  }
+
   do_note({ id, by }) {
     if (!this.#settings.critique) return "rate.said.noNotes";
     // A press of the mouse drops the selection before the button hears of it.
@@ -226,7 +234,7 @@ class RatingPage {
 
   async #fetch() {
     try {
-      await this.#supply.refill(this.#outbox.waiting.length);
+      await this.#supply.refill();
       set(part("alarm"), "hidden", "");
     } catch (error) {
       if (error.status === undefined) throw error;
@@ -328,9 +336,12 @@ class RatingPage {
     this.#tell(t("rate.said.takenBack"));
   }
 
-  #sent() {
+  #sent(said) {
     this.#trouble.update();
     this.#count();
+    const unasked = said?.no_longer_asked ?? [];
+    if (said) set(part("unasked"), "hidden", unasked.length ? null : "");
+    if (unasked.length) say(part("unasked"), t("rate.said.unasked", { what: unasked.map(inWords).join(", ") }));
     if (!this.#outbox.waiting.length) this.#fetch();
   }
 
@@ -410,6 +421,15 @@ function selectionIn(host) {
   const quote = selection.toString().trim();
   if (!text || !host.contains(text) || !quote) return null;
   return { id: text.closest(".answer").dataset.id, quote: quote.slice(0, 2000) };
+}
+
+const WORDS = { edits: "rate.edit.head", critique: "rate.why", strengths: "rate.scale" };
+
+/** What is no longer asked, as the page calls it: "criterion helpful", "flag unsafe", edits, critique, strengths. */
+function inWords(part) {
+  const [kind, ...name] = part.split(" ");
+  if (kind === "criterion") return name.join(" ");
+  return t(kind === "flag" ? `rate.flag.${name.join(" ")}` : WORDS[kind]);
 }
 
 /** A random UUID; crypto.randomUUID is missing where a page is served without TLS to another machine. */

@@ -6,6 +6,7 @@ const AHEAD = 3;
 export class Supply {
   #get;
   #renew;
+  #unsent;
   #changed;
   #items = [];
   #gone = new Set();
@@ -17,11 +18,13 @@ export class Supply {
   /**
    * @param {(limit: number) => Promise<{ items: object[], project: object }>} get
    * @param {(token: string) => Promise<{ expires_at: number }>} renew
+   * @param {() => Set<string>} unsent tasks whose judgments have not reached the server: it still counts them as lent
    * @param {(answer: object) => void} changed called with each answer of the server
    */
-  constructor(get, renew, changed) {
+  constructor(get, renew, unsent, changed) {
     this.#get = get;
     this.#renew = renew;
+    this.#unsent = unsent;
     this.#changed = changed;
   }
 
@@ -41,8 +44,8 @@ export class Supply {
     this.#drop(task);
   }
 
-  /** Ask for as many as are missing; `unsent` judgments still count as lent on the server. */
-  async refill(unsent = 0) {
+  /** Ask for as many as are missing. */
+  async refill() {
     if (this.#items.length >= AHEAD) return;
     if (this.#isAsking) {
       this.#asksAgain = true;
@@ -52,7 +55,7 @@ export class Supply {
     try {
       do {
         this.#asksAgain = false;
-        this.#take(await this.#get(Math.min(AHEAD + unsent, 12)));
+        this.#take(await this.#get(Math.min(AHEAD + this.#unsent().size, 12)));
       } while (this.#asksAgain && this.#items.length < AHEAD);
     } finally {
       this.#isAsking = this.#asksAgain = false;
@@ -80,8 +83,9 @@ export class Supply {
   #take(answer) {
     const now = Date.now() / 1000;
     const lease = answer.project.lease_seconds ?? 900;
+    const unsent = this.#unsent();
     for (const item of answer.items) {
-      if (this.#gone.has(item.task_id)) continue;
+      if (this.#gone.has(item.task_id) || unsent.has(item.task_id)) continue;
       const mine = this.#items.find((other) => other.task_id === item.task_id);
       if (mine) Object.assign(mine, { token: item.token, expires_at: item.expires_at });
       else this.#items.push(item);
