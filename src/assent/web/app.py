@@ -20,6 +20,7 @@ from assent.web import doors, own_account, refusals
 from assent.web.admin import projects
 from assent.web.api import router
 from assent.web.auth import guard, identify
+from assent.web.below import Below
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
 from assent.web.rating import chat, pages, profile, tasks
@@ -71,6 +72,8 @@ def create_app(
     app.mount(f"/static/{context.version}", _Forever(directory=STATIC))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(Security)
+    if context.below:
+        app.add_middleware(Below, path=context.below)
     return app
 
 

@@ -20,7 +20,7 @@ from assent.web import trail
 from assent.web.context import SESSION, VISITOR, Context, csrf_of
 from assent.web.forms import is_form, read_form
 from assent.web.refusals import Refusal
-from assent.web.rules import PROJECT, Rule, rule_of
+from assent.web.rules import Rule, project_in, rule_of
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FORGED = "this request did not come from a page of this service, or the page is out of date"
@@ -96,7 +96,7 @@ async def guard(request: Request) -> None:
     _refuse_stranger(request, person, rule)
     if rule.log:
         named = await _about(request, rule.about)
-        project = next((request.path_params[name] for name in PROJECT if name in request.path_params), None)
+        project = project_in(request.scope["route"].path, request.path_params)
         account, program = (None, None) if person is None else (person.rater_id, person.program)
         trail.begin(request, Event(rule.log, account=account, program=program, about=named, project=project))
 
@@ -204,9 +204,9 @@ def _refuse_stranger(request: Request, person: Person | None, rule: Rule) -> Non
     if person is None:
         raise Refusal(401, "you are not signed in", "sign in, then try again")
     _need_role(person, rule.who)
-    for name in PROJECT:
-        if name in request.path_params:
-            person.need_project(request.path_params[name])
+    project = project_in(request.scope["route"].path, request.path_params)
+    if project is not None:
+        person.need_project(project)
 
 
 def _need_role(person: Person, role: Role) -> None:

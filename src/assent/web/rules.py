@@ -1,7 +1,7 @@
 """The rules: every route with who may use it, whether programs may too, and what the security log says of it.
 
 One table, read by the guard in front of every route. A new route gets a row here; without one it is for admins in a
-browser only, and a test fails. A route with {project} or {name} in its path is closed to whoever is not in that
+browser only, and a test fails. A route with a project in its path is closed to whoever is not in that
 project.
 """
 
@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from assent.feedback.records.people import Role
 
 Who = Literal["anyone"] | Role
-PROJECT = ("project", "name")
-"""What the project of a route is called in its path."""
+PROJECT_PAGES = "/admin/projects/{name}"
+"""Where `name` in a path is that of a project; elsewhere a project is called `project`."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ RULES: Mapping[str, Rule] = {
     "GET /admin/projects/{name}/adjudicate": Rule("adjudicator"),
     "POST /admin/projects/{name}/adjudicate": Rule("adjudicator", log="task.decided", about="task"),
     "GET /admin/projects/{name}/task": Rule("adjudicator"),
+    "POST /admin/projects/{name}/task": Rule("admin", log="task.changed", about="task"),
     "POST /admin/projects/{name}/open": Rule("admin", log="project.settings"),
     "GET /admin/projects/{name}/settings": Rule("admin"),
     "POST /admin/projects/{name}/settings": Rule("admin", log="project.settings"),
@@ -127,6 +128,12 @@ RULES: Mapping[str, Rule] = {
     "GET /api/v1/projects/{project}/tasks": Rule("adjudicator", programs=True),
     "POST /api/v1/projects/{project}/tasks": Rule("admin", programs=True, log="task.added"),
     "PUT /api/v1/projects/{project}/priorities": Rule("admin", programs=True, log="task.priorities"),
+    "PATCH /api/v1/projects/{project}/tasks": Rule("admin", programs=True, log="task.changed"),
+    "GET /api/v1/projects/{project}/task-states": Rule("adjudicator", programs=True),
+    "GET /api/v1/tasks/{task_id:path}/state": Rule("adjudicator", programs=True),
+    "PATCH /api/v1/tasks/{task_id:path}": Rule("admin", programs=True, log="task.changed", about="task_id"),
+    "GET /api/v1/groups": Rule("admin", programs=True),
+    "PUT /api/v1/groups/{name}": Rule("admin", programs=True, log="rater.group", about="name"),
     "GET /api/v1/tasks/{task_id:path}": Rule("adjudicator", programs=True),
     "POST /api/v1/projects/{project}/claim": Rule("rater", programs=True),
     "POST /api/v1/leases/renew": Rule("rater", programs=True),
@@ -166,6 +173,12 @@ RULES: Mapping[str, Rule] = {
 def rule_of(method: str, path: str) -> Rule:
     """The rule of a route, by the path it is declared with."""
     return RULES.get(f"{'GET' if method == 'HEAD' else method} {path}", STRICTEST)
+
+
+def project_in(path: str, values: Mapping[str, Any]) -> str | None:
+    """The project that is named in the path of a request, by the path its route is declared with."""
+    found = values.get("name" if path.startswith(PROJECT_PAGES) else "project")
+    return None if found is None else str(found)
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:

@@ -14,12 +14,12 @@ from starlette.testclient import TestClient
 
 from assent.feedback.records.people import ROLES, Role
 from assent.feedback.records.settings import ProjectSettings
-from assent.web.rules import PROJECT, RULES, STRICTEST, Rule, routes_of, rule_of
+from assent.web.rules import PROJECT_PAGES, RULES, STRICTEST, Rule, routes_of, rule_of
 
 ENDING = {"POST /sign-out", "POST /me/sign-out-everywhere", "POST /me/erase"}
 """Routes after which the session that asked is over."""
 FILLED = {"project": "mine", "name": "mine", "task_id:path": "mine-0", "rater_id:path": "r-1", "rater_id": "r-1"}
-OF_A_TASK = {"/api/v1/tasks/{task_id:path}"}
+OF_A_TASK = {"/api/v1/tasks/{task_id:path}", "/api/v1/tasks/{task_id:path}/state"}
 """Routes whose project is that of a task."""
 _PLACE = re.compile(r"\{([^}]*)\}")
 
@@ -47,7 +47,7 @@ class Identity:
             return ""
         if ROLES.index(self.role) > ROLES.index(rule.who):
             return f"this is for the role {rule.who}"
-        is_bound = declared in OF_A_TASK or any(f"{{{name}}}" in declared for name in PROJECT)
+        is_bound = declared in OF_A_TASK or "{project}" in declared or declared.startswith(PROJECT_PAGES)
         if is_bound and self.role != "admin" and self.projects is not None and "mine" not in self.projects:
             return "you are not in the project"
         return ""

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from assent.core.errors import StoreError
 from assent.feedback.records.people import Account, Role, checked_login
-from assent.feedback.tables.people import AccountRow, ApiTokenRow, Membership, OneTimeLink, SessionRow
+from assent.feedback.tables.people import AccountRow, ApiTokenRow, InvitationRow, Membership, OneTimeLink, SessionRow
 from assent.feedback.tables.queue import RaterRow
 
 
@@ -145,7 +145,12 @@ def refuse_no_admin(connection: Connection) -> None:
 
 
 def forget(connection: Connection, rater_id: str) -> None:
-    """Delete the account of a rater with its sessions, links, tokens and memberships; part of erasing them."""
+    """Delete the account of a rater with its sessions, links, tokens and memberships; part of erasing them.
+
+    Notes of used-up invitations go too: they may say whom they were for, and which one it was nobody wrote down.
+    """
+    used_up = InvitationRow.uses >= InvitationRow.max_uses
+    connection.execute(update(InvitationRow).where(used_up).values(note=""))
     connection.execute(delete(AccountRow).where(AccountRow.rater_id == rater_id))
 
 

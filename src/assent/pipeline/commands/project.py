@@ -64,7 +64,7 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
         total = sum(len(comparison.judgments) for comparison in store.comparisons(IMPORTED))
     yield from (*report.lines(), *apart.lines())
     yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"
-    yield f"{total} imported judgments are in {project.config.store.url}"
+    yield f"{total} imported judgments are in {project.config.store.shown}"
 
 
 def inspect_files(

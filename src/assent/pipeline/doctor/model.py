@@ -79,7 +79,7 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
         return OpenedBase(None, [error("data.corpus", "there is no text to train a model on", "give data.corpus")])
     tokenizer = train_tokenizer(texts, vocab_size=base.vocab_size, context=base.shape.context)
     reader = Reader(
-        Renderer(tokenizer, template=config.model.template),
+        Renderer(tokenizer, template=config.model.template, date=config.model.date),
         base.shape.context,
         scratch_parameters(base.shape, len(tokenizer)),
     )
@@ -94,7 +94,9 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
 def _open_folder(config: RunConfig, path: str) -> OpenedBase:
     policy = PolicyModel.load(path, config=config.model.model_copy(update={"lora": None}), trainable=False)
     reader = Reader(
-        Renderer(policy.tokenizer, template=config.model.template), policy.max_length, policy.num_parameters
+        Renderer(policy.tokenizer, template=config.model.template, date=config.model.date),
+        policy.max_length,
+        policy.num_parameters,
     )
     said = f"{type(policy.core).__name__}, {_millions(reader.parameters)} parameters, context {reader.context}"
     findings = [ok("base.path", said), *_about_template(reader.renderer)]
@@ -113,10 +115,11 @@ def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
     tokenizer = load_tokenizer(
         base.path,
         pad_token=config.model.pad_token,
+        template=config.model.template,
         trust_remote_code=config.model.trust_remote_code,
         revision=base.revision,
     )
-    renderer = Renderer(tokenizer, template=config.model.template)
+    renderer = Renderer(tokenizer, template=config.model.template, date=config.model.date)
     limit = int(tokenizer.model_max_length)
     said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
     return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])

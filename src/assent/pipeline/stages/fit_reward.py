@@ -24,7 +24,7 @@ from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
-from assent.pipeline.backends import Backends, machine
+from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.pipeline.waste import told
@@ -90,7 +90,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         if trained.raters is not None:
             tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=budget)
             raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
-        model.save(ctx.output / "reward", merged=True)
+        save_reward(model, ctx.output, start=start)
         waste = told(ctx.log, model)
     report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
     alarms = [] if raters is None else list(raters.alarms)

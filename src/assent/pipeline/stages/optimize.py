@@ -61,7 +61,7 @@ class OptimizeStage(Config):
         return cls(optimize=config.optimize, model=config.model, compute=config.compute)
 
 
-@stage(name="optimize", version=1, kind="policy")
+@stage(name="optimize", version=2, kind="policy")
 def run_optimize(
     ctx: StageContext,
     config: OptimizeStage,
@@ -90,7 +90,7 @@ def run_optimize(
                 facts = work.on_rankings(train_dpo, dpo)
             case _ as never:
                 assert_never(never)
-        save_policy(work.policy, ctx.output)
+        save_policy(work.policy, ctx.output, start=start)
         return facts
 
 

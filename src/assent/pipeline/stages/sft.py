@@ -60,7 +60,7 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
             ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         result = train_sft(policy_learner(policy, config.sft.optimizer), train.flat, held_out.flat, config.sft, loop)
-        save_policy(policy, ctx.output)
+        save_policy(policy, ctx.output, start=base)
         waste = told(ctx.log, policy)
     return {
         "demonstrations": len(conversations),

@@ -25,6 +25,12 @@ PAGE = "/admin/person"
 
 def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages. The person is named in the query: ids from files may hold anything."""
+    _role(routes, frame)
+    _coming_in(routes, frame)
+    _erasing(routes, frame)
+
+
+def _role(routes: APIRouter, frame: Frame) -> None:
     accounts, now = frame.store.accounts, frame.context.now
 
     @routes.get("/admin/person")
@@ -53,6 +59,10 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             return _person_page(frame, request, rater_id, problem=problem)
         return done(PAGE, "disabled" if is_disabled else "enabled", id=rater_id)
 
+
+def _coming_in(routes: APIRouter, frame: Frame) -> None:
+    accounts, now = frame.store.accounts, frame.context.now
+
     @routes.post("/admin/person/link")
     def link(request: Request, _person: Admin, form: Form) -> Response:
         rater_id = form.get("id", "")
@@ -75,6 +85,8 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             accounts.end_second_factor(rater_id)
         return done(PAGE, f"{what}_removed", id=rater_id)
 
+
+def _erasing(routes: APIRouter, frame: Frame) -> None:
     @routes.post("/admin/person/erase")
     def erase(request: Request, person: Admin, form: Form) -> Response:
         rater_id = form.get("id", "")
@@ -84,7 +96,7 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
                 raise StoreError(f"the id {form.get('again', '')[:60]!r} is not that of this person; type it again")
             if rater_id == person.rater_id:
                 raise StoreError("this is your own account; let another admin erase it")
-            erasure = frame.store.erase_rater(rater_id, now=now())
+            erasure = frame.store.erase_rater(rater_id, now=frame.context.now())
             trail.about(request, erasure.tombstone)
         except UserError as problem:
             return _person_page(frame, request, rater_id, problem=problem)

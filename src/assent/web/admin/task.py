@@ -110,7 +110,7 @@ def _task_page(
         tab="tasks",
         project=project,
         problem=problem,
-        view=task_view(found),
+        view=task_view(found, project.settings.texts),
         facts=frame.watch.facts([task_id]).get(task_id),
         state=state,
         assigned=_names(frame, state.assigned),

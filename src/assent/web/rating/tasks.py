@@ -41,7 +41,7 @@ def _lending(routes: APIRouter, context: Context) -> None:
         served = store.serve(person.rater_id, queue, limit=limit, now=now)
         far = progress.of(person.rater_id, queue)
         return {
-            "items": [item(one) for one in served],
+            "items": [item(one, found.settings.texts) for one in served],
             "progress": asdict(far),
             "project": project_facts(found),
         }
@@ -82,9 +82,9 @@ def _judging(routes: APIRouter, context: Context) -> None:
         person: Rater, project: str, purpose: Purpose = "reward", limit: Annotated[int, Query(ge=1, le=50)] = 10
     ) -> dict[str, Any]:
         """What the rater submitted last and may still change, newest first."""
-        project_of(context, person, project)
+        found = project_of(context, person, project)
         served = store.recent(person.rater_id, Queue(project, purpose), limit=limit, now=context.now())
-        return {"items": [item(one) for one in served]}
+        return {"items": [item(one, found.settings.texts) for one in served]}
 
 
 def viewing_of(context: Context, request: Request, said: Submission) -> Viewing:
