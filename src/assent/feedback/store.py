@@ -25,17 +25,30 @@ from assent.core import seeds
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
 from assent.feedback import erasure
-from assent.feedback.queue import claims, history, imports, judgments, reach, serving, snapshots, submissions, tasks
+from assent.feedback.queue import (
+    claims,
+    history,
+    imports,
+    judgments,
+    participation,
+    reach,
+    serving,
+    snapshots,
+    submissions,
+    tasks,
+)
 from assent.feedback.queue import judges as seats
 from assent.feedback.queue.judges import Judges
 from assent.feedback.queue.order import number_new
 from assent.feedback.queue.projects import Projects
+from assent.feedback.queue.settings import settings_of
 from assent.feedback.records.queue import (
     Claim,
     Counts,
     Erasure,
     ImportCounts,
     OpenTask,
+    Participation,
     Queue,
     RaterProgress,
     Receipt,
@@ -251,6 +264,11 @@ class Store:
         """How far a person is. What waits for them is counted unless it is known: that takes long with many tasks."""
         with read_transaction(self._engine) as connection:
             return history.rater_progress(connection, rater_id, queue, now=now, waiting=waiting)
+
+    def participation(self, rater_id: str, queue: Queue) -> Participation:
+        """How far a person's part in a project reaches: what they did, and what is left of what is wanted of each."""
+        with read_transaction(self._engine) as connection:
+            return participation.participation(connection, rater_id, queue, settings_of(connection, queue.project))
 
     def set_priorities(self, priorities: Mapping[str, float], *, now: float) -> int:
         """Give tasks another priority, higher first; returns how many are known. See `priorities.priorities`."""

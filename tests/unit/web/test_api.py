@@ -352,6 +352,8 @@ NEEDS = [
     ("PATCH", "/projects/p/tasks", "admin"),
     ("PATCH", "/tasks/t-000", "admin"),
     ("GET", "/groups", "admin"),
+    ("GET", "/projects/p/participants", "admin"),
+    ("PUT", "/projects/p/qualifications/bot", "admin"),
     ("PUT", "/groups/g", "admin"),
     ("GET", "/projects/p/judgments", "adjudicator"),
     ("GET", "/projects/p/progress", "adjudicator"),

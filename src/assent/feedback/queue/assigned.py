@@ -12,7 +12,8 @@ from assent.feedback.queue.tasks import blocks, refuse_nul
 from assent.feedback.queue.wanted import ASSIGNED, fit
 from assent.feedback.records.queue import Assignment, Queue
 from assent.feedback.tables.people import AccountRow
-from assent.feedback.tables.queue import Assignee, GroupMember, JudgmentRow, Lease, RaterRow, Slot, TaskRow
+from assent.feedback.tables.queue import JudgmentRow, Lease, RaterRow, Slot, TaskRow
+from assent.feedback.tables.studies import Assignee, GroupMember
 
 
 def assign(connection: Connection, task_ids: Sequence[str], to: Assignment) -> None:

@@ -111,6 +111,22 @@ class RaterProgress:
 
 
 @dataclass(frozen=True)
+class Participation:
+    """How far a person's part in a project reaches."""
+
+    done: int
+    """Judgments in the project, without those of the qualification."""
+    left: int | None
+    """Judgments until the person is done; None: no number is set."""
+    is_passed: bool | None
+    """Whether they passed the qualification; None: not decided, or there is none."""
+    to_qualify: int
+    """Known answers that still come before the work."""
+    is_measured: bool
+    """Whether a qualification is going on."""
+
+
+@dataclass(frozen=True)
 class Guideline:
     """What raters of a project are told; a new text is a new version."""
 

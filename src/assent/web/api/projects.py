@@ -29,6 +29,7 @@ from assent.web.api.models import (
 from assent.web.auth import Adjudicator, Admin, Rater
 from assent.web.bodies import Body, keepable
 from assent.web.context import Context
+from assent.web.rating.items import for_raters
 from assent.web.rating.tasks import project_of
 from assent.web.refusals import Refusal
 
@@ -74,12 +75,15 @@ def _projects(routes: APIRouter, context: Context) -> None:
     @routes.get("/projects", tags=["projects"], response_model=list[ProjectOut])
     def list_projects(person: Rater) -> Any:
         """All projects that the token may see."""
-        return [one for one in projects.all() if person.may("adjudicator") or person.may_rate(one.name)]
+        if person.may("adjudicator"):
+            return projects.all()
+        return [for_raters(one) for one in projects.all() if person.may_rate(one.name)]
 
     @routes.get("/projects/{project}", tags=["projects"], response_model=ProjectOut)
     def get_project(person: Rater, project: ProjectName) -> Any:
-        """A project with its settings and newest guideline."""
-        return project_of(context, person, project)
+        """A project with its settings and newest guideline. Raters see the settings that concern them only."""
+        found = project_of(context, person, project)
+        return found if person.may("adjudicator") else for_raters(found)
 
     @routes.put("/projects/{project}", tags=["projects"], response_model=ProjectOut)
     def save_project(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from assent.feedback.quality.words import count_words
 from assent.feedback.records.queue import Project, Served
+from assent.feedback.records.settings import ProjectSettings
 from assent.web.render.markup import render
 
 HIDDEN = {
@@ -17,12 +19,24 @@ HIDDEN = {
     "repeat_share",
     "repeat_after",
     "set_aside_after",
+    "participant_parameters",
+    "judgments_per_person",
+    "completion_code",
+    "completion_url",
+    "qualification_tasks",
+    "qualification_pass",
     "goal",
     "random_share",
     "cost_per_hour",
     "currency",
 }
 """Settings that are none of a rater's business: who knows what is gold or a repeat rates it otherwise."""
+
+
+def for_raters(project: Project) -> Project:
+    """A project without what is none of a rater's business."""
+    settings = ProjectSettings.model_validate(project.settings.model_dump(exclude=HIDDEN))
+    return replace(project, settings=settings)
 
 
 def item(served: Served) -> dict[str, Any]:
