@@ -1,8 +1,10 @@
 """Zero lost, zero double, zero default: `python benchmarks/crowd.py` lets 200 scripted raters work over HTTP at once.
 
 Four server processes on one store, SQLite and then a real PostgreSQL that the script starts; servers are killed with -9
-at random and started again. Raters write down what they mean (see crowd_raters.py). Afterwards every judgment that was
-acknowledged must be in the store exactly once as it was meant, no slot judged twice, nothing there that nobody meant.
+at random and started again. Raters write down what they mean (see crowd_raters.py). Four programs follow the judgments
+by their last cursor, while one file after another is brought in (see crowd_followers.py). Afterwards every judgment
+that was acknowledged must be in the store exactly once as it was meant, no slot judged twice, nothing there that nobody
+meant, and every follower must have had every judgment exactly once.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 from crowd_check import check
+from crowd_followers import Bringer, Follower
 from crowd_raters import Habits, ScriptedRater, Tally
 from crowd_servers import NoPostgres, Servers, postgres, sqlite
 
@@ -46,6 +49,9 @@ class Plan:
     every: float = 3.0
     """Mean seconds between kills."""
     seed: int = 0
+    followers: int = 4
+    file: int = 2000
+    """Comparisons, or tasks, in each file that is brought in meanwhile; 0: none is."""
     habits: Habits = Habits()
 
 
@@ -59,6 +65,8 @@ class Outcome:
     seconds: float
     failures: list[str]
     """Errors in the servers' logs."""
+    followers: Sequence[Follower] = ()
+    bringer: Bringer | None = None
 
     def lines(self) -> Iterator[str]:
         """The figures, as rows of a table."""
@@ -72,7 +80,18 @@ class Outcome:
         yield f"what raters met | {said(dict(sorted(tally.counts.items())))}"
         yield f"opened, never touched | {len(tally.untouched)}"
         yield f"server errors | {len(self.failures)}"
+        yield from self._of_programs()
         yield f"lost, double, default or otherwise wrong | {len(self.problems)}"
+
+    def _of_programs(self) -> Iterator[str]:
+        if self.bringer is not None:
+            brought = f"{len(self.tally.brought)} judgments among them"
+            yield f"files brought in meanwhile | {self.bringer.files}, {brought}; longest {self.bringer.longest:.1f} s"
+        missed = sum("missed" in problem for problem in self.problems)
+        double = sum("twice" in problem and "follower" in problem for problem in self.problems)
+        looks = sum(follower.looks for follower in self.followers)
+        had = said({f"follower {n}": len(follower.seen) for n, follower in enumerate(self.followers, start=1)})
+        yield f"followers: missed, double | {missed}, {double} in {looks} looks ({had})"
 
 
 def main() -> None:
@@ -85,6 +104,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=plan.kills)
     parser.add_argument("--every", type=float, default=plan.every, help="mean seconds between kills")
     parser.add_argument("--think", type=float, default=Habits().think, help="mean seconds before a rater answers")
+    parser.add_argument("--followers", type=int, default=plan.followers, help="programs that keep the last cursor")
+    parser.add_argument("--file", type=int, default=plan.file, help="comparisons in each file brought in; 0: none")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--database", choices=[*DATABASES], action="append")
     given = vars(parser.parse_args())
@@ -114,15 +135,43 @@ def run(database: str, folder: Path, plan: Plan, *, is_durable: bool = True) -> 
         DATABASES[database](folder, is_durable=is_durable) as url,
         Servers.running(url, folder, number=plan.servers) as servers,
     ):
-        invitation = prepare(url, plan)
-        tally = Tally()
-        seconds = asyncio.run(crowd(servers, invitation, tally, plan))
+        invitation, token = prepare(url, plan)
+        tally, rng = Tally(), random.Random(plan.seed + 1)
+        followers = [
+            Follower(token, QUEUE.project, lambda: servers.url(rng), with_superseded=n % 2 == 0)
+            for n in range(plan.followers)
+        ]
+        bringer = Bringer(url, QUEUE, tally, plan.file) if plan.file else None
+        seconds = asyncio.run(beside(followers, bringer, crowd(servers, invitation, tally, plan)))
         problems = check(url, QUEUE, tally)
-        return Outcome(problems, tally, servers.kills, seconds, servers.failures())
+        with Store.open(url) as store:
+            problems += [problem for follower in followers for problem in follower.problems(store, QUEUE)]
+        return Outcome(problems, tally, servers.kills, seconds, servers.failures(), followers, bringer)
 
 
-def prepare(url: str, plan: Plan) -> str:
-    """Make the project with its tasks; the token of an invitation for everybody."""
+async def beside(followers: Sequence[Follower], bringer: Bringer | None, work: Coroutine[None, None, float]) -> float:
+    """Let programs follow and bring in while the crowd works, and the followers catch up at the end."""
+    following = [asyncio.create_task(follower.follow()) for follower in followers]
+    bringing = asyncio.create_task(asyncio.to_thread(bringer.bring)) if bringer is not None else None
+    try:
+        seconds = await work
+        if bringer is not None and bringing is not None:
+            bringer.is_over = True
+            await bringing
+    finally:
+        for one in following:
+            one.cancel()
+        ended = await asyncio.gather(*following, return_exceptions=True)
+    for error in ended:
+        if not isinstance(error, asyncio.CancelledError) and error is not None:
+            raise error
+    for follower in followers:
+        await follower.catch_up()
+    return seconds
+
+
+def prepare(url: str, plan: Plan) -> tuple[str, str]:
+    """Make the project with its tasks; the token of an invitation for everybody, and that of the programs."""
     now = time.time()
     settings = ProjectSettings(
         lease_seconds=plan.habits.lease, newcomer_tasks=5, repeat_after=5, gold_share=0.05, repeat_share=0.03
@@ -135,7 +184,8 @@ def prepare(url: str, plan: Plan) -> str:
             ranking = Ranking(tiers=tuple((c.id,) for c in known.completions))
             store.projects.set_gold(known.id, ranking, now=now)
         made = store.accounts.invitations.add("rater", project=QUEUE.project, max_uses=10 * plan.raters, now=now)
-        return made.token
+        program = store.accounts.create("program", "adjudicator", now=now)
+        return made.token, store.accounts.tokens.add(program.rater_id, "followers", now=now).token
 
 
 def task(number: int) -> Task:

@@ -34,8 +34,10 @@ def check(url: str, queue: Queue, tally: Tally) -> list[str]:
         stored = {j.id: j for j in store.judgments(queue, with_superseded=True)}
         current = {(j.task_id, j.rater_id): j for j in store.judgments(queue)}
         repeats = Counter(j.id for j in store.judgments(queue, with_superseded=True))
+    problems = [*tally.problems, *(f"{i} was brought in and is not there" for i in tally.brought if i not in stored)]
+    stored = {i: judgment for i, judgment in stored.items() if i not in tally.brought}
+    current = {key: judgment for key, judgment in current.items() if judgment.id not in tally.brought}
     sent = {i: s for i, s in tally.sent.items() if s.expected is None}
-    problems = list(tally.problems)
     problems += [f"{i} is in the store {n} times" for i, n in repeats.items() if n > 1]
     problems += [
         f"{i} was acknowledged as {s.status} and is not there" for i, s in sent.items() if s.status and i not in stored

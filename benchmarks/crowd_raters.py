@@ -59,6 +59,8 @@ class Tally:
     untouched: set[tuple[str, str]] = field(default_factory=set)
     """(login, task) of what somebody opened and never touched."""
     problems: list[str] = field(default_factory=list)
+    brought: set[str] = field(default_factory=set)
+    """Ids of the judgments that came in with files."""
 
 
 @dataclass(frozen=True)

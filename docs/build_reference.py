@@ -8,6 +8,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,8 @@ def _type(annotation: Any) -> str:
         return f"{_type(arguments[0])}: {_type(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
-    return {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}[annotation]
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", date: "day"}
+    return names[annotation]
 
 
 def _limits(field: FieldInfo) -> str:

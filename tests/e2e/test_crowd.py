@@ -27,7 +27,7 @@ def crowd() -> ModuleType:
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_what_was_acknowledged_is_kept_once_as_it_was_meant(crowd: ModuleType, tmp_path: Path, database: str) -> None:
     habits = crowd.Habits(think=0.2, lease=2.0)
-    plan = crowd.Plan(raters=24, servers=2, seconds=8, tasks=400, kills=3, every=2.0, seed=1, habits=habits)
+    plan = crowd.Plan(raters=24, servers=2, seconds=8, tasks=400, kills=3, every=2.0, seed=1, file=200, habits=habits)
     try:
         # A thread of its own: browser tests leave a running event loop in the one that pytest works in.
         with ThreadPoolExecutor(1) as alone:
@@ -37,4 +37,7 @@ def test_what_was_acknowledged_is_kept_once_as_it_was_meant(crowd: ModuleType, t
     assert outcome.problems == []
     assert outcome.failures == []
     assert outcome.kills == 3
+    assert len(outcome.followers) == 4 and outcome.tally.brought
+    for follower in outcome.followers:
+        assert len(follower.seen) > len(outcome.tally.brought), "missed or doubled would be a problem"
     assert len([s for s in outcome.tally.sent.values() if s.status]) > 24

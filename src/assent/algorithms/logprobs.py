@@ -40,7 +40,8 @@ def token_logps(logits: Float[Tensor, "S V"], targets: Int[Tensor, " S"]) -> Flo
 def token_entropy(logits: Float[Tensor, "S V"]) -> Float[Tensor, " S"]:
     """Entropy of softmax(logits) in nats, between 0 and log V."""
     logps = logits.log_softmax(-1)
-    return -(logps.exp() * logps).sum(-1)
+    # A word that cannot come adds nothing; 0 * -inf would be NaN.
+    return -(logps.exp() * logps.clamp_min(torch.finfo(logps.dtype).min)).sum(-1)
 
 
 def scored_logps(
@@ -145,7 +146,9 @@ class _ScoredLogps(torch.autograd.Function):
             normaliser = logits.amax(-1) - probs.amax(-1).log()
             logps[part] = logits.gather(-1, targets[part, None]).squeeze(-1) - normaliser
             if plan.with_entropy:
-                entropy[part] = normaliser - torch.mul(logits, probs, out=product[0]).sum(-1)
+                # A word that cannot come adds nothing; its logit -inf times 0 would be NaN.
+                shares = torch.mul(logits, probs, out=product[0]).masked_fill_(probs == 0, 0)
+                entropy[part] = normaliser - shares.sum(-1)
             if kept is not None:
                 derivative = head.derivative_(probs, logits, targets[part])
                 if derivative.dtype != kept.dtype:

@@ -14,9 +14,9 @@ Item = TypeVar("Item", bound=BaseModel)
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
-    """Write one record a line, atomically; returns how many."""
+    """Write one record a line, atomically; returns how many. What people wrote is for the owner's eyes only."""
     lines = [record.model_dump_json(exclude_defaults=True) for record in records]
-    files.write_text(path, "".join(line + "\n" for line in lines))
+    files.write_text(path, "".join(line + "\n" for line in lines), is_private=True)
     return len(lines)
 
 

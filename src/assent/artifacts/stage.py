@@ -48,6 +48,8 @@ StageInput = Artifact | Sequence[Artifact] | None
 State = Literal["done", "ran", "would run", "would resume"]
 StageFunction = Callable[..., Mapping[str, Any] | None]
 Since = Callable[[Artifact, Any], Mapping[str, str]]
+Also = Callable[[BaseModel, Mapping[str, StageInput]], Mapping[str, str]]
+"""Further hashes for the key of any stage, by its config and inputs."""
 
 
 @dataclass(frozen=True)
@@ -128,11 +130,21 @@ class Runner:
     """Runs stages of one run folder, each once. Use as a context manager: it holds the folder's lock.
 
     With `planning` nothing is run, written or locked: `run` returns what it finds, or an artifact that is not made, and
-    `steps` says which. Raises UserError when another process works in the folder.
+    `steps` says which. `also` gives further hashes for the key of every stage. Raises UserError when another process
+    works in the folder.
     """
 
-    def __init__(self, root: Path, *, seed: int, logs: LogOptions | None = None, planning: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        seed: int,
+        logs: LogOptions | None = None,
+        planning: bool = False,
+        also: Also | None = None,
+    ) -> None:
         self.root, self.seed, self.planning = root, seed, planning
+        self._also = also
         self.steps: list[Step] = []
         self.scope: tuple[str | int, ...] = ()
         self._logs = logs or LogOptions()
@@ -152,7 +164,7 @@ class Runner:
         what enters from outside (name -> hash), such as a store snapshot. Inputs that are None do not enter the key.
         """
         seed = seeds.derive(self.seed, stage.name, *self.scope)
-        known = hashes(config) | dict(extra or {})
+        known = hashes(config) | dict(extra or {}) | dict(self._also(config, inputs) if self._also else {})
         identity = Identity(stage.name, stage.version, resolved(config), seed, _keys(inputs), known)
         work = self._work(stage, identity)
         artifact, state = self._find(identity, work)

@@ -8,9 +8,10 @@ import sys
 import typer
 
 import assent
-from assent.cli import feedback, made, projects, rating, runs
+from assent.cli import feedback, made, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
+from assent.core.terminal import safe
 
 app = typer.Typer(
     name="assent",
@@ -39,7 +40,7 @@ def main() -> None:
     try:
         app(prog_name="assent")
     except AssentError as error:
-        typer.secho(f"assent: {error}", err=True, fg="red" if sys.stderr.isatty() else None)
+        typer.secho(safe(f"assent: {error}"), err=True, fg="red" if sys.stderr.isatty() else None)
         raise SystemExit(error.exit_code) from None
     except SystemExit as end:
         if end.code == STOPPED:
@@ -60,3 +61,4 @@ app.command()(version)
 data_app.command()(projects.inspect)
 app.add_typer(data_app, name="data")
 app.add_typer(feedback.app, name="feedback")
+app.add_typer(store.app, name="store")

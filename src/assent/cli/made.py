@@ -65,11 +65,25 @@ def export(
     ],
     to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist or be empty.")],
     adapter: Annotated[
-        bool, typer.Option("--adapter", help="The PEFT adapter instead of merged weights (LoRA runs).")
+        bool,
+        typer.Option(
+            "--adapter", help="The PEFT adapter instead of merged weights, on the base that the run began with (LoRA)."
+        ),
     ] = False,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="TYPE",
+            help="float32, bfloat16, float16, or base: the type that the weights of the run's base have on disk. The"
+            " card says what rounding did. An adapter stays as it was trained unless another type is named.",
+        ),
+    ] = "base",
 ) -> None:
-    """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and MODEL_CARD.md."""
+    """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and a README.md.
+
+    Its generation_config.json lists every token at which the run stopped sampling: plain transformers stops there too.
+    """
     from assent.pipeline.commands.export import export_model
 
-    for line in export_model(artifact, to, adapter=adapter):
+    for line in export_model(artifact, to, adapter=adapter, dtype=dtype):
         typer.echo(line)

@@ -9,6 +9,7 @@ import typer
 
 from assent.artifacts.layout import PROJECT
 from assent.cli.options import Format
+from assent.core.terminal import safe
 
 
 def init(folder: Annotated[Path, typer.Argument(help="Folder to make; it must not exist or be empty.")]) -> None:
@@ -51,4 +52,4 @@ def inspect(
     from assent.pipeline.commands.project import inspect_files
 
     for line in inspect_files(files, model=model, format=format, skip_bad=skip_bad):
-        typer.echo(line)
+        typer.echo(safe(line))

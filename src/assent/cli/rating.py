@@ -19,8 +19,15 @@ def rate(
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
     base_url: Annotated[
-        str | None,
-        typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org; for links."),
+        str | None, typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org.")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address or network of a proxy on another machine that says for whom it asks (X-Forwarded-For)."
+            " Repeatable; proxies on this machine are trusted.",
+        ),
     ] = None,
     workers: Annotated[int, typer.Option(help="Server processes.", min=1, max=64)] = 1,
     from_: Annotated[
@@ -52,10 +59,10 @@ def rate(
 
     The first start prints a one-time link for the admin, who invites others. Ctrl-C ends; nothing is lost.
     """
-    from assent.service.serve import ServeOptions, ServerAddress, draw_of, serve, store_of
+    from assent.service.serve import ServeOptions, ServerAddress, draw_of, networks, serve, store_of
 
     options = ServeOptions(
-        at=ServerAddress(host, port, base_url),
+        at=ServerAddress(host, port, base_url, networks(trusted_proxy or ())),
         workers=workers,
         sources=tuple(from_ or ()),
         project=project,

@@ -10,6 +10,7 @@ import typer
 
 from assent.artifacts.layout import PROJECT
 from assent.cli.options import ConfigArgument, Overlays, Settings
+from assent.core.terminal import safe
 
 if TYPE_CHECKING:
     from assent.service.waiting import Waiter
@@ -65,16 +66,20 @@ def doctor(
     config: ConfigArgument = PROJECT,
     settings: Settings = None,
     overlays: Overlays = None,
+    run_code: Annotated[
+        bool, typer.Option("--run-code", help="Also import the functions that the YAML names, which runs their code.")
+    ] = False,
 ) -> None:
     """Check a config, its data, model, template, lengths, store and disk before anything is trained.
 
-    Every finding says what to do. Ends with exit code 2 where a run would fail.
+    Every finding says what to do. No code of the project is run unless you say so.
+    Ends with exit code 2 where a run would fail.
     """
     from assent.pipeline.doctor.examine import examine, summary
 
-    findings = examine(config, tuple(overlays or ()), tuple(settings or ()))
+    findings = examine(config, tuple(overlays or ()), tuple(settings or ()), runs_code=run_code)
     for finding in findings:
-        typer.echo(str(finding))
+        typer.echo(safe(str(finding)))
     typer.echo(summary(findings))
     if any(f.is_error for f in findings):
         raise typer.Exit(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -41,6 +42,10 @@ class Config(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise ConfigError(describe(error, cls, where=where)) from None
+
+
+_SHOWN = 200  # characters of a value in an error
+_SHORT = reprlib.Repr()  # of nested lists only the beginnings
 
 
 class _Loader(yaml.SafeLoader):
@@ -131,9 +136,15 @@ def describe(error: ValidationError, config: type[BaseModel], *, where: str) -> 
             lines.append(f"{where}: {key} is missing; add it")
         else:
             message = problem["msg"].removeprefix("Value error, ")
-            shown = "" if isinstance(value, dict | BaseModel) else f", got {value!r}"
+            shown = "" if isinstance(value, dict | BaseModel) else f", got {_cut(value)}"
             lines.append(f"{where}: {key or 'config'}: {message[0].lower() + message[1:]}{shown}")
     return "\n".join(lines)
+
+
+def _cut(value: Any) -> str:
+    """A value as an error shows it: a few lines of YAML aliases are a list of millions."""
+    text = _SHORT.repr(value) if isinstance(value, list | tuple | set) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 
 def _fields_at(config: type[BaseModel], path: list[str]) -> list[str]:

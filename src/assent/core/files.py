@@ -20,13 +20,19 @@ from assent.core.errors import RunError, UserError
 _TEMPORARY = ".partial-"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+PRIVATE = 0o600
+"""The mode of a file that holds words of people, or what lets somebody in: nobody else on the machine reads it."""
+_AS_USUAL = 0o666  # what the umask takes its part from
+
+
+def write_bytes(path: Path, content: bytes, *, is_private: bool = False) -> None:
     """Write atomically: a temporary file beside `path`, flushed to disk, then renamed over it."""
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.parent / f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}"
         try:
-            with partial.open("wb") as stream:
+            mode = PRIVATE if is_private else _AS_USUAL
+            with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
                 stream.write(content)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -36,9 +42,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         _sync_directory(path.parent)
 
 
-def write_text(path: Path, content: str) -> None:
+def write_text(path: Path, content: str, *, is_private: bool = False) -> None:
     """Write UTF-8 text atomically."""
-    write_bytes(path, content.encode())
+    write_bytes(path, content.encode(), is_private=is_private)
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; one that is there stays as it is."""
+    with disk_errors(path), contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE))
+
+
+def is_open_to_others(path: Path) -> bool:
+    """May other users of the machine read a file, by its mode?"""
+    return os.name == "posix" and path.is_file() and bool(path.stat().st_mode & 0o077)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -70,6 +87,15 @@ def new_directory(path: Path) -> Iterator[Path]:
             _sync_directory(path.parent)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def readable(folder: Path) -> None:
+    """Give every file of a folder the permissions that a new file gets here; safetensors writes for its owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o666 & ~mask)
 
 
 def remove_partials(parent: Path) -> None:

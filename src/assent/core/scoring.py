@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.machinery import BuiltinImporter, ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
@@ -41,6 +43,29 @@ class ScoreFunction:
             raise ConfigError(f"{target!r} is {type(function).__name__}; it should be a function")
         return cls(target, function)
 
+    @staticmethod
+    def refuse_absent(target: str) -> None:
+        """Raise ConfigError where a target names nothing that can be found. None of its code is run.
+
+        What a module makes only while it runs is not seen, and then nothing is said against it.
+        """
+        module, _, attribute = target.partition(":")
+        spec = _found(module)
+        if spec is None:
+            raise ConfigError(
+                f"function {target!r}: there is no module {module!r}; write module:function (without .py) of a file in"
+                f" {Path.cwd()} or of an installed package"
+            )
+        if spec.origin is None or not spec.origin.endswith(".py"):
+            return
+        try:
+            tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ConfigError(f"function {target!r}: {spec.origin} cannot be read: {error}; correct it") from None
+        names = _names(tree)
+        if attribute not in names and "*" not in names:
+            raise ConfigError(f"function {target!r}: {spec.origin} has no {attribute!r}; correct the name")
+
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """One score per completion.
 
@@ -73,3 +98,30 @@ def _module(name: str) -> ModuleType:
     if here not in sys.path:
         sys.path.append(here)  # last: a file of the folder hides nothing that is installed
     return importlib.import_module(name)
+
+
+def _found(module: str) -> ModuleSpec | None:
+    """Where a module lies, by its name alone: no package on the way to it is imported."""
+    path: list[str] = [*sys.path, str(Path.cwd())]
+    spec: ModuleSpec | None = None
+    parts = module.split(".")
+    for number in range(len(parts)):
+        spec = PathFinder.find_spec(".".join(parts[: number + 1]), path)
+        if spec is None:
+            return BuiltinImporter.find_spec(module) if number == 0 else None
+        path = list(spec.submodule_search_locations or ())
+    return spec
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Names that a module binds at its top, also in its ifs and trys; "*" for a star import."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                found.add(node.name)
+            case ast.Import() | ast.ImportFrom():
+                found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+            case ast.Name(ctx=ast.Store()):
+                found.add(node.id)
+    return found

@@ -3,6 +3,9 @@
 Texts that are equal after normalization are collapsed first, so a thousand copies are one group and not half a million
 pairs. Between the rest, prefix filtering (Bayardo et al. 2007, "Scaling up all pairs similarity search") finds
 candidates: two sets of similarity ≥ t must share one of their rarest |x| - ⌈t |x|⌉ + 1 shingles.
+
+What many texts share says nothing about two of them: without the instruction or template that stands in front of every
+question (`distinguishing`) they have to be similar too, and texts with different numbers ask different questions.
 """
 
 from __future__ import annotations
@@ -18,6 +21,12 @@ _WORD = re.compile(r"\w+")
 _SHINGLE_WORDS = 3
 THRESHOLD = 0.7
 """Similarity from which two texts count as near-duplicates: one changed word in about fifteen."""
+TEMPLATE_TEXTS = 10
+"""A shingle that stands in so many different texts belongs to a template, or in TEMPLATE_SHARE of few texts."""
+TEMPLATE_SHARE = 0.2
+FEWEST_TEXTS = 4
+"""Fewer texts than this that share their words are copies of one another and no template."""
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -46,14 +55,35 @@ def exact_groups(texts: Sequence[str]) -> list[list[int]]:
 def near_pairs(texts: Sequence[str], *, threshold: float = THRESHOLD) -> list[NearPair]:
     """All pairs of distinct texts with similarity in [threshold, 1), most similar first.
 
+    Similar as a whole, and in what is left of them without templates; the similarity is the smaller of the two.
+
     Equal texts are represented by the first of them; ask `exact_groups` for the copies. 0 < threshold ≤ 1.
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold should lie in (0, 1], got {threshold}")
     first = [group[0] for group in exact_groups(texts)]
-    sets = [shingles(texts[index]) for index in first]
-    pairs = [NearPair(first[i], first[j], s) for i, j, s in _joined(sets, threshold)]
+    whole = [shingles(texts[index]) for index in first]
+    numbers = [Counter(_NUMBER.findall(texts[index])) for index in first]
+    pairs = []
+    for i, j, apart in _joined(distinguishing(whole), threshold):
+        # Alike in what distinguishes them, and as a whole too: "children and bread" is not "we and bread".
+        similarity = min(apart, jaccard(whole[i], whole[j]))
+        if similarity >= threshold and numbers[i] == numbers[j]:
+            pairs.append(NearPair(first[i], first[j], similarity))
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.first, pair.second))
+
+
+def distinguishing(sets: Sequence[frozenset[tuple[str, ...]]]) -> list[frozenset[tuple[str, ...]]]:
+    """The sets without the shingles of templates; a text of nothing else keeps all of its own."""
+    counts = Counter(shingle for members in sets for shingle in members)
+    many = max(FEWEST_TEXTS, min(TEMPLATE_TEXTS, math.ceil(TEMPLATE_SHARE * len(sets))))
+    template = {shingle for shingle, count in counts.items() if count >= many}
+    return [members - template or members for members in sets]
+
+
+def jaccard(one: frozenset[tuple[str, ...]], other: frozenset[tuple[str, ...]]) -> float:
+    """Share of all shingles that both have."""
+    return len(one & other) / max(len(one | other), 1)
 
 
 def shingles(text: str) -> frozenset[tuple[str, ...]]:

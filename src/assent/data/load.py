@@ -88,34 +88,46 @@ class LoadReport:
         return said + ([f"bad rows are in {self.quarantine}"] if self.quarantine is not None else [])
 
 
+Check = Callable[[Any], None]
+"""Raises UserError for an item that cannot be used: then its row is bad."""
+
+
 def load_conversations(
-    sources: Sequence[Source], *, quarantine: Path | None = None
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Conversation], LoadReport]:
     """Demonstrations of all sources, in order. Skipped bad rows are written to `quarantine` (JSON lines)."""
-    return _load(sources, "demonstrations", _conversations, quarantine)
+    return _load(sources, "demonstrations", _checked(_conversations, check), quarantine)
 
 
-def load_prompts(sources: Sequence[Source], *, quarantine: Path | None = None) -> tuple[list[Prompt], LoadReport]:
+def load_prompts(
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[list[Prompt], LoadReport]:
     """Prompts of all sources, in order, from files of any kind."""
-    return _load(sources, "prompts", Format.read_prompts, quarantine)
+    return _load(sources, "prompts", _checked(Format.read_prompts, check), quarantine)
 
 
 def load_comparisons(
-    sources: Sequence[Source], *, quarantine: Path | None = None, check: Callable[[Comparison], None] | None = None
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Comparison], LoadReport]:
-    """Comparisons of all sources, in order. A row is bad too where `check` raises UserError for what is made of it."""
+    """Comparisons of all sources, in order."""
+    return _load(sources, "comparisons", _checked(_comparisons, check), quarantine)
 
-    def read(form: Format, row: Row) -> list[Comparison]:
-        found = _comparisons(form, row)
-        if check is not None:
-            try:
-                for comparison in found:
-                    check(comparison)
-            except UserError as problem:
-                raise row.error(str(problem)) from None
+
+def _checked(read: Callable[[Format, Row], list[_Item]], check: Check | None) -> Callable[[Format, Row], list[_Item]]:
+    """A reader for which a row is bad too where `check` raises UserError for what is made of it."""
+    if check is None:
+        return read
+
+    def read_and_check(form: Format, row: Row) -> list[_Item]:
+        found = read(form, row)
+        try:
+            for item in found:
+                check(item)
+        except UserError as problem:
+            raise row.error(str(problem)) from None
         return found
 
-    return _load(sources, "comparisons", read, quarantine)
+    return read_and_check
 
 
 def _conversations(form: Format, row: Row) -> list[Conversation]:
@@ -255,9 +267,16 @@ class _Loader(Generic[_Item]):
             yield form, replace(row, beside=beside.get(form.name), shared=shared)
 
     def _usual(self, rows: list[Row]) -> Format | None:
-        """The format of a file, by all columns in which its first rows say something; None where all are bad."""
+        """The format of most of the first rows of a file, else by all columns in which they say something together.
+
+        None where all are bad. A row that fits no format is read as this one, so that its reader says what is missing.
+        """
         if not rows:
             return None
+        found = [form for row in rows if (form := fitting(self.source.format, row, self.wanted)) is not None]
+        if found:
+            counts = Counter(form.columns for form in found)
+            return max(found, key=lambda form: counts[form.columns])
         union: dict[str, Any] = {}
         for row in rows:
             union = {**row.values, **union}

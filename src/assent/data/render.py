@@ -13,6 +13,7 @@ thoughts) give one group per assistant turn. Special tokens written in a message
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,10 +26,13 @@ import numpy as np
 from assent.core.errors import DataError, ModelError
 from assent.core.group import Group, TokenIds
 from assent.core.types import Conversation, Message, Prompt
+from assent.data.template_limits import bounded, refuse_hostile
 
 _QUESTION = Message(role="user", content="Question probe")
 _ANSWER = Message(role="assistant", content="Answer probe")
 _SYSTEM = Message(role="system", content="System probe")
+_CLOCK = re.compile(r"""strftime_now\s*\(\s*(["'])(.*?)\1\s*\)""")
+_CALL = re.compile(r"strftime_now\s*\(")
 # Unicode noncharacters: they mark special tokens that a person typed, while a template runs over them.
 _OPEN, _SHUT = "\ufdd0", "\ufdd1"
 
@@ -63,13 +67,26 @@ class Renderer:
     """Turns messages into tokens for one tokenizer and one template.
 
     `tokenizer` is a transformers fast tokenizer; `template` is Jinja text or the path of a file with it, None for the
-    tokenizer's own, or Assent's plain one where it has none. Raises ModelError when the template cannot be used.
+    tokenizer's own, or Assent's plain one where it has none. `ends` are further tokens that end an answer. `date` is
+    the day that a template which reads the clock is told, None for today. Raises ModelError when the template cannot
+    be used.
     """
 
-    def __init__(self, tokenizer: Any, *, template: str | None = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        *,
+        template: str | None = None,
+        ends: Sequence[int] = (),
+        date: datetime.date | None = None,
+    ) -> None:
         self.tokenizer = tokenizer
         self.template, self._origin = _choose_template(tokenizer, template)
         """The Jinja text; save it with the tokenizer so that others render alike."""
+        refuse_hostile(self.template, self._origin)
+        # Fixed once: a talk over midnight goes on with the same prompt.
+        self._date = date or datetime.date.today()
+        self._dated = told_date(self.template, self._date)
         self._added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
         special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special} | set(
             tokenizer.all_special_tokens
@@ -83,8 +100,9 @@ class Renderer:
         self.end_id = self._end_id()
         """The token that ends an assistant turn."""
         eos = tokenizer.eos_token_id
-        self.stop_ids: tuple[int, ...] = (self.end_id,) if eos in (None, self.end_id) else (self.end_id, eos)
-        """Tokens at which sampling stops: the end of turn, then the end of text."""
+        first = (self.end_id,) if eos is None else (self.end_id, eos)
+        self.stop_ids: tuple[int, ...] = tuple(dict.fromkeys((*first, *ends)))
+        """Tokens at which sampling stops: the end of turn, the end of text, then further ones."""
         self._decoded_lead = self._decode(self._encode(self._shape.lead))
 
     def prompt(self, messages: Sequence[Message]) -> TokenIds:
@@ -162,7 +180,14 @@ class Renderer:
             said += " (the template writes no end-of-turn token)"
         if self._merges_system:
             said += "; system turns are laid before the first user turn (the template has none)"
+        if self.date is not None:
+            said += f"; it reads the clock and is told {self.date}"
         return said
+
+    @property
+    def date(self) -> datetime.date | None:
+        """The day that the template is told; None where it does not ask."""
+        return self._date if reads_clock(self.template) else None
 
     # -- templates ---------------------------------------------------------------------------------------------------
 
@@ -196,9 +221,14 @@ class Renderer:
         """The template's text; special tokens that a person typed come out between two marks."""
         turns = [{"role": m.role, "content": self._marked_special(m.content)} for m in messages]
         try:
-            text = self.tokenizer.apply_chat_template(
-                turns, chat_template=self.template, add_generation_prompt=to_answer, tokenize=False
+            text = bounded(
+                lambda: self.tokenizer.apply_chat_template(
+                    turns, chat_template=self._dated, add_generation_prompt=to_answer, tokenize=False
+                ),
+                self._origin,
             )
+        except ModelError:
+            raise
         except Exception as error:  # a template is somebody's program: it may raise anything
             roles = ", ".join(m.role for m in messages)
             reason = " ".join(str(error).split()) or type(error).__name__
@@ -312,17 +342,42 @@ class Renderer:
         return self._special.sub(lambda found: f"{_OPEN}{found.group()}{_SHUT}", text)
 
 
+def template_text(template: str) -> str:
+    """The Jinja text of a template given as text or as the path of a file. Raises ModelError."""
+    if "{" in template:
+        return template
+    try:
+        return Path(template).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ModelError(f"cannot read the chat template {template}: {reason}; give a file or Jinja text") from None
+
+
+def reads_clock(template: str) -> bool:
+    """Whether a chat template asks for the day; transformers offers it to templates by this one name."""
+    return "strftime_now" in template
+
+
+def told_date(template: str, date: datetime.date) -> str:
+    """The template with the clock stopped at midnight of a date; the same text where it reads none.
+
+    transformers hands templates data only, no functions, so that the call itself has to give way.
+    """
+    now = datetime.datetime.combine(date, datetime.time())
+    text = _CLOCK.sub(lambda found: f"{found[1]}{now.strftime(found[2])}{found[1]}", template)
+    if not _CALL.search(text):
+        return text
+    # A format that is computed: a macro of that name, which puts in whatever strftime knows.
+    marks = [f"%{flag}{letter}" for flag in ("-", "") for letter in "aAwdbBmyYHIMSfpjUWGuVcxX"]
+    filled = " | ".join(["format", *(f"replace('{mark}', '{now.strftime(mark)}')" for mark in marks)])
+    return f"{{% macro strftime_now(format) %}}{{{{ {filled} }}}}{{% endmacro %}}{{{{ '' }}}}{text}"
+
+
 def _choose_template(tokenizer: Any, template: str | None) -> tuple[str, str]:
     """(Jinja text, what to call it)."""
-    if template is not None and "{" not in template:
-        try:
-            return Path(template).read_text(encoding="utf-8"), f"the chat template {template}"
-        except OSError as error:
-            raise ModelError(
-                f"cannot read the chat template {template}: {error.strerror}; give a file or Jinja text"
-            ) from None
     if template is not None:
-        return template, "the configured chat template"
+        is_file = "{" not in template
+        return template_text(template), f"the chat template {template}" if is_file else "the configured chat template"
     if tokenizer.chat_template:
         try:
             return tokenizer.get_chat_template(), "the model's own chat template"

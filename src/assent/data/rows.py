@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import gzip
 import json
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from assent.core.errors import DataError
 from assent.data.census import Tally
 from assent.data.config import Source
 from assent.data.tables import TABLE_SUFFIXES, Torn, table_rows
+from assent.data.unpacking import batches, lines_of, whole
 from assent.data.values import is_said, plain, turns_in
 
 TEXT_SUFFIXES = (".txt", ".txt.gz")
@@ -211,20 +210,9 @@ def _from_file(path: Path) -> _Raw:
 
 
 def _from_lines(path: Path) -> _Raw:
-    for line, raw in _lines(path):
+    for line, raw in lines_of(path):
         if raw.strip():
             yield line, _object(raw, path, line)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
-            for number, raw in enumerate(stream, start=1):
-                yield number, raw.removeprefix(b"\xef\xbb\xbf") if number == 1 else raw
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"not a whole gzip file ({error}); copy it again", path=path) from None
-    except OSError as error:
-        raise DataError(f"cannot be read: {error.strerror or error}", path=path) from None
 
 
 def _object(raw: bytes, path: Path, line: int) -> dict[str, Any] | BadRow:
@@ -250,7 +238,7 @@ def _object(raw: bytes, path: Path, line: int) -> dict[str, Any] | BadRow:
 
 def _from_json(path: Path) -> _Raw:
     """A list of objects, `{"data": [...]}`, one object, or JSON lines under a .json name."""
-    content = b"".join(raw for _, raw in _lines(path))
+    content = whole(path)
     try:
         value = json.loads(content, object_pairs_hook=_once)
     except _Twice as twice:
@@ -281,7 +269,7 @@ def _from_json(path: Path) -> _Raw:
 
 
 def _from_table(path: Path) -> _Raw:
-    for line, found in table_rows(path, _lines(path)):
+    for line, found in table_rows(path, lines_of(path)):
         yield line, BadRow(found.error, found.fields) if isinstance(found, Torn) else found
 
 
@@ -290,7 +278,7 @@ def _from_text(path: Path) -> _Raw:
     first line."""
     held: list[str] = []
     begin, size = 1, 0
-    for number, raw in _lines(path):
+    for number, raw in lines_of(path):
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -308,19 +296,11 @@ def _from_text(path: Path) -> _Raw:
 
 
 def _from_parquet(path: Path) -> _Raw:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        table = pyarrow.parquet.ParquetFile(path)
-        number = 0
-        for batch in table.iter_batches(batch_size=1024):
-            for values in batch.to_pylist():
-                number += 1
-                yield number, plain(values)
-    except (pyarrow.ArrowException, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise DataError(f"not a readable Parquet file ({first}); write it again", path=path) from None
+    number = 0
+    for batch in batches(path):
+        for values in batch.to_pylist():
+            number += 1
+            yield number, plain(values)
 
 
 def _from_saved(path: Path, source: Source) -> _Raw:

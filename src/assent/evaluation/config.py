@@ -19,3 +19,5 @@ class EvaluateConfig(Config):
     """How many raters judge each pair. Those who also gave training labels are counted and named in the report."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Coverage of every interval."""
+    bootstrap_draws: int | None = Field(default=None, json_schema_extra={"affects_result": False})
+    """No longer read: intervals are computed now and not drawn. The key stays, so that older files are understood."""

@@ -46,5 +46,5 @@ def _blind_reward(accuracy: Estimate | None, longer_wins: Estimate | None) -> It
         yield f"{right} that it never saw, no better than chance."
     elif accuracy.low <= 0.5:
         yield f"{right} that it never saw, not surely better than chance."
-    if longer_wins is not None and accuracy.estimate <= longer_wins.estimate:
+    if longer_wins is not None and accuracy.estimate < longer_wins.estimate:
         yield f'{right}; "the longer answer is better" is right on {longer_wins.estimate:.0%}.'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field
@@ -12,11 +13,26 @@ SQLITE = "sqlite:///"
 """How the URL of a store in a file begins."""
 
 
+def without_password(url: str) -> str:
+    """A database URL as it may be shown and written down."""
+    hidden = re.sub(r"(?<=://)([^:/?#@]*):[^?#]*@", r"\1:***@", url)
+    return re.sub(r"([?&](?:ssl)?password=)[^&#]*", r"\1***", hidden, flags=re.IGNORECASE)
+
+
 class StoreConfig(Config):
     """The database of human feedback."""
 
     url: str = Field(default="sqlite:///feedback.db", json_schema_extra={"outside": "place"})
-    """`sqlite:///file` (a relative file is taken from the project's folder) or `postgresql://user@host/database`."""
+    """`sqlite:///file` (a relative file is taken from the project's folder) or `postgresql://user@host/database`.
+
+    A password in it is used and never shown or written into a run; better keep it in `~/.pgpass`, which PostgreSQL
+    reads by itself.
+    """
+
+    @property
+    def shown(self) -> str:
+        """The URL without a password."""
+        return without_password(self.url)
 
     @property
     def file(self) -> Path | None:

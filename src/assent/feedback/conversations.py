@@ -113,6 +113,10 @@ class Conversations:
             ConversationRow.phase != "ended",
         )
 
+    def waiting(self, rater_id: str) -> BlindTalk | None:
+        """The newest conversation in which a rater waits for the models, in whatever project."""
+        return self._read(ConversationRow.rater_id == rater_id, ConversationRow.phase == "waiting")
+
     def begin(self, conversation: BlindTalk, *, now: float) -> BlindTalk:
         """Keep a new conversation. Raises ConflictError where its id is taken."""
         values = _row(conversation) | {"version": 1, "created_at": now, "changed_at": now}

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
 from assent.feedback.store import Store
 from assent.stats.estimate import Estimate
 
+SAMPLE = 1000
+"""Of a longer queue so many waiting tasks are read, to know how much there is to read in all."""
 LANGUAGE = "language"
 """The attribute and the key of a prompt's meta that name a language."""
 
@@ -176,10 +178,10 @@ class Watch:
         with self._lock:
             self._seen = {queue: look for queue, look in self._seen.items() if queue.project != project}
 
-    def facts(self, project: str, purpose: Purpose = "reward") -> Mapping[str, TaskFacts]:
-        """What is known of every task of a project."""
+    def facts(self, task_ids: Collection[str]) -> Mapping[str, TaskFacts]:
+        """What is known of tasks."""
         with self._lock:
-            return self._facts_of(Queue(project, purpose))
+            return self._facts_of(task_ids)
 
     def _state(self, queue: Queue) -> Any:
         """Changes whenever the overview would, and also with every quarter of a minute, for the pace."""
@@ -190,7 +192,9 @@ class Watch:
     def _read(self, queue: Queue) -> Readings:
         store = self._store
         made = made_in(folders_beside(self._url))
-        judgments, facts = store.judgments(queue), self._facts_of(queue)
+        judgments, waiting = store.judgments(queue), store.open_tasks(queue)
+        some = waiting[:: max(1, len(waiting) // SAMPLE)]
+        facts = self._facts_of({j.task_id for j in judgments} | {one.task_id for one in some})
         fought = {j.task_id for j in judgments if j.task_id in facts and facts[j.task_id].kind == "battle"}
         return Readings(
             project=store.projects.get(queue.project),
@@ -199,7 +203,7 @@ class Watch:
             rows=store.said(queue.project),
             judgments=judgments,
             facts=facts,
-            open_tasks=store.open_tasks(queue),
+            open_tasks=waiting,
             gold={task: ranking for task, (ranking, _) in store.projects.gold(queue.project).items()},
             decisions=store.projects.adjudications(queue.project),
             raters=store.raters(),
@@ -207,14 +211,13 @@ class Watch:
             fought=votes_on(store.tasks(sorted(fought)), judgments),
         )
 
-    def _facts_of(self, queue: Queue) -> dict[str, TaskFacts]:
-        """Facts of all tasks of a queue; a task never changes, so each is read once."""
-        ids = self._store.task_ids(queue)
-        missing = [i for i in ids if i not in self._facts]
+    def _facts_of(self, task_ids: Collection[str]) -> dict[str, TaskFacts]:
+        """Facts of tasks; a task never changes, so each is read once."""
+        missing = [i for i in task_ids if i not in self._facts]
         for start in range(0, len(missing), 1000):
             found = self._store.tasks(missing[start : start + 1000])
             self._facts |= {i: TaskFacts.of(task) for i, task in found.items()}
-        return {i: self._facts[i] for i in ids if i in self._facts}
+        return {i: self._facts[i] for i in task_ids if i in self._facts}
 
 
 @dataclass(frozen=True)
@@ -231,9 +234,19 @@ def _forecast(given: Readings, rows: Sequence[SaidRow], now: float) -> Forecast:
         open=max(given.counts.need - given.counts.have, 0),
         now=now,
         words=words,
-        open_words=sum(words.get(one.task_id, 0) * one.unjudged for one in given.open_tasks) or None,
+        open_words=_open_words(given, words),
         cost_per_hour=given.project.settings.cost_per_hour,
     )
+
+
+def _open_words(given: Readings, words: Mapping[str, int]) -> int | None:
+    """Words of everything that waits; of a long queue as many for each judgment as in what was looked at."""
+    waiting = sum(one.unjudged for one in given.open_tasks)
+    looked_at = [one for one in given.open_tasks if one.task_id in words]
+    judgments = sum(one.unjudged for one in looked_at)
+    if not judgments:
+        return None
+    return round(waiting * sum(words[one.task_id] * one.unjudged for one in looked_at) / judgments) or None
 
 
 def _language_first(key: str) -> tuple[bool, str]:

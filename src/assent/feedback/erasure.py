@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, exists, false, insert, select, true, update
 
-from assent.core.errors import StoreError
-from assent.feedback.people.rows import forget
+from assent.core.errors import ConflictError, StoreError
+from assent.feedback.people import events as log
+from assent.feedback.people.rows import end_tokens, forget, is_only_admin
 from assent.feedback.queue.gold import MADE
+from assent.feedback.queue.order import number
 from assent.feedback.queue.snapshots import touch_snapshots
 from assent.feedback.queue.tasks import blocks
 from assent.feedback.queue.wanted import fit_where_needed
@@ -58,6 +60,8 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     found = connection.execute(select(RaterRow.erased_at).where(RaterRow.id == rater_id)).first()
     if found is None or found.erased_at is not None:
         raise StoreError(f"rater {rater_id!r} is not in the store, or already erased")
+    if is_only_admin(connection, rater_id):
+        raise ConflictError("this is the last admin; make another account an admin first")
     snapshots = touch_snapshots(connection, rater_id, now=now)
     mine = select(JudgmentRow.id).where(JudgmentRow.rater_id == rater_id)
     said = connection.execute(mine).scalars().all()
@@ -68,8 +72,10 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     connection.execute(update(Adjudication).where(Adjudication.adjudicator_id == rater_id).values(reason=""))
     _empty_conversations(connection, rater_id)
     connection.execute(delete(RaterAttribute).where(RaterAttribute.rater_id == rater_id))
+    end_tokens(connection, rater_id, now=now)
     forget(connection, rater_id)
     tombstone = f"erased-{secrets.token_hex(6)}"
+    log.rename(connection, rater_id, tombstone)
     connection.execute(update(RaterRow).where(RaterRow.id == rater_id).values(id=tombstone, erased_at=now))
     connection.execute(update(Slot).where(Slot.reserved_for == rater_id).values(reserved_for=tombstone))
     for table in (GroupMember, QualificationRow):
@@ -79,6 +85,7 @@ def erase_rater(connection: Connection, rater_id: str, *, now: float) -> Erasure
     events = [{"judgment_id": i, "kind": "erased", "at": now, "payload": {}} for i in said]
     if events:
         connection.execute(insert(JudgmentEvent), events)
+    number(connection, said)
     return Erasure(tombstone, len(said), snapshots)
 
 

@@ -26,6 +26,8 @@ from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
 from assent.feedback import erasure
 from assent.feedback.queue import (
+    adding,
+    batches,
     claims,
     history,
     imports,
@@ -39,7 +41,7 @@ from assent.feedback.queue import (
 )
 from assent.feedback.queue import judges as seats
 from assent.feedback.queue.judges import Judges
-from assent.feedback.queue.order import number_new
+from assent.feedback.queue.order import number
 from assent.feedback.queue.projects import Projects
 from assent.feedback.queue.settings import settings_of
 from assent.feedback.records.queue import (
@@ -71,6 +73,7 @@ from assent.feedback.tables.schema import bring_to_head
 if TYPE_CHECKING:
     from assent.feedback.conversations import Conversations
     from assent.feedback.people.accounts import Accounts
+    from assent.feedback.people.events import Events
     from assent.feedback.queue.listing import Listing
     from assent.feedback.queue.studies import Studies
     from assent.feedback.webhooks import Webhooks
@@ -128,6 +131,13 @@ class Store:
         return Accounts(self._engine)
 
     @functools.cached_property
+    def events(self) -> Events:
+        """The security log."""
+        from assent.feedback.people.events import Events
+
+        return Events(self._engine)
+
+    @functools.cached_property
     def webhooks(self) -> Webhooks:
         """Whom to tell when a threshold is crossed."""
         from assent.feedback.webhooks import Webhooks
@@ -171,8 +181,12 @@ class Store:
         Adding a task again changes nothing, except that a higher number of slots adds the missing ones. With `is_cap`
         no more are asked for than these, whoever is new. Raises StoreError where a known id comes with other content.
         """
-        with write_transaction(self._engine) as connection:
-            return tasks.add_tasks(connection, new, slots=slots, priority=priority, now=now, is_cap=is_cap)
+        return adding.add_tasks(self._engine, new, slots=slots, priority=priority, now=now, is_cap=is_cap)
+
+    def clashes(self, new: Sequence[Task]) -> dict[str, str]:
+        """What is wrong with tasks whose ids are known with other content, or in another project or queue; by id."""
+        with read_transaction(self._engine) as connection:
+            return tasks.clashes(connection, new)
 
     def register_rater(self, rater: Rater, *, consent: str | None = None, now: float) -> None:
         """Make a rater known, or replace their attributes.
@@ -287,7 +301,7 @@ class Store:
 
         def keep(connection: Connection) -> Receipt:
             receipt = submissions.submit(connection, judgment, token=token, now=now, viewing=viewing)
-            number_new(connection)
+            number(connection, [receipt.judgment_id] if receipt.status != "known" else [])
             return receipt
 
         return write(self._engine, keep)
@@ -297,7 +311,7 @@ class Store:
 
         def keep(connection: Connection) -> list[Receipt]:
             receipts = [submissions.submit(connection, j, token=token, now=now) for j, token in judgments]
-            number_new(connection)
+            number(connection, [one.judgment_id for one in receipts if one.status != "known"])
             return receipts
 
         return write(self._engine, keep)
@@ -309,10 +323,11 @@ class Store:
 
         An error raised while `comparisons` is read (a bad line) leaves the store as it was. Raises StoreError.
         """
-        with write_transaction(self._engine) as connection:
-            counts = imports.import_comparisons(connection, comparisons, queue=queue, rater_kind=rater_kind, now=now)
-            number_new(connection)
-            return counts
+        return imports.import_comparisons(self._engine, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+
+    def observer(self) -> batches.Observer:
+        """Whoever looks now and then whether an import that is on its way is dead, and takes out what it left."""
+        return batches.Observer(self._engine)
 
     # Reading
 
@@ -352,7 +367,8 @@ class Store:
     def tasks(self, task_ids: Iterable[str]) -> dict[str, Task]:
         """Tasks by id, without those that are unknown."""
         with read_transaction(self._engine) as connection:
-            return tasks.load_tasks(connection, task_ids)
+            found = tasks.load_tasks(connection, task_ids)
+        return {task_id: task for task_id, task in found.items() if not batches.is_hidden(task.project)}
 
     def task_ids(self, queue: Queue) -> list[str]:
         """Ids of all tasks of a queue, sorted."""
@@ -378,6 +394,5 @@ class Store:
         """Forget a person: id, attributes, judgments; says which snapshots held them."""
         with write_transaction(self._engine) as connection:
             erased = erasure.erase_rater(connection, rater_id, now=now)
-            number_new(connection)
         empty_log(self._engine)
         return erased

@@ -79,7 +79,7 @@ class Webhooks:
         return sum(self._notice(row, now=now) for row in self._due(now))
 
     def claim(self, *, limit: int = 10, now: float) -> list[WebhookMessage]:
-        """Take messages that are due; nobody else gets them for SEND_SECONDS."""
+        """Take messages that are due, one of each webhook; nobody else gets them for SEND_SECONDS."""
         is_due = and_(
             WebhookDelivery.delivered_at.is_(None),
             WebhookDelivery.gave_up_at.is_(None),
@@ -87,7 +87,9 @@ class Webhooks:
         )
         taken = []
         with read_transaction(self._engine) as connection:
-            query = select(WebhookDelivery.id).where(is_due).order_by(WebhookDelivery.next_at).limit(limit)
+            oldest = func.min(WebhookDelivery.id)
+            query = select(oldest).where(is_due).group_by(WebhookDelivery.webhook_id)
+            query = query.order_by(func.min(WebhookDelivery.next_at)).limit(limit)
             due = list(connection.execute(query).scalars())
         for delivery_id in due:
             statement = update(WebhookDelivery).where(WebhookDelivery.id == delivery_id, is_due)

@@ -21,7 +21,10 @@ from transformers import PreTrainedModel
 from assent.core.group import TokenIds
 from assent.generation.flat import FlatRows
 from assent.generation.padded import PaddedLiveRows
+from assent.generation.stateful import StatefulRows
 from assent.generation.uncached import UncachedRows
+from assent.models.attention import attention_of
+from assent.models.decoder import Mode
 from assent.models.load import context_window
 from assent.models.parity import TOLERANCE, TWIN_TOLERANCE, switch_attention
 from assent.models.policy import PolicyModel
@@ -30,7 +33,7 @@ from assent.models.twin import twin_key, twin_of
 
 _log = logging.getLogger(__name__)
 
-RowsKind = Literal["flat", "padded", "uncached"]
+RowsKind = Literal["flat", "padded", "stateful", "uncached"]
 
 
 class LiveRows(Protocol):
@@ -65,7 +68,9 @@ class ChosenRows:
         """Rows for these prompts, which will join in this order; each is at most `length` tokens long."""
         if self.kind == "flat":
             return FlatRows(core, prompts, order, capacity=capacity, length=length)
-        return PaddedLiveRows(core, prompts) if self.kind == "padded" else UncachedRows(core, prompts)
+        if self.kind == "padded":
+            return PaddedLiveRows(core, prompts)
+        return StatefulRows(core, prompts) if self.kind == "stateful" else UncachedRows(core, prompts)
 
 
 _chosen: dict[str, ChosenRows] = {}
@@ -74,22 +79,33 @@ _chosen: dict[str, ChosenRows] = {}
 def choose_rows(policy: PolicyModel) -> ChosenRows:
     """The way for this policy; the reason is logged where it is a slow one."""
     core: PreTrainedModel = policy.core
-    kind: RowsKind = "flat" if policy.mode == "groups" else "padded"
-    key = f"{kind}/{twin_key(core)}"
+    key = f"{policy.mode}/{twin_key(core)}"
     if key not in _chosen:
         with torch.inference_mode(False), torch.no_grad():
             twin = twin_of(core)
             if twin is not None:
-                switch_attention(twin, core.config._attn_implementation)
-            reason = _why_not(kind, core if twin is None else twin, TWIN_TOLERANCE if twin is not None else None)
-        _chosen[key] = ChosenRows(kind, "") if reason is None else ChosenRows("uncached", reason)
+                switch_attention(twin, attention_of(core))
+            _chosen[key] = _first_right(policy.mode, core if twin is None else twin, is_twin=twin is not None)
     chosen = _chosen[key]
-    if chosen.kind == "uncached":
-        _log.warning("%s: slow sampling without a cache, because %s", type(core).__name__, chosen.reason)
+    if chosen.reason:
+        how = "without a cache" if chosen.kind == "uncached" else "in cohorts of prompts of one length"
+        _log.warning("%s: slow sampling %s, because %s", type(core).__name__, how, chosen.reason)
     return chosen
 
 
-def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float | None) -> str | None:
+def _first_right(mode: Mode, core: PreTrainedModel, *, is_twin: bool) -> ChosenRows:
+    kinds: tuple[RowsKind, ...] = ("flat",) if mode == "groups" else ("padded", "stateful")
+    tolerance = TWIN_TOLERANCE if is_twin else TOLERANCE.get(core.dtype, 1e-4)
+    first = ""
+    for kind in kinds:
+        reason = _why_not(kind, core, tolerance)
+        if reason is None:
+            return ChosenRows(kind, first)
+        first = first or reason
+    return ChosenRows("uncached", first)
+
+
+def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float) -> str | None:
     """None where rows of this kind say the same as whole rows, else what is wrong with them."""
     joins = kind == "flat"  # padded rows join only when none is live
     expected = _played("uncached", core, joins=joins)
@@ -97,10 +113,10 @@ def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float | None) -> 
         found = _played(kind, core, joins=joins)
     # Each architecture has its own idea of a cache, and its own way to fail with another.
     except Exception as error:
-        first = str(error).strip().split("\n", 1)[0][:200]
-        return f"its state cannot be kept as keys and values ({type(error).__name__}: {first})"
+        _log.info("%s: no %s rows: %s: %s", type(core).__name__, kind, type(error).__name__, error)
+        return "its state cannot be kept as keys and values" if kind == "padded" else f"{kind} rows fail"
     difference = (found - expected).abs().max().item()
-    limit = (tolerance or TOLERANCE.get(core.dtype, 1e-4)) * max(1.0, expected.abs().max().item())
+    limit = tolerance * max(1.0, expected.abs().max().item())
     if not difference <= limit:
         return f"cached log-probabilities differ from those of whole rows by {difference:.2g} (at most {limit:.2g})"
     return None

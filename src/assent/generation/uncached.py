@@ -18,7 +18,8 @@ from transformers import PreTrainedModel
 
 from assent.core.group import TokenIds
 from assent.generation.cache import PromptPlan
-from assent.models.attention import IMPLEMENTATION, attend_with
+from assent.models.attention import IMPLEMENTATION, attend_with, attention_of
+from assent.models.decoder import plainly
 
 _TOKENS = 8192  # rows are computed in batches of about this many tokens
 
@@ -32,7 +33,7 @@ class UncachedRows:
 
     def __init__(self, core: PreTrainedModel, prompts: Sequence[TokenIds]) -> None:
         self._core, self._prompts = core, prompts
-        self._is_flat = core.config._attn_implementation == IMPLEMENTATION
+        self._is_flat = attention_of(core) == IMPLEMENTATION
         self._keeps = "logits_to_keep" in inspect.signature(core.forward).parameters
         self._rows: list[TokenIds] = []
         self.positions = 0
@@ -78,8 +79,7 @@ class UncachedRows:
     def _equal(self, rows: Sequence[TokenIds]) -> Float[Tensor, "N V"]:
         """Last logits of rows of one length, in plain transformers."""
         tokens = torch.from_numpy(np.stack(rows)).to(self._core.device)
-        more = {"logits_to_keep": 1} if self._keeps else {}
-        return self._core(input_ids=tokens, use_cache=False, **more).logits[:, -1]
+        return plainly(self._core, tokens, logits_to_keep=1).logits[:, -1]
 
     def _flat(self, rows: Sequence[TokenIds]) -> Float[Tensor, "N V"]:
         """Last logits of rows laid end to end."""

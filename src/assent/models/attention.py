@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from transformers import AttentionInterface
+from transformers import AttentionInterface, PreTrainedModel
 
 IMPLEMENTATION = "assent"
 
@@ -56,6 +56,11 @@ def attend_with(plan: AttentionPlan) -> Iterator[None]:
         yield
     finally:
         _plan.reset(token)
+
+
+def attention_of(hf: PreTrainedModel) -> str:
+    """How the layers of the decoder compute attention; a model of several parts may say another thing of the whole."""
+    return str(hf.config.get_text_config()._attn_implementation or "eager")
 
 
 def _attention(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -31,9 +32,13 @@ class ModelConfig(Config):
     """auto: the group batch where a check at load time shows equal numbers, else padded rows; groups: refuse to
     start where the check fails; padded: always padded rows."""
     pad_token: str | None = None
-    """Padding token to use or add; null: the tokenizer's own, or a special token that nothing else uses."""
+    """Padding token to use or add; null: the tokenizer's own, or, where that also ends texts or turns or there is none,
+    a special token that nothing else uses, else a new one. No result depends on it."""
     template: str | None = Field(default=None, json_schema_extra={"outside": "template"})
     """Chat template: Jinja text or a file with it; null: the tokenizer's own, or a plain one where it has none."""
+    date: datetime.date | None = Field(default=None, json_schema_extra={"affects_result": False})
+    """The day that a chat template which asks for it is told; null: in a run the day it was first started, which
+    `run.yaml` keeps, elsewhere today. It enters the keys of stages whose templates read the clock, and no others."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
 

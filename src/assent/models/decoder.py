@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -33,6 +34,16 @@ def token_states(
     if ledger is not None:
         ledger.count(positions=positions, tokens=batch.num_tokens)
     return states
+
+
+def plainly(module: nn.Module, tokens: Tensor, **settings: Any) -> Any:
+    """Call a transformers module with rows [n, L], no mask and no cache; `settings` are given where it knows them."""
+    known = inspect.signature(module.forward).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    settings = {name: value for name, value in settings.items() if name in known}
+    if takes_any or "use_cache" in known:
+        settings["use_cache"] = False
+    return module(tokens, **settings)
 
 
 def body(hf: PreTrainedModel) -> Any:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
+    GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
@@ -27,8 +28,17 @@ from transformers.models.auto.modeling_auto import (
 
 from assent.core.errors import ModelError
 from assent.models import score_head
+from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
-from assent.models.lora import adapter_base, merge_adapter
+from assent.models.lora import (
+    NAME_BASE,
+    AdapterBase,
+    adapter_base,
+    file_of,
+    grow_embeddings,
+    grow_for_adapter,
+    merge_adapter,
+)
 from assent.models.quiet import quiet
 from assent.models.tokenizer import load_tokenizer
 
@@ -52,18 +62,18 @@ class Opened:
     tokenizer: PreTrainedTokenizerFast
     base: str | None
     """Where the weights of `hf` lie on disk; None where an adapter was added to them on loading."""
+    own_type: str
+    """The type of the weights on disk: float32, bfloat16 or float16."""
 
 
 def open_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
     """Open a causal language model. An adapter folder is opened with its base, merged. Raises ModelError."""
-    return _open(path, config, AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, revision)
+    return _open(path, config, _CAUSAL, revision)
 
 
 def open_scalar(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
     """Open a sequence classifier of one label. Raises ModelError, also where the folder holds no such head."""
-    return _open(
-        path, config, AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES, revision
-    )
+    return _open(path, config, _SCALAR, revision)
 
 
 def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
@@ -72,8 +82,8 @@ def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: st
     hf = _classifier(lm.hf, config)
     if hf is None:
         _log.info("%s: transformers has no linear score head for %s, one is attached", path, type(lm.hf).__name__)
-        return Opened(score_head.attach(lm.hf, where=str(path)).eval(), lm.tokenizer, lm.base)
-    return Opened(hf.eval(), lm.tokenizer, lm.base)
+        hf = score_head.attach(lm.hf, where=str(path))
+    return Opened(hf.eval(), lm.tokenizer, lm.base, lm.own_type)
 
 
 def _classifier(lm: PreTrainedModel, config: ModelConfig) -> PreTrainedModel | None:
@@ -95,40 +105,87 @@ def _classifier(lm: PreTrainedModel, config: ModelConfig) -> PreTrainedModel | N
     return hf
 
 
-def _open(
-    path: str | Path, config: ModelConfig, auto: Any, architectures: dict[str, Any], revision: str | None
-) -> Opened:
+@dataclass(frozen=True)
+class _Form:
+    """A class of transformers that opens models, and the architectures it knows by type of model."""
+
+    auto: Any
+    architectures: Mapping[str, Any]
+
+
+_CAUSAL = _Form(AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES)
+_SCALAR = _Form(AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES)
+
+
+def _open(path: str | Path, config: ModelConfig, form: _Form, revision: str | None) -> Opened:
     if Path(path).is_absolute() and not Path(path).is_dir():
         raise ModelError(f"{path}: no such folder; give a model folder or a hub id")
     base = adapter_base(path, revision=revision)
-    has_own_tokenizer = base is None or (Path(path) / "tokenizer_config.json").is_file()
-    tokenizer = load_tokenizer(
-        path if has_own_tokenizer or base is None else base,
+    if base is None:
+        tokenizer = _tokenizer(path, config, revision)
+        settings = _read_config(path, config, revision)
+        own_type = type_on_disk(path, settings, revision)
+        hf = _read_weights(path, settings, config, _checked(path, settings, form), revision, has_adapter=False)
+        if score_head.is_named(settings):
+            score_head.read(score_head.attach(hf, where=str(path)), path, revision=revision)
+    else:
+        tokenizer, hf, own_type = _open_adapted(path, base, config, form, revision)
+    fit_vocabulary(hf, tokenizer, where=str(path))
+    without_dropout(hf)
+    _check_generation_config(hf, where=str(path))
+    return Opened(hf.eval(), tokenizer, str(path) if base is None else None, own_type)
+
+
+def _open_adapted(
+    path: str | Path, base: AdapterBase, config: ModelConfig, form: _Form, revision: str | None
+) -> tuple[PreTrainedTokenizerFast, PreTrainedModel, str]:
+    """The tokenizer, the merged model and the base's own type of an adapter; its own files come before its base's."""
+    has_own_tokenizer, has_own_config, has_own_generation = (
+        file_of(path, name, revision=revision) is not None
+        for name in ("tokenizer_config.json", "config.json", "generation_config.json")
+    )
+    try:
+        tokenizer = _tokenizer(path, config, revision) if has_own_tokenizer else None
+        used = tokenizer or _tokenizer(base.path, config, base.revision)
+        settings = _read_config(base.path, config, base.revision)
+        own_type = type_on_disk(base.path, settings, base.revision)
+        if has_own_config:
+            num_tokens = settings.get_text_config().vocab_size
+            settings = _read_config(path, config, revision)
+            settings.get_text_config().vocab_size = num_tokens  # the base is loaded as it is, and grown then
+        auto = _checked(path, settings, form)
+        hf = _read_weights(base.path, settings, config, auto, base.revision, has_adapter=True)
+    except ModelError as error:
+        if not str(error).startswith(f"{base.path}:") or Path(base.path).is_dir():
+            raise
+        raise ModelError(f"{path}: the adapter's base cannot be opened: {error}; or {NAME_BASE}") from error
+    grow_for_adapter(hf, path, tokenizer, revision=revision)
+    if score_head.is_named(settings):
+        score_head.attach(hf, where=str(path))  # the adapter fills it
+    hf = merge_adapter(hf, path, revision=revision)
+    if has_own_generation and getattr(hf, "generation_config", None) is not None:
+        hf.generation_config = GenerationConfig.from_pretrained(str(path), revision=revision)
+    return used, hf, own_type
+
+
+def _checked(path: str | Path, settings: PretrainedConfig, form: _Form) -> Any:
+    """The class to open a model with. Raises ModelError where it is of another kind than wanted."""
+    if score_head.is_named(settings):
+        if form is _CAUSAL:
+            raise ModelError(f"{path}: holds a reward model on a {settings.model_type}, not a causal language model")
+        form = _CAUSAL
+    _check_kind(path, settings, form.architectures)
+    return form.auto
+
+
+def _tokenizer(path: str | Path, config: ModelConfig, revision: str | None) -> PreTrainedTokenizerFast:
+    return load_tokenizer(
+        path,
         pad_token=config.pad_token,
         trust_remote_code=config.trust_remote_code,
         revision=revision,
+        template=config.template,
     )
-    has_own_config = base is None or (Path(path) / "config.json").is_file()
-    settings = _read_config(path if has_own_config or base is None else base, config, revision)
-    has_head = score_head.is_named(settings) and auto is AutoModelForSequenceClassification
-    if has_head:
-        auto, architectures = AutoModelForCausalLM, MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    elif score_head.is_named(settings):
-        raise ModelError(f"{path}: holds a reward model on a {settings.model_type}, not a causal language model")
-    _check_kind(path, settings, architectures)
-    hf = _read_weights(
-        base or path, settings, config, auto, revision if base is None else None, has_adapter=base is not None
-    )
-    fit_vocabulary(hf, tokenizer, where=str(path))
-    if has_head:
-        score_head.attach(hf, where=str(path))
-        if base is None:
-            score_head.read(hf, path, revision=revision)
-    if base is not None:
-        hf = merge_adapter(hf, path, revision=revision)
-    without_dropout(hf)
-    _check_generation_config(hf, where=str(path))
-    return Opened(hf.eval(), tokenizer, str(path) if base is None else None)
 
 
 def _check_generation_config(hf: PreTrainedModel, *, where: str) -> None:
@@ -161,7 +218,7 @@ def _read_config(path: str | Path, config: ModelConfig, revision: str | None) ->
     return settings
 
 
-def _check_kind(path: str | Path, settings: PretrainedConfig, architectures: dict[str, Any]) -> None:
+def _check_kind(path: str | Path, settings: PretrainedConfig, architectures: Mapping[str, Any]) -> None:
     """Refuse what is not a decoder that predicts next tokens (or scores with one), by what the folder says it holds."""
     held = (settings.architectures or ["?"])[0]
     if settings.is_encoder_decoder:
@@ -206,7 +263,7 @@ def _read_weights(
                 revision=revision,
                 output_loading_info=True,
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, ImportError, RuntimeError, SafetensorError) as error:
         hint = "give a folder or hub id with safetensors weights"
         if any(Path(path).glob("*.bin")) and not any(Path(path).glob("*.safetensors")):
             hint = "its weights are pickled .bin files, which can run code; save them once as safetensors"
@@ -240,14 +297,7 @@ def fit_vocabulary(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, *, w
     if tokenizer.pad_token_id >= num_rows:
         wanted = tokenizer.pad_token_id + 1
         _log.info("%s: embeddings grow from %d to %d rows for %r", where, num_rows, wanted, tokenizer.pad_token)
-        with quiet():
-            hf.resize_token_embeddings(wanted, mean_resizing=False)
-        for layer in _embeddings(hf):
-            # Under the mean of all rows the new logit is the mean logit, so no text gets likelier than 1/V by it.
-            with torch.no_grad():
-                layer.weight[num_rows:] = layer.weight[:num_rows].mean(dim=0)
-                if getattr(layer, "bias", None) is not None:
-                    layer.bias[num_rows:] = layer.bias[:num_rows].mean()
+        grow_embeddings(hf, wanted)
     for part in (hf.config, hf.config.get_text_config(), getattr(hf, "generation_config", None)):
         if part is not None:
             part.pad_token_id = tokenizer.pad_token_id
@@ -273,11 +323,34 @@ def without_dropout(hf: nn.Module) -> None:
 
 
 def stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
-    """Tokens that end an answer: the tokenizer's EOS and those of the generation config, padding excepted."""
+    """Tokens that end an answer: the tokenizer's EOS and all that the generation config lists, also one that pads."""
     listed = getattr(getattr(hf, "generation_config", None), "eos_token_id", None)
-    more: Sequence[int] = [] if listed is None else [listed] if isinstance(listed, int) else listed
-    unique = dict.fromkeys([tokenizer.eos_token_id, *more])
-    return tuple(token for token in unique if token != tokenizer.pad_token_id)
+    return tuple(dict.fromkeys([tokenizer.eos_token_id, *_as_list(listed)]))
+
+
+def write_stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, ends: Sequence[int]) -> None:
+    """Write into a model's configs which tokens end an answer and which one pads, as plain transformers reads them."""
+    generation = getattr(hf, "generation_config", None)
+    if generation is not None:
+        generation.eos_token_id = list(ends) if len(ends) > 1 else ends[0]
+        generation.pad_token_id = tokenizer.pad_token_id
+    for part in (hf.config, hf.config.get_text_config()):
+        if not set(_as_list(getattr(part, "eos_token_id", None))) & set(ends):
+            part.eos_token_id = tokenizer.eos_token_id
+
+
+def type_on_disk(path: str | Path, settings: PretrainedConfig, revision: str | None = None) -> str:
+    """What the config says of the type of the weights; where it says nothing, the type of the first of them."""
+    stated = settings.dtype or settings.get_text_config().dtype
+    if stated is not None:
+        return str(stated).removeprefix("torch.")
+    names = [file.name for file in sorted(Path(path).glob("*.safetensors"))] or ["model.safetensors"]
+    file = file_of(path, names[0], revision=revision)
+    if file is None:
+        return "float32"
+    with safe_open(str(file), framework="pt") as tensors:
+        types = (tensors.get_slice(name).get_dtype() for name in tensors.keys())  # noqa: SIM118
+        return next((ON_DISK[one] for one in types if one in ON_DISK), "float32")
 
 
 def context_window(hf: PreTrainedModel) -> int:
@@ -303,11 +376,8 @@ def _original_context(settings: PretrainedConfig) -> int | None:
     return min((int(length) for length in named if length), default=None)
 
 
-def _embeddings(hf: PreTrainedModel) -> list[Any]:
-    """Input and output embeddings, once if they are tied."""
-    layers = [hf.get_input_embeddings(), hf.get_output_embeddings()]
-    unique: dict[int, Any] = {id(layer.weight): layer for layer in layers if layer is not None}
-    return list(unique.values())
+def _as_list(ids: int | Sequence[int] | None) -> list[int]:
+    return [] if ids is None else [ids] if isinstance(ids, int) else [int(token) for token in ids]
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,44 +3,136 @@
 from __future__ import annotations
 
 import copy
+import json
+import logging
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import peft
 import torch
-from transformers import PreTrainedModel
-from transformers.utils import find_adapter_config_file
+from safetensors import SafetensorError, safe_open
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import cached_file, find_adapter_config_file
 
-from assent.core import seeds
+from assent.core import files, seeds
 from assent.core.errors import ModelError
 from assent.models.config import LoraConfig
 from assent.models.quiet import quiet
 
+_log = logging.getLogger(__name__)
 
-def adapter_base(path: str | Path, *, revision: str | None = None) -> str | None:
-    """The base model that an adapter folder belongs to; None where the folder holds a whole model."""
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+"""Files of an adapter folder."""
+NAME_BASE = f"set base_model_name_or_path in {CONFIG}"
+"""What to do where the base of an adapter cannot be found."""
+_HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
+
+
+@dataclass(frozen=True)
+class AdapterBase:
+    """The base that an adapter was trained on: a folder that is there, or a hub id with its revision."""
+
+    path: str
+    revision: str | None = None
+
+
+def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBase | None:
+    """The base model that an adapter belongs to; None where the folder holds a whole model.
+
+    A relative folder is looked for below the current folder, as peft does, then beside the adapter's files. Raises
+    ModelError where the base is no hub id and not there.
+    """
     try:
-        found = find_adapter_config_file(str(path), revision=revision)
+        with quiet():
+            found = find_adapter_config_file(str(path), revision=revision)
     except OSError:
         return None  # neither a folder nor on the hub: opening the model says so
     if found is None:
         return None
-    base = peft.PeftConfig.from_pretrained(str(path), revision=revision).base_model_name_or_path
+    try:
+        settings = peft.PeftConfig.from_pretrained(str(path), revision=revision)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path}: {CONFIG} cannot be read ({_first_line(error)}); save the adapter again") from error
+    base = str(settings.base_model_name_or_path or "")
     if not base:
-        raise ModelError(
-            f"{path}: the adapter does not name its base model; set base_model_name_or_path in adapter_config.json"
-        )
-    return str(base)
+        raise ModelError(f"{path}: the adapter does not name its base model; {NAME_BASE}")
+    there = next((place for place in (Path(base).expanduser(), Path(path) / base) if place.is_dir()), None)
+    if there is not None:
+        if there.resolve() == Path(path).resolve():
+            raise ModelError(f"{path}: the adapter names itself as its base; {NAME_BASE}")
+        return AdapterBase(str(there))
+    if not _HUB_ID.fullmatch(base):
+        raise ModelError(f"{path}: the adapter's base {base} is not there; {NAME_BASE}")
+    return AdapterBase(base, settings.revision)
+
+
+def file_of(path: str | Path, name: str, *, revision: str | None = None) -> Path | None:
+    """A file of a model or adapter, in its folder or on the hub; None where it has none."""
+    if Path(path).is_dir():
+        return Path(path) / name if (Path(path) / name).is_file() else None
+    try:
+        with quiet():
+            found = cached_file(
+                str(path),
+                name,
+                revision=revision,
+                _raise_exceptions_for_missing_entries=False,
+                _raise_exceptions_for_connection_errors=False,
+            )
+    except OSError:
+        return None
+    return None if found is None else Path(found)
+
+
+def grow_for_adapter(
+    hf: PreTrainedModel, adapter: str | Path, tokenizer: PreTrainedTokenizerFast | None, *, revision: str | None = None
+) -> None:
+    """Give a base the embedding rows that an adapter was trained with: those it saved, or one a token of its tokenizer.
+
+    Rows that the adapter does not bring are the mean of the others. A base that has enough rows stays as it is.
+    """
+    shapes = _shapes(adapter, revision)
+    num_rows = hf.get_input_embeddings().num_embeddings
+    saved = max((rows for name, shape in shapes.items() if (rows := _embedding_rows(name, shape, hf))), default=0)
+    known = 0 if tokenizer is None else max(tokenizer.get_vocab().values(), default=-1) + 1
+    # A row that the adapter saved counts even where its tokenizer names fewer: it may have been rounded up to 64.
+    wanted = max(saved, known if known > num_rows else 0)
+    if wanted <= num_rows:
+        return
+    if not saved and tokenizer is not None:
+        new = [token for token, number in tokenizer.get_vocab().items() if number >= num_rows]
+        new = [token for token in new if token != tokenizer.pad_token]
+        if new:
+            _log.warning("%s: the adapter brings no embedding of its new tokens %s", adapter, ", ".join(sorted(new)))
+    grow_embeddings(hf, wanted)
+
+
+def grow_embeddings(hf: PreTrainedModel, wanted: int) -> None:
+    """Add embedding rows, each the mean of those there are."""
+    num_rows = hf.get_input_embeddings().num_embeddings
+    with quiet():
+        hf.resize_token_embeddings(wanted, mean_resizing=False)
+    layers = [hf.get_input_embeddings(), hf.get_output_embeddings()]
+    unique: dict[int, Any] = {id(layer.weight): layer for layer in layers if layer is not None}
+    for layer in unique.values():
+        # Under the mean of all rows the new logit is the mean logit, so no text gets likelier than 1/V by it.
+        with torch.no_grad():
+            layer.weight[num_rows:] = layer.weight[:num_rows].mean(dim=0)
+            if getattr(layer, "bias", None) is not None:
+                layer.bias[num_rows:] = layer.bias[:num_rows].mean()
 
 
 def merge_adapter(hf: PreTrainedModel, adapter: str | Path, *, revision: str | None = None) -> PreTrainedModel:
     """Load an adapter onto its base and add it to the weights."""
+    _shapes(adapter, revision)
     try:
         with quiet():
             return peft.PeftModel.from_pretrained(hf, str(adapter), revision=revision).merge_and_unload()
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{adapter}: the adapter does not fit its base model: {error}") from error
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        raise ModelError(f"{adapter}: the adapter does not fit its base model: {_first_line(error)}") from error
 
 
 def attach(
@@ -74,6 +166,45 @@ def merged_copy(hf: peft.PeftModel) -> PreTrainedModel:
     return copy.deepcopy(hf).merge_and_unload()
 
 
-def name_base(hf: peft.PeftModel, base: str) -> None:
-    """Write into the adapter where its base lies; a folder is named by its full path."""
-    hf.peft_config["default"].base_model_name_or_path = str(Path(base).resolve()) if Path(base).exists() else base
+def save_adapter(hf: peft.PeftModel, folder: Path, *, base: str, name: str | None = None) -> None:
+    """Write the adapter alone. `base` is where its base lies, `name` what it calls it (default: the same)."""
+    # peft compares vocabularies with the base that is named, so it is first named as it can be found.
+    hf.peft_config["default"].base_model_name_or_path = base
+    with quiet():
+        hf.save_pretrained(str(folder))
+    if name is not None:
+        values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        files.write_json(folder / CONFIG, values | {"base_model_name_or_path": name})
+    (folder / "README.md").unlink(missing_ok=True)  # peft's form of a card, with nothing filled in
+
+
+def _shapes(adapter: str | Path, revision: str | None) -> dict[str, tuple[int, ...]]:
+    """Shapes of an adapter's tensors by name. Raises ModelError where it has no safetensors file that can be read."""
+    file = file_of(adapter, WEIGHTS, revision=revision)
+    if file is None:
+        # peft would read adapter_model.bin, which is pickled.
+        raise ModelError(
+            f"{adapter}: has no {WEIGHTS}; pickled .bin files can run code and are not read: save it as safetensors"
+        )
+    try:
+        with safe_open(str(file), framework="pt") as tensors:
+            return {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{adapter}: {WEIGHTS} cannot be read ({_first_line(error)}); save it again") from error
+
+
+def _embedding_rows(name: str, shape: tuple[int, ...], hf: PreTrainedModel) -> int | None:
+    """How many tokens a tensor of an adapter has rows for; None where it is none of an embedding."""
+    layers = (hf.get_input_embeddings(), hf.get_output_embeddings())
+    names = [module for module, layer in hf.named_modules() if any(layer is one for one in layers if one is not None)]
+    if not any(f".{module}." in name for module in names):
+        return None
+    if name.endswith("lora_embedding_A"):
+        return shape[1]
+    if name.endswith(("lora_B.weight", ".weight")) and "lora_A" not in name:
+        return shape[0]
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

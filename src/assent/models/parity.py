@@ -21,13 +21,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from assent.core.errors import ModelError
-from assent.models.attention import IMPLEMENTATION, AttentionCall
+from assent.models.attention import IMPLEMENTATION, AttentionCall, attention_of
 from assent.models.decoder import Mode, body, flat_states
 from assent.models.groups import GroupBatch
 from assent.models.load import context_window
 from assent.models.probe import long_groups, short_groups
 from assent.models.quiet import quiet
-from assent.models.twin import twin_key, twin_of
+from assent.models.twin import plain_attention, twin_key, twin_of
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 2e-2}
 TWIN_TOLERANCE = 5e-4
 _GRADIENT_TOLERANCE = 5e-3
 """Random wide weights enlarge rounding, most of all where layers repeat; faults of the kinds looked for exceed 1e-2."""
+_SMALL = 20_000_000
+"""Parameters of a model that is examined itself where it has no twin."""
 
 
 @runtime_checkable
@@ -88,6 +90,9 @@ def choose_mode(
     name = type(hf).__name__
     if verdict.order is not None:
         raise ModelError(f"{where}: {name} {verdict.order}; choose a decoder that reads from left to right")
+    longest = getattr(hf.config.get_text_config(), "max_position_embeddings", None) or 0
+    if context_window(hf) < longest:
+        _log.warning("%s: rows end at the original context of %d tokens (LongRoPE)", where, context_window(hf))
     native = "eager" if verdict.fused is not None else _native_attention(hf)
     if verdict.fused is not None:
         _log.warning("%s: eager attention, because %s", where, verdict.fused)
@@ -128,6 +133,8 @@ def verdict_of(hf: PreTrainedModel, reading: Reading) -> Verdict:
         with torch.inference_mode(False), torch.enable_grad():  # whatever the caller is doing
             twin = twin_of(hf)
             found = None if twin is None else _examine(twin, reading)
+            if found is None and hf.dtype == torch.float32 and hf.num_parameters() <= _SMALL:
+                found = _examine(hf, reading)  # it has no twin, and is small enough itself
         if found is None:
             longest = int(short_groups(hf).positions.max()) + 1
             _log.warning("%s cannot be made small: it is checked with rows of %d tokens", type(hf).__name__, longest)
@@ -147,9 +154,11 @@ def _examine(twin: PreTrainedModel, reading: Reading) -> Verdict | None:
     except Exception:  # a shape that this architecture does not take
         return None
     if native == "sdpa":
-        fused = _attempt(lambda: _fused(twin, reading, batch, expected))
-        if fused is not None:
-            order = _attempt(lambda: _later_tokens(twin, reading, batch))
+        try:
+            fused = _fused(twin, reading, batch, expected)
+            order = order if fused is None else _later_tokens(twin, reading, batch)
+        except Exception:  # it has no eager attention to be compared with
+            fused = None
     if order is not None:
         return Verdict(order=order)
     switch_attention(twin, native if fused is None else "eager")
@@ -299,14 +308,14 @@ class _Recorder:
 
 
 def _native_attention(hf: PreTrainedModel) -> str:
-    """What padded rows are computed with: as loaded, but "eager" where scores are soft-capped, which SDPA skips."""
-    if getattr(hf.config.get_text_config(), "attn_logit_softcapping", None) is not None:
-        return "eager"
-    return hf.config._attn_implementation or "eager"
+    """What padded rows are computed with: as loaded, unless that is ours or leaves something out."""
+    loaded = attention_of(hf)
+    own = loaded == IMPLEMENTATION or plain_attention(hf) == "eager"
+    return plain_attention(hf) if own else loaded
 
 
 def switch_attention(hf: PreTrainedModel, implementation: str) -> None:
     """Let all layers compute attention in this way."""
-    if hf.config._attn_implementation != implementation:
+    if attention_of(hf) != implementation:
         with quiet():
             hf.set_attn_implementation(implementation)

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy, token_logps
+from assent.core import files
 from assent.core.errors import ModelError
 from assent.models import load, lora
 from assent.models.config import ModelConfig
-from assent.models.decoder import token_states
+from assent.models.decoder import plainly, token_states
 from assent.models.groups import GroupBatch
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
@@ -53,6 +54,8 @@ class PolicyModel:
         self.hf: Any = hf
         self.tokenizer = tokenizer
         self.eos_ids = load.stop_tokens(hf, tokenizer)
+        self.own_type = str(hf.dtype).removeprefix("torch.")
+        """The type that the weights had on disk, whichever they are computed in."""
         self.max_length = load.context_window(hf)
         self.ledger = WasteLedger()
         self._base = base
@@ -77,7 +80,9 @@ class PolicyModel:
         """Load from a folder or hub id; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_causal_lm(path, config, revision=revision)
         opened.hf.to(device)
-        return cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
+        policy = cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
+        policy.own_type = opened.own_type
+        return policy
 
     @property
     def device(self) -> torch.device:
@@ -121,27 +126,32 @@ class PolicyModel:
         with self.hf.disable_adapter():
             yield
 
-    def save(self, folder: str | Path, *, merged: bool = False) -> None:
+    def save(self, folder: str | Path, *, merged: bool = False, base_name: str | None = None) -> None:
         """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter unless `merged`.
 
-        An adapter trained on a start that was itself merged on loading has no base on disk: it is always merged.
+        generation_config.json lists all of `eos_ids`, so that plain transformers stops where sampling here does.
+        An adapter names its base `base_name` (default: as it was loaded). One that was trained on a start which was
+        itself merged on loading has no base on disk: it is always merged.
         """
-        hf = self.hf
-        if isinstance(hf, peft.PeftModel):
-            if merged or self._base is None:
-                hf = lora.merged_copy(hf)
-            else:
-                lora.name_base(hf, self._base)
-        with quiet():
-            hf.save_pretrained(str(folder))
-            self.tokenizer.save_pretrained(str(folder))
+        folder, hf = Path(folder), self.hf
+        load.write_stop_tokens(self.core, self.tokenizer, self.eos_ids)
+        if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
+            lora.save_adapter(hf, folder, base=self._base, name=base_name)
+            if self.core.generation_config is not None:
+                self.core.generation_config.save_pretrained(str(folder))  # peft leaves it out
+        else:
+            hf = lora.merged_copy(hf) if isinstance(hf, peft.PeftModel) else hf
+            with quiet():
+                hf.save_pretrained(str(folder))
+        self.tokenizer.save_pretrained(str(folder))
+        files.readable(folder)
 
 
 class _Logps:
     """The reading of a policy for the check at load time: log-probabilities of tokens."""
 
     def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
-        logits = hf(tokens, use_cache=False).logits[:, :-1].float()
+        logits = plainly(hf, tokens).logits[:, :-1].float()
         return token_logps(logits.flatten(0, 1), tokens[:, 1:].flatten()).view(len(tokens), -1)
 
     def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from assent.core import seeds
+from assent.core import files, seeds
 from assent.core.errors import ModelError
 from assent.models import load, lora, score_head
 from assent.models.config import ModelConfig
@@ -25,9 +25,10 @@ from assent.models.quiet import quiet
 class ScalarModel:
     """A decoder with a linear score head, which scores each row, or each token state.
 
-    On disk it is a sequence classifier of one label, or what `models.score_head` says. A reward reads a row at its last real token, as transformers does with padding after it. The head has no bias, so
-    raw scores equal those of plain transformers; `score_mean` and `score_std` (kept in config.json as
-    assent_score_mean and assent_score_std) say how to center and scale them.
+    On disk it is a sequence classifier of one label, or what `models.score_head` says. A reward reads a row at its last
+    real token, as transformers does with padding after it. The head has no bias, so raw scores equal those of plain
+    transformers; `score_mean` and `score_std` (kept in config.json as assent_score_mean and assent_score_std) say how
+    to center and scale them.
     """
 
     def __init__(
@@ -149,24 +150,21 @@ class ScalarModel:
         batch = batch.to(self.device)
         return self._scores(batch.take_scored(self._states(batch)))
 
-    def save(self, folder: str | Path, *, merged: bool = False) -> None:
+    def save(self, folder: str | Path, *, merged: bool = False, base_name: str | None = None) -> None:
         """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter with head unless `merged`.
 
-        An adapter trained on a start that was itself merged on loading has no base on disk: it is always merged.
+        An adapter names its base `base_name` (default: as it was loaded). One that was trained on a start which was
+        itself merged on loading has no base on disk: it is always merged.
         """
-        hf = self.hf
-        if isinstance(hf, peft.PeftModel):
-            if merged or self._base is None:
-                hf = lora.merged_copy(hf)
-            else:
-                lora.name_base(hf, self._base)
-                self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
+        folder, hf = Path(folder), self.hf
         with quiet():
-            if isinstance(hf, peft.PeftModel):
-                hf.save_pretrained(str(folder))
+            if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
+                lora.save_adapter(hf, folder, base=self._base, name=base_name)
+                self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
             else:
-                score_head.save(hf, folder)
+                score_head.save(lora.merged_copy(hf) if isinstance(hf, peft.PeftModel) else hf, folder)
             self.tokenizer.save_pretrained(str(folder))
+        files.readable(folder)
 
     def _states(self, batch: GroupBatch) -> Float[Tensor, "T d"]:
         return token_states(self.core, batch, mode=self.mode, ledger=self.ledger)

@@ -1,8 +1,8 @@
 """A score head on a causal language model, for architectures that transformers has no sequence classifier of.
 
 On disk it is a folder of the language model, which plain transformers opens as one, and beside it
-`score_head.safetensors` with `weight` [1, d]; config.json names that file. A row's score is its last token's state, the one that the language
-model's own head reads, times this weight.
+`score_head.safetensors` with `weight` [1, d]; config.json names that file. A row's score is its last token's state, the
+one that the language model's own head reads, times this weight.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import cached_file
 
 from assent.core.errors import ModelError
-from assent.models.decoder import body
+from assent.models.decoder import body, plainly
 
 FILE = "score_head.safetensors"
 _KEY = "assent_score_head"
@@ -61,8 +61,8 @@ def freeze_words(hf: PreTrainedModel) -> None:
 def plain_scores(hf: PreTrainedModel, tokens: Tensor) -> Tensor:
     """Scores [n, 1] of rows [n, L] without padding, by what plain transformers says of them."""
     if not is_named(hf.config):
-        return hf(tokens, use_cache=False).logits
-    return hf.score(body(hf)(tokens, use_cache=False).last_hidden_state[:, -1])
+        return plainly(hf, tokens).logits
+    return hf.score(plainly(body(hf), tokens).last_hidden_state[:, -1])
 
 
 def save(hf: PreTrainedModel, folder: str | Path) -> None:

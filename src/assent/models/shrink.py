@@ -32,7 +32,7 @@ _LIMITS = (
         WINDOW,
     ),
     (r"^(max_position_embeddings|n_positions|n_ctx|max_seq_len|max_target_positions|context_length)$", CONTEXT),
-    (r"^(decoder_|unpadded_)?vocab_size(_per_layer_input)?$|^ngram_vocab_size_base$", 256),
+    (r"^(decoder_|unpadded_)?vocab_size(_per_layer_input)?$|^ngram_vocab_size_base$|_group_vocab$", 256),
     (r"(intermediate_size|intermediate_size_mlp|ffn_dim|ffn_hidden_size|feed_forward_size|dim_ff|dff|n_inner)$", 128),
     (r"^(num_experts|num_local_experts|n_routed_experts|moe_num_experts|zero_expert_num)$", 4),
     (r"^(num_experts_per_tok(en)?|moe_topk|moe_k|moe_top_k|top_k_experts|n_group|num_expert_group)$", 2),
@@ -82,8 +82,8 @@ def _shrink(part: PretrainedConfig) -> None:
             settings[name] = _token(name, value)
         elif isinstance(value, dict) and name.startswith("rope"):
             settings[name] = _nearer(value)
-        elif (limit := _limit(name)) is not None and settings[name] is value:
-            settings[name] = _limited(value, limit)
+        elif settings[name] is value:
+            settings[name] = _limited(value, _limit(name))
     _mend_state_space(settings, was, names.get("hidden_size", "hidden_size"))
 
 
@@ -91,7 +91,9 @@ def _limit(name: str) -> int | None:
     return next((limit for pattern, limit in _LIMITS if re.search(pattern, name)), None)
 
 
-def _limited(value: Any, limit: int) -> Any:
+def _limited(value: Any, limit: int | None) -> Any:
+    if limit is None:
+        return value
     if isinstance(value, list | tuple):
         return type(value)(_limited(one, limit) for one in value)
     return min(value, limit) if _is_count(value) else value
@@ -130,7 +132,7 @@ def _narrower(settings: dict[str, Any], names: dict[str, str]) -> None:
     per_head = per_head if _is_count(per_head) and per_head > 0 else max(1, width // heads)
     count = min(heads, 4 if 4 * per_head <= _WIDTH else 2)
 
-    def narrow(name: str, value: Any) -> Any:
+    def narrow(name: str, value: Any, heads: int) -> Any:
         if isinstance(value, list | tuple) and name == _HEADS_BY_LAYER:
             return type(value)(count for _ in value)
         if not _is_count(value) or value < 1:
@@ -144,13 +146,16 @@ def _narrower(settings: dict[str, Any], names: dict[str, str]) -> None:
         return value
 
     for name, value in list(settings.items()):
-        settings[name] = narrow(name, value)
+        settings[name] = narrow(name, value, heads)
     layers = settings.get("_heterogeneity_spec")
     if layers is not None:
-        by_layer = {
-            layer: {name: _limited(narrow(name, value), _limit(name) or value) for name, value in own.items()}
-            for layer, own in layers.per_layer_overrides.items()
-        }
+        by_layer = {}
+        for layer, own in layers.per_layer_overrides.items():
+            these = own.get("num_attention_heads", heads)
+            narrowed = {name: narrow(name, value, these) for name, value in own.items()}
+            by_layer[layer] = {
+                name: _limited(v, limit) if (limit := _limit(name)) else v for name, v in narrowed.items()
+            }
         settings["_heterogeneity_spec"] = dataclasses.replace(layers, per_layer_overrides=by_layer)
 
 

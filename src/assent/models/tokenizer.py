@@ -1,11 +1,13 @@
-"""Loading a tokenizer that training can rely on: fast, with an end token, and padding that is nothing else.
+"""Loading a tokenizer that training can rely on: fast, with an end token, and padding that ends nothing.
 
-If padding were the end token, plain transformers would read a reward one token too early and mask the very token that
-ends an answer; so EOS = PAD is refused, and a missing padding token is chosen or added.
+Nothing in Assent infers a mask from token ids, so any padding token would do here. Others do infer it: plain
+transformers reads a reward at the last token that is not padding, and trainers mask padding in labels. So where padding
+is also the end of a text or of a turn, or is missing, another token is taken, and it is said once.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 
@@ -21,9 +23,17 @@ _log = logging.getLogger(__name__)
 
 
 def load_tokenizer(
-    path: str | Path, *, pad_token: str | None, trust_remote_code: bool = False, revision: str | None = None
+    path: str | Path,
+    *,
+    pad_token: str | None = None,
+    trust_remote_code: bool = False,
+    revision: str | None = None,
+    template: str | None = None,
 ) -> PreTrainedTokenizerFast:
-    """Load the tokenizer of a model folder or hub id. Raises ModelError saying what is wrong and what to do."""
+    """Load the tokenizer of a model folder or hub id. Raises ModelError saying what is wrong and what to do.
+
+    `template` is the chat template that will be used with it, Jinja text or a file; None: its own.
+    """
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -43,33 +53,52 @@ def load_tokenizer(
         raise ModelError(
             f"{path}: the tokenizer has no EOS token, so no answer could end; set eos_token in tokenizer_config.json"
         )
-    _set_pad_token(tokenizer, pad_token, where=str(path))
+    _set_pad_token(tokenizer, pad_token, written=_template_text(tokenizer, template), where=str(path))
     return tokenizer
 
 
-def _set_pad_token(tokenizer: PreTrainedTokenizerFast, wanted: str | None, *, where: str) -> None:
+def _set_pad_token(tokenizer: PreTrainedTokenizerFast, wanted: str | None, *, written: str, where: str) -> None:
+    """`written` is the text of the chat template: a token that it writes may end a turn."""
     if wanted is not None and wanted in (tokenizer.eos_token, tokenizer.bos_token):
         raise ModelError(
             f"{where}: model.pad_token is {wanted!r}, which also begins or ends texts; set model.pad_token to another"
-            f" token, for example {PAD!r}"
+            f" token, or leave it out: one is taken"
         )
-    if wanted is None and tokenizer.pad_token_id is not None:
-        if tokenizer.pad_token_id == tokenizer.eos_token_id:
-            raise ModelError(
-                f"{where}: EOS and PAD are the same token {tokenizer.eos_token!r}, so the end of an answer would be"
-                f" taken for padding; set model.pad_token to another token, for example {PAD!r}"
-            )
+    own = tokenizer.pad_token
+    if wanted is None and own is not None and tokenizer.pad_token_id != tokenizer.eos_token_id and own not in written:
         return
-    chosen = wanted or _unused_special(tokenizer) or PAD
+    chosen = wanted or _unused_special(tokenizer, written) or PAD
     is_new = chosen not in tokenizer.get_vocab()
     tokenizer.add_special_tokens({"pad_token": chosen})
-    _log.info("%s: padding token %r %s", where, chosen, "added" if is_new else "chosen among the tokenizer's own")
+    if wanted is None:
+        why = "it has none" if own is None else f"its own, {own!r}, also ends texts or turns"
+        how = "a new token" if is_new else "a token of its own that nothing else uses"
+        _say_once(f"{where}: padding is {chosen!r}, {how}, since {why}; no result depends on it")
 
 
-def _unused_special(tokenizer: PreTrainedTokenizerFast) -> str | None:
-    """A special token made for padding, for unknown bytes, or for nothing yet."""
+def _template_text(tokenizer: PreTrainedTokenizerFast, template: str | None) -> str:
+    """The chat template; empty where there is none, or where its file cannot be read, which rendering says."""
+    if template is None:
+        own = tokenizer.chat_template
+        return "".join(own.values()) if isinstance(own, dict) else own or ""
+    if "{" in template:
+        return template
+    try:
+        return Path(template).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    _log.warning(text)
+
+
+def _unused_special(tokenizer: PreTrainedTokenizerFast, written: str) -> str | None:
+    """A special token made for padding, for unknown bytes or for nothing yet, and not written by the chat template."""
     taken = {tokenizer.eos_token, tokenizer.bos_token}
     special = [str(t) for _, t in sorted(tokenizer.added_tokens_decoder.items()) if t.special and str(t) not in taken]
+    special = [t for t in special if t not in written]
     by_purpose = (
         [t for t in special if "pad" in t.lower()],
         [t for t in special if t == tokenizer.unk_token],

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from assent.core import seeds
+from assent.models.attention import attention_of
 from assent.models.quiet import quiet
 from assent.models.shrink import shrunk
 
@@ -34,7 +35,7 @@ def twin_of(hf: PreTrainedModel) -> PreTrainedModel | None:
             torch.manual_seed(seeds.derive(0, "twin"))
             if _size(hf, config) > _MOST_PARAMETERS:
                 return None
-            twin = type(hf)._from_config(config, dtype=torch.float32, attn_implementation=_plain_attention(hf))
+            twin = type(hf)._from_config(config, dtype=torch.float32, attn_implementation=_of_the_whole(hf))
             score = getattr(hf, "score", None)
             if isinstance(score, nn.Linear) and not hasattr(twin, "score"):
                 twin.score = nn.Linear(twin.get_output_embeddings().weight.shape[1], 1, bias=False)
@@ -48,13 +49,25 @@ def twin_of(hf: PreTrainedModel) -> PreTrainedModel | None:
 def twin_key(hf: PreTrainedModel) -> str:
     """Equal for models whose twins are equal."""
     settings = {k: v for k, v in shrunk(hf.config).to_dict().items() if k not in _VOLATILE and "assent" not in k}
-    kind = f"{type(hf).__module__}.{type(hf).__qualname__}/{_plain_attention(hf)}"
+    kind = f"{type(hf).__module__}.{type(hf).__qualname__}/{plain_attention(hf)}"
     return f"{kind}:{json.dumps(settings, sort_keys=True, default=str)}"
 
 
-def _plain_attention(hf: PreTrainedModel) -> str:
-    loaded = hf.config._attn_implementation
+def plain_attention(hf: PreTrainedModel) -> str:
+    """An attention of transformers' own that runs anywhere: as loaded, where that is one.
+
+    "eager" where scores are soft-capped, which SDPA skips.
+    """
+    if getattr(hf.config.get_text_config(), "attn_logit_softcapping", None) is not None:
+        return "eager"
+    loaded = attention_of(hf)
     return loaded if loaded in ("eager", "sdpa") else "sdpa" if getattr(hf, "_supports_sdpa", False) else "eager"
+
+
+def _of_the_whole(hf: PreTrainedModel) -> str | None:
+    """What a model of several parts is made with; None: what transformers takes by itself."""
+    loaded = hf.config._attn_implementation
+    return loaded if loaded in ("eager", "sdpa") else None
 
 
 def _size(hf: PreTrainedModel, config: Any) -> int:

@@ -12,7 +12,8 @@ import peft
 import torch
 import transformers
 
-from assent.artifacts.find import model_folder
+from assent.artifacts.find import MODELS, model_folder
+from assent.artifacts.store import Artifact
 from assent.core.errors import ConfigError
 from assent.core.scoring import Score, ScoreFunction
 from assent.data.render import Renderer
@@ -28,6 +29,8 @@ from assent.pipeline.learners import adapters_off, policy_scorer, row_scorer
 from assent.training.method import ModelRewardConfig, OnPolicyConfig, PythonRewardConfig
 from assent.training.rewards import ModelReward, WeightedRewards
 
+ADAPTER = "adapter"
+"""Folder of a LoRA artifact that holds its adapter alone."""
 TOKENS_PER_MICROBATCH = 4096
 """Of models that only score, where no config says how many."""
 
@@ -65,7 +68,7 @@ class Backends:
         policy = PolicyModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
         renderer = self.renderer(policy)
         policy.tokenizer.chat_template = renderer.template
-        policy.eos_ids = tuple(dict.fromkeys((*renderer.stop_ids, *policy.eos_ids)))
+        policy.eos_ids = renderer.stop_ids
         return policy
 
     def reward_model(self, folder: Path | str, *, trainable: bool) -> ScalarModel:
@@ -92,7 +95,8 @@ class Backends:
 
     def renderer(self, model: PolicyModel | ScalarModel) -> Renderer:
         """The chat template of a model."""
-        return Renderer(model.tokenizer, template=self.model.template)
+        ends = model.eos_ids if isinstance(model, PolicyModel) else ()
+        return Renderer(model.tokenizer, template=self.model.template, ends=ends, date=self.model.date)
 
     def engine(self, policy: PolicyModel) -> Engine:
         """A sampler that reads the policy's live weights."""
@@ -131,11 +135,22 @@ class Backends:
         return policy_scorer(self.policy(start, trainable=False), temperature=temperature)
 
 
-def save_policy(policy: PolicyModel, output: Path) -> None:
-    """Write policy/, a whole model, and for LoRA also adapter/, what was trained on top of the start."""
+def save_policy(policy: PolicyModel, output: Path, *, start: Artifact) -> None:
+    """Write policy/, a whole model, and for LoRA also adapter/, what was trained on top of `start`."""
     policy.save(output / "policy", merged=True)
-    if isinstance(policy.hf, peft.PeftModel):
-        policy.save(output / "adapter")
+    _save_adapter(policy, output, start)
+
+
+def save_reward(model: ScalarModel, output: Path, *, start: Artifact) -> None:
+    """Write reward/, a whole model, and for LoRA also adapter/, its head and what was trained on top of `start`."""
+    model.save(output / "reward", merged=True)
+    _save_adapter(model, output, start)
+
+
+def _save_adapter(model: PolicyModel | ScalarModel, output: Path, start: Artifact) -> None:
+    if isinstance(model.hf, peft.PeftModel):
+        # As seen from where the adapter will lie, so that a project folder may be moved.
+        model.save(output / ADAPTER, base_name=f"../../{start.name}/{MODELS[start.kind]}")
 
 
 def same_tokens(first: Path, second: Path) -> bool:

@@ -131,6 +131,13 @@ class LogConfig(Config):
     """Also send them here (pip install assent[wandb] or assent[mlflow])."""
 
 
+def _has_demonstrations(data: Any) -> bool:
+    """Whether the data, a config or a mapping, has something to fine-tune on; the lab always has."""
+    if isinstance(data, Mapping):
+        return data.get("kind") != "files" or bool(data.get("demonstrations"))
+    return not isinstance(data, FileData) or bool(data.demonstrations)
+
+
 TRAINED: dict[str, Config] = {"sft": SFTConfig(), "reward": RewardConfig(), "optimize": PPOConfig()}
 """Stages that train adapters where `model.lora` is set, with their defaults."""
 
@@ -178,7 +185,8 @@ class RunConfig(Config):
     data: DataConfig
     """What is learned from."""
     sft: SFTConfig | None = SFTConfig()
-    """Supervised fine-tuning; null: the base already answers."""
+    """Supervised fine-tuning; null: the base already answers. Where nothing is said of it and there are no
+    demonstrations, it is null."""
     sample: SampleConfig = SampleConfig()
     """Answers for the raters."""
     collect: CollectConfig | None = None
@@ -198,8 +206,13 @@ class RunConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _adapters_learn_faster(cls, values: Any) -> Any:
-        model = values.get("model") if isinstance(values, Mapping) else None
+    def _defaults_that_depend(cls, values: Any) -> Any:
+        """No fine-tuning where nothing is said of it and there are no demonstrations; adapters learn faster."""
+        if not isinstance(values, Mapping):
+            return values
+        if "sft" not in values and not _has_demonstrations(values.get("data")):
+            values = {**values, "sft": None}
+        model = values.get("model")
         lora = model.get("lora") if isinstance(model, Mapping) else getattr(model, "lora", None)
         if lora is None:
             return values
@@ -215,8 +228,13 @@ class RunConfig(Config):
     def _check(self) -> RunConfig:
         if self.collect is None and isinstance(self.data, LabData):
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
-        if isinstance(self.data, FileData) and not (self.data.demonstrations or self.data.prompts):
-            raise ValueError("no prompts: give data.demonstrations or data.prompts")
+        if isinstance(self.data, FileData):
+            if not (self.data.demonstrations or self.data.prompts or self.data.comparisons):
+                raise ValueError("no prompts: give data.prompts, data.demonstrations or data.comparisons")
+            if "demonstrations" in self.optimize.needs and not self.data.demonstrations:
+                raise ValueError(
+                    "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
+                )
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self

@@ -29,9 +29,9 @@ def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tenso
     return LocalLearner(critic.parameters(), critic.at_scored, config)
 
 
-def reward_learner(model: ScalarModel, fit: RewardFit, config: OptimizerConfig) -> Learner[Outputs]:
-    """Trains a reward model, and what of the rankings' likelihood is learned by gradient."""
-    return LocalLearner({**model.parameters(), **fit.parameters()}, model.at_last_with_states, config)
+def reward_learner(model: ScalarModel, config: OptimizerConfig) -> Learner[Outputs]:
+    """Trains a reward model through the scores of rows, and the states that they are read from."""
+    return LocalLearner(model.parameters(), model.at_last_with_states, config)
 
 
 def policy_scorer(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
@@ -66,6 +66,6 @@ def train_reward_model(
     """Fit `model` in place and set its score normalisation; see `RewardFit.of` for `attributes`."""
     members = list(zip(groups, targets, strict=True))
     fit = RewardFit.of(members, config, features=model.num_features, seed=loop.seed, attributes=attributes)
-    trained = train_reward(reward_learner(model, fit, config.optimizer), fit, config, loop)
+    trained = train_reward(reward_learner(model, config.optimizer), fit, config, loop)
     model.score_mean, model.score_std = trained.score_mean, trained.score_std
     return trained

@@ -17,6 +17,7 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.places import sources_of
+from assent.pipeline.row_check import Template
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
@@ -26,6 +27,9 @@ from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
 from assent.raters.config import PeopleConfig
+
+FILES_VERSION = "2"
+"""Raised where the same files are read or split otherwise than before; the lab's data have the version of the stage."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,12 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         earlier=earlier[-1].judgments if earlier else None,
         given=start.data.get("comparisons") if not earlier else None,
         advisor=earlier[-1].reward if earlier and asks_people(config) else None,
+        held_out=start.data["prompts"] if isinstance(config.data, FileData) and not earlier else None,
     )
     reward = None
     if needs_reward(config):
-        reward = run(run_fit_reward, RewardStage.of(config), start=policy, judgments=judgments)
+        fitted = RewardStage.of(config)
+        reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward}
     needed: dict[str, Any] = {need: there[need] for need in config.optimize.needs}
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **needed)
@@ -168,11 +174,17 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     if isinstance(config.data, FileData) and config.data.comparisons:
         wanted.append("comparisons")
     found: dict[str, Artifact] = {}
+    is_lab = isinstance(config.data, LabData)
     for part in wanted:
         data = only(part, config.data)
-        stage = GatherStage(part=part, data=data, eval_prompts=config.evaluate.prompts if part == "prompts" else 0)
+        asked = config.evaluate.prompts if part == "prompts" and is_lab else 0
+        # Plain text for pre-training has no template to pass.
+        template = None if part == "corpus" else Template.of(config)
+        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template)
         with run.within(part):
-            found[part] = run(run_gather, stage, extra=data_identity(data))
+            # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
+            held_out = None if is_lab else found.get("prompts")
+            found[part] = run(run_gather, stage, extra=data_identity(data), held_out=held_out)
     return found
 
 
@@ -183,7 +195,8 @@ def data_identity(data: LabData | FileData) -> dict[str, str]:
             return {"lab": language().hash}
         case FileData():
             sources = [one for part in sources_of(data).values() for one in part]
-            return {str(path): hash_whole(path) for source in sources for path in read_beside(source)}
+            beside = {str(path): hash_whole(path) for source in sources for path in read_beside(source)}
+            return {"reading": FILES_VERSION, **beside}
         case _ as never:
             assert_never(never)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from assent.artifacts.round import Made, write_round
 from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
+from assent.feedback.config import without_password
+from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.places import moved, open_project, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
@@ -60,7 +63,8 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
     Raises AwaitingJudgments, and ConfigError where something that the settings name is not there.
     """
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
-    with Runner(folder, seed=config.seed, logs=options) as run:
+    config = with_date(config, folder)
+    with Runner(folder, seed=config.seed, logs=options, also=partial(date_identity, config)) as run:
         refuse_missing(config)
         write_settings(folder, config)
         try:
@@ -73,7 +77,7 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
 def rate_command(path: Path, config: RunConfig, *, is_as_written: bool) -> str:
     """The command that serves the rating pages of a run."""
     if not is_as_written:
-        return f"assent rate --store {config.store.located(Path())}"
+        return f"assent rate --store {without_password(config.store.located(Path()))}"
     return "assent rate" if path == PROJECT else f"assent rate {path}"
 
 
@@ -82,8 +86,8 @@ def plan_project(
 ) -> list[str]:
     """One line per stage: done, would resume, or would run. Nothing is run."""
     project = open_project(path, overlays, settings)
-    config = with_skip_bad(project.config) if skip_bad else project.config
-    with Runner(project.run_folder, seed=config.seed, planning=True) as run:
+    config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
+    with Runner(project.run_folder, seed=config.seed, planning=True, also=partial(date_identity, config)) as run:
         run_all(run, config)
         steps = list(run.steps)
     width = max(len(_where(step)) for step in steps)
@@ -106,8 +110,13 @@ def with_skip_bad(config: RunConfig) -> RunConfig:
 
 
 def write_settings(folder: Path, config: RunConfig) -> None:
-    """Write run.yaml: every setting of the run, defaults included, its paths relative to the run folder."""
+    """Write run.yaml: every setting of the run, defaults included, its paths relative to the run folder.
+
+    A password of the store stays out of it: the report shows this file, and a run that goes on reads the project's
+    YAML again.
+    """
     values = moved(config, old=Path(), new=folder).model_dump(mode="json")
+    values["store"]["url"] = without_password(values["store"]["url"])
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     header = "# Every setting of this run, written by `assent run`. Change the project's YAML, not this file.\n"
     files.write_text(folder / RUN_SETTINGS, header + text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.text import Text
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.errors import UserError
+from assent.core.terminal import safe
 from assent.core.types import Message
 from assent.generation.config import Sampling
 from assent.generation.writer import Writer, newest_turns
@@ -24,10 +24,6 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import ComputeConfig
 
 HELP = "/new starts over, /quit or Ctrl-D ends"
-# C0 and C1 controls but newline and tab, marks that turn the direction of writing, line separators, tags.
-_CONTROLS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 
 
 class ChatConfig(Config):
@@ -102,11 +98,6 @@ def converse(
             except KeyboardInterrupt:
                 _say(console, "")
                 return
-
-
-def safe(text: str) -> str:
-    """Text of a model with everything that could steer a terminal or turn the direction of writing made visible."""
-    return _CONTROLS.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)
 
 
 def _say(console: Console, text: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,21 @@ from fastapi import FastAPI
 
 from assent.artifacts.layout import PROJECT
 from assent.core.errors import UserError
-from assent.feedback.config import SQLITE, StoreConfig
+from assent.core.files import is_open_to_others
+from assent.feedback.config import SQLITE, StoreConfig, without_password
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.service.answering import Draw, Drawing
 from assent.service.intake import DEFAULT, ensure_project, take_in
+from assent.service.patience import Impatient
 from assent.service.speakers import speakers
 from assent.web.app import BASE_URL, STORE, create_app
 
 MODELS = "ASSENT_MODELS"
 """Environment variable of the models to talk to, one NAME=PATH a line."""
+ON_THIS_MACHINE = ("127.0.0.1", "::1")
+MOST_AT_ONCE = 400
+"""Connections that a server process holds; a buffering proxy in front keeps slow ones away from it."""
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 APP = "assent.service.serve:from_environment"
 _GRACE = 10  # seconds that requests in progress get to finish
@@ -40,6 +46,8 @@ class ServerAddress:
     host: str = "127.0.0.1"
     port: int = 8000
     base_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks of proxies that say for whom they ask, beside those on this machine."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +99,9 @@ def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) 
         speakers(options.models)  # a wrong name is said now, not by a worker
         if options.draw is not None:
             stack.enter_context(Drawing(store_url, options.draw, say=say))
-        for warning in warnings(options.at):
+        for warning in (*warnings(options.at), *open_files(store_url)):
             say(warning)
-        say(f"judgments go to {store_url}; Ctrl-C ends, and nothing is lost")
+        say(f"judgments go to {without_password(store_url)}; Ctrl-C ends, and nothing is lost")
         run(store_url, options, base_url, listener)
     say("stopped")
 
@@ -129,11 +137,30 @@ def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
 
 def warnings(at: ServerAddress) -> Iterator[str]:
     """What is unsafe about an address."""
-    if at.host not in LOCAL and not (at.base_url or "").startswith("https://"):
+    if at.host in LOCAL:
+        return
+    if not (at.base_url or "").startswith("https://"):
         yield (
             f"warning: {at.host} is reachable from other machines without encryption, so passwords and sessions can"
             " be read on the way; put a TLS proxy in front and say --base-url https://…"
         )
+        return
+    yield (
+        f"warning: {at.host}:{at.port} answers without encryption beside {at.base_url}, so links and API tokens sent"
+        " there can be read on the way; close the port to all but the proxy, or leave --host out if it is here"
+    )
+    if not at.trusted_proxies:
+        yield (
+            "warning: no --trusted-proxy is named, so everybody who comes through a proxy on another machine counts as"
+            " one address, and sixty wrong passwords of anybody keep all others out for a quarter of an hour"
+        )
+
+
+def open_files(store_url: str) -> Iterator[str]:
+    """A warning where other users of the machine may read the store."""
+    file = StoreConfig(url=store_url).file
+    if file is not None and is_open_to_others(file):
+        yield f"warning: other users of this machine may read {file} with all it says of people; chmod 600 {file}*"
 
 
 def listen(at: ServerAddress) -> socket.socket:
@@ -150,6 +177,18 @@ def listen(at: ServerAddress) -> socket.socket:
     return listener
 
 
+def networks(named: Sequence[str]) -> tuple[str, ...]:
+    """Addresses and networks of proxies as the server takes them. Raises UserError for what is neither."""
+    for one in named:
+        try:
+            ipaddress.ip_network(one)
+        except ValueError as problem:
+            raise UserError(
+                f"--trusted-proxy {one!r} is no address or network ({problem}); write 10.0.0.7 or 10.0.0.0/24"
+            ) from None
+    return tuple(named)
+
+
 def address(at: ServerAddress, listener: socket.socket) -> str:
     """How the service is reached. Raises UserError for a base URL that is none."""
     if at.base_url is not None:
@@ -163,7 +202,7 @@ def address(at: ServerAddress, listener: socket.socket) -> str:
 def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.socket) -> None:
     """Run the server processes until they are asked to stop."""
     environment = {STORE: store_url, BASE_URL: base_url, MODELS: "\n".join(options.models)}
-    os.environ.update(environment)
+    os.environ.update(environment)  # only this user's processes can read it
     if options.workers == 1:
         server = uvicorn.Server(uvicorn.Config(from_environment(), **_settings(options.at)))
         with contextlib.suppress(KeyboardInterrupt):
@@ -200,8 +239,11 @@ def _settings(at: ServerAddress) -> dict[str, Any]:
         "log_level": "warning",
         "access_log": False,
         "server_header": False,
-        # Only a proxy on this machine may say for whom it asks, and only where the user said that there is one.
-        "proxy_headers": at.base_url is not None,
-        "forwarded_allow_ips": "127.0.0.1,::1",
+        # Only proxies on this machine and those that are named may say for whom they ask, and only where there is one.
+        "proxy_headers": at.base_url is not None or bool(at.trusted_proxies),
+        "forwarded_allow_ips": ",".join((*ON_THIS_MACHINE, *at.trusted_proxies)),
+        # Requests at once: beyond it 503 is answered, so that a thousand slow clients do not end the process.
+        "limit_concurrency": MOST_AT_ONCE,
+        "http": Impatient,
         "timeout_graceful_shutdown": _GRACE,
     }

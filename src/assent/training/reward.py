@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, assert_never
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from assent.algorithms.likelihoods import (
     Pairs,
@@ -30,6 +30,7 @@ from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConf
 from assent.training.loop import Loop, Resumable
 from assent.training.rater_fit import JointFit, RaterFit
 from assent.training.targets import Target, local_pairs, local_starts, local_votes
+from assent.training.tie_fit import TieFit
 
 Member = tuple[Group, Target]
 Outputs = tuple[Tensor, Tensor]
@@ -89,21 +90,13 @@ class RewardFit:
                 fit = JointFit(members, attributes or {}, raters, features=features)
                 return cls(members, JointLikelihood(fit, order), order)
             case NoRatersConfig():
-                largest = max(len(tier) for _, t in members for ranking in t.tiers for tier in ranking)
-                return cls(members, Likelihood(config, largest_tie=largest), order)
+                return cls(members, Likelihood(members, config, order), order)
             case _ as never:
                 assert_never(never)
 
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """What is learned by gradient beside the model."""
-        return self.likelihood.parameters()
-
 
 def train_reward(learner: Learner[Outputs], fit: RewardFit, config: RewardConfig, loop: Loop) -> Trained:
-    """Train the model of `learner`, which trains the parameters of `fit` too.
-
-    Its score normalisation is that of its final scores of all answers: see `Trained.score_mean`.
-    """
+    """Train the model of `learner`. Its score normalisation is that of its final scores of all answers."""
     budget = config.optimizer.tokens_per_microbatch
     parts = {"reward": learner, **fit.likelihood.parts()}
     for step in loop.steps(fit.order.total_steps, parts, description="reward model"):
@@ -153,32 +146,38 @@ def taste_scores(scorer: Scorer[Outputs], groups: Sequence[Group], offsets: Tens
 
 
 class Likelihood:
-    """How likely rankings are given scores, all raters alike, with the strength of ties as a learned parameter."""
+    """How likely rankings are given scores, all raters alike; the strength of ties is refitted on the way."""
 
-    def __init__(self, config: RewardConfig, *, largest_tie: int) -> None:
-        self.config, self.has_ties = config, largest_tie > 1
-        size = max(1, largest_tie - 1) if config.loss == "plackett_luce" else 1
-        self.log_tie = nn.Parameter(torch.full((size,), -1.0))
-
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """The log of the tie strength, where it is learned."""
-        return {"likelihood.log_tie": self.log_tie} if self.config.ties in ("davidson", "rao_kupper") else {}
+    def __init__(self, members: list[Member], config: RewardConfig, order: EpochBatches) -> None:
+        largest = max(len(tier) for _, t in members for ranking in t.tiers for tier in ranking)
+        self.config, self.order, self.has_ties = config, order, largest > 1
+        is_learned = config.ties in ("davidson", "rao_kupper") and (config.loss == "bradley_terry" or self.has_ties)
+        size = max(1, largest - 1) if config.loss == "plackett_luce" else 1
+        self.ties = TieFit(members, config, size=size) if is_learned else None
 
     def parts(self) -> dict[str, Resumable]:
-        """Nothing that a checkpoint must carry beside the parameters."""
-        return {}
+        """The strength of ties, and the scores it is fitted to."""
+        return {} if self.ties is None else {"ties": self.ties}
 
     has_groups = False
 
     def remember(self, numbers: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[Outputs]) -> None:
-        """Nothing."""
+        """Keep what the answers of a step scored before it: what the strength of ties is fitted to next."""
+        for batch, (scores, _) in zip(batches, outputs, strict=True):
+            if self.ties is not None:
+                self.ties.remember(numbers, batch, scores)
 
     def found(self, outputs: Outputs) -> dict[str, Any]:
-        """What was learned about ties."""
-        return {"tie_strength": self.log_tie[0].exp().item() if self.parameters() else None, "raters": None}
+        """What was learned about ties; `outputs` are those of the trained model on all that it was trained on."""
+        if self.ties is None:
+            return {"tie_strength": None, "raters": None}
+        self.ties.settle(outputs[0])
+        return {"tie_strength": self.ties.tie()[0].item(), "raters": None}
 
     def at(self, step: int, numbers: Sequence[int], members: Sequence[Member]) -> Total:
-        """The loss of a step's rankings, summed."""
+        """The loss of a step's rankings, summed. Refits the strength of ties first where it is due."""
+        if self.ties is not None and self.ties.is_due(step, self.order):
+            self.ties.refit()
 
         def total(outputs: Outputs, batch: GroupBatch, pairs: Pairs) -> Tensor:
             scores = outputs[0]
@@ -198,21 +197,17 @@ class Likelihood:
 
     def pairwise(self, scores: Tensor, pairs: Pairs) -> Tensor:
         """Loss of each pair."""
-        tie = self.log_tie[0].to(scores.device).exp()
-        match self.config.ties:
-            case "davidson":
-                return davidson_loss(scores, pairs, tie=tie)
-            case "rao_kupper":
-                return rao_kupper_loss(scores, pairs, tie=tie)
-            case "half" | "ignore":
-                return bradley_terry_loss(scores, pairs)
+        if self.ties is None:
+            return bradley_terry_loss(scores, pairs)
+        loss = rao_kupper_loss if self.config.ties == "rao_kupper" else davidson_loss
+        return loss(scores, pairs, tie=self.ties.tie()[0].to(scores.device))
 
     def listwise(self, scores: Tensor, tiers: Sequence[Sequence[int]]) -> Tensor:
         """Loss of one whole ranking: Plackett-Luce, or Davidson-Luce where any ranking of the data holds a tie."""
         order = torch.tensor([[i for tier in tiers for i in tier]], device=scores.device)
-        if not self.has_ties:
+        if self.ties is None:
             return plackett_luce_loss(scores, order)[0]
-        tie = self.log_tie.to(scores.device).exp()
+        tie = self.ties.tie().to(scores.device)
         return davidson_luce_loss(scores, order, [len(t) for t in tiers], tie=tie)[0]
 
 
@@ -221,10 +216,6 @@ class JointLikelihood:
 
     def __init__(self, fit: JointFit, order: EpochBatches) -> None:
         self.fit, self.order = fit, order
-
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """Nothing that moves by gradient: raters are fitted apart."""
-        return {}
 
     def parts(self) -> dict[str, Resumable]:
         """Raters, and the scores they are fitted to."""

@@ -16,18 +16,20 @@ from starlette.staticfiles import StaticFiles
 
 import assent
 from assent.feedback.store import Store
-from assent.web import doors, refusals
+from assent.web import doors, own_account, refusals
 from assent.web.admin import projects
 from assent.web.api import router
-from assent.web.auth import guard
+from assent.web.auth import guard, identify
+from assent.web.below import Below
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
 from assent.web.rating import chat, pages, profile, tasks
 from assent.web.security import IMMUTABLE, Security
+from assent.web.tidying import Tidying
 
 STORE, BASE_URL = "ASSENT_STORE", "ASSENT_BASE_URL"
 """Environment variables that `from_environment` reads."""
-ROUTERS = (doors, tasks, pages, profile, projects, router, chat)
+ROUTERS = (doors, own_account, tasks, pages, profile, projects, router, chat)
 
 
 def create_app(
@@ -45,8 +47,11 @@ def create_app(
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         deliveries = Deliveries(context.store, context.clock)
+        tidying = Tidying(context.store)
         deliveries.start()
+        tidying.start()
         yield
+        tidying.stop()
         deliveries.stop()
         context.store.close()
 
@@ -61,12 +66,14 @@ def create_app(
         dependencies=[Depends(guard)],
     )
     app.state.context = context
-    refusals.install(app)
+    refusals.install(app, identify)
     for module in ROUTERS:
         app.include_router(module.router(context))
     app.mount(f"/static/{context.version}", _Forever(directory=STATIC))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(Security)
+    if context.below:
+        app.add_middleware(Below, path=context.below)
     return app
 
 

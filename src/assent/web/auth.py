@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,10 +13,14 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from assent.feedback.people.accounts import LONGEST_SESSION
+from assent.feedback.people.events import Event
 from assent.feedback.records.people import Account, Role
+from assent.web import trail
 from assent.web.context import SESSION, VISITOR, Context, csrf_of
 from assent.web.forms import is_form, read_form
 from assent.web.refusals import Refusal
+from assent.web.rules import Rule, project_in, rule_of
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FORGED = "this request did not come from a page of this service, or the page is out of date"
@@ -27,6 +33,8 @@ class Person:
     account: Account
     csrf: str
     """Empty for programs."""
+    program: int | None = None
+    """The number of the API token that speaks for them."""
 
     @property
     def rater_id(self) -> str:
@@ -46,19 +54,19 @@ class Person:
     @property
     def is_program(self) -> bool:
         """Did an API token speak for them?"""
-        return not self.csrf
+        return self.program is not None
 
     def may(self, role: Role) -> bool:
         """May they do what a role may do?"""
         return self.account.may(role)
 
-    def may_rate(self, project: str) -> bool:
-        """May they rate in a project?"""
-        return self.account.may_rate(project)
+    def may_see(self, project: str) -> bool:
+        """Have they something to do in a project? Admins have in all."""
+        return self.may("admin") or self.account.may_rate(project)
 
     def need_project(self, project: str) -> None:
         """Raise Refusal where this person has nothing to do in a project."""
-        if not (self.may("adjudicator") or self.may_rate(project)):
+        if not self.may_see(project):
             raise Refusal(403, f"you are not in the project {project!r}", "ask an admin for an invitation to it")
 
 
@@ -77,19 +85,27 @@ def identify(request: Request) -> Person | None:
 
 
 async def guard(request: Request) -> None:
-    """Refuse what changes something with a cookie but does not come from one of our pages (CSRF). For every route."""
+    """Let in who may use the route, by the table of `rules`; for every route.
+
+    Also refuses what changes something with a cookie but does not come from one of our pages (CSRF).
+    """
     person = await run_in_threadpool(identify, request)
-    if request.method in SAFE or person is None or person.is_program:
-        return
-    await _refuse_forged(request, person.csrf)
+    rule = rule_of(request.method, request.scope["route"].path)
+    if person is not None and not person.is_program and request.method not in SAFE:
+        await _refuse_forged(request, person.csrf)
+    _refuse_stranger(request, person, rule)
+    if rule.log:
+        named = await _about(request, rule.about)
+        project = project_in(request.scope["route"].path, request.path_params)
+        account, program = (None, None) if person is None else (person.rater_id, person.program)
+        trail.begin(request, Event(rule.log, account=account, program=program, about=named, project=project))
 
 
 async def visitor_form(request: Request) -> None:
     """The same guard for forms of people who are not signed in yet. Nobody can be signed in by somebody else."""
     if await run_in_threadpool(identify, request) is None:
-        await _refuse_forged(
-            request, csrf_of(request.cookies.get(VISITOR) or None), has_cookie=VISITOR in request.cookies
-        )
+        secret = context_of(request).cookie(request, VISITOR)
+        await _refuse_forged(request, csrf_of(secret or None), has_cookie=secret is not None)
 
 
 def current_rater(request: Request) -> Person:
@@ -105,8 +121,7 @@ def require_role(role: Role) -> Callable[[Request], Person]:
 
     def check(request: Request) -> Person:
         person = current_rater(request)
-        if not person.may(role):
-            raise Refusal(403, f"this is for the role {role}, and yours is {person.role}", "ask an admin")
+        _need_role(person, role)
         return person
 
     return check
@@ -120,24 +135,35 @@ Admin = Annotated[Person, Depends(require_role("admin"))]
 """An admin."""
 
 
-def sign_in(request: Request, response: Response, account: Account) -> None:
-    """Start a session for an account and end the one that the browser had."""
+def sign_in(request: Request, response: Response, account: Account, *, is_fresh: bool = False) -> None:
+    """Start a session for an account and end the one that the browser had. `is_fresh`: by a link or an invitation."""
     context = context_of(request)
+    if request.headers.get("authorization") is not None:
+        raise Refusal(403, "a program is not signed in", "use its token with every request")
     _end_session(request, context)
-    token = context.store.accounts.start_session(account.rater_id, now=context.now())
-    context.set_cookie(response, SESSION, token)
-    response.delete_cookie(VISITOR)
+    client = request.headers.get("user-agent", "")
+    token = context.store.accounts.start_session(account.rater_id, is_fresh=is_fresh, client=client, now=context.now())
+    context.set_cookie(response, SESSION, token, max_age=int(LONGEST_SESSION))
+    context.forget_cookie(response, VISITOR)
 
 
 def sign_out(request: Request, response: Response) -> None:
-    """End the session of the browser."""
-    _end_session(request, context_of(request))
-    response.delete_cookie(SESSION)
+    """End the session of the browser, and let it forget drafts that wait in it."""
+    context = context_of(request)
+    _end_session(request, context)
+    context.forget_cookie(response, SESSION)
+    response.headers["clear-site-data"] = '"storage"'
 
 
-def address_of(request: Request) -> str:
-    """Where a request comes from."""
-    return "unknown" if request.client is None else request.client.host
+def session_of(request: Request) -> str:
+    """The token of the session that a browser is in; empty where it is in none."""
+    return context_of(request).cookie(request, SESSION) or ""
+
+
+def may_do_without_password(request: Request, person: Person) -> bool:
+    """Did they come in by a link a moment ago? Then whoever gave out the link vouches for them."""
+    context = context_of(request)
+    return context.store.accounts.is_fresh(session_of(request), now=context.now())
 
 
 def local_path(path: str) -> str:
@@ -150,21 +176,56 @@ def _identify(request: Request, context: Context) -> Person | None:
     authorization = request.headers.get("authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
-        account = None
+        found = None
         if scheme.lower() == "bearer":
-            account = context.store.accounts.tokens.account(token.strip(), now=context.now())
-        if account is None:
+            found = context.store.accounts.tokens.spoken_for(token.strip(), now=context.now())
+        if found is None:
             request.state.person = None
+            trail.say(request, Event(trail.BAD_TOKEN, address=trail.address_of(request)))
             raise Refusal(401, "the API token is not valid (any more)", "ask an admin for a new one")
-        return Person(account, "")
-    cookie = request.cookies.get(SESSION)
+        return Person(found[0], "", found[1])
+    cookie = context.cookie(request, SESSION)
     account = None if cookie is None else context.store.accounts.session(cookie, now=context.now())
     return None if account is None else Person(account, csrf_of(cookie))
 
 
 def _end_session(request: Request, context: Context) -> None:
-    if SESSION in request.cookies:
-        context.store.accounts.end_session(request.cookies[SESSION])
+    cookie = context.cookie(request, SESSION)
+    if cookie is not None:
+        context.store.accounts.end_session(cookie)
+
+
+def _refuse_stranger(request: Request, person: Person | None, rule: Rule) -> None:
+    """Raise Refusal where a rule keeps somebody out."""
+    if person is not None and person.is_program and not rule.programs:
+        raise Refusal(403, "this page is for people in a browser", "programs use the addresses below /api/v1")
+    if rule.who == "anyone":
+        return
+    if person is None:
+        raise Refusal(401, "you are not signed in", "sign in, then try again")
+    _need_role(person, rule.who)
+    project = project_in(request.scope["route"].path, request.path_params)
+    if project is not None:
+        person.need_project(project)
+
+
+def _need_role(person: Person, role: Role) -> None:
+    if not person.may(role):
+        raise Refusal(403, f"this is for the role {role}, and yours is {person.role}", "ask an admin")
+
+
+async def _about(request: Request, name: str) -> str:
+    """What the log calls the thing that a request is about: a part of its path, or a field of its form or JSON."""
+    if not name:
+        return ""
+    value: object = request.path_params.get(name)
+    if value is None and is_form(request):
+        value = (await read_form(request)).get(name)
+    elif value is None:
+        with contextlib.suppress(ValueError, RecursionError):
+            sent = json.loads(await request.body())
+            value = sent.get(name) if isinstance(sent, dict) else None
+    return str(value) if isinstance(value, str | int) else ""
 
 
 async def _refuse_forged(request: Request, expected: str, *, has_cookie: bool = True) -> None:

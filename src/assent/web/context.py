@@ -19,6 +19,7 @@ from assent.core.types import Message
 from assent.feedback.dashboard import Watch
 from assent.feedback.records.people import digest
 from assent.feedback.store import Store
+from assent.web.below import path_of, placed
 from assent.web.catalogs import Catalogs
 
 PAGES = Path(__file__).parent / "pages"
@@ -58,6 +59,11 @@ class Context:
     """Names the scripts and styles of this server, so that browsers may keep them for good."""
 
     @functools.cached_property
+    def below(self) -> str:
+        """The path below which the service is reached; empty for a host of its own."""
+        return path_of(self.base_url)
+
+    @functools.cached_property
     def watch(self) -> Watch:
         """The one look at every project's judgments that the pages of admins and the API share."""
         return Watch(self.store, self.store_url)
@@ -80,13 +86,13 @@ class Context:
         person = getattr(request.state, "person", None)
         kept = None if person is None else person.account.locale
         accepted = request.headers.get("accept-language", "")
-        return self.catalogs.choose(request.cookies.get(LANGUAGE), kept, header=accepted)
+        return self.catalogs.choose(self.cookie(request, LANGUAGE), kept, header=accepted)
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page. Beside `values` templates know t, lang, dir, languages, person, csrf and static."""
         lang = self.language(request)
         person = getattr(request.state, "person", None)
-        visitor = None if person is not None else request.cookies.get(VISITOR) or secrets.token_urlsafe(18)
+        visitor = None if person is not None else self.cookie(request, VISITOR) or secrets.token_urlsafe(18)
         known: dict[str, Any] = {
             "t": lambda key, **named: self.catalogs.text(lang, key, **named),
             "lang": lang,
@@ -94,18 +100,43 @@ class Context:
             "languages": self.catalogs.languages,
             "person": person,
             "csrf": csrf_of(visitor) if person is None else person.csrf,
+            "below": self.below,
             "static": lambda path: f"/static/{self.version}/{path}",
             "path": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         }
-        text = self.templates.get_template(template).render(known | values)
+        text = placed(self.templates.get_template(template).render(known | values), self.below)
         response = HTMLResponse(text, status)
         if visitor is not None:
             self.set_cookie(response, VISITOR, visitor)
         return response
 
     def set_cookie(self, response: Any, name: str, value: str, *, max_age: int | None = YEAR) -> None:
-        """Set a cookie that no script can read."""
-        response.set_cookie(name, value, max_age=max_age, httponly=True, samesite="lax", secure=self.is_secure)
+        """Set a cookie that no script can read, and no other host of the same site can plant where there is TLS."""
+        response.set_cookie(
+            self._kept_as(name),
+            value,
+            max_age=max_age,
+            path=self.below + "/",
+            httponly=True,
+            samesite="lax",
+            secure=self.is_secure,
+        )
+
+    def cookie(self, request: Request, name: str) -> str | None:
+        """A cookie that a browser sent."""
+        return request.cookies.get(self._kept_as(name))
+
+    def forget_cookie(self, response: Any, name: str) -> None:
+        """Let a browser forget a cookie."""
+        response.delete_cookie(
+            self._kept_as(name), path=self.below + "/", httponly=True, samesite="lax", secure=self.is_secure
+        )
+
+    def _kept_as(self, name: str) -> str:
+        if not self.is_secure:
+            return name
+        # A browser takes __Host- for the path / alone.
+        return f"__Secure-{name}" if self.below else f"__Host-{name}"
 
 
 def csrf_of(secret: str | None) -> str:

@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import httpx2
@@ -31,6 +33,10 @@ PRIVATE = "ASSENT_PRIVATE_WEBHOOKS"
 """Environment variable: with 1 webhooks may lead to loopback and private addresses."""
 PAUSE = 5.0
 """Seconds between two looks."""
+AT_ONCE = 8
+"""Messages under way at once, each of another webhook."""
+TIDY_SECONDS = 600.0
+"""How often attempts to sign in, ended sessions and old events are dropped."""
 
 
 def allows_private() -> bool:
@@ -48,6 +54,7 @@ class Deliveries:
     allow_private: bool = field(default_factory=allows_private)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _tidied: float = -math.inf
 
     def start(self) -> None:
         """Begin to look and send in the background."""
@@ -58,23 +65,34 @@ class Deliveries:
         """End after the message that is being sent."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(timeout=outbound.TIMEOUT + 5)
+            self._thread.join(timeout=outbound.DEADLINE + 5)
 
     def work(self) -> int:
-        """Look once and send everything that is due; returns how many messages were delivered."""
+        """Look once and send everything that is due; returns how many messages were delivered.
+
+        Each webhook has one message under way, and all at once: a slow receiver delays its own messages only.
+        """
         self.store.webhooks.notice(now=self.clock())
         delivered = 0
-        # One at a time: a slow receiver must not use up the time for which the next ones are taken.
-        while messages := self.store.webhooks.claim(limit=1, now=self.clock()):
-            for message in messages:
-                delivered += self._send(message)
-            if self._stopping.is_set():
-                break
+        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook") as threads:
+            while messages := self.store.webhooks.claim(limit=AT_ONCE, now=self.clock()):
+                delivered += sum(threads.map(self._send, messages))
+                if self._stopping.is_set():
+                    break
         return delivered
+
+    def _tidy(self) -> None:
+        """Drop what counts no more, once in a while; also where nobody signs in."""
+        now = self.clock()
+        if now - self._tidied >= TIDY_SECONDS:
+            self._tidied = now
+            self.store.accounts.tidy(now=now)
+            self.store.events.prune(now=now)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
+                self._tidy()
                 self.work()
             except (AssentError, OSError) as error:
                 LOG.error("webhooks: %s", error)

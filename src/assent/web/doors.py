@@ -1,4 +1,4 @@
-"""Coming in and going out: signing in by password or one-time link, joining by invitation, passwords, language."""
+"""Coming in and going out: signing in by password or one-time link, joining by invitation; the language."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from assent.core.errors import StoreError
+from assent.feedback.people.events import Event
+from assent.feedback.people.second_factor import CodeNeeded
 from assent.feedback.people.sign_in import TooManyAttempts
 from assent.feedback.records.people import Invitation, Participant, checked_participant
 from assent.feedback.records.queue import Queue
-from assent.web.auth import Rater, address_of, identify, local_path, sign_in, sign_out, visitor_form
+from assent.web import trail
+from assent.web.auth import identify, local_path, sign_in, sign_out, visitor_form
 from assent.web.context import LANGUAGE, Context
 from assent.web.forms import Form
 from assent.web.refusals import Refusal
+from assent.web.trail import address_of
 
 CLOSED_LINK = "this link was used already, is too old, or was never given out"
 CLOSED_INVITATION = "this invitation is used up, too old, or was taken back"
@@ -28,7 +32,7 @@ def router(context: Context) -> APIRouter:
     _signing_in(routes, context)
     _links(routes, context)
     _invitations(routes, context)
-    _own_account(routes, context)
+    _language(routes, context)
     return routes
 
 
@@ -43,21 +47,29 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
 
     @routes.post("/sign-in", dependencies=[Depends(visitor_form)])
     def sign_in_by_password(request: Request, form: Form) -> Response:
-        login, there = form.get("login", ""), local_path(form.get("next", "/"))
+        login, there, now = form.get("login", ""), local_path(form.get("next", "/")), context.now()
+        found = accounts.by_login(login)
+        who = None if found is None else found.rater_id
+
+        def again(status: int, problem: str, what: str) -> Response:
+            trail.say(request, Event(what, account=who))
+            return context.page(request, "sign-in.html", status, next=there, login=login, problem=problem)
+
         try:
             account = accounts.check_password(
-                login, form.get("password", ""), address=address_of(request), now=context.now()
+                login, form.get("password", ""), address=address_of(request), code=form.get("code", ""), now=now
             )
         except TooManyAttempts as refused:
-            response: Response = context.page(
-                request, "sign-in.html", 429, next=there, login=login, problem="sign_in.too_many"
-            )
+            response = again(429, "sign_in.too_many", "sign_in.limited")
             response.headers["retry-after"] = str(refused.retry_after)
             return response
+        except CodeNeeded:
+            return again(401, "sign_in.code_wrong", "sign_in.code_wrong")
         if account is None:
-            return context.page(request, "sign-in.html", 401, next=there, login=login, problem="sign_in.wrong")
+            return again(401, "sign_in.wrong", "sign_in.wrong")
         response = _go(there)
         sign_in(request, response, account)
+        trail.say(request, Event("sign_in.right", account=account.rater_id))
         return response
 
     @routes.post("/sign-out")
@@ -76,20 +88,31 @@ def _links(routes: APIRouter, context: Context) -> None:
         account = accounts.link(token, now=context.now())
         if account is None:
             raise Refusal(404, CLOSED_LINK, "sign in with your password, or ask an admin for a new link")
-        return context.page(request, "enter.html", account=account, token=token)
+        return context.page(request, "enter.html", account=account, token=token, problem="")
 
     @routes.post("/enter/{token}", dependencies=[Depends(visitor_form)])
-    def enter(request: Request, token: str) -> Response:
-        account = accounts.use_link(token, now=context.now())
-        if account is None:
+    def enter(request: Request, token: str, form: Form) -> Response:
+        now, address = context.now(), address_of(request)
+        account = accounts.link(token, now=now)
+        try:
+            if account is not None and account.has_second_factor:
+                accounts.admit_code(account.login, address=address, now=now)
+            used = accounts.use_link(token, address=address, code=form.get("code", ""), now=now)
+        except CodeNeeded:
+            trail.say(request, Event("sign_in.code_wrong", account=account.rater_id if account else None))
+            return context.page(request, "enter.html", 401, account=account, token=token, problem="sign_in.code_wrong")
+        if used is None:
+            trail.say(request, Event("sign_in.link_wrong"))
             raise Refusal(404, CLOSED_LINK, "sign in with your password, or ask an admin for a new link")
-        response = _go("/admin" if account.may("adjudicator") else "/")
-        sign_in(request, response, account)
+        response = _go("/admin" if used.may("adjudicator") else "/")
+        sign_in(request, response, used, is_fresh=True)
+        trail.say(request, Event("sign_in.link", account=used.rater_id))
         return response
 
 
 def _invitations(routes: APIRouter, context: Context) -> None:
-    invitations = context.store.accounts.invitations
+    accounts = context.store.accounts
+    invitations = accounts.invitations
 
     @routes.get("/join/{token}")
     def join_page(request: Request, token: str) -> Response:
@@ -109,6 +132,7 @@ def _invitations(routes: APIRouter, context: Context) -> None:
         elif person is not None:
             account = invitations.join_as(token, person.rater_id, now=now)
         else:
+            accounts.admit_joining(address_of(request), now=now)
             try:
                 account = invitations.join(
                     token,
@@ -123,8 +147,9 @@ def _invitations(routes: APIRouter, context: Context) -> None:
         if account is None:
             raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
         response = _go("/" if who is None else Queue(invitation.project or "").page)
+        trail.say(request, Event("sign_in.joined", account=account.rater_id, about=str(invitation.id)))
         if person is None or person.rater_id != account.rater_id:
-            sign_in(request, response, account)
+            sign_in(request, response, account, is_fresh=True)
         return response
 
 
@@ -153,27 +178,8 @@ def _invited(context: Context, invitation: Invitation, token: str, who: Particip
     return {"invitation": invitation, "token": token, "title": title, "who": who, "query": query}
 
 
-def _own_account(routes: APIRouter, context: Context) -> None:
+def _language(routes: APIRouter, context: Context) -> None:
     accounts = context.store.accounts
-
-    @routes.post("/me/password")
-    def change_password(request: Request, person: Rater, form: Form) -> Response:
-        if person.account.has_password:
-            now, given = context.now(), form.get("current", "")
-            account = accounts.check_password(person.login, given, address=address_of(request), now=now)
-            if account is None:
-                raise Refusal(403, "the current password is not right", "go back and type it again")
-        accounts.set_password(person.rater_id, form.get("new", ""))
-        response = _go("/me?changed=password")
-        sign_in(request, response, person.account)
-        return response
-
-    @routes.post("/me/sign-out-everywhere")
-    def leave_everywhere(request: Request, person: Rater) -> Response:
-        accounts.end_sessions(person.rater_id)
-        response = _go("/sign-in")
-        sign_out(request, response)
-        return response
 
     @routes.post("/language", dependencies=[Depends(visitor_form)])
     def choose_language(request: Request, form: Form) -> Response:
@@ -181,7 +187,7 @@ def _own_account(routes: APIRouter, context: Context) -> None:
         if language not in context.catalogs.languages:
             raise Refusal(422, f"the language {language[:20]!r} is not there", "choose one of the list")
         person = identify(request)
-        if person is not None and not person.is_program:
+        if person is not None:
             accounts.change(person.rater_id, locale=language, now=context.now())
         response = _go(local_path(form.get("next", "/")))
         context.set_cookie(response, LANGUAGE, language)

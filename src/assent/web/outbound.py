@@ -6,6 +6,7 @@ changes between the check and the request changes nothing. Redirects are not fol
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping
@@ -20,6 +21,9 @@ Resolve = Callable[[str, int], list[str]]
 
 LONGEST_URL = 2000
 TIMEOUT = 10.0
+"""Seconds without a sign of the receiver."""
+DEADLINE = 20.0
+"""Seconds for a whole exchange: a receiver that sends a byte now and then would else hold it for ever."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
 
@@ -71,15 +75,17 @@ def address_of(text: str, *, allow_private: bool = False, resolve: Resolve | Non
     return Address(url, found[0])
 
 
-def post(to: Address, body: bytes, headers: Mapping[str, str], *, timeout: float = TIMEOUT) -> int:
-    """Send a body and return the HTTP status. Raises httpx2.HTTPError where there is no answer."""
-    pinned = to.url.copy_with(host=to.ip)
-    named = {"Host": to.url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
-    # Without the environment's proxies: they would look the name up again.
-    with httpx2.Client(trust_env=False, follow_redirects=False, timeout=timeout) as client:
-        extensions = {"sni_hostname": to.url.raw_host.decode("ascii")}
-        with client.stream("POST", pinned, content=body, headers=named, extensions=extensions) as response:
-            return response.status_code  # the answer's body is not read: it may have no end
+def post(to: Address, body: bytes, headers: Mapping[str, str], *, deadline: float = DEADLINE) -> int:
+    """Send a body and return the HTTP status. Raises httpx2.HTTPError where there is no answer in time."""
+
+    async def in_time() -> int:
+        try:
+            async with asyncio.timeout(deadline):
+                return await _post(to, body, headers)
+        except TimeoutError:
+            raise httpx2.ReadTimeout(f"no whole answer within {deadline:g} s") from None
+
+    return asyncio.run(in_time())
 
 
 def addresses(host: str, port: int) -> list[str]:
@@ -99,3 +105,13 @@ def is_public(address: IP) -> bool:
         if address in _SITE_LOCAL:
             return False
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+async def _post(to: Address, body: bytes, headers: Mapping[str, str]) -> int:
+    pinned = to.url.copy_with(host=to.ip)
+    named = {"Host": to.url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
+    # Without the environment's proxies: they would look the name up again.
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT) as client:
+        extensions = {"sni_hostname": to.url.raw_host.decode("ascii")}
+        async with client.stream("POST", pinned, content=body, headers=named, extensions=extensions) as response:
+            return response.status_code  # the answer's body is not read: it may have no end

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +13,7 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -91,10 +94,13 @@ def refusal_of(error: Exception) -> Refusal:
     return Refusal(500, "the server failed at this request")
 
 
-def install(app: FastAPI) -> None:
-    """Let refusals and errors of an app be answered by this module."""
+def install(app: FastAPI, identify: Callable[[Request], object]) -> None:
+    """Let refusals and errors of an app be answered by this module; pages say so to whom `identify` finds."""
 
     async def handle(request: Request, error: Exception) -> Response:
+        if wants_page(request):
+            with contextlib.suppress(Refusal, AssentError):
+                await run_in_threadpool(identify, request)
         return answer(request, refusal_of(error))
 
     for kind in (StarletteHTTPException, RequestValidationError, AssentError, PoolTimeout):

@@ -37,6 +37,17 @@ def test_entropy_is_log_v_when_flat_and_0_when_certain():
     assert token_entropy(torch.tensor([[100.0, 0.0, 0.0]])).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_a_word_that_cannot_come_adds_no_entropy():
+    assert token_entropy(torch.tensor([[0.0, -math.inf, 0.0]])).item() == pytest.approx(math.log(2))
+    hidden, weight, _, targets = make(torch.float32)
+    bias = torch.zeros(V)
+    bias[3] = -math.inf
+    kept = [word for word in range(V) if word != 3]
+    places = torch.where(targets == 3, 0, targets)
+    found = scored_logps(hidden, weight, places, bias=bias, temperature=0.5, block=3, with_entropy=True).entropy
+    torch.testing.assert_close(found, token_entropy(hidden @ weight[kept].T / 0.5))
+
+
 def test_one_scored_token_in_plain_python():
     hidden, weight, bias, targets = make()
     temperature, softcap = 0.7, 5.0

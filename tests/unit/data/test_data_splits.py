@@ -9,7 +9,7 @@ import pytest
 
 from assent.core.errors import DataError
 from assent.core.types import Conversation, Message, Prompt
-from assent.data.duplicates import exact_groups, near_pairs, shingles
+from assent.data.duplicates import distinguishing, exact_groups, near_pairs, shingles
 from assent.data.splits import leakage, split, split_key
 
 SHARES = {"train": 0.8, "heldout": 0.2}
@@ -77,18 +77,56 @@ def test_similarity_by_hand():
 def test_all_pairs_are_found():
     """Against comparing every pair: the prefix filter must lose none and invent none."""
     draw = np.random.default_rng(0)
-    words = [f"w{n}" for n in range(12)]
+    words = [chr(97 + n) * 3 for n in range(40)]
     base = [" ".join(draw.choice(words, size=draw.integers(1, 14))) for _ in range(60)]
     texts = base + [" ".join(np.where(draw.random(len(t.split())) < 0.1, "zz", t.split())) for t in base]
     for threshold in (0.3, 0.5, 0.7, 1.0):
         first = [group[0] for group in exact_groups(texts)]
+        own = dict(zip(first, distinguishing([shingles(texts[i]) for i in first]), strict=True))
         expected = set()
         for i, j in itertools.combinations(sorted(first), 2):
-            a, b = shingles(texts[i]), shingles(texts[j])
-            if len(a & b) / len(a | b) >= threshold:
+            whole = shingles(texts[i]), shingles(texts[j])
+            if all(a | b and len(a & b) / len(a | b) >= threshold for a, b in ((own[i], own[j]), whole)):
                 expected.add((i, j))
         found = near_pairs(texts, threshold=threshold)
         assert {(p.first, p.second) for p in found} == expected and len(found) == len(expected)
+
+
+INSTRUCTION = " ".join(f"rule{chr(97 + n)} says so" for n in range(26)) + " read the question and answer it briefly"
+
+
+@pytest.mark.parametrize("count", [4, 12, 60])
+def test_questions_below_one_instruction_are_no_twins(count: int) -> None:
+    subjects = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}x{chr(97 + n % 7)}" for n in range(count)]
+    texts = [f"{INSTRUCTION}: where can I buy a {word} today" for word in subjects]
+    assert near_pairs(texts) == []
+
+
+def test_a_template_with_two_blanks_makes_no_twins() -> None:
+    who, what = ("children", "cooks", "judges", "we"), ("bread", "wine", "Lisbon", "eggs", "trees", "dogs")
+    assert (
+        near_pairs([f"What should {one} know about {other} before the summer?" for one in who for other in what]) == []
+    )
+
+
+def test_a_twin_below_an_instruction_is_still_found() -> None:
+    questions = [
+        "how do I get stains of red wine out of a white cotton shirt",
+        "what should I see in Lisbon when I have two days and a dog",
+        "why does my bread not rise although the yeast is fresh and warm",
+        "which trees grow fast in dry and stony ground near the coast",
+        "how long do boiled eggs keep outside of the fridge in summer",
+    ]
+    twin = "how do I get stains of red wine out of a white cotton shirt quickly"
+    found = near_pairs([*(f"{INSTRUCTION}: {q}" for q in questions), f"{INSTRUCTION}: {twin}"])
+    assert [(p.first, p.second) for p in found] == [(0, 5)]
+
+
+def test_other_numbers_are_another_question() -> None:
+    longer = "please tell me step by step what comes out when you add the numbers"
+    assert near_pairs([f"{longer} 3 and 4 together now", f"{longer} 3 and 5 together now"]) == []
+    assert near_pairs(["What is 3+4?", "What is 3+5?"]) == []
+    assert len(near_pairs([f"{longer} 3 and 4 together now", f"{longer} 3 and 4 together here"])) == 1
 
 
 def test_copies_are_groups_not_pairs():

@@ -145,7 +145,7 @@ def test_other_columns_of_a_prompt_reach_reward_functions_as_meta(tmp_path):
     row = {"prompt": "What is 3 + 4?", "answer": "7", "tests": [{"in": 1}], "id": "q-1", "level": None, "hint": ""}
     (item,), report = read(P, write(tmp_path / "x.jsonl", row))
     assert item.meta == {"answer": "7", "tests": [{"in": 1}]} and item.id == "q-1"
-    assert report.census.used == {"prompt": 1, "id": 1, "answer": 1, "tests": 1}
+    assert (report.census.used, report.census.kept) == ({"prompt": 1, "id": 1}, {"answer": 1, "tests": 1})
     (item,), _ = read(P, write(tmp_path / "y.jsonl", {**TALK, "ground_truth": "7"}))
     assert item.meta == {"ground_truth": "7"}
     (item,), _ = read(P, write(tmp_path / "z.jsonl", {"question": "Q?", "answer": "a b"}))

@@ -7,7 +7,7 @@ from store_samples import at_once
 
 from assent.core.errors import StoreError
 from assent.feedback.people.profiles import Told
-from assent.feedback.people.sign_in import PER_LOGIN_AND_ADDRESS, TooManyAttempts
+from assent.feedback.people.sign_in import PER_LOGIN_AND_NETWORK, TooManyAttempts
 from assent.feedback.store import Store
 
 NOW = 1_800_000_000.0
@@ -38,8 +38,8 @@ def test_a_login_is_given_once_however_it_is_written(store: Store) -> None:
 def test_guesses_are_counted_together_whoever_makes_them_at_once(store: Store) -> None:
     store.accounts.create("anna", "rater", password=PASSWORD, now=NOW)
     guesses = at_once(14, lambda n: store.accounts.check_password("anna", f"guess {n}", address="a", now=NOW))
-    assert sum(guess is None for guess in guesses) == PER_LOGIN_AND_ADDRESS
-    assert sum(isinstance(guess, TooManyAttempts) for guess in guesses) == 14 - PER_LOGIN_AND_ADDRESS
+    assert sum(guess is None for guess in guesses) == PER_LOGIN_AND_NETWORK
+    assert sum(isinstance(guess, TooManyAttempts) for guess in guesses) == 14 - PER_LOGIN_AND_NETWORK
     assert store.accounts.check_password("anna", PASSWORD, address="b", now=NOW) is not None
     with pytest.raises(TooManyAttempts) as refused:
         store.accounts.check_password("anna", PASSWORD, address="a", now=NOW + 600)
@@ -54,7 +54,7 @@ def test_sessions_roll_on_and_end(store: Store) -> None:
     assert store.accounts.session(token, now=NOW + 180_000) == account
     assert store.accounts.session(token, now=NOW + 290_000) is None
     store.accounts.start_session(account.rater_id, now=NOW)
-    assert store.accounts.end_sessions(account.rater_id) == 2
+    assert store.accounts.end_everywhere(account.rater_id, now=NOW) == 2
     assert store.accounts.session(token, now=NOW + 180_001) is None
 
 
@@ -89,7 +89,7 @@ def test_tokens_of_any_shape_are_looked_up_and_not_found(store: Store) -> None:
 
 @pytest.mark.parametrize("password", ["short", "x" * 201, ""])
 def test_passwords_have_a_length(store: Store, password: str) -> None:
-    with pytest.raises(StoreError, match="between 10 and 200"):
+    with pytest.raises(StoreError, match="between 12 and 200"):
         store.accounts.create("anna", "rater", password=password, now=NOW)
     assert store.accounts.all() == []
 

@@ -21,6 +21,12 @@ def test_tasks_come_in_pages_by_id(store: Store) -> None:
     assert [one.id for one in store.listing.tasks(Queue(), after="t2", limit=3)] == ["t3", "t9"]
 
 
+def test_a_page_of_ids_comes_with_the_number_of_all(store: Store) -> None:
+    store.add_tasks([task(f"t{n}") for n in range(5)] + [task("q", project="q")], now=0)
+    assert store.listing.page_of_ids(Queue(), page=2, size=2) == (["t2", "t3"], 5)
+    assert store.listing.page_of_ids(Queue(), page=4, size=2) == ([], 5)
+
+
 def test_judgments_come_in_the_order_they_were_kept_whatever_the_clock_says(store: Store) -> None:
     tasks = [task(f"t{n}") for n in range(4)]
     store.add_tasks(tasks, now=0)

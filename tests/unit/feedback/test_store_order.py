@@ -13,11 +13,12 @@ from store_samples import comparison, judgment, people, task
 from assent.core.errors import ConflictError
 from assent.feedback.queue import submissions
 from assent.feedback.queue.listing import Listed
-from assent.feedback.queue.order import number_new
+from assent.feedback.queue.order import number
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.feedback.tables.arrivals import LastNumber
 from assent.feedback.tables.connection import read_transaction, write_transaction
-from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, LastNumber
+from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow
 
 
 class _Follower:
@@ -110,7 +111,7 @@ def test_what_began_first_and_is_committed_last_comes_last(asked: Store) -> None
         submissions.submit(slow, judgment(task("t0"), "anna", "slow"), token=None, now=1)
         asked.submit(judgment(task("t1"), "ben", "quick"), now=2)
         assert follower.ids() == ["quick"]
-        number_new(slow)
+        number(slow, ["slow"])
         waiting = threading.Thread(
             target=asked.submit, args=(judgment(task("t2"), "cleo", "next"),), kwargs={"now": 0.0}
         )

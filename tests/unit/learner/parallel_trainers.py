@@ -143,7 +143,7 @@ def train_on_rankings(model: Path, places: Places, wrap: Wrap) -> Iterator[tuple
         config = RewardConfig(epochs=1, batch_size=4, optimizer=FAST, **raters)
         scalar = ScalarModel.from_policy(model, config=ModelConfig(), seed=0)
         fit = RewardFit.of(members, config, features=scalar.num_features, seed=0)
-        learner = wrap(reward_learner(scalar, fit, FAST))
+        learner = wrap(reward_learner(scalar, FAST))
         train_reward(learner, fit, config, places.loop(name))
         yield name, learner
     learner = wrap(policy_learner(policy_of(model), FAST))

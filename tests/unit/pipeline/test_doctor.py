@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import BertConfig, BertForMaskedLM
+from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, BertGenerationConfig, MambaConfig
 
 from assent.core.findings import Finding
 from assent.models.config import ScratchConfig
@@ -168,11 +168,12 @@ def test_a_template_that_fails_is_an_error_of_the_template(project: Path) -> Non
 
 
 def test_prompts_that_fill_the_context_are_an_error(project: Path) -> None:
-    rows = [{"prompt": f"{n} " + "long " * 300, "completion": "Yes."} for n in range(12)]
+    rows = [{"prompt": f"{n} " + "long " * 300, "completion": "Yes."} for n in range(40)]
     write(project / "data" / "long.jsonl", *rows)
     findings = found("data.demonstrations=[{path: data/long.jsonl}]", "data.eval_share=0.5", "sft.eval_share=0.5")
-    assert "12 of 12 fill the context of 256 tokens" in findings["data.prompts"].message
-    assert "so all are dropped" in findings["sft.too_long"].message
+    assert findings["data.prompts"].is_error
+    assert "40 of 40 leave less than the" in findings["data.prompts"].message
+    assert "none can be made to fit" in findings["sft.too_long"].message
 
 
 def test_a_conversation_without_anything_to_learn_is_an_error(project: Path) -> None:
@@ -198,3 +199,27 @@ def test_the_size_of_a_new_model_is_what_transformers_counts() -> None:
     tokenizer = train_tokenizer(["a few words"], vocab_size=300)
     counted = sum(p.numel() for p in new_model(tokenizer, shape, seed=0).parameters())
     assert scratch_parameters(shape, len(tokenizer)) == counted
+
+
+def save_of(folder: Path, config: Any) -> str:
+    tokenizer = tiny_tokenizer()
+    config.vocab_size, config.pad_token_id = len(tokenizer), tokenizer.pad_token_id
+    AutoModelForCausalLM.from_config(config).save_pretrained(str(folder))
+    tokenizer.save_pretrained(str(folder))
+    return base(folder)
+
+
+def test_the_base_is_sampled_and_scored_before_the_doctor_says_ready(project: Path) -> None:
+    # Mamba keeps a state of its own, and transformers has no sequence classifier of it.
+    setting = save_of(project / "m", MambaConfig(hidden_size=32, num_hidden_layers=2, state_size=8))
+    findings = examine(Path("assent.yaml"), (), (setting,))
+    by_level = {(f.key, f.level): f.message for f in findings}
+    assert "samples slowly" in by_level["sampling", "note"]
+    assert "log-probabilities are those of training" in by_level["sampling", "ok"]
+    assert "a reward model can be made of it (MambaForCausalLM" in by_level["scoring", "ok"]
+    assert summary(findings).startswith("ready")
+
+
+def test_a_base_that_sees_later_tokens_is_an_error(project: Path) -> None:
+    config = BertGenerationConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
+    assert "sees later tokens" in only(save_of(project / "m", config)).message

@@ -8,6 +8,7 @@ from pathlib import Path
 import peft
 import pytest
 import torch
+import yaml
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from assent.artifacts.find import find_artifact
@@ -44,12 +45,40 @@ def test_a_policy_reloads_in_plain_transformers_with_its_tokenizer(run: str, tmp
     assert not list((tmp_path / "out").glob("*.bin"))
 
 
-def test_an_adapter_on_its_base_is_the_merged_policy(run: str, tmp_path: Path) -> None:
-    list(export_model(f"{run}/round-1", tmp_path / "out", adapter=True))
-    start = AutoModelForCausalLM.from_pretrained(find_artifact(f"{run}/round-0").file("policy"))
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_adapter_holds_all_rounds_on_the_models_first_base(number: int, run: str, tmp_path: Path) -> None:
+    list(export_model(f"{run}/round-{number}", tmp_path / "out", adapter=True))
+    start = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "base")
+    assert torch.equal(logits(start), policy_of(f"{run}/round-0"))
     both = logits(peft.PeftModel.from_pretrained(start, tmp_path / "out"))
-    torch.testing.assert_close(both, policy_of(f"{run}/round-1"), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(both, policy_of(f"{run}/round-{number}"), rtol=1e-4, atol=1e-4)
     assert not (tmp_path / "out" / "model.safetensors").exists()
+    settings = (tmp_path / "out" / "adapter_config.json").read_text()
+    assert json.loads(settings)["base_model_name_or_path"] == "base" and str(tmp_path) not in settings
+
+
+def test_a_type_is_written_and_the_card_says_what_rounding_did(run: str, tmp_path: Path) -> None:
+    for dtype in ("float32", "bfloat16", "float16"):
+        list(export_model(f"{run}/round-2", tmp_path / dtype, dtype=dtype))
+        model = AutoModelForCausalLM.from_pretrained(tmp_path / dtype)
+        assert str(model.dtype) == f"torch.{dtype}"
+        wanted = policy_of(f"{run}/round-2")
+        torch.testing.assert_close(logits(model.float()), wanted, atol=0 if dtype == "float32" else 0.3, rtol=0)
+    cards = {dtype: (tmp_path / dtype / "README.md").read_text() for dtype in ("float32", "bfloat16", "float16")}
+    assert "as they were trained" in cards["float32"] and "ounding" not in cards["float32"]
+    # Half of the last of 8 bits: no weight moves by more than 1/256 of itself.
+    assert "Rounding changed a weight by at most 0.39 % of itself" in cards["bfloat16"]
+    assert "rounded from float32" in cards["float16"]
+    with pytest.raises(UserError, match="--dtype int8 is not known"):
+        list(export_model(f"{run}/round-2", tmp_path / "int8", dtype="int8"))
+
+
+def test_a_card_begins_with_what_the_hub_reads_and_shows_no_path_of_this_machine(run: str, tmp_path: Path) -> None:
+    list(export_model(f"{run}/round-1", tmp_path / "out"))
+    card = (tmp_path / "out" / "README.md").read_text()
+    head = yaml.safe_load(card.split("---")[1])
+    assert head == {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["assent", "optimize"]}
+    assert str(tmp_path) not in card and "base: " in card
 
 
 def test_a_lora_reward_model_comes_out_merged_with_its_head(run: str, tmp_path: Path) -> None:
@@ -70,7 +99,7 @@ def test_lineage_and_card_name_what_it_was_made_from(run: str, tmp_path: Path) -
     history = json.loads((tmp_path / "out" / "lineage.json").read_text())
     assert history["root"] == artifact.key
     assert {one["stage"] for one in history["artifacts"].values()} == {"sft", "fit reward", "optimize"}
-    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    card = (tmp_path / "out" / "README.md").read_text()
     assert artifact.key in card
     assert "demonstrations.jsonl: `9c9c9c9c9c9c`" in card
     assert "win rate: 0.800 [0.750, 0.850]" in card

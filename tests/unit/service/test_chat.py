@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from assent.core.errors import UserError
+from assent.core.terminal import safe
 from assent.core.types import Message, Role
 from assent.data.render import Renderer
 from assent.generation.config import Sampling
@@ -19,7 +20,7 @@ from assent.generation.writer import LocalWriter
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.tiny import save_tiny, tiny_tokenizer
-from assent.service.chat import ChatConfig, Side, chat_loop, converse, safe
+from assent.service.chat import ChatConfig, Side, chat_loop, converse
 from scripted_engine import ScriptedEngine
 
 TOKENIZER = tiny_tokenizer()

@@ -144,7 +144,8 @@ def test_where_to_rate_names_every_queue_that_waits(tmp_path: Path, store: Store
         (ServerAddress("::1"), False),
         (ServerAddress("0.0.0.0"), True),
         (ServerAddress("0.0.0.0", base_url="http://rate.example.org"), True),
-        (ServerAddress("0.0.0.0", base_url="https://rate.example.org"), False),
+        (ServerAddress("0.0.0.0", base_url="https://rate.example.org"), True),
+        (ServerAddress("127.0.0.1", base_url="https://rate.example.org"), False),
     ],
 )
 def test_hosts_without_encryption_are_warned_of(place: ServerAddress, warned: bool) -> None:

@@ -107,7 +107,9 @@ def test_the_parameters_of_other_platforms_are_named_by_the_project(house: House
     worker = _come(house, link, "hitId=H&assignmentId=3ABC&workerId=A2ZX")
     _judge(worker)
     assert _over(worker)["url"] == ""
-    (one,) = house.program("admin").get("/api/v1/projects/default/participants").json()
+    response = house.program("admin").get("/api/v1/projects/default/participants")
+    assert response.status_code == 200, response.text
+    (one,) = response.json()
     assert one["participant"] == {
         "source": "workerId",
         "external_id": "A2ZX",
@@ -136,7 +138,7 @@ def test_an_id_opens_no_account_that_may_do_more_or_has_a_password_or_was_disabl
                 accounts.change(account.rater_id, role="admin", now=house.clock())
                 accounts.create("boss", "admin", now=house.clock())
             case "password":
-                accounts.set_password(account.rater_id, "a long enough password 42")
+                accounts.set_password(account.rater_id, "a long enough password 42", now=house.clock())
             case _:
                 accounts.change(account.rater_id, is_disabled=True, now=house.clock())
         visitor = house.visitor()

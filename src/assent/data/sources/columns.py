@@ -33,7 +33,7 @@ _TELLING = _names("""
     choices options fewshot examples user usermessage userprompt tools tool toolcalls toolcallid toolresults toolname
     functions function functioncall functioncalls api apis image images imageurl picture audio audios video videos
     file files attachments parts reasoningcontent reasoning thinking thought thoughts cot chainofthought scratchpad
-    chattemplatekwargs chattemplate template prefix suffix prefill refusal recipient channel speaker
+    chattemplatekwargs chattemplate prefix suffix prefill refusal recipient channel speaker
     lossmask lossmasks lossweight mask masks
 """)
 """Names (without signs, in lower case) of what changes the meaning of a row or turn, whatever stands there."""
@@ -69,11 +69,16 @@ _Items = Collection[Prompt | Conversation | Comparison]
 
 
 def settle(row: Row, items: _Items, *, ignores: Collection[str], wanted: str) -> None:
-    """Count what became of every column of a row that was read. Raises its error where one could change the meaning."""
+    """Count what became of every column of a row that was read. Raises its error where one could change the meaning.
+
+    What stands beside a plain text to learn (its title, where it is from) changes nothing, unless its name says so.
+    """
     said = texts(items)
+    if row.tally.used.keys() - {"id"} == {"text"}:
+        wanted = "texts"
     refused = []
     for name, value in row.values.items():
-        if name in row.tally.used or is_blank(value):
+        if name in row.tally.used or name in row.tally.kept or is_blank(value):
             continue
         if name in ignores or _is_repetition(value, said) or not changes_meaning(name, value, wanted):
             row.tally.ignore(name)
@@ -99,7 +104,7 @@ def changes_meaning(name: str, value: Any, wanted: str) -> bool:
         return value is not False
     if bare in _FLAGS or (bare in _VERDICTS and wanted == "demonstrations"):
         return not (value is True or number(value) == 1 or str(value).lower() == "true")
-    if wanted == "prompts" or is_harmless(name) or (wanted == "comparisons" and bare in _JUDGED):
+    if wanted in ("prompts", "texts") or is_harmless(name) or (wanted == "comparisons" and bare in _JUDGED):
         return False
     return not is_label(value)
 
@@ -121,7 +126,7 @@ def is_label(value: Any) -> bool:
 
 
 def meta(row: Row, ignores: Collection[str] = ()) -> dict[str, Any]:
-    """Every column of a prompt's row that is not the prompt: what reward functions see. They count as read."""
+    """Every column of a prompt's row that is not the prompt: what reward functions see."""
     found = {}
     for name, value in row.values.items():
         if name in row.tally.used or name in ignores or is_blank(value) or changes_meaning(name, value, "prompts"):
@@ -133,7 +138,7 @@ def meta(row: Row, ignores: Collection[str] = ()) -> dict[str, Any]:
             continue
         if HALF.search(written):
             raise row.error(f"{name!r} holds half a character (a lone surrogate); save the text anew")
-        row.tally.read(name)
+        row.tally.keep(name)
         found[name] = value
     return found
 

@@ -34,6 +34,11 @@ from assent.data.sources import (
 )
 from assent.data.sources.format import Format
 
+
+class NothingFits(DataError):
+    """A file of no known format, or of one that does not hold what is wanted."""
+
+
 Wanted = Literal["demonstrations", "prompts", "comparisons"]
 
 # The order decides where a row fits several: narrow formats first, bare prompts last.
@@ -86,10 +91,10 @@ def choose(name: str, row: Row, wanted: Wanted) -> Format:
     other = next((form for form in named if _is_surely(form, row) or name != "auto"), None)
     if other is not None:
         held = ", ".join(kind for kind in _KINDS if kind != "prompts" and _holds(other, kind)) or "prompts"
-        raise DataError(
+        raise NothingFits(
             f"format {other.name} holds {held}, not {wanted}; list the file under {held.split(', ')[0]}", path=row.path
         )
-    raise row.error(_nothing_fits(row, able))
+    raise NothingFits(_nothing_fits(row, able), path=row.path, line=row.line)
 
 
 def _able(name: str, wanted: Wanted) -> list[Format]:

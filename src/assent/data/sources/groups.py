@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from assent.core.errors import DataError
-from assent.core.hashing import hash_json
+from assent.data.census import Tally
 from assent.data.rows import BadRow, Row
-from assent.data.sources import asked, columns
+from assent.data.sources import asked, columns, turns
 
 
 def by_prompt(
@@ -20,16 +21,18 @@ def by_prompt(
     """
     groups: dict[str, tuple[Row, list[dict[str, Any]]]] = {}
     for row in rows:
+        own = replace(row, tally=Tally())
         try:
-            names = [*asked.names(row.values), *(name for name in sorted(row.shared) if row.has(name))]
-            key = hash_json([[name, row.need(name)] for name in names])
-            found = read(row)
-            columns.settle(row, [], ignores=(), wanted="comparisons")
+            key = turns.prompt(own, asked.prompt(own)).id
+            found = read(own)
+            columns.settle(own, [], ignores=(), wanted="comparisons")
         except DataError as error:
             yield BadRow(error, dict(row.raw or row.values))
             continue
         first, answers = groups.setdefault(key, (row, []))
         answers.append({**found, "line": row.line})
-        if first is not row:
-            first.tally.add(row.tally)
+        if first is row:
+            # Its prompt is read, and counted, once more when the group is.
+            own.tally.dropped.clear()
+        first.tally.add(own.tally)
     yield from groups.values()

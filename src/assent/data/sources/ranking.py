@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,6 +85,10 @@ def _ranking(row: Row, answers: Mapping[str, Completion]) -> Ranking:
             near = difflib.get_close_matches(name, answers, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"answers are named {', '.join(answers)}"
             raise row.error(f"the ranking names the unknown answer {name!r}; {hint}")
+    place = {name: number for number, tier in enumerate(tiers) for name in tier}
+    for name, other in itertools.combinations(place, 2):
+        if place[name] != place[other] and answers[name].text.strip() == answers[other].text.strip():
+            raise row.error(f"answers {name!r} and {other!r} are the same text, and one is ranked above the other")
     return ranked.ranking(row, [[answers[name].id for name in tier] for tier in tiers], _strengths(row))
 
 

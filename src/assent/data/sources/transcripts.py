@@ -11,8 +11,13 @@ from assent.data.values import is_written_out
 MARK = re.compile(r"\n\n(Human|Assistant):")
 """What begins a turn of an HH-RLHF transcript."""
 _ROLES: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
-_ASKING = re.compile(r"(?im)^[ \t]*(?:#+ ?|\*\*)?(human|user|instruction|question|prompter)(?:\*\*)?:")
-_SAYING = re.compile(r"(?im)^[ \t]*(?:#+ ?|\*\*)?(assistant|ai|bot|gpt|response|answer|output)(?:\*\*)?:")
+_ASKING = re.compile(
+    r"(?im)^[ \t]*(?:(?:\*\*)?(?:human|user|prompter)(?:\*\*)?:"
+    r"|#+ ?(?:instruction|human|user|question|prompt|input)\b:?)"
+)
+_SAYING = re.compile(
+    r"(?im)^[ \t]*(?:(?:\*\*)?(?:assistant|ai|bot|gpt)(?:\*\*)?:|#+ ?(?:response|assistant|answer|output)\b:?)"
+)
 _TEMPLATED = re.compile(
     r"<\|im_start\|>|<\|start_header_id\|>|<start_of_turn>|\[INST\].*\[/INST\]|<extra_id_1>"
     r"|<\|(?:user|assistant|system|prompter|human)\|>",
@@ -60,7 +65,7 @@ def asked(row: Row, text: str, name: str) -> tuple[Message, ...]:
     if begins(text):
         return tuple(parse(row, re.sub(r"\n\nAssistant:\s*\Z", "", text.rstrip()), name))
     asking, saying = list(_ASKING.finditer(text)), list(_SAYING.finditer(text))
-    if asking and (saying or asking[0].group(1) == "Human"):
+    if asking and (saying or asking[0].group() == "Human:"):
         is_first = not text[: asking[0].start()].strip()
         is_last = bool(saying) and not text[saying[-1].end() :].strip()
         if is_first or is_last:

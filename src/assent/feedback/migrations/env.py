@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from assent.feedback.tables import arrivals as arrival_tables  # noqa: F401 - they belong to the metadata
 from assent.feedback.tables import conversations as conversation_tables  # noqa: F401 - they belong to the metadata
 from assent.feedback.tables import people as account_tables  # noqa: F401 - they belong to the metadata
 from assent.feedback.tables import webhooks as webhook_tables  # noqa: F401 - they belong to the metadata

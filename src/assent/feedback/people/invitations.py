@@ -81,7 +81,9 @@ class Invitations:
         self, token: str, *, login: str, password: str | None = None, locale: str | None = None, now: float
     ) -> Account | None:
         """Make an account by an invitation; None where it is not open any more. Raises StoreError for a bad login."""
-        kept = None if password is None else hash_password(password)
+        with read_transaction(self._engine) as connection:
+            rows.free_login(connection, login)  # a hash takes long: it is not made for a name that is taken
+        kept = None if password is None else hash_password(password, login=login)
         with write_transaction(self._engine) as connection:
             found = use(connection, token, now=now)
             if found is None:

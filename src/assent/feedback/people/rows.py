@@ -11,7 +11,15 @@ from sqlalchemy.exc import IntegrityError
 
 from assent.core.errors import StoreError
 from assent.feedback.records.people import Account, Participant, Role, checked_login
-from assent.feedback.tables.people import AccountRow, Membership, ParticipantRow, SessionRow
+from assent.feedback.tables.people import (
+    AccountRow,
+    ApiTokenRow,
+    InvitationRow,
+    Membership,
+    OneTimeLink,
+    ParticipantRow,
+    SessionRow,
+)
 from assent.feedback.tables.queue import RaterRow
 
 
@@ -26,9 +34,7 @@ def create(
     now: float,
 ) -> Account:
     """A new account with a new rater. Raises StoreError where the login is taken or cannot be used."""
-    name = checked_login(login)
-    if connection.execute(select(AccountRow.rater_id).where(AccountRow.login == name)).first():
-        raise StoreError(f"the login {name!r} is taken; choose another")
+    name = free_login(connection, login)
     rater_id = pseudonym()
     connection.execute(insert(RaterRow).values(id=rater_id, kind="person", created_at=now))
     values: dict[str, Any] = {"rater_id": rater_id, "login": name, "password_hash": password_hash, "role": role}
@@ -39,6 +45,14 @@ def create(
         raise StoreError(f"the login {name!r} is taken; choose another") from error
     place(connection, rater_id, projects)
     return known(connection, rater_id)
+
+
+def free_login(connection: Connection, login: str) -> str:
+    """A login as it is kept. Raises StoreError where it is taken or cannot be used."""
+    name = checked_login(login)
+    if connection.execute(select(AccountRow.rater_id).where(AccountRow.login == name)).first():
+        raise StoreError(f"the login {name!r} is taken; choose another")
+    return name
 
 
 def pseudonym() -> str:
@@ -97,6 +111,43 @@ def end_sessions(connection: Connection, rater_id: str) -> int:
     return connection.execute(delete(SessionRow).where(SessionRow.rater_id == rater_id)).rowcount
 
 
+def end_links(connection: Connection, rater_id: str, *, now: float) -> None:
+    """Close the one-time links of an account that nobody used."""
+    mine = (OneTimeLink.rater_id == rater_id, OneTimeLink.used_at.is_(None))
+    connection.execute(update(OneTimeLink).where(*mine).values(used_at=now))
+
+
+def end_tokens(connection: Connection, rater_id: str, *, now: float) -> int:
+    """End the API tokens of an account, and with them those they asked for."""
+    mine = (ApiTokenRow.rater_id == rater_id, ApiTokenRow.revoked_at.is_(None))
+    query = select(ApiTokenRow.token_hash).where(*mine)
+    return end_with_children(connection, list(connection.execute(query).scalars()), now=now)
+
+
+def end_with_children(connection: Connection, hashes: list[str], *, now: float) -> int:
+    """End tokens, the tokens they asked for, the tokens those asked for; how many that were."""
+    ended = 0
+    while hashes:
+        open_ = (ApiTokenRow.token_hash.in_(hashes), ApiTokenRow.revoked_at.is_(None))
+        ended += connection.execute(update(ApiTokenRow).where(*open_).values(revoked_at=now)).rowcount
+        children = select(ApiTokenRow.token_hash).where(
+            ApiTokenRow.parent_hash.in_(hashes), ApiTokenRow.revoked_at.is_(None)
+        )
+        hashes = list(connection.execute(children).scalars())
+    return ended
+
+
+def lock_admins(connection: Connection) -> None:
+    """Let nobody else change who is an admin until this transaction ends (PostgreSQL; SQLite has one writer anyway)."""
+    connection.execute(select(AccountRow.rater_id).where(AccountRow.role == "admin").with_for_update()).all()
+
+
+def is_only_admin(connection: Connection, rater_id: str) -> bool:
+    """Could nobody let others in without this account?"""
+    query = select(AccountRow.rater_id).where(AccountRow.role == "admin", AccountRow.disabled_at.is_(None))
+    return list(connection.execute(query.with_for_update()).scalars()) == [rater_id]
+
+
 def refuse_no_admin(connection: Connection) -> None:
     """Raise StoreError where nobody is left who could let others in."""
     query = select(func.count()).select_from(AccountRow)
@@ -105,7 +156,12 @@ def refuse_no_admin(connection: Connection) -> None:
 
 
 def forget(connection: Connection, rater_id: str) -> None:
-    """Delete the account of a rater with its sessions, links, tokens and memberships; part of erasing them."""
+    """Delete the account of a rater with its sessions, links, tokens and memberships; part of erasing them.
+
+    Notes of used-up invitations go too: they may say whom they were for, and which one it was nobody wrote down.
+    """
+    used_up = InvitationRow.uses >= InvitationRow.max_uses
+    connection.execute(update(InvitationRow).where(used_up).values(note=""))
     connection.execute(delete(AccountRow).where(AccountRow.rater_id == rater_id))
 
 
@@ -120,6 +176,7 @@ def _account(row: Any, projects: list[str], participant: Participant | None) -> 
         role=cast(Role, row.role),
         locale=row.locale,
         has_password=row.password_hash is not None,
+        has_second_factor=row.totp_secret is not None,
         projects=None if row.sees_all else tuple(sorted(projects)),
         created_at=row.created_at,
         disabled_at=row.disabled_at,

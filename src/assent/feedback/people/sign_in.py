@@ -1,21 +1,31 @@
-"""How often somebody may try to sign in: counted in the database, so for all server processes together."""
+"""How often somebody may try to sign in: counted in the database, so for all server processes together.
+
+Addresses are counted by network: whoever has one IPv6 address has 2^64 of them, so those count as one. The limit per
+login stops many machines that guess one password; it does not apply where that login came in lately, so that nobody
+can keep others out of their accounts.
+"""
 
 from __future__ import annotations
 
+import ipaddress
 import math
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, text
 
 from assent.core.errors import StoreError
-from assent.feedback.records.people import digest
-from assent.feedback.tables.people import SignInAttempt
+from assent.feedback.people.keyed import keyed
+from assent.feedback.tables.connection import upsert
+from assent.feedback.tables.people import SignInAttempt, SignInPlace
 
 WINDOW = 900.0
 """Attempts are forgotten after this many seconds."""
-PER_LOGIN_AND_ADDRESS, PER_ADDRESS, PER_LOGIN = 10, 60, 100
-"""The first is met by somebody who guesses one password, the second by one who tries many logins, the third by many
-machines that guess one password; high enough that nobody is easily kept out of their own account."""
+PER_LOGIN_AND_NETWORK, PER_NETWORK, PER_REGION, PER_LOGIN = 10, 60, 300, 100
+"""The first is met by somebody who guesses one password, the second by one who tries many logins, the third by one who
+has a whole /48 of IPv6, the fourth by many machines that guess one password."""
+KNOWN_SECONDS = 90 * 86_400.0
+"""How long a network is known as one from which a login came in."""
+_NETWORK, _REGION = 64, 48  # bits of an IPv6 address that name a line, and a customer or a site
 
 
 class TooManyAttempts(StoreError):
@@ -26,15 +36,47 @@ class TooManyAttempts(StoreError):
         super().__init__(f"too many attempts to sign in; wait {math.ceil(self.retry_after / 60)} minutes and try again")
 
 
-def keys(login: str, address: str) -> Mapping[str, int]:
-    """What an attempt is counted under, with the limit of each. Hashed: addresses and logins are not kept."""
-    limits = {f"both {address} {login}": PER_LOGIN_AND_ADDRESS, f"address {address}": PER_ADDRESS}
-    return {digest(key): limit for key, limit in (limits | {f"login {login}": PER_LOGIN}).items()}
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt: the keys that it counts under with the limit of each, and the key of where it came from."""
+
+    limits: dict[str, int]
+    both: str
+    place: str
 
 
-def admit(connection: Connection, limits: Mapping[str, int], *, now: float) -> None:
+def attempt_of(connection: Connection, login: str, address: str) -> Attempt:
+    """What an attempt is counted under. Hashed with the store's key: addresses and logins are not kept."""
+    network, region = networks(address)
+    both = keyed(connection, f"both {network} {login}")
+    limits = {both: PER_LOGIN_AND_NETWORK, keyed(connection, f"network {network}"): PER_NETWORK}
+    if region != network:
+        limits[keyed(connection, f"region {region}")] = PER_REGION
+    place = keyed(connection, f"place {network} {login}")
+    known = select(SignInPlace.key).where(SignInPlace.key == place)
+    if connection.execute(known).first() is None:
+        limits[keyed(connection, f"login {login}")] = PER_LOGIN
+    return Attempt(limits, both, place)
+
+
+def networks(address: str) -> tuple[str, str]:
+    """The line and the site that an address belongs to: itself for IPv4, /64 and /48 for IPv6."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address, address
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is not None:
+            return str(found.ipv4_mapped), str(found.ipv4_mapped)
+        line, site = (ipaddress.IPv6Network((found, bits), strict=False) for bits in (_NETWORK, _REGION))
+        return str(line), str(site)
+    return str(found), str(found)
+
+
+def admit(connection: Connection, attempt: Attempt, *, now: float) -> None:
     """Count an attempt before it is made. Raises TooManyAttempts."""
-    connection.execute(delete(SignInAttempt).where(SignInAttempt.at <= now - WINDOW))
+    forget_old(connection, now=now)
+    limits = attempt.limits
     _wait_for_others(connection, limits)
     query = select(SignInAttempt.key, func.count(), func.min(SignInAttempt.at))
     counted = connection.execute(query.where(SignInAttempt.key.in_(list(limits))).group_by(SignInAttempt.key))
@@ -44,17 +86,29 @@ def admit(connection: Connection, limits: Mapping[str, int], *, now: float) -> N
     connection.execute(insert(SignInAttempt), [{"key": key, "at": now} for key in limits])
 
 
-def forgive(connection: Connection, limits: Mapping[str, int], *, now: float) -> None:
-    """Uncount the attempt that succeeded, and earlier failures of the same person at the same place."""
-    both = min(limits, key=lambda key: limits[key])
-    connection.execute(delete(SignInAttempt).where(SignInAttempt.key == both))
-    for key in limits:
-        if key != both:
+def forgive(connection: Connection, attempt: Attempt, rater_id: str, *, now: float) -> None:
+    """Uncount the attempt that succeeded and earlier failures of the same person there, and know the place."""
+    connection.execute(delete(SignInAttempt).where(SignInAttempt.key == attempt.both))
+    for key in attempt.limits:
+        if key != attempt.both:
             newest = select(func.max(SignInAttempt.id)).where(SignInAttempt.key == key).scalar_subquery()
             connection.execute(delete(SignInAttempt).where(SignInAttempt.id == newest))
+    know(connection, attempt, rater_id, now=now)
 
 
-def _wait_for_others(connection: Connection, limits: Mapping[str, int]) -> None:
+def know(connection: Connection, attempt: Attempt, rater_id: str, *, now: float) -> None:
+    """Remember that an account came in from there."""
+    statement = upsert(connection.dialect.name, SignInPlace).values(rater_id=rater_id, key=attempt.place, at=now)
+    connection.execute(statement.on_conflict_do_update(index_elements=["rater_id", "key"], set_={"at": now}))
+
+
+def forget_old(connection: Connection, *, now: float) -> None:
+    """Drop what counts no more."""
+    connection.execute(delete(SignInAttempt).where(SignInAttempt.at <= now - WINDOW))
+    connection.execute(delete(SignInPlace).where(SignInPlace.at <= now - KNOWN_SECONDS))
+
+
+def _wait_for_others(connection: Connection, limits: dict[str, int]) -> None:
     """Attempts under the same keys are counted one after the other (PostgreSQL; SQLite has one writer anyway)."""
     if connection.dialect.name == "postgresql":
         for key in sorted(limits):

@@ -7,16 +7,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, RaterKind, Task
+from assent.feedback.queue.adding import at_once
+from assent.feedback.queue.batches import BLOCK, hidden
+from assent.feedback.queue.order import number, number_brought
 from assent.feedback.queue.presentations import presentation_row
 from assent.feedback.queue.submissions import check, content_hash, row, submit
 from assent.feedback.queue.tasks import (
     blocks,
     insert_task_rows,
     json_hash,
+    known_contents,
     load_tasks,
     refuse_nul,
     slot_row,
@@ -24,30 +28,33 @@ from assent.feedback.queue.tasks import (
     task_row,
 )
 from assent.feedback.records.queue import ImportCounts, Queue
-from assent.feedback.tables.connection import insert_missing
+from assent.feedback.tables.connection import insert_missing, read_transaction
 from assent.feedback.tables.queue import JudgmentRow, Lease, Presentation, ProjectRow, RaterRow, Slot
 
 IMPORTED_LEASE = "import-"
 """How the tokens of leases begin that nobody was ever given."""
 _REPEAT = "~"  # between a task's id and its repeat number
+_How = tuple[Queue, RaterKind, float]  # where to, what the raters are, now
 
 
 def import_comparisons(
-    connection: Connection, comparisons: Iterable[Comparison], *, queue: Queue, rater_kind: RaterKind, now: float
+    engine: Engine, comparisons: Iterable[Comparison], *, queue: Queue, rater_kind: RaterKind, now: float
 ) -> ImportCounts:
     """Add judgments of tasks named by their content, so that the same file imported again adds nothing.
 
     Where one rater ranks the same answers twice and differently, the second ranking becomes a repeat of the task:
-    both are kept. Each judgment brings its own slot, so nothing imported waits for a rater.
+    both are kept. Each judgment brings its own slot, so nothing imported waits for a rater. A large file comes in a
+    block at a time where nobody sees it, so that raters are answered meanwhile, and is shown as a whole.
     """
-    insert_missing(connection, ProjectRow, [{"name": queue.project, "created_at": now}])
-    # Imports into one project wait for each other, so that two of the same file end as one.
-    connection.execute(select(ProjectRow.name).where(ProjectRow.name == queue.project).with_for_update())
-    batch = _Import(connection, queue, rater_kind, now)
-    iterator = iter(comparisons)
-    while block := list(itertools.islice(iterator, 500)):
-        batch.add(block)
-    return batch.counts
+    every, how = list(comparisons), (queue, rater_kind, now)
+    if len(every) <= BLOCK:
+        return at_once(engine, _bring, every, how)
+    with hidden(engine, now=now) as batch:
+        with read_transaction(engine) as connection:
+            unseen, others, counts = _sorted_out(connection, every, how)
+        for start in range(0, len(unseen), BLOCK):
+            counts = counts.plus(batch.write(_hide, unseen[start : start + BLOCK], how, batch.project))
+        return counts.plus(batch.show(queue.project, _bring_last, others, how))
 
 
 def refuse_unusable(comparison: Comparison) -> None:
@@ -67,18 +74,78 @@ class _Item:
     meta: dict[str, Any]
 
 
+def _bring(connection: Connection, comparisons: Sequence[Comparison], how: _How) -> ImportCounts:
+    """Bring comparisons in in one transaction."""
+    importing = _added(connection, comparisons, how)
+    number(connection, importing.new)
+    return importing.counts
+
+
+def _bring_last(connection: Connection, comparisons: Sequence[Comparison], how: _How) -> ImportCounts:
+    """The same with the numbers of all that was brought before them unseen."""
+    importing = _added(connection, comparisons, how)
+    number_brought(connection)
+    return importing.counts
+
+
+def _added(connection: Connection, comparisons: Sequence[Comparison], how: _How) -> _Import:
+    queue, _, now = how
+    insert_missing(connection, ProjectRow, [{"name": queue.project, "created_at": now}])
+    # Imports into one project wait for each other, so that two of the same file end as one.
+    mine = select(ProjectRow.name).where(ProjectRow.name == queue.project)
+    connection.execute(mine.with_for_update(key_share=True))
+    importing = _Import(connection, *how)
+    for start in range(0, len(comparisons), BLOCK):
+        importing.add(comparisons[start : start + BLOCK])
+    return importing
+
+
+def _hide(connection: Connection, comparisons: Sequence[Comparison], how: _How, project: str) -> ImportCounts:
+    importing = _Import(connection, *how, hidden=project)
+    importing.add(comparisons)
+    return importing.counts
+
+
+def _sorted_out(
+    connection: Connection, comparisons: Sequence[Comparison], how: _How
+) -> tuple[list[Comparison], list[Comparison], ImportCounts]:
+    """Comparisons of tasks that are not in the store yet, those that touch what is there, and the count of the known.
+
+    Only the first can be brought in unseen: a judgment of a task that others see is seen with it.
+    """
+    importing = _Import(connection, *how)
+    unseen, others = [], []
+    for start in range(0, len(comparisons), BLOCK):
+        block = comparisons[start : start + BLOCK]
+        items = [list(importing.items(comparison)) for comparison in block]
+        fresh = {id(item) for item in importing.without_known([item for some in items for item in some])}
+        there = known_contents(connection, {item.task.id for some in items for item in some})
+        for comparison, some in zip(block, items, strict=True):
+            if not any(id(item) in fresh for item in some):
+                importing.count(comparisons=1, known=len(some))
+            elif some[0].task.id in there or any(item.judgment.supersedes for item in some):
+                others.append(comparison)
+            else:
+                unseen.append(comparison)
+    return unseen, others, importing.counts
+
+
 @dataclass
 class _Import:
     connection: Connection
     queue: Queue
     rater_kind: RaterKind
     now: float
+    hidden: str | None = None
+    """The project that tasks are put into until all is there."""
     counts: ImportCounts = field(default_factory=ImportCounts)
+    new: list[str] = field(default_factory=list)
+    """Ids of the judgments added."""
 
     def add(self, comparisons: Sequence[Comparison]) -> None:
         """Store one block of comparisons."""
-        items = [item for comparison in comparisons for item in self._items(comparison)]
-        fresh = self._without_known(items)
+        items = [item for comparison in comparisons for item in self.items(comparison)]
+        fresh = self.without_known(items)
         corrections = [item for item in fresh if self._is_correction(item, fresh)]
         later = {item.judgment.id for item in corrections}
         plain = [item for item in fresh if item.judgment.id not in later]
@@ -88,18 +155,19 @@ class _Import:
         for item in corrections:
             old = self._task_of(str(item.judgment.supersedes))
             submit(self.connection, item.judgment.model_copy(update={"task_id": old}), token=None, now=self.now)
-        self.counts = ImportCounts(
-            comparisons=self.counts.comparisons + len(comparisons),
-            added=self.counts.added + len(fresh),
-            known=self.counts.known + len(items) - len(fresh),
-            new_raters=self.counts.new_raters + new_raters,
-        )
+        self.new += [item.judgment.id for item in fresh]
+        known = len(items) - len(fresh)
+        self.count(comparisons=len(comparisons), added=len(fresh), known=known, new_raters=new_raters)
 
-    def _items(self, comparison: Comparison) -> Iterator[_Item]:
+    def count(self, **more: int) -> None:
+        """Count what was done."""
+        self.counts = self.counts.plus(ImportCounts(**more))
+
+    def items(self, comparison: Comparison) -> Iterator[_Item]:
         """Judgments of a comparison, checked, with ids where the file gives none."""
         return _checked(comparison, self.queue)
 
-    def _without_known(self, items: Sequence[_Item]) -> list[_Item]:
+    def without_known(self, items: Sequence[_Item]) -> list[_Item]:
         """Items that are neither in the store nor earlier in the block. Raises where one id says two things."""
         stored = self._stored([item.judgment.id for item in items])
         fresh: dict[str, _Item] = {}
@@ -190,7 +258,10 @@ class _Import:
             task_row(item.task, item.task_content, now=self.now, priority=0.0, meta=item.meta)
             for item in tasks.values()
         ]
-        insert_task_rows(self.connection, [item.task for item in tasks.values()], rows, now=self.now)
+        rows = [one | self._place_of_rows() for one in rows]
+        seen = insert_task_rows(self.connection, [item.task for item in tasks.values()], rows, now=self.now)
+        if seen and self.hidden:
+            raise StoreError(f"{len(seen)} tasks came in by another import meanwhile; import the file again")
         slots = self._spent_slots(items)
         shown = [presentation_row(item.judgment, now=self.now) for item in items if item.judgment.order_shown]
         presentations = self._insert_returning(Presentation, shown, Presentation.id)
@@ -215,7 +286,7 @@ class _Import:
         for item in items:
             n = taken.get(item.task.id, 0)
             taken[item.task.id] = n + 1
-            slots.append(slot_row(item.task, n) | {"is_filled": True})
+            slots.append(slot_row(item.task, n) | {"is_filled": True} | self._place_of_rows())
         ids = self._insert_returning(Slot, slots, Slot.id)
         leases = [
             {
@@ -230,6 +301,9 @@ class _Import:
         ]
         self.connection.execute(insert(Lease), leases)
         return ids
+
+    def _place_of_rows(self) -> dict[str, str]:
+        return {} if self.hidden is None else {"project": self.hidden}
 
     def _insert_returning(self, table: Any, rows: Sequence[dict[str, Any]], column: Any) -> list[int]:
         """Insert rows and return a generated column, in the order of the rows."""

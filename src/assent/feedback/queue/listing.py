@@ -11,6 +11,7 @@ from typing import Any, cast
 from sqlalchemy import Engine, func, select
 
 from assent.core.types import Judgment, Purpose, Rater, Task
+from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, select_judgments
 from assent.feedback.queue.order import refuse_foreign
@@ -75,6 +76,14 @@ class Listing:
             found = load_tasks(connection, ids)
         return [found[task_id] for task_id in ids]
 
+    def page_of_ids(self, queue: Queue, *, page: int, size: int) -> tuple[list[str], int]:
+        """The tasks of a page by number, from 1, sorted by id, and how many there are in all; repeats are left out."""
+        listed = (in_queue(queue), TaskRow.meta[REPEAT_OF].as_string().is_(None))
+        query = select(TaskRow.id).where(*listed).order_by(TaskRow.id).limit(size).offset((page - 1) * size)
+        with read_transaction(self._engine) as connection:
+            total = connection.execute(select(func.count()).select_from(TaskRow).where(*listed)).scalar_one()
+            return list(connection.execute(query).scalars()), total
+
     def repeats(self, queue: Queue) -> dict[str, str]:
         """Tasks that raters were asked again without being told -> the task that each repeats."""
         first = TaskRow.meta[REPEAT_OF].as_string()
@@ -134,7 +143,7 @@ class Listing:
         query = select(TaskRow.project, TaskRow.purpose).join(JudgmentRow, JudgmentRow.task_id == TaskRow.id)
         with read_transaction(self._engine) as connection:
             rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
-        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows)
+        found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows if not is_hidden(project))
         return sorted(found, key=lambda queue: (queue.project, queue.purpose))
 
     def erased(self, queue: Queue) -> list[str]:

@@ -8,31 +8,38 @@ nor the order of beginnings matter. It is done last in a transaction: nobody who
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, bindparam, select, update
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from assent.core.errors import ConflictError
+from assent.feedback.tables.arrivals import LastNumber
 from assent.feedback.tables.connection import insert_missing
-from assent.feedback.tables.queue import JudgmentRow, LastNumber
+from assent.feedback.tables.queue import JudgmentRow
 
 _LAST = select(LastNumber.number).with_for_update()
-_NEW = select(JudgmentRow.id).where(JudgmentRow.number.is_(None)).order_by(JudgmentRow.submitted_at, JudgmentRow.id)
 _GIVE = update(JudgmentRow).where(JudgmentRow.id == bindparam("judgment_id")).values(number=bindparam("new_number"))
 _NOTE = update(LastNumber).values(number=bindparam("new_number"))
 _AT = select(JudgmentRow.id).where(JudgmentRow.number == bindparam("number"))
 
 
-def number_new(connection: Connection) -> None:
-    """Give every judgment that has none a number; the last thing that a transaction with new judgments does."""
-    last = connection.execute(_LAST).scalar()
-    if last is None:  # a store whose rows were all taken out
-        insert_missing(connection, LastNumber, [{"id": 1, "number": 0}])
-        last = connection.execute(_LAST).scalar_one()
-    new = connection.execute(_NEW).scalars().all()
-    if not new:
+def number(connection: Connection, judgment_ids: Sequence[str]) -> None:
+    """Give new judgments their numbers; the last thing that a transaction does."""
+    if not judgment_ids:
         return
-    rows = [{"judgment_id": one, "new_number": n} for n, one in enumerate(new, start=last + 1)]
+    last = _lock_last(connection)
+    rows = [{"judgment_id": one, "new_number": n} for n, one in enumerate(judgment_ids, start=last + 1)]
     connection.execute(_GIVE, rows)
-    connection.execute(_NOTE, {"new_number": last + len(new)})
+    connection.execute(_NOTE, {"new_number": last + len(rows)})
+
+
+def number_brought(connection: Connection) -> None:
+    """The same for all that have none: what a batch, of which there is one at a time, has brought and shows now."""
+    last = _lock_last(connection)
+    place = func.row_number().over(order_by=(JudgmentRow.submitted_at, JudgmentRow.id))
+    placed = select(JudgmentRow.id, (last + place).label("place")).where(JudgmentRow.number.is_(None)).subquery()
+    give = update(JudgmentRow).where(JudgmentRow.id == placed.c.id).values(number=placed.c.place)
+    connection.execute(_NOTE, {"new_number": last + connection.execute(give).rowcount})
 
 
 def refuse_foreign(connection: Connection, number: int, judgment_id: str) -> None:
@@ -47,3 +54,11 @@ def refuse_foreign(connection: Connection, number: int, judgment_id: str) -> Non
             f"the last judgment seen, {judgment_id!r}, is not number {number} of this store, which was put back to an"
             " older copy or is another one; begin again without a cursor and take every id once"
         )
+
+
+def _lock_last(connection: Connection) -> int:
+    last = connection.execute(_LAST).scalar()
+    if last is None:  # a store whose rows were all taken out
+        insert_missing(connection, LastNumber, [{"id": 1, "number": 0}])
+        last = connection.execute(_LAST).scalar_one()
+    return last

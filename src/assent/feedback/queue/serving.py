@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, false, func, select, update
 
 from assent.core.errors import StoreError
 from assent.core.types import Task
+from assent.feedback.queue.adding import add_in
 from assent.feedback.queue.assign import Pool, is_random
 from assent.feedback.queue.assigned import slots_for
 from assent.feedback.queue.candidates import Candidates, is_newcomer, raters_at_work
@@ -25,8 +26,8 @@ from assent.feedback.queue.claims import Term, lock_rater, lock_slot, take_slot
 from assent.feedback.queue.gold import MADE, lend_reserved, task_to_repeat, twin, unseen_gold
 from assent.feedback.queue.participation import decide, participation
 from assent.feedback.queue.presentations import newest_guideline, read_presentations, show
-from assent.feedback.queue.settings import settings_of
-from assent.feedback.queue.tasks import add_tasks, load_tasks, slot_row
+from assent.feedback.queue.settings import is_archived, settings_of
+from assent.feedback.queue.tasks import load_tasks, slot_row
 from assent.feedback.queue.wanted import may_grow
 from assent.feedback.records.asked import Asked
 from assent.feedback.records.queue import Queue, Served
@@ -61,6 +62,8 @@ def serve(
     """Up to `limit` tasks for a rater: those they hold, then new ones; fewer where fewer are free."""
     lock_rater(connection, rater_id)
     settings = settings_of(connection, queue.project)
+    if is_archived(connection, queue.project):
+        return []
     part = participation(connection, rater_id, queue, settings)
     if part.is_measured and part.to_qualify == 0:
         decide(connection, rater_id, queue, settings, now=now)
@@ -98,7 +101,7 @@ def renew(connection: Connection, rater_id: str, token: str, *, now: float) -> f
 def add_task_for(connection: Connection, rater_id: str, task: Task, *, now: float, rng: np.random.Generator) -> Served:
     """Add a task that only this rater judges, and lend it to them; the same task again is lent again."""
     lock_rater(connection, rater_id)
-    add_tasks(connection, [task], slots=0, priority=0.0, now=now)
+    add_in(connection, [task], slots=0, now=now)
     expires_at = now + settings_of(connection, task.project).lease_seconds
     mine = select(Lease).where(Lease.task_id == task.id, Lease.rater_id == rater_id, Lease.expires_at > now)
     held = connection.execute(mine).first()

@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from assent.core.errors import DataError, StoreError
+from assent.core.garbage import spared
 from assent.core.hashing import hash_json, short
 from assent.core.types import MAX_ANSWERS, Completion, Message, Prompt, Purpose, Ranking, Task, TaskKind
 from assent.data.formats import first_problem
@@ -40,6 +41,15 @@ class TaskFile:
     """Task id -> known order."""
     repeated: int = 0
     """Lines that ask what an earlier line asks."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Task id -> the last line that asks it."""
+    name: str = ""
+
+    def refuse(self, wrong: Mapping[str, str]) -> None:
+        """Raise DataError with the line of the first task with which something is wrong, by id."""
+        found = min(wrong, key=lambda task_id: self.lines[task_id], default=None)
+        if found is not None:
+            raise DataError(wrong[found], path=self.name, line=self.lines[found])
 
 
 def parse_tasks(
@@ -50,22 +60,25 @@ def parse_tasks(
     lines: dict[str, int] = {}
     gold: dict[str, Ranking] = {}
     repeated = 0
-    for row in _rows(content, name):
-        task = _task(row, project=project, purpose=purpose, kind=kind)
-        if task.id in tasks:
-            if tasks[task.id] != task:
-                raise row.error(
-                    f"the id {task.id!r} stands on line {lines[task.id]} with other content; give it another"
-                )
-            repeated += 1
-        tasks[task.id], lines[task.id] = task, row.line
-        if row.has("gold"):
-            gold[task.id] = _gold(row, task)
+    with spared() as settle:
+        for row in _rows(content, name):
+            task = _task(row, project=project, purpose=purpose, kind=kind)
+            if task.id in tasks:
+                if tasks[task.id] != task:
+                    raise row.error(
+                        f"the id {task.id!r} stands on line {lines[task.id]} with other content; give it another"
+                    )
+                repeated += 1
+            tasks[task.id], lines[task.id] = task, row.line
+            if row.has("gold"):
+                gold[task.id] = _gold(row, task)
+            if len(tasks) % 1000 == 0:
+                settle()
     if not tasks:
         raise DataError(
             "the file holds no task; write one JSON object per line, with 'prompt' and 'answers'", path=name
         )
-    return TaskFile(tuple(tasks.values()), gold, repeated)
+    return TaskFile(tuple(tasks.values()), gold, repeated, lines, name)
 
 
 def _rows(content: bytes, name: str) -> Iterator[Row]:

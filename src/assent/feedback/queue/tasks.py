@@ -12,13 +12,16 @@ from sqlalchemy import Connection, Double, bindparam, func, or_, select, update
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes, hash_json
 from assent.core.types import Completion, Message, Prompt, Task
-from assent.feedback.queue.wanted import IS_WANTED, fit_where_needed
+from assent.feedback.queue.batches import is_hidden
+from assent.feedback.queue.wanted import IS_WANTED
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import ProjectRow, PromptRow, ResponseRow, Slot, TaskResponse, TaskRow
 
 _BLOCK = 500  # rows per IN list: below SQLite's oldest limit on bound values
 _NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 Item = TypeVar("Item")
+
+_WHERE = select(TaskRow.id, TaskRow.project).where(TaskRow.id.in_(bindparam("task_ids", expanding=True)))
 
 _TASKS = (
     select(TaskRow, PromptRow.id.label("prompt_id"), PromptRow.messages, PromptRow.meta.label("prompt_meta"))
@@ -33,39 +36,11 @@ _ANSWERS = (
 )
 
 
-def add_tasks(
-    connection: Connection,
-    tasks: Sequence[Task],
-    *,
-    slots: int | Mapping[str, int],
-    priority: float,
-    now: float,
-    is_cap: bool = False,
-) -> int:
-    """Add tasks that are not there yet, with their slots; returns how many were new.
-
-    A known task with a higher number of slots gets the missing ones, unless another number was stated for it. With
-    `is_cap` the number is stated: no more are asked for. Raises StoreError where a known id comes with other content.
-    """
-    contents = {task.id: task_content(task) for task in tasks}
-    known = _known_contents(connection, contents)
-    for task in tasks:
-        if known.get(task.id, contents[task.id]) != contents[task.id]:
-            raise StoreError(f"task {task.id!r} is in the store with other content; give the new task another id")
-    rows = [task_row(task, contents[task.id], now=now, priority=priority, meta={}) for task in tasks]
-    insert_task_rows(connection, tasks, rows, now=now)
-    wanted = {t.id: slots if isinstance(slots, int) else slots.get(t.id, 1) for t in tasks}
-    places = dict.fromkeys(wanted, -priority) | _known_places(connection, known)
-    if is_cap:
-        had = _slot_counts(connection, known)
-        _state(connection, {task_id: many for task_id, many in wanted.items() if many > had.get(task_id, 0)})
-    rows = [slot_row(t, n, place=places[t.id]) for t in tasks for n in range(wanted[t.id])]
-    insert_missing(connection, Slot, rows)
-    fit_where_needed(connection, known)
-    return len(contents.keys() - known.keys())
+class BeingBrought(StoreError):
+    """A task is part of a batch that is not whole yet, see `batches`."""
 
 
-def _state(connection: Connection, wanted: Mapping[str, int]) -> None:
+def state_wanted(connection: Connection, wanted: Mapping[str, int]) -> None:
     """Note how many judgments are wanted of tasks at most; a number stated before is raised, never lowered."""
     rows = [{"the_id": task_id, "many": many} for task_id, many in sorted(wanted.items())]
     is_less = or_(TaskRow.wanted.is_(None), TaskRow.wanted < bindparam("many"))
@@ -96,7 +71,7 @@ def set_priorities(connection: Connection, priorities: Mapping[str, float]) -> i
     rows = [{"the_id": task_id, "value": float(priority)} for task_id, priority in sorted(priorities.items())]
     if not rows:
         return 0
-    known = _known_contents(connection, priorities)
+    known = known_contents(connection, priorities)
     connection.execute(
         update(TaskRow).where(TaskRow.id == bindparam("the_id")).values(priority=bindparam("value")), rows
     )
@@ -164,22 +139,72 @@ def task_row(task: Task, content: str, *, now: float, priority: float, meta: dic
 
 def insert_task_rows(
     connection: Connection, tasks: Iterable[Task], rows: Sequence[dict[str, Any]], *, now: float
-) -> None:
-    """Insert what is missing of tasks, their prompts, answers and projects; slots are the caller's affair."""
-    projects, prompts, responses, members = {}, {}, {}, []
+) -> set[str]:
+    """Insert what is missing of tasks, their prompts, answers and projects; slots are the caller's affair.
+
+    Returns the tasks that are in another project than their row says. Raises BeingBrought where that is one that
+    nobody sees yet.
+    """
+    prompts, responses, members = {}, {}, []
     for task in tasks:
-        projects[task.project] = {"name": task.project, "created_at": now}
         prompt = _prompt_row(task.prompt)
         prompts[prompt["hash"]] = prompt
         for n, completion in enumerate(task.completions):
             response = _response_row(completion, prompt["hash"])
             responses[response["hash"]] = response
             members.append({"task_id": task.id, "response_hash": response["hash"], "n": n})
+    projects = {row["project"]: {"name": row["project"], "created_at": now} for row in rows}
     insert_missing(connection, ProjectRow, list(projects.values()))
     insert_missing(connection, PromptRow, list(prompts.values()))
     insert_missing(connection, ResponseRow, list(responses.values()))
     insert_missing(connection, TaskRow, rows)
     insert_missing(connection, TaskResponse, members)
+    return _elsewhere(connection, rows)
+
+
+def clashes(connection: Connection, tasks: Sequence[Task]) -> dict[str, str]:
+    """What is wrong with tasks whose ids are known: with other content, or in another project or queue; by id."""
+    found: dict[str, str] = {}
+    for block in blocks(tasks):
+        query = select(TaskRow.id, TaskRow.content_hash, TaskRow.project, TaskRow.purpose)
+        rows = {row.id: row for row in connection.execute(query.where(TaskRow.id.in_([task.id for task in block])))}
+        for task in block:
+            row = rows.get(task.id)
+            if row is None or row.content_hash == task_content(task):
+                continue
+            if (row.project, row.purpose) == (task.project, task.purpose):
+                found[task.id] = f"task {task.id!r} is in the store with other content; give the new task another id"
+            else:
+                where = f"project {row.project!r}" + (" for evaluation" if row.purpose == "evaluation" else "")
+                found[task.id] = f"task {task.id!r} is in {where} already; give it another id here"
+    return found
+
+
+def known_contents(connection: Connection, task_ids: Iterable[str]) -> dict[str, str]:
+    """Content hashes of the tasks that are in the store."""
+    known: dict[str, str] = {}
+    for block in blocks(list(task_ids)):
+        found = connection.execute(select(TaskRow.id, TaskRow.content_hash).where(TaskRow.id.in_(block)))
+        known |= {row.id: row.content_hash for row in found}
+    return known
+
+
+def known_places(connection: Connection, known: Iterable[str]) -> dict[str, float]:
+    """Where tasks stand in their queue."""
+    places: dict[str, float] = {}
+    for block in blocks(list(known)):
+        found = connection.execute(select(TaskRow.id, TaskRow.priority).where(TaskRow.id.in_(block)))
+        places |= {row.id: -row.priority for row in found}
+    return places
+
+
+def slot_counts(connection: Connection, known: Iterable[str]) -> dict[str, int]:
+    """How many judgments are wanted of known tasks."""
+    counts: dict[str, int] = {}
+    for block in blocks(list(known)):
+        query = select(Slot.task_id, func.count()).where(Slot.task_id.in_(block), Slot.service == "normal", IS_WANTED)
+        counts |= {row[0]: row[1] for row in connection.execute(query.group_by(Slot.task_id))}
+    return counts
 
 
 def json_hash(value: Any, *, where: str) -> str:
@@ -202,29 +227,16 @@ def blocks(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
         yield items[start : start + _BLOCK]
 
 
-def _known_contents(connection: Connection, task_ids: Iterable[str]) -> dict[str, str]:
-    known: dict[str, str] = {}
-    for block in blocks(list(task_ids)):
-        found = connection.execute(select(TaskRow.id, TaskRow.content_hash).where(TaskRow.id.in_(block)))
-        known |= {row.id: row.content_hash for row in found}
-    return known
-
-
-def _slot_counts(connection: Connection, known: Iterable[str]) -> dict[str, int]:
-    """How many judgments are wanted of known tasks."""
-    counts: dict[str, int] = {}
-    for block in blocks(list(known)):
-        query = select(Slot.task_id, func.count()).where(Slot.task_id.in_(block), Slot.service == "normal", IS_WANTED)
-        counts |= {row[0]: row[1] for row in connection.execute(query.group_by(Slot.task_id))}
-    return counts
-
-
-def _known_places(connection: Connection, known: Iterable[str]) -> dict[str, float]:
-    places: dict[str, float] = {}
-    for block in blocks(list(known)):
-        found = connection.execute(select(TaskRow.id, TaskRow.priority).where(TaskRow.id.in_(block)))
-        places |= {row.id: -row.priority for row in found}
-    return places
+def _elsewhere(connection: Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+    wanted = {row["id"]: row["project"] for row in rows}
+    found: dict[str, str] = {}
+    for block in blocks(list(wanted)):
+        found |= {row.id: row.project for row in connection.execute(_WHERE, {"task_ids": block})}
+    elsewhere = {task_id for task_id, project in found.items() if project != wanted[task_id]}
+    for task_id in sorted(elsewhere):
+        if is_hidden(found[task_id]):
+            raise BeingBrought(f"task {task_id!r} is being brought in at this moment; try again when that is done")
+    return elsewhere
 
 
 def _prompt_hash(prompt: Prompt) -> str:

@@ -45,11 +45,19 @@ class Account:
     disabled_at: float | None = None
     participant: Participant | None = None
     """Who they are to the crowd platform they came from; None where they came by themselves."""
+    has_second_factor: bool = False
+    """Must a password come with a code?"""
 
     @property
     def is_disabled(self) -> bool:
         """May this person not sign in any more?"""
         return self.disabled_at is not None
+
+    @property
+    def is_mixed(self) -> bool:
+        """Does the login mix alphabets, so that it may be read as another?"""
+        scripts = {unicodedata.name(sign, "?").partition(" ")[0] for sign in self.login if sign.isalpha()}
+        return len(scripts - {"CJK", "HIRAGANA", "KATAKANA", "HANGUL"}) > 1
 
     def may_rate(self, project: str) -> bool:
         """May this person rate in a project?"""
@@ -62,6 +70,17 @@ class Account:
     def with_role(self, role: Role) -> Account:
         """The same account in another role."""
         return replace(self, role=role)
+
+
+@dataclass(frozen=True)
+class Session:
+    """A browser that is signed in. `id` names it and lets nobody in."""
+
+    id: str
+    created_at: float
+    seen_at: float
+    client: str
+    """What the browser says it is; empty where it said nothing."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +114,10 @@ class ApiToken:
     expires_at: float | None
     revoked_at: float | None
 
+    def is_alive(self, now: float) -> bool:
+        """Does it still let a program in?"""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
 
 @dataclass(frozen=True)
 class Secret(Generic[Kept]):
@@ -122,7 +145,8 @@ def clean_login(login: str) -> str:
 def checked_login(login: str) -> str:
     """A login fit to be kept. Raises StoreError."""
     clean = clean_login(login)
-    if not 2 <= len(clean) <= LONGEST_LOGIN or not _LOGIN.fullmatch(clean):
+    is_hidden = any(unicodedata.category(sign) == "Cf" for sign in clean)
+    if not 2 <= len(clean) <= LONGEST_LOGIN or not _LOGIN.fullmatch(clean) or is_hidden:
         raise StoreError(
             f"the login {login[:40]!r} cannot be used; take 2 to {LONGEST_LOGIN} letters, digits or one of . _ - + @,"
             " without spaces"

@@ -105,7 +105,7 @@ class RaterProgress:
     done: int
     """Tasks judged, skips not counted."""
     today: int
-    """Those of the current day (UTC)."""
+    """Those of the current day, in the project's time zone."""
     waiting: int
     """Tasks that this rater could take now."""
 
@@ -143,6 +143,8 @@ class Project:
     settings: ProjectSettings
     guideline: Guideline | None
     created_at: float
+    archived_at: float | None = None
+    """Since when it is put away: hidden from raters, given to nobody, and changed by nobody until it is taken out."""
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,10 @@ class ImportCounts:
     known: int = 0
     """Judgments that were in the store, or twice in the file."""
     new_raters: int = 0
+
+    def plus(self, other: ImportCounts) -> ImportCounts:
+        """Both together."""
+        return ImportCounts(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 @dataclass(frozen=True)

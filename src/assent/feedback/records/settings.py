@@ -15,6 +15,8 @@ from assent.core.types import Flag, Record
 _LONGEST = 1e9  # seconds: for ever, and yet a number that every database keeps
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 Goal = Literal["random", "near_ties", "large_gaps"]
+Texts = Literal["markdown", "plain"]
+"""Whether texts are formatted for raters, or shown with every sign of them."""
 """What the priorities of a project's tasks stand for. random: none are set, every free task is as likely as another.
 near_ties: the closer the predicted rewards of the answers the earlier, for reward models. large_gaps: the opposite, for
 DPO. Evaluations are always drawn at random among the tasks of highest priority."""
@@ -44,6 +46,7 @@ class ProjectSettings(Record):
     """How a project is run. Shares are probabilities."""
 
     title: str = ""
+    texts: Texts = "markdown"
     criteria: tuple[Criterion, ...] = ()
     flags: tuple[Flag, ...] = ("unsafe", "factually_wrong", "unusable")
     strengths: bool = True

@@ -16,11 +16,14 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, ProgrammingError
 
 from assent.core.errors import RunError, StoreError
-from assent.core.files import disk_errors
+from assent.core.files import disk_errors, make_private
+from assent.feedback.config import without_password
 from assent.feedback.tables.queue import Table
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for the one that is writing (SQLite)."""
+MOVED_AWAY = "this store has moved to another database"
+"""What the triggers of `assent store move` say to whoever goes on writing."""
 _LOG_MILLISECONDS = 2000
 _ATTEMPTS = 6
 _BROKEN_OFF = ("40P01", "40001")  # deadlock detected, could not serialize
@@ -104,7 +107,8 @@ def _parse(url: str) -> URL:
         location = make_url(url)
         backend = location.get_backend_name()
     except (ArgumentError, ValueError):
-        raise StoreError(f"store url {url!r} is not a database URL; write sqlite:///file or postgresql://…") from None
+        shown = without_password(url)
+        raise StoreError(f"store url {shown!r} is not a database URL; write sqlite:///file or postgresql://…") from None
     if backend not in ("sqlite", "postgresql"):
         raise StoreError(f"store url starts with {backend!r}; only sqlite:///file and postgresql://… are supported")
     if backend == "sqlite" and location.database in (None, "", ":memory:"):
@@ -116,6 +120,7 @@ def _connect_sqlite(location: URL) -> Engine:
     path = Path(str(location.database))
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path)  # SQLite gives its log and its shared memory the mode of the file
     engine = create_engine(location, json_serializer=_to_json, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
@@ -155,10 +160,12 @@ def _to_json(value: Any) -> str:
 def _clear_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
-    except (IntegrityError, ProgrammingError):
-        raise  # a mistake in this package, not of the user or the disk
     except DatabaseError as error:
         where = engine.url.render_as_string(hide_password=True)
+        if MOVED_AWAY in str(error.orig):
+            raise RunError(f"{where}: {MOVED_AWAY}; stop this service and start it on the other") from error
+        if isinstance(error, IntegrityError | ProgrammingError):
+            raise  # a mistake in this package, not of the user or the disk
         said = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
         if "disk is full" in said or getattr(error.orig, "sqlstate", None) == "53100":
             raise RunError(f"disk full while writing the store {where}: free some space and run again") from error

@@ -3,9 +3,12 @@
     rater ── account ── membership              which projects a rater may see
                ├─ participant                   the id of a crowd platform, by which a person comes back
                ├─ session, one_time_link        secrets are kept as hashes: the tables alone let nobody in
-               └─ api_token
+               ├─ api_token                     except `totp_secret`, which codes are computed from
+               └─ sign_in_place                 where this account came in lately
     invitation                                  makes accounts
     sign_in_attempt                             counts failures, for all server processes together
+    security_event                              who did what, for so many days
+    store_value                                 a few values of the whole store: its key, how long events are kept
 
 A rater's id is a pseudonym that stays beside their judgments; the login is only here and goes when they are erased.
 """
@@ -39,6 +42,10 @@ class AccountRow(Table):
     """May rate in every project; otherwise in those of `membership`."""
     created_at: Mapped[float]
     disabled_at: Mapped[float | None]
+    totp_secret: Mapped[str | None]
+    """Key of the codes of an authenticator app, in base32; null: no second factor."""
+    totp_used: Mapped[int | None]
+    """Number of the half minute whose code was used last: a code works once."""
 
 
 class Membership(Table):
@@ -75,6 +82,10 @@ class SessionRow(Table):
     created_at: Mapped[float]
     seen_at: Mapped[float]
     expires_at: Mapped[float]
+    client: Mapped[str | None]
+    """What the browser says it is, so that people know their own sessions."""
+    fresh_until: Mapped[float | None]
+    """Until then a password may be set without the old one: the session began with a link or an invitation."""
 
 
 class OneTimeLink(Table):
@@ -119,10 +130,12 @@ class ApiTokenRow(Table):
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
+    parent_hash: Mapped[str | None]
+    """`token_hash` of the token that asked for this one, which lives no longer and may do no more than that."""
 
 
 class SignInAttempt(Table):
-    """A failed or unfinished attempt to sign in; `key` is the hash of a login, an address, or both."""
+    """A failed or unfinished attempt to sign in; `key` is the keyed hash of a login, an address, or both."""
 
     __tablename__ = "sign_in_attempt"
     __table_args__ = (Index(None, "key", "at"), Index(None, "at"))
@@ -130,3 +143,42 @@ class SignInAttempt(Table):
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str]
     at: Mapped[float]
+
+
+class SignInPlace(Table):
+    """A network from which an account signed in; others' guesses do not keep it out from there."""
+
+    __tablename__ = "sign_in_place"
+
+    rater_id: Mapped[str] = mapped_column(_account(), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[float]
+
+
+class SecurityEvent(Table):
+    """Something worth knowing later: a sign-in, a refusal, what an admin did. It holds ids and no words of people."""
+
+    __tablename__ = "security_event"
+    __table_args__ = (Index(None, "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float]
+    what: Mapped[str]
+    account: Mapped[str | None]
+    """Who did it: the rater id of an account; a tombstone once they are erased."""
+    program: Mapped[int | None]
+    """Number of the API token that spoke for them."""
+    address: Mapped[str]
+    """Keyed hash of where it came from: the same address has the same, and nobody reads the address in it."""
+    about: Mapped[str]
+    """What it was done to: a rater id, the number of a token, the name of a project."""
+    project: Mapped[str | None]
+
+
+class StoreValue(Table):
+    """A value of the whole store."""
+
+    __tablename__ = "store_value"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str]

@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _CURRENT = text("superseded_by IS NULL")
 _VALID = text("touched_at IS NULL")
-_UNNUMBERED = text("number IS NULL")
+_SUPERSEDED = text("superseded_by IS NOT NULL")
 _WAITING: dict[str, Any] = {
     "sqlite_where": text("is_filled = 0 AND reserved_for IS NULL"),
     "postgresql_where": text("is_filled = false AND reserved_for IS NULL"),
@@ -129,7 +129,7 @@ class TaskRow(Table):
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("project.name"))
-    prompt_hash: Mapped[str] = mapped_column(ForeignKey("prompt.hash"))
+    prompt_hash: Mapped[str] = mapped_column(ForeignKey("prompt.hash"), index=True)
     kind: Mapped[str]
     purpose: Mapped[str]
     priority: Mapped[float]
@@ -155,7 +155,7 @@ class TaskResponse(Table):
     __tablename__ = "task_response"
 
     task_id: Mapped[str] = mapped_column(ForeignKey("task.id"), primary_key=True)
-    response_hash: Mapped[str] = mapped_column(ForeignKey("response.hash"), primary_key=True)
+    response_hash: Mapped[str] = mapped_column(ForeignKey("response.hash"), primary_key=True, index=True)
     n: Mapped[int]
 
 
@@ -230,10 +230,7 @@ class RaterAttribute(Table):
 
 
 class Presentation(Table):
-    """The order in which one rater saw the answers of one task, and how.
-
-    Written when a task is first shown, completed when the rater submits; a correction gets a row of its own.
-    """
+    """The order in which a rater saw the answers of a task, and how: written when shown, completed when submitted."""
 
     __tablename__ = "presentation"
     __table_args__ = (Index(None, "task_id", "rater_id"),)
@@ -276,7 +273,9 @@ class JudgmentRow(Table):
         Index(None, "rater_id", "submitted_at"),
         Index(None, "submitted_at"),
         Index("uq_judgment_number", "number", unique=True),
-        Index("ix_judgment_unnumbered", "id", sqlite_where=_UNNUMBERED, postgresql_where=_UNNUMBERED),
+        Index("ix_judgment_superseded_by", "superseded_by", sqlite_where=_SUPERSEDED, postgresql_where=_SUPERSEDED),
+        Index(None, "slot_id"),
+        Index(None, "presentation_id"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -301,15 +300,6 @@ class JudgmentRow(Table):
     submitted_at: Mapped[float]
     number: Mapped[int | None] = mapped_column(BigInteger)
     """Its place in the order in which judgments were committed, see queue/order.py; null until its transaction ends."""
-
-
-class LastNumber(Table):
-    """The one row that says which number of a judgment was given last; whoever numbers holds it until they commit."""
-
-    __tablename__ = "last_number"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class JudgmentEvent(Table):

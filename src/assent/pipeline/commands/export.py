@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,39 +16,62 @@ from assent.artifacts.lineage import as_dict, lineage, origins
 from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import UserError
+from assent.data.render import Renderer
 from assent.evaluation.report import EvaluationReport
 from assent.models import score_head
+from assent.models.cast import TYPES, Cast, cast_weights
 from assent.models.config import ModelConfig
+from assent.models.join import join_adapters
+from assent.models.lora import CONFIG, WEIGHTS
+from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.backends import Backends
+from assent.pipeline.commands.origin import Origin, adapter_folder, origin_of
 from assent.pipeline.config import ComputeConfig
 from assent.stats.estimate import Estimate
 
-ADAPTER_CONFIG = "adapter_config.json"
-ADAPTER = "adapter"
-"""Folder of a LoRA policy's artifact that holds its adapter alone."""
+CARD = "README.md"
+"""The card's name: the one that the hub shows."""
+BASE = "base"
+"""The type that is the base's own; in the folder of an adapter, the base where it has no name elsewhere."""
+_GENERATION = "generation_config.json"
 
 
-def export_model(name: str, to: Path, *, adapter: bool = False) -> Iterator[str]:
-    """Copy the model that `name` means to the folder `to`: merged weights, or with `adapter` the PEFT adapter alone.
+def export_model(name: str, to: Path, *, adapter: bool = False, dtype: str = BASE) -> Iterator[str]:
+    """Write the model that `name` means into the folder `to`: merged weights, or with `adapter` the PEFT adapter alone.
 
-    `to` appears only when whole. Raises UserError where it holds anything already, or where there is no adapter.
+    `dtype` is float32, bfloat16, float16, or base: the type of the run's base where it came from. `to` appears only
+    when whole. Raises UserError where it holds anything already, or where there is no adapter.
     """
+    if dtype not in (BASE, *TYPES):
+        raise UserError(f"--dtype {dtype} is not known; take {BASE}, {', '.join(TYPES)}")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty; choose another folder")
     artifact = find_artifact(name)
+    origin = origin_of(artifact)
     with files.new_directory(to.absolute()) as partial:
         if adapter:
-            _copy(_adapter_of(artifact), partial)
+            _write_adapter(artifact, origin, partial)
+            wanted = None if dtype == BASE else dtype
         else:
             _write_merged(artifact, partial)
+            wanted = origin.own_type if dtype == BASE else dtype
+        if artifact.kind == "policy":
+            _write_stop_tokens(artifact, partial)
+        rounding = cast_weights(partial, wanted, start=origin.weights) if wanted in TYPES else None
         history = as_dict(lineage(artifact, store_at(artifact.folder.parent)))
         files.write_json(partial / "lineage.json", history)
-        files.write_text(partial / "MODEL_CARD.md", card(artifact, adapter=adapter))
+        files.write_text(partial / CARD, card(artifact, origin, adapter=adapter, rounding=rounding))
+        files.readable(partial)
     what = "adapter" if adapter else artifact.kind
-    yield f"exported the {what} of {artifact.name} to {to}, with lineage.json and MODEL_CARD.md"
+    yield f"exported the {what} of {artifact.name} to {to}, with lineage.json and {CARD}{_size_of(rounding)}"
+    if rounding is not None and rounding.drowns_training:
+        yield (
+            f"rounding to {rounding.after} moved the weights as far as training had ({rounding.rounded:.2g} and"
+            f" {rounding.trained:.2g}): much of it is lost; --dtype float32 keeps it"
+        )
 
 
-def card(artifact: Artifact, *, adapter: bool = False) -> str:
+def card(artifact: Artifact, origin: Origin, *, adapter: bool = False, rounding: Cast | None = None) -> str:
     """What a model is, what it was made from and how it did, as Markdown; nothing that its manifests do not say."""
     template = resources.files("assent.pipeline").joinpath("model_card.md.jinja").read_text(encoding="utf-8")
     root = lineage(artifact, store_at(artifact.folder.parent))
@@ -57,6 +81,8 @@ def card(artifact: Artifact, *, adapter: bool = False) -> str:
         artifact=artifact,
         manifest=artifact.manifest,
         adapter=adapter,
+        origin=origin,
+        rounding=rounding,
         scored=artifact.kind == "reward" and score_head.is_in(model_of(artifact)),
         facts={name: value for name, value in artifact.notes.items() if _is_plain(value)},
         estimates={name: found for name, value in artifact.notes.items() if (found := Estimate.of(value)) is not None},
@@ -69,27 +95,58 @@ def card(artifact: Artifact, *, adapter: bool = False) -> str:
 def _write_merged(artifact: Artifact, partial: Path) -> None:
     """The model itself; an adapter is added to its base first."""
     source = model_of(artifact)
-    if not (source / ADAPTER_CONFIG).is_file():
+    if not (source / CONFIG).is_file():
         _copy(source, partial)
         return
-    settings = ModelConfig.parse(artifact.manifest.config["model"]).model_copy(update={"lora": None, "template": None})
-    backends = Backends(settings, ComputeConfig(device="cpu"))
+    backends = Backends(_loading(artifact), ComputeConfig(device="cpu"))
     if artifact.kind == "reward":
         backends.reward_model(source, trainable=False).save(partial, merged=True)
     else:
         backends.policy(source, trainable=False).save(partial, merged=True)
 
 
-def _adapter_of(artifact: Artifact) -> Path:
-    for folder in (artifact.folder / ADAPTER, model_of(artifact)):
-        if (folder / ADAPTER_CONFIG).is_file():
-            return folder
-    raise UserError(f"{artifact.name} has no adapter, only whole weights; leave out --adapter")
+def _write_adapter(artifact: Artifact, origin: Origin, partial: Path) -> None:
+    """All adapters between the base and the model as one. It names the base; one without a name is laid beside it."""
+    folder = adapter_folder(artifact)
+    if folder is None:
+        raise UserError(f"{artifact.name} has no adapter, only whole weights; leave out --adapter")
+    if not origin.adapters:
+        raise UserError(f"{artifact.name}: its start was trained whole, which an adapter lacks; leave out --adapter")
+    _copy(folder, partial, leave=(WEIGHTS, CONFIG, CARD))
+    if artifact.kind == "policy" and not (partial / _GENERATION).is_file():
+        shutil.copyfile(model_of(artifact) / _GENERATION, partial / _GENERATION)
+    if not origin.has_name:
+        _copy(origin.weights, partial / BASE)
+    base, revision = (str(origin.name), origin.revision) if origin.has_name else (BASE, None)
+    join_adapters(origin.adapters, partial, base=base, revision=revision)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _write_stop_tokens(artifact: Artifact, partial: Path) -> None:
+    """List in generation_config.json all tokens that end an answer, also for runs made before that was saved."""
+    file = partial / _GENERATION
+    values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    listed = values.get("eos_token_id")
+    known = [] if listed is None else [listed] if isinstance(listed, int) else listed
+    tokenizer = load_tokenizer(partial, trust_remote_code=_loading(artifact).trust_remote_code)
+    ends = Renderer(tokenizer, ends=known).stop_ids
+    values |= {"eos_token_id": list(ends) if len(ends) > 1 else ends[0], "pad_token_id": tokenizer.pad_token_id}
+    files.write_json(file, values)
+
+
+def _loading(artifact: Artifact) -> ModelConfig:
+    """How the model was loaded in its run, without what was trained on top and without a template that may be gone."""
+    config = artifact.manifest.config
+    values = config.get("model", {}) if isinstance(config, Mapping) else {}
+    return ModelConfig.parse(values).model_copy(update={"lora": None, "template": None})
+
+
+def _size_of(rounding: Cast | None) -> str:
+    return "" if rounding is None else f" ({rounding.after}, {rounding.num_bytes / 1e6:.1f} MB)"
+
+
+def _copy(source: Path, target: Path, *, leave: tuple[str, ...] = ()) -> None:
     # File by file, because shutil.copytree gathers errors and hides that the disk is full.
-    for path in sorted(p for p in source.rglob("*") if p.is_file()):
+    for path in sorted(p for p in source.rglob("*") if p.is_file() and p.name not in leave):
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)

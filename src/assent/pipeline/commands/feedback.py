@@ -12,6 +12,7 @@ from assent.core.errors import StoreError, UserError
 from assent.core.types import Purpose
 from assent.data.config import Source
 from assent.data.exports import export
+from assent.data.identity import with_unnamed_apart
 from assent.data.load import load_comparisons
 from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather
@@ -71,9 +72,10 @@ def import_feedback(
     sources = [Source.parse({"path": f, "format": format, "skip_bad": skip_bad}, where=where) for f in files]
     quarantine = files[0].parent / "quarantine.jsonl"
     comparisons, report = load_comparisons(sources, quarantine=quarantine, check=refuse_unusable)
+    apart = with_unnamed_apart(comparisons)
     with Store.open(asked.store_url) as store:
-        counts = store.import_comparisons(comparisons, queue, now=time.time())
-    yield from report.lines()
+        counts = store.import_comparisons(apart.comparisons, queue, now=time.time())
+    yield from (*report.lines(), *apart.lines())
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
 

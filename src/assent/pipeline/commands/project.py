@@ -11,9 +11,11 @@ from assent.artifacts.layout import PROJECT
 from assent.core import files
 from assent.core.errors import DataError, UserError
 from assent.data.config import Source
+from assent.data.identity import with_unnamed_apart
 from assent.data.inspect import Item, inspect
 from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.data.render import Renderer
+from assent.data.sources.detect import NothingFits
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.store import Store
 from assent.pipeline.judging import IMPORTED
@@ -56,12 +58,13 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
     project = open_project(config)
     sources = [_source(str(path), format=format, skip_bad=skip_bad, where="assent import") for path in paths]
     comparisons, report = load_comparisons(sources, quarantine=config.parent / QUARANTINE, check=refuse_unusable)
+    apart = with_unnamed_apart(comparisons)
     with Store.open(project.config.store.url) as store:
-        counts = store.import_comparisons(comparisons, IMPORTED, now=time.time())
+        counts = store.import_comparisons(apart.comparisons, IMPORTED, now=time.time())
         total = sum(len(comparison.judgments) for comparison in store.comparisons(IMPORTED))
-    yield from report.lines()
+    yield from (*report.lines(), *apart.lines())
     yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"
-    yield f"{total} imported judgments are in {project.config.store.url}"
+    yield f"{total} imported judgments are in {project.config.store.shown}"
 
 
 def inspect_files(
@@ -96,7 +99,8 @@ def _load_any(source: Source) -> tuple[Sequence[Item], LoadReport]:
             problems.append(problem)
         else:
             return load([source])
-    raise problems[0]
+    # What is wrong with rows of a format says more than that a file is not of another.
+    raise next((problem for problem in problems if not isinstance(problem, NothingFits)), problems[0])
 
 
 def _renderer(model: str) -> Renderer:

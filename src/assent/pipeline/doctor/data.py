@@ -7,17 +7,20 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, assert_never
 
 from assent.core import seeds
-from assent.core.errors import DataError
+from assent.core.errors import DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
-from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
-from assent.data.splits import leakage, split
+from assent.data.heldout import set_aside, take_out
+from assent.data.identity import distinct
+from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.splits import split
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData, RunConfig
 from assent.pipeline.places import sources_of
+from assent.pipeline.row_check import Template, check_of
 from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
-from assent.pipeline.stages.gather import EVAL_SEED, distinct
+from assent.pipeline.stages.gather import EVAL_SEED, prompt_sources
 from assent.pipeline.stages.sft import run_sft
 
 LAB_SAMPLE = 300
@@ -63,7 +66,11 @@ def load_material(config: RunConfig) -> Loaded:
             )
             return Loaded(Material(made, made, asked, is_whole=False), [ok("data", said)])
         case FileData() as data:
-            return _load_files(data)
+            try:
+                check = check_of(Template.of(config))
+            except UserError:  # the base itself is looked at elsewhere
+                check = None
+            return _load_files(data, check)
         case _ as never:
             assert_never(never)
 
@@ -81,7 +88,7 @@ def check_amounts(config: RunConfig, material: Material, *, imported: int) -> It
     yield from _check_prompts(config, config.data, material)
 
 
-def _load_files(data: FileData) -> Loaded:
+def _load_files(data: FileData, check: Check | None) -> Loaded:
     loaded = Loaded(Material(), [])
     for part, sources in sources_of(data).items():
         for number, source in enumerate(sources):
@@ -90,23 +97,24 @@ def _load_files(data: FileData) -> Loaded:
                 loaded.findings.append(note(key, f"{source.hub} is read when the run starts, not here"))
                 loaded.material.is_whole = False
                 continue
-            _read(loaded, part, key, source)
+            _read(loaded, part, key, source, None if part == "corpus" else check)
     if not data.prompts and loaded.material.is_whole:
         again = Loaded(loaded.material, [])
-        for number, source in enumerate(data.demonstrations):
-            _read(again, "prompts", f"data.demonstrations[{number}]", source)
+        part = "demonstrations" if data.demonstrations else "comparisons"
+        for number, source in enumerate(prompt_sources(data)):
+            _read(again, "prompts", f"data.{part}[{number}]", source, check)
         loaded.findings += [finding for finding in again.findings if finding.is_error]
     return loaded
 
 
-def _read(loaded: Loaded, part: str, key: str, source: Source) -> None:
-    read: dict[str, Callable[[Sequence[Source]], tuple[list[Any], LoadReport]]] = {
+def _read(loaded: Loaded, part: str, key: str, source: Source, check: Check | None) -> None:
+    read: dict[str, Callable[..., tuple[list[Any], LoadReport]]] = {
         "comparisons": load_comparisons,
         "prompts": load_prompts,
         "eval_prompts": load_prompts,
     }
     try:
-        items, report = read.get(part, load_conversations)([source])
+        items, report = read.get(part, load_conversations)([source], check=check)
     except DataError as wrong:
         loaded.findings.append(problem(key, str(wrong)))
         loaded.material.is_whole = False
@@ -134,28 +142,37 @@ def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], *, 
 
 
 def _check_prompts(config: RunConfig, data: FileData, material: Material) -> Iterator[Finding]:
-    prompts, evaluation = distinct(material.prompts), distinct(material.eval_prompts)
-    if not data.eval_prompts and prompts:
-        try:
-            sides = split(prompts, {"train": 1 - data.eval_share, "evaluation": data.eval_share}, seed=EVAL_SEED)
-        except DataError as wrong:
-            yield error("data.eval_share", str(wrong), "raise it, or give data.eval_prompts")
-            return
-        prompts, evaluation = sides["train"], sides["evaluation"]
-    if len(prompts) + len(evaluation) > MANY_PROMPTS:
+    prompts, given = distinct(material.prompts).prompts, distinct(material.eval_prompts).prompts
+    if not prompts or len(prompts) + len(given) > MANY_PROMPTS:
         return
-    leaks = leakage(prompts, evaluation)
-    left = len(evaluation) - len(leaks.leaked)
-    if left < 2:
-        said = f"{len(evaluation)} prompts for evaluation, of which {len(leaks.leaked)} are in training too"
-        yield error("data.eval_prompts", said, "give prompts that training does not hold, or raise data.eval_share")
-    elif left < config.evaluate.prompts:
-        said = f"is {config.evaluate.prompts}, but there are {left} to evaluate on"
+    try:
+        apart = set_aside(prompts, given, share=data.eval_share, seed=EVAL_SEED)
+    except DataError as wrong:
+        yield problem("data.eval_prompts" if given else "data.eval_share", str(wrong))
+        return
+    yield ok("data.eval_prompts" if given else "data.eval_share", apart.lines()[0])
+    if len(apart.evaluation) < config.evaluate.prompts:
+        said = f"is {config.evaluate.prompts}, but there are {len(apart.evaluation)} to evaluate on"
         yield note("evaluate.prompts", said, "more prompts make narrower intervals")
+    yield from _check_held_out("data.demonstrations", material.demonstrations, apart.evaluation)
+    yield from _check_held_out("data.comparisons", material.comparisons, apart.evaluation)
+    prompts = apart.train
     wanted = config.optimize.prompts_at_once()
     if wanted is not None and len(prompts) < wanted:
         said = f"is {wanted}, but there are {len(prompts)} prompts, which then repeat in a batch"
         yield warning("optimize.prompts_per_step", said, "lower it, or give more data.prompts")
+
+
+def _check_held_out(key: str, items: Sequence[_Item], evaluation: Sequence[Prompt]) -> Iterator[Finding]:
+    """What the run will not learn from, since it holds evaluation prompts."""
+    if not items or len(items) > MANY_PROMPTS:
+        return
+    kept = take_out(items, evaluation)
+    if not kept.items:
+        said = f"all {len(items)} hold prompts that are held out for evaluation"
+        yield error(key, said, "lower data.eval_share, or give other data.eval_prompts")
+    elif kept.out:
+        yield note(key, kept.line(key.removeprefix("data."), of=len(items)))
 
 
 def _check_split(key: str, items: Sequence[_Item], share: float, *, seed: int) -> Iterator[Finding]:

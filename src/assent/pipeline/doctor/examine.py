@@ -31,13 +31,18 @@ _CHECKPOINT_COPIES = 8
 """Weights, two moments of Adam and a second checkpoint while it is written, of policy and value model."""
 
 
-def examine(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[Finding]:
-    """Check config, settings, data, model and template, lengths, store, disk and threads of a run."""
+def examine(
+    path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = (), *, runs_code: bool = False
+) -> list[Finding]:
+    """Check config, settings, data, model and template, lengths, store, disk and threads of a run.
+
+    Functions that the YAML names are looked up, and only imported where `runs_code` allows it: a project is a program.
+    """
     try:
         config = open_project(path, overlays, settings).config
     except ConfigError as wrong:
         return [problem("config", line) for line in str(wrong).splitlines()]
-    findings = [ok("config", f"{path} is valid"), *check_settings(config), *check_outside(config)]
+    findings = [ok("config", f"{path} is valid"), *check_settings(config), *check_outside(config, runs_code)]
     imported, store = check_store(config.store)
     loaded = load_material(config)
     findings += [*loaded.findings, *check_amounts(config, loaded.material, imported=imported)]
@@ -65,15 +70,21 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
         )
+    if config.evaluate.bootstrap_draws is not None:
+        yield note(
+            "evaluate.bootstrap_draws", "is no longer read: intervals are computed and not drawn", "leave it out"
+        )
     yield from _check_raters(config)
 
 
-def check_outside(config: RunConfig) -> Iterator[Finding]:
+def check_outside(config: RunConfig, runs_code: bool = False) -> Iterator[Finding]:
     """Files, folders and functions that are named and not there. Data is looked at where it is read."""
     for one in outside(config):
         said = None if one.kind == "data" else missing(one)
         if said is None and one.kind == "python":
-            said = _import_problem(one.value)
+            said = _function_problem(one.value, runs_code)
+            if said is None and not runs_code:
+                yield note(one.key, f"{one.value} is there; it was not run", "say --run-code to import it")
         if said is not None:
             is_python = one.kind == "python"
             fix = "check the name, and that its folder is on PYTHONPATH" if is_python else "correct it, or put it there"
@@ -94,7 +105,7 @@ def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
         return 0, [problem("store.url", str(wrong))]
     except ModuleNotFoundError as missing:
         return 0, [error("store.url", str(missing), "pip install 'assent[postgres]'")]
-    return imported, [ok("store.url", f"{config.url} holds {imported} imported judgments")]
+    return imported, [ok("store.url", f"{config.shown} holds {imported} imported judgments")]
 
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
@@ -135,9 +146,11 @@ def check_trackers(config: LogConfig) -> list[Finding]:
     ]
 
 
-def _import_problem(target: str) -> str | None:
+def _function_problem(target: str, runs_code: bool) -> str | None:
     try:
-        ScoreFunction.load(target)
+        ScoreFunction.refuse_absent(target)
+        if runs_code:
+            ScoreFunction.load(target)
     except ConfigError as wrong:
         return str(wrong)
     return None

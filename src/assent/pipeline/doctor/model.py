@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, assert_never
+from typing import Any, NamedTuple, TypeVar, assert_never
 
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation
 from assent.data.fit import Policy
 from assent.data.render import Renderer
+from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations
 from assent.models.config import ScratchConfig
 from assent.models.policy import PolicyModel
 from assent.models.scratch import train_tokenizer
@@ -78,7 +79,7 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
         return OpenedBase(None, [error("data.corpus", "there is no text to train a model on", "give data.corpus")])
     tokenizer = train_tokenizer(texts, vocab_size=base.vocab_size, context=base.shape.context)
     reader = Reader(
-        Renderer(tokenizer, template=config.model.template),
+        Renderer(tokenizer, template=config.model.template, date=config.model.date),
         base.shape.context,
         scratch_parameters(base.shape, len(tokenizer)),
     )
@@ -93,7 +94,9 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
 def _open_folder(config: RunConfig, path: str) -> OpenedBase:
     policy = PolicyModel.load(path, config=config.model.model_copy(update={"lora": None}), trainable=False)
     reader = Reader(
-        Renderer(policy.tokenizer, template=config.model.template), policy.max_length, policy.num_parameters
+        Renderer(policy.tokenizer, template=config.model.template, date=config.model.date),
+        policy.max_length,
+        policy.num_parameters,
     )
     said = f"{type(policy.core).__name__}, {_millions(reader.parameters)} parameters, context {reader.context}"
     findings = [ok("base.path", said), *_about_template(reader.renderer)]
@@ -112,10 +115,11 @@ def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
     tokenizer = load_tokenizer(
         base.path,
         pad_token=config.model.pad_token,
+        template=config.model.template,
         trust_remote_code=config.model.trust_remote_code,
         revision=base.revision,
     )
-    renderer = Renderer(tokenizer, template=config.model.template)
+    renderer = Renderer(tokenizer, template=config.model.template, date=config.model.date)
     limit = int(tokenizer.model_max_length)
     said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
     return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])
@@ -145,8 +149,13 @@ def _check_demonstrations(
             "data.demonstrations", f"{failed[0]} ({len(failed)} of {len(demonstrations)})", "correct or remove them"
         )
     limit = config.sft.max_length or reader.context
+    policy = config.sft.too_long
+    looked_at = _good(demonstrations, reader.renderer.demonstration)
     yield from _check_fit(
-        "sft.too_long", [max(g.num_tokens for g in one) for one in groups], limit, config.sft.too_long
+        "sft.too_long",
+        [max(g.num_tokens for g in one) for one in groups],
+        lambda: fit_demonstrations(looked_at, reader.renderer, max_length=limit, policy=policy),
+        Limit(limit, policy, "demonstrations"),
     )
     allowed = config.optimize.answers()
     if allowed is not None:
@@ -165,16 +174,15 @@ def _check_prompts(config: RunConfig, material: Material, reader: Reader) -> Ite
     if not rendered:
         return
     lengths = [len(ids) for ids in rendered]
-    beyond = sum(length >= reader.context for length in lengths)
-    if beyond:
-        said = f"{beyond} of {len(lengths)} fill the context of {reader.context} tokens (longest: {max(lengths)})"
-        yield error("data.prompts", said, "shorten or remove them")
     room = _longest_answer(config)
-    tight = sum(length + room > reader.context for length in lengths) - beyond
-    if tight > 0:
-        said = f"{tight} of {len(lengths)} leave less than the {room} tokens that an answer may have"
-        yield warning("data.prompts", said, "shorten them, or lower max_new_tokens")
-    if not beyond and tight <= 0:
+    out = sum(length + room > reader.context for length in lengths)
+    said = f"{out} of {len(lengths)} leave less than the {room} tokens that an answer may have in the context of"
+    said += f" {reader.context} (longest: {max(lengths)})"
+    if out == len(lengths):
+        yield error("data.prompts", said, "shorten them, or lower max_new_tokens")
+    elif out:
+        yield warning("data.prompts", f"{said} and are left out", "shorten them, or lower max_new_tokens")
+    else:
         yield ok("data.prompts", f"the longest of {len(lengths)} has {max(lengths)} tokens of {reader.context}")
 
 
@@ -186,22 +194,42 @@ def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], rea
         yield error("data.comparisons", f"{failed[0]} ({len(failed)} of {len(comparisons)})", "correct or remove them")
     limit = config.reward.max_length or reader.context
     rows = [len(g.prompt) + max(map(len, g.continuations)) for g in groups]
-    yield from _check_fit("reward.too_long", rows, limit, config.reward.too_long)
+    policy = config.reward.too_long
+    good = _good(
+        comparisons, lambda one: reader.renderer.group(one.prompt, [answer.text for answer in one.completions])
+    )
+    asked = [(c.prompt, [a.text for a in c.completions], [a.finished for a in c.completions]) for c in good]
+    yield from _check_fit(
+        "reward.too_long",
+        rows,
+        lambda: fit_comparisons(asked, reader.renderer, max_length=limit, policy=policy),
+        Limit(limit, policy, "comparisons"),
+    )
 
 
-def _check_fit(key: str, lengths: Sequence[int], limit: int, policy: Policy) -> Iterator[Finding]:
-    """`lengths` are rows in tokens; `policy` says what becomes of those over the limit."""
-    longer = sum(length > limit for length in lengths)
+class Limit(NamedTuple):
+    """The most tokens of a row, what becomes of longer ones, and what they are."""
+
+    tokens: int
+    policy: Policy
+    what: str
+
+
+def _check_fit(key: str, lengths: Sequence[int], fit: Callable[[], Fitted], limit: Limit) -> Iterator[Finding]:
+    """`lengths` are rows in tokens; `fit` does what the run will do."""
+    longer = sum(length > limit.tokens for length in lengths)
     if not longer:
         return
-    said = f"{longer} of {len(lengths)} rows are longer than {limit} tokens (longest: {max(lengths)})"
-    if policy == "error":
+    said = f"{longer} of {len(lengths)} rows are longer than {limit.tokens} tokens (longest: {max(lengths)})"
+    if limit.policy == "error":
         yield error(key, said, "shorten them, or set it to drop or truncate_left")
-    elif longer == len(lengths) and policy == "drop":
-        yield error(key, f"{said}, so all are dropped", "shorten them, or take a base with a longer context")
-    else:
-        what = "are dropped" if policy == "drop" else "lose the beginning of their prompt"
-        yield warning(key, f"{said} and {what}", "shorten them, or take a base with a longer context")
+        return
+    fitted = fit()
+    if not fitted.kept:
+        yield error(key, f"{said}, and none can be made to fit", "shorten them, or take a base with a longer context")
+        return
+    done = "; ".join(fitted.lines(limit.what, max_length=limit.tokens))
+    yield warning(key, f"{said}: {done}", "shorten them, or take a base with a longer context")
 
 
 def _rendered(items: Sequence[_Item], render: Callable[[_Item], Any]) -> tuple[list[Any], list[str]]:
@@ -213,6 +241,11 @@ def _rendered(items: Sequence[_Item], render: Callable[[_Item], Any]) -> tuple[l
         except (DataError, ModelError) as wrong:
             failed.append(str(wrong))
     return done, failed
+
+
+def _good(items: Sequence[_Item], render: Callable[[_Item], Any]) -> list[_Item]:
+    """Those of the items that are looked at and can be turned into tokens."""
+    return [item for item in items[:LOOKED_AT] if not _rendered([item], render)[1]]
 
 
 def _longest_answer(config: RunConfig) -> int:

@@ -1,4 +1,4 @@
-"""What `assent doctor` finds out by using the base: one answer sampled and held against whole rows, one answer scored."""
+"""What `assent doctor` finds out by using the base: one answer is sampled, and one is scored."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ _FIX = "take another base"
 def try_sampling(policy: PolicyModel) -> Iterator[Finding]:
     """Draw a few tokens, and compare their log-probabilities with those that training would compute."""
     engine = LocalEngine(policy)
-    if engine.rows.kind == "uncached":
-        yield note("sampling", f"samples slowly, each token from the whole row: {engine.rows.reason}")
+    if engine.rows.reason:
+        how = "each token from the whole row" if engine.rows.kind == "uncached" else "prompts of one length together"
+        yield note("sampling", f"samples slowly, {how}: {engine.rows.reason}")
     prompt = random_tokens(policy.core, min(12, policy.max_length - 2), name="doctor")
     try:
         [[answer]] = engine.generate([prompt], num_samples=1, sampling=Sampling(max_new_tokens=8), seed=0)

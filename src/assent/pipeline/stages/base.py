@@ -53,7 +53,8 @@ def run_base(ctx: StageContext, config: BaseStage, *, corpus: Artifact | None = 
             )
             policy.save(ctx.output / "policy")
             commit = getattr(policy.hf.config, "_commit_hash", None)
-            return {"parameters": policy.num_parameters, "from": base.path, "commit": commit}
+            facts = {"parameters": policy.num_parameters, "from": base.path, "commit": commit}
+            return facts | {"type": policy.own_type}
         case ScratchBase() as base:
             assert corpus is not None
             return train_base(ctx, config, base, corpus)

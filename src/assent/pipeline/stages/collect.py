@@ -16,7 +16,8 @@ from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Rater, Task
+from assent.core.types import Comparison, Prompt, Rater, Task
+from assent.data.heldout import take_out
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
@@ -87,8 +88,11 @@ def run_collect(
     earlier: Artifact | None = None,
     given: Artifact | None = None,
     advisor: Artifact | None = None,
+    held_out: Artifact | None = None,
 ) -> dict[str, Any]:
     """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's.
+
+    Imported ones that hold an evaluation prompt of `held_out` are left out; the others never do.
 
     raters.jsonl holds what those who ranked have told about themselves, and consented to have used. `advisor` is the
     reward model of the round before: by what it predicts, people are asked first what teaches most.
@@ -97,7 +101,7 @@ def run_collect(
     if earlier is not None:
         comparisons += read_records(earlier.file("comparisons.jsonl"), Comparison)
     else:
-        comparisons += imported_comparisons(config.store)
+        comparisons += learned(ctx, imported_comparisons(config.store), held_out)
     if given is not None:
         comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
     known = sum(len(c.judgments) for c in comparisons)
@@ -118,6 +122,15 @@ def run_collect(
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
     }
+
+
+def learned(ctx: StageContext, imported: list[Comparison], held_out: Artifact | None) -> list[Comparison]:
+    """The imported comparisons without those that hold an evaluation prompt."""
+    if held_out is None or not imported:
+        return imported
+    kept = take_out(imported, read_records(held_out.file("eval.jsonl"), Prompt))
+    ctx.log.say(kept.line("imported comparisons", of=len(imported)))
+    return kept.items
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,10 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
+from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.core.types import Completion, Prompt, Rater
+from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, Trainers
@@ -147,7 +149,13 @@ def asked_prompts(
     """The first of the held-out prompts that leave room for an answer."""
     held_out = read_records(prompts.file("eval.jsonl"), Prompt)
     room = config.sampling.max_new_tokens
-    return that_fit(held_out, renderer, context=context, max_new_tokens=room, log=ctx.log)[: config.prompts]
+    fitting = that_fit(held_out, renderer, context=context, max_new_tokens=room, log=ctx.log)
+    if len(fitting) < FEWEST_PROMPTS:
+        raise DataError(
+            f"{len(fitting)} of {len(held_out)} evaluation prompts leave room for an answer, and a comparison wants"
+            f" {FEWEST_PROMPTS} or more; give more data.eval_prompts, or lower evaluate.sampling.max_new_tokens"
+        )
+    return fitting[: config.prompts]
 
 
 def answer(
@@ -279,7 +287,7 @@ def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:
         for suite in report.suites.values():
             row |= suite.rows[i] if suite.rows else {}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    files.write_text(folder / SAMPLES, "".join(lines))
+    files.write_text(folder / SAMPLES, "".join(lines), is_private=True)
 
 
 def keep_answers(path: Path, answers: Answers) -> None:

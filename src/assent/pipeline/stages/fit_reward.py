@@ -16,6 +16,7 @@ from assent.core.types import Comparison, Rater
 from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
 from assent.data.splits import split
+from assent.data.talks import Fitted, fit_comparisons
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import reward_report
@@ -23,7 +24,7 @@ from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
-from assent.pipeline.backends import Backends, machine
+from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
 from assent.pipeline.waste import told
@@ -52,6 +53,11 @@ class RewardStage(Config):
         """As the run says."""
         return cls(reward=config.reward, model=config.model, compute=config.compute)
 
+    def revised(self) -> dict[str, str]:
+        """What enters the key beside the stage's version, which would make reward models anew that did not change."""
+        learns_ties = self.reward.raters.kind == "none" and self.reward.ties in ("davidson", "rao_kupper")
+        return {"tie strength": "fitted apart"} if learns_ties else {}
+
 
 @stage(name="fit reward", version=2, kind="reward")
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
@@ -71,6 +77,9 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             ranked_groups(part, renderer, limit=limit, too_long=config.reward.too_long, margins=margins)
             for part in (sides["train"], sides["held out"])
         )
+        for part, what in ((learn, "comparisons"), (test, "comparisons that are held out")):
+            for line in part.fitted.lines(what, max_length=limit):
+                ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         trained = train_reward_model(
             model, learn.groups, learn.targets, config.reward, loop, attributes=attributes_of(judgments)
@@ -81,7 +90,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         if trained.raters is not None:
             tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=budget)
             raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
-        model.save(ctx.output / "reward", merged=True)
+        save_reward(model, ctx.output, start=start)
         waste = told(ctx.log, model)
     report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
     alarms = [] if raters is None else list(raters.alarms)
@@ -91,7 +100,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
     return {
         "comparisons": len(learn.groups),
         "held_out": len(test.groups),
-        "too_long": learn.too_long + test.too_long,
+        **{name: count + test.fitted.facts()[name] for name, count in learn.fitted.facts().items()},
         **trained.facts(),
         **waste,
         "heldout_accuracy": plain(report.accuracy),
@@ -132,7 +141,7 @@ class RankedGroups:
     comparisons: list[Comparison]
     groups: list[Group]
     targets: list[Target]
-    too_long: int
+    fitted: Fitted
 
 
 def ranked_groups(
@@ -144,14 +153,9 @@ def ranked_groups(
     margins: Sequence[float] | None = None,
 ) -> RankedGroups:
     """Render each comparison as one group: its prompt once, all its answers."""
-    found: list[tuple[Comparison, Target]] = []
-    groups: list[Group] = []
-    for comparison in comparisons:
-        target = target_of(comparison, margins=margins)
-        if target is not None:
-            texts, finished = [c.text for c in comparison.completions], [c.finished for c in comparison.completions]
-            groups.append(renderer.group(comparison.prompt, texts, finished))
-            found.append((comparison, target))
-    fitted = fit(groups, max_length=limit, policy=too_long).checked("comparisons", max_length=limit)
-    kept = [found[i] for i in fitted.kept]
-    return RankedGroups([c for c, _ in kept], list(fitted.items), [t for _, t in kept], fitted.num_dropped)
+    targets = [(c, target_of(c, margins=margins)) for c in comparisons]
+    found = [(comparison, target) for comparison, target in targets if target is not None]
+    asked = [(c.prompt, [a.text for a in c.completions], [a.finished for a in c.completions]) for c, _ in found]
+    fitted = fit_comparisons(asked, renderer, max_length=limit, policy=too_long)
+    kept = [found[i] for i in fitted.checked("comparisons", max_length=limit).kept]
+    return RankedGroups([c for c, _ in kept], list(fitted.flat), [t for _, t in kept], fitted)

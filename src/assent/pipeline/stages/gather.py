@@ -3,26 +3,32 @@
 corpus.jsonl            conversations and plain texts for pre-training (all of their text counts)
 demonstrations.jsonl    conversations to imitate
 prompts.jsonl           prompts to sample from and optimize on, shuffled
-eval.jsonl              prompts for evaluation, near-duplicates of the others left out
+eval.jsonl              prompts for evaluation, held out of everything else
 comparisons.jsonl       rankings that people have given already
 quarantine.jsonl        rows that could not be used, with file, line and reason (only with skip_bad)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, assert_never
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, TypeVar, assert_never
 
-from assent.artifacts.jsonl import write_records
+from assent.artifacts.jsonl import read_records, write_records
 from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.config import Config
-from assent.core.types import Comparison, Prompt
+from assent.core.errors import DataError
+from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
-from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
-from assent.data.splits import leakage, split
+from assent.data.heldout import Kept, set_aside, take_out
+from assent.data.identity import distinct, with_unnamed_apart
+from assent.data.load import Check, load_comparisons, load_conversations, load_prompts
 from assent.lab.world import World
 from assent.pipeline.config import DataConfig, FileData, LabData
+from assent.pipeline.row_check import Template, check_of
+
+_Item = TypeVar("_Item", Conversation, Comparison)
 
 Part = Literal["corpus", "demonstrations", "prompts", "comparisons"]
 
@@ -35,7 +41,9 @@ class GatherStage(Config):
     data: DataConfig
     """Where it comes from, without the settings of the other parts."""
     eval_prompts: int = 0
-    """How many prompts are wanted for evaluation."""
+    """How many prompts of the lab are wanted for evaluation; of files, all that are set aside are."""
+    template: Template | None = None
+    """The chat template that every row has to pass; None: not known yet."""
 
 
 def only(part: Part, data: DataConfig) -> DataConfig:
@@ -45,10 +53,8 @@ def only(part: Part, data: DataConfig) -> DataConfig:
             blank = LabData(world_seed=data.world_seed)
             return blank.model_copy(update={part: getattr(data, part)}) if part != "comparisons" else blank
         case FileData():
-            kept = {
-                "corpus": ("corpus", "demonstrations"),
-                "prompts": ("prompts", "demonstrations", "eval_prompts", "eval_share"),
-            }
+            asked = "prompts" if data.prompts else "demonstrations" if data.demonstrations else "comparisons"
+            kept = {"corpus": ("corpus", "demonstrations"), "prompts": (asked, "eval_prompts", "eval_share")}
             names = kept.get(part, (part,))
             return FileData.model_construct(**{name: getattr(data, name) for name in names})
         case _ as never:
@@ -56,13 +62,14 @@ def only(part: Part, data: DataConfig) -> DataConfig:
 
 
 @stage(name="gather", version=1, kind="data")
-def run_gather(ctx: StageContext, config: GatherStage) -> dict[str, Any]:
-    """Write the files of one part."""
+def run_gather(ctx: StageContext, config: GatherStage, *, held_out: Artifact | None = None) -> dict[str, Any]:
+    """Write the files of one part, without whatever holds a prompt of eval.jsonl in `held_out`."""
     match config.data:
         case LabData():
             return gather_lab(ctx, config, config.data)
         case FileData():
-            return gather_files(ctx, config, config.data)
+            evaluation = [] if held_out is None else read_records(held_out.file("eval.jsonl"), Prompt)
+            return gather_files(ctx, config, config.data, evaluation)
         case _ as never:
             assert_never(never)
 
@@ -90,42 +97,61 @@ def gather_lab(ctx: StageContext, config: GatherStage, lab: LabData) -> dict[str
             return {"comparisons": write_records(ctx.output / "comparisons.jsonl", [])}
 
 
-def gather_files(ctx: StageContext, config: GatherStage, data: FileData) -> dict[str, Any]:
+def gather_files(
+    ctx: StageContext, config: GatherStage, data: FileData, evaluation: Sequence[Prompt]
+) -> dict[str, Any]:
     """Read the sources of the part; the report of what was read is told and noted."""
+    check = check_of(config.template)
     match config.part:
         case "corpus":
-            return gather_sources(ctx, load_conversations, (*data.corpus, *data.demonstrations), "corpus")
+            return gather_conversations(ctx, (*data.corpus, *data.demonstrations), "corpus", evaluation, check)
         case "demonstrations":
-            return gather_sources(ctx, load_conversations, data.demonstrations, "demonstrations")
+            return gather_conversations(ctx, data.demonstrations, "demonstrations", evaluation, check)
         case "comparisons":
-            return gather_comparisons(ctx, data.comparisons)
+            return gather_comparisons(ctx, data.comparisons, evaluation, check)
         case "prompts":
-            return gather_prompts(ctx, config, data)
+            return gather_prompts(ctx, data, check)
 
 
-def gather_sources(
-    ctx: StageContext, load: Callable[..., tuple[list[Any], LoadReport]], sources: Sequence[Source], name: str
+def gather_conversations(
+    ctx: StageContext, sources: Sequence[Source], name: str, evaluation: Sequence[Prompt], check: Check | None
 ) -> dict[str, Any]:
     """Load sources and write them as `name`.jsonl."""
-    items, report = load(sources, quarantine=ctx.output / "quarantine.jsonl")
-    for line in report.lines():
-        ctx.log.say(line)
-    write_records(ctx.output / f"{name}.jsonl", items)
-    return {name: len(items), "bad_rows": report.num_bad}
+    items, report = load_conversations(sources, quarantine=ctx.output / "quarantine.jsonl", check=check)
+    tell(ctx, report.lines())
+    kept = learned(ctx, items, evaluation, name if name == "demonstrations" else "texts of the corpus")
+    write_records(ctx.output / f"{name}.jsonl", kept.items)
+    return {name: len(kept.items), "bad_rows": report.num_bad, **kept.facts()}
 
 
-def gather_comparisons(ctx: StageContext, sources: Sequence[Source]) -> dict[str, Any]:
+def gather_comparisons(
+    ctx: StageContext, sources: Sequence[Source], evaluation: Sequence[Prompt], check: Check | None
+) -> dict[str, Any]:
     """Load rankings, each marked with its source, so that a reward model's accuracy can be told per source."""
     comparisons: list[Comparison] = []
     bad = 0
     for number, source in enumerate(sources):
-        items, report = load_comparisons([source], quarantine=ctx.output / f"quarantine-{number}.jsonl")
+        items, report = load_comparisons([source], quarantine=ctx.output / f"quarantine-{number}.jsonl", check=check)
         comparisons += [c.model_copy(update={"meta": {**c.meta, "source": label(source)}}) for c in items]
         bad += report.num_bad
-        for line in report.lines():
-            ctx.log.say(line)
-    write_records(ctx.output / "comparisons.jsonl", comparisons)
-    return {"comparisons": len(comparisons), "bad_rows": bad}
+        tell(ctx, report.lines())
+    numbered = with_unnamed_apart(comparisons)
+    tell(ctx, numbered.lines())
+    kept = learned(ctx, numbered.comparisons, evaluation, "comparisons")
+    write_records(ctx.output / "comparisons.jsonl", kept.items)
+    return {"comparisons": len(kept.items), "bad_rows": bad, **kept.facts(), **numbered.facts()}
+
+
+def learned(ctx: StageContext, items: list[_Item], evaluation: Sequence[Prompt], what: str) -> Kept[_Item]:
+    """The items without what holds an evaluation prompt. Raises DataError where nothing is left."""
+    kept = take_out(items, evaluation)
+    tell(ctx, [kept.line(what, of=len(items))])
+    if items and not kept.items:
+        raise DataError(
+            f"all of {len(items)} {what} hold prompts that are held out for evaluation, so nothing is left to learn"
+            " from; lower data.eval_share, or give other data.eval_prompts"
+        )
+    return kept
 
 
 def label(source: Source) -> str:
@@ -134,33 +160,45 @@ def label(source: Source) -> str:
     return "/".join(part.split(".")[0] for part in parts)
 
 
-def gather_prompts(ctx: StageContext, config: GatherStage, data: FileData) -> dict[str, Any]:
-    """Set evaluation prompts aside by prompt, and leave out those that training holds too, exactly or nearly."""
-    sources = data.prompts or data.demonstrations
-    prompts, report = load_prompts(sources, quarantine=ctx.output / "quarantine.jsonl")
-    prompts = distinct(prompts)
+def gather_prompts(ctx: StageContext, data: FileData, check: Check | None) -> dict[str, Any]:
+    """Set evaluation prompts aside: the given ones, or a share of the prompts, by prompt."""
+    prompts, report = load_prompts(prompt_sources(data), quarantine=ctx.output / "quarantine.jsonl", check=check)
+    asked = distinct(prompts)
+    tell(ctx, [*report.lines(), *asked.lines()])
+    given: list[Prompt] = []
     if data.eval_prompts:
-        evaluation = distinct(load_prompts(data.eval_prompts)[0])
-    else:
-        sides = split(prompts, {"train": 1 - data.eval_share, "evaluation": data.eval_share}, seed=EVAL_SEED)
-        prompts, evaluation = sides["train"], sides["evaluation"]
-    prompts, evaluation = shuffled(prompts, ctx.seed), shuffled(evaluation, ctx.seed)
-    leaks = leakage(prompts, evaluation)
-    kept = [p for i, p in enumerate(evaluation) if i not in set(leaks.leaked)][: config.eval_prompts]
-    for line in (*report.lines(), *leaks.lines()):
+        found, of_given = load_prompts(data.eval_prompts, quarantine=ctx.output / "quarantine-eval.jsonl", check=check)
+        own = distinct(found)
+        given = own.prompts
+        tell(ctx, [*of_given.lines(), *own.lines()])
+    apart = set_aside(asked.prompts, given, share=data.eval_share, seed=EVAL_SEED)
+    tell(ctx, apart.lines())
+    train, evaluation = shuffled(apart.train, ctx.seed), shuffled(apart.evaluation, ctx.seed)
+    write_records(ctx.output / "prompts.jsonl", train)
+    write_records(ctx.output / "eval.jsonl", evaluation)
+    return {
+        "prompts": len(train),
+        "eval": len(evaluation),
+        "given_back": len(apart.leaks.leaked),
+        "taken_out": 0 if not apart.is_given else len(asked.prompts) - len(train),
+        "bad_rows": report.num_bad,
+        **asked.facts(),
+    }
+
+
+def prompt_sources(data: FileData) -> tuple[Source, ...]:
+    """Where prompts come from: the sources of prompts, else of demonstrations, else of comparisons."""
+    return data.prompts or data.demonstrations or data.comparisons
+
+
+def tell(ctx: StageContext, lines: Iterable[str]) -> None:
+    """Say each line."""
+    for line in lines:
         ctx.log.say(line)
-    write_records(ctx.output / "prompts.jsonl", prompts)
-    write_records(ctx.output / "eval.jsonl", kept)
-    return {"prompts": len(prompts), "eval": len(kept), "leaked": len(leaks.leaked), "bad_rows": report.num_bad}
 
 
 EVAL_SEED = 0
 """The same prompts are set aside in every run, so that evaluations can be compared."""
-
-
-def distinct(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """One of each id, in order."""
-    return list({p.id: p for p in prompts}.values())
 
 
 def shuffled(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:

@@ -16,8 +16,8 @@ from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
-from assent.data.fit import fit
 from assent.data.render import Renderer
+from assent.data.talks import fit_demonstrations
 from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
@@ -61,7 +61,7 @@ class OptimizeStage(Config):
         return cls(optimize=config.optimize, model=config.model, compute=config.compute)
 
 
-@stage(name="optimize", version=1, kind="policy")
+@stage(name="optimize", version=2, kind="policy")
 def run_optimize(
     ctx: StageContext,
     config: OptimizeStage,
@@ -90,7 +90,7 @@ def run_optimize(
                 facts = work.on_rankings(train_dpo, dpo)
             case _ as never:
                 assert_never(never)
-        save_policy(work.policy, ctx.output)
+        save_policy(work.policy, ctx.output, start=start)
         return facts
 
 
@@ -148,7 +148,9 @@ class Work:
         ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
         learner = policy_learner(self.policy, config.optimizer)
         result = train(learner, ranked.groups, ranked.targets, config, self.loop)
-        counts = {"comparisons": len(ranked.groups), "too_long": ranked.too_long}
+        for line in ranked.fitted.lines("comparisons", max_length=limit):
+            self.ctx.log.say(line)
+        counts = {"comparisons": len(ranked.groups), **ranked.fitted.facts()}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
 
     @property
@@ -159,6 +161,8 @@ class Work:
     def _demonstrations(self, renderer: Renderer) -> list[Group]:
         """Demonstrations as groups, those that do not fit left out."""
         conversations = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
-        groups = [g for c in conversations for g in renderer.demonstration(c)]
         limit = self.policy.max_length
-        return list(fit(groups, max_length=limit, policy="drop").checked("demonstrations", max_length=limit).items)
+        fitted = fit_demonstrations(conversations, renderer, max_length=limit, policy="drop")
+        for line in fitted.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):
+            self.ctx.log.say(line)
+        return list(fitted.flat)

@@ -36,7 +36,7 @@ class SampleStage(Config):
         return cls(sample=config.sample, round=number, model=config.model, compute=config.compute)
 
 
-@stage(name="sample", version=1, kind="samples")
+@stage(name="sample", version=2, kind="samples")
 def run_sample(
     ctx: StageContext,
     config: SampleStage,

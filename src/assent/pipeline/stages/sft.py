@@ -9,8 +9,8 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.types import Conversation
-from assent.data.fit import fit
 from assent.data.splits import split
+from assent.data.talks import fit_demonstrations
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine, save_policy
@@ -51,18 +51,21 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
             conversations, {"train": 1 - config.sft.eval_share, "held out": config.sft.eval_share}, seed=ctx.seed
         )
         train, held_out = (
-            fit([g for c in side for g in renderer.demonstration(c)], max_length=limit, policy=config.sft.too_long)
+            fit_demonstrations(side, renderer, max_length=limit, policy=config.sft.too_long)
             for side in (sides["train"], sides["held out"])
         )
-        train.checked("demonstrations", max_length=limit)
+        for line in train.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):
+            ctx.log.say(line)
+        for line in held_out.lines("demonstrations that are held out", max_length=limit):
+            ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        result = train_sft(policy_learner(policy, config.sft.optimizer), train.items, held_out.items, config.sft, loop)
-        save_policy(policy, ctx.output)
+        result = train_sft(policy_learner(policy, config.sft.optimizer), train.flat, held_out.flat, config.sft, loop)
+        save_policy(policy, ctx.output, start=base)
         waste = told(ctx.log, policy)
     return {
         "demonstrations": len(conversations),
-        "examples": len(train.items),
-        "too_long": train.num_dropped,
+        "examples": len(train.flat),
+        **train.facts(),
         "template": renderer.describe(),
         **result._asdict(),
         **waste,

@@ -41,7 +41,7 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             purpose=purpose,
             disputes=_disputes(frame, name, purpose),
             decisions=[
-                (one, task_view(tasks[one.task_id], blind_order(tasks[one.task_id])))
+                (one, task_view(tasks[one.task_id], project.settings.texts, blind_order(tasks[one.task_id])))
                 for one in reversed(decisions)
                 if one.task_id in tasks
             ],
@@ -100,7 +100,7 @@ def _task_page(
     form: Mapping[str, str] | None = None,
 ) -> Response:
     task = frame.task(project, task_id, listed="the list")
-    view = task_view(task, blind_order(task))
+    view = task_view(task, project.settings.texts, blind_order(task))
     found = _disputes(frame, project.name, purpose)
     dispute = next((one for one in found if one.task_id == task_id), None)
     said = dispute.judgments if dispute else ()

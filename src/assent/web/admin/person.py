@@ -13,6 +13,7 @@ from assent.feedback.quality.rater_quality import RaterQuality
 from assent.feedback.records.people import ROLES, Account
 from assent.feedback.records.queue import Erasure
 from assent.feedback.runs import folders_beside, made_in, touched
+from assent.web import trail
 from assent.web.admin.frame import Frame, done
 from assent.web.admin.people import role_of
 from assent.web.auth import Admin
@@ -24,6 +25,12 @@ PAGE = "/admin/person"
 
 def add_routes(routes: APIRouter, frame: Frame) -> None:
     """Add the routes of these pages. The person is named in the query: ids from files may hold anything."""
+    _role(routes, frame)
+    _coming_in(routes, frame)
+    _erasing(routes, frame)
+
+
+def _role(routes: APIRouter, frame: Frame) -> None:
     accounts, now = frame.store.accounts, frame.context.now
 
     @routes.get("/admin/person")
@@ -52,6 +59,10 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             return _person_page(frame, request, rater_id, problem=problem)
         return done(PAGE, "disabled" if is_disabled else "enabled", id=rater_id)
 
+
+def _coming_in(routes: APIRouter, frame: Frame) -> None:
+    accounts, now = frame.store.accounts, frame.context.now
+
     @routes.post("/admin/person/link")
     def link(request: Request, _person: Admin, form: Form) -> Response:
         rater_id = form.get("id", "")
@@ -62,6 +73,20 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             return _person_page(frame, request, rater_id, problem=problem)
         return _person_page(frame, request, rater_id, link=frame.context.link(f"/enter/{token}"))
 
+    @routes.post("/admin/person/credential")
+    def take_away(request: Request, _person: Admin, form: Form) -> Response:
+        rater_id, what = form.get("id", ""), form.get("what", "")
+        _, account = _known(frame, rater_id)
+        if account is None or what not in ("password", "second_factor"):
+            raise Refusal(422, f"{what[:40]!r} cannot be taken away", "use the form on the page")
+        if what == "password":
+            accounts.set_password(rater_id, None, now=now())
+        else:
+            accounts.end_second_factor(rater_id)
+        return done(PAGE, f"{what}_removed", id=rater_id)
+
+
+def _erasing(routes: APIRouter, frame: Frame) -> None:
     @routes.post("/admin/person/erase")
     def erase(request: Request, person: Admin, form: Form) -> Response:
         rater_id = form.get("id", "")
@@ -71,7 +96,8 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
                 raise StoreError(f"the id {form.get('again', '')[:60]!r} is not that of this person; type it again")
             if rater_id == person.rater_id:
                 raise StoreError("this is your own account; let another admin erase it")
-            erasure = frame.store.erase_rater(rater_id, now=now())
+            erasure = frame.store.erase_rater(rater_id, now=frame.context.now())
+            trail.about(request, erasure.tombstone)
         except UserError as problem:
             return _person_page(frame, request, rater_id, problem=problem)
         return _erased_page(frame, request, erasure)

@@ -72,10 +72,7 @@ def _tokens_page(
 ) -> Response:
     accounts = frame.store.accounts.all()
     now = frame.context.now()
-    rows = [
-        (token, token.revoked_at is None and (token.expires_at is None or token.expires_at > now))
-        for token in frame.store.accounts.tokens.all()
-    ]
+    rows = [(token, token.is_alive(now)) for token in frame.store.accounts.tokens.all()]
     return frame.page(
         request,
         "admin_tokens.html",
@@ -85,7 +82,7 @@ def _tokens_page(
         accounts=accounts,
         logins={account.rater_id: account.login for account in accounts},
         roles=ROLES,
-        form=form or {"role": "admin", "days": "90", "account": person.rater_id},
+        form=form or {"role": "rater", "days": "90", "account": person.rater_id},
         secret=secret,
     )
 

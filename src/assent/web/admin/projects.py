@@ -8,11 +8,11 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from assent.core.errors import StoreError, UserError
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Project, Queue
 from assent.feedback.records.settings import ProjectSettings
-from assent.web.admin import adjudication, board, exports, people, person, programs, settings, task, tasks
+from assent.web.admin import adjudication, board, exports, log, people, person, programs, settings, task, tasks
 from assent.web.admin.frame import Frame, done, project_path
-from assent.web.auth import Adjudicator, Admin
+from assent.web.auth import Adjudicator, Admin, Person
 from assent.web.context import Context
 from assent.web.forms import Form
 
@@ -24,7 +24,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     frame = Frame(context)
     _projects(routes, frame)
-    for part in (settings, tasks, task, exports, people, person, programs, adjudication, board):
+    for part in (settings, tasks, task, exports, people, person, programs, log, adjudication, board):
         part.add_routes(routes, frame)
     return routes
 
@@ -37,17 +37,18 @@ def _projects(routes: APIRouter, frame: Frame) -> None:
         return RedirectResponse("/admin/projects", 303)
 
     @routes.get("/admin/projects")
-    def projects(request: Request, _person: Adjudicator) -> Response:
-        return frame.page(request, "admin.html", tab="projects", rows=_rows(frame), form={})
+    def projects(request: Request, person: Adjudicator) -> Response:
+        return frame.page(request, "admin.html", tab="projects", rows=_rows(frame, person), form={})
 
     @routes.post("/admin/projects")
-    def make(request: Request, _person: Admin, form: Form) -> Response:
+    def make(request: Request, person: Admin, form: Form) -> Response:
         name = form.get("name", "").strip()
         try:
             _check_name(frame, name)
             store.projects.save(name, ProjectSettings(title=form.get("title", "").strip()), now=frame.context.now())
         except UserError as problem:
-            return frame.page(request, "admin.html", tab="projects", rows=_rows(frame), form=form, problem=problem)
+            rows = _rows(frame, person)
+            return frame.page(request, "admin.html", tab="projects", rows=rows, form=form, problem=problem)
         return done(project_path(name, "settings"), "made")
 
     @routes.post("/admin/projects/{name}/open")
@@ -58,14 +59,25 @@ def _projects(routes: APIRouter, frame: Frame) -> None:
         store.projects.save(name, changed, now=frame.context.now())
         return done(project_path(name, "settings"), "opened" if is_open else "closed")
 
+    @routes.post("/admin/projects/{name}/archive")
+    def archive(_person: Admin, name: str, form: Form) -> Response:
+        is_archived = form.get("is_archived") == "yes"
+        store.projects.archive(frame.project(name).name, is_archived=is_archived, now=frame.context.now())
+        return done(project_path(name, "settings"), "archived" if is_archived else "unarchived")
 
-def _rows(frame: Frame) -> list[dict[str, Any]]:
-    """Every project with its queues; those raters can work in first, then by name."""
+
+def _rows(frame: Frame, person: Person) -> list[dict[str, Any]]:
+    """Every project of a person with its queues; those raters can work in first, then by name."""
     rows = []
-    for project in frame.store.projects.all():
+    for project in (one for one in frame.store.projects.all() if person.may_see(one.name)):
         queues = {p: frame.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
         rows.append({"project": project, "queues": {p: c for p, c in queues.items() if c.need}})
-    return sorted(rows, key=lambda row: (not row["project"].settings.is_open, row["project"].name))
+    return sorted(rows, key=_place)
+
+
+def _place(row: dict[str, Any]) -> tuple[bool, bool, str]:
+    project: Project = row["project"]
+    return (project.archived_at is not None, not project.settings.is_open, project.name)
 
 
 def _check_name(frame: Frame, name: str) -> None:

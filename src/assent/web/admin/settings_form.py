@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from assent.core.types import Flag
-from assent.feedback.records.settings import Goal, ProjectSettings
+from assent.feedback.records.settings import Goal, ProjectSettings, Texts
 
 Kind = Literal["text", "area", "check", "flags", "percent", "whole", "count", "minutes", "amount", "choice", "names"]
 MOST_ROWS = 40
@@ -29,7 +29,7 @@ class Entry:
 
 
 SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
-    ("about", (Entry("title", "text"), Entry("timezone", "text"))),
+    ("about", (Entry("title", "text"), Entry("texts", "choice", choices=get_args(Texts)), Entry("timezone", "text"))),
     (
         "said",
         (

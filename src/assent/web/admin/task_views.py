@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from assent.core.types import Judgment, Ranking, Task
 from assent.feedback.quality.words import count_words
+from assent.feedback.records.settings import Texts
 from assent.web.admin.order_form import LETTERS, field_of
 from assent.web.render.markup import render
 
@@ -62,14 +63,14 @@ class TaskView:
         return sorted(found)
 
 
-def task_view(task: Task, order: Sequence[str] | None = None) -> TaskView:
-    """The view of a task, its answers in `order`, else as the task lists them."""
-    texts = {completion.id: completion.text for completion in task.completions}
+def task_view(task: Task, texts: Texts, order: Sequence[str] | None = None) -> TaskView:
+    """The view of a task as raters see it, its answers in `order`, else as the task lists them."""
+    said = {completion.id: completion.text for completion in task.completions}
     return TaskView(
         task=task,
-        turns=tuple(ShownTurn(message.role, render(message.content)) for message in task.prompt.messages),
+        turns=tuple(ShownTurn(message.role, render(message.content, how=texts)) for message in task.prompt.messages),
         answers=tuple(
-            AnswerView(LETTERS[n], answer, render(texts[answer]), count_words(texts[answer]), field_of(n))
-            for n, answer in enumerate(order or texts)
+            AnswerView(LETTERS[n], answer, render(said[answer], how=texts), count_words(said[answer]), field_of(n))
+            for n, answer in enumerate(order or said)
         ),
     )

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from assent.core.errors import DataError, StoreError, UserError
+from assent.core.garbage import spared
 from assent.core.types import Purpose
 from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.queue.task_files import parse_tasks
@@ -110,12 +111,13 @@ def _tasks_page(
     priorities: str = "",
 ) -> Response:
     queue = Queue(project.name, wanted.purpose)
-    repeats = frame.store.listing.repeats(queue)
-    facts = {i: f for i, f in frame.watch.facts(project.name, wanted.purpose).items() if i not in repeats}
     gold = frame.store.projects.gold(project.name)
-    found = _found(frame, queue, wanted) if wanted.find or wanted.state else list(facts)
-    shown = found[(wanted.page - 1) * PAGE : wanted.page * PAGE]
-    standing = frame.store.studies.states(shown)
+    shown, total = frame.store.listing.page_of_ids(queue, page=wanted.page, size=PAGE)
+    found = _found(frame, queue, wanted) if wanted.find or wanted.state else []
+    if wanted.find or wanted.state:
+        shown = found[(wanted.page - 1) * PAGE : wanted.page * PAGE]
+    many = len(found) if wanted.find or wanted.state else total
+    facts, standing = frame.watch.facts(shown), frame.store.studies.states(shown)
     counts = {p: frame.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
     return frame.page(
         request,
@@ -127,12 +129,12 @@ def _tasks_page(
         find=wanted.find,
         state=wanted.state or "",
         states=get_args(State),
-        is_cut=len(found) == MOST_FOUND and bool(wanted.find or wanted.state),
+        is_cut=len(found) == MOST_FOUND,
         counts=counts,
-        total=len(facts),
-        found=len(found),
+        total=total,
+        found=many,
         page=wanted.page,
-        pages=max(1, -(-len(found) // PAGE)),
+        pages=max(1, -(-many // PAGE)),
         rows=[{"facts": facts[i], "state": standing[i], "is_gold": i in gold} for i in shown if i in facts],
         gold=len(gold),
         pasted=pasted,
@@ -154,7 +156,8 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         """Tasks pasted into the form, or a file as the body of the request with its name in the query."""
         project = frame.project(name)
         try:
-            count, repeated = _add(frame, project, sent)
+            with spared():
+                count, repeated = _add(frame, project, sent)
         except UserError as problem:
             if sent.is_file:
                 raise
@@ -167,7 +170,8 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         project = frame.project(name)
         try:
             queue = Queue(name, sent.purpose)
-            counts = bring_rankings(frame.store, queue, sent.content, name=sent.name, now=frame.context.now())
+            with spared():
+                counts = bring_rankings(frame.store, queue, sent.content, name=sent.name, now=frame.context.now())
         except UserError as problem:
             if sent.is_file:
                 raise
@@ -180,11 +184,7 @@ def _add(frame: Frame, project: Project, sent: _Sent) -> tuple[int, int]:
     found = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
     now = frame.context.now()
     ids = [task.id for task in found.tasks]
-    strange = [t.id for t in frame.store.tasks(ids).values() if t.project != project.name or t.purpose != sent.purpose]
-    if strange:
-        raise DataError(
-            f"task {strange[0]!r} is in another project or queue already; give it another id", path=sent.name
-        )
+    found.refuse(frame.store.clashes(found.tasks))
     slots = wanted_slots(ids, project.settings)
     count = frame.store.add_tasks(found.tasks, slots=slots, now=now)
     for task_id, ranking in found.gold.items():

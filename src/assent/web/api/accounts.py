@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from assent.feedback.people.accounts import LINK_SECONDS
 from assent.feedback.records.people import Account
-from assent.web.api.people_models import AccountChange, AccountOut, LinkMade
+from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
+from assent.web.api.people_models import AccountChange, AccountOut, EventOut, EventPage, LinkMade
 from assent.web.api.projects import known_project
 from assent.web.auth import Admin
 from assent.web.context import Context
@@ -25,6 +26,21 @@ def add_routes(routes: APIRouter, context: Context) -> None:
     def list_accounts(_person: Admin) -> Any:
         """Everybody who may sign in, by login."""
         return accounts.all()
+
+    @routes.get("/events", tags=["accounts"], response_model=EventPage)
+    def list_events(
+        _person: Admin,
+        what: Annotated[str, Query(max_length=100, description="Events that begin so, say sign_in.")] = "",
+        account: Annotated[str, Query(max_length=200, description="Events that it did, or that were done to it.")] = "",
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Any:
+        """The security log, newest first, a page at a time: sign-ins, refusals, what admins did."""
+        key: Any = key_of(cursor, int)
+        before = None if key is None else key[0]
+        found = context.store.events.find(what=what, account=account, before=before, limit=limit)
+        items = tuple(EventOut.model_validate(one) for one in found)
+        return EventPage(items=items, next=cursor_of(found[-1].id) if len(found) == limit else None)
 
     @routes.patch("/accounts/{rater_id}", tags=["accounts"], response_model=AccountOut)
     def change_account(_person: Admin, rater_id: AccountId, change: AccountChange) -> Any:

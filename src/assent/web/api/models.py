@@ -71,6 +71,17 @@ class ProjectOut(Out):
     settings: ProjectSettings
     guideline: GuidelineOut | None
     created_at: float
+    archived_at: float | None = None
+    """Since when it is put away; null: it is not."""
+
+
+class ProjectSeen(Out):
+    """A project as its raters see it: without the settings that would tell them which tasks measure them."""
+
+    name: str
+    settings: dict[str, Any]
+    guideline: GuidelineOut | None
+    created_at: float
 
 
 class GuidelineIn(Body):

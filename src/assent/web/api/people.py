@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
 from assent.core.types import Rater as RaterRecord
 from assent.feedback.records.people import Invitation
 from assent.feedback.runs import folders_beside, made_in, touched
+from assent.web import trail
 from assent.web.api.models import Removed, SnapshotName
 from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
 from assent.web.api.people_models import (
@@ -24,7 +25,6 @@ from assent.web.api.people_models import (
 from assent.web.api.projects import known_project
 from assent.web.auth import Admin, Rater
 from assent.web.context import Context
-from assent.web.rating.profile import refuse_last_admin
 from assent.web.refusals import Refusal
 
 RaterId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the rater, a pseudonym.")]
@@ -80,12 +80,14 @@ def _raters(routes: APIRouter, context: Context) -> None:
 
 def _forgetting(routes: APIRouter, context: Context) -> None:
     @routes.delete("/raters/{rater_id:path}", tags=["raters"], response_model=ErasureOut)
-    def erase_rater(person: Rater, rater_id: RaterId) -> Any:
-        """Forget a rater: account, attributes, everything they said. Says what rested on it; `assent run` rebuilds."""
-        _need_self_or_admin(person, rater_id)
+    def erase_rater(request: Request, _person: Admin, rater_id: RaterId) -> Any:
+        """Forget a rater: account, attributes, everything they said. Says what rested on it; `assent run` rebuilds.
+
+        For admins: people erase themselves on their own page, where they show who they are.
+        """
         known_rater(context, rater_id)
-        refuse_last_admin(context, rater_id)
         erasure = context.store.erase_rater(rater_id, now=context.now())
+        trail.about(request, erasure.tombstone)
         hashes = {snapshot.hash for snapshot in erasure.snapshots}
         made = touched(made_in(folders_beside(context.store_url)), hashes) if hashes else []
         return ErasureOut(

@@ -123,6 +123,29 @@ class InvitationMade(InvitationOut):
     link: str
 
 
+class EventOut(Out):
+    """Something in the security log; `address` is a keyed hash, equal for equal addresses."""
+
+    id: int
+    at: float
+    what: str
+    account: str | None
+    """Who did it; null: somebody unknown."""
+    program: int | None
+    """Number of the token that spoke for them."""
+    address: str
+    about: str
+    """What it was done to: a rater's id, a number, a name."""
+    project: str | None
+
+
+class EventPage(Out):
+    """Events, newest first, and where the next page begins."""
+
+    items: tuple[EventOut, ...]
+    next: str | None
+
+
 class TokenIn(Body):
     """A token to make."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 
 from assent.feedback.records.people import at_most
 from assent.feedback.records.webhooks import Hook, Webhook
+from assent.web import trail
 from assent.web.api.models import DeliveryOut, Removed, WebhookIn, WebhookMade, WebhookOut
 from assent.web.api.people_models import TokenIn, TokenMade, TokenOut
 from assent.web.auth import Admin, Rater
@@ -34,23 +35,33 @@ def _tokens(routes: APIRouter, context: Context) -> None:
         return tokens.all(None if person.may("admin") else person.rater_id)
 
     @routes.post("/tokens", tags=["accounts"], response_model=TokenMade)
-    def make_token(person: Rater, sent: TokenIn) -> Any:
-        """Make a token. It never gives more than the token that asks for it, and is told this once."""
+    def make_token(request: Request, person: Rater, sent: TokenIn) -> Any:
+        """Make a token, told this once. One that a token asks for gives no more, lasts no longer and ends with it."""
         rater_id = sent.rater_id or person.rater_id
         if rater_id != person.rater_id and not person.may("admin"):
             raise Refusal(403, "only an admin makes tokens for others", "leave rater_id out")
         role = at_most(sent.role or person.role, person.role)
         if context.store.accounts.get(rater_id) is None:
             raise Refusal(404, f"there is no account {rater_id!r}", "invite the person first")
-        made = tokens.add(rater_id, sent.name, role=role, lifetime=sent.lifetime_seconds, now=context.now())
+        made = tokens.add(
+            rater_id,
+            sent.name,
+            role=role,
+            lifetime=sent.lifetime_seconds,
+            asked_by=person.program,
+            now=context.now(),
+        )
+        trail.about(request, rater_id)
         return TokenMade(**vars(made.kept), token=made.token)
 
     @routes.delete("/tokens/{number}", tags=["accounts"], response_model=Removed)
     def revoke_token(person: Rater, number: Number) -> Any:
-        """End a token."""
-        own = {token.id for token in tokens.all(person.rater_id)}
-        if number not in own and not person.may("admin"):
+        """End a token and those it asked for. A program ends its own token, and others of no higher role."""
+        found = next((one for one in tokens.all() if one.id == number), None)
+        if found is None or (found.rater_id != person.rater_id and not person.may("admin")):
             raise Refusal(404, f"you have no token {number}", "list your tokens")
+        if not person.may(found.role):
+            raise Refusal(403, f"the token {number} has the role {found.role}", "end it with one of that role")
         return Removed(removed=tokens.revoke(number, now=context.now()))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from assent.core.errors import StoreError
 from assent.core.types import Purpose
@@ -22,14 +22,15 @@ from assent.web.api.models import (
     GuidelineOut,
     ProgressOut,
     ProjectOut,
+    ProjectSeen,
     Removed,
     SnapshotIn,
     SnapshotOut,
 )
-from assent.web.auth import Adjudicator, Admin, Rater
+from assent.web.auth import Adjudicator, Admin, Person, Rater
 from assent.web.bodies import Body, keepable
 from assent.web.context import Context
-from assent.web.rating.items import for_raters
+from assent.web.rating.items import HIDDEN
 from assent.web.rating.tasks import project_of
 from assent.web.refusals import Refusal
 
@@ -40,7 +41,9 @@ TaskId = Annotated[str, Path(min_length=1, max_length=200, description="Id of th
 class Change(Body):
     """Settings to change; those that are not named stay."""
 
-    settings: dict[str, Any]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    archived: bool | None = None
+    """true: put away, hidden from raters and changed by nobody; false: taken out again, before settings change."""
 
 
 def add_routes(routes: APIRouter, context: Context) -> None:
@@ -72,18 +75,15 @@ def known_task(context: Context, task_id: str) -> Any:
 def _projects(routes: APIRouter, context: Context) -> None:
     projects = context.store.projects
 
-    @routes.get("/projects", tags=["projects"], response_model=list[ProjectOut])
+    @routes.get("/projects", tags=["projects"], response_model=list[ProjectOut | ProjectSeen])
     def list_projects(person: Rater) -> Any:
         """All projects that the token may see."""
-        if person.may("adjudicator"):
-            return projects.all()
-        return [for_raters(one) for one in projects.all() if person.may_rate(one.name)]
+        return [_shown(one, person) for one in projects.all() if person.may_see(one.name)]
 
-    @routes.get("/projects/{project}", tags=["projects"], response_model=ProjectOut)
+    @routes.get("/projects/{project}", tags=["projects"], response_model=ProjectOut | ProjectSeen)
     def get_project(person: Rater, project: ProjectName) -> Any:
-        """A project with its settings and newest guideline. Raters see the settings that concern them only."""
-        found = project_of(context, person, project)
-        return found if person.may("adjudicator") else for_raters(found)
+        """A project with its settings and newest guideline; a rater sees no settings that tell gold from the rest."""
+        return _shown(project_of(context, person, project), person)
 
     @routes.put("/projects/{project}", tags=["projects"], response_model=ProjectOut)
     def save_project(
@@ -95,13 +95,24 @@ def _projects(routes: APIRouter, context: Context) -> None:
 
     @routes.patch("/projects/{project}", tags=["projects"], response_model=ProjectOut)
     def change_project(_person: Admin, project: ProjectName, change: Change) -> Any:
-        """Change some settings of a project."""
-        known = known_project(context, project).settings.model_dump()
-        try:
-            settings = ProjectSettings.model_validate({**known, **change.settings})
-        except ValidationError as error:
-            raise Refusal(422, f"settings: {first_problem(error)}") from None
-        return _saved(context, project, settings)
+        """Change some settings of a project, put it away, or take it out again."""
+        known_project(context, project)
+        if change.archived is False:
+            projects.archive(project, is_archived=False, now=context.now())
+        if change.settings:
+            _saved(context, project, _changed(context, project, change.settings))
+        if change.archived:
+            projects.archive(project, is_archived=True, now=context.now())
+        return known_project(context, project)
+
+
+def _changed(context: Context, project: str, settings: dict[str, Any]) -> ProjectSettings:
+    """The settings of a project with some of them changed. Raises Refusal 422."""
+    known = known_project(context, project).settings.model_dump()
+    try:
+        return ProjectSettings.model_validate({**known, **settings})
+    except ValidationError as error:
+        raise Refusal(422, f"settings: {first_problem(error)}") from None
 
 
 def _guidelines(routes: APIRouter, context: Context) -> None:
@@ -172,6 +183,7 @@ def _decisions(routes: APIRouter, context: Context) -> None:
     def adjudicate(person: Adjudicator, decision: AdjudicationIn) -> Any:
         """Decide a task."""
         project = known_task(context, decision.task_id).project
+        person.need_project(project)
         said = (decision.task_id, person.rater_id, decision.ranking, decision.reason)
         decided = projects.adjudicate(*said, now=context.now())
         context.watch.forget(project)
@@ -194,6 +206,14 @@ def _snapshots(routes: APIRouter, context: Context) -> None:
         made = store.snapshot(wanted.name, Queue(project, wanted.purpose), now=context.now())
         found = [one for one in store.listing.snapshots(project) if one.name == made.name and one.touched_at is None]
         return found[-1]
+
+
+def _shown(project: Project, person: Person) -> Any:
+    if person.may("adjudicator"):
+        return project
+    settings = project.settings.model_dump(mode="json", exclude=HIDDEN)
+    guideline = None if project.guideline is None else GuidelineOut.model_validate(project.guideline)
+    return ProjectSeen(name=project.name, settings=settings, guideline=guideline, created_at=project.created_at)
 
 
 def _saved(context: Context, name: str, settings: ProjectSettings) -> Project:

@@ -65,9 +65,9 @@ def _states(routes: APIRouter, context: Context) -> None:
         return TaskStatePage(items=items, next=cursor_of(items[-1].task_id) if len(items) == limit else None)
 
     @routes.get("/tasks/{task_id:path}/state", tags=["tasks"], response_model=TaskStateOut)
-    def get_task_state(_person: Adjudicator, task_id: TaskId) -> Any:
+    def get_task_state(person: Adjudicator, task_id: TaskId) -> Any:
         """How a task stands."""
-        known_task(context, task_id)
+        person.need_project(known_task(context, task_id).project)
         return TaskStateOut.of(studies.states([task_id])[task_id])
 
 

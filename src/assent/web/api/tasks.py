@@ -33,6 +33,10 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         if len(set(ids)) != len(ids):
             again = next(i for number, i in enumerate(ids) if i in ids[:number])
             raise Refusal(422, f"task {again!r} is sent twice", "send each task once, or give them ids")
+        wrong = store.clashes(tasks)
+        number = next((n for n, task_id in enumerate(ids) if task_id in wrong), None)
+        if number is not None:
+            raise Refusal(409, f"tasks[{number}]: {wrong[ids[number]]}", "nothing was queued")
         slots: Any = sent.slots
         is_stated = slots is not None
         if not is_stated:
@@ -64,9 +68,11 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         return Changed(changed=store.set_priorities(wanted.priorities, now=context.now()))
 
     @routes.get("/tasks/{task_id:path}", tags=["tasks"], response_model=Task)
-    def get_task(_person: Adjudicator, task_id: TaskId) -> Any:
+    def get_task(person: Adjudicator, task_id: TaskId) -> Any:
         """A task with its prompt and answers."""
-        return known_task(context, task_id)
+        found = known_task(context, task_id)
+        person.need_project(found.project)
+        return found
 
 
 def _task(sent: TaskIn, project: str, place: str) -> Task:

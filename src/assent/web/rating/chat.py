@@ -208,12 +208,14 @@ def state(talks: Talks, talk: BlindTalk) -> dict[str, Any]:
     phase = "failed" if talk.is_silent(talks.context.now()) else talk.phase
     answers = talks.answers(talk) if phase == "rating" else ()
     sources = talks.sources(talk) if is_over else []
+    project = talks.context.store.projects.get(talk.project)
+    texts = "markdown" if project is None else project.settings.texts
     return {
         "conversation": talk.id,
         "phase": phase,
         "turn": len(talk.turns),
-        "messages": [{"role": m.role, "html": render(m.content)} for m in talk.messages],
-        "answers": [{"id": answer.id, "html": render(answer.text)} for answer in answers],
+        "messages": [{"role": m.role, "html": render(m.content, how=texts)} for m in talk.messages],
+        "answers": [{"id": answer.id, "html": render(answer.text, how=texts)} for answer in answers],
         "turns": [
             {
                 "choice": turn.choice,

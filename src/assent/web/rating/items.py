@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from assent.feedback.quality.words import count_words
 from assent.feedback.records.queue import Project, Served
-from assent.feedback.records.settings import ProjectSettings
-from assent.web.render.markup import render
+from assent.feedback.records.settings import Texts
+from assent.web.render.markup import Budget, as_written, render
 
 HIDDEN = {
     "overlap_share",
@@ -33,24 +32,24 @@ HIDDEN = {
 """Settings that are none of a rater's business: who knows what is gold or a repeat rates it otherwise."""
 
 
-def for_raters(project: Project) -> Project:
-    """A project without what is none of a rater's business."""
-    settings = ProjectSettings.model_validate(project.settings.model_dump(exclude=HIDDEN))
-    return replace(project, settings=settings)
-
-
-def item(served: Served) -> dict[str, Any]:
-    """A task for a rater. Letters are given by the page, by place."""
+def item(served: Served, texts: Texts) -> dict[str, Any]:
+    """A task for a rater, its texts formatted or not. Letters are given by the page, by place."""
     answers = {completion.id: completion.text for completion in served.task.completions}
-    judgment = served.judgment
+    judgment, render = served.judgment, Budget().render
     return {
         "task_id": served.task.id,
         "token": served.token,
         "expires_at": served.expires_at,
         "kind": served.task.kind,
-        "prompt": [{"role": m.role, "html": render(m.content)} for m in served.task.prompt.messages],
+        "prompt": [{"role": m.role, "html": render(m.content, how=texts)} for m in served.task.prompt.messages],
         "answers": [
-            {"id": i, "html": render(answers[i]), "text": answers[i], "words": count_words(answers[i])}
+            {
+                "id": i,
+                "html": render(answers[i], how=texts),
+                "written": as_written(answers[i]),
+                "text": answers[i],
+                "words": count_words(answers[i]),
+            }
             for i in served.order
         ],
         "guideline_version": served.guideline_version,

@@ -29,7 +29,7 @@ def router(context: Context) -> APIRouter:
         person = identify(request)
         if person is None:
             return RedirectResponse("/sign-in", 303)
-        seen = [p for p in store.projects.all() if person.may("adjudicator") or person.may_rate(p.name)]
+        seen = [p for p in store.projects.all() if person.may_see(p.name) and p.archived_at is None]
         now = context.now()
         rows = [
             {

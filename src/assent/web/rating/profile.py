@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from assent.feedback.people.accounts import session_id
+from assent.feedback.people.events import Event
 from assent.feedback.people.profiles import Told, consent_version
+from assent.feedback.records.people import digest
 from assent.feedback.records.queue import Project
 from assent.feedback.records.settings import AttributeQuestion
-from assent.web.auth import Person, Rater, sign_out
+from assent.web import trail
+from assent.web.auth import Person, Rater, may_do_without_password, session_of, sign_out
 from assent.web.context import Context
 from assent.web.forms import Form
+from assent.web.own_account import need_password
 from assent.web.refusals import Refusal
 
+CHANGED = ("profile", "password", "session", "token", "second_factor", "second_factor_ended")
+"""What the page may say was changed."""
 CONFIRMATION = "erase"
 """What is typed into the form to be erased, in every language."""
 
@@ -27,15 +35,20 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/me")
     def me(request: Request, person: Rater, changed: str = "") -> Response:
-        questions = questions_of(context, person)
+        questions, now = questions_of(context, person), context.now()
+        sessions, tokens = accounts.sessions(person.rater_id, now=now), accounts.tokens.all(person.rater_id)
         return context.page(
             request,
             "me.html",
             questions=list(questions.values()),
             told=accounts.profiles.told(person.rater_id),
             record=accounts.profiles.record(person.rater_id),
-            changed=changed if changed in ("profile", "password") else "",
+            changed=changed if changed in CHANGED else "",
             confirmation=CONFIRMATION,
+            is_fresh=may_do_without_password(request, person),
+            sessions=[(one, one.id == session_id(digest(session_of(request)))) for one in sessions],
+            tokens=[one for one in tokens if one.is_alive(now)],
+            day=lambda at: f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}",
         )
 
     @routes.post("/me/profile")
@@ -49,8 +62,10 @@ def router(context: Context) -> APIRouter:
     def erase(request: Request, person: Rater, form: Form) -> Response:
         if form.get("confirmation", "").strip().lower() != CONFIRMATION:
             raise Refusal(422, "nothing was erased", f"type {CONFIRMATION} into the field if you mean it")
-        refuse_last_admin(context, person.rater_id)
+        if person.account.has_password:
+            need_password(context, request, person, form.get("current", ""))
         erasure = context.store.erase_rater(person.rater_id, now=context.now())
+        trail.begin(request, Event("account.erased", account=erasure.tombstone, about=erasure.tombstone))
         request.state.person = None
         response = context.page(request, "erased.html", erasure=erasure)
         sign_out(request, response)
@@ -63,7 +78,7 @@ def questions_of(context: Context, person: Person) -> dict[str, dict[str, Any]]:
     """What the projects of a person ask about raters, by name; a name that two projects use is asked once."""
     found: dict[str, dict[str, Any]] = {}
     for project in context.store.projects.all():
-        if person.may_rate(project.name):
+        if person.account.may_rate(project.name):
             for question in project.settings.attributes:
                 found.setdefault(question.name, _asked(project, question))
     return found
@@ -80,13 +95,6 @@ def answers_of(form: Mapping[str, str], questions: Mapping[str, dict[str, Any]])
         if value and form.get(f"consent:{name}") == asked["consent"]:
             told[name] = Told(value, asked["consent"])
     return told
-
-
-def refuse_last_admin(context: Context, rater_id: str) -> None:
-    """Raise Refusal where nobody could administer the service any more without this rater."""
-    admins = [a.rater_id for a in context.store.accounts.all() if a.role == "admin" and not a.is_disabled]
-    if admins == [rater_id]:
-        raise Refusal(409, "this is the last admin", "make another account an admin first")
 
 
 def _asked(project: Project, question: AttributeQuestion) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import logging
 import re
 import secrets
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +25,8 @@ from assent.web.context import Context
 LOG = logging.getLogger("assent.web")
 BEAT_SECONDS = 10.0
 MOST_TURNS = 50
+MOST_ASKING = 32
+"""Raters for whom models are asked at once, by each server process; the last one waits for all before."""
 _SIGNS = re.compile(r"[\W_]+")
 _SAYS_WHO = "(?:i am|i m|im|my name is|my name s|call me|called|known as|ich bin|ich heisse|je suis|soy|me llamo)"
 _SHORTEST_NAME, _LONG_NAME = 4, 8
@@ -49,6 +51,9 @@ class Talks:
     context: Context
     _mouths: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     """One at a time asks a model."""
+    _asking: Counter[str] = field(default_factory=Counter)
+    """Raters for whom models are asked or wait to be asked here, also for conversations that ended meanwhile."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def say(self, said: str, *, to: str, turn: int, rater_id: str, project: str, purpose: Purpose) -> BlindTalk:
         """Say something in a conversation, begun where it is new. Saying the same again changes nothing.
@@ -62,9 +67,7 @@ class Talks:
         if old is None:
             if turn != 1:
                 raise ConflictError(f"conversation {to!r} is not known; reload the page")
-            last = store.conversations.latest(rater_id, project, purpose)
-            if last is not None and last.phase == "waiting" and not last.is_silent(now):
-                raise ConflictError("the models are answering another message of yours; reload the page")
+            self._refuse_second(rater_id, to)
             models = self._draw(purpose, seed := secrets.randbits(62))
             made = BlindTalk(
                 id=to, project=project, rater_id=rater_id, purpose=purpose, models=models, seed=seed, speaking=models
@@ -76,6 +79,7 @@ class Talks:
                 raise ConflictError(f"conversation {to!r} is not at turn {turn}; reload the page")
             if turn > MOST_TURNS:
                 raise ConflictError(f"a conversation has at most {MOST_TURNS} turns; end this one and begin another")
+            self._refuse_second(rater_id, to)
             turns = (*old.turns, Turn(said=said))
             talk = store.conversations.save(
                 old.model_copy(update={"turns": turns, "phase": "waiting", "alive_at": now}), now=now
@@ -88,6 +92,7 @@ class Talks:
         now = self.context.now()
         if talk.phase != "failed" and not talk.is_silent(now):
             raise ConflictError("the models are not waited for in vain; reload the page")
+        self._refuse_second(talk.rater_id, talk.id, most=2)  # the first may have hung
         again = talk.with_turn(attempt=talk.turn.attempt + 1)
         again = again.model_copy(update={"phase": "waiting", "alive_at": now})
         again = self.context.store.conversations.save(again, now=now)
@@ -161,11 +166,15 @@ class Talks:
     def _listen(self, talk: BlindTalk) -> None:
         """Wait for the models in a thread of their own, and say every few seconds that somebody waits."""
         done = threading.Event()
+        with self._lock:
+            self._asking[talk.rater_id] += 1
 
         def work() -> None:
             try:
                 self._answer(talk)
             finally:
+                with self._lock:
+                    self._asking -= Counter([talk.rater_id])
                 done.set()
 
         def beat() -> None:
@@ -183,6 +192,8 @@ class Talks:
         try:
             texts = [self._ask(talk, n) for n in range(2)]
             answered = self._asked(talk, texts)
+        except _Unwanted:
+            return
         except Exception:  # a model may raise anything; the rater learns that it failed, the log learns why
             LOG.exception("conversation %s: a model did not answer", talk.id)
             answered = talk.model_copy(update={"phase": "failed"})
@@ -196,7 +207,24 @@ class Talks:
         name = (talk.speaking or talk.models)[n]
         seed = _seed(talk, n)
         with self._mouths[name]:
+            self._refuse_unwanted(talk)
             return storable(self.context.speakers[name].reply(list(talk.messages), seed))
+
+    def _refuse_second(self, rater_id: str, conversation: str, *, most: int = 1) -> None:
+        """Raise ConflictError where models work for this rater already, or for as many as they can."""
+        waiting = self.context.store.conversations.waiting(rater_id)
+        is_other = waiting is not None and waiting.id != conversation and not waiting.is_silent(self.context.now())
+        with self._lock:
+            if is_other or self._asking[rater_id] >= most:
+                raise ConflictError("the models are answering another message of yours; wait a moment, then try again")
+            if self._asking.total() >= MOST_ASKING:
+                raise ConflictError("very many people talk with the models now; try again in a minute")
+
+    def _refuse_unwanted(self, talk: BlindTalk) -> None:
+        """Raise _Unwanted where nobody waits any more: the conversation ended or went on meanwhile."""
+        now = self.context.store.conversations.get(talk.id, talk.rater_id)
+        if now is None or (now.phase, now.version) != (talk.phase, talk.version):
+            raise _Unwanted
 
     def _asked(self, talk: BlindTalk, texts: Sequence[str]) -> BlindTalk:
         """The conversation with a task for this turn."""
@@ -227,6 +255,10 @@ class Talks:
         served = store.add_task_for(talk.rater_id, task, now=now)
         shown = talk.with_turn(task_id=task.id, token=served.token, shown=served.order, is_void=is_void)
         return shown.model_copy(update={"phase": "rating"})
+
+
+class _Unwanted(Exception):
+    """An answer for which nobody waits any more."""
 
 
 def names_a_model(text: str, names: Collection[str]) -> bool:

@@ -46,7 +46,7 @@ def _lending(routes: APIRouter, context: Context) -> None:
             far = replace(far, waiting=min(far.waiting, max(part.left - len(served), 0)))
         over = ending(found.settings, part, is_empty=not served)
         return {
-            "items": [item(one) for one in served],
+            "items": [item(one, found.settings.texts) for one in served],
             "progress": asdict(far),
             "project": project_facts(found),
             "over": None if over is None or served else asdict(over),
@@ -88,9 +88,9 @@ def _judging(routes: APIRouter, context: Context) -> None:
         person: Rater, project: str, purpose: Purpose = "reward", limit: Annotated[int, Query(ge=1, le=50)] = 10
     ) -> dict[str, Any]:
         """What the rater submitted last and may still change, newest first."""
-        project_of(context, person, project)
+        found = project_of(context, person, project)
         served = store.recent(person.rater_id, Queue(project, purpose), limit=limit, now=context.now())
-        return {"items": [item(one) for one in served]}
+        return {"items": [item(one, found.settings.texts) for one in served]}
 
 
 def viewing_of(context: Context, request: Request, said: Submission) -> Viewing:

@@ -22,7 +22,7 @@ FREE = {
     "a": {"href"},
     "ol": {"start"},
     "pre": {"data-language"},
-    "p": {"data-plain"},
+    "p": {"data-plain", "data-tight"},
     "mo": {"lspace", "rspace"},
 }
 """Attributes with any value (the sanitizer checks the scheme of a href)."""
@@ -30,9 +30,9 @@ _FLAG = {"true", "false"}
 _ALIGN = {"left", "right", "center"}
 _SPACES = {f"{width}em" for width in (0.056, 0.111, 0.167, 0.222, 0.278, 0.333, 0.5, 1, 2, -0.167)}
 _FIXED_BY_TAG: dict[str, dict[str, set[str]]] = {
-    "pre": {"tabindex": {"0"}},
+    "pre": {"tabindex": {"0"}, "data-written": {""}},
     "div": {"tabindex": {"0"}, "data-table": {""}},
-    "span": {"data-image": {""}},
+    "span": {"data-image": {""}, "data-marker": {""}},
     "th": {"align": _ALIGN, "scope": {"col"}},
     "td": {"align": _ALIGN},
     "math": {"display": {"block", "inline"}},

@@ -25,7 +25,8 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from assent.web.render import allowlist, formulas, highlight, invisible
+from assent.feedback.records.settings import Texts
+from assent.web.render import allowlist, faithful, formulas, highlight, invisible
 
 REASONS = {
     "long": "Shown as plain text: it is very long.",
@@ -55,20 +56,49 @@ class Limits:
 
 
 LIMITS = Limits()
+TASK_SECONDS = 3.0
+"""Of a thread's work for all texts of a task."""
 _CACHED_CHARACTERS = 32_000_000
 _CODE_SECONDS = 0.1
 _RUN = re.compile(rf"([*_~`])\1{{{LIMITS.run}}}")
 _HAS_SCHEME = re.compile(r"(?:https?://|mailto:)[^\s]", re.IGNORECASE)
 
 
-def render(text: str) -> str:
-    """HTML of a text; its elements and attributes are those of `allowlist` alone."""
-    key = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def render(text: str, *, how: Texts = "markdown") -> str:
+    """HTML of a text; its elements and attributes are those of `allowlist` alone. `plain` formats nothing."""
+    if how == "plain":
+        return as_written(text)
+    key = _key(text)
     html = _CACHE.get(key)
     if html is None:
         html = _rendered(text)
         _CACHE.put(key, html)
     return html
+
+
+def as_written(text: str) -> str:
+    """A text with every sign of it, hiding characters written out."""
+    return allowlist.clean(f'<pre dir="auto" data-written="">{escape(invisible.show(text), quote=False)}</pre>')
+
+
+class Budget:
+    """What the texts of one task may cost together; those that come after it is spent are shown plain, this time."""
+
+    def __init__(self, seconds: float = TASK_SECONDS) -> None:
+        self._left = seconds
+
+    def render(self, text: str, *, how: Texts = "markdown") -> str:
+        """HTML of a text, as `render` makes it while there is something left."""
+        if how == "plain":
+            return as_written(text)
+        key = _key(text)
+        html = _CACHE.get(key)
+        if html is None and self._left <= 0:
+            return allowlist.clean(_plain(invisible.show(text), "busy"))
+        begun = time.thread_time()
+        html = render(text) if html is None else html
+        self._left -= time.thread_time() - begun
+        return html
 
 
 def direction(text: str) -> str:
@@ -80,6 +110,10 @@ def direction(text: str) -> str:
             case "R" | "AL":
                 return "rtl"
     return "ltr"
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 class _TooMuch(Exception):
@@ -135,9 +169,10 @@ def _markdown(text: str) -> str:
         raise _TooMuch("busy")
     until = time.thread_time() + LIMITS.seconds
     env: dict[str, Any] = {"steps": 0, "until": until, "formulas": 0, "code_seconds": _CODE_SECONDS}
-    tokens = _PARSER.parse(text, env)
+    lines = text.split("\n")
+    tokens = faithful.marked(_PARSER.parse(text, env), lines)
     _check(tokens)
-    _settle(tokens, text.split("\n"))
+    _settle(tokens, lines)
     return _PARSER.renderer.render(tokens, _PARSER.options, env)
 
 
@@ -189,7 +224,7 @@ def _settle(tokens: Iterable[Token], lines: Sequence[str]) -> None:
             continue
         start, end = token.map or (0, 0)
         align = str(token.attrGet("style") or "").partition("text-align:")[2]
-        token.attrs = {name: value for name, value in token.attrs.items() if name == "start"}
+        token.attrs = {name: value for name, value in token.attrs.items() if name in ("start", "data-tight")}
         if token.type in ("bullet_list_open", "ordered_list_open", "blockquote_open", "table_open"):
             # A browser skips children that have their own direction when it looks for that of a list.
             token.attrSet("dir", direction("\n".join(lines[start : min(end, start + 20)])))
@@ -254,6 +289,7 @@ def _parser() -> MarkdownIt:
     md.options["maxNesting"] = LIMITS.nesting
     md.validateLink = lambda url: _HAS_SCHEME.match(url) is not None  # type: ignore[method-assign]
     formulas.plugin(md)
+    faithful.plugin(md)
     anywhere = cast(Any, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     md.block.ruler.before("table", "count_cells", _count_cells, anywhere)
     md.block.ruler.before("count_cells", "count", _count, anywhere)

@@ -28,7 +28,7 @@ export class Card {
   #tools = {};
 
   /**
-   * @param {{ id: string, html: string, text: string, words: number }} answer
+   * @param {{ id: string, html: string, written: string, text: string, words: number }} answer
    * @param {{ letter: string, kind: string }} place
    * @param {{ criteria: object[], flags: string[], critique: boolean, edits: boolean }} settings
    * @param {(command: object) => void} act
@@ -82,6 +82,13 @@ export class Card {
   /** Whether the copy is open in place of the text. */
   get isEditing() {
     return this.element.classList.contains("editing");
+  }
+
+  /** Every sign of the text in place of its formatting, and back. */
+  showWritten() {
+    const isOn = this.element.classList.toggle("written");
+    this.text.replaceChildren(contentOf(isOn ? this.#answer.written : this.#answer.html));
+    set(this.#tools.written, "aria-pressed", isOn);
   }
 
   edit(isOpen = !this.isEditing) {
@@ -152,11 +159,13 @@ export class Card {
     };
     const name = t("rate.flags", { letter });
     const [note, edit] = [tool("note", "C", this.#settings.critique), tool("edit", "E", this.#settings.edits)];
+    const written = tool("written", "T", this.#settings.texts !== "plain");
+    if (written) set(written, "aria-pressed", false);
     return element(
       "footer",
       { class: "answer-foot" },
       element("span", { class: "flags", role: "group", "aria-label": name }, flags),
-      element("span", { class: "tools" }, note, edit),
+      element("span", { class: "tools" }, written, note, edit),
     );
   }
 }

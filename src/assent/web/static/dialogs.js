@@ -1,6 +1,7 @@
 /** The page's dialogs: the keys, skipping with a reason, and judgments that the server refused. */
 
 import { button, element, part, say, set } from "./dom.js";
+import { below } from "./http.js";
 import { HELP } from "./keys.js";
 import { t } from "./strings.js";
 
@@ -120,7 +121,7 @@ export class Trouble {
 
   #show() {
     if (!this.#outbox.refused.length) {
-      open("/sign-in", "_blank", "noopener");
+      open(below("/sign-in"), "_blank", "noopener");
       return;
     }
     this.#fill();

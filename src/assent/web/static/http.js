@@ -32,6 +32,9 @@ export async function postJson(path, body) {
   }
 }
 
+/** An address of this service, also where it lies below a path of its host. */
+export const below = (path) => (document.documentElement.dataset.below ?? "") + path;
+
 const tokenOf = (page) => page.querySelector('meta[name="csrf"]') ?? { content: "" };
 
 /** Who signed in again in another tab has a new token: take it over, if it is the same person's page. */
@@ -48,7 +51,7 @@ async function renewToken() {
 async function request(path, options) {
   let answer;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(below(path), {
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",

@@ -171,6 +171,13 @@ class RatingPage {
     return null;
   }
 
+  do_written({ id }) {
+    const answer = id ?? this.#task?.current;
+    if (!answer) return "rate.said.chooseFirst";
+    if (this.#settings.texts !== "plain") this.#view.cardOf(answer).showWritten();
+    return null;
+  }
+
   do_note({ id, by }) {
     if (!this.#settings.critique) return "rate.said.noNotes";
     // A press of the mouse drops the selection before the button hears of it.

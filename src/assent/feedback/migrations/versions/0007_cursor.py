@@ -1,4 +1,4 @@
-"""The order in which judgments were committed."""
+"""The order in which judgments were committed, and batches: what is brought in a block at a time."""
 
 from __future__ import annotations
 
@@ -20,14 +20,6 @@ def upgrade() -> None:
         " WHERE placed.id = judgment.id"
     )
     op.create_index("uq_judgment_number", "judgment", ["number"], unique=True)
-    op.create_index(
-        "ix_judgment_unnumbered",
-        "judgment",
-        ["id"],
-        unique=False,
-        sqlite_where=sa.text("number IS NULL"),
-        postgresql_where=sa.text("number IS NULL"),
-    )
     op.create_table(
         "last_number",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -35,3 +27,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_last_number")),
     )
     op.execute("INSERT INTO last_number (id, number) SELECT 1, count(*) FROM judgment")
+    op.create_table(
+        "batch",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("project", sa.Text(), nullable=False),
+        sa.Column("beats", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_batch")),
+    )
+    # Without these, taking out a row means a look through all rows that could point to it.
+    op.create_index(op.f("ix_task_prompt_hash"), "task", ["prompt_hash"], unique=False)
+    op.create_index(op.f("ix_task_response_response_hash"), "task_response", ["response_hash"], unique=False)
+    op.create_index(op.f("ix_judgment_slot_id"), "judgment", ["slot_id"], unique=False)
+    op.create_index(op.f("ix_judgment_presentation_id"), "judgment", ["presentation_id"], unique=False)
+    op.create_index(
+        "ix_judgment_superseded_by",
+        "judgment",
+        ["superseded_by"],
+        unique=False,
+        sqlite_where=sa.text("superseded_by IS NOT NULL"),
+        postgresql_where=sa.text("superseded_by IS NOT NULL"),
+    )

@@ -1,0 +1,186 @@
+"""Held out of everything: prompts set aside for evaluation, and what is learned from without whatever holds one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from assent.core.errors import DataError
+from assent.core.types import Comparison, Conversation, Prompt
+from assent.data.duplicates import near_pairs, normalized
+from assent.data.splits import LeakReport, first_user_turn, leakage, prompt_text, split, split_key
+
+FEWEST_PROMPTS = 2
+"""A win rate with an interval wants at least so many prompts."""
+QUOTED_WORDS = 6
+"""A prompt of so many words that stands inside a text is no chance."""
+ASKED_WORDS = 4
+"""A later turn of a talk counts as the prompt where it has so many words: "yes please" is nobody's prompt."""
+
+_Item = TypeVar("_Item", Prompt, Conversation, Comparison)
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Prompts to learn on and prompts to evaluate on."""
+
+    train: list[Prompt]
+    evaluation: list[Prompt]
+    leaks: LeakReport
+    """Near twins among what was drawn for evaluation: these were given back to `train`."""
+    is_given: bool
+    """Whether the user named the evaluation prompts."""
+
+    def lines(self) -> list[str]:
+        """What was done, in words."""
+        count = len(self.evaluation)
+        said = f"{count} prompts are held out for evaluation"
+        if back := len(self.leaks.leaked):
+            said += f"; {back} more were drawn and given back, as they are nearly equal to prompts that are learned on"
+        return [said]
+
+
+def set_aside(prompts: Sequence[Prompt], given: Sequence[Prompt], *, share: float, seed: int) -> SetAside:
+    """The evaluation prompts: those `given`, else a share of the prompts, by prompt.
+
+    Of a drawn share, prompts with a near twin among the others go back to these: all that are learned on stay. Given
+    ones stay, and the prompts lose what is equal or nearly equal to them. Raises DataError where too few are left to
+    evaluate on, or none to learn on.
+    """
+    if given:
+        kept = take_out(prompts, given)
+        apart = SetAside(kept.items, list(given), LeakReport(len(kept.items), len(given), ()), is_given=True)
+    else:
+        sides = split(prompts, {"train": 1 - share, "evaluation": share}, seed=seed)
+        leaks = leakage(sides["train"], sides["evaluation"])
+        back = set(leaks.leaked)
+        drawn = [p for i, p in enumerate(sides["evaluation"]) if i not in back]
+        again = [p for i, p in enumerate(sides["evaluation"]) if i in back]
+        apart = SetAside([*sides["train"], *again], drawn, leaks, is_given=False)
+    _check(apart, len(prompts))
+    return apart
+
+
+def _check(apart: SetAside, total: int) -> None:
+    if len(apart.evaluation) < FEWEST_PROMPTS:
+        twins = len(apart.leaks.leaked)
+        near = f", {twins} others are nearly equal to prompts that are learned on" if twins else ""
+        raise DataError(
+            f"{len(apart.evaluation)} of {total} prompts can be held out for evaluation, which wants {FEWEST_PROMPTS}"
+            f" or more{near}; give data.eval_prompts, or more and more varied data.prompts"
+        )
+    if not apart.train:
+        raise DataError(
+            f"all {total} prompts are held out for evaluation or nearly equal to one that is; give more data.prompts"
+        )
+
+
+@dataclass(frozen=True)
+class Kept(Generic[_Item]):
+    """What may be learned from, and what was taken out."""
+
+    items: list[_Item]
+    equal: int
+    """Items taken out because they ask an evaluation prompt."""
+    near: int
+    """Because they ask nearly the same."""
+    quoted: int
+    """Because they hold one word for word in a longer text."""
+
+    @property
+    def out(self) -> int:
+        """How many were taken out."""
+        return self.equal + self.near + self.quoted
+
+    def line(self, what: str, *, of: int) -> str:
+        """What was done, in words."""
+        if not self.out:
+            return f"none of {of} {what} holds an evaluation prompt"
+        kinds = ((self.equal, "ask one"), (self.near, "ask nearly one"), (self.quoted, "hold one inside a longer text"))
+        parts = ", ".join(f"{count} {kind}" for count, kind in kinds if count)
+        return f"{self.out} of {of} {what} are left out, for they hold evaluation prompts ({parts})"
+
+    def facts(self) -> dict[str, int]:
+        """The counts, for a manifest."""
+        return {"held_out_equal": self.equal, "held_out_near": self.near, "held_out_quoted": self.quoted}
+
+
+def take_out(items: Sequence[_Item], evaluation: Sequence[Prompt]) -> Kept[_Item]:
+    """The items without those that ask an evaluation prompt in any turn, nearly ask it, or quote it in a long text."""
+    asked = {
+        key for prompt in evaluation for key in (split_key(prompt), _first_turn(prompt), _last_turn(prompt)) if key
+    }
+    why = ["equal" if asked & _asks(item) else "" for item in items]
+    rest = [i for i, found in enumerate(why) if not found]
+    for i in _near(rest, items, evaluation):
+        why[i] = "near"
+    quotes = _Quotes(evaluation)
+    for i in rest:
+        if not why[i] and _is_plain_text(items[i]) and quotes.stand_in(_whole(items[i])):
+            why[i] = "quoted"
+    kept = [item for item, found in zip(items, why, strict=True) if not found]
+    return Kept(kept, why.count("equal"), why.count("near"), why.count("quoted"))
+
+
+def _asks(item: Prompt | Conversation | Comparison) -> set[str]:
+    """Everything that an item asks: its split key, its first turn, and every later turn of a user that says enough."""
+    holder = item.prompt if isinstance(item, Comparison) else item
+    turns = (normalized(turn.content) for turn in holder.messages if turn.role == "user")
+    return {split_key(item), _first_turn(holder), *(turn for turn in turns if len(turn.split()) >= ASKED_WORDS)}
+
+
+def _first_turn(holder: Prompt | Conversation) -> str:
+    return normalized(first_user_turn(holder.messages))
+
+
+def _last_turn(prompt: Prompt) -> str:
+    text = normalized(prompt.messages[-1].content)
+    return text if len(text.split()) >= ASKED_WORDS else ""
+
+
+def _near(rest: Sequence[int], items: Sequence[_Item], asked: Sequence[Prompt]) -> set[int]:
+    """Those of the items that ask nearly what an evaluation prompt asks; plain texts ask nothing."""
+    asking = [i for i in rest if not _is_plain_text(items[i])]
+    texts: list[str] = [prompt_text(items[i]) for i in asking]
+    places: dict[str, list[int]] = {}
+    for i, text in zip(asking, texts, strict=True):
+        places.setdefault(normalized(text) or text, []).append(i)
+    found: set[int] = set()
+    everything = [*texts, *(prompt_text(prompt) for prompt in asked)]
+    for pair in near_pairs(everything):
+        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            if one < len(texts) <= other:
+                found |= set(places[normalized(texts[one]) or texts[one]])
+    return found
+
+
+def _is_plain_text(item: Prompt | Conversation | Comparison) -> bool:
+    return isinstance(item, Conversation) and all(turn.role == "assistant" for turn in item.messages)
+
+
+def _whole(item: Prompt | Conversation | Comparison) -> str:
+    holder = item.prompt if isinstance(item, Comparison) else item
+    return "\n".join(turn.content for turn in holder.messages)
+
+
+class _Quotes:
+    """Evaluation prompts to be found inside longer texts, by their first words."""
+
+    def __init__(self, prompts: Sequence[Prompt]) -> None:
+        self.by_beginning: dict[tuple[str, ...], list[list[str]]] = {}
+        for prompt in prompts:
+            words = normalized(prompt.messages[-1].content).split()
+            if len(words) >= QUOTED_WORDS:
+                self.by_beginning.setdefault(tuple(words[:QUOTED_WORDS]), []).append(words)
+
+    def stand_in(self, text: str) -> bool:
+        """Whether one of them stands in the text word for word."""
+        if not self.by_beginning:
+            return False
+        words = normalized(text).split()
+        return any(
+            words[i : i + len(quote)] == quote
+            for i in range(len(words) - QUOTED_WORDS + 1)
+            for quote in self.by_beginning.get(tuple(words[i : i + QUOTED_WORDS]), ())
+        )

@@ -1,0 +1,101 @@
+"""Who is who among rows: prompts whose ids clash, and votes of raters whom a file does not name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assent.core.hashing import hash_json, short
+from assent.core.types import Comparison, Judgment, Prompt
+from assent.data.duplicates import normalized
+
+UNNAMED = frozenset({"unknown", "trl", "hh", "ultrafeedback", "oasst", "kto", "helpsteer", "saferlhf", "arena"})
+"""Names that readers give to a rater whom the file does not name."""
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """Prompts that differ, each with an id of its own."""
+
+    prompts: list[Prompt]
+    repeated: int
+    """Rows that asked what an earlier one had asked."""
+    renamed: int
+    """Prompts whose id stood for other prompts too, and that are now named by their content."""
+
+    def lines(self) -> list[str]:
+        """What was done, in words."""
+        said = [f"{self.repeated} prompts are asked again and count once"] if self.repeated else []
+        if self.renamed:
+            said.append(f"{self.renamed} prompts share an id with others and are named by their content")
+        return said
+
+    def facts(self) -> dict[str, int]:
+        """The counts, for a manifest."""
+        return {"repeated": self.repeated, "renamed": self.renamed}
+
+
+def distinct(prompts: Sequence[Prompt]) -> Distinct:
+    """Each prompt once, in order. An id that stands for several prompts (files that count from 0) names none of them.
+
+    Two rows ask the same where their turns are equal, letter by letter; the first of them is kept.
+    """
+    content = [hash_json([[turn.role, turn.content] for turn in prompt.messages]) for prompt in prompts]
+    first: dict[str, Prompt] = {}
+    for prompt, name in zip(prompts, content, strict=True):
+        first.setdefault(name, prompt)
+    shared = Counter(prompt.id for prompt in first.values())
+    kept = [p if shared[p.id] == 1 else p.model_copy(update={"id": f"p-{short(n)}"}) for n, p in first.items()]
+    return Distinct(kept, len(prompts) - len(kept), sum(shared[p.id] > 1 for p in first.values()))
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Comparisons in which votes of unnamed raters are votes of different people."""
+
+    comparisons: list[Comparison]
+    again: int
+    """Votes on answers on which an unnamed rater had voted before."""
+
+    def lines(self) -> list[str]:
+        """What was done, in words."""
+        if not self.again:
+            return []
+        return [f"{self.again} votes of unnamed raters on answers that have one already count as other people's"]
+
+    def facts(self) -> dict[str, int]:
+        """The count, for a manifest."""
+        return {"unnamed_again": self.again}
+
+
+def with_unnamed_apart(comparisons: Sequence[Comparison]) -> Apart:
+    """Number the votes of unnamed raters on the same answers to the same prompt: "trl", "trl 2", "trl 3".
+
+    The number depends on the order of the rows alone, so the same file read again gives the same names.
+    """
+    votes: Counter[str] = Counter()
+    again = 0
+    found = []
+    for comparison in comparisons:
+        if not any(judgment.rater_id in UNNAMED for judgment in comparison.judgments):
+            found.append(comparison)
+            continue
+        about = _about(comparison)
+        judgments: list[Judgment] = []
+        for judgment in comparison.judgments:
+            if judgment.rater_id in UNNAMED:
+                place = f"{about} {judgment.rater_id}"
+                votes[place] += 1
+                if votes[place] > 1:
+                    again += 1
+                    judgment = judgment.model_copy(update={"rater_id": f"{judgment.rater_id} {votes[place]}"})
+            judgments.append(judgment)
+        found.append(comparison.model_copy(update={"judgments": tuple(judgments)}))
+    return Apart(found, again)
+
+
+def _about(comparison: Comparison) -> str:
+    """What is judged: the prompt and the set of answers."""
+    turns = [[turn.role, turn.content] for turn in comparison.prompt.messages]
+    return hash_json([turns, sorted(normalized(c.text) or c.text for c in comparison.completions)])

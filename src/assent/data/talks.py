@@ -1,0 +1,149 @@
+"""Fitting talks into a context: first exchanges go, the system turn and the end stay, wherever talks are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from assent.core.errors import DataError
+from assent.core.group import Group
+from assent.core.types import Conversation, Message, Prompt
+from assent.data.fit import Policy, fit
+from assent.data.render import Renderer
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A prompt whose answers lie under `key`."""
+
+    messages: tuple[Message, ...]
+    key: int
+
+
+_Item = TypeVar("_Item", Conversation, _Asked)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What fits. `kept[n]` is the place of item n's groups in what was given; places missing there were dropped."""
+
+    groups: tuple[tuple[Group, ...], ...]
+    """Of each item that is kept."""
+    kept: tuple[int, ...]
+    dropped: int
+    shortened: int
+    """Items that lost their first exchanges."""
+    truncated: int
+    """Items of which one exchange was left and whose prompt was then cut on the left."""
+
+    @property
+    def flat(self) -> tuple[Group, ...]:
+        """All groups in order."""
+        return tuple(group for groups in self.groups for group in groups)
+
+    def checked(self, what: str, *, max_length: int) -> Fitted:
+        """Itself. Raises DataError where nothing is left of what was given."""
+        if self.dropped and not self.groups:
+            raise DataError(
+                f"none of {self.dropped} {what} fits into {max_length} tokens; raise max_length (the model's "
+                "context is the most it can be), or shorten them"
+            )
+        return self
+
+    def lines(self, what: str, *, max_length: int) -> list[str]:
+        """What was done to make things fit, in words; empty when nothing was."""
+        total = len(self.kept) + self.dropped
+        said = (
+            (self.shortened, "lost their first exchanges"),
+            (self.truncated, "lost the beginning of their prompt"),
+            (self.dropped, "are left out"),
+        )
+        return [f"{n} of {total} {what} {done} to fit {max_length} tokens" for n, done in said if n]
+
+    def facts(self) -> dict[str, int]:
+        """The counts, for a manifest."""
+        return {"too_long": self.dropped, "shortened": self.shortened, "truncated": self.truncated}
+
+
+def fit_demonstrations(
+    conversations: Sequence[Conversation], renderer: Renderer, *, max_length: int, policy: Policy
+) -> Fitted:
+    """Conversations as groups of at most `max_length` tokens.
+
+    `truncate_left` drops first exchanges (from a user turn to the next) until the rest fits, then the beginning of the
+    prompt; answers are never cut, and what they alone do not leave room for is dropped. "error" raises DataError.
+    """
+
+    def render(talk: Conversation, messages: tuple[Message, ...]) -> tuple[Group, ...]:
+        same = talk if messages is talk.messages else talk.model_copy(update={"messages": messages})
+        return tuple(renderer.demonstration(same))
+
+    return _fit(conversations, render, renderer, max_length=max_length, policy=policy)
+
+
+def fit_comparisons(
+    asked: Sequence[tuple[Prompt, Sequence[str], Sequence[bool]]],
+    renderer: Renderer,
+    *,
+    max_length: int,
+    policy: Policy,
+) -> Fitted:
+    """Prompts with their answers (texts, and whether each ended) as groups; each row at most `max_length` tokens.
+
+    As `fit_demonstrations`; all answers of a prompt see the same part of the talk.
+    """
+    answers = {id(one): (one[1], one[2]) for one in asked}
+    items = [_Asked(one[0].messages, id(one)) for one in asked]
+
+    def render(one: _Asked, messages: tuple[Message, ...]) -> tuple[Group, ...]:
+        texts, finished = answers[one.key]
+        return (renderer.group(Prompt(messages=messages), texts, finished),)
+
+    return _fit(items, render, renderer, max_length=max_length, policy=policy)
+
+
+def without_first_exchange(messages: Sequence[Message]) -> tuple[Message, ...] | None:
+    """The talk without its first exchange: from the first user turn to the next; None where there is only one.
+
+    System turns at the beginning stay.
+    """
+    begin = next((i for i, turn in enumerate(messages) if turn.role != "system"), len(messages))
+    users = [i for i in range(begin, len(messages)) if messages[i].role == "user"]
+    later = [i for i in users if i > begin]
+    # Two user turns in a row are one exchange.
+    later = [i for i in later if messages[i - 1].role != "user"]
+    return (*messages[:begin], *messages[later[0] :]) if later else None
+
+
+def _fit(
+    items: Sequence[_Item],
+    render: Callable[[_Item, tuple[Message, ...]], tuple[Group, ...]],
+    renderer: Renderer,
+    *,
+    max_length: int,
+    policy: Policy,
+) -> Fitted:
+    kept: list[int] = []
+    groups: list[tuple[Group, ...]] = []
+    shortened = truncated = 0
+    for number, item in enumerate(items):
+        made = render(item, item.messages)
+        messages, is_cut = item.messages, False
+        while policy == "truncate_left" and _longest(made) > max_length:
+            shorter = without_first_exchange(messages)
+            if shorter is None:
+                break
+            messages, is_cut = shorter, True
+            made = render(item, messages)
+        fitted = fit(made, max_length=max_length, policy=policy, bos_id=renderer.tokenizer.bos_token_id)
+        if len(fitted.items) == len(made):
+            kept.append(number)
+            groups.append(fitted.items)
+            shortened += is_cut
+            truncated += bool(fitted.num_truncated)
+    return Fitted(tuple(groups), tuple(kept), len(items) - len(kept), shortened, truncated)
+
+
+def _longest(groups: Sequence[Group]) -> int:
+    return max(len(group.prompt) + max(map(len, group.continuations)) for group in groups)
