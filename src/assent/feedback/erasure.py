@@ -20,14 +20,11 @@ from assent.feedback.records.queue import Erasure
 from assent.feedback.tables.conversations import ConversationRow
 from assent.feedback.tables.queue import (
     Adjudication,
-    Assignee,
-    GroupMember,
     JudgmentEvent,
     JudgmentRow,
     Lease,
     Presentation,
     PromptRow,
-    QualificationRow,
     RaterAttribute,
     RaterRow,
     ResponseRow,
@@ -35,6 +32,7 @@ from assent.feedback.tables.queue import (
     TaskResponse,
     TaskRow,
 )
+from assent.feedback.tables.studies import Assignee, GroupMember, QualificationRow
 
 _UNSEEN: dict[str, Any] = {"locale": None, "client": None, "order_shown": [], "is_translated": None, "activity": {}}
 _UNSAID: dict[str, Any] = {

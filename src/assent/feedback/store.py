@@ -32,6 +32,7 @@ from assent.feedback.queue import (
     claims,
     history,
     judgments,
+    participation,
     reach,
     serving,
     snapshots,
@@ -42,12 +43,14 @@ from assent.feedback.queue import judges as seats
 from assent.feedback.queue.judges import Judges
 from assent.feedback.queue.order import number
 from assent.feedback.queue.projects import Projects
+from assent.feedback.queue.settings import settings_of
 from assent.feedback.records.queue import (
     Claim,
     Counts,
     Erasure,
     ImportCounts,
     OpenTask,
+    Participation,
     Queue,
     RaterProgress,
     Receipt,
@@ -180,6 +183,11 @@ class Store:
         """
         return adding.add_tasks(self._engine, new, slots=slots, priority=priority, now=now, is_cap=is_cap)
 
+    def clashes(self, new: Sequence[Task]) -> dict[str, str]:
+        """What is wrong with tasks whose ids are known with other content, or in another project or queue; by id."""
+        with read_transaction(self._engine) as connection:
+            return tasks.clashes(connection, new)
+
     def register_rater(self, rater: Rater, *, consent: str | None = None, now: float) -> None:
         """Make a rater known, or replace their attributes.
 
@@ -270,6 +278,11 @@ class Store:
         """How far a person is. What waits for them is counted unless it is known: that takes long with many tasks."""
         with read_transaction(self._engine) as connection:
             return history.rater_progress(connection, rater_id, queue, now=now, waiting=waiting)
+
+    def participation(self, rater_id: str, queue: Queue) -> Participation:
+        """How far a person's part in a project reaches: what they did, and what is left of what is wanted of each."""
+        with read_transaction(self._engine) as connection:
+            return participation.participation(connection, rater_id, queue, settings_of(connection, queue.project))
 
     def set_priorities(self, priorities: Mapping[str, float], *, now: float) -> int:
         """Give tasks another priority, higher first; returns how many are known. See `priorities.priorities`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from assent.artifacts.find import ROUND, find_artifact
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.store import MANIFEST
-from assent.core.errors import DataError, UserError
+from assent.core.errors import DataError, StoreError, UserError
 from assent.core.types import Purpose, Task
 from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.queue.judges import in_project, moved_id
@@ -48,6 +48,7 @@ def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose 
             found = in_project(found, store.queue_of(asked, PEOPLE), asked=asked)
         return queue(store, found, now=now)
     parsed = parse_tasks(_content(Path(source)), name=source, project=project or DEFAULT, purpose=purpose)
+    parsed.refuse(store.clashes(parsed.tasks))
     taken = queue(store, parsed.tasks, now=now)
     for task_id, ranking in parsed.gold.items():
         store.projects.set_gold(task_id, ranking, now=now)
@@ -57,10 +58,14 @@ def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose 
 def queue(store: Store, tasks: Sequence[Task], *, now: float) -> Intake:
     """Put tasks of one project into the store, some of them for several raters as the project's settings say.
 
-    Tasks that are there already stay as they are, with as many raters as they were given.
+    Tasks that are there already stay as they are, with as many raters as they were given. Raises StoreError where a
+    known id comes with other content, or from another project.
     """
     project = tasks[0].project
     settings = ensure_project(store, project, now=now)
+    wrong = next(iter(store.clashes(tasks).values()), None)
+    if wrong is not None:
+        raise StoreError(wrong)
     known = store.tasks([task.id for task in tasks])
     new = [task for task in tasks if task.id not in known]
     slots = wanted_slots([t.id for t in new], settings)

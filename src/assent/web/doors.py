@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
@@ -11,7 +13,8 @@ from assent.core.errors import StoreError
 from assent.feedback.people.events import Event
 from assent.feedback.people.second_factor import CodeNeeded
 from assent.feedback.people.sign_in import TooManyAttempts
-from assent.feedback.records.people import Invitation
+from assent.feedback.records.people import Invitation, Participant, checked_participant
+from assent.feedback.records.queue import Queue
 from assent.web import trail
 from assent.web.auth import identify, local_path, sign_in, sign_out, visitor_form
 from assent.web.context import LANGUAGE, Context
@@ -113,18 +116,20 @@ def _invitations(routes: APIRouter, context: Context) -> None:
 
     @routes.get("/join/{token}")
     def join_page(request: Request, token: str) -> Response:
-        invitation = invitations.find(token, now=context.now())
-        if invitation is None:
+        invitation = _lasting(context, token)
+        who = participant_of(context, invitation, request.query_params)
+        if who is None and not invitation.is_open(context.now()):
             raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
-        return context.page(request, "join.html", **_invited(context, invitation, token), login="", problem="")
+        return context.page(request, "join.html", **_invited(context, invitation, token, who), login="", problem="")
 
     @routes.post("/join/{token}", dependencies=[Depends(visitor_form)])
     def join(request: Request, token: str, form: Form) -> Response:
         person, now = identify(request), context.now()
-        invitation = invitations.find(token, now=now)
-        if invitation is None:
-            raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
-        if person is not None:
+        invitation = _lasting(context, token)
+        who = participant_of(context, invitation, request.query_params)
+        if who is not None:
+            account = context.store.accounts.participants.enter(token, who, locale=context.language(request), now=now)
+        elif person is not None:
             account = invitations.join_as(token, person.rater_id, now=now)
         else:
             accounts.admit_joining(address_of(request), now=now)
@@ -138,21 +143,39 @@ def _invitations(routes: APIRouter, context: Context) -> None:
                 )
             except StoreError as problem:
                 said = {"login": form.get("login", ""), "problem": str(problem)}
-                return context.page(request, "join.html", 422, **_invited(context, invitation, token), **said)
+                return context.page(request, "join.html", 422, **_invited(context, invitation, token, None), **said)
         if account is None:
             raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
-        response = _go("/")
+        response = _go("/" if who is None else Queue(invitation.project or "").page)
         trail.say(request, Event("sign_in.joined", account=account.rater_id, about=str(invitation.id)))
-        if person is None:
+        if person is None or person.rater_id != account.rater_id:
             sign_in(request, response, account, is_fresh=True)
         return response
 
 
-def _invited(context: Context, invitation: Invitation, token: str) -> dict[str, Any]:
+def _lasting(context: Context, token: str) -> Invitation:
+    """An invitation that some may come in by. Raises Refusal 404."""
+    found = context.store.accounts.invitations.lasting(token, now=context.now())
+    if found is None:
+        raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
+    return found
+
+
+def participant_of(context: Context, invitation: Invitation, query: Mapping[str, str]) -> Participant | None:
+    """Who comes from a crowd platform, where the project takes its people from one. Raises StoreError without an id."""
+    known = {project.name: project.settings for project in context.store.projects.all()}
+    settings = known.get(invitation.project or "")
+    if settings is None or not settings.participant_parameters or invitation.role != "rater":
+        return None
+    return checked_participant(settings.participant_parameters, query)
+
+
+def _invited(context: Context, invitation: Invitation, token: str, who: Participant | None) -> dict[str, Any]:
     """What the page of an invitation shows: also a project that is not there yet has a name."""
     titles = {project.name: project.settings.title for project in context.store.projects.all()}
     title = titles.get(invitation.project or "") or invitation.project
-    return {"invitation": invitation, "token": token, "title": title}
+    query = "" if who is None else "?" + urlencode({who.source: who.external_id, **who.details})
+    return {"invitation": invitation, "token": token, "title": title, "who": who, "query": query}
 
 
 def _language(routes: APIRouter, context: Context) -> None:

@@ -91,6 +91,8 @@ RULES: Mapping[str, Rule] = {
     "POST /admin/projects/{name}/gold": Rule("admin", log="task.gold", about="task"),
     "GET /admin/projects/{name}/export": Rule("admin"),
     "GET /admin/projects/{name}/export/file": Rule("admin", log="judgment.exported"),
+    "GET /admin/projects/{name}/participants.csv": Rule("admin", log="rater.exported"),
+    "POST /admin/projects/{name}/archive": Rule("admin", log="project.archived"),
     "GET /admin/people": Rule("admin"),
     "POST /admin/people/invite": Rule("admin", log="invitation.made", about="role"),
     "POST /admin/invitations/{invitation_id}/revoke": Rule("admin", log="invitation.ended", about="invitation_id"),
@@ -132,6 +134,10 @@ RULES: Mapping[str, Rule] = {
     "GET /api/v1/projects/{project}/task-states": Rule("adjudicator", programs=True),
     "GET /api/v1/tasks/{task_id:path}/state": Rule("adjudicator", programs=True),
     "PATCH /api/v1/tasks/{task_id:path}": Rule("admin", programs=True, log="task.changed", about="task_id"),
+    "GET /api/v1/projects/{project}/participants": Rule("admin", programs=True),
+    "PUT /api/v1/projects/{project}/qualifications/{rater_id}": Rule(
+        "admin", programs=True, log="rater.qualified", about="rater_id"
+    ),
     "GET /api/v1/groups": Rule("admin", programs=True),
     "PUT /api/v1/groups/{name}": Rule("admin", programs=True, log="rater.group", about="name"),
     "GET /api/v1/tasks/{task_id:path}": Rule("adjudicator", programs=True),

@@ -12,6 +12,7 @@ from assent.core.errors import StoreError
 from assent.core.types import Judgment, Ranking
 from assent.feedback.queue.candidates import Candidates
 from assent.feedback.queue.tasks import slot_row
+from assent.feedback.records.people import Participant
 from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
@@ -86,3 +87,12 @@ def test_a_slot_added_amid_a_draw_gives_nobody_a_task_they_have_judged(
 
 def _judgment(task_id: str, ranking: Ranking) -> Judgment:
     return Judgment(id=f"j-{task_id}", task_id=task_id, rater_id="r0", ranking=ranking)
+
+
+def test_one_participant_who_comes_in_many_times_at_once_gets_one_account(store: Store) -> None:
+    token = store.accounts.invitations.add("rater", project="default", max_uses=9, now=0).token
+    who = Participant("PROLIFIC_PID", "5f1a")
+    came = at_once(8, lambda _: store.accounts.participants.enter(token, who, now=1))
+    assert len({account.rater_id for account in came}) == 1
+    assert len(store.accounts.all()) == 1
+    assert store.accounts.invitations.all()[0].uses == 1

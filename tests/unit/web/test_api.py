@@ -58,11 +58,8 @@ def _judge(program: Any, **more: Any) -> dict[str, Any]:
 def test_a_bot_claims_judges_and_its_judgment_is_listed(house: House) -> None:
     admin, bot = _filled(house), house.program("rater")
     said = _judge(bot, critique="fine", seconds=2.5)
-    assert _ok(bot.post(f"{API}/judgments", json=said)) == {
-        "judgment_id": said["id"],
-        "status": "stored",
-        "no_longer_asked": [],
-    }
+    kept = {"judgment_id": said["id"], "status": "stored", "no_longer_asked": []}
+    assert _ok(bot.post(f"{API}/judgments", json=said)) == kept
     assert _ok(bot.post(f"{API}/judgments", json=said))["status"] == "known"
     (listed,) = _ok(admin.get(f"{API}/projects/p/judgments"))["items"]
     me = _ok(bot.get(f"{API}/me"))
@@ -311,12 +308,6 @@ NEEDS = [
     ("GET", "/events", "admin"),
     ("GET", "/projects/p/tasks", "adjudicator"),
     ("GET", "/tasks/t-000", "adjudicator"),
-    ("GET", "/tasks/t-000/state", "adjudicator"),
-    ("GET", "/projects/p/task-states", "adjudicator"),
-    ("PATCH", "/projects/p/tasks", "admin"),
-    ("PATCH", "/tasks/t-000", "admin"),
-    ("GET", "/groups", "admin"),
-    ("PUT", "/groups/g", "admin"),
     ("GET", "/projects/p/judgments", "adjudicator"),
     ("GET", "/projects/p/progress", "adjudicator"),
     ("GET", "/projects/p/statistics", "adjudicator"),
@@ -348,6 +339,10 @@ NEEDS = [
     ("DELETE", "/webhooks/1", "admin"),
     ("GET", "/webhooks/1/deliveries", "admin"),
 ]
+NEEDS += [("GET", f"/{path}", "adjudicator") for path in ("tasks/t-000/state", "projects/p/task-states")]
+NEEDS += [("GET", f"/{path}", "admin") for path in ("groups", "projects/p/participants")]
+NEEDS += [("PATCH", f"/{path}", "admin") for path in ("projects/p/tasks", "tasks/t-000")]
+NEEDS += [("PUT", f"/{path}", "admin") for path in ("groups/g", "projects/p/qualifications/bot")]
 
 
 def test_every_address_is_for_the_roles_it_is_for(house: House) -> None:

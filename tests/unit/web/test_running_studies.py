@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
 from rating_visitors import House, Visitor, a_task, ranking
 
+from assent.core.errors import DataError
 from assent.feedback.records.settings import ProjectSettings
+from assent.service.intake import take_in
 
 PLAIN = ProjectSettings(overlap_share=0, newcomer_overlap=1, gold_share=0, repeat_share=0)
 PAGE = "/admin/projects/default"
@@ -125,3 +130,59 @@ def test_states_come_in_pages(house: House, program: Any) -> None:
     assert seen == [f"default-{n}" for n in range(7)]
     found = program.get("/api/v1/projects/default/task-states", params={"find": "QUESTION 4"}).json()["items"]
     assert [one["task_id"] for one in found] == ["default-4"]
+
+
+def test_an_archived_project_is_hidden_and_read_only_until_it_is_taken_out(house: House, program: Any) -> None:
+    rater = house.person()
+    [held] = rater.next()
+    assert program.patch("/api/v1/projects/default", json={"archived": True}).json()["archived_at"] == house.clock()
+    assert rater.next() == [] and 'href="/rate/default"' not in rater.page("/")
+    assert rater.post("/rating/submit", ranking(held)).status_code == 200  # nobody's work is lost
+    task = {"tasks": [{"prompt": "Why?", "answers": ["a", "b"]}]}
+    for response in (
+        program.patch("/api/v1/projects/default", json={"settings": {"edits": False}}),
+        program.post("/api/v1/projects/default/tasks", json=task),
+        program.patch("/api/v1/tasks/default-0", json={"aside": True}),
+        program.post("/api/v1/projects/default/guidelines", json={"text": "new"}),
+        program.post("/api/v1/adjudications", json={"task_id": "default-0", "ranking": None, "reason": "x"}),
+    ):
+        assert (response.status_code, "is archived" in response.text) == (409, True), response.text
+    admin = house.person("admin")
+    assert "Archived" in admin.page("/admin/projects")
+    admin.page(f"{PAGE}/settings")
+    assert admin.send_form(f"{PAGE}/archive", is_archived="no").status_code == 303
+    assert len(rater.next()) == 1
+
+
+def test_the_day_of_a_rater_begins_where_the_project_says(house: House, program: Any) -> None:
+    rater = house.person()
+    house.clock.now = 1_800_000_000.0 // 86_400 * 86_400 + 14 * 3600  # 14:00 UTC is 23:00 in Tokyo
+    for item in rater.next(limit=1):
+        rater.post("/rating/submit", ranking(item))
+    house.clock.now += 2 * 3600
+    today = [rater.get("/rating/next", project="default").json()["progress"]["today"]]
+    program.patch("/api/v1/projects/default", json={"settings": {"timezone": "Asia/Tokyo"}})
+    today.append(rater.get("/rating/next", project="default").json()["progress"]["today"])
+    assert today == [1, 0]
+
+
+def test_a_known_id_with_other_content_or_in_another_project_is_refused_with_its_line(
+    house: House, program: Any, tmp_path: Path
+) -> None:
+    house.store.projects.save("second", PLAIN, now=house.clock())
+    new = '{"id": "new", "prompt": "Why?", "answers": ["a", "b"]}\n'
+    lines = new + '{"id": "default-0", "prompt": "Why?", "answers": ["a", "b"]}\n'
+    (tmp_path / "tasks.jsonl").write_text(lines)
+    for project, said in (("default", "with other content"), ("second", "is in project 'default' already")):
+        with pytest.raises(DataError, match=rf"tasks.jsonl:2: task 'default-0' .*{said}"):
+            take_in(house.store, str(tmp_path / "tasks.jsonl"), project=project, now=house.clock())
+        admin = house.person("admin")
+        admin.page(f"/admin/projects/{project}/tasks")
+        response = admin.send_form(f"/admin/projects/{project}/tasks", pasted=lines, purpose="reward")
+        page = html.unescape(response.text)
+        assert (response.status_code, "asted.jsonl:2: " in page, said in page) == (422, True, True)
+        sent = {"tasks": [{"id": "new", "prompt": "a", "answers": ["a", "b"]}]}
+        sent["tasks"].append({"id": "default-0", "prompt": "a", "answers": ["a", "b"]})
+        response = program.post(f"/api/v1/projects/{project}/tasks", json=sent)
+        assert response.status_code == 409 and "tasks[1]" in response.text and said in response.text
+    assert "new" not in house.store.tasks(["new"])

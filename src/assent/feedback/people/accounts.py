@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from assent.core.errors import StoreError
 from assent.feedback.people import rows, second_factor, sign_in
 from assent.feedback.people.invitations import Invitations
+from assent.feedback.people.participants import Participants
 from assent.feedback.people.passwords import hash_password, is_password
 from assent.feedback.people.profiles import Profiles
 from assent.feedback.people.tokens import ApiTokens
@@ -51,6 +52,7 @@ class Accounts:
         self.invitations = Invitations(engine)
         self.tokens = ApiTokens(engine)
         self.profiles = Profiles(engine)
+        self.participants = Participants(engine)
 
     def create(
         self,

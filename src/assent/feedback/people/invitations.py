@@ -66,6 +66,11 @@ class Invitations:
         found = None if row is None else _invitation(row)
         return found if found is not None and found.is_open(now) else None
 
+    def lasting(self, token: str, *, now: float) -> Invitation | None:
+        """The same, also where it is used up: whoever came by it may come back."""
+        with read_transaction(self._engine) as connection:
+            return lasting(connection, token, now=now)
+
     def revoke(self, invitation_id: int, *, now: float) -> bool:
         """Take an invitation back; False where there is none, or it was taken back before."""
         where = (InvitationRow.id == invitation_id, InvitationRow.revoked_at.is_(None))
@@ -80,7 +85,7 @@ class Invitations:
             rows.free_login(connection, login)  # a hash takes long: it is not made for a name that is taken
         kept = None if password is None else hash_password(password, login=login)
         with write_transaction(self._engine) as connection:
-            found = _use(connection, token, now=now)
+            found = use(connection, token, now=now)
             if found is None:
                 return None
             projects = None if found.project is None else (found.project,)
@@ -92,7 +97,7 @@ class Invitations:
         """Let an account that is there already into the invitation's project; its role stays as it is."""
         with write_transaction(self._engine) as connection:
             account = rows.known(connection, rater_id)
-            found = _use(connection, token, now=now)
+            found = use(connection, token, now=now)
             if found is None:
                 return None
             if account.projects is not None:
@@ -101,7 +106,14 @@ class Invitations:
             return rows.known(connection, rater_id)
 
 
-def _use(connection: Connection, token: str, *, now: float) -> Invitation | None:
+def lasting(connection: Connection, token: str, *, now: float) -> Invitation | None:
+    """An invitation for those who came by it before: also one that is used up, but neither over nor taken back."""
+    row = connection.execute(select(InvitationRow).where(InvitationRow.token_hash == digest(token))).first()
+    found = None if row is None else _invitation(row)
+    return found if found is not None and found.revoked_at is None and found.expires_at > now else None
+
+
+def use(connection: Connection, token: str, *, now: float) -> Invitation | None:
     """Count one use in one statement, so that the last place goes to one person only."""
     statement = (
         update(InvitationRow)

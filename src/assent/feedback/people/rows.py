@@ -10,8 +10,16 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from assent.core.errors import StoreError
-from assent.feedback.records.people import Account, Role, checked_login
-from assent.feedback.tables.people import AccountRow, ApiTokenRow, InvitationRow, Membership, OneTimeLink, SessionRow
+from assent.feedback.records.people import Account, Participant, Role, checked_login
+from assent.feedback.tables.people import (
+    AccountRow,
+    ApiTokenRow,
+    InvitationRow,
+    Membership,
+    OneTimeLink,
+    ParticipantRow,
+    SessionRow,
+)
 from assent.feedback.tables.queue import RaterRow
 
 
@@ -57,8 +65,9 @@ def accounts(connection: Connection) -> list[Account]:
     places: dict[str, list[str]] = {}
     for rater_id, project in connection.execute(select(Membership.rater_id, Membership.project)):
         places.setdefault(rater_id, []).append(project)
-    rows = connection.execute(select(AccountRow).order_by(AccountRow.login))
-    return [_account(row, places.get(row.rater_id, [])) for row in rows]
+    rows = connection.execute(select(AccountRow).order_by(AccountRow.login)).all()
+    known = {row.rater_id: _participant(row) for row in connection.execute(select(ParticipantRow))}
+    return [_account(row, places.get(row.rater_id, []), known.get(row.rater_id)) for row in rows]
 
 
 def find(connection: Connection, rater_id: str | None) -> Account | None:
@@ -66,10 +75,12 @@ def find(connection: Connection, rater_id: str | None) -> Account | None:
     row = connection.execute(select(AccountRow).where(AccountRow.rater_id == rater_id)).first()
     if row is None:
         return None
+    found = connection.execute(select(ParticipantRow).where(ParticipantRow.rater_id == rater_id)).first()
+    came = None if found is None else _participant(found)
     if row.sees_all:
-        return _account(row, [])
+        return _account(row, [], came)
     projects = connection.execute(select(Membership.project).where(Membership.rater_id == rater_id))
-    return _account(row, list(projects.scalars()))
+    return _account(row, list(projects.scalars()), came)
 
 
 def known(connection: Connection, rater_id: str) -> Account:
@@ -154,7 +165,11 @@ def forget(connection: Connection, rater_id: str) -> None:
     connection.execute(delete(AccountRow).where(AccountRow.rater_id == rater_id))
 
 
-def _account(row: Any, projects: list[str]) -> Account:
+def _participant(row: Any) -> Participant:
+    return Participant(row.source, row.external_id, row.details)
+
+
+def _account(row: Any, projects: list[str], participant: Participant | None) -> Account:
     return Account(
         rater_id=row.rater_id,
         login=row.login,
@@ -165,4 +180,5 @@ def _account(row: Any, projects: list[str]) -> Account:
         projects=None if row.sees_all else tuple(sorted(projects)),
         created_at=row.created_at,
         disabled_at=row.disabled_at,
+        participant=participant,
     )

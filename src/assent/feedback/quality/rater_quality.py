@@ -107,7 +107,7 @@ def _plain(rater: str, said: Sequence[Judgment], met: Sequence[Hit], paces: Sequ
         judgments=len(spoken),
         skipped=len(said) - len(spoken),
         agreement=cautious_share((hit.prompt_id, hit.value) for hit in met),
-        gold=cautious_share(_gold_hits(said, b.gold)),
+        gold=cautious_share(gold_hits(said, b.gold)),
         consistency=cautious_share(_repeat_hits(said, b.repeats)),
         ties=cautious_share((j.task_id, float(value == 0)) for j, values in ranked for value in values.values()),
         first_shown=cautious_share(_first_wins(ranked)),
@@ -170,7 +170,8 @@ def _above(found: Estimate | None, level: float | None) -> bool:
     return found is not None and level is not None and _is_enough(found) and found.low > level
 
 
-def _gold_hits(said: Iterable[Judgment], gold: Mapping[str, Ranking]) -> Iterable[tuple[str, float]]:
+def gold_hits(said: Iterable[Judgment], gold: Mapping[str, Ranking]) -> Iterable[tuple[str, float]]:
+    """Each pair that a known answer orders, by task: 1 where it was ordered so, a half where it was tied."""
     for judgment in said:
         known = gold.get(judgment.task_id)
         if judgment.ranking is None or known is None:

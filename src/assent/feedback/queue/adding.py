@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine
 from assent.core.errors import StoreError
 from assent.core.types import Task
 from assent.feedback.queue.batches import BLOCK, await_others, hidden
+from assent.feedback.queue.settings import refuse_archived
 from assent.feedback.queue.tasks import (
     BeingBrought,
     insert_task_rows,
@@ -118,6 +119,8 @@ class _Queued:
 
     def known(self, connection: Connection) -> dict[str, str]:
         """Contents of those that are there already. Raises StoreError where one is another."""
+        for project in sorted({task.project for task in self.tasks}):
+            refuse_archived(connection, project)
         known = known_contents(connection, self.contents)
         self._refuse_other_contents(known)
         return known

@@ -8,11 +8,13 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, f
 
 from assent.core.errors import StoreError
 from assent.feedback.queue.claims import Term
+from assent.feedback.queue.settings import refuse_archived_tasks
 from assent.feedback.queue.tasks import blocks, refuse_nul
 from assent.feedback.queue.wanted import ASSIGNED, fit
 from assent.feedback.records.queue import Assignment, Queue
 from assent.feedback.tables.people import AccountRow
-from assent.feedback.tables.queue import Assignee, GroupMember, JudgmentRow, Lease, RaterRow, Slot, TaskRow
+from assent.feedback.tables.queue import JudgmentRow, Lease, RaterRow, Slot, TaskRow
+from assent.feedback.tables.studies import Assignee, GroupMember
 
 
 def assign(connection: Connection, task_ids: Sequence[str], to: Assignment) -> None:
@@ -114,6 +116,7 @@ def _free(term: Term, queue: Queue) -> ColumnElement[bool]:
 
 
 def _refuse_unknown(connection: Connection, task_ids: Sequence[str], to: Assignment) -> None:
+    refuse_archived_tasks(connection, task_ids)
     known: set[str] = set()
     for block in blocks(list(task_ids)):
         known |= set(connection.execute(select(TaskRow.id).where(TaskRow.id.in_(block))).scalars())

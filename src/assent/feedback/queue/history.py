@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from sqlalchemy import Connection, func, select
 
 from assent.feedback.queue.assigned import count_for
@@ -15,7 +18,6 @@ from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Queue, RaterProgress, SaidRow, Served
 from assent.feedback.tables.queue import Gold, GuidelineVersion, JudgmentRow, Lease, Presentation, Slot, TaskRow
 
-_DAY = 86400.0
 _TALKS = ("chat", "battle")
 
 
@@ -93,7 +95,8 @@ def rater_progress(
 ) -> RaterProgress:
     """How many tasks a rater has judged, and how many they could: that is counted unless `waiting` is known."""
     lock_rater(connection, rater_id)
-    today = func.count().filter(JudgmentRow.submitted_at >= now - now % _DAY)
+    midnight = begin_of_day(now, settings_of(connection, queue.project).timezone)
+    today = func.count().filter(JudgmentRow.submitted_at >= midnight)
     query = (
         select(func.count(), today)
         .where(belongs(JudgmentRow.task_id), JudgmentRow.rater_id == rater_id)
@@ -105,6 +108,12 @@ def rater_progress(
         term = Term(rater_id, now=now, expires_at=now)
         waiting = Candidates(connection, term, queue, limit=1).tasks() + count_for(connection, term, queue)
     return RaterProgress(done[0], done[1], waiting)
+
+
+def begin_of_day(now: float, timezone: str) -> float:
+    """When the day began that it is now in a time zone."""
+    local = datetime.fromtimestamp(now, ZoneInfo(timezone))
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).timestamp()
 
 
 def said(connection: Connection, project: str) -> list[SaidRow]:

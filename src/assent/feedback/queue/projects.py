@@ -14,7 +14,7 @@ from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.claims import lock_rater
 from assent.feedback.queue.presentations import newest_guideline
 from assent.feedback.queue.set_aside import after_decision
-from assent.feedback.queue.settings import settings_from, settings_of
+from assent.feedback.queue.settings import refuse_archived, refuse_archived_tasks, settings_from, settings_of
 from assent.feedback.queue.submissions import check, task_answers
 from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.queue import Adjudicated, Guideline, Project
@@ -51,6 +51,7 @@ class Projects:
 
         def work(connection: Connection) -> Project:
             _make(connection, name, now=now)
+            refuse_archived(connection, name)
             values = {"settings": settings.model_dump(mode="json")}
             connection.execute(update(ProjectRow).where(ProjectRow.name == name).values(values))
             return read_project(connection, name)
@@ -81,12 +82,24 @@ class Projects:
 
         return write(self._engine, work)
 
+    def archive(self, name: str, *, is_archived: bool, now: float) -> Project:
+        """Put a project away, with all that is in it, or take it out again. Raises StoreError for an unknown one."""
+
+        def work(connection: Connection) -> Project:
+            read_project(connection, name)
+            values = {"archived_at": now if is_archived else None}
+            connection.execute(update(ProjectRow).where(ProjectRow.name == name).values(values))
+            return read_project(connection, name)
+
+        return write(self._engine, work)
+
     def publish_guideline(self, name: str, text: str, *, now: float) -> Guideline:
         """Tell the raters of a project something new; the text that holds already is not published twice."""
         refuse_nul(text, where=f"guideline of project {name!r}")
 
         def work(connection: Connection) -> Guideline:
             _make(connection, name, now=now)
+            refuse_archived(connection, name)
             connection.execute(select(ProjectRow.name).where(ProjectRow.name == name).with_for_update())
             return _publish(connection, name, text, now=now)
 
@@ -104,6 +117,7 @@ class Projects:
         refuse_nul(note, where=where)
 
         def work(connection: Connection) -> None:
+            refuse_archived_tasks(connection, [task_id])
             if ranking is None:
                 connection.execute(delete(Gold).where(Gold.task_id == task_id))
                 return
@@ -133,6 +147,7 @@ class Projects:
 
         def work(connection: Connection) -> Adjudicated:
             lock_rater(connection, adjudicator_id)
+            refuse_archived_tasks(connection, [task_id])
             _check(connection, task_id, ranking, where=where)
             decision = Adjudicated(task_id, adjudicator_id, ranking, reason, now)
             plain = None if ranking is None else ranking.model_dump(mode="json")
@@ -165,7 +180,8 @@ def read_project(connection: Connection, name: str) -> Project:
     if row is None:
         raise StoreError(f"project {name!r} is not in the store; save it or add tasks to it first")
     newest = newest_guideline(connection, name)
-    return Project(name, settings_from(row.settings), None if newest is None else _guideline(newest), row.created_at)
+    told = None if newest is None else _guideline(newest)
+    return Project(name, settings_from(row.settings), told, row.created_at, row.archived_at)
 
 
 def _make(connection: Connection, name: str, *, now: float) -> None:

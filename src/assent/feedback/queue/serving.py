@@ -24,8 +24,9 @@ from assent.feedback.queue.assigned import slots_for
 from assent.feedback.queue.candidates import Candidates, is_newcomer, raters_at_work
 from assent.feedback.queue.claims import Term, lock_rater, lock_slot, take_slot
 from assent.feedback.queue.gold import MADE, lend_reserved, task_to_repeat, twin, unseen_gold
+from assent.feedback.queue.participation import decide, participation
 from assent.feedback.queue.presentations import newest_guideline, read_presentations, show
-from assent.feedback.queue.settings import settings_of
+from assent.feedback.queue.settings import is_archived, settings_of
 from assent.feedback.queue.tasks import load_tasks, slot_row
 from assent.feedback.queue.wanted import may_grow
 from assent.feedback.records.asked import Asked
@@ -61,10 +62,23 @@ def serve(
     """Up to `limit` tasks for a rater: those they hold, then new ones; fewer where fewer are free."""
     lock_rater(connection, rater_id)
     settings = settings_of(connection, queue.project)
-    lent = _held(connection, rater_id, queue, now=now)[:limit]
-    if settings.is_open and len(lent) < limit:
+    if is_archived(connection, queue.project):
+        return []
+    part = participation(connection, rater_id, queue, settings)
+    if part.is_measured and part.to_qualify == 0:
+        decide(connection, rater_id, queue, settings, now=now)
+        part = participation(connection, rater_id, queue, settings)
+    if part.is_passed is False:
+        return []
+    most = limit if part.left is None or part.to_qualify else min(limit, part.left)
+    lent = _held(connection, rater_id, queue, now=now)[:most]
+    if settings.is_open and len(lent) < most:
         term = Term(rater_id, now=now, expires_at=now + settings.lease_seconds)
-        lent += _Server(connection, term, queue, settings, rng).lend(limit - len(lent))
+        server = _Server(connection, term, queue, settings, rng)
+        if part.to_qualify:
+            lent += server.qualify(min(most, part.to_qualify) - len(lent))
+        else:
+            lent += server.lend(most - len(lent))
     return _present(connection, rater_id, lent, now=now, rng=rng)
 
 
@@ -132,6 +146,19 @@ class _Server:
                 candidates = self._candidates(limit, is_new=is_new)
         if is_new:  # only now, so that the slots added are not among those drawn from
             self._deepen([one.task_id for one in lent if one.service == "normal"])
+        return lent
+
+    def qualify(self, limit: int) -> list[_Lent]:
+        """Known answers only: the work comes after them."""
+        lent: list[_Lent] = []
+        while len(lent) < limit:
+            task_id = unseen_gold(self.connection, self.term, self.queue, self.rng)
+            if task_id is None:
+                break
+            one = self._reserve(load_tasks(self.connection, [task_id])[task_id], "gold")
+            if one is None:
+                break
+            lent.append(one)
         return lent
 
     def _assigned(self, limit: int) -> list[_Lent]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 
 from assent.core.errors import StoreError
 from assent.feedback.queue.gold import REPEAT_OF, again_id
-from assent.feedback.queue.settings import settings_of
+from assent.feedback.queue.settings import refuse_archived_tasks, settings_of
 from assent.feedback.queue.tasks import blocks
 from assent.feedback.queue.wanted import fit
 from assent.feedback.records.queue import AsideReason
@@ -82,6 +82,7 @@ def _change(connection: Connection, task_ids: Sequence[str], where: Any, values:
 
 
 def _refuse_unknown(connection: Connection, task_ids: Sequence[str]) -> None:
+    refuse_archived_tasks(connection, task_ids)
     known: set[str] = set()
     for block in blocks(list(task_ids)):
         known |= set(connection.execute(select(TaskRow.id).where(TaskRow.id.in_(block))).scalars())

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, bindparam, update
 from assent.core.errors import StoreError
 from assent.core.types import Task
 from assent.feedback.queue import assigned, set_aside, states
+from assent.feedback.queue.settings import refuse_archived_tasks
 from assent.feedback.queue.wanted import fit
 from assent.feedback.records.queue import Assignment, Queue, State, TaskState
 from assent.feedback.tables.connection import read_transaction, write
@@ -51,6 +52,7 @@ class Studies:
             return 0
 
         def work(connection: Connection) -> int:
+            refuse_archived_tasks(connection, judgments)
             known = states.states(connection, list(judgments))
             statement = update(TaskRow).where(TaskRow.id == bindparam("the_id")).values(wanted=bindparam("many"))
             connection.execute(statement, rows)

@@ -41,6 +41,15 @@ class TaskFile:
     """Task id -> known order."""
     repeated: int = 0
     """Lines that ask what an earlier line asks."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Task id -> the last line that asks it."""
+    name: str = ""
+
+    def refuse(self, wrong: Mapping[str, str]) -> None:
+        """Raise DataError with the line of the first task with which something is wrong, by id."""
+        found = min(wrong, key=lambda task_id: self.lines[task_id], default=None)
+        if found is not None:
+            raise DataError(wrong[found], path=self.name, line=self.lines[found])
 
 
 def parse_tasks(
@@ -69,7 +78,7 @@ def parse_tasks(
         raise DataError(
             "the file holds no task; write one JSON object per line, with 'prompt' and 'answers'", path=name
         )
-    return TaskFile(tuple(tasks.values()), gold, repeated)
+    return TaskFile(tuple(tasks.values()), gold, repeated, lines, name)
 
 
 def _rows(content: bytes, name: str) -> Iterator[Row]:

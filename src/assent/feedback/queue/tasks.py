@@ -162,6 +162,24 @@ def insert_task_rows(
     return _elsewhere(connection, rows)
 
 
+def clashes(connection: Connection, tasks: Sequence[Task]) -> dict[str, str]:
+    """What is wrong with tasks whose ids are known: with other content, or in another project or queue; by id."""
+    found: dict[str, str] = {}
+    for block in blocks(tasks):
+        query = select(TaskRow.id, TaskRow.content_hash, TaskRow.project, TaskRow.purpose)
+        rows = {row.id: row for row in connection.execute(query.where(TaskRow.id.in_([task.id for task in block])))}
+        for task in block:
+            row = rows.get(task.id)
+            if row is None or row.content_hash == task_content(task):
+                continue
+            if (row.project, row.purpose) == (task.project, task.purpose):
+                found[task.id] = f"task {task.id!r} is in the store with other content; give the new task another id"
+            else:
+                where = f"project {row.project!r}" + (" for evaluation" if row.purpose == "evaluation" else "")
+                found[task.id] = f"task {task.id!r} is in {where} already; give it another id here"
+    return found
+
+
 def known_contents(connection: Connection, task_ids: Iterable[str]) -> dict[str, str]:
     """Content hashes of the tasks that are in the store."""
     known: dict[str, str] = {}

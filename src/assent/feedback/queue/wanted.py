@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, false, func, or_, select, update
 
 from assent.feedback.tables.connection import insert_missing
-from assent.feedback.tables.queue import Assignee, Lease, Slot, TaskRow
+from assent.feedback.tables.queue import Lease, Slot, TaskRow
+from assent.feedback.tables.studies import Assignee
 
 NOBODY = ""
 """`reserved_for` of a slot that is given to nobody: no rater has the empty id."""

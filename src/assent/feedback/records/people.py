@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeVar, get_args
 
 from assent.core.errors import StoreError
@@ -15,9 +16,19 @@ Role = Literal["admin", "adjudicator", "rater"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """From the most that may be done to the least."""
 LONGEST_LOGIN = 100
+_EXTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:=+/-]{0,199}")
 _LOGIN = re.compile(r"[^\s\x00-\x1f\x7f-\x9f<>\"'&/\\{}\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 Kept = TypeVar("Kept")
+
+
+@dataclass(frozen=True)
+class Participant:
+    """How a crowd platform knows a person: the id, the name of the query parameter that held it, and the others."""
+
+    source: str
+    external_id: str
+    details: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,8 @@ class Account:
     projects: tuple[str, ...] | None
     created_at: float
     disabled_at: float | None = None
+    participant: Participant | None = None
+    """Who they are to the crowd platform they came from; None where they came by themselves."""
     has_second_factor: bool = False
     """Must a password come with a code?"""
 
@@ -139,3 +152,13 @@ def checked_login(login: str) -> str:
             " without spaces"
         )
     return clean
+
+
+def checked_participant(names: Sequence[str], given: Mapping[str, str]) -> Participant:
+    """Who came, by the query parameters that a project names. Raises StoreError without a usable id."""
+    external_id = given.get(names[0], "").strip()
+    if not _EXTERNAL_ID.fullmatch(external_id):
+        said = f"is {external_id[:40]!r}, which is no id" if external_id else "is not in the address"
+        raise StoreError(f"{names[0]} {said}; open the link that the platform gave you")
+    shown = {name: "".join(c for c in given.get(name, "") if c.isprintable())[:500] for name in names[1:]}
+    return Participant(names[0], external_id, {name: value for name, value in shown.items() if value})

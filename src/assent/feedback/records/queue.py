@@ -105,9 +105,25 @@ class RaterProgress:
     done: int
     """Tasks judged, skips not counted."""
     today: int
-    """Those of the current day (UTC)."""
+    """Those of the current day, in the project's time zone."""
     waiting: int
     """Tasks that this rater could take now."""
+
+
+@dataclass(frozen=True)
+class Participation:
+    """How far a person's part in a project reaches."""
+
+    done: int
+    """Judgments in the project, without those of the qualification."""
+    left: int | None
+    """Judgments until the person is done; None: no number is set."""
+    is_passed: bool | None
+    """Whether they passed the qualification; None: not decided, or there is none."""
+    to_qualify: int
+    """Known answers that still come before the work."""
+    is_measured: bool
+    """Whether a qualification is going on."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +143,8 @@ class Project:
     settings: ProjectSettings
     guideline: Guideline | None
     created_at: float
+    archived_at: float | None = None
+    """Since when it is put away: hidden from raters, given to nobody, and changed by nobody until it is taken out."""
 
 
 @dataclass(frozen=True)

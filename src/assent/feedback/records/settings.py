@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import re
+import zoneinfo
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
 from assent.core.types import Flag, Record
 
 _LONGEST = 1e9  # seconds: for ever, and yet a number that every database keeps
+_PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 Goal = Literal["random", "near_ties", "large_gaps"]
 Texts = Literal["markdown", "plain"]
 """Whether texts are formatted for raters, or shown with every sign of them."""
@@ -75,6 +80,21 @@ class ProjectSettings(Record):
     currency: str = "EUR"
     attributes: tuple[AttributeQuestion, ...] = ()
     consent_text: str = ""
+    participant_parameters: tuple[str, ...] = Field(default=(), max_length=8)
+    """Query parameters of an invitation's link that say who comes from a crowd platform. The first is the person's id,
+    by which they come back to the same account without a name; the others are kept beside it."""
+    judgments_per_person: int | None = Field(default=None, ge=1, le=1_000_000)
+    """After so many judgments a person is done; null: when nothing is left."""
+    completion_code: str = Field(default="", max_length=200)
+    """Shown to whoever is done."""
+    completion_url: str = Field(default="", max_length=2000)
+    """Where whoever is done goes on, https only."""
+    qualification_tasks: int = Field(default=0, ge=0, le=100)
+    """Known answers that come before the work; whoever orders too few pairs like them is given nothing else."""
+    qualification_pass: float = Field(default=0.7, ge=0, le=1)
+    """Share of pairs that must be ordered like the known answers."""
+    timezone: str = "UTC"
+    """Where days begin and end, such as Europe/Berlin."""
     is_open: bool = True
     """Whether raters are given tasks."""
 
@@ -84,6 +104,30 @@ class ProjectSettings(Record):
             seen = [one.name for one in names]
             if len(set(seen)) != len(seen):
                 raise ValueError(f"{what} names repeat: {seen}")
+        named = self.participant_parameters
+        if len(set(named)) != len(named) or not all(_PARAMETER.fullmatch(name) for name in named):
+            raise ValueError(f"participant_parameters {list(named)}: give each name once, such as PROLIFIC_PID")
+        if self.completion_url and not is_https(self.completion_url):
+            raise ValueError("completion_url is no address that begins https://")
+        if self.timezone not in _zones():
+            raise ValueError(f"there is no timezone {self.timezone[:60]!r}; write one such as Europe/Berlin")
         if self.gold_share + self.repeat_share > 0.8:
             raise ValueError("gold_share and repeat_share leave less than a fifth for new tasks")
         return self
+
+
+def is_https(url: str) -> bool:
+    """Whether a text is an https address that a browser can be sent to, without a name or password in it."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
+    return is_plain and parts.scheme == "https" and bool(host) and "@" not in parts.netloc
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones()) | {"UTC"}

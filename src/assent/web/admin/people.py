@@ -12,7 +12,8 @@ from starlette.responses import Response
 from assent.core.errors import StoreError, UserError
 from assent.feedback.dashboard import LANGUAGE
 from assent.feedback.people.accounts import DAY
-from assent.feedback.records.people import ROLES, Role
+from assent.feedback.people.crowd import as_csv
+from assent.feedback.records.people import ROLES, Account, Role
 from assent.web.admin.frame import Frame, Number, done
 from assent.web.auth import Admin
 from assent.web.forms import Form
@@ -47,10 +48,22 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
         # Told this once: the store keeps a hash, so the page is answered here and not after a redirect.
         return _people_page(frame, request, link=frame.context.link(f"/join/{made.token}"), invitation=made.kept)
 
+    @routes.get("/admin/projects/{name}/participants.csv")
+    def participants(_person: Admin, name: str) -> Response:
+        found = frame.store.accounts.participants.workers(frame.project(name).name)
+        headers = {"content-disposition": 'attachment; filename="participants.csv"'}
+        return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+
     @routes.post("/admin/invitations/{invitation_id}/revoke")
     def revoke(_person: Admin, invitation_id: Number) -> Response:
         invitations.revoke(invitation_id, now=frame.context.now())
         return done("/admin/people", "revoked")
+
+
+def _names_of(account: Account) -> tuple[str, ...]:
+    """By what somebody is found in the list of people."""
+    came = () if account.participant is None else (account.participant.external_id,)
+    return (account.login, account.rater_id, *came)
 
 
 def role_of(form: Mapping[str, str]) -> Role:
@@ -96,7 +109,7 @@ def _people_page(
             "language": languages.get(account.rater_id) or account.locale or "",
         }
         for account in accounts
-        if wanted in account.login.casefold() or wanted in account.rater_id.casefold()
+        if any(wanted in name.casefold() for name in _names_of(account))
     ]
     return frame.page(
         request,

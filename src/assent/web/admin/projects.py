@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from assent.core.errors import StoreError, UserError
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Project, Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.web.admin import adjudication, board, exports, log, people, person, programs, settings, task, tasks
 from assent.web.admin.frame import Frame, done, project_path
@@ -59,6 +59,12 @@ def _projects(routes: APIRouter, frame: Frame) -> None:
         store.projects.save(name, changed, now=frame.context.now())
         return done(project_path(name, "settings"), "opened" if is_open else "closed")
 
+    @routes.post("/admin/projects/{name}/archive")
+    def archive(_person: Admin, name: str, form: Form) -> Response:
+        is_archived = form.get("is_archived") == "yes"
+        store.projects.archive(frame.project(name).name, is_archived=is_archived, now=frame.context.now())
+        return done(project_path(name, "settings"), "archived" if is_archived else "unarchived")
+
 
 def _rows(frame: Frame, person: Person) -> list[dict[str, Any]]:
     """Every project of a person with its queues; those raters can work in first, then by name."""
@@ -66,7 +72,12 @@ def _rows(frame: Frame, person: Person) -> list[dict[str, Any]]:
     for project in (one for one in frame.store.projects.all() if person.may_see(one.name)):
         queues = {p: frame.store.counts(Queue(project.name, p)) for p in ("reward", "evaluation")}
         rows.append({"project": project, "queues": {p: c for p, c in queues.items() if c.need}})
-    return sorted(rows, key=lambda row: (not row["project"].settings.is_open, row["project"].name))
+    return sorted(rows, key=_place)
+
+
+def _place(row: dict[str, Any]) -> tuple[bool, bool, str]:
+    project: Project = row["project"]
+    return (project.archived_at is not None, not project.settings.is_open, project.name)
 
 
 def _check_name(frame: Frame, name: str) -> None:

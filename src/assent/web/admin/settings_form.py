@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from assent.core.types import Flag
 from assent.feedback.records.settings import Goal, ProjectSettings, Texts
 
-Kind = Literal["text", "area", "check", "flags", "percent", "whole", "minutes", "amount", "choice"]
+Kind = Literal["text", "area", "check", "flags", "percent", "whole", "count", "minutes", "amount", "choice", "names"]
 MOST_ROWS = 40
 
 
@@ -29,7 +29,7 @@ class Entry:
 
 
 SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
-    ("about", (Entry("title", "text"), Entry("texts", "choice", choices=get_args(Texts)))),
+    ("about", (Entry("title", "text"), Entry("texts", "choice", choices=get_args(Texts)), Entry("timezone", "text"))),
     (
         "said",
         (
@@ -59,6 +59,17 @@ SECTIONS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             Entry("random_share", "percent", "0", "100"),
             Entry("lease_seconds", "minutes", "0.1"),
             Entry("undo_seconds", "minutes", "0"),
+        ),
+    ),
+    (
+        "study",
+        (
+            Entry("participant_parameters", "names"),
+            Entry("judgments_per_person", "count", "1"),
+            Entry("completion_code", "text"),
+            Entry("completion_url", "text"),
+            Entry("qualification_tasks", "whole", "0", "100"),
+            Entry("qualification_pass", "percent", "0", "100"),
         ),
     ),
     ("cost", (Entry("cost_per_hour", "amount", "0"), Entry("currency", "text"))),
@@ -176,6 +187,10 @@ def _written(entry: Entry, value: Any) -> str:
             return _shortest(100 * value, entry, value)
         case "minutes":
             return _shortest(value / 60, entry, value)
+        case "names":
+            return " ".join(value)
+        case "count":
+            return "" if value is None else str(value)
         case "amount":
             return "" if value is None else _shortest(value, entry, value)
     return str(value)
@@ -206,6 +221,14 @@ def _amount(text: str) -> float | None:
     return _number(text) if text else None
 
 
+def _count(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
 def _lines(text: str) -> str:
     return text.replace("\r\n", "\n")
 
@@ -217,5 +240,7 @@ _READ: Mapping[str, Callable[[str], Any]] = {
     "percent": _share,
     "minutes": _minutes,
     "whole": int,
+    "count": _count,
+    "names": _names,
     "amount": _amount,
 }

@@ -71,6 +71,8 @@ class ProjectOut(Out):
     settings: ProjectSettings
     guideline: GuidelineOut | None
     created_at: float
+    archived_at: float | None = None
+    """Since when it is put away; null: it is not."""
 
 
 class ProjectSeen(Out):

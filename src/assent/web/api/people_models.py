@@ -49,6 +49,16 @@ class ErasureOut(Out):
     artifacts: tuple[str, ...]
 
 
+class ParticipantOut(Out):
+    """How a crowd platform knows a person."""
+
+    source: str
+    """The query parameter that held the id."""
+    external_id: str
+    details: dict[str, str]
+    """The other parameters of the last visit."""
+
+
 class AccountOut(Out):
     """Somebody who may sign in."""
 
@@ -58,6 +68,8 @@ class AccountOut(Out):
     projects: tuple[str, ...] | None
     """null: all."""
     has_password: bool
+    participant: ParticipantOut | None
+    """Who they are to the crowd platform they came from; null: they came by themselves."""
     """Else they sign in by one-time links."""
     locale: str | None
     created_at: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from assent.core.errors import StoreError
 from assent.core.types import Purpose
@@ -41,7 +41,9 @@ TaskId = Annotated[str, Path(min_length=1, max_length=200, description="Id of th
 class Change(Body):
     """Settings to change; those that are not named stay."""
 
-    settings: dict[str, Any]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    archived: bool | None = None
+    """true: put away, hidden from raters and changed by nobody; false: taken out again, before settings change."""
 
 
 def add_routes(routes: APIRouter, context: Context) -> None:
@@ -93,13 +95,24 @@ def _projects(routes: APIRouter, context: Context) -> None:
 
     @routes.patch("/projects/{project}", tags=["projects"], response_model=ProjectOut)
     def change_project(_person: Admin, project: ProjectName, change: Change) -> Any:
-        """Change some settings of a project."""
-        known = known_project(context, project).settings.model_dump()
-        try:
-            settings = ProjectSettings.model_validate({**known, **change.settings})
-        except ValidationError as error:
-            raise Refusal(422, f"settings: {first_problem(error)}") from None
-        return _saved(context, project, settings)
+        """Change some settings of a project, put it away, or take it out again."""
+        known_project(context, project)
+        if change.archived is False:
+            projects.archive(project, is_archived=False, now=context.now())
+        if change.settings:
+            _saved(context, project, _changed(context, project, change.settings))
+        if change.archived:
+            projects.archive(project, is_archived=True, now=context.now())
+        return known_project(context, project)
+
+
+def _changed(context: Context, project: str, settings: dict[str, Any]) -> ProjectSettings:
+    """The settings of a project with some of them changed. Raises Refusal 422."""
+    known = known_project(context, project).settings.model_dump()
+    try:
+        return ProjectSettings.model_validate({**known, **settings})
+    except ValidationError as error:
+        raise Refusal(422, f"settings: {first_problem(error)}") from None
 
 
 def _guidelines(routes: APIRouter, context: Context) -> None:

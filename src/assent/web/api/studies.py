@@ -11,8 +11,17 @@ from assent.core.types import Purpose
 from assent.feedback.records.queue import Queue, State
 from assent.web.api.models import Changed
 from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
+from assent.web.api.people import RaterId
 from assent.web.api.projects import ProjectName, TaskId, known_project, known_task
-from assent.web.api.study_models import GroupIn, TaskChange, TasksChange, TaskStateOut, TaskStatePage
+from assent.web.api.study_models import (
+    GroupIn,
+    QualificationIn,
+    TaskChange,
+    TasksChange,
+    TaskStateOut,
+    TaskStatePage,
+    WorkerOut,
+)
 from assent.web.auth import Adjudicator, Admin
 from assent.web.context import Context
 from assent.web.refusals import Refusal
@@ -25,6 +34,7 @@ def add_routes(routes: APIRouter, context: Context) -> None:
     _states(routes, context)
     _changes(routes, context)
     _groups(routes, context)
+    _workers(routes, context)
 
 
 def _states(routes: APIRouter, context: Context) -> None:
@@ -111,6 +121,23 @@ def _groups(routes: APIRouter, context: Context) -> None:
         """Say who is in a group; tasks are assigned to groups. Answers with all groups."""
         studies.set_group(name, sent.members)
         return studies.groups()
+
+
+def _workers(routes: APIRouter, context: Context) -> None:
+    participants = context.store.accounts.participants
+
+    @routes.get("/projects/{project}/participants", tags=["raters"], response_model=list[WorkerOut])
+    def list_participants(_person: Admin, project: ProjectName) -> Any:
+        """Everybody whom a crowd platform sent to the project, by id, with their work: for pay."""
+        known_project(context, project)
+        return participants.workers(project)
+
+    @routes.put("/projects/{project}/qualifications/{rater_id}", tags=["raters"], response_model=QualificationIn)
+    def qualify(_person: Admin, project: ProjectName, rater_id: RaterId, sent: QualificationIn) -> Any:
+        """Let somebody do the project's work, or not, whatever they said of the known answers."""
+        known_project(context, project)
+        participants.qualify(rater_id, project, is_passed=sent.is_passed, now=context.now())
+        return sent
 
 
 def _disputed(context: Context, project: str, purpose: Purpose) -> set[str]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from assent.feedback.records.queue import AsideReason, Assignment, TaskState
 from assent.web.api.models import Name, Out
+from assent.web.api.people_models import ParticipantOut
 from assent.web.bodies import Body
 from assent.web.rating.submission import Id
 
@@ -72,6 +73,29 @@ class TasksChange(TaskChange):
     """The same change of many tasks, of all or of none."""
 
     tasks: Annotated[tuple[Id, ...], Field(min_length=1, max_length=10_000)]
+
+
+class WorkerOut(Out):
+    """A crowd worker in a project."""
+
+    rater_id: str
+    participant: ParticipantOut
+    judgments: int
+    """Judgments that hold and say something, those of the qualification with them."""
+    skips: int
+    seconds: float
+    first_at: float | None
+    last_at: float | None
+    is_passed: bool | None
+    """Whether they passed the qualification; null: not decided, or there is none."""
+    score: float | None
+    """Share of pairs ordered like the known answers."""
+
+
+class QualificationIn(Body):
+    """Whether somebody may do the work, whatever they said of the known answers."""
+
+    is_passed: bool
 
 
 class GroupIn(Body):

@@ -33,6 +33,10 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         if len(set(ids)) != len(ids):
             again = next(i for number, i in enumerate(ids) if i in ids[:number])
             raise Refusal(422, f"task {again!r} is sent twice", "send each task once, or give them ids")
+        wrong = store.clashes(tasks)
+        number = next((n for n, task_id in enumerate(ids) if task_id in wrong), None)
+        if number is not None:
+            raise Refusal(409, f"tasks[{number}]: {wrong[ids[number]]}", "nothing was queued")
         slots: Any = sent.slots
         is_stated = slots is not None
         if not is_stated:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from assent.core.types import Purpose
 from assent.feedback.conversations import BlindTalk, Choice
 from assent.feedback.records.asked import Asked
-from assent.feedback.records.queue import Project, Viewing
+from assent.feedback.records.queue import Project, Queue, Viewing
 from assent.web.auth import Person, Rater
 from assent.web.bodies import Body
 from assent.web.context import Context
@@ -89,6 +89,9 @@ def _talking(routes: APIRouter, context: Context, talks: Talks) -> None:
         found = project_of(context, person, project)
         if not found.settings.is_open:
             raise Refusal(409, "the project is closed at the moment", "come back later")
+        part = context.store.participation(person.rater_id, Queue(project, saying.purpose))
+        if part.left == 0 or part.is_passed is False or part.to_qualify:
+            raise Refusal(409, "there is nothing for you to do in this project now", "go to its rating page")
         if not saying.text.strip():
             raise Refusal(422, "the message is empty", "write something")
         known = conversations.get(saying.conversation, person.rater_id)

@@ -11,6 +11,7 @@ from assent.core.types import Purpose
 from assent.feedback.records.queue import Queue
 from assent.web.auth import Rater, identify
 from assent.web.context import Context
+from assent.web.rating.ending import ending
 from assent.web.rating.tasks import project_of
 from assent.web.render.markup import render
 
@@ -28,7 +29,7 @@ def router(context: Context) -> APIRouter:
         person = identify(request)
         if person is None:
             return RedirectResponse("/sign-in", 303)
-        seen = [p for p in store.projects.all() if person.may_see(p.name)]
+        seen = [p for p in store.projects.all() if person.may_see(p.name) and p.archived_at is None]
         now = context.now()
         rows = [
             {
@@ -57,7 +58,14 @@ def router(context: Context) -> APIRouter:
             "dir": context.catalogs.direction(lang),
             "t": context.catalogs.below(lang, *STRINGS),
         }
-        return context.page(request, "rate.html", project=found, purpose=purpose, boot=boot)
+        queue = Queue(project, purpose)
+        part = store.participation(person.rater_id, queue)
+        is_study = part.left is not None or part.is_passed is False or found.settings.completion_code
+        is_empty = bool(is_study or found.settings.completion_url) and (
+            store.rater_progress(person.rater_id, queue, now=context.now()).waiting == 0
+        )
+        over = ending(found.settings, part, is_empty=is_empty)
+        return context.page(request, "rate.html", project=found, purpose=purpose, boot=boot, over=over)
 
     @routes.get("/guidelines/{project}")
     def guidelines(request: Request, person: Rater, project: str, version: int | None = None) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -14,6 +14,7 @@ from assent.feedback.records.queue import Project, Queue, Served, Viewing
 from assent.web.auth import Person, Rater
 from assent.web.context import Context
 from assent.web.rating.counts import Progress
+from assent.web.rating.ending import ending
 from assent.web.rating.items import item, project_facts
 from assent.web.rating.submission import Renewal, Submission
 from assent.web.refusals import Refusal
@@ -39,11 +40,16 @@ def _lending(routes: APIRouter, context: Context) -> None:
         found = project_of(context, person, project)
         queue, now = Queue(project, purpose), context.now()
         served = store.serve(person.rater_id, queue, limit=limit, now=now)
+        part = store.participation(person.rater_id, queue)
         far = progress.of(person.rater_id, queue)
+        if part.left is not None:
+            far = replace(far, waiting=min(far.waiting, max(part.left - len(served), 0)))
+        over = ending(found.settings, part, is_empty=not served)
         return {
             "items": [item(one, found.settings.texts) for one in served],
             "progress": asdict(far),
             "project": project_facts(found),
+            "over": None if over is None or served else asdict(over),
         }
 
     @routes.post("/renew")

@@ -254,12 +254,25 @@ class RatingPage {
       this.#settings = { ...project, criteria: project.criteria ?? [], flags: project.flags ?? [] };
       this.#earlier ??= new Earlier(() => getJson(`/rating/recent?${this.#where}`), project.undo_seconds ?? 600);
       this.#progress = progress;
+      this.#end(answer.over);
       set(part("why"), "hidden", project.critique ? null : "");
       this.#guidelines.show(project.guideline);
       this.#views.prepare(this.#supply.items, this.#settings);
       this.#count();
     }
     if (!this.#task) this.#show(this.#supply.items[0] ?? null);
+  }
+
+  /** What a rater whose part is over is told, and takes along. @param {{ why, code, url } | null} over */
+  #end(over) {
+    set(part("over"), "hidden", over ? null : "");
+    set(part("not-over"), "hidden", over ? "" : null);
+    if (!over) return;
+    say(part("over-why"), t(`rate.over.${over.why}`));
+    say(part("over-code"), over.code);
+    set(part("over-code-line"), "hidden", over.code ? null : "");
+    set(part("over-link"), "href", over.url || "/");
+    set(part("over-go"), "hidden", over.url ? null : "");
   }
 
   /** Put a task into the page; null says that there is none. */
