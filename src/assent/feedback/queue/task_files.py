@@ -41,6 +41,27 @@ class TaskFile:
     """Task id -> known order."""
     repeated: int = 0
     """Lines that ask what an earlier line asks."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Task id -> the line it stands on."""
+
+    def refuse_known(self, known: Mapping[str, Task], *, name: str) -> None:
+        """Raise DataError with the line where one of `known`, tasks of the store by id, is another one than here.
+
+        An id stands for one task in the whole store: the same id with other content, in another project or for another
+        purpose is refused by every way in, before anything is queued.
+        """
+        for task in self.tasks:
+            there = known.get(task.id)
+            if there is None or task_content(there) == task_content(task):
+                continue
+            if there.project != task.project:
+                what = f"is in another project already, {there.project}"
+            elif there.purpose != task.purpose:
+                what = f"is there already for {there.purpose}, not {task.purpose}"
+            else:
+                what = "is in the store with other content"
+            reason = f"the id {task.id!r} {what}; give the task another id"
+            raise DataError(reason, path=name, line=self.lines.get(task.id))
 
 
 def parse_tasks(
@@ -60,16 +81,19 @@ def parse_tasks(
                         f"the id {task.id!r} stands on line {lines[task.id]} with other content; give it another"
                     )
                 repeated += 1
-            tasks[task.id], lines[task.id] = task, row.line
+            tasks[task.id] = task
+            lines.setdefault(task.id, row.line)
             if row.has("gold"):
-                gold[task.id] = _gold(row, task)
+                known = _gold(row, task)
+                if gold.setdefault(task.id, known) != known:
+                    raise row.error(f"the id {task.id!r} stands on line {lines[task.id]} with another 'gold'; keep one")
             if len(tasks) % 1000 == 0:
                 settle()
     if not tasks:
         raise DataError(
             "the file holds no task; write one JSON object per line, with 'prompt' and 'answers'", path=name
         )
-    return TaskFile(tuple(tasks.values()), gold, repeated)
+    return TaskFile(tuple(tasks.values()), gold, repeated, lines)
 
 
 def _rows(content: bytes, name: str) -> Iterator[Row]:

@@ -184,11 +184,7 @@ def _add(frame: Frame, project: Project, sent: _Sent) -> tuple[int, int]:
     found = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
     now = frame.context.now()
     ids = [task.id for task in found.tasks]
-    strange = [t.id for t in frame.store.tasks(ids).values() if t.project != project.name or t.purpose != sent.purpose]
-    if strange:
-        raise DataError(
-            f"task {strange[0]!r} is in another project or queue already; give it another id", path=sent.name
-        )
+    found.refuse_known(frame.store.tasks(ids), name=sent.name)
     slots = wanted_slots(ids, project.settings)
     count = frame.store.add_tasks(found.tasks, slots=slots, now=now)
     for task_id, ranking in found.gold.items():
