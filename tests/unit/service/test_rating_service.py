@@ -101,6 +101,38 @@ def test_a_file_becomes_tasks_with_its_gold_once(tmp_path: Path, store: Store) -
     assert len(store.projects.gold("p")) == 1
 
 
+def _written(path: Path, *rows: dict[str, Any]) -> str:
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return str(path)
+
+
+def test_a_known_id_with_other_content_or_in_another_project_is_refused_with_its_line(
+    tmp_path: Path, store: Store
+) -> None:
+    capital = {"id": "q-2", "prompt": "Capital of Peru?", "answers": ["Lima", "Cusco"]}
+    first = _written(tmp_path / "tasks.jsonl", {"id": "q-1", **LINES[1]}, capital)
+    take_in(store, first, project="p", now=1.0)
+    fresh = {"id": "q-0", "prompt": "New?", "answers": ["a", "b"]}
+    corrected = _written(tmp_path / "corrected.jsonl", fresh, {**capital, "answers": ["Lima", "Quito"]})
+    with pytest.raises(DataError, match=r"corrected\.jsonl:2: the id 'q-2' is in the store with other content"):
+        take_in(store, corrected, project="p", now=2.0)
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: the id 'q-1' is in another project already, p"):
+        take_in(store, first, project="second", now=2.0)
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: the id 'q-1' is there already for reward, not evaluation"):
+        take_in(store, first, project="p", purpose="evaluation", now=2.0)
+    assert store.task_ids(Queue("p")) == ["q-1", "q-2"]
+    assert [project.name for project in store.projects.all()] == ["p"]
+    assert str(take_in(store, first, project="p", now=3.0)) == "0 tasks added to project p, 2 were there already"
+
+
+def test_repeated_lines_of_a_file_are_counted_and_two_golds_of_one_task_refused(tmp_path: Path, store: Store) -> None:
+    twice = _written(tmp_path / "twice.jsonl", LINES[1], LINES[1])
+    assert str(take_in(store, twice, project="p", now=1.0)) == "1 tasks added to project p, 1 lines repeat earlier ones"
+    golds = _written(tmp_path / "golds.jsonl", {**LINES[1], "gold": "1 > 2"}, {**LINES[1], "gold": "2 > 1"})
+    with pytest.raises(DataError, match=r"golds\.jsonl:2: .* stands on line 1 with another 'gold'"):
+        take_in(store, golds, project="q", now=1.0)
+
+
 def test_a_broken_file_is_named_with_its_line_and_leaves_nothing(tmp_path: Path, store: Store) -> None:
     path = tmp_path / "broken.jsonl"
     path.write_text(json.dumps(LINES[0]) + '\n{"prompt": "x"}\n')
