@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeVar, assert_never
 
+from pydantic import Field
+
 from assent.artifacts.jsonl import read_records, write_records
 from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
@@ -42,7 +44,7 @@ class GatherStage(Config):
     """Where it comes from, without the settings of the other parts."""
     eval_prompts: int = 0
     """How many prompts of the lab are wanted for evaluation; of files, all that are set aside are."""
-    template: Template | None = None
+    template: Template | None = Field(default=None, json_schema_extra={"affects_result": False})
     """The chat template that every row has to pass; None: not known yet."""
 
 
