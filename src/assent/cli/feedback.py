@@ -30,7 +30,7 @@ def export(
         str,
         typer.Option(
             help="assent (keeps most), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
-            " label_studio, or edits (as demonstrations)."
+            " label_studio, csv (for spreadsheets), or edits (as demonstrations)."
         ),
     ] = "assent",
     project: ProjectOption = None,

@@ -17,7 +17,7 @@ from typing import Any
 from assent.core.errors import DataError
 from assent.core.files import write_bytes
 from assent.core.types import Comparison, Rater
-from assent.data import aside, formats
+from assent.data import aside, cells, formats
 from assent.data.anonymity import suppressed
 from assent.data.formats import json_lines, parquet_bytes
 from assent.data.losses import NO_ATTRIBUTES, Losses, LossReport, Lost
@@ -26,6 +26,7 @@ from assent.data.writers.edits import edits
 from assent.data.writers.label_studio import label_studio
 from assent.data.writers.oasst import oasst
 from assent.data.writers.pairs import hh, trl, trl_implicit, trl_plain
+from assent.data.writers.table import table
 from assent.data.writers.ultrafeedback import ultrafeedback
 
 _LINES = (".jsonl", ".jsonl.gz")
@@ -67,6 +68,7 @@ EXPORTS = {
         ExportFormat("oasst", "OpenAssistant trees with ranks", "trees", _LINES, oasst),
         ExportFormat("argilla", "Argilla records with responses", "records", _LISTS, argilla),
         ExportFormat("label_studio", "Label Studio tasks with annotations", "tasks", _LISTS, label_studio),
+        ExportFormat("csv", "a table for spreadsheets", "judgments", (".csv",), table),
         ExportFormat("edits", "demonstrations out of raters' edits", "demonstrations", _TABLES, edits),
     )
 }
@@ -141,6 +143,8 @@ def _about_raters(form: ExportFormat, raters: Iterable[Rater], losses: Losses) -
 
 def _content(form: ExportFormat, ending: str, name: str, rows: list[dict[str, Any]]) -> bytes:
     try:
+        if ending == ".csv":
+            return cells.table(list(rows[0]), [list(row.values()) for row in rows])
         if ending == ".json":
             return (json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
         if ending == ".parquet":

@@ -224,7 +224,7 @@ def test_nothing_to_write_leaves_no_file_and_says_why(tmp_path):
 @pytest.mark.parametrize("format", sorted(EXPORTS))
 def test_an_ending_a_format_does_not_know_is_refused(tmp_path, format):
     with pytest.raises(DataError, match="choose a name ending in"):
-        export(CROWD, format, tmp_path / "x.csv")
+        export(CROWD, format, tmp_path / "x.xlsx")
     with pytest.raises(DataError, match=r"did you mean 'argilla'\?"):
         export(CROWD, "argila", tmp_path / "x.json")
     assert not list(tmp_path.iterdir())

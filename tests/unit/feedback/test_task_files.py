@@ -101,3 +101,13 @@ def test_one_id_for_two_tasks_is_refused() -> None:
 def test_an_empty_file_is_no_import() -> None:
     with pytest.raises(DataError, match="holds no task"):
         _read("", "  ")
+
+
+def test_tasks_come_from_a_table() -> None:
+    table = 'id,prompt,answer 1,answer 2,language\r\nq1,"Why, and how?","\'=1+1",two,de\r\nq2,What?,"a\nb",c,\r\n'
+    found = parse_tasks(("\ufeff" + table).encode(), name="tasks.csv", project="p", purpose="reward")
+    assert [task.prompt.text for task in found.tasks] == ["Why, and how?", "What?"]
+    assert [[c.text for c in task.completions] for task in found.tasks] == [["=1+1", "two"], ["a\nb", "c"]]
+    assert found.tasks[0].prompt.meta == {"language": "de"}
+    with pytest.raises(DataError, match="answers"):
+        parse_tasks(b"prompt,said\nWhy?,x\n", name="tasks.csv", project="p", purpose="reward")

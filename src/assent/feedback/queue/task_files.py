@@ -6,7 +6,8 @@
     {"id": "t-…", "prompt": {"messages": […]}, "completions": […]}                  tasks as a run writes them
 
 Every other short column (language, topic …) becomes meta of the prompt, by which agreement is shown in slices. `gold`
-is the known order of the answers by their numbers, from 1, best first, ties with "=".
+is the known order of the answers by their numbers, from 1, best first, ties with "=". A .csv or .tsv has the columns
+prompt, answer 1, answer 2, … and those others.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,9 +25,11 @@ from assent.core.errors import DataError, StoreError
 from assent.core.garbage import spared
 from assent.core.hashing import hash_json, short
 from assent.core.types import MAX_ANSWERS, Completion, Message, Prompt, Purpose, Ranking, Task, TaskKind
+from assent.data import cells
 from assent.data.formats import first_problem
 from assent.data.rows import Row
 from assent.data.sources import turns
+from assent.data.tables import Torn, table_rows
 from assent.feedback.queue.tasks import refuse_nul, task_content
 
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -85,6 +89,24 @@ def parse_tasks(
 
 
 def _rows(content: bytes, name: str) -> Iterator[Row]:
+    if name.lower().endswith((".csv", ".tsv")):
+        return _table(content, name)
+    return _lines(content, name)
+
+
+def _table(content: bytes, name: str) -> Iterator[Row]:
+    """Rows of a table: prompt, and a column for each answer whose name begins with `answer`; id where there is one."""
+    lines = enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True), start=1)
+    for number, fields in table_rows(Path(name), lines):
+        if isinstance(fields, Torn):
+            raise fields.error
+        said = {column: cells.read(value) for column, value in fields.items() if value is not None}
+        answers = [value for column, value in said.items() if column.lower().startswith("answer")]
+        rest = {column: value for column, value in said.items() if not column.lower().startswith("answer")}
+        yield Row({**rest, "answers": answers}, name, number)
+
+
+def _lines(content: bytes, name: str) -> Iterator[Row]:
     for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), start=1):
         if not raw.strip():
             continue

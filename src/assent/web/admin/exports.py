@@ -18,7 +18,12 @@ from assent.feedback.records.queue import Queue
 from assent.web.admin.frame import Frame, project_path
 from assent.web.auth import Admin
 
-MEDIA = {".jsonl": "application/jsonl", ".json": "application/json", ".gz": "application/gzip"}
+MEDIA = {
+    ".csv": "text/csv; charset=utf-8",
+    ".jsonl": "application/jsonl",
+    ".json": "application/json",
+    ".gz": "application/gzip",
+}
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
