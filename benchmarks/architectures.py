@@ -124,8 +124,9 @@ def build(name: str) -> PreTrainedModel:
         part.eos_token_id = tokenizer.eos_token_id
         if isinstance(getattr(part, "initializer_range", None), float):
             part.initializer_range = 0.1
-    torch.manual_seed(3)
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
 
 def examine(name: str) -> Row:
@@ -267,6 +268,7 @@ def page(rows: list[Row], command: str) -> str:
         command=command,
         looked=len(looked),
         right=right,
+        others=", ".join(row.name for row in looked if not row.is_right) or "nothing",
         groups=sum(row.mode == "groups" for row in rows),
         padded=sum(row.mode == "padded" for row in rows),
         uncached=sum(row.sampler == "uncached" for row in rows),

@@ -38,7 +38,7 @@ class Follower:
         """Ask again and again, until cancelled."""
         while True:
             if await self.look() == 0:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.25)
 
     async def catch_up(self) -> None:
         """Ask until nothing is new."""
@@ -102,8 +102,10 @@ class Bringer:
                 else:
                     tasks = [_task(f"{self.files}-{n}") for n in range(self.size)]
                     store.add_tasks(tasks, now=time.time())
-                self.longest = max(self.longest, time.monotonic() - began)
+                took = time.monotonic() - began
+                self.longest = max(self.longest, took)
                 self.files += 1
+                time.sleep(max(1.0, 2 * took))  # else the followers do nothing but read what is brought
 
     def _rankings(self, store: Store) -> None:
         file = [self._comparison(n) for n in range(self.size)]

@@ -5,10 +5,10 @@ A test in tests/house fails when either page is not what this script would write
 
 from __future__ import annotations
 
+import datetime
 import types
 import typing
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +122,8 @@ def _type(annotation: Any) -> str:
         return f"{_type(arguments[0])}: {_type(arguments[1])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path", date: "day"}
-    return names[annotation]
+    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
+    return {**names, datetime.date: "date"}[annotation]
 
 
 def _limits(field: FieldInfo) -> str:

@@ -29,7 +29,7 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="assent (loses nothing), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
+            help="assent (keeps most), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
             " label_studio, or edits (as demonstrations)."
         ),
     ] = "assent",

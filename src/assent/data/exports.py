@@ -17,7 +17,7 @@ from typing import Any
 from assent.core.errors import DataError
 from assent.core.files import write_bytes
 from assent.core.types import Comparison, Rater
-from assent.data import formats
+from assent.data import aside, formats
 from assent.data.anonymity import suppressed
 from assent.data.formats import json_lines, parquet_bytes
 from assent.data.losses import NO_ATTRIBUTES, Losses, LossReport, Lost
@@ -58,7 +58,7 @@ def _own(comparisons: Sequence[Comparison], _losses: Losses) -> list[dict[str, A
 EXPORTS = {
     form.name: form
     for form in (
-        ExportFormat("assent", "our own rows, which lose nothing", "comparisons", _TABLES, _own),
+        ExportFormat("assent", "our own rows, which keep most", "comparisons", _TABLES, _own),
         ExportFormat("trl", "prompt, chosen, rejected as messages", "pairs", _TABLES, trl),
         ExportFormat("trl_implicit", "chosen, rejected as whole conversations", "pairs", _TABLES, trl_implicit),
         ExportFormat("trl_plain", "prompt, chosen, rejected as text", "pairs", _TABLES, trl_plain),
@@ -109,6 +109,8 @@ def encode(
     for loss, count in absent.items():
         losses.add(loss, count)
     given = list(comparisons)
+    if form.name != "assent":
+        given = aside.count(given, losses)
     rows = form.write(given, losses)
     if not rows:
         lost = "; ".join(losses.report(form.name, 0, form.unit).lines()[1:]) or "there are no judgments"

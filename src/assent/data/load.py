@@ -82,6 +82,10 @@ class LoadReport:
         """What became of the columns of all parts."""
         return together(part.census for part in self.parts)
 
+    def facts(self) -> dict[str, Any]:
+        """The report for the notes of an artifact: bad rows, and what became of the columns."""
+        return {"bad_rows": self.num_bad, "columns": self.census.as_dict()}
+
     def lines(self) -> list[str]:
         """The report in words, one or two lines per part."""
         said = [line for part in self.parts for line in part.lines()] + list(self.weights)

@@ -53,6 +53,11 @@ NO_ATTRIBUTES = Lost("attribute", "attributes", "of raters dropped")
 SINGLES = Lost("judgment", "judgments", "of single answers dropped: there is nothing to compare")
 SKIPS = Lost("skip", "skips")
 RENAMED = Lost("rater", "raters", "renamed")
+DECISIONS = Lost("decision of an adjudicator", "decisions of adjudicators")
+TIMES = Lost("time of a judgment", "times of judgments")
+GUIDELINES = Lost("version of the guideline that was read", "versions of the guideline that were read")
+PROPENSITIES = Lost("propensity", "propensities")
+REPEATS = Lost("judgment of a task that was asked again", "judgments of tasks that were asked again")
 
 KEPT_BY_NAME = {
     "raters": RATERS,

@@ -257,7 +257,7 @@ def _from_json(path: Path) -> _Raw:
         reason = "not usable JSON: nested too deeply, or a number of thousands of digits; rewrite the file"
         raise DataError(reason, path=path) from None
     if isinstance(value, dict):
-        value = value["data"] if isinstance(value.get("data"), list) else [value]
+        value = _listed(value, path) if isinstance(value.get("data"), list) else [value]
     if not isinstance(value, list):
         raise DataError(f"expected a list of objects, got {_shown(value)}", path=path)
     for number, item in enumerate(value, start=1):
@@ -266,6 +266,18 @@ def _from_json(path: Path) -> _Raw:
         else:
             reason = f"expected an object with named columns, got {_shown(item)}"
             yield number, BadRow(DataError(reason, path=path, line=number), item)
+
+
+def _listed(value: Mapping[str, Any], path: Path) -> list[Any]:
+    """The rows below `data`. Raises DataError where what stands beside them could be about every row."""
+    odd = [name for name, said in value.items() if name != "data" and isinstance(said, list | dict) and said]
+    odd += [name for name in ("system", "system_prompt") if value.get(name)]
+    if odd:
+        named = ", ".join(map(repr, odd))
+        raise DataError(
+            f"beside 'data' stands {named}, which no row holds; put it into the rows or remove it", path=path
+        )
+    return list(value["data"])
 
 
 def _from_table(path: Path) -> _Raw:

@@ -66,6 +66,11 @@ class Fitted:
         return {"too_long": self.dropped, "shortened": self.shortened, "truncated": self.truncated}
 
 
+def row_limit(max_length: int | None, context: int) -> int:
+    """Tokens of the longest row: what the settings say, and at most what the model can read."""
+    return context if max_length is None else min(max_length, context)
+
+
 def fit_demonstrations(
     conversations: Sequence[Conversation], renderer: Renderer, *, max_length: int, policy: Policy
 ) -> Fitted:

@@ -13,6 +13,8 @@ from typing import Any
 import jinja2
 import jinja2.ext
 from jinja2 import nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
 
 from assent.core.errors import ModelError
 
@@ -58,12 +60,12 @@ def bounded(render: Callable[[], Any], origin: str) -> Any:
         sys.settrace(before)
 
 
-class _GenerationTag(jinja2.ext.Extension):
+class _GenerationTag(Extension):
     """`{% generation %}`, a tag of Hugging Face templates, read as what is in it."""
 
     tags = {*_TAGS}  # noqa: RUF012 - as Jinja declares it
 
-    def parse(self, parser: jinja2.parser.Parser) -> list[nodes.Node]:
+    def parse(self, parser: Parser) -> list[nodes.Node]:
         """What stands between the tags."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)

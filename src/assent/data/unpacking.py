@@ -55,7 +55,7 @@ def batches(path: Path) -> Iterator[Any]:
 
     try:
         for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=_BATCH_ROWS):
-            if batch.nbytes > MOST_AT_ONCE // 2:
+            if written_out(batch) > MOST_AT_ONCE // 2:
                 most = MOST_AT_ONCE // 2 // MEGABYTE
                 raise DataError(f"{batch.num_rows} rows unpack to more than {most} MB; shorten them", path=path)
             yield batch
@@ -64,12 +64,30 @@ def batches(path: Path) -> Iterator[Any]:
         raise DataError(f"not a readable Parquet file ({first}); write it again", path=path) from None
 
 
+def written_out(batch: Any) -> int:
+    """Bytes of rows once every value is written out: a dictionary holds a value once for all rows that have it."""
+    import pyarrow
+    import pyarrow.compute
+
+    size = 0
+    for column in batch.columns:
+        kind = str(column.type)
+        if not pyarrow.types.is_dictionary(column.type):
+            size += column.nbytes * (batch.num_rows if "dictionary" in kind or "run_end" in kind else 1)
+        elif "string" in kind or "binary" in kind:
+            lengths = pyarrow.compute.binary_length(column.dictionary)
+            size += pyarrow.compute.sum(lengths.take(column.indices)).as_py() or 0
+        else:
+            size += column.dictionary.nbytes * batch.num_rows
+    return size
+
+
 def refuse_bomb(path: Path) -> None:
     """Raise DataError where a file that somebody sent unpacks to far more than it is. Nothing of it is kept."""
     packed = path.stat().st_size
     most = min(MOST_AT_ONCE, max(_LEAST, _RATIO * packed))
     if path.name.endswith(".parquet"):
-        sizes = (batch.nbytes for batch in batches(path))
+        sizes = (written_out(batch) for batch in batches(path))
     elif path.name.endswith(".gz"):
         sizes = (len(raw) for _, raw in lines_of(path))
     else:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from assent.core.types import Comparison, Completion, Judgment, Task
-from assent.data.losses import SINGLES, SKIPS, UNRANKED, Lost
+from assent.data import aside
+from assent.data.losses import GUIDELINES, PROPENSITIES, REPEATS, SINGLES, SKIPS, UNRANKED, Lost
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
@@ -17,17 +19,25 @@ def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[
     """Comparisons of a queue (or of a snapshot's hash), sorted by task, and what was said that is in none of them.
 
     Judgments that only flag, score, note or edit come along; skips cannot, nor those of one answer alone, unless
-    somebody edited it: then what they wrote stands beside it, unranked. A snapshot gives its rankings.
+    somebody edited it: then what they wrote stands beside it, unranked. Tasks that raters were asked again without
+    being told measure the raters, and are no second vote. A snapshot gives its rankings. When something was said, and
+    what adjudicators decided, stands in each comparison's meta (`aside`), for the format that can keep it.
     """
-    ranked = {c.judgments[0].task_id: c for c in store.comparisons(queue, snapshot=snapshot)}
+    repeats = store.listing.repeats(queue)
+    whole = store.comparisons(queue, snapshot=snapshot)
+    ranked = {c.judgments[0].task_id: c for c in whole if c.judgments[0].task_id not in repeats}
     if snapshot is not None:
         held = next((s.judgments for s in store.listing.snapshots(queue.project) if s.hash == snapshot), 0)
-        rankings = sum(len(comparison.judgments) for comparison in ranked.values())
-        return [ranked[task_id] for task_id in sorted(ranked)], {UNRANKED: max(held - rankings, 0)}
+        rankings = sum(len(comparison.judgments) for comparison in whole)
+        repeated = rankings - sum(len(comparison.judgments) for comparison in ranked.values())
+        lost = {UNRANKED: max(held - rankings, 0), REPEATS: repeated}
+        return [ranked[task_id] for task_id in sorted(ranked)], lost
     said: dict[str, list[Judgment]] = {}
-    skips = 0
+    skips = again = 0
     for judgment in store.judgments(queue):
-        if _is_skip(judgment):
+        if judgment.task_id in repeats:
+            again += 1
+        elif _is_skip(judgment):
             skips += 1
         else:
             said.setdefault(judgment.task_id, []).append(judgment)
@@ -44,7 +54,34 @@ def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[
             alone += len(judgments)
         else:
             found[task_id] = Comparison(prompt=task.prompt, completions=completions, judgments=_sorted(judgments))
-    return [found[task_id] for task_id in sorted(found)], {SINGLES: alone, SKIPS: skips}
+    asides = _asides(store, queue)
+    kept = [aside.laid(found[task_id], asides.get(task_id)) for task_id in sorted(found)]
+    facts = {row.judgment_id: row for row in store.said(queue.project)}
+    told = [facts[j.id] for c in kept for j in c.judgments if j.id in facts]
+    absent = {
+        SINGLES: alone,
+        SKIPS: skips,
+        REPEATS: again,
+        GUIDELINES: sum(row.guideline_version is not None for row in told),
+        PROPENSITIES: sum(row.propensity is not None for row in told),
+    }
+    return kept, absent
+
+
+def _asides(store: Store, queue: Queue) -> dict[str, dict[str, Any]]:
+    """What stands beside the judgments of each task: when each came, and what adjudicators decided."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in store.said(queue.project):
+        found.setdefault(row.task_id, {}).setdefault("times", {})[row.judgment_id] = row.submitted_at
+    for one in store.projects.adjudications(queue.project):
+        decision = {
+            "adjudicator": one.adjudicator_id,
+            "at": one.decided_at,
+            "ranking": None if one.ranking is None else one.ranking.model_dump(mode="json"),
+            "reason": one.reason,
+        }
+        found.setdefault(one.task_id, {}).setdefault("decisions", []).append(decision)
+    return found
 
 
 def _with_edits(task: Task, judgments: Iterable[Judgment]) -> tuple[Completion, ...]:

@@ -27,10 +27,10 @@ from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
 from assent.feedback import erasure
 from assent.feedback.queue import (
     adding,
+    asides,
     batches,
     claims,
     history,
-    imports,
     judgments,
     participation,
     reach,
@@ -323,7 +323,7 @@ class Store:
 
         An error raised while `comparisons` is read (a bad line) leaves the store as it was. Raises StoreError.
         """
-        return imports.import_comparisons(self._engine, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+        return asides.bring(self._engine, comparisons, queue=queue, rater_kind=rater_kind, now=now)
 
     def observer(self) -> batches.Observer:
         """Whoever looks now and then whether an import that is on its way is dead, and takes out what it left."""

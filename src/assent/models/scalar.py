@@ -130,6 +130,17 @@ class ScalarModel:
             raise ValueError(f"score_std must be positive, got {value}")
         self.core.config.assent_score_std = float(value)
 
+    @property
+    def trained_length(self) -> int:
+        """Tokens of the longest row that it was trained to read, at most its context."""
+        return min(self.max_length, int(getattr(self.core.config, "assent_max_length", self.max_length)))
+
+    @trained_length.setter
+    def trained_length(self, value: int) -> None:
+        if value < 1:
+            raise ValueError(f"trained_length must be positive, got {value}")
+        self.core.config.assent_max_length = int(value)
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
         return {name: p for name, p in self.hf.named_parameters() if p.requires_grad}

@@ -40,10 +40,10 @@ def load_tokenizer(
                 str(path), use_fast=True, trust_remote_code=trust_remote_code, revision=revision
             )
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise ModelError(
-            f"{path}: the tokenizer cannot be loaded ({_first_line(error)}); put tokenizer.json and"
-            " tokenizer_config.json into the folder"
-        ) from error
+        fix = "put tokenizer.json and tokenizer_config.json into the folder"
+        if not Path(path).is_dir():
+            fix = "it is no folder here, so it was looked for on the hub: check the name and the network"
+        raise ModelError(f"{path}: the tokenizer cannot be loaded ({_first_line(error)}); {fix}") from error
     if not tokenizer.is_fast:
         raise ModelError(
             f"{path}: {type(tokenizer).__name__} is not a fast tokenizer; convert it once with transformers and save"

@@ -85,7 +85,8 @@ class Backends:
         """A reward model from a folder as a function of texts."""
         model = self.reward_model(folder, trainable=False)
         shift = (model.score_mean, model.score_std) if normalize else (0.0, 1.0)
-        return ModelReward(row_scorer(model), self.renderer(model), tokens_per_microbatch, *shift)
+        limit = model.trained_length
+        return ModelReward(row_scorer(model), self.renderer(model), tokens_per_microbatch, *shift, max_length=limit)
 
     def critic(self, policy: Path, reward: Path | None, *, seed: int) -> ScalarModel:
         """The reward model where it has the policy's tokenizer, else the policy's body with a new head."""

@@ -16,7 +16,7 @@ from assent.artifacts.stage import StageInput
 from assent.artifacts.store import Artifact
 from assent.core.errors import ModelError
 from assent.core.hashing import hash_json
-from assent.data.render import reads_clock, template_text
+from assent.data.template_clock import reads_clock, template_text
 from assent.models.config import ModelConfig
 from assent.pipeline.config import PretrainedBase, RunConfig
 

@@ -22,6 +22,7 @@ from assent.raters.crowd import crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
 from assent.raters.simulated import lab_utility
+from assent.training.rewards import cut_lines
 
 IMPORTED = Queue(project="imported", purpose="reward")
 """Judgments that came in by `assent import`."""
@@ -91,6 +92,8 @@ def judge(
         opened.release_others(queue, keep=panel.ids)
         with log.progress("judging", counts.need, done=counts.have) as bar:
             counts = collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
+        for line in cut_lines(*(one.score for one in panel.members if isinstance(one, ScoringRater))):
+            log.say(line)
         return all_of(panel, opened.judgments(queue), queue, need=counts.need)
 
 

@@ -184,7 +184,8 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
-            found[part] = run(run_gather, stage, extra=data_identity(data), held_out=held_out)
+            known = data_identity(data) | ({} if template is None else template.identity())
+            found[part] = run(run_gather, stage, extra=known, held_out=held_out)
     return found
 
 

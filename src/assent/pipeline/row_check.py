@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from assent.artifacts.identity import resolved
+from assent.artifacts.outside import hashes
 from assent.core.config import Config
 from assent.core.errors import DataError, ModelError
+from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.load import Check
 from assent.data.render import Renderer
@@ -25,6 +28,10 @@ class Template(Config):
     """As `model.pad_token` says."""
     trust_remote_code: bool = Field(default=False, json_schema_extra={"affects_result": False})
     """As `model.trust_remote_code` says."""
+
+    def identity(self) -> dict[str, str]:
+        """What decides which rows pass, as the `extra` of a key."""
+        return {"rows pass": hash_json([resolved(self), hashes(self)])}
 
     @classmethod
     def of(cls, config: RunConfig) -> Template | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assent.artifacts.find import ROUND, find_artifact
@@ -30,10 +30,13 @@ class Intake:
     project: str
     tasks: int
     new: int
+    repeated: int = 0
+    """Lines of the file that ask what an earlier line asks."""
 
     def __str__(self) -> str:
         known = self.tasks - self.new
-        return f"{self.new} tasks added to project {self.project}" + (f", {known} were there already" if known else "")
+        said = f"{self.new} tasks added to project {self.project}" + (f", {known} were there already" if known else "")
+        return said + (f", {self.repeated} lines repeat earlier ones" if self.repeated else "")
 
 
 def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose = "reward", now: float) -> Intake:
@@ -49,7 +52,7 @@ def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose 
         return queue(store, found, now=now)
     parsed = parse_tasks(_content(Path(source)), name=source, project=project or DEFAULT, purpose=purpose)
     parsed.refuse(store.clashes(parsed.tasks))
-    taken = queue(store, parsed.tasks, now=now)
+    taken = replace(queue(store, parsed.tasks, now=now), repeated=parsed.repeated)
     for task_id, ranking in parsed.gold.items():
         store.projects.set_gold(task_id, ranking, now=now)
     return taken

@@ -4,22 +4,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from torch import Tensor
 
-from assent.core.group import Group
+from assent.core.errors import DataError
 from assent.core.scoring import Score, ScoreFunction
 from assent.core.types import Prompt
 from assent.data.render import Renderer
+from assent.data.talks import fit_comparisons
 from assent.learner.learner import Scorer
 from assent.learner.scorer import score_groups
 
 
+@dataclass
+class Cut:
+    """How many prompts a reward model read without their beginning, since they were too long for it."""
+
+    asked: int = 0
+    shortened: int = 0
+    truncated: int = 0
+
+    @property
+    def total(self) -> int:
+        """Prompts that lost something."""
+        return self.shortened + self.truncated
+
+
 @dataclass(frozen=True)
 class ModelReward:
-    """Scores of a reward model, which reads text with its own tokenizer and template."""
+    """Scores of a reward model, which reads text with its own tokenizer and template.
+
+    What is longer than `max_length` is cut as its training data were cut where `too_long` is truncate_left: first
+    exchanges go, then the beginning of the prompt. Answers are never cut.
+    """
 
     scorer: Scorer[Tensor]
     """Raw score of each row [B]."""
@@ -29,17 +48,44 @@ class ModelReward:
     """Subtracted from raw scores: the mean on the answers it was trained on, 0 for raw ones."""
     std: float = 1.0
     """By which they are divided then."""
+    max_length: int = 2**31
+    """Tokens of the longest row that it may read: its context, or less where it learned from shorter rows only."""
+    cut: Cut = field(default_factory=Cut, compare=False)
+    """What was cut so far."""
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        """Score each completion; neighbours that share a prompt share its computation."""
-        groups: list[Group] = []
+        """Score each completion; neighbours that share a prompt share its computation.
+
+        Raises DataError where an answer alone is longer than it may read.
+        """
+        asked: list[tuple[Prompt, Sequence[str], Sequence[bool]]] = []
         start = 0
         for end in range(1, len(prompts) + 1):
             if end == len(prompts) or prompts[end].id != prompts[start].id:
-                groups.append(self.renderer.group(prompts[start], completions[start:end]))
+                asked.append((prompts[start], completions[start:end], [True] * (end - start)))
                 start = end
-        scores = score_groups(self.scorer, groups, budget=self.tokens_per_microbatch)
+        fitted = fit_comparisons(asked, self.renderer, max_length=self.max_length, policy="truncate_left")
+        if fitted.dropped:
+            lost = next(i for i in range(len(asked)) if i not in set(fitted.kept))
+            raise DataError(
+                f"an answer to prompt {asked[lost][0].id!r} leaves no room for the prompt in the {self.max_length}"
+                " tokens that the reward model reads; lower max_new_tokens, or take one with a longer context"
+            )
+        self.cut.asked += len(asked)
+        self.cut.shortened += fitted.shortened
+        self.cut.truncated += fitted.truncated
+        scores = score_groups(self.scorer, fitted.flat, budget=self.tokens_per_microbatch)
         return [(s - self.mean) / self.std for s in scores]
+
+
+def cut_lines(*scores: Score) -> list[str]:
+    """What reward models among these read without its beginning, in words; empty where all was read whole."""
+    models = [one for one in scores if isinstance(one, ModelReward) and one.cut.total]
+    return [
+        f"the reward model read {one.cut.total} of {one.cut.asked} prompts without their beginning, to fit"
+        f" {one.max_length} tokens ({one.cut.shortened} lost first exchanges, {one.cut.truncated} part of a prompt)"
+        for one in models
+    ]
 
 
 class Scores(NamedTuple):

@@ -139,3 +139,18 @@ def test_tables_as_text_read_like_lines(tmp_path):
         (tmp_path / "z.csv").write_text(text)
         with pytest.raises(DataError, match=match):
             read(D, tmp_path / "z.csv")
+
+
+def test_what_stands_beside_the_rows_of_a_json_file_is_refused_where_it_could_be_about_them(tmp_path):
+    path, rows = tmp_path / "x.json", [{"prompt": "Hi", "completion": "Ho"}]
+    path.write_text(json.dumps({"version": 2, "data": rows}))
+    assert len(read(D, path)[0]) == 1
+    path.write_text(json.dumps({"system": "Be short.", "tools": [{"name": "x"}], "data": rows}))
+    with pytest.raises(DataError, match="beside 'data' stands 'tools', 'system'"):
+        read(D, path)
+
+
+def test_what_is_not_read_inside_scored_completions_is_counted(tmp_path):
+    made = [{"response": text, "overall_score": n, "critique": "It is so."} for n, text in enumerate(("a", "b"))]
+    _, report = read(C, write(tmp_path / "x.jsonl", {"instruction": "Q", "completions": made}))
+    assert report.census.ignored == {"completions.critique": 1}

@@ -19,10 +19,13 @@ import yaml
 
 from assent.core.errors import AwaitingJudgments, DataError, UserError
 from assent.core.types import Completion, Message, Prompt, Task
+from assent.feedback.config import without_password
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
-from assent.pipeline.run import run_project
+from assent.pipeline.config import RunConfig
+from assent.pipeline.run import rate_command, run_project, write_settings
+from assent.report.configuration import read_settings
 from assent.service.answering import Draw, Drawing
 from assent.service.intake import take_in
 from assent.service.serve import (
@@ -31,6 +34,8 @@ from assent.service.serve import (
     address,
     draw_of,
     listen,
+    networks,
+    open_files,
     prepare,
     served,
     store_of,
@@ -94,6 +99,38 @@ def test_a_file_becomes_tasks_with_its_gold_once(tmp_path: Path, store: Store) -
     assert str(take_in(store, str(path), project="p", now=2.0)) == "0 tasks added to project p, 2 were there already"
     assert sorted(len(t.completions) for t in store.tasks(store.task_ids(Queue("p"))).values()) == [2, 3]
     assert len(store.projects.gold("p")) == 1
+
+
+def _written(path: Path, *rows: dict[str, Any]) -> str:
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return str(path)
+
+
+def test_a_known_id_with_other_content_or_in_another_project_is_refused_with_its_line(
+    tmp_path: Path, store: Store
+) -> None:
+    capital = {"id": "q-2", "prompt": "Capital of Peru?", "answers": ["Lima", "Cusco"]}
+    first = _written(tmp_path / "tasks.jsonl", {"id": "q-1", **LINES[1]}, capital)
+    take_in(store, first, project="p", now=1.0)
+    fresh = {"id": "q-0", "prompt": "New?", "answers": ["a", "b"]}
+    corrected = _written(tmp_path / "corrected.jsonl", fresh, {**capital, "answers": ["Lima", "Quito"]})
+    with pytest.raises(DataError, match=r"corrected\.jsonl:2: the id 'q-2' is in the store with other content"):
+        take_in(store, corrected, project="p", now=2.0)
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: the id 'q-1' is in another project already, p"):
+        take_in(store, first, project="second", now=2.0)
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: the id 'q-1' is there already for reward, not evaluation"):
+        take_in(store, first, project="p", purpose="evaluation", now=2.0)
+    assert store.task_ids(Queue("p")) == ["q-1", "q-2"]
+    assert [project.name for project in store.projects.all()] == ["p"]
+    assert str(take_in(store, first, project="p", now=3.0)) == "0 tasks added to project p, 2 were there already"
+
+
+def test_repeated_lines_of_a_file_are_counted_and_two_golds_of_one_task_refused(tmp_path: Path, store: Store) -> None:
+    twice = _written(tmp_path / "twice.jsonl", LINES[1], LINES[1])
+    assert str(take_in(store, twice, project="p", now=1.0)) == "1 tasks added to project p, 1 lines repeat earlier ones"
+    golds = _written(tmp_path / "golds.jsonl", {**LINES[1], "gold": "1 > 2"}, {**LINES[1], "gold": "2 > 1"})
+    with pytest.raises(DataError, match=r"golds\.jsonl:2: .* stands on line 1 with another 'gold'"):
+        take_in(store, golds, project="q", now=1.0)
 
 
 def test_a_broken_file_is_named_with_its_line_and_leaves_nothing(tmp_path: Path, store: Store) -> None:
@@ -348,3 +385,51 @@ def test_several_processes_carry_one_conversation_with_two_models(tmp_path: Path
         server.wait(timeout=120)
     assert server.returncode == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_no_line_says_the_password_of_a_database() -> None:
+    shown = {
+        "postgresql://assent:S3cretPG@127.0.0.1:8590/r": "postgresql://assent:***@127.0.0.1:8590/r",
+        "postgresql://a:p%40s@h/r?sslmode=require": "postgresql://a:***@h/r?sslmode=require",
+        "postgresql://a:p@s:s@h/r": "postgresql://a:***@h/r",
+        "postgresql://h/r?user=a&password=S3cret": "postgresql://h/r?user=a&password=***",
+        "postgresql://a@h/r": "postgresql://a@h/r",
+        "sqlite:///x@y:z/feedback.db": "sqlite:///x@y:z/feedback.db",
+    }
+    assert {url: without_password(url) for url in shown} == shown
+
+
+RATED = {"raters": {"kind": "people"}}
+
+
+def test_neither_run_yaml_nor_the_command_to_rate_with_holds_a_password(tmp_path: Path) -> None:
+    store = {"url": "postgresql://assent:S3cretPG@127.0.0.1:8590/ratings"}
+    config = RunConfig.parse(
+        {"name": "x", "data": {"kind": "lab"}, "base": {"kind": "scratch"}, "store": store, "collect": RATED}
+    )
+    write_settings(tmp_path, config)
+    written = (tmp_path / "run.yaml").read_text()
+    assert "assent:***@127.0.0.1:8590/ratings" in written and "S3cret" not in written
+    assert "S3cret" not in rate_command(tmp_path / "assent.yaml", config, is_as_written=False)
+    settings = read_settings(tmp_path / "run.yaml")  # what the report shows
+    assert settings.problem == "" and "S3cret" not in str(settings.settings)
+
+
+def test_a_store_that_others_may_read_is_warned_of(tmp_path: Path, store: Store) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    Store.open(url).close()
+    assert list(open_files(url)) == []
+    (tmp_path / "new.db").chmod(0o644)
+    [warning] = open_files(url)
+    assert f"chmod 600 {tmp_path}/new.db" in warning
+    assert list(open_files("postgresql://h/x")) == []
+
+
+def test_proxies_are_named_by_address_or_network() -> None:
+    assert networks(["10.0.0.7", "10.1.0.0/16", "2001:db8::/32"]) == ("10.0.0.7", "10.1.0.0/16", "2001:db8::/32")
+    for wrong in ("proxy.example.org", "10.0.0.7/8", "", "*"):
+        with pytest.raises(UserError, match="write 10.0.0.7 or 10.0.0.0/24"):
+            networks([wrong])
+    named = ServerAddress("0.0.0.0", base_url="https://r.example", trusted_proxies=("10.0.0.7",))
+    assert len(list(warnings(named))) == 1
+    assert len(list(warnings(ServerAddress("0.0.0.0", base_url="https://r.example")))) == 2

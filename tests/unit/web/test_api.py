@@ -13,7 +13,6 @@ from rating_visitors import House
 
 from assent.core.types import Rater
 from assent.feedback.records.queue import Queue
-from assent.web.api.paging import cursor_of
 
 API = "/api/v1"
 ROLES = ("rater", "adjudicator", "admin")
@@ -104,43 +103,6 @@ def test_pages_give_everything_once_also_while_more_is_added(house: House) -> No
     assert seen == [f"t-{n:03}" for n in range(7)]
     for bad in ("nonsense", "W10", "WzFd", "WyJcdWQ4MDAiXQ", "W05hTl0"):
         _refused(admin.get(f"{API}/projects/p/tasks", params={"cursor": bad}), 422, "cursor")
-
-
-def test_the_last_cursor_of_judgments_asks_for_what_is_new(house: House) -> None:
-    admin, bot = _filled(house, 3), house.program("rater")
-    for _ in range(2):
-        _ok(bot.post(f"{API}/judgments", json=_judge(bot)))
-        house.clock.now += 1
-    page = _ok(admin.get(f"{API}/projects/p/judgments"))
-    assert len(page["items"]) == 2
-    empty = _ok(admin.get(f"{API}/projects/p/judgments", params={"cursor": page["next"]}))
-    assert empty == {"items": [], "next": page["next"]}
-    last = _judge(bot)
-    _ok(bot.post(f"{API}/judgments", json=last))
-    (new,) = _ok(admin.get(f"{API}/projects/p/judgments", params={"cursor": empty["next"]}))["items"]
-    assert new["id"] == last["id"]
-
-
-def test_a_cursor_by_time_and_one_of_another_store_are_refused_in_a_clear_line(house: House) -> None:
-    admin, bot = _filled(house), house.program("rater")
-    _ok(bot.post(f"{API}/judgments", json=_judge(bot)))
-    path = f"{API}/projects/p/judgments"
-    by_time, ahead = cursor_of(1767225600.5, "j-1"), cursor_of(10**6, "j-1")
-    _refused(admin.get(path, params={"cursor": by_time}), 422, "older version", "begin again without a cursor")
-    _refused(admin.get(path, params={"cursor": ahead}), 409, "older copy", "begin again without a cursor")
-    for odd in (cursor_of(2**80, "j-1"), cursor_of(1), cursor_of("1", "j-1"), cursor_of(-(2**70), "x")):
-        _refused(admin.get(path, params={"cursor": odd}), 422, "cursor")
-
-
-def test_an_erased_judgment_is_told_to_those_who_follow_and_ask(house: House) -> None:
-    admin, bot = _filled(house, 3), house.program("rater")
-    path, said = f"{API}/projects/p/judgments", _judge(bot)
-    _ok(bot.post(f"{API}/judgments", json=said))
-    page = _ok(admin.get(path))
-    _ok(admin.delete(f"{API}/raters/{page['items'][0]['rater_id']}"))
-    assert _ok(admin.get(path, params={"cursor": page["next"]}))["items"] == []
-    (gone,) = _ok(admin.get(path, params={"cursor": page["next"], "erased": True}))["items"]
-    assert (gone["id"], gone["outcome"], gone["ranking"]) == (said["id"], "erased", None)
 
 
 def test_a_correction_supersedes_and_both_can_be_read(house: House) -> None:

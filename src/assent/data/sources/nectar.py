@@ -9,7 +9,7 @@ from assent.core.types import Comparison
 from assent.data.rows import Row
 from assent.data.sources import asked, ranked, turns
 from assent.data.sources.format import Format
-from assent.data.values import number
+from assent.data.values import is_blank, number
 
 
 def comparisons(row: Row) -> list[Comparison]:
@@ -23,6 +23,8 @@ def comparisons(row: Row) -> list[Comparison]:
         rank = number(value.get("rank"))
         if rank is None:
             raise row.error(f"answers[{place}].rank is {value.get('rank')!r}; it should be a number, 1 = best")
+        others = (key for key, said in value.items() if key not in ("answer", "rank", "model") and not is_blank(said))
+        row.tally.ignore(*(f"answers.{key}" for key in others))
         texts[name] = row.spoken(value.get("answer", ""), f"answers[{place}].answer")
         ranks[name], models[name] = rank, str(value.get("model") or "")
     if len(texts) < 2:

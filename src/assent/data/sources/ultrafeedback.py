@@ -13,6 +13,7 @@ from assent.core.types import Comparison, Completion, Judgment, Ranking
 from assent.data.rows import Row
 from assent.data.sources import ranked, transcripts, turns
 from assent.data.sources.format import Format
+from assent.data.values import is_blank
 from assent.data.values import number as number_in
 
 _RATER = "ultrafeedback"
@@ -32,6 +33,10 @@ def comparisons(row: Row) -> list[Comparison]:
         text = row.spoken(value.get("response", ""), f"{place}.response")
         answer = Completion(prompt_id=prompt.id, text=text, source=str(value.get("model") or ""))
         ratings = _ratings(value.get("annotations"))
+        read = {"response", "model", "annotations", *_TOTALS}
+        row.tally.ignore(
+            *(f"completions.{key}" for key, said in value.items() if key not in read and not is_blank(said))
+        )
         answers.append(answer)
         totals[answer.id] = _total(row, value, ratings, place)
         aspects[answer.id] = ratings

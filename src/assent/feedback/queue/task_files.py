@@ -69,9 +69,12 @@ def parse_tasks(
                         f"the id {task.id!r} stands on line {lines[task.id]} with other content; give it another"
                     )
                 repeated += 1
-            tasks[task.id], lines[task.id] = task, row.line
+            tasks[task.id] = task
+            lines.setdefault(task.id, row.line)
             if row.has("gold"):
-                gold[task.id] = _gold(row, task)
+                known = _gold(row, task)
+                if gold.setdefault(task.id, known) != known:
+                    raise row.error(f"the id {task.id!r} stands on line {lines[task.id]} with another 'gold'; keep one")
             if len(tasks) % 1000 == 0:
                 settle()
     if not tasks:

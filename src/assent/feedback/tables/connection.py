@@ -161,7 +161,7 @@ def _clear_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        where = engine.url.render_as_string(hide_password=True)
+        where = without_password(engine.url.render_as_string(hide_password=True))
         if MOVED_AWAY in str(error.orig):
             raise RunError(f"{where}: {MOVED_AWAY}; stop this service and start it on the other") from error
         if isinstance(error, IntegrityError | ProgrammingError):

@@ -12,7 +12,7 @@ from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation
 from assent.data.fit import Policy
 from assent.data.render import Renderer
-from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations
+from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations, row_limit
 from assent.models.config import ScratchConfig
 from assent.models.policy import PolicyModel
 from assent.models.scratch import train_tokenizer
@@ -148,7 +148,7 @@ def _check_demonstrations(
         yield error(
             "data.demonstrations", f"{failed[0]} ({len(failed)} of {len(demonstrations)})", "correct or remove them"
         )
-    limit = config.sft.max_length or reader.context
+    limit = row_limit(config.sft.max_length, reader.context)
     policy = config.sft.too_long
     looked_at = _good(demonstrations, reader.renderer.demonstration)
     yield from _check_fit(
@@ -192,7 +192,7 @@ def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], rea
     )
     if failed:
         yield error("data.comparisons", f"{failed[0]} ({len(failed)} of {len(comparisons)})", "correct or remove them")
-    limit = config.reward.max_length or reader.context
+    limit = row_limit(config.reward.max_length, reader.context)
     rows = [len(g.prompt) + max(map(len, g.continuations)) for g in groups]
     policy = config.reward.too_long
     good = _good(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -168,9 +169,17 @@ def new_comparisons(
         snapshot = store.snapshot(queue.project, queue, now=time.time())
         if len(snapshot.judgment_ids) < need:  # taken when fewer were asked for
             snapshot = store.snapshot(f"{queue.project} for {short(ctx.key)}", queue, now=time.time())
-        found = store.comparisons(queue, snapshot=snapshot.hash)
+        found = once(ctx, store.comparisons(queue, snapshot=snapshot.hash), store.listing.repeats(queue))
     comparisons = found if panel is None else only_of(panel, found)
     return NewComparisons(comparisons, snapshot.hash, queue.project)
+
+
+def once(ctx: StageContext, comparisons: list[Comparison], repeats: Collection[str]) -> list[Comparison]:
+    """The comparisons without tasks that raters were asked again to see whether they say the same: no second vote."""
+    kept = [c for c in comparisons if c.judgments[0].task_id not in repeats]
+    if again := sum(len(c.judgments) for c in comparisons) - sum(len(c.judgments) for c in kept):
+        ctx.log.say(f"{again} judgments of tasks that were asked again measure raters and are not learned from")
+    return kept
 
 
 def only_of(panel: Panel, comparisons: list[Comparison]) -> list[Comparison]:

@@ -47,7 +47,7 @@ from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
 from assent.stats.clustered import clustered_mean
-from assent.training.rewards import ModelReward
+from assent.training.rewards import ModelReward, cut_lines
 
 
 class EvaluateStage(Config):
@@ -121,7 +121,7 @@ def run_evaluate(
         after = answer(ctx, backends, newer, policy, asked, config.evaluate, name="after")
         moved = distance_of_weights(start.hf, newer.hf)
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
-        scores = None if reward is None else reward_scores(backends, reward, asked, before, after)
+        scores = None if reward is None else reward_scores(ctx, backends, reward, asked, (before, after))
         pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
         judged = judge_pairs(ctx, config, bench_of(config, backends, reward), pairs, (policy, baseline))
     verdicts = () if judged is None else judged.verdicts
@@ -209,11 +209,14 @@ def distance_of_weights(start: Module, newer: Module) -> float | None:
 
 
 def reward_scores(
-    backends: Backends, reward: Artifact, prompts: Sequence[Prompt], *answers: Answers
+    ctx: StageContext, backends: Backends, reward: Artifact, prompts: Sequence[Prompt], answers: Sequence[Answers]
 ) -> list[list[float]]:
-    """Normalized scores of the round's reward model."""
+    """Normalized scores of the round's reward model; says what it read without its beginning."""
     model = reward_of(backends, reward)
-    return [model(prompts, [c.text for c in a.completions]) for a in answers]
+    scores = [model(prompts, [c.text for c in a.completions]) for a in answers]
+    for line in cut_lines(model):
+        ctx.log.say(line)
+    return scores
 
 
 def reward_of(backends: Backends, reward: Artifact) -> ModelReward:

@@ -16,7 +16,7 @@ from assent.core.types import Comparison, Rater
 from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
 from assent.data.splits import split
-from assent.data.talks import Fitted, fit_comparisons
+from assent.data.talks import Fitted, fit_comparisons, row_limit
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import reward_report
@@ -71,7 +71,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
     with machine(config.compute):
         model = backends.new_reward_model(start.file("policy"), seed=seeds.derive(ctx.seed, "head"))
         renderer = backends.renderer(model)
-        limit = config.reward.max_length or model.max_length
+        limit = row_limit(config.reward.max_length, model.max_length)
         margins = MARGINS[config.reward.margins]
         learn, test = (
             ranked_groups(part, renderer, limit=limit, too_long=config.reward.too_long, margins=margins)
@@ -90,6 +90,8 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         if trained.raters is not None:
             tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=budget)
             raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
+        if limit < model.max_length:
+            model.trained_length = limit
         save_reward(model, ctx.output, start=start)
         waste = told(ctx.log, model)
     report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeVar, assert_never
 
+from pydantic import Field
+
 from assent.artifacts.jsonl import read_records, write_records
 from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
@@ -23,7 +25,7 @@ from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import Kept, set_aside, take_out
 from assent.data.identity import distinct, with_unnamed_apart
-from assent.data.load import Check, load_comparisons, load_conversations, load_prompts
+from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.lab.world import World
 from assent.pipeline.config import DataConfig, FileData, LabData
 from assent.pipeline.row_check import Template, check_of
@@ -42,7 +44,7 @@ class GatherStage(Config):
     """Where it comes from, without the settings of the other parts."""
     eval_prompts: int = 0
     """How many prompts of the lab are wanted for evaluation; of files, all that are set aside are."""
-    template: Template | None = None
+    template: Template | None = Field(default=None, json_schema_extra={"affects_result": False})
     """The chat template that every row has to pass; None: not known yet."""
 
 
@@ -121,7 +123,7 @@ def gather_conversations(
     tell(ctx, report.lines())
     kept = learned(ctx, items, evaluation, name if name == "demonstrations" else "texts of the corpus")
     write_records(ctx.output / f"{name}.jsonl", kept.items)
-    return {name: len(kept.items), "bad_rows": report.num_bad, **kept.facts()}
+    return {name: len(kept.items), **report.facts(), **kept.facts()}
 
 
 def gather_comparisons(
@@ -129,17 +131,18 @@ def gather_comparisons(
 ) -> dict[str, Any]:
     """Load rankings, each marked with its source, so that a reward model's accuracy can be told per source."""
     comparisons: list[Comparison] = []
-    bad = 0
+    reports: list[LoadReport] = []
     for number, source in enumerate(sources):
         items, report = load_comparisons([source], quarantine=ctx.output / f"quarantine-{number}.jsonl", check=check)
         comparisons += [c.model_copy(update={"meta": {**c.meta, "source": label(source)}}) for c in items]
-        bad += report.num_bad
+        reports.append(report)
         tell(ctx, report.lines())
     numbered = with_unnamed_apart(comparisons)
     tell(ctx, numbered.lines())
     kept = learned(ctx, numbered.comparisons, evaluation, "comparisons")
     write_records(ctx.output / "comparisons.jsonl", kept.items)
-    return {"comparisons": len(kept.items), "bad_rows": bad, **kept.facts(), **numbered.facts()}
+    whole = LoadReport(tuple(part for report in reports for part in report.parts), quarantine=None)
+    return {"comparisons": len(kept.items), **whole.facts(), **kept.facts(), **numbered.facts()}
 
 
 def learned(ctx: StageContext, items: list[_Item], evaluation: Sequence[Prompt], what: str) -> Kept[_Item]:
@@ -181,7 +184,7 @@ def gather_prompts(ctx: StageContext, data: FileData, check: Check | None) -> di
         "eval": len(evaluation),
         "given_back": len(apart.leaks.leaked),
         "taken_out": 0 if not apart.is_given else len(asked.prompts) - len(train),
-        "bad_rows": report.num_bad,
+        **report.facts(),
         **asked.facts(),
     }
 

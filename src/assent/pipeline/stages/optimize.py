@@ -17,7 +17,7 @@ from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.render import Renderer
-from assent.data.talks import fit_demonstrations
+from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
@@ -36,6 +36,7 @@ from assent.training.method import OnPolicyConfig
 from assent.training.on_policy import Roles
 from assent.training.ppo import train_ppo
 from assent.training.reinforce import train_reinforce
+from assent.training.rewards import ModelReward, cut_lines
 from assent.training.rloo import train_rloo
 from assent.training.targets import Target
 
@@ -119,10 +120,11 @@ class Work:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
+        rewards = self.backends.rewards(config, self._reward)
         roles = Roles(
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
-            reward=self.backends.rewards(config, self._reward),
+            reward=rewards,
             writer=writer,
             demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
         )
@@ -134,7 +136,16 @@ class Work:
             log=self.ctx.log,
         )
         train(roles, pool, config, self.loop)
-        return {"steps": config.steps, "prompts": len(pool), **told(self.ctx.log, self.policy, writer.engine)}
+        scored = [score for _, _, score in rewards.terms]
+        for line in cut_lines(*scored):
+            self.ctx.log.say(line)
+        cut = sum(one.cut.total for one in scored if isinstance(one, ModelReward))
+        return {
+            **({"rewards_cut": cut} if cut else {}),
+            "steps": config.steps,
+            "prompts": len(pool),
+            **told(self.ctx.log, self.policy, writer.engine),
+        }
 
     def critic(self, config: PPOConfig) -> Learner[Tensor]:
         """The value model of PPO: it starts from the reward model if that reads the same tokens."""
@@ -143,7 +154,7 @@ class Work:
     def on_rankings(self, train: TrainOnRankings, config: DPOConfig) -> dict[str, Any]:
         """A method that learns from the rankings themselves: all judgments so far."""
         comparisons = read_records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
-        limit = config.max_length or self.policy.max_length
+        limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
         ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
         learner = policy_learner(self.policy, config.optimizer)

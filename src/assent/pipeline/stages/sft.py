@@ -10,7 +10,7 @@ from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.types import Conversation
 from assent.data.splits import split
-from assent.data.talks import fit_demonstrations
+from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.checkpoint import Cadence
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine, save_policy
@@ -46,7 +46,7 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
     with machine(config.compute):
         policy = backends.policy(base.file("policy"), trainable=True)
         renderer = backends.renderer(policy)
-        limit = config.sft.max_length or policy.max_length
+        limit = row_limit(config.sft.max_length, policy.max_length)
         sides = split(
             conversations, {"train": 1 - config.sft.eval_share, "held out": config.sft.eval_share}, seed=ctx.seed
         )
