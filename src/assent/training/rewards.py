@@ -69,7 +69,7 @@ class ModelReward:
             lost = next(i for i in range(len(asked)) if i not in set(fitted.kept))
             raise DataError(
                 f"an answer to prompt {asked[lost][0].id!r} leaves no room for the prompt in the {self.max_length}"
-                " tokens that the reward model reads; lower max_new_tokens, or take a reward model with a longer context"
+                " tokens that the reward model reads; lower max_new_tokens, or take one with a longer context"
             )
         self.cut.asked += len(asked)
         self.cut.shortened += fitted.shortened
