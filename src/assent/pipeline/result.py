@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,22 @@ from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
 from assent.stats.estimate import Estimate
 
+NOT_AS_GIVEN = {
+    "bad_rows": "bad rows",
+    "repeated": "prompts asked again",
+    "renamed": "prompts named by their content",
+    "unnamed_again": "votes of unnamed raters on the same answers",
+    "given_back": "drawn for evaluation and given back",
+    "taken_out": "prompts equal or near to given evaluation prompts",
+    "held_out_equal": "ask an evaluation prompt",
+    "held_out_near": "ask nearly one",
+    "held_out_quoted": "hold one inside a longer text",
+    "too_long": "too long",
+    "shortened": "lost first exchanges",
+    "truncated": "lost the beginning of their prompt",
+    "rewards_cut": "prompts that the reward model read without their beginning",
+}
+"""Notes of stages that count what was left out, cut or named anew, and their words."""
 TRUTH_AXES = ("helpful", "honest", "harmless", "over_refusal", "mean_length")
 
 
@@ -28,6 +45,7 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "seed": config.seed,
         "version": assent.__version__,
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
+        "not_as_given": not_as_given(stages_of(result)),
         "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
         "rounds": [round_values(r) for r in result.rounds],
         "final": None if result.final is None else final_values(result.final, result.rounds[-1].reward),
@@ -35,6 +53,15 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
     }
     files.write_json(folder / "result.json", values)
     return values
+
+
+def not_as_given(stages: Mapping[str, Artifact]) -> dict[str, dict[str, int]]:
+    """What stages left out, cut or named anew, by stage; those that took everything as it was are missing."""
+    counts = {
+        stage: {words: int(artifact.notes[note]) for note, words in NOT_AS_GIVEN.items() if artifact.notes.get(note)}
+        for stage, artifact in stages.items()
+    }
+    return {stage: found for stage, found in counts.items() if found}
 
 
 def final_values(final: Artifact, reward: Artifact | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -170,9 +170,18 @@ def _facts(run: Run) -> Sequence[tuple[str, str]]:
         ("version", f"Assent {run.result.get('version', 'not recorded')}"),
         ("source", ", ".join(sources)),
         ("finished", made.replace("T", " ").replace("+00:00", " UTC")),
+        ("not as given", _not_as_given(run.result.get("not_as_given", {}))),
         ("machine", machine if isinstance(machine, str) else ", ".join(f"{k} {v}" for k, v in machine.items())),
     )
     return [(name, value) for name, value in known if value]
+
+
+def _not_as_given(stages: Mapping[str, Mapping[str, int]]) -> str:
+    """What stages left out, cut or named anew, in words; empty where everything was taken as it was."""
+    return "; ".join(
+        f"{stage}: {', '.join(f'{count} {words}' for words, count in counts.items())}"
+        for stage, counts in stages.items()
+    )
 
 
 def _machine() -> str:

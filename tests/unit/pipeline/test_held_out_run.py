@@ -17,6 +17,7 @@ from assent.data.duplicates import normalized
 from assent.data.splits import split_key
 from assent.models.tiny import save_tiny
 from assent.pipeline.config import RunConfig
+from assent.pipeline.result import not_as_given
 from assent.pipeline.rounds import gather_all
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees", "dogs", "shirts")
@@ -127,6 +128,16 @@ def test_a_row_that_the_template_refuses_is_known_by_its_line(
     [line] = found["demonstrations"].file("quarantine.jsonl").read_text(encoding="utf-8").splitlines()
     assert json.loads(line)["line"] == 8
     assert found["demonstrations"].notes["bad_rows"] == 1
+
+
+def test_what_was_not_taken_as_it_was_is_counted_by_stage(tmp_path: Path, base: Path, files: dict[str, Path]) -> None:
+    twice = write(tmp_path / "again.jsonl", *({"prompt": q} for q in [*QUESTIONS, QUESTIONS[0]]))
+    data = {"prompts": [{"path": twice}], "eval_prompts": [{"path": files["eval"]}]}
+    found = gathered(tmp_path, config_of(base, demonstrations=[{"path": files["demos"]}], **data))
+    assert not_as_given(found) == {
+        "prompts": {"prompts asked again": 1, "prompts equal or near to given evaluation prompts": 5},
+        "demonstrations": {"ask an evaluation prompt": 5},
+    }
 
 
 def ask(question: str) -> list[dict[str, str]]:

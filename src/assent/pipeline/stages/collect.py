@@ -18,7 +18,7 @@ from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Comparison, Prompt, Rater, Task
-from assent.data.heldout import take_out
+from assent.data.heldout import Kept, take_out
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
@@ -99,10 +99,13 @@ def run_collect(
     reward model of the round before: by what it predicts, people are asked first what teaches most.
     """
     comparisons: list[Comparison] = []
+    left_out: dict[str, int] = {}
     if earlier is not None:
         comparisons += read_records(earlier.file("comparisons.jsonl"), Comparison)
     else:
-        comparisons += learned(ctx, imported_comparisons(config.store), held_out)
+        own = learned(ctx, imported_comparisons(config.store), held_out)
+        comparisons += own.items
+        left_out = own.facts() if own.out else {}
     if given is not None:
         comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
     known = sum(len(c.judgments) for c in comparisons)
@@ -122,16 +125,17 @@ def run_collect(
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
+        **left_out,
     }
 
 
-def learned(ctx: StageContext, imported: list[Comparison], held_out: Artifact | None) -> list[Comparison]:
+def learned(ctx: StageContext, imported: list[Comparison], held_out: Artifact | None) -> Kept[Comparison]:
     """The imported comparisons without those that hold an evaluation prompt."""
     if held_out is None or not imported:
-        return imported
+        return Kept(imported, 0, 0, 0)
     kept = take_out(imported, read_records(held_out.file("eval.jsonl"), Prompt))
     ctx.log.say(kept.line("imported comparisons", of=len(imported)))
-    return kept.items
+    return kept
 
 
 @dataclass(frozen=True)

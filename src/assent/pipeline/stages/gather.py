@@ -195,9 +195,9 @@ def prompt_sources(data: FileData) -> tuple[Source, ...]:
 
 
 def tell(ctx: StageContext, lines: Iterable[str]) -> None:
-    """Say each line."""
+    """Say each line, with files of this stage named as they are once it is done."""
     for line in lines:
-        ctx.log.say(line)
+        ctx.log.say(line.replace(f"{ctx.output}/", f"{ctx.output.parent.name}/"))
 
 
 EVAL_SEED = 0
