@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any
 
 import jinja2
-import jinja2.ext
 from jinja2 import nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser

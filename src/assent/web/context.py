@@ -135,8 +135,7 @@ class Context:
     def _kept_as(self, name: str) -> str:
         if not self.is_secure:
             return name
-        # A browser takes __Host- for the path / alone.
-        return f"__Secure-{name}" if self.below else f"__Host-{name}"
+        return f"__Secure-{name}" if self.below else f"__Host-{name}"  # browsers take __Host- for the path / only
 
 
 def csrf_of(secret: str | None) -> str:

@@ -150,6 +150,9 @@ def test_https_is_kept_to_and_no_sibling_host_plants_a_cookie(tmp_path: Path) ->
         assert cookie.startswith("__Host-assent_visitor=") and "Secure" in cookie and "Path=/" in cookie
         planted = house.visitor(cookie="assent_visitor=planted").client.get("/sign-in")
         assert "__Host-assent_visitor=" in planted.headers["set-cookie"]
+    with House.open(f"sqlite:///{tmp_path}/feedback.db", base_url="https://example.org/rate") as below:
+        [cookie] = below.visitor().client.get("/rate/sign-in").headers.get_list("set-cookie")
+        assert cookie.startswith("__Secure-assent_visitor=") and "Path=/rate/" in cookie
     with House.open(f"sqlite:///{tmp_path}/feedback.db") as plain:
         assert "strict-transport-security" not in plain.visitor().client.get("/sign-in").headers
 
