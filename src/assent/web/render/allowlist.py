@@ -21,7 +21,7 @@ SCHEMES = frozenset({"http", "https", "mailto"})
 FREE = {
     "a": {"href"},
     "ol": {"start"},
-    "pre": {"data-language"},
+    "pre": {"data-language", "data-info", "data-open"},
     "p": {"data-plain", "data-tight"},
     "mo": {"lspace", "rspace"},
 }

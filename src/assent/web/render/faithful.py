@@ -18,7 +18,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
-from markdown_it.rules_block import StateBlock, fence
+from markdown_it.rules_block import StateBlock, fence, heading
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
@@ -39,6 +39,7 @@ def plugin(md: MarkdownIt) -> None:
     md.inline.ruler.at("emphasis", _stars)
     md.block.ruler.at("paragraph", _paragraph)
     md.block.ruler.at("fence", _fence, {"alt": ["paragraph", "reference", "blockquote", "list"]})
+    md.block.ruler.at("heading", _heading, {"alt": ["paragraph", "reference", "blockquote"]})
     for name, rule in (
         ("softbreak", _break),
         ("hardbreak", _break),
@@ -60,6 +61,9 @@ def marked(tokens: Sequence[Token], lines: Sequence[str]) -> list[Token]:
             found.append(marker)
         elif token.type == "paragraph_open" and token.hidden:
             token.attrSet("data-tight", "")
+        elif token.type == "fence" and token.map is not None:
+            last = lines[token.map[1] - 1].strip(" >\t") if token.map[1] <= len(lines) else ""
+            token.meta["is_open"] = not (last and set(last) == {"`"} and token.map[1] - token.map[0] > 1)
         elif token.type == "heading_open" and token.map is not None and tokens[at + 1].children is not None:
             _close_heading(lines[token.map[0]], token, tokens[at + 1])
         token.hidden = False
@@ -113,6 +117,12 @@ def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     """Code between lines of backticks; tildes would look the same."""
     is_tilde = state.src[state.bMarks[start] + state.tShift[start] :][:1] == "~"
     return not is_tilde and fence(state, start, end, silent)
+
+
+def _heading(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """Headings of four levels, each with a look of its own; deeper ones stay as they were written."""
+    line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]]
+    return not line.startswith("#####") and heading(state, start, end, silent)
 
 
 def _paragraph(state: StateBlock, start: int, end: int, _silent: bool) -> bool:

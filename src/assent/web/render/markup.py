@@ -248,6 +248,9 @@ def _fence(_: RendererHTML, tokens: Sequence[Token], i: int, __: Any, env: Any) 
     token = tokens[i]
     name = highlight.language(token.info)
     said = f' data-language="{name}"' if name else ""
+    info = f"{token.markup if len(token.markup) > 3 else ''} {token.info}".strip()
+    said += f' data-info="{escape(info)}"' if info else ""
+    said += ' data-open=""' if token.meta.get("is_open") else ""
     lexer = highlight.lexer_of(name)
     began = time.thread_time()
     code = highlight.highlight(token.content, lexer, seconds=env["code_seconds"])
@@ -261,7 +264,9 @@ def _code_direction(token: Token, name: str | None) -> str:
 
 
 def _code_inline(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> str:
-    return f'<code dir="auto">{escape(tokens[i].content, quote=False)}</code>'
+    token = tokens[i]
+    sign = token.markup if len(token.markup) > 1 else ""  # one backtick is what code looks like
+    return f'{sign}<code dir="auto">{escape(token.content, quote=False)}</code>{sign}'
 
 
 def _image(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> str:
