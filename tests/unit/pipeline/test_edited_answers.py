@@ -12,6 +12,7 @@ from assent.core.types import Completion, Conversation, Judgment, Message, Promp
 from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.feedback.store import Store
+from assent.models.tiny import save_tiny
 from assent.pipeline.commands.feedback import StoreQueue, export_feedback
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.rounds import gather_all
@@ -42,7 +43,8 @@ def test_an_edited_answer_is_among_the_demonstrations_that_a_run_fine_tunes_on(
     assert said[0] == "wrote 2 demonstrations as edits to edits.jsonl"
     Path("prompts.jsonl").write_text("".join(f'{{"prompt": "How warm is number {n}?"}}\n' for n in range(40)))
     data = {"kind": "files", "demonstrations": [{"path": "edits.jsonl"}], "prompts": [{"path": "prompts.jsonl"}]}
-    config = RunConfig.parse({"base": {"kind": "pretrained", "path": "x"}, "data": data})
+    base = save_tiny(tmp_path / "base", "llama")
+    config = RunConfig.parse({"base": {"kind": "pretrained", "path": str(base)}, "data": data})
     assert isinstance(config.data, FileData)
     with Runner(Path("runs/toy"), seed=0, logs=LogOptions(quiet=True, tensorboard=False)) as run:
         gathered = gather_all(run, config)

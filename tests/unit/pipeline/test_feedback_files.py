@@ -52,6 +52,7 @@ def test_export_says_what_was_lost(store: Store) -> None:
         "wrote 12 pairs as trl to pairs.jsonl",
         "1 judgment of single answers dropped: there is nothing to compare",
         "1 skip dropped",
+        "7 times of judgments dropped",
         "6 critiques dropped",
         "1 flag dropped",
         "6 raters dropped",
@@ -86,7 +87,7 @@ def test_our_own_export_carries_marks_but_no_skips_and_attributes_only_where_fiv
     assert sorted(j.id for c in comparisons for j in c.judgments) == ["j0", "j1", "j2", "j3", "j4", "j5", "mark"]
 
 
-@pytest.mark.parametrize("format", sorted(set(EXPORTS) - {"edits"}))
+@pytest.mark.parametrize("format", sorted(set(EXPORTS) - {"edits", "csv"}))
 def test_every_format_comes_back_through_the_command(store: Store, format: str) -> None:
     file = f"out{EXPORTS[format].ending}"
     run("export", "--format", format, "--to", file, "--store", "feedback.db")
