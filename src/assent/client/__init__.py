@@ -18,6 +18,8 @@ Bring tasks in, let people (or your own program) rank the answers, take the judg
     [True]
     >>> print("\\n".join(client.export("support", "trl", folder / "pairs.jsonl").lines))
     wrote 1 pair as trl
+    1 propensity dropped
+    1 time of a judgment dropped
     1 order of display dropped
     1 rater dropped
 

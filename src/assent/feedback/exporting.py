@@ -31,7 +31,7 @@ def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[
         rankings = sum(len(comparison.judgments) for comparison in whole)
         repeated = rankings - sum(len(comparison.judgments) for comparison in ranked.values())
         lost = {UNRANKED: max(held - rankings, 0), REPEATS: repeated}
-        return [ranked[task_id] for task_id in sorted(ranked)], lost
+        return [ranked[task_id] for task_id in sorted(ranked)], _some(lost)
     said: dict[str, list[Judgment]] = {}
     skips = again = 0
     for judgment in store.judgments(queue):
@@ -65,7 +65,11 @@ def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[
         GUIDELINES: sum(row.guideline_version is not None for row in told),
         PROPENSITIES: sum(row.propensity is not None for row in told),
     }
-    return kept, absent
+    return kept, _some(absent)
+
+
+def _some(counts: dict[Lost, int]) -> dict[Lost, int]:
+    return {loss: count for loss, count in counts.items() if count}
 
 
 def _asides(store: Store, queue: Queue) -> dict[str, dict[str, Any]]:

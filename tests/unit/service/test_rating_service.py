@@ -114,11 +114,11 @@ def test_a_known_id_with_other_content_or_in_another_project_is_refused_with_its
     take_in(store, first, project="p", now=1.0)
     fresh = {"id": "q-0", "prompt": "New?", "answers": ["a", "b"]}
     corrected = _written(tmp_path / "corrected.jsonl", fresh, {**capital, "answers": ["Lima", "Quito"]})
-    with pytest.raises(DataError, match=r"corrected\.jsonl:2: the id 'q-2' is in the store with other content"):
+    with pytest.raises(DataError, match=r"corrected\.jsonl:2: task 'q-2' is in the store with other content"):
         take_in(store, corrected, project="p", now=2.0)
-    with pytest.raises(DataError, match=r"tasks\.jsonl:1: the id 'q-1' is in another project already, p"):
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: task 'q-1' is in project 'p' already"):
         take_in(store, first, project="second", now=2.0)
-    with pytest.raises(DataError, match=r"tasks\.jsonl:1: the id 'q-1' is there already for reward, not evaluation"):
+    with pytest.raises(DataError, match=r"tasks\.jsonl:1: task 'q-1' is in project 'p' already"):
         take_in(store, first, project="p", purpose="evaluation", now=2.0)
     assert store.task_ids(Queue("p")) == ["q-1", "q-2"]
     assert [project.name for project in store.projects.all()] == ["p"]

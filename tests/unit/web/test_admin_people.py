@@ -199,7 +199,8 @@ def test_losses_are_said_before_the_download(house: House, admin: Visitor) -> No
     response = admin.client.get(f"{EXPORT}/file?format=trl&ending=.jsonl")
     assert len(response.text.splitlines()) == 15 and set(json.loads(response.text.splitlines()[0])) >= {"chosen"}
     assert response.headers["content-disposition"].startswith('attachment; filename="default-reward-trl.jsonl"')
-    assert "Nothing is lost" in admin.page(f"{EXPORT}?format=assent")
+    kept = admin.page(f"{EXPORT}?format=assent")
+    assert "propensities dropped" in kept and " ties dropped" not in kept and "times of judgments" not in kept
 
 
 @pytest.mark.parametrize("format", ["../../etc/passwd", "x" * 30, "<script>"])

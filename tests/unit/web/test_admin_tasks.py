@@ -84,7 +84,7 @@ def test_a_task_of_another_project_is_not_taken_over(house: House, admin: Visito
     house.store.projects.save("other", ProjectSettings(), now=house.clock())
     house.store.add_tasks([a_task(1, project="other").model_copy(update={"id": "mine"})], now=house.clock())
     response = _send(admin, f"{PROJECT}/tasks", json.dumps(_row(1, id="mine")).encode(), file="t.jsonl")
-    assert response.status_code == 422 and "another project" in response.json()["error"]["what"]
+    assert response.status_code == 422 and "in project 'other' already" in response.json()["error"]["what"]
     assert admin.client.get(f"{PROJECT}/task", params={"id": "mine"}, headers=PAGE).status_code == 404
     refused = admin.send_form(f"{PROJECT}/priorities", priorities="mine 5")
     assert refused.status_code == 422 and "not in this project" in refused.text

@@ -77,7 +77,7 @@ def test_the_same_tasks_again_add_nothing_and_ids_come_from_content(house: House
     again = _ok(admin.post(f"{API}/projects/p/tasks", json={"tasks": nameless}))
     assert (first["added"], again["added"]) == (1, 0) and first["ids"] == again["ids"]
     changed = [{**_tasks()[0], "answers": ["something", "else"]}]
-    _refused(admin.post(f"{API}/projects/p/tasks", json={"tasks": changed}), 422, "t-000", "other content")
+    _refused(admin.post(f"{API}/projects/p/tasks", json={"tasks": changed}), 409, "t-000", "other content")
 
 
 def test_overlap_comes_from_the_project_unless_slots_are_given(house: House) -> None:
