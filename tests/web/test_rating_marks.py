@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from chromium_rater import CRITERIA, PLAIN, Desk, task
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -126,9 +127,22 @@ def test_a_note_left_empty_is_none(desk: Desk) -> None:
     desk.ask(task("one"))
     desk.open()
     desk.press("1", "c", "Escape", "2", "3", "4")
-    assert desk.page.locator(".notes li").count() == 0
+    expect(desk.page.locator(".notes li")).to_have_count(0)
     desk.submit()
     assert desk.said().notes == ()
+
+
+def test_the_raw_text_of_an_answer_shows_every_sign(desk: Desk) -> None:
+    desk.ask(task("one", ["a **b** _c_", "two", "three", "four"]))
+    desk.open()
+    card = desk.page.locator(".answer", has_text="_c_")
+    expect(card.locator(".answer-text strong")).to_have_text("b")
+    raw = card.get_by_role("button", name="Show the text of answer")
+    raw.click()
+    expect(card.locator(".answer-text pre")).to_have_text("a **b** _c_")
+    expect(raw).to_have_attribute("aria-pressed", "true")
+    raw.click()
+    expect(card.locator(".answer-text strong")).to_have_text("b")
 
 
 def test_an_edited_answer_is_kept_and_the_unchanged_one_is_not(desk: Desk) -> None:

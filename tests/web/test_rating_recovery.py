@@ -196,7 +196,7 @@ def test_a_refused_judgment_is_shown_and_kept(desk: Desk) -> None:
     desk.page = first
     desk.press("4", "3", "2", "1", "Control+Enter")  # the same task, in a window that is out of date
     first.wait_for_selector("#trouble.bad:not([hidden])")
-    first.get_by_role("button", name="Show").click()
+    first.get_by_role("button", name="Show", exact=True).click()
     question = first.get_by_role("dialog")
     assert "judged this task already" in question.inner_text()
     assert len(desk.judgments(superseded=True)) == 1

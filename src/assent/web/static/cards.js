@@ -85,10 +85,10 @@ export class Card {
   }
 
   /** Every sign of the text in place of its formatting, and back. */
-  showWritten() {
+  showRaw() {
     const isOn = this.element.classList.toggle("written");
     this.text.replaceChildren(contentOf(isOn ? this.#answer.written : this.#answer.html));
-    set(this.#tools.written, "aria-pressed", isOn);
+    set(this.#tools.raw, "aria-pressed", isOn);
   }
 
   edit(isOpen = !this.isEditing) {
@@ -159,13 +159,13 @@ export class Card {
     };
     const name = t("rate.flags", { letter });
     const [note, edit] = [tool("note", "C", this.#settings.critique), tool("edit", "E", this.#settings.edits)];
-    const written = tool("written", "T", this.#settings.texts !== "plain");
-    if (written) set(written, "aria-pressed", false);
+    const raw = tool("raw", "T", this.#settings.texts !== "plain");
+    if (raw) set(raw, "aria-pressed", false);
     return element(
       "footer",
       { class: "answer-foot" },
       element("span", { class: "flags", role: "group", "aria-label": name }, flags),
-      element("span", { class: "tools" }, written, note, edit),
+      element("span", { class: "tools" }, raw, note, edit),
     );
   }
 }

@@ -10,7 +10,7 @@ const BY_LETTER = {
   p: "prompt",
   r: "rest",
   s: "skip",
-  t: "written",
+  t: "raw",
   u: "unsafe",
   w: "why",
   x: "unusable",
@@ -19,7 +19,7 @@ const BY_LETTER = {
 const BY_SIGN = { "=": "tie", ">": "stronger", ".": "stronger", "<": "weaker", ",": "weaker", "?": "help" };
 const TURNED = { ArrowLeft: "ArrowRight", ArrowRight: "ArrowLeft" };
 const EVERYWHERE =
-  "note edit written why unsafe wrong unusable off next previous undo skip guidelines prompt lengths help submit".split(" ");
+  "note edit raw why unsafe wrong unusable off next previous undo skip guidelines prompt lengths help submit".split(" ");
 const COMPARING = [...EVERYWHERE, "place", "tie", "rest", "stronger", "weaker", "shared"];
 const OF_KIND = {
   rank: [...COMPARING, "worse", "better"],
@@ -59,7 +59,7 @@ export const HELP = {
   all: [
     [["C"], "note"],
     [["E"], "edit"],
-    [["T"], "written"],
+    [["T"], "raw"],
     [["W"], "why"],
     [["Z"], "undo"],
     [["S"], "skip"],

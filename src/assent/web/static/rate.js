@@ -171,10 +171,10 @@ class RatingPage {
     return null;
   }
 
-  do_written({ id }) {
+  do_raw({ id }) {
     const answer = id ?? this.#task?.current;
     if (!answer) return "rate.said.chooseFirst";
-    if (this.#settings.texts !== "plain") this.#view.cardOf(answer).showWritten();
+    if (this.#settings.texts !== "plain") this.#view.cardOf(answer).showRaw();
     return null;
   }
 
