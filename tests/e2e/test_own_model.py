@@ -54,7 +54,7 @@ def project(tmp_path: Path) -> Path:
             "eval_share": 0.3,
         },
         "sft": {"epochs": 2, "batch_size": 8, "eval_share": 0.2, "optimizer": FAST},
-        "reward": {"epochs": 2, "batch_size": 8, "eval_share": 0.3, "optimizer": FAST},
+        "reward": {"epochs": 2, "batch_size": 8, "eval_share": 0.5, "optimizer": FAST},
         "optimize": {
             "kind": "ppo",
             "steps": 3,
