@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx2
@@ -85,7 +86,9 @@ def post(to: Address, body: bytes, headers: Mapping[str, str], *, deadline: floa
         except TimeoutError:
             raise httpx2.ReadTimeout(f"no whole answer within {deadline:g} s") from None
 
-    return asyncio.run(in_time())
+    # In a thread of its own, for the caller's may have a loop running.
+    with ThreadPoolExecutor(1) as own:
+        return own.submit(asyncio.run, in_time()).result()
 
 
 def addresses(host: str, port: int) -> list[str]:
