@@ -20,7 +20,8 @@ def laid(comparison: Comparison, found: dict[str, Any] | None) -> Comparison:
         return comparison
     own = {judgment.id for judgment in comparison.judgments}
     times = {name: at for name, at in sorted(found.get("times", {}).items()) if name in own}
-    kept = {**({"times": times} if times else {}), **{k: v for k, v in found.items() if k == "decisions"}}
+    both = {"times": times, "decisions": found.get("decisions")}
+    kept = {name: value for name, value in both.items() if value}
     return comparison.model_copy(update={"meta": {**comparison.meta, ASIDE: kept}}) if kept else comparison
 
 

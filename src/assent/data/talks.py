@@ -15,10 +15,11 @@ from assent.data.render import Renderer
 
 @dataclass(frozen=True)
 class _Asked:
-    """A prompt whose answers lie under `key`."""
+    """A prompt and its answers."""
 
     messages: tuple[Message, ...]
-    key: int
+    texts: Sequence[str]
+    finished: Sequence[bool]
 
 
 _Item = TypeVar("_Item", Conversation, _Asked)
@@ -98,12 +99,10 @@ def fit_comparisons(
 
     As `fit_demonstrations`; all answers of a prompt see the same part of the talk.
     """
-    answers = {id(one): (one[1], one[2]) for one in asked}
-    items = [_Asked(one[0].messages, id(one)) for one in asked]
+    items = [_Asked(prompt.messages, texts, finished) for prompt, texts, finished in asked]
 
     def render(one: _Asked, messages: tuple[Message, ...]) -> tuple[Group, ...]:
-        texts, finished = answers[one.key]
-        return (renderer.group(Prompt(messages=messages), texts, finished),)
+        return (renderer.group(Prompt(messages=messages), one.texts, one.finished),)
 
     return _fit(items, render, renderer, max_length=max_length, policy=policy)
 

@@ -37,7 +37,7 @@ def length_controlled(
     fit = _Fit(np.column_stack(columns), np.asarray(scores, float))
     index, clusters = numbered(prompts)
     top, theta = fit.best()
-    drop = student(clusters - 1, confidence) ** 2 / 2 * fit.design_effect(index, clusters)
+    drop = student(clusters - 1, confidence) ** 2 / 2 * fit.design_effect(theta, index, clusters)
 
     def short(at: float) -> float:
         return top - fit.profile(at) - drop
@@ -68,14 +68,13 @@ class _Fit:
         """The largest value, and its θ."""
         return _largest(self.profile)
 
-    def design_effect(self, index: NDArray[np.intp], clusters: int) -> float:
-        """Variance of θ with verdicts of one prompt hanging together, over that of as many independent ones.
+    def design_effect(self, theta: float, index: NDArray[np.intp], clusters: int) -> float:
+        """Variance of the best θ with verdicts of one prompt hanging together, over that of as many independent ones.
 
         The former is that of leaving out one prompt at a time, in one step of Newton's method (CR3 of Bell & McCaffrey
         2002), which does not run short where few verdicts are losses; at least 1, and all verdicts of a prompt count
         once where there is no other evidence.
         """
-        _, theta = self.best()
         margin = self.design @ np.array([theta, self._along(theta)[1]][: self.design.shape[1]])
         information = self._information(margin)
         slopes = (self.scores - expit(margin))[:, None] * self.design
@@ -92,10 +91,7 @@ class _Fit:
     def _along(self, theta: float) -> tuple[float, float]:
         if self.design.shape[1] == 1:
             return self.value(theta, 0.0), 0.0
-        found = minimize_scalar(
-            lambda slope: -self.value(theta, slope), bounds=(-_FARTHEST, _FARTHEST), method="bounded"
-        )
-        return -float(found.fun), float(found.x)
+        return _largest(lambda slope: self.value(theta, slope))
 
     def _information(self, margin: Floats, among: NDArray[np.bool_] | slice = slice(None)) -> Floats:
         weights, design = (expit(margin) * expit(-margin))[among], self.design[among]

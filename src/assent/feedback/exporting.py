@@ -8,7 +8,7 @@ from typing import Any
 from assent.core.types import Comparison, Completion, Judgment, Task
 from assent.data import aside
 from assent.data.losses import GUIDELINES, PROPENSITIES, REPEATS, SINGLES, SKIPS, UNRANKED, Lost
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Queue, SaidRow
 from assent.feedback.store import Store
 
 EDIT = "edit"
@@ -54,9 +54,9 @@ def gather(store: Store, queue: Queue, *, snapshot: str | None = None) -> tuple[
             alone += len(judgments)
         else:
             found[task_id] = Comparison(prompt=task.prompt, completions=completions, judgments=_sorted(judgments))
-    asides = _asides(store, queue)
-    kept = [aside.laid(found[task_id], asides.get(task_id)) for task_id in sorted(found)]
     facts = {row.judgment_id: row for row in store.said(queue.project)}
+    asides = _asides(store, queue, facts.values())
+    kept = [aside.laid(found[task_id], asides.get(task_id)) for task_id in sorted(found)]
     told = [facts[j.id] for c in kept for j in c.judgments if j.id in facts]
     absent = {
         SINGLES: alone,
@@ -72,10 +72,10 @@ def _some(counts: dict[Lost, int]) -> dict[Lost, int]:
     return {loss: count for loss, count in counts.items() if count}
 
 
-def _asides(store: Store, queue: Queue) -> dict[str, dict[str, Any]]:
+def _asides(store: Store, queue: Queue, said: Iterable[SaidRow]) -> dict[str, dict[str, Any]]:
     """What stands beside the judgments of each task: when each came, and what adjudicators decided."""
     found: dict[str, dict[str, Any]] = {}
-    for row in store.said(queue.project):
+    for row in said:
         found.setdefault(row.task_id, {}).setdefault("times", {})[row.judgment_id] = row.submitted_at
     for one in store.projects.adjudications(queue.project):
         decision = {

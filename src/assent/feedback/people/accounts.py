@@ -275,7 +275,7 @@ class Accounts:
         return account
 
     def is_fresh(self, token: str, *, now: float) -> bool:
-        """Did this session begin with a link a moment ago?"""
+        """Whether a signed-in browser came by a link a moment ago."""
         query = select(SessionRow.fresh_until).where(SessionRow.token_hash == digest(token))
         with read_transaction(self._engine) as connection:
             until = connection.execute(query).scalar()

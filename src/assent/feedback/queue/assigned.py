@@ -8,8 +8,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, false, f
 
 from assent.core.errors import StoreError
 from assent.feedback.queue.claims import Term
-from assent.feedback.queue.settings import refuse_archived_tasks
-from assent.feedback.queue.tasks import blocks, refuse_nul
+from assent.feedback.queue.tasks import blocks, refuse_nul, refuse_unknown_tasks
 from assent.feedback.queue.wanted import ASSIGNED, fit
 from assent.feedback.records.queue import Assignment, Queue
 from assent.feedback.tables.people import AccountRow
@@ -22,7 +21,8 @@ def assign(connection: Connection, task_ids: Sequence[str], to: Assignment) -> N
 
     Raises StoreError for an unknown task, rater or group.
     """
-    _refuse_unknown(connection, task_ids, to)
+    refuse_unknown_tasks(connection, task_ids)
+    _refuse_unknown(connection, to)
     for block in blocks(sorted(set(task_ids))):
         connection.execute(delete(Assignee).where(Assignee.task_id.in_(block)))
         named = [(False, name) for name in to.raters] + [(True, name) for name in to.groups]
@@ -115,14 +115,7 @@ def _free(term: Term, queue: Queue) -> ColumnElement[bool]:
     return and_(of_queue, is_for(term.rater_id), ~is_lent, ~has_judged, ~holds)
 
 
-def _refuse_unknown(connection: Connection, task_ids: Sequence[str], to: Assignment) -> None:
-    refuse_archived_tasks(connection, task_ids)
-    known: set[str] = set()
-    for block in blocks(list(task_ids)):
-        known |= set(connection.execute(select(TaskRow.id).where(TaskRow.id.in_(block))).scalars())
-    missing = next((task_id for task_id in task_ids if task_id not in known), None)
-    if missing is not None:
-        raise StoreError(f"task {missing!r} is not in the store; correct its id")
+def _refuse_unknown(connection: Connection, to: Assignment) -> None:
     _refuse_strangers(connection, to.raters)
     there = set(groups(connection))
     strange = next((name for name in to.groups if name not in there), None)

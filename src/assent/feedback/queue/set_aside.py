@@ -7,10 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from assent.core.errors import StoreError
 from assent.feedback.queue.gold import REPEAT_OF, again_id
-from assent.feedback.queue.settings import refuse_archived_tasks, settings_of
-from assent.feedback.queue.tasks import blocks
+from assent.feedback.queue.settings import settings_of
+from assent.feedback.queue.tasks import blocks, refuse_unknown_tasks
 from assent.feedback.queue.wanted import fit
 from assent.feedback.records.queue import AsideReason
 from assent.feedback.tables.queue import JudgmentRow, TaskRow
@@ -21,7 +20,7 @@ BROKEN = "broken"
 
 def set_aside(connection: Connection, task_ids: Sequence[str], why: AsideReason, *, now: float) -> int:
     """Set tasks aside; returns how many were not. Raises StoreError for an unknown one."""
-    _refuse_unknown(connection, task_ids)
+    refuse_unknown_tasks(connection, task_ids)
     values = {"set_aside_at": now, "set_aside_why": why}
     changed = _change(connection, task_ids, TaskRow.set_aside_at.is_(None), values)
     fit(connection, changed)
@@ -30,7 +29,7 @@ def set_aside(connection: Connection, task_ids: Sequence[str], why: AsideReason,
 
 def bring_back(connection: Connection, task_ids: Sequence[str], *, now: float) -> int:
     """Let tasks that were set aside be judged again; returns how many were. Raises StoreError for an unknown one."""
-    _refuse_unknown(connection, task_ids)
+    refuse_unknown_tasks(connection, task_ids)
     values = {"set_aside_at": None, "set_aside_why": None, "brought_back_at": now}
     changed = _change(connection, task_ids, TaskRow.set_aside_at.is_not(None), values)
     fit(connection, changed)
@@ -79,13 +78,3 @@ def _change(connection: Connection, task_ids: Sequence[str], where: Any, values:
         statement = update(TaskRow).where(TaskRow.id.in_(block), where).values(values).returning(TaskRow.id)
         changed += connection.execute(statement).scalars()
     return changed
-
-
-def _refuse_unknown(connection: Connection, task_ids: Sequence[str]) -> None:
-    refuse_archived_tasks(connection, task_ids)
-    known: set[str] = set()
-    for block in blocks(list(task_ids)):
-        known |= set(connection.execute(select(TaskRow.id).where(TaskRow.id.in_(block))).scalars())
-    missing = next((task_id for task_id in task_ids if task_id not in known), None)
-    if missing is not None:
-        raise StoreError(f"task {missing!r} is not in the store; correct its id")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Double, bindparam, func, or_, select, update
@@ -13,6 +13,7 @@ from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes, hash_json
 from assent.core.types import Completion, Message, Prompt, Task
 from assent.feedback.queue.batches import is_hidden
+from assent.feedback.queue.settings import refuse_archived_tasks
 from assent.feedback.queue.wanted import IS_WANTED
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import ProjectRow, PromptRow, ResponseRow, Slot, TaskResponse, TaskRow
@@ -187,6 +188,15 @@ def known_contents(connection: Connection, task_ids: Iterable[str]) -> dict[str,
         found = connection.execute(select(TaskRow.id, TaskRow.content_hash).where(TaskRow.id.in_(block)))
         known |= {row.id: row.content_hash for row in found}
     return known
+
+
+def refuse_unknown_tasks(connection: Connection, task_ids: Collection[str]) -> None:
+    """Raise StoreError for a task that is not in the store, ConflictError for one of an archived project."""
+    refuse_archived_tasks(connection, task_ids)
+    known = known_contents(connection, task_ids)
+    missing = next((task_id for task_id in task_ids if task_id not in known), None)
+    if missing is not None:
+        raise StoreError(f"task {missing!r} is not in the store; correct its id")
 
 
 def known_places(connection: Connection, known: Iterable[str]) -> dict[str, float]:

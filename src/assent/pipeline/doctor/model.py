@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, assert_never
+from typing import NamedTuple, TypeVar, assert_never
 
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, error, note, ok, problem, warning
@@ -28,6 +28,7 @@ MANY_CUT = 0.1
 """Share of answers over the limit from which on it is worth a warning."""
 
 _Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -143,14 +144,13 @@ def _check_demonstrations(
 ) -> Iterator[Finding]:
     if config.sft is None or not demonstrations:
         return
-    groups, failed = _rendered(demonstrations, reader.renderer.demonstration)
+    looked_at, groups, failed = _rendered(demonstrations, reader.renderer.demonstration)
     if failed:
         yield error(
             "data.demonstrations", f"{failed[0]} ({len(failed)} of {len(demonstrations)})", "correct or remove them"
         )
     limit = row_limit(config.sft.max_length, reader.context)
     policy = config.sft.too_long
-    looked_at = _good(demonstrations, reader.renderer.demonstration)
     yield from _check_fit(
         "sft.too_long",
         [max(g.num_tokens for g in one) for one in groups],
@@ -168,7 +168,7 @@ def _check_demonstrations(
 
 def _check_prompts(config: RunConfig, material: Material, reader: Reader) -> Iterator[Finding]:
     prompts = [*material.prompts, *material.eval_prompts]
-    rendered, failed = _rendered(prompts, lambda prompt: reader.renderer.prompt(prompt.messages))
+    _, rendered, failed = _rendered(prompts, lambda prompt: reader.renderer.prompt(prompt.messages))
     if failed:
         yield error("data.prompts", f"{failed[0]} ({len(failed)} of {len(prompts)})", "correct or remove them")
     if not rendered:
@@ -187,7 +187,7 @@ def _check_prompts(config: RunConfig, material: Material, reader: Reader) -> Ite
 
 
 def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], reader: Reader) -> Iterator[Finding]:
-    groups, failed = _rendered(
+    looked_at, groups, failed = _rendered(
         comparisons, lambda one: reader.renderer.group(one.prompt, [answer.text for answer in one.completions])
     )
     if failed:
@@ -195,10 +195,7 @@ def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], rea
     limit = row_limit(config.reward.max_length, reader.context)
     rows = [len(g.prompt) + max(map(len, g.continuations)) for g in groups]
     policy = config.reward.too_long
-    good = _good(
-        comparisons, lambda one: reader.renderer.group(one.prompt, [answer.text for answer in one.completions])
-    )
-    asked = [(c.prompt, [a.text for a in c.completions], [a.finished for a in c.completions]) for c in good]
+    asked = [(c.prompt, [a.text for a in c.completions], [a.finished for a in c.completions]) for c in looked_at]
     yield from _check_fit(
         "reward.too_long",
         rows,
@@ -232,20 +229,16 @@ def _check_fit(key: str, lengths: Sequence[int], fit: Callable[[], Fitted], limi
     yield warning(key, f"{said}: {done}", "shorten them, or take a base with a longer context")
 
 
-def _rendered(items: Sequence[_Item], render: Callable[[_Item], Any]) -> tuple[list[Any], list[str]]:
-    """What could be turned into tokens, and what was said about the rest."""
-    done, failed = [], []
+def _rendered(items: Sequence[_Item], render: Callable[[_Item], _Made]) -> tuple[list[_Item], list[_Made], list[str]]:
+    """The items that could be turned into tokens, what became of each, and what was said about the others."""
+    good, made, failed = [], [], []
     for item in items[:LOOKED_AT]:
         try:
-            done.append(render(item))
+            made.append(render(item))
+            good.append(item)
         except (DataError, ModelError) as wrong:
             failed.append(str(wrong))
-    return done, failed
-
-
-def _good(items: Sequence[_Item], render: Callable[[_Item], Any]) -> list[_Item]:
-    """Those of the items that are looked at and can be turned into tokens."""
-    return [item for item in items[:LOOKED_AT] if not _rendered([item], render)[1]]
+    return good, made, failed
 
 
 def _longest_answer(config: RunConfig) -> int:
