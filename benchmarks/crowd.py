@@ -35,6 +35,8 @@ from assent.feedback.store import Store
 
 DATABASES: dict[str, Callable[..., AbstractContextManager[str]]] = {"sqlite": sqlite, "postgresql": postgres}
 QUEUE = Queue("crowd")
+PATIENCE = 240.0
+"""Seconds after the planned ones in which everything must have had an answer."""
 
 
 @dataclass(frozen=True)
@@ -155,18 +157,18 @@ async def beside(followers: Sequence[Follower], bringer: Bringer | None, work: C
     bringing = asyncio.create_task(asyncio.to_thread(bringer.bring)) if bringer is not None else None
     try:
         seconds = await work
-        if bringer is not None and bringing is not None:
-            bringer.is_over = True
-            await bringing
     finally:
         for one in following:
             one.cancel()
         ended = await asyncio.gather(*following, return_exceptions=True)
+        if bringer is not None and bringing is not None:
+            bringer.is_over = True  # whatever became of the work: a thread that goes on would be waited for
+            await bringing
     for error in ended:
         if not isinstance(error, asyncio.CancelledError) and error is not None:
             raise error
     for follower in followers:
-        await follower.catch_up()
+        await asyncio.wait_for(follower.catch_up(), PATIENCE)
     return seconds
 
 
@@ -216,17 +218,18 @@ async def crowd(servers: Servers, invitation: str, tally: Tally, plan: Plan) -> 
         )
         for i in range(plan.raters)
     ]
-    around = [
-        asyncio.create_task(servers.keep_up()),
-        asyncio.create_task(servers.kill_at_random(rng, times=plan.kills, every=plan.every)),
-    ]
 
     def is_over() -> bool:
         return time.monotonic() - began > plan.seconds and servers.kills >= plan.kills
 
-    try:
-        await asyncio.gather(*(rater.work(is_over) for rater in raters))
-    finally:
+    # As one group: a rater who fails ends the crowd, and so does who looks after the servers; else the others would
+    # ask dead servers for ever.
+    async with asyncio.timeout(plan.seconds + PATIENCE), asyncio.TaskGroup() as together:
+        around = [
+            together.create_task(servers.keep_up()),
+            together.create_task(servers.kill_at_random(rng, times=plan.kills, every=plan.every)),
+        ]
+        await asyncio.wait([together.create_task(rater.work(is_over)) for rater in raters])
         for work in around:
             work.cancel()
     return time.monotonic() - began
