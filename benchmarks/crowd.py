@@ -35,7 +35,7 @@ from assent.feedback.store import Store
 
 DATABASES: dict[str, Callable[..., AbstractContextManager[str]]] = {"sqlite": sqlite, "postgresql": postgres}
 QUEUE = Queue("crowd")
-PATIENCE = 240.0
+PATIENCE = 480.0
 """Seconds after the planned ones in which everything must have had an answer."""
 
 
@@ -46,6 +46,7 @@ class Plan:
     raters: int = 200
     servers: int = 4
     seconds: float = 60.0
+    """From when everybody was let in."""
     tasks: int = 3000
     kills: int = 20
     every: float = 3.0
@@ -204,7 +205,7 @@ def said(counts: Mapping[str, int]) -> str:
 
 
 async def crowd(servers: Servers, invitation: str, tally: Tally, plan: Plan) -> float:
-    """Let everybody work until time and kills are as planned; the seconds until everything had an answer."""
+    """Let everybody in, and work until time and kills are as planned; the seconds until everything had an answer."""
     rng = random.Random(plan.seed)
     began = time.monotonic()
     raters = [
@@ -220,7 +221,9 @@ async def crowd(servers: Servers, invitation: str, tally: Tally, plan: Plan) -> 
     ]
 
     def is_over() -> bool:
-        return time.monotonic() - began > plan.seconds and servers.kills >= plan.kills
+        came = [rater.joined for rater in raters if rater.joined is not None]
+        is_long = len(came) == len(raters) and time.monotonic() - max(came) > plan.seconds
+        return is_long and servers.kills >= plan.kills
 
     # As one group: a rater who fails ends the crowd, and so does who looks after the servers; else the others would
     # ask dead servers for ever.

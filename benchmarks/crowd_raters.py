@@ -8,6 +8,7 @@ minds, use stale windows, or open tasks and never touch them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 import uuid
@@ -94,6 +95,8 @@ class ScriptedRater:
         self._rng = random.Random(name)
         self._client = client(timeout=60)
         self._csrf = ""
+        self.joined: float | None = None
+        """When they were let in, by the monotonic clock."""
         self._settled: set[str] = set()
         """Tasks this rater has judged or skipped."""
         self._tokens: list[str] = []
@@ -119,23 +122,31 @@ class ScriptedRater:
 
     async def _join(self) -> None:
         """Sign up by invitation; where the answer was lost, again under another name."""
-        for attempt in range(1000):
-            try:
-                base = self._where()
-                page = await self._client.get(f"{base}/join/{self._invitation}")
-                page.raise_for_status()
-                form = {"csrf": csrf_in(page.text), "login": self.login}
-                answer = await self._client.post(f"{base}/join/{self._invitation}", data=form)
-                if answer.status_code == 303 and "assent_session" in self._client.cookies:
-                    home = await self._client.get(f"{base}/", follow_redirects=True)
-                    home.raise_for_status()
-                    self._csrf = csrf_in(home.text)
-                    return
-                self.login = f"{self.login.partition('~')[0]}~{attempt}"
-            except httpx2.HTTPError:
-                self._tally.counts["retries"] += 1
-                await asyncio.sleep(self._rng.uniform(0.1, 0.6))
+        path, name = f"/join/{self._invitation}", self.login
+        for attempt in range(100):
+            form = {"csrf": csrf_in(await self._page(path)), "login": self.login}
+            with contextlib.suppress(httpx2.HTTPError):  # whether it was heard is not known
+                await self._client.post(self._where() + path, data=form)
+            if "assent_session" in self._client.cookies:
+                self._csrf = csrf_in(await self._page("/"))
+                self.joined = time.monotonic()
+                return
+            self.login = f"{name}~{attempt}"
         raise AssertionError(f"{self.login} could not join")
+
+    async def _page(self, path: str) -> str:
+        """A page of some server that answers. Raises Refused for a final no."""
+        while True:
+            try:
+                page = await self._client.get(self._where() + path, follow_redirects=True)
+                if page.status_code < 400:
+                    return page.text
+                if page.status_code != 503:
+                    raise Refused(page.status_code, page.text)
+            except httpx2.HTTPError:
+                pass
+            self._tally.counts["retries"] += 1
+            await asyncio.sleep(self._rng.uniform(0.1, 0.6))
 
     # Rating
 

@@ -24,6 +24,7 @@ def crowd() -> ModuleType:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_what_was_acknowledged_is_kept_once_as_it_was_meant(crowd: ModuleType, tmp_path: Path, database: str) -> None:
     habits = crowd.Habits(think=0.2, lease=2.0)

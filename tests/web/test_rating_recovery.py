@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 from chromium_rater import CRITERIA, PLAIN, Desk, task
@@ -338,6 +339,32 @@ def test_a_task_whose_judgment_waits_in_the_browser_is_not_shown_again(desk: Des
     desk.ready()
     assert "Second?" in desk.page.inner_text("#prompt")
     assert desk.said().task_id == desk.named("one")
+    desk.problems.clear()
+
+
+def test_a_judgment_that_arrives_while_tasks_are_asked_for_hides_its_task(desk: Desk) -> None:
+    desk.ask(task("one", prompt="First?"), task("two", prompt="Second?"))
+    desk.open()
+    desk.context.route("**/rating/submit", lambda route: route.abort())
+    desk.press("1", "2", "3", "4", "Enter")
+    desk.page.get_by_text("Second?").wait_for()
+    desk.context.unroute("**/rating/submit")
+    submits: list[Any] = []
+    answers: list[Any] = []
+    desk.context.route("**/rating/submit", lambda route: submits.append(route))
+    desk.context.route("**/rating/next?*", lambda route: answers.append((route, route.fetch())))
+    desk.page.reload()
+    while not submits or not answers:
+        desk.page.wait_for_timeout(20)
+    # The server has looked: to it both tasks are open. Now the judgment arrives, and after it the list of tasks.
+    submits[0].continue_()
+    desk.page.wait_for_function("() => !Object.keys(localStorage).some((key) => key.startsWith('assent.outbox.'))")
+    desk.context.unroute("**/rating/next?*")
+    for route, answer in answers:
+        assert desk.named("one") in answer.text()
+        route.fulfill(response=answer)
+    desk.ready()
+    assert "Second?" in desk.page.inner_text("#prompt")
     desk.problems.clear()
 
 

@@ -55,7 +55,10 @@ export class Supply {
     try {
       do {
         this.#asksAgain = false;
-        this.#take(await this.#get(Math.min(AHEAD + this.#unsent().size, 12)));
+        // Who waited when we asked may be with the server when it answers, and not have been when it looked.
+        const unsent = this.#unsent();
+        const answer = await this.#get(Math.min(AHEAD + unsent.size, 12));
+        this.#take(answer, new Set([...unsent, ...this.#unsent()]));
       } while (this.#asksAgain && this.#items.length < AHEAD);
     } finally {
       this.#isAsking = this.#asksAgain = false;
@@ -80,10 +83,9 @@ export class Supply {
     }
   }
 
-  #take(answer) {
+  #take(answer, unsent) {
     const now = Date.now() / 1000;
     const lease = answer.project.lease_seconds ?? 900;
-    const unsent = this.#unsent();
     for (const item of answer.items) {
       if (this.#gone.has(item.task_id) || unsent.has(item.task_id)) continue;
       const mine = this.#items.find((other) => other.task_id === item.task_id);
