@@ -128,8 +128,10 @@ def test_unpaired_labels(tmp_path):
     apart = [{**rows[0], "system": "Be good."}, {**rows[1], "system": "Be bad."}]
     with pytest.raises(DataError, match=r":1: its prompt has liked completions only"):
         read(C, write(tmp_path / "y.jsonl", *apart))
-    with pytest.raises(DataError, match=r":2: 'tools' is not read"):
+    with pytest.raises(DataError, match=r":1: its prompt has liked completions only"):
         read(C, write(tmp_path / "y.jsonl", rows[0], {**rows[1], "tools": [{"name": "x"}]}))
+    with pytest.raises(DataError, match=r":2: 'context' is not read"):
+        read(C, write(tmp_path / "y.jsonl", rows[0], {**rows[1], "context": "Paris"}))
     with pytest.raises(DataError, match=r"'label' is 'so so'"):
         read(C, write(tmp_path / "y.jsonl", {**rows[0], "label": "so so"}, rows[1]))
 
