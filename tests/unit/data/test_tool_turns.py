@@ -133,14 +133,14 @@ def test_tools_are_read_as_objects_or_json_text(tmp_path, column):
 @pytest.mark.parametrize(
     ("turns", "named"),
     [
-        ([USER, CALLING, {**RESULT, "tool_call_id": "c2"}, DONE], r"turn 3 \(role tool\): tool_call_id is 'c2', and no"),
-        ([USER, CALLING, RESULT, RESULT, DONE], r"turn 4 \(role tool\): tool_call_id is 'c1', and no call before it that"),
+        ([USER, CALLING, {**RESULT, "tool_call_id": "c2"}, DONE], r"turn 3 \(role tool\): tool_call_id is 'c2', and"),
+        ([USER, CALLING, RESULT, RESULT, DONE], r"turn 4 \(role tool\): tool_call_id is 'c1', and no"),
         ([USER, RESULT, DONE], r"turn 2 \(role tool\): tool_call_id is 'c1'"),
         ([USER, {"role": "tool", "content": "3 C"}, DONE], r"turn 2 \(role tool\): it is the result of a tool, and no"),
         ([USER, CALLING, {**RESULT, "name": "time"}, DONE], "name is 'time', and the call 'c1' is to 'weather'"),
-        ([USER, {**CALLING, "tool_calls": [{"name": "w", "arguments": "Oslo"}]}], r"arguments is 'Oslo'; arguments are a"),
+        ([USER, {**CALLING, "tool_calls": [{"name": "w", "arguments": "Oslo"}]}], "arguments is 'Oslo'; arguments are"),
         ([USER, {**CALLING, "tool_calls": [{"name": "w", "arguments": "[1]"}]}], r"arguments should be a JSON object"),
-        ([USER, {**CALLING, "tool_calls": [{"name": "w", "arguments": ["Oslo"]}]}], r"\[0\].arguments should be a JSON"),
+        ([USER, {**CALLING, "tool_calls": [{"name": "w", "arguments": ["Oslo"]}]}], r"\[0\].arguments should be a"),
         ([USER, {**CALLING, "tool_calls": [{"arguments": {"a": 1}}]}], r"messages\[1\].tool_calls\[0\].name' is empty"),
         ([USER, {**CALLING, "tool_calls": [{**CALL, "type": "code"}]}], "type is 'code'; only calls of functions"),
         ([USER, {**CALLING, "tool_calls": [{**CALL, "result": "3 C"}]}], "holds 'result', which is not read"),
@@ -173,7 +173,7 @@ def test_a_call_cannot_be_ignored(tmp_path):
 @pytest.mark.parametrize(
     ("row", "named"),
     [
-        ({"chosen": [{**CALLING, "content": "Let me look."}], "rejected": [DONE]}, "the answer in 'chosen' calls a tool"),
+        ({"chosen": [{**CALLING, "content": "Look."}], "rejected": [DONE]}, "the answer in 'chosen' calls a tool"),
         ({"chosen": [DONE], "rejected": [{**DONE, "content": "Hm.", "thinking": "So."}]}, "'rejected' has reasoning"),
         ({"completion": [CALLING], "label": True}, "the answer in 'completion' calls a tool"),
     ],
