@@ -7,8 +7,9 @@ A judgment is a weak order over completion ids, never over positions or letters:
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
+"""tool: the result of a call that an earlier assistant turn makes."""
 Flag = Literal["unsafe", "factually_wrong", "unusable"]
 RaterKind = Literal["person", "simulated", "autorater", "reward_model", "function"]
 Purpose = Literal["reward", "evaluation"]
@@ -34,24 +36,72 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _is_empty(value: Any) -> bool:
+    return not value
+
+
+class ToolCall(Record):
+    """What an assistant turn asks a tool to do."""
+
+    name: str = Field(min_length=1)
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """A JSON object."""
+    id: str = Field(default="", exclude_if=_is_empty)
+    """Under which a result names it; empty where the source gives none."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ToolCall:
+        _as_json(self.arguments, f"the arguments of {self.name!r}")
+        return self
+
+
 class Message(Record):
-    """One turn of a conversation."""
+    """One turn of a conversation. What it does not say beside role and content is not written down either."""
 
     role: Role
     content: str
+    """What is said; may be empty where the turn calls tools."""
+    tool_calls: tuple[ToolCall, ...] = Field(default=(), exclude_if=_is_empty)
+    """Of an assistant turn."""
+    tool_call_id: str = Field(default="", exclude_if=_is_empty)
+    """The call whose result a tool turn is; empty: the first call that waits for one."""
+    name: str = Field(default="", exclude_if=_is_empty)
+    """The tool whose result it is."""
+    reasoning: str = Field(default="", exclude_if=_is_empty)
+    """What an assistant turn thought, apart from what it says."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Message:
+        for field, role in (("tool_calls", "assistant"), ("reasoning", "assistant"), ("tool_call_id", "tool")):
+            if getattr(self, field) and self.role != role:
+                raise ValueError(f"a {self.role} turn has {field}, which only {role} turns have")
+        if self.name and self.role != "tool":
+            raise ValueError(f"a {self.role} turn has a name, which only tool turns have")
+        ids = [call.id for call in self.tool_calls if call.id]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"a turn has two calls with the same id: {ids}")
+        return self
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether role and content are all there is to it."""
+        return self.role != "tool" and not self.tool_calls and not self.reasoning
 
 
 class Prompt(Record):
-    """A conversation that ends where the assistant has to answer. Its id is a hash of its messages unless given."""
+    """A conversation that ends where the assistant has to answer. Its id is a hash of what it says unless given."""
 
     messages: tuple[Message, ...] = Field(min_length=1)
     id: str = ""
     meta: dict[str, Any] = Field(default_factory=dict)
+    tools: tuple[dict[str, Any], ...] = Field(default=(), exclude_if=_is_empty)
+    """Tools that the assistant may call, as JSON schemas, in the words of the source."""
 
     @model_validator(mode="after")
     def _name(self) -> Prompt:
+        _check_tools(self.messages, self.tools)
         if not self.id:
-            object.__setattr__(self, "id", "p-" + short(hash_json([[m.role, m.content] for m in self.messages])))
+            object.__setattr__(self, "id", "p-" + short(hash_json(said_in(self))))
         return self
 
     @classmethod
@@ -61,8 +111,13 @@ class Prompt(Record):
 
     @property
     def text(self) -> str:
-        """The last user turn."""
-        return self.messages[-1].content
+        """The last turn that is neither the assistant's nor a tool's: what the user asks."""
+        asked = (turn.content for turn in reversed(self.messages) if turn.role not in ("assistant", "tool"))
+        return next(asked, self.messages[-1].content)
+
+
+Asked = Prompt | Sequence[Message]
+"""What a model is asked: a prompt, or turns without tools."""
 
 
 class Completion(Record):
@@ -94,11 +149,14 @@ class Conversation(Record):
     messages: tuple[Message, ...] = Field(min_length=1)
     id: str = ""
     meta: dict[str, Any] = Field(default_factory=dict)
+    tools: tuple[dict[str, Any], ...] = Field(default=(), exclude_if=_is_empty)
+    """As `Prompt.tools`."""
 
     @model_validator(mode="after")
     def _check(self) -> Conversation:
+        _check_tools(self.messages, self.tools)
         if not self.id:
-            object.__setattr__(self, "id", "v-" + short(hash_json([[m.role, m.content] for m in self.messages])))
+            object.__setattr__(self, "id", "v-" + short(hash_json(said_in(self))))
         return self
 
     @property
@@ -107,7 +165,69 @@ class Conversation(Record):
         last = max((i for i, m in enumerate(self.messages) if m.role == "assistant"), default=len(self.messages))
         if last == 0:
             raise DataError(f"conversation {self.id} begins with the assistant: there is no prompt before it")
-        return Prompt(messages=self.messages[:last], meta=self.meta)
+        return Prompt(messages=self.messages[:last], meta=self.meta, tools=self.tools)
+
+
+def said_in(talk: Prompt | Conversation) -> list[Any]:
+    """Everything that is said, as JSON, ids and meta left out; equal lists say the same, letter by letter."""
+    turns: list[Any] = [
+        [m.role, m.content] if m.is_plain else [m.role, m.content, m.model_dump(exclude={"role", "content"})]
+        for m in talk.messages
+    ]
+    return [*turns, {"tools": list(talk.tools)}] if talk.tools else turns
+
+
+def tool_name(schema: Mapping[str, Any]) -> str | None:
+    """The name in the schema of a tool, which stands in it or below `function`."""
+    function = schema.get("function")
+    name = (function if isinstance(function, Mapping) else schema).get("name")
+    return name if isinstance(name, str) and name.strip() else None
+
+
+def stray_result(messages: Sequence[Message]) -> str | None:
+    """What is wrong with the first result of a tool that belongs to no call before it; None where each has one.
+
+    A result belongs to the call whose id it names; without one to the first call of the last calling turn that has no
+    result yet (of its name, where it says one).
+    """
+    waiting: list[tuple[int, ToolCall]] = []
+    last = 0
+    for number, turn in enumerate(messages, start=1):
+        if turn.tool_calls:
+            last = number
+            waiting += [(number, call) for call in turn.tool_calls]
+        if turn.role != "tool":
+            continue
+        if turn.tool_call_id:
+            fitting = [one for one in waiting if one[1].id == turn.tool_call_id][-1:]
+            reason = f"tool_call_id is {turn.tool_call_id!r}, and no call before it that waits for a result has that id"
+        else:
+            fitting = [one for one in waiting if one[0] == last and turn.name in ("", one[1].name)][:1]
+            of = f" of {turn.name!r}" if turn.name else ""
+            reason = f"it is the result of a tool, and no call{of} before it waits for one"
+        if fitting and turn.name and fitting[0][1].name != turn.name:
+            reason = f"name is {turn.name!r}, and the call {turn.tool_call_id!r} is to {fitting[0][1].name!r}"
+            fitting = []
+        if not fitting:
+            return f"turn {number} (role tool): {reason}"
+        waiting.remove(fitting[0])
+    return None
+
+
+def _check_tools(messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> None:
+    for number, schema in enumerate(tools, start=1):
+        if tool_name(schema) is None:
+            raise ValueError(f"tool {number} has no name; give it one under name, or under function.name")
+    _as_json(tools, "the tools")
+    if wrong := stray_result(messages):
+        raise ValueError(wrong)
+
+
+def _as_json(value: Any, what: str) -> None:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} are no JSON: {error}") from None
 
 
 class Ranking(Record):

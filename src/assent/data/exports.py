@@ -147,11 +147,18 @@ def _content(form: ExportFormat, ending: str, name: str, rows: list[dict[str, An
             return cells.table(list(rows[0]), [list(row.values()) for row in rows])
         if ending == ".json":
             return (json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False) + "\n").encode()
+        if ending == ".parquet" and form.name != "assent" and any(_holds_calls(row) for row in rows):
+            raise DataError("a table cannot hold tools and calls as they are; choose .jsonl", path=name)
         if ending == ".parquet":
             return formats.record_table(rows) if form.name == "assent" else parquet_bytes(_columns(rows))
         return json_lines(Path(name), rows)[0]
     except (ValueError, TypeError) as error:
         raise DataError(f"a judgment's meta or scores hold what JSON cannot: {error}; remove it", path=name) from None
+
+
+def _holds_calls(row: Mapping[str, Any]) -> bool:
+    turns = [turn for value in row.values() if isinstance(value, list) for turn in value if isinstance(turn, Mapping)]
+    return bool(row.get("tools")) or any("tool_calls" in turn for turn in turns)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -135,7 +135,7 @@ def _first_turn(holder: Prompt | Conversation) -> str:
 
 
 def _last_turn(prompt: Prompt) -> str:
-    text = normalized(prompt.messages[-1].content)
+    text = normalized(prompt.text)
     return text if len(text.split()) >= ASKED_WORDS else ""
 
 
@@ -170,7 +170,7 @@ class _Quotes:
     def __init__(self, prompts: Sequence[Prompt]) -> None:
         self.by_beginning: dict[tuple[str, ...], list[list[str]]] = {}
         for prompt in prompts:
-            words = normalized(prompt.messages[-1].content).split()
+            words = normalized(prompt.text).split()
             if len(words) >= QUOTED_WORDS:
                 self.by_beginning.setdefault(tuple(words[:QUOTED_WORDS]), []).append(words)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Judgment, Prompt
+from assent.core.types import Comparison, Judgment, Prompt, said_in
 from assent.data.duplicates import normalized
 
 UNNAMED = frozenset({"unknown", "trl", "hh", "ultrafeedback", "oasst", "kto", "helpsteer", "saferlhf", "arena"})
@@ -41,7 +41,7 @@ def distinct(prompts: Sequence[Prompt]) -> Distinct:
 
     Two rows ask the same where their turns are equal, letter by letter; the first of them is kept.
     """
-    content = [hash_json([[turn.role, turn.content] for turn in prompt.messages]) for prompt in prompts]
+    content = [hash_json(said_in(prompt)) for prompt in prompts]
     first: dict[str, Prompt] = {}
     for prompt, name in zip(prompts, content, strict=True):
         first.setdefault(name, prompt)
@@ -97,5 +97,4 @@ def with_unnamed_apart(comparisons: Sequence[Comparison]) -> Apart:
 
 def _about(comparison: Comparison) -> str:
     """What is judged: the prompt and the set of answers."""
-    turns = [[turn.role, turn.content] for turn in comparison.prompt.messages]
-    return hash_json([turns, sorted(normalized(c.text) or c.text for c in comparison.completions)])
+    return hash_json([said_in(comparison.prompt), sorted(normalized(c.text) or c.text for c in comparison.completions)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from assent.core.types import Comparison, Completion, Conversation, Judgment, Prompt
+from assent.core.shown import turns_shown
+from assent.core.types import Comparison, Completion, Conversation, Judgment, Prompt, said_in
 from assent.data.duplicates import THRESHOLD, exact_groups, near_pairs
 from assent.data.formats import kind_of
 from assent.data.render import Renderer
@@ -237,7 +239,7 @@ def _lengths(items: Sequence[Item], prompts: Sequence[str], renderer: Renderer |
 def _tokens(item: Item, renderer: Renderer) -> tuple[int, list[int]]:
     """Tokens of the prompt, and of each row after it."""
     if isinstance(item, Prompt):
-        return len(renderer.prompt(item.messages)), []
+        return len(renderer.prompt(item)), []
     if isinstance(item, Conversation):
         group = max(renderer.demonstration(item), key=lambda found: found.num_tokens)
     else:
@@ -254,15 +256,16 @@ def _answers(item: Item) -> list[str]:
     if isinstance(item, Comparison):
         return [answer.text for answer in item.completions]
     if isinstance(item, Conversation):
-        return [turn.content for turn in item.messages if turn.role == "assistant"]
+        spoken = [turn for turn in item.messages if turn.role == "assistant"]
+        return ["\n".join(one.text for one in turns_shown([turn])) for turn in spoken]
     return []
 
 
-def _content(item: Item) -> tuple[object, ...]:
+def _content(item: Item) -> str:
     """What makes two items the same: all that was said, ids left out."""
-    turns = item.prompt.messages if isinstance(item, Comparison) else item.messages
     answers: tuple[Completion, ...] = item.completions if isinstance(item, Comparison) else ()
-    return (*((turn.role, turn.content) for turn in turns), *sorted(answer.text for answer in answers))
+    said = said_in(item.prompt if isinstance(item, Comparison) else item)
+    return json.dumps([said, sorted(answer.text for answer in answers)])
 
 
 def _extremes(items: Sequence[Item]) -> list[str]:

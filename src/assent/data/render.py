@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
@@ -24,15 +25,18 @@ import numpy as np
 
 from assent.core.errors import DataError, ModelError
 from assent.core.group import Group, TokenIds
-from assent.core.types import Conversation, Message, Prompt
+from assent.core.types import Asked, Conversation, Message, Prompt
+from assent.data.learned import learned
 from assent.data.template_clock import reads_clock, template_text, told_date
 from assent.data.template_limits import bounded, refuse_hostile
+from assent.data.turn_form import PROBE, Piece, Talk, missing, tools_for, turns_for
 
 _QUESTION = Message(role="user", content="Question probe")
 _ANSWER = Message(role="assistant", content="Answer probe")
 _SYSTEM = Message(role="system", content="System probe")
 # Unicode noncharacters: they mark special tokens that a person typed, while a template runs over them.
 _OPEN, _SHUT = "\ufdd0", "\ufdd1"
+_OTHER = "give a template that writes it with `template`, or leave such rows out"
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,6 @@ class _Shape:
     @property
     def closing(self) -> str:
         return self.before_end + self.end + self.after
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Text between two borders of a conversation; an answer ends before its end-of-turn token."""
-
-    text: str
-    is_answer: bool
 
 
 class Renderer:
@@ -94,7 +90,7 @@ class Renderer:
         self._bos = _bos_added(tokenizer)
         self._anchors: dict[str, list[int]] = {}
         self._shape = self._probe()
-        self._merges_system = not self._knows_system()
+        self._merges_system = not self._knows(Talk((_SYSTEM, _QUESTION)), _SYSTEM.content)
         self.end_id = self._end_id()
         """The token that ends an assistant turn."""
         eos = tokenizer.eos_token_id
@@ -103,23 +99,20 @@ class Renderer:
         """Tokens at which sampling stops: the end of turn, the end of text, then further ones."""
         self._decoded_lead = self._decode(self._encode(self._shape.lead))
 
-    def prompt(self, messages: Sequence[Message]) -> TokenIds:
-        """Tokens up to and including the generation prompt: what the engine samples from."""
-        turns = self._accepted(messages)
-        if not turns or turns[-1].role == "assistant":
-            raise DataError("a prompt must end in a user turn for the assistant to answer; got one that does not")
-        pieces = self._pieces(turns)
-        if pieces is None:
-            return self._begin(self._render(turns, to_answer=True))
-        return np.concatenate([ids for ids, _ in self._tokens(pieces)])
+    def prompt(self, asked: Asked) -> TokenIds:
+        """Tokens up to and including the generation prompt: what the engine samples from.
+
+        Raises DataError where the template leaves out tools, calls or results.
+        """
+        return self._prompt(self._accepted(Talk.of(asked)))
 
     def completion(self, text: str, *, finished: bool = True) -> TokenIds:
         """An answer's tokens, with what the template lays before it, and with the end-of-turn token if finished."""
         shape = self._shape
         answer = shape.lead + self._marked_special(text)
         if shape.is_appended and text.strip():
-            probe = (_QUESTION, Message(role="assistant", content=text))
-            prompt, full = self._render(probe[:1], to_answer=True), self._render(probe)
+            probe = Talk((_QUESTION, Message(role="assistant", content=text)))
+            prompt, full = self._render(probe.to(1), to_answer=True), self._render(probe)
             if full.startswith(prompt) and full.endswith(shape.closing):
                 # What the template itself makes of this very text (trimmed, thoughts taken apart).
                 answer = full[len(prompt) : len(full) - len(shape.closing)]
@@ -133,7 +126,7 @@ class Renderer:
         """One prompt and K answers to it, all their tokens scored; `finished[k]` False leaves out the end of turn."""
         is_finished = [True] * len(texts) if finished is None else finished
         answers = [self.completion(text, finished=done) for text, done in zip(texts, is_finished, strict=True)]
-        return Group(self.prompt(prompt.messages), tuple(answers))
+        return Group(self.prompt(prompt), tuple(answers))
 
     def demonstration(self, conversation: Conversation) -> list[Group]:
         """Groups of one row whose mask is True exactly on assistant turns and their end-of-turn tokens.
@@ -143,24 +136,24 @@ class Renderer:
         none). A conversation of one assistant turn is plain text: no template, all of it scored. Raises DataError when
         nothing would be scored.
         """
-        turns = conversation.messages
-        if len(turns) == 1 and turns[0].role == "assistant":
-            return [self._plain_text(turns[0].content)]
-        turns = self._accepted(turns)
-        learned = _learned(conversation, turns)
-        if not learned:
+        talk = Talk.of(conversation)
+        if len(talk.turns) == 1 and talk.turns[0].role == "assistant" and talk.is_plain:
+            return [self._plain_text(talk.turns[0].content)]
+        talk = self._accepted(talk)
+        chosen = learned(conversation, talk.turns)
+        if not chosen:
             raise DataError(
                 f"conversation {conversation.id} has no assistant turn to learn after a user's, so every label would be"
                 " masked; add the answer or list the conversation under prompts"
             )
-        turns = turns[: learned[-1] + 1]
-        pieces = self._pieces(turns)
+        talk = talk.to(chosen[-1] + 1)
+        pieces = self._pieces(talk, chosen)
         if pieces is None:
-            return [Group(self.prompt(turns[:i]), (self.completion(turns[i].content),)) for i in learned]
+            return [Group(self._prompt(talk.to(i)), (self._answer(talk.to(i + 1)),)) for i in chosen]
         first, *rest = self._tokens(pieces)
-        spoken = [i for i, turn in enumerate(turns) if turn.role == "assistant" and i > 0]
+        spoken = [i for i, turn in enumerate(talk.turns) if turn.role == "assistant" and i > 0]
         said = [n for n, (_, is_answer) in enumerate(rest) if is_answer]
-        answers = {n for n, i in zip(said, spoken, strict=True) if i in learned}
+        answers = {n for n, i in zip(said, spoken, strict=True) if i in chosen}
         masks = [np.full(len(ids), n in answers) for n, (ids, _) in enumerate(rest)]
         return [Group(first[0], (np.concatenate([ids for ids, _ in rest]),), (np.concatenate(masks),))]
 
@@ -190,8 +183,8 @@ class Renderer:
     # -- templates ---------------------------------------------------------------------------------------------------
 
     def _probe(self) -> _Shape:
-        prompt = self._render((_QUESTION,), to_answer=True)
-        full = self._render((_QUESTION, _ANSWER))
+        prompt = self._render(Talk((_QUESTION,)), to_answer=True)
+        full = self._render(Talk((_QUESTION, _ANSWER)))
         asked, said = prompt.rfind(_QUESTION.content), full.rfind(_ANSWER.content)
         if asked < 0 or said < 0:
             raise ModelError(
@@ -215,73 +208,111 @@ class Renderer:
             )
         return int(self.tokenizer.eos_token_id)
 
-    def _render(self, messages: Sequence[Message], *, to_answer: bool = False) -> str:
+    def _render(self, talk: Talk, *, to_answer: bool = False) -> str:
         """The template's text; special tokens that a person typed come out between two marks."""
-        turns = [{"role": m.role, "content": self._marked_special(m.content)} for m in messages]
+        turns, tools = turns_for(talk.turns, self._marked_special), tools_for(talk.tools, self._marked_special)
         try:
             text = bounded(
                 lambda: self.tokenizer.apply_chat_template(
-                    turns, chat_template=self._dated, add_generation_prompt=to_answer, tokenize=False
+                    turns, tools=tools, chat_template=self._dated, add_generation_prompt=to_answer, tokenize=False
                 ),
                 self._origin,
             )
         except ModelError:
             raise
         except Exception as error:  # a template is somebody's program: it may raise anything
-            roles = ", ".join(m.role for m in messages)
+            roles = ", ".join(m.role for m in talk.turns)
             reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(
                 f"{self._origin} failed on turns {roles}: {reason}; correct the turns or give another with `template`"
             ) from error
         return str(text)
 
-    def _accepted(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+    def _accepted(self, talk: Talk) -> Talk:
         """The turns as the template can take them: system turns laid before the first user turn where it knows none."""
-        turns = tuple(messages)
-        if not self._merges_system or not any(turn.role == "system" for turn in turns):
-            return turns
-        system = [turn.content for turn in turns if turn.role == "system"]
-        others = [turn for turn in turns if turn.role != "system"]
+        if not self._merges_system or not any(turn.role == "system" for turn in talk.turns):
+            return talk
+        system = [turn.content for turn in talk.turns if turn.role == "system"]
+        others = [turn for turn in talk.turns if turn.role != "system"]
         if not others or others[0].role != "user":
             others.insert(0, Message(role="user", content=system.pop()))
         first = Message(role="user", content="\n\n".join([*system, others[0].content]))
-        return (first, *others[1:])
+        return Talk((first, *others[1:]), talk.tools)
 
-    def _knows_system(self) -> bool:
+    def _knows(self, talk: Talk, text: str) -> bool:
         try:
-            return _SYSTEM.content in self._render((_SYSTEM, _QUESTION), to_answer=True)
+            return text in self._render(talk, to_answer=True)
         except ModelError:
             return False
 
-    def _pieces(self, turns: Sequence[Message]) -> list[_Piece] | None:
-        """Context, answer, context, … or None where the text so far is no beginning of the text with more turns."""
-        shape = self._shape
+    def _prompt(self, talk: Talk) -> TokenIds:
+        if not talk.turns or talk.turns[-1].role == "assistant":
+            raise DataError("a prompt must end in a user turn for the assistant to answer; got one that does not")
+        pieces = self._pieces(talk)
+        if pieces is None:
+            text = self._render(talk, to_answer=True)
+            self._refuse_missing([Piece(text, talk.turns)], talk)
+            return self._begin(text)
+        return np.concatenate([ids for ids, _ in self._tokens(pieces)])
+
+    def _answer(self, talk: Talk) -> TokenIds:
+        """The last turn of a talk whose earlier turns the template rewrites, as it stands behind them."""
+        said, shape = talk.turns[-1], self._shape
+        prompt, full = self._render(talk.to(-1), to_answer=True), self._render(talk)
+        text = full.removeprefix(prompt).removesuffix(shape.closing)
+        is_joined = len(text) == len(full) - len(prompt) - len(shape.closing)
+        if talk.is_plain or (said.is_plain and not is_joined):
+            return self.completion(said.content)
+        if not is_joined:
+            raise DataError(f"{self._origin} writes calls or reasoning otherwise than it asks for them; {_OTHER}")
+        self._refuse_missing([Piece(text, (said,), is_answer=True, is_learned=True)], Talk((said,)))
+        return np.array([*self._after(shape.tail, text + shape.before_end), self.end_id], dtype=np.int64)
+
+    def _pieces(self, talk: Talk, chosen: Collection[int] = ()) -> list[Piece] | None:
+        """Context, answer, context, … or None where the text so far is no beginning of the text with more turns.
+
+        Raises DataError where the template leaves out tools, calls, results, or reasoning of the chosen turns.
+        """
+        shape, turns = self._shape, talk.turns
         can_join = shape.is_appended and bool(shape.end)
-        pieces: list[_Piece] = []
-        done = ""
+        pieces: list[Piece] = []
+        done, seen = "", 0
         for i, turn in enumerate(turns):
             if turn.role != "assistant" or i == 0:
                 continue
-            prompt, full = self._render(turns[:i], to_answer=True), self._render(turns[: i + 1])
+            prompt, full = self._render(talk.to(i), to_answer=True), self._render(talk.to(i + 1))
             is_joined = prompt.startswith(done) and full.startswith(prompt) and full.endswith(shape.closing)
             if not can_join or not is_joined or len(full) < len(prompt) + len(shape.closing):
                 return None
             answer_end = len(full) - len(shape.end + shape.after)
             pieces += [
-                _Piece(prompt[len(done) :], is_answer=False),
-                _Piece(full[len(prompt) : answer_end], is_answer=True),
+                Piece(prompt[len(done) :], turns[seen:i]),
+                Piece(full[len(prompt) : answer_end], (turn,), is_answer=True, is_learned=i in chosen),
             ]
-            done = full[: answer_end + len(shape.end)]
+            done, seen = full[: answer_end + len(shape.end)], i + 1
         if turns[-1].role != "assistant":
-            prompt = self._render(turns, to_answer=True)
+            prompt = self._render(talk, to_answer=True)
             if not prompt.startswith(done):
                 return None
-            pieces.append(_Piece(prompt[len(done) :], is_answer=False))
+            pieces.append(Piece(prompt[len(done) :], turns[seen:]))
+        self._refuse_missing(pieces, talk)
         return pieces
+
+    def _refuse_missing(self, pieces: Sequence[Piece], talk: Talk) -> None:
+        """Raise DataError where the template left out something that it does not say on purpose."""
+        lost = missing([piece.without(_OPEN, _SHUT) for piece in pieces], talk)
+        if talk.tools and not self._shows_tools:
+            lost = "the tools"
+        if lost is not None:
+            raise DataError(f"{self._origin} leaves out {lost}; {_OTHER}")
+
+    @cached_property
+    def _shows_tools(self) -> bool:
+        return self._knows(Talk((_QUESTION,), (PROBE,)), PROBE["function"]["name"])
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
-    def _tokens(self, pieces: Sequence[_Piece]) -> list[tuple[TokenIds, bool]]:
+    def _tokens(self, pieces: Sequence[Piece]) -> list[tuple[TokenIds, bool]]:
         """Ids of each piece, and whether it is an answer; an answer gets its end-of-turn token."""
         found: list[tuple[TokenIds, bool]] = [(self._begin(pieces[0].text), False)]
         for piece in pieces[1:]:
@@ -364,21 +395,3 @@ def _any_of(texts: set[str]) -> re.Pattern[str]:
     """Matches any of these texts, the longest first; nothing if there are none."""
     longest_first = sorted((text for text in texts if text), key=lambda text: (-len(text), text))
     return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-
-
-def _learned(conversation: Conversation, turns: Sequence[Message]) -> list[int]:
-    """Where the assistant turns stand that are to be learned; what opens a conversation never is."""
-    learn = conversation.meta.get("learn", "all")
-    spoken = [i for i, turn in enumerate(turns) if turn.role == "assistant"]
-    if learn == "last":
-        chosen = spoken[-1:]
-    elif isinstance(learn, list) and learn and all(type(n) is int and n > 0 for n in learn):
-        chosen = [i for number, i in enumerate(reversed(spoken), start=1) if number in learn][::-1]
-    elif learn == "all":
-        chosen = spoken
-    else:
-        raise DataError(
-            f"conversation {conversation.id} has meta learn: {learn!r}; it should be all, last or numbers of"
-            " assistant turns, counted from the last"
-        )
-    return [i for i in chosen if i > 0]

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from assent.core import seeds
 from assent.core.errors import DataError
+from assent.core.shown import turns_shown
 from assent.core.types import Comparison, Conversation, Message, Prompt
 from assent.data.duplicates import THRESHOLD, exact_groups, near_pairs, normalized
 
@@ -99,7 +100,7 @@ def prompt_text(item: Prompt | Conversation | Comparison) -> str:
     if isinstance(item, Conversation):
         last = max((i for i, turn in enumerate(turns) if turn.role == "assistant"), default=len(turns))
         turns = turns[:last] or turns
-    return "\n\n".join(turn.content for turn in turns)
+    return "\n\n".join(one.text for one in turns_shown(turns))
 
 
 @dataclass(frozen=True)

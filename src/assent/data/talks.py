@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from assent.core.errors import DataError
 from assent.core.group import Group
-from assent.core.types import Conversation, Message, Prompt
+from assent.core.types import Conversation, Message, Prompt, stray_result
 from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
+from assent.data.turn_form import Talk
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class _Asked:
     """A prompt and its answers."""
 
     messages: tuple[Message, ...]
+    tools: tuple[dict[str, Any], ...]
     texts: Sequence[str]
     finished: Sequence[bool]
 
@@ -78,7 +80,8 @@ def fit_demonstrations(
     """Conversations as groups of at most `max_length` tokens.
 
     `truncate_left` drops first exchanges (from a user turn to the next) until the rest fits, then the beginning of the
-    prompt; answers are never cut, and what they alone do not leave room for is dropped. "error" raises DataError.
+    prompt; answers are never cut, and what they alone do not leave room for is dropped. So are prompts with tools,
+    calls or results, whose beginning is never cut. "error" raises DataError.
     """
 
     def render(talk: Conversation, messages: tuple[Message, ...]) -> tuple[Group, ...]:
@@ -99,10 +102,10 @@ def fit_comparisons(
 
     As `fit_demonstrations`; all answers of a prompt see the same part of the talk.
     """
-    items = [_Asked(prompt.messages, texts, finished) for prompt, texts, finished in asked]
+    items = [_Asked(prompt.messages, prompt.tools, texts, finished) for prompt, texts, finished in asked]
 
     def render(one: _Asked, messages: tuple[Message, ...]) -> tuple[Group, ...]:
-        return (renderer.group(Prompt(messages=messages), one.texts, one.finished),)
+        return (renderer.group(Prompt(messages=messages, tools=one.tools), one.texts, one.finished),)
 
     return _fit(items, render, renderer, max_length=max_length, policy=policy)
 
@@ -110,13 +113,14 @@ def fit_comparisons(
 def without_first_exchange(messages: Sequence[Message]) -> tuple[Message, ...] | None:
     """The talk without its first exchange: from the first user turn to the next; None where there is only one.
 
-    System turns at the beginning stay.
+    System turns at the beginning stay. A call and its result stay together: both go or none.
     """
     begin = next((i for i, turn in enumerate(messages) if turn.role != "system"), len(messages))
     users = [i for i in range(begin, len(messages)) if messages[i].role == "user"]
     later = [i for i in users if i > begin]
     # Two user turns in a row are one exchange.
     later = [i for i in later if messages[i - 1].role != "user"]
+    later = [i for i in later if stray_result(messages[i:]) is None]
     return (*messages[:begin], *messages[later[0] :]) if later else None
 
 
@@ -140,7 +144,9 @@ def _fit(
                 break
             messages, is_cut = shorter, True
             made = render(item, messages)
-        fitted = fit(made, max_length=max_length, policy=policy, bos_id=renderer.tokenizer.bos_token_id)
+        is_whole = policy == "truncate_left" and not Talk(messages, item.tools).is_plain
+        last_resort: Policy = "drop" if is_whole else policy
+        fitted = fit(made, max_length=max_length, policy=last_resort, bos_id=renderer.tokenizer.bos_token_id)
         if len(fitted.items) == len(made):
             kept.append(number)
             groups.append(fitted.items)

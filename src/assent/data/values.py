@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_SPEAKER, _WORDS = {"role", "from"}, {"content", "value", "text"}
+_SPEAKER, _WORDS = {"role", "from"}, {"content", "value", "text", "tool_calls", "function_call"}
 _REPR = re.compile(r"\s*(?:array\(|list\()?\[\s*(?:dict\(|\{)\s*'(?:role|from|content|value)'\s*:")
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from assent.core.errors import UserError
 from assent.core.group import TokenIds
-from assent.core.types import Completion, Message, Prompt, storable
+from assent.core.types import Asked, Completion, Message, Prompt, storable
 from assent.data.render import Renderer
 from assent.generation.config import Sampling
 from assent.generation.engine import Engine, Generation
@@ -62,13 +62,13 @@ class Writer(Protocol):
         """The most tokens that messages and answer may have together; None where it is not known."""
         ...
 
-    def room(self, messages: Sequence[Message]) -> int | None:
+    def room(self, asked: Asked) -> int | None:
         """Tokens left for an answer, negative where the messages are too long; None where it is not known."""
         ...
 
     def write(
         self,
-        conversations: Sequence[Sequence[Message]],
+        asked: Sequence[Asked],
         *,
         num_samples: int,
         sampling: Sampling,
@@ -76,7 +76,7 @@ class Writer(Protocol):
         on_progress: Callable[[int], None] | None = None,
         on_token: Callable[[SoFar], None] | None = None,
     ) -> Sequence[Sequence[Written]]:
-        """Write `num_samples` answers to each list of messages, in their order.
+        """Write `num_samples` answers to each prompt or list of messages, in their order.
 
         `on_progress(n)` is told whenever n more answers are done, `on_token` of each answer whenever it grows. What is
         shown while it grows never holds a stop text, nor the beginning of one.
@@ -93,13 +93,13 @@ class LocalWriter:
     engine: Engine
     context: int
 
-    def room(self, messages: Sequence[Message]) -> int:
+    def room(self, asked: Asked) -> int:
         """Tokens left for an answer; see `Writer.room`."""
-        return self.context - len(self.renderer.prompt(messages))
+        return self.context - len(self.renderer.prompt(asked))
 
     def write(
         self,
-        conversations: Sequence[Sequence[Message]],
+        asked: Sequence[Asked],
         *,
         num_samples: int,
         sampling: Sampling,
@@ -108,7 +108,7 @@ class LocalWriter:
         on_token: Callable[[SoFar], None] | None = None,
     ) -> list[list[Sampled]]:
         """Write answers; see `Writer.write` and, for what they depend on, `Engine.generate`."""
-        prompts = [self.renderer.prompt(messages) for messages in conversations]
+        prompts = [self.renderer.prompt(one) for one in asked]
 
         def show(now: Generation) -> None:
             if on_token is not None:

@@ -18,7 +18,7 @@ def that_fit(
     Raises DataError where none is left.
     """
     room = context - max_new_tokens
-    kept = [p for p in prompts if len(renderer.prompt(p.messages)) <= room]
+    kept = [p for p in prompts if len(renderer.prompt(p)) <= room]
     if prompts and not kept:
         raise DataError(
             f"none of {len(prompts)} prompts fits: the model's context is {context} tokens and answers may take"

@@ -70,7 +70,7 @@ def check_with(renderer: Renderer) -> Check:
         try:
             match item:
                 case Prompt():
-                    renderer.prompt(item.messages)
+                    renderer.prompt(item)
                 case Conversation():
                     renderer.demonstration(item)
                 case Comparison():

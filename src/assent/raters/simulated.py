@@ -18,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from assent.core import seeds
+from assent.core.shown import shown
 from assent.core.types import Judgment, Prompt, Ranking, Rater, Task
 from assent.raters.rater import judgment_id, tiered
 
@@ -116,7 +117,7 @@ class SimulatedRater:
 
     def _seconds(self, task: Task, *, is_careless: bool) -> float:
         """Active seconds: reading everything once and two seconds of decision per answer; the careless skim."""
-        words = sum(_count_words(m.content) for m in task.prompt.messages)
+        words = sum(_count_words(one.text) for one in shown(task.prompt))
         words += sum(_count_words(c.text) for c in task.completions)
         seconds = 60 * words / self.traits.words_per_minute + 2 * len(task.completions)
         haste = 0.15 if is_careless else 1.0

@@ -97,9 +97,9 @@ class Drawing:
         with machine(compute):
             writer = Backends(ModelConfig(), compute).writer_named(draw.model)
             for batch in _batches(prompts):
-                fitting = [p for p in batch if writer.room(p.messages) >= draw.sampling.max_new_tokens]
+                fitting = [p for p in batch if writer.room(p) >= draw.sampling.max_new_tokens]
                 rows = writer.write(
-                    [p.messages for p in fitting],
+                    fitting,
                     num_samples=draw.answers,
                     sampling=draw.sampling,
                     seed=seeds.derive(draw.seed, "draw", batch[0].id),

@@ -41,7 +41,7 @@ def sample_rollouts(
     writer: LocalWriter, prompts: Sequence[Prompt], *, num_samples: int, sampling: Sampling, seed: int
 ) -> Rollouts:
     """Sample `num_samples` answers to each prompt."""
-    rows = writer.write([p.messages for p in prompts], num_samples=num_samples, sampling=sampling, seed=seed)
+    rows = writer.write(prompts, num_samples=num_samples, sampling=sampling, seed=seed)
     flat = [one for row in rows for one in row]
     return Rollouts(
         prompts=tuple(prompts),

@@ -58,8 +58,10 @@ def prompts(draw: Any) -> tuple[dict[str, Any], Turns]:
 @st.composite
 def demonstrations(draw: Any) -> Said:
     """A demonstration in one of the usual shapes."""
-    kind = draw(st.sampled_from(["completion", "answer", "turns", "sharegpt", "alpaca", "text", "liked"]))
+    kind = draw(st.sampled_from(["completion", "answer", "turns", "sharegpt", "alpaca", "text", "liked", "tools"]))
     asked, answer = draw(WORDS), draw(WORDS)
+    if kind == "tools":
+        return draw(with_calls(asked, answer))
     exchange = [("user", asked), ("assistant", answer)]
     if kind == "text":
         return Said({"text": answer}, [("assistant", answer)])
@@ -83,6 +85,43 @@ def demonstrations(draw: Any) -> Said:
     )
     is_refused = repeats or (kind == "liked" and not row["label"])
     return Said(row, None if is_refused else [*turns, ("assistant", answer)])
+
+
+def more(text: str, *, reasoning: str = "", calls: Any = ()) -> str:
+    """What a turn says and holds besides, as one text."""
+    return json.dumps([text, reasoning, [list(call) for call in calls]]) if reasoning or calls else text
+
+
+ARGUMENTS = st.sampled_from([{"city": "Oslo"}, {}, {"n": 3, "deep": {"a": ["b c", 1.5]}}])
+
+
+@st.composite
+def with_calls(draw: Any, asked: str, answer: str) -> Said:
+    """A demonstration that calls a tool, in one of the usual spellings."""
+    style = draw(st.sampled_from(["openai", "objects", "old", "sharegpt", "unlike", "early", "listed"]))
+    arguments, words = draw(ARGUMENTS), draw(st.sampled_from(["", "Let me look."]))
+    meant = [("user", asked), ("assistant", more(words, calls=[("look", arguments)])), ("tool", "3 C")]
+    meant.append(("assistant", answer))
+    given: Any = arguments if style == "objects" else json.dumps(arguments)
+    if style == "sharegpt":
+        spoken = [{"from": "gpt", "value": words}] if words else []
+        call = {"from": "function_call", "value": json.dumps({"name": "look", "arguments": arguments})}
+        result = {"from": "observation", "value": "3 C"}
+        turns = [{"from": "human", "value": asked}, *spoken, call, result, {"from": "gpt", "value": answer}]
+        return Said({"conversations": turns}, meant)
+    call = {"role": "assistant", "content": words or None}
+    if style == "old":
+        call["function_call"] = {"name": "look", "arguments": given}
+    else:
+        given = [given] if style == "listed" else given
+        call["tool_calls"] = [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": given}}]
+    result = {"role": "tool", "tool_call_id": "c2" if style == "unlike" else "c1", "content": "3 C"}
+    if style == "old":
+        result = {"role": "function", "name": "look", "content": "3 C"}
+    turns = [{"role": "user", "content": asked}, call, result, said(answer)]
+    if style == "early":
+        turns[1:3] = turns[2:0:-1]
+    return Said({"messages": turns}, None if style in ("unlike", "early", "listed") else meant)
 
 
 def asked_of(turns: Turns) -> str:
@@ -211,10 +250,13 @@ def nothing(draw: Any, row: dict[str, Any], was: Said) -> tuple[dict[str, Any], 
 
 
 def telling(draw: Any, row: dict[str, Any], was: Said) -> tuple[dict[str, Any], Said]:
-    """Columns whose names say that they change the meaning."""
+    """Columns whose names say that they change the meaning, and tools, which are read where there are turns."""
     extra = {"context": "Paris", "tools": [{"name": "look"}], "images": ["a.png"], "weight": 0, "passage": "Long ago."}
     name = draw(st.sampled_from(sorted(extra)))
-    return (row, was) if name in row else refused({**row, name: extra[name]})
+    if name in row or was.turns is None:
+        return row, was
+    row = {**row, name: extra[name]}
+    return refused(row) if name != "tools" or is_text(row) else changed(row, was, was.turns)
 
 
 def unknown(draw: Any, row: dict[str, Any], was: Said) -> tuple[dict[str, Any], Said]:
@@ -241,6 +283,9 @@ def in_a_turn(draw: Any, row: dict[str, Any], was: Said) -> tuple[dict[str, Any]
     row = {**row, column: [*row[column][:-1], {**row[column][-1], **extra}]}
     if extra in ({"tool_calls": []}, {"weight": 1}, {"model": "m 1"}):
         return changed(row, was, was.turns)
+    if extra == {"thinking": "Hm."}:
+        role, text = was.turns[-1]
+        return changed(row, was, [*was.turns[:-1], (role, text if "Hm." in text else more(text, reasoning="Hm."))])
     spoken = sum(role == "assistant" for role, _ in was.turns)
     if extra == {"weight": 0} and spoken > 1 and "weight" not in was.row.get(column, [{}])[-1]:
         return row, Said(row, was.turns, was.tiers, list(range(2, spoken + 1)))

@@ -94,7 +94,8 @@ def test_bad_rankings(tmp_path, row, match):
     ("row", "match"),
     [
         ({"messages": [TURN]}, r"no assistant turn, so there is nothing to learn"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, r"messages\[0\] has role 'tool'; known: system, user"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, r"no assistant turn, so there is nothing to learn"),
+        ({"messages": [{"role": "judge", "content": "x"}]}, r"messages\[0\] has role 'judge'; known: system, user"),
         ({"messages": [TURN, {"role": "assistant", "content": ""}]}, r"'messages\[1\]\.content' is empty"),
         ({"messages": [TURN, {"role": "assistant", "content": None}]}, r"'messages\[1\]\.content' is empty"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assent.core.errors import DataError
-from assent.core.types import Comparison, Completion, Conversation, Judgment, Message, Prompt, Ranking
+from assent.core.types import Comparison, Completion, Conversation, Judgment, Message, Prompt, Ranking, ToolCall
 from assent.data import formats
 from assent.data.config import Source
 from assent.data.load import load_comparisons, load_conversations, load_prompts
@@ -28,6 +28,23 @@ ITEMS = {
     "conversation": (
         load_conversations,
         Conversation(messages=(Message(role="user", content="a\nb"), Message(role="assistant", content="c"))),
+    ),
+    "call": (
+        load_conversations,
+        Conversation(
+            messages=(
+                Message(role="user", content="a"),
+                Message(
+                    role="assistant",
+                    content="",
+                    reasoning="Hm.",
+                    tool_calls=(ToolCall(name="look", arguments={"at": [1, None, {"b": 2.5}], "é": {}}, id="c1"),),
+                ),
+                Message(role="tool", content="– 你好", tool_call_id="c1", name="look"),
+            ),
+            tools=({"name": "look", "parameters": {"at": None}},),
+            id="own",
+        ),
     ),
     "comparison": (
         load_comparisons,

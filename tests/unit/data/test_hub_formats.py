@@ -111,6 +111,59 @@ def test_webgpt_and_shp(tmp_path):
     assert report.parts[0].format == "shp"
 
 
+KAGGLE = {
+    "id": 30192,
+    "model_a": "m1",
+    "model_b": "m2",
+    "prompt": '["Say \\u201chello\\u201d."]',
+    "response_a": '["Hello!"]',
+    "response_b": '["What?"]',
+    "winner_model_a": 1,
+    "winner_model_b": 0,
+    "winner_tie": 0,
+}
+
+
+def test_arena_battles_as_json_lists_of_texts(tmp_path):
+    tie = {**KAGGLE, "id": 2, "winner_model_a": 0, "winner_tie": 1}
+    two = {"prompt": ["Hi", "And?"], "response_a": ["Yes?", "Bye."], "response_b": ["Yes?", "So."]}
+    path = write(
+        tmp_path / "x.jsonl", KAGGLE, tie, {**KAGGLE, **two, "id": 3, "winner_model_a": "0", "winner_model_b": "1"}
+    )
+    items, report = read(C, path)
+    assert [turns(item) for item in items] == [
+        [("user", "Say “hello”.")],
+        [("user", "Say “hello”.")],
+        [("user", "Hi"), ("assistant", "Yes?"), ("user", "And?")],
+    ]
+    assert [tiers(item) for item in items] == [[["Hello!"], ["What?"]], [["Hello!", "What?"]], [["So."], ["Bye."]]]
+    assert [answer.source for answer in items[0].completions] == ["m1", "m2"]
+    assert set(report.census.used) == set(KAGGLE) and not report.census.ignored
+    assert turns(read(P, path)[0][0]) == [("user", "Say “hello”.")]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (
+            {"prompt": '["Hi", "And?"]', "response_a": '["A", "B"]', "response_b": '["C", "D"]'},
+            "part before their last",
+        ),
+        ({"response_a": '["A", "B"]'}, "'response_a' holds 2 answers to 1 questions"),
+        ({"response_b": "[null]"}, r"response_b\[0\] is null: one side said nothing"),
+        ({"response_b": '[""]'}, r"'response_b\[0\]' is empty"),
+        ({"response_b": "What?"}, r"'response_b' is 'What\?'; it should be a list of texts as JSON"),
+        ({"winner_tie": 1}, "exactly one of winner_model_a, winner_model_b, winner_tie should be 1"),
+        ({"winner_model_a": 0}, "exactly one of"),
+        ({"winner_model_a": None}, "exactly one of"),
+        ({"winner_model_b": 0.5}, "exactly one of"),
+    ],
+)
+def test_arena_battles_that_cannot_be_compared_are_refused(tmp_path, change, named):
+    with pytest.raises(DataError, match=named):
+        read(C, write(tmp_path / "x.jsonl", {**KAGGLE, **change}))
+
+
 def test_unpaired_labels(tmp_path):
     rows = [
         {"prompt": "P?", "completion": text, "label": label}
@@ -128,8 +181,10 @@ def test_unpaired_labels(tmp_path):
     apart = [{**rows[0], "system": "Be good."}, {**rows[1], "system": "Be bad."}]
     with pytest.raises(DataError, match=r":1: its prompt has liked completions only"):
         read(C, write(tmp_path / "y.jsonl", *apart))
-    with pytest.raises(DataError, match=r":2: 'tools' is not read"):
+    with pytest.raises(DataError, match=r":1: its prompt has liked completions only"):
         read(C, write(tmp_path / "y.jsonl", rows[0], {**rows[1], "tools": [{"name": "x"}]}))
+    with pytest.raises(DataError, match=r":2: 'context' is not read"):
+        read(C, write(tmp_path / "y.jsonl", rows[0], {**rows[1], "context": "Paris"}))
     with pytest.raises(DataError, match=r"'label' is 'so so'"):
         read(C, write(tmp_path / "y.jsonl", {**rows[0], "label": "so so"}, rows[1]))
 

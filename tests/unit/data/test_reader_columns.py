@@ -47,7 +47,8 @@ def test_what_changes_the_meaning_is_read_wherever_it_stands(tmp_path, load, row
     ("load", "row", "named"),
     [
         (D, {**DEMO, "context": "Paris"}, "'context'"),
-        (D, {**DEMO, "tools": [{"name": "look", "parameters": {}}]}, "'tools'"),
+        (D, {**DEMO, "tools": ["look up"]}, r"tools\[0\] is 'look up'; it should be JSON"),
+        (D, {"text": "Once upon a time", "tools": [{"name": "look"}]}, "'tools'"),
         (D, {**DEMO, "images": ["a.png"]}, "'images'"),
         (D, {**DEMO, "weight": 0}, "'weight'"),
         (D, {**DEMO, "train": False}, "'train'"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from odd_rows import Said, comparisons, demonstrations, odd
+from odd_rows import Said, comparisons, demonstrations, more, odd
 from reader_rows import C, D, Load, P, read, tiers, turns
 
 from assent.core.errors import DataError
@@ -68,11 +68,26 @@ def means(load: Load, drawn: list[Said], kind: str) -> None:
             return
         right = [said for said in drawn if said.turns is not None]
         assert [row.error.line for row in report.parts[0].bad] == wrong, [row.reason for row in report.parts[0].bad]
-        assert [turns(item) for item in items] == [said.turns for said in right]
+        assert [whole(item) for item in items] == [said.turns for said in right]
+        assert [bool(holder(item).tools) for item in items] == [isinstance(one.row.get("tools"), list) for one in right]
         if load is D:
             assert [item.meta.get("learn") for item in items] == [said.learn for said in right]
         else:
             assert [tiers(item) for item in items] == [said.tiers for said in right]
+
+
+def holder(item: Any) -> Any:
+    """What holds the turns and tools of an item."""
+    return item.prompt if isinstance(item, Comparison) else item
+
+
+def whole(item: Any) -> list[tuple[str, str]]:
+    """(role, everything that a turn holds) of every turn, as the rows mean it."""
+    found = []
+    for turn in holder(item).messages:
+        calls = [(call.name, call.arguments) for call in turn.tool_calls]
+        found.append((turn.role, more(turn.content, reasoning=turn.reasoning, calls=calls)))
+    return found
 
 
 KINDS = st.sampled_from(["jsonl", "parquet", "csv"])
@@ -92,11 +107,13 @@ def test_comparisons_mean_what_they_say(drawn, kind):
 
 COLUMNS = """prompt chosen rejected completion text messages conversations role content from value system history
 answers ranks ranking scores label question answer response instruction input output context tools id conversation_a
-conversation_b winner parent_id message_id replies fields responses data annotations weight aside"""
+conversation_b winner parent_id message_id replies fields responses data annotations weight aside tool_calls name
+function_call function arguments tool_call_id reasoning functions"""
 NAMES = st.sampled_from(COLUMNS.split())
 LEAVES = st.sampled_from(
     [None, True, False, 0, 1, -3, 2.5, math.nan, "", " ", "x", "one two", "\n\nHuman: a b\n\nAssistant: c d", "user",
-     "assistant", "system", "a > b", '[{"role": "user", "content": "e f"}]', "half \ud83d", "model_a", "\x00"]
+     "assistant", "system", "a > b", '[{"role": "user", "content": "e f"}]', "half \ud83d", "model_a", "\x00", "tool",
+     "function_call", '[{"name": "g h", "arguments": {"i j": "k l"}}]']
 )  # fmt: skip
 VALUES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=8
@@ -141,4 +158,11 @@ def leaves(value: Any) -> list[str]:
 def texts(item: Any) -> list[str]:
     """Every text of an item."""
     answers = [answer.text for answer in item.completions] if isinstance(item, Comparison) else []
-    return [text for _, text in turns(item)] + answers
+    more = [
+        leaf
+        for turn in holder(item).messages
+        for call in turn.tool_calls
+        for leaf in (call.name, *leaves(call.arguments))
+    ]
+    more += [text for turn in holder(item).messages for text in (turn.reasoning, turn.name, turn.tool_call_id)]
+    return [text for _, text in turns(item)] + answers + more + leaves(list(holder(item).tools))

@@ -51,8 +51,8 @@ def test_an_empty_system_turn_is_none_and_counted(tmp_path):
 @pytest.mark.parametrize(
     ("extra", "named"),
     [
-        ({"reasoning_content": "He greets me."}, "'reasoning_content'"),
-        ({"thinking": "He greets me."}, "'thinking'"),
+        ({"scratchpad": "He greets me."}, "'scratchpad'"),
+        ({"thinking": "He greets me.", "thought": "Who is that?"}, "two different texts under thinking and thought"),
         ({"name": "ann"}, "'name'"),
         ({"images": ["a.png"]}, "'images'"),
         ({"audio": {"id": "a"}}, "'audio'"),

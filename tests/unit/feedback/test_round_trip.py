@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_samples import judgment, people, task
 
-from assent.core.types import Judgment, Note, Ranking
+from assent.core.types import Judgment, Message, Note, Prompt, Ranking, ToolCall
 from assent.data.config import Source
 from assent.data.exports import EXPORTS, export
 from assent.data.load import load_comparisons
@@ -62,6 +62,8 @@ def studies(draw: st.DrawFn) -> tuple[list[tuple[int, str, float, dict[str, Any]
 def fill(store: Store, study: Any) -> None:
     judged, decided = study
     tasks = {number: task(f"t{number}", answers=3) for number, *_ in judged}
+    if 1 in tasks:
+        tasks[1] = tasks[1].model_copy(update={"prompt": with_tools(tasks[1].prompt)})
     for rater in people("anna", "ben", "cleo", "chief"):
         store.register_rater(rater, now=0.0)
     store.add_tasks(list(tasks.values()), slots=3, now=1.0)
@@ -70,6 +72,17 @@ def fill(store: Store, study: Any) -> None:
     for number, when, why in decided:
         ranking = Ranking(tiers=(tuple(c.id for c in tasks[number].completions),))
         store.projects.adjudicate(tasks[number].id, "chief", ranking, why, now=when)
+
+
+def with_tools(prompt: Prompt) -> Prompt:
+    """The prompt after a call of a tool and its result."""
+    call = ToolCall(name="look", arguments={"at": {"what": "é", "n": [1, None]}}, id="c1")
+    turns = (
+        *prompt.messages,
+        Message(role="assistant", content="", tool_calls=(call,), reasoning="Hm."),
+        Message(role="tool", content="3 C", tool_call_id="c1"),
+    )
+    return Prompt(messages=turns, tools=({"name": "look", "parameters": {}},), id=prompt.id, meta=prompt.meta)
 
 
 def content(store: Store, queue: Queue, folder: Path, name: str) -> list[str]:

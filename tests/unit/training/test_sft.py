@@ -10,7 +10,8 @@ from training_toys import FAST, Toy
 
 from assent.core import seeds
 from assent.core.group import Group
-from assent.core.types import Conversation, Message
+from assent.core.types import Conversation, Message, ToolCall
+from assent.data.render import Renderer
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.pipeline.learners import policy_learner, policy_scorer
@@ -50,6 +51,34 @@ def test_it_learns_and_ends_with_the_best_weights(toy: Toy, new_loop: Callable[.
     assert evaluation_loss(policy_scorer(policy), pack(groups[6:], budget=512)) == pytest.approx(
         result.best_eval_loss, abs=1e-6
     )
+
+
+CALLS = (
+    "{% for m in messages %}{% if m.tool_calls %}{% set f = m.tool_calls[0].function %}"
+    "{{ 'call ' + f.name + f.arguments | tojson + eos_token }}{% else %}{{ m.role + ' ' + m.content }}"
+    "{{ eos_token if m.role == 'assistant' else ' ' }}{% endif %}{% endfor %}"
+)
+
+
+def test_it_learns_to_call_a_tool_and_to_tell_the_result(toy: Toy, new_loop: Callable[..., Loop]) -> None:
+    policy = toy.policy()
+    renderer = Renderer(policy.tokenizer, template=CALLS)
+    groups = []
+    for what in ("parcel", "order", "refund", "link", "data", "page", "bill", "name"):
+        call = ToolCall(name="find", arguments={"what": what})
+        turns = (
+            Message(role="user", content=f"Where is the {what}?"),
+            Message(role="assistant", content="", tool_calls=(call,)),
+            Message(role="tool", content="here"),
+            Message(role="assistant", content="It is here."),
+        )
+        groups += renderer.demonstration(Conversation(messages=turns))
+    assert len(groups) == 8
+    learned = [token for group in groups[:1] for token in group.continuations[0][group.is_scored[0]]]
+    assert policy.tokenizer.decode(learned).count("find") == 1
+    result = train(policy, groups, CONFIG, new_loop())
+    assert result.first_eval_loss is not None and result.best_eval_loss is not None
+    assert result.best_eval_loss < result.first_eval_loss - 1
 
 
 def test_it_stops_when_the_held_out_loss_only_rises(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.formats import Item, from_row
 from assent.data.rows import Row
@@ -51,8 +53,16 @@ def _item(row: Row) -> Item:
 
 
 def _spoken(item: Item) -> list[tuple[str, str]]:
-    turns = item.prompt.messages if isinstance(item, Comparison) else item.messages
-    said = [(f"messages[{number}].content", turn.content) for number, turn in enumerate(turns)]
+    """Every text of an item, and its calls and tools as one; a turn that calls tools may say nothing besides."""
+    holder = item.prompt if isinstance(item, Comparison) else item
+    said = [
+        (f"messages[{number}].content", turn.content)
+        for number, turn in enumerate(holder.messages)
+        if turn.content or not turn.tool_calls
+    ]
+    rest = [turn.model_dump(exclude={"content"}) for turn in holder.messages if not turn.is_plain]
+    if rest or holder.tools:
+        said.append(("calls and tools", json.dumps([*rest, *holder.tools], ensure_ascii=False)))
     answers = item.completions if isinstance(item, Comparison) else ()
     return said + [(f"completions[{number}].text", answer.text) for number, answer in enumerate(answers)]
 

@@ -23,8 +23,9 @@ def _names(text: str) -> frozenset[str]:
 
 SYSTEM = ("system", "system_prompt", "system_message")
 HISTORY = ("history", "chat_history", "conversation_history")
-SHARED = frozenset((*SYSTEM, *HISTORY))
-"""Columns that every flat format reads alike: a system turn and turns before the question."""
+TOOLS = ("tools", "functions")
+SHARED = frozenset((*SYSTEM, *HISTORY, *TOOLS))
+"""Columns that every flat format reads alike: a system turn, turns before the question, tools that may be called."""
 
 _TELLING = _names("""
     system systemprompt systemmessage systeminstruction sysprompt sys preamble persona developer history chathistory

@@ -50,6 +50,7 @@ FORMATS = (
     oasst.FORMAT,
     oasst_flat.FORMAT,
     arena.FORMAT,
+    arena.OF_TEXTS,
     saferlhf.FORMAT,
     helpsteer.PREFERENCES,
     helpsteer.SCORED,

@@ -72,7 +72,7 @@ def _completion(row: Row) -> dict[str, Any]:
         said = turns.messages(row, value, "completion")
         if len(said) != 1 or said[0].role != "assistant":
             raise row.error("'completion' should be one assistant turn, or text")
-        text = said[0].content
+        text = turns.answer(row, said[0], "completion")
     else:
         text = row.text("completion")
         asked.refuse_repeated(row, asked.prompt(row), {"completion": text})

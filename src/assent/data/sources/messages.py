@@ -42,7 +42,7 @@ def _found(row: Row) -> tuple[str, Any]:
     if not said:
         row.need("messages")
     read = {name: turns.messages(row, row.values[name], name) for name in said} if len(said) > 1 else {}
-    if len(set(read.values())) > 1:
+    if any(one != read[said[0]] for one in read.values()):
         raise row.error(f"{' and '.join(map(repr, said))} hold different conversations; ignore one of them")
     row.tally.read(*said)
     return (said[0], row.values[said[0]]) if said else ("messages", row.need("messages"))

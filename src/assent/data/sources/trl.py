@@ -92,7 +92,7 @@ def _asked(row: Row) -> tuple[Message, ...]:
     for name in _TALKS:
         if turns.is_messages(row.values.get(name)):
             said = turns.messages(row, row.need(name), name)
-            if said[-1].role == "user":
+            if said[-1].role in ("user", "tool"):
                 return said
     return asked.prompt(row)
 
@@ -116,7 +116,8 @@ def _from_messages(row: Row, values: Mapping[str, Any]) -> tuple[Prompt, tuple[s
         if side[-1].role != "assistant":
             raise row.error(f"{name!r} ends in a {side[-1].role} turn; it must end in the answer that was judged")
     said = _agreed(row, chosen[:-1]) if whole else chosen[:-1]
-    return turns.prompt(row, said), (chosen[-1].content, rejected[-1].content)
+    answers = [turns.answer(row, side[-1], name) for name, side in sides.items()]
+    return turns.prompt(row, said), (answers[0], answers[1])
 
 
 def _agreed(row: Row, shared: tuple[Message, ...]) -> tuple[Message, ...]:

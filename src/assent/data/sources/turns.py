@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from assent.core.types import Conversation, Message, Prompt, Role
+from assent.data.census import Tally
 from assent.data.rows import Row
-from assent.data.sources import columns
+from assent.data.sources import columns, tool_turns
 from assent.data.values import is_blank, is_written_out, number
 
 _ROLES: dict[str, Role] = {
@@ -21,6 +23,8 @@ _ROLES: dict[str, Role] = {
     "model": "assistant",
     "chatgpt": "assistant",
     "developer": "system",
+    **dict.fromkeys(tool_turns.CALLING, "assistant"),
+    **dict.fromkeys(tool_turns.RESULTS, "tool"),
 }
 _SPEAKER, _WORDS = ("role", "from"), ("content", "value", "text")
 _FLAGS = ("weight", "train", "trainable", "train_on_turn", "loss", "learn")
@@ -32,17 +36,34 @@ EMPTY_SYSTEM = "empty system turns left out"
 def messages(row: Row, value: Any, name: str) -> tuple[Message, ...]:
     """A list of {role, content}, {from, value} or {role, text}, empty system turns left out.
 
-    Raises the row's error with the number of the turn; also where a turn holds more than a text that would be lost.
+    Calls of tools that are turns of their own belong to the assistant turn before them, if there is one. Raises the
+    row's error with the number of the turn; also where a turn holds more that would be lost.
     """
+    return tuple(turn for turn, _ in _read(row, value, name))
+
+
+def _read(row: Row, value: Any, name: str, *, asks: bool = False) -> list[tuple[Message, bool | None]]:
+    """Messages, and of each whether its source says to learn it; None where it does not, or nobody asks."""
     if isinstance(value, str) and is_written_out(value):
         raise row.error(f"{name!r} is a list of messages as Python prints it; write it as JSON")
     if not isinstance(value, list | tuple) or not value:
         raise row.error(f"{name!r} should be a list of messages, got {type(value).__name__}")
-    read = [_message(row, turn, name, f"{name}[{number}]") for number, turn in enumerate(value)]
-    kept = tuple(turn for turn in read if turn is not None)
-    if not kept:
+    read: list[tuple[Message, bool | None]] = []
+    for at, turn in enumerate(value):
+        place = f"{name}[{at}]"
+        message = _message(row, turn, name, place)
+        learn = _learn(row, turn, name, place) if asks else None
+        if message is not None and read and _is_calling(turn) and read[-1][0].role == "assistant":
+            before, learned = read.pop()
+            if learn is not None and learned is not None and learn != learned:
+                raise row.error(f"{place} is a call of the turn before it, and one of the two is not to be learned")
+            message = Message(**{**dict(before), "tool_calls": (*before.tool_calls, *message.tool_calls)})
+            learn = learned if learn is None else learn
+        if message is not None:
+            read.append((message, learn))
+    if not read:
         raise row.error(f"{name!r} holds nothing but empty system turns")
-    return kept
+    return read
 
 
 def is_messages(value: Any) -> bool:
@@ -56,7 +77,7 @@ def prompt(row: Row, turns: Iterable[Message], **meta: Any) -> Prompt:
     if not kept or kept[-1].role == "assistant":
         last = "nothing" if not kept else "an assistant turn"
         raise row.error(f"the prompt ends in {last}; it must end in a user turn for the assistant to answer")
-    return Prompt(messages=kept, meta=meta)
+    return Prompt(messages=kept, meta=meta, tools=tool_turns.tools(row))
 
 
 def conversation(row: Row, turns: Iterable[Message], *, learn: Sequence[bool] = (), **meta: Any) -> Conversation:
@@ -76,7 +97,18 @@ def conversation(row: Row, turns: Iterable[Message], *, learn: Sequence[bool] = 
         raise row.error("every assistant turn is marked as not to be learned; leave the row out")
     if not all(flags):
         meta["learn"] = [number for number, flag in enumerate(reversed(flags), start=1) if flag]
-    return Conversation(messages=kept, meta=meta)
+    return Conversation(messages=kept, meta=meta, tools=tool_turns.tools(row))
+
+
+def answer(row: Row, said: Message, name: str) -> str:
+    """The text of a judged answer. Raises the row's error where it is more than a text."""
+    more = "calls a tool" if said.tool_calls else "has reasoning apart from it"
+    if not said.is_plain:
+        raise row.error(
+            f"the answer in {name!r} {more}; answers that are compared are texts alone (demonstrations and the turns"
+            " before an answer may hold calls and reasoning); take the row out"
+        )
+    return said.content
 
 
 def exchange(row: Row, asked: Iterable[Message], answer: str) -> Conversation:
@@ -86,18 +118,20 @@ def exchange(row: Row, asked: Iterable[Message], answer: str) -> Conversation:
 
 def flags(row: Row, value: Any, name: str) -> list[bool]:
     """Whether to learn each assistant turn of a list of messages; empty where no turn says anything about it."""
-    found: list[bool | None] = []
-    for place, turn in enumerate(value):
-        said = {key: turn[key] for key in _FLAGS if isinstance(turn, Mapping) and not is_blank(turn.get(key))}
-        said = {key: flag for key, flag in said.items() if f"{name}.{key}" not in row.unread}
-        read = {_flag(row, flag, f"{name}[{place}].{key}") for key, flag in said.items()}
-        if len(read) > 1:
-            raise row.error(f"{name}[{place}] says both to learn it and not to: {said}")
-        if _role(row, turn, f"{name}[{place}]") == "assistant":
-            found.append(read.pop() if read else None)
-        elif True in read:
-            raise row.error(f"{name}[{place}] is to be learned, and is no assistant turn; only those are learned")
+    read = _read(replace(row, tally=Tally()), value, name, asks=True)
+    found = [learn for turn, learn in read if turn.role == "assistant"]
     return [flag is not False for flag in found] if any(flag is not None for flag in found) else []
+
+
+def _learn(row: Row, turn: Mapping[str, Any], name: str, place: str) -> bool | None:
+    """Whether a turn says to learn it; None where it says nothing."""
+    said = {key: turn[key] for key in _FLAGS if not is_blank(turn.get(key)) and f"{name}.{key}" not in row.unread}
+    read = {_flag(row, flag, f"{place}.{key}") for key, flag in said.items()}
+    if len(read) > 1:
+        raise row.error(f"{place} says both to learn it and not to: {said}")
+    if True in read and _role(row, turn, place) != "assistant":
+        raise row.error(f"{place} is to be learned, and is no assistant turn; only those are learned")
+    return read.pop() if read else None
 
 
 def _flag(row: Row, value: Any, place: str) -> bool:
@@ -157,14 +191,43 @@ def _history(row: Row) -> tuple[Message, ...]:
 
 def _message(row: Row, turn: Any, column: str, place: str) -> Message | None:
     role = _role(row, turn, place)
-    texts = [_content(row, turn[key], column, f"{place}.content") for key in _WORDS if not is_blank(turn.get(key))]
-    _settle(row, turn, column, place)
+    said = {key: turn[key] for key in _WORDS if not is_blank(turn.get(key))}
+    unread = {key for key in turn if f"{column}.{key}" in row.unread}
+    fields: dict[str, Any]
+    if _is_calling(turn):
+        texts = [row.spoken(value, f"{place}.{key}") for key, value in said.items()]
+        fields = {"tool_calls": tool_turns.calls_in(row, texts[0], f"{place}.content") if texts else ()}
+    else:
+        texts = [_content(row, value, column, f"{place}.content") for value in said.values()]
+        fields = _beside(row, turn, role, place, unread)
+    _settle(row, turn, column, place, fields)
     if not texts and role == "system":
         row.tally.drop(EMPTY_SYSTEM)
         return None
     if len(set(texts)) > 1:
         raise row.error(f"{place} says two different texts under {', '.join(_WORDS)}; keep one")
-    return Message(role=role, content=texts[0] if texts else row.spoken("", f"{place}.content"))
+    content = texts[0] if texts and not _is_calling(turn) else ""
+    if not fields.get("tool_calls"):
+        row.spoken(content, f"{place}.content")
+    return Message(role=role, content=content, **fields)
+
+
+def _beside(row: Row, turn: Mapping[str, Any], role: Role, place: str, unread: set[str]) -> dict[str, Any]:
+    """What a turn says besides its text, as fields of a message; only what says something."""
+    if role == "tool":
+        return dict(tool_turns.result_of(row, turn, place, unread))
+    if role != "assistant":
+        return {}
+    found = {
+        "tool_calls": tool_turns.calls(row, turn, place, unread),
+        "reasoning": tool_turns.reasoning(row, turn, place, unread),
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _is_calling(turn: Any) -> bool:
+    """Whether a turn's text is a call."""
+    return any(isinstance(turn.get(key), str) and turn[key].strip().lower() in tool_turns.CALLING for key in _SPEAKER)
 
 
 def _role(row: Row, turn: Any, place: str) -> Role:
@@ -180,15 +243,20 @@ def _role(row: Row, turn: Any, place: str) -> Role:
     return known[0]
 
 
-def _settle(row: Row, turn: Mapping[str, Any], column: str, place: str) -> None:
+_KEYS = {"tool_calls": tool_turns.CALLS, "reasoning": tool_turns.REASONING}
+"""Fields of a message that are read from keys of other names."""
+
+
+def _settle(row: Row, turn: Mapping[str, Any], column: str, place: str, fields: Mapping[str, Any]) -> None:
     """Count what else a turn holds, and refuse what would be lost and changes what was said."""
+    read = {key for field in fields for key in _KEYS.get(field, (field,))}
     for key, value in turn.items():
         name = f"{column}.{key}"
         if key in (*_SPEAKER, *_WORDS) or is_blank(value):
             continue
         if name in row.unread:
             row.tally.ignore(name)
-        elif key in _FLAGS:
+        elif key in _FLAGS or key in read:
             row.tally.read(name)
         elif key == "name" or columns.changes_meaning(key, value, "turns"):
             raise row.error(

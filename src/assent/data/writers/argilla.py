@@ -15,6 +15,7 @@ from typing import Any
 from assent.core.types import Comparison
 from assent.data.losses import RENAMED, Losses, count_unsaid
 from assent.data.writers.ranked import Placed, placed
+from assent.data.writers.spoken import as_texts, is_one_question
 
 Rows = list[dict[str, Any]]
 ANSWER = "answer-"
@@ -29,7 +30,9 @@ def argilla(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     records: dict[int, dict[str, Any]] = {}
     raters, ties = set(), 0
     for one in placed(comparisons, losses):
-        record = records.setdefault(id(one.comparison), _record(one.comparison, len(records)))
+        if id(one.comparison) not in records:
+            records[id(one.comparison)] = _record(one.comparison, len(records), losses)
+        record = records[id(one.comparison)]
         raters.add(one.judgment.rater_id)
         ties += _has_ties(one)
         _respond(record["responses"], one)
@@ -39,17 +42,16 @@ def argilla(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     return list(records.values())
 
 
-def _record(comparison: Comparison, number: int) -> dict[str, Any]:
-    turns = comparison.prompt.messages
-    is_plain = len(turns) == 1 and turns[0].role == "user"
-    chat = [{"role": turn.role, "content": turn.content} for turn in turns]
+def _record(comparison: Comparison, number: int, losses: Losses) -> dict[str, Any]:
+    prompt = comparison.prompt
+    asked = prompt.text if is_one_question(prompt) else as_texts(prompt, losses)
     answers = {name: answer.text for name, answer in zip(_names(comparison), comparison.completions, strict=True)}
     sources = {
         f"source-{n}": answer.source for n, answer in enumerate(comparison.completions, start=1) if answer.source
     }
     return {
         "id": f"{comparison.judgments[0].task_id or comparison.prompt.id}-{number}",
-        "fields": {"prompt": turns[0].content if is_plain else chat, **answers},
+        "fields": {"prompt": asked, **answers},
         "metadata": sources,
         "suggestions": {},
         "responses": {},

@@ -17,6 +17,7 @@ from assent.core import seeds
 from assent.core.types import Comparison
 from assent.data.losses import RENAMED, Losses, count_unsaid
 from assent.data.writers.ranked import Placed, placed
+from assent.data.writers.spoken import as_texts, is_one_question
 
 Rows = list[dict[str, Any]]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -29,7 +30,9 @@ def label_studio(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     numbers: dict[str, int] = {}
     ties = 0
     for one in placed(comparisons, losses):
-        task = tasks.setdefault(id(one.comparison), _task(one.comparison))
+        if id(one.comparison) not in tasks:
+            tasks[id(one.comparison)] = _task(one.comparison, losses)
+        task = tasks[id(one.comparison)]
         ties += any(len(tier) > 1 for tier in one.ranking.tiers)
         task["annotations"].append(_annotation(one, _number(one.judgment.rater_id, numbers)))
     losses.add(RENAMED, len(numbers))
@@ -38,16 +41,15 @@ def label_studio(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     return list(tasks.values())
 
 
-def _task(comparison: Comparison) -> dict[str, Any]:
-    turns = comparison.prompt.messages
-    is_plain = len(turns) == 1 and turns[0].role == "user"
+def _task(comparison: Comparison, losses: Losses) -> dict[str, Any]:
     items = [
         {"id": name, "title": name, "body": answer.text, "source": answer.source}
         for name, answer in zip(_names(comparison), comparison.completions, strict=True)
     ]
     # Label Studio's Paragraphs tag shows a dialogue; plain prompts stay text.
-    prompt: Any = turns[0].content if is_plain else [{"role": t.role, "content": t.content} for t in turns]
-    return {"data": {"prompt": prompt, "items": items}, "annotations": []}
+    prompt = comparison.prompt
+    asked: Any = prompt.text if is_one_question(prompt) else as_texts(prompt, losses)
+    return {"data": {"prompt": asked, "items": items}, "annotations": []}
 
 
 def _annotation(one: Placed, user: int) -> dict[str, Any]:

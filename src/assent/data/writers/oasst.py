@@ -10,6 +10,7 @@ from assent.core.types import Comparison
 from assent.data.losses import OPENED_BY_ASSISTANT, Losses, count_unsaid
 from assent.data.writers.pairs import alternate, without_system
 from assent.data.writers.ranked import Placed, placed
+from assent.data.writers.spoken import plain_only
 
 Rows = list[dict[str, Any]]
 _ROLES = {"user": "prompter", "assistant": "assistant"}
@@ -17,6 +18,7 @@ _ROLES = {"user": "prompter", "assistant": "assistant"}
 
 def oasst(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     """One tree per judgment; equal ranks are ties, of which OpenAssistant's own trees have none."""
+    comparisons = plain_only(comparisons, losses)
     count_unsaid(comparisons, losses, keeps=frozenset())
     rows, ties = [], 0
     for number, one in enumerate(placed(comparisons, losses)):

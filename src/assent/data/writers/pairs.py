@@ -22,6 +22,7 @@ from assent.data.losses import (
     count_unsaid,
 )
 from assent.data.sources.transcripts import MARK
+from assent.data.writers.spoken import as_messages, is_one_question, plain_only, with_tools
 
 Rows = list[dict[str, Any]]
 _HH_NAMES = {"user": "Human", "assistant": "Assistant"}
@@ -29,24 +30,28 @@ _HH_NAMES = {"user": "Human", "assistant": "Assistant"}
 
 def trl(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     """Rows of prompt, chosen and rejected, each a list of messages."""
-    return [
-        {"prompt": _turns(c.prompt.messages), "chosen": _answer(chosen), "rejected": _answer(rejected)}
-        for c, chosen, rejected in _pairs(comparisons, losses)
+    pairs = list(_pairs(comparisons, losses))
+    rows = [
+        {"prompt": as_messages(c.prompt.messages), "chosen": _answer(chosen), "rejected": _answer(rejected)}
+        for c, chosen, rejected in pairs
     ]
+    return with_tools(rows, [c.prompt for c, _, _ in pairs])
 
 
 def trl_implicit(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     """Rows of chosen and rejected, each the whole conversation."""
+    pairs = list(_pairs(comparisons, losses))
     rows = []
-    for comparison, chosen, rejected in _pairs(comparisons, losses):
-        asked = _turns(comparison.prompt.messages)
+    for comparison, chosen, rejected in pairs:
+        asked = as_messages(comparison.prompt.messages)
         rows.append({"chosen": [*asked, *_answer(chosen)], "rejected": [*asked, *_answer(rejected)]})
-    return rows
+    return with_tools(rows, [c.prompt for c, _, _ in pairs])
 
 
 def trl_plain(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     """Rows of prompt, chosen and rejected as plain text, which holds prompts of one user turn only."""
-    fitting = [c for c in comparisons if len(c.prompt.messages) == 1 and c.prompt.messages[0].role == "user"]
+    comparisons = plain_only(comparisons, losses)
+    fitting = [c for c in comparisons if is_one_question(c.prompt)]
     losses.add(SEVERAL_TURNS, sum(len(c.judgments) for c in comparisons) - sum(len(c.judgments) for c in fitting))
     return [
         {"prompt": c.prompt.text, "chosen": chosen, "rejected": rejected}
@@ -57,6 +62,7 @@ def trl_plain(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
 def hh(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     """Rows of two transcripts; a system turn is laid before the first human turn."""
     rows = []
+    comparisons = plain_only(comparisons, losses)
     asked: dict[str, tuple[Message, ...]] = {}
     for comparison, chosen, rejected in _pairs(comparisons, losses):
         prompt = comparison.prompt
@@ -115,10 +121,6 @@ def _pairs(comparisons: Sequence[Comparison], losses: Losses) -> Iterator[tuple[
         losses.notes.append(
             f"{rankings} {'ranking' if rankings == 1 else 'rankings'} became {pairs} pairs, ties included"
         )
-
-
-def _turns(turns: Sequence[Message]) -> list[dict[str, str]]:
-    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def _answer(text: str) -> list[dict[str, str]]:

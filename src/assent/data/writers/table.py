@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from assent.core.shown import shown
 from assent.core.types import Comparison, Judgment
 from assent.data.losses import Losses, count_unsaid
 
@@ -24,7 +25,7 @@ def _row(comparison: Comparison, judgment: Judgment, most: int) -> dict[str, Any
     letter = {c.id: _letter(n) for n, c in enumerate(comparison.completions)}
     ranking = judgment.ranking
     strengths = ranking.strengths if ranking is not None else None
-    turns = [f"{turn.role}: {turn.content}" for turn in comparison.prompt.messages]
+    turns = [f"{one.role}: {one.text}" for one in shown(comparison.prompt)]
     answers = [c.text for c in comparison.completions] + [""] * (most - len(comparison.completions))
     notes = [{"answer": letter.get(n.completion_id, ""), "note": n.text, "quote": n.quote} for n in judgment.notes]
     flags = [f"{letter[i]}:{flag}" for i, some in judgment.flags.items() for flag in some if i in letter]

@@ -11,6 +11,7 @@ from typing import Any
 from assent.core.types import Comparison
 from assent.data.losses import SEVERAL_TURNS, TWINS, Losses, count_unsaid
 from assent.data.writers.ranked import Placed, placed
+from assent.data.writers.spoken import is_one_question, plain_only
 
 Rows = list[dict[str, Any]]
 BEST, WORST = 10.0, 1.0
@@ -19,7 +20,8 @@ _SOURCE = "assent"
 
 def ultrafeedback(comparisons: Sequence[Comparison], losses: Losses) -> Rows:
     """One row per judgment; it holds prompts of one user turn only."""
-    fitting = [c for c in comparisons if len(c.prompt.messages) == 1 and c.prompt.messages[0].role == "user"]
+    comparisons = plain_only(comparisons, losses)
+    fitting = [c for c in comparisons if is_one_question(c.prompt)]
     losses.add(SEVERAL_TURNS, sum(len(c.judgments) for c in comparisons) - sum(len(c.judgments) for c in fitting))
     count_unsaid(fitting, losses, keeps=frozenset({"scores"}))
     rows = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from assent.core.shown import shown
 from assent.core.types import Task
 from assent.feedback.quality.words import count_words
 
@@ -35,7 +36,7 @@ class TaskFacts:
             task_id=task.id,
             prompt_id=task.prompt.id,
             kind=task.kind,
-            prompt_words=sum(count_words(m.content) for m in task.prompt.messages),
+            prompt_words=sum(count_words(one.text) for one in shown(task.prompt)),
             answer_words={c.id: count_words(c.text) for c in task.completions},
             slices={k: str(v) for k, v in task.prompt.meta.items() if _is_slice(k, v)},
             opening=_opening(task.prompt.text),

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, String, case, cast, exists, func, or_, select, true
 
+from assent.core.shown import shown
 from assent.core.types import Task
 from assent.feedback.queue.assigned import assignments
 from assent.feedback.queue.gold import REPEAT_OF, again_id
@@ -78,7 +79,7 @@ def page(
 def holds(task: Task, text: str) -> bool:
     """Whether a task has this id, or the text stands in its prompt or answers, whatever its case."""
     wanted = text.casefold()
-    texts = [message.content for message in task.prompt.messages] + [one.text for one in task.completions]
+    texts = [one.text for one in shown(task.prompt)] + [one.text for one in task.completions]
     return task.id == text or any(wanted in one.casefold() for one in texts)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from assent.core.types import MAX_ANSWERS, Completion, Message, Prompt, Purpose,
 from assent.data import cells
 from assent.data.formats import first_problem
 from assent.data.rows import Row
-from assent.data.sources import turns
+from assent.data.sources import columns, turns
 from assent.data.tables import Torn, table_rows
 from assent.feedback.queue.tasks import refuse_nul, task_content
 
@@ -171,8 +171,10 @@ def _prompt(row: Row) -> Prompt:
     value = row.need("prompt")
     if isinstance(value, Mapping) and "messages" in value:
         return Prompt.model_validate(value)
+    row = replace(row, shared=frozenset(columns.TOOLS))
     asked = turns.messages(row, value, "prompt") if turns.is_messages(value) else None
-    meta = {key: found for key, found in row.values.items() if key not in _COLUMNS and found is not None}
+    about = row.values.keys() - _COLUMNS - row.shared
+    meta = {key: found for key, found in row.values.items() if key in about and found is not None}
     return turns.prompt(row, asked or (Message(role="user", content=row.text("prompt")),), **meta)
 
 

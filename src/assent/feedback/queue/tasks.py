@@ -97,10 +97,9 @@ def load_tasks(connection: Connection, task_ids: Iterable[str]) -> dict[str, Tas
         for row in connection.execute(_ANSWERS, {"task_ids": block}):
             answers[row.task_id].append(_completion(row, prompt_ids[row.task_id]))
         for row in found:
-            messages = tuple(Message.model_construct(**message) for message in row.messages)
             tasks[row.id] = Task.model_construct(
                 id=row.id,
-                prompt=Prompt.model_construct(messages=messages, id=row.prompt_id, meta=row.prompt_meta),
+                prompt=_prompt(row),
                 completions=tuple(answers[row.id]),
                 kind=row.kind,
                 purpose=row.purpose,
@@ -253,8 +252,22 @@ def _prompt_hash(prompt: Prompt) -> str:
     return json_hash(prompt.model_dump(mode="json"), where=f"prompt {prompt.id!r}")
 
 
+def _prompt(row: Any) -> Prompt:
+    """The prompt of a row. Plain turns are not checked once more, for speed; others hold records of their own."""
+    said, tools = row.messages, ()
+    if said and "tools" in said[0]:
+        tools, said = tuple(said[0]["tools"]), said[1:]
+    messages = tuple(
+        Message.model_construct(**turn) if turn.keys() == {"role", "content"} else Message.model_validate(turn)
+        for turn in said
+    )
+    return Prompt.model_construct(messages=messages, id=row.prompt_id, meta=row.prompt_meta, tools=tools)
+
+
 def _prompt_row(prompt: Prompt) -> dict[str, Any]:
-    messages = [message.model_dump() for message in prompt.messages]
+    """The row of a prompt; the tools stand before the turns, in an entry of their own."""
+    messages = [message.model_dump(mode="json") for message in prompt.messages]
+    messages = [{"tools": list(prompt.tools)}, *messages] if prompt.tools else messages
     return {"hash": _prompt_hash(prompt), "id": prompt.id, "messages": messages, "meta": prompt.meta}
 
 

@@ -94,7 +94,7 @@ class GuidelineVersion(Table):
 
 
 class PromptRow(Table):
-    """A conversation that waits for an answer; `hash` covers id, messages and meta."""
+    """A conversation that waits for an answer, after an entry with its tools; `hash` covers id, messages and meta."""
 
     __tablename__ = "prompt"
 

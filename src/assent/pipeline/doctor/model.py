@@ -159,7 +159,8 @@ def _check_demonstrations(
     )
     allowed = config.optimize.answers()
     if allowed is not None:
-        answers = [c.messages[-1].content for c in demonstrations[:LOOKED_AT] if c.messages[-1].role == "assistant"]
+        last = [talk.messages[-1] for talk in demonstrations[:LOOKED_AT]]
+        answers = [turn.content for turn in last if turn.role == "assistant" and turn.is_plain]
         longer = sum(len(reader.renderer.completion(text)) > allowed for text in answers) / max(len(answers), 1)
         if longer > MANY_CUT:
             said = f"is {allowed}, but {longer:.0%} of the demonstrations answer in more tokens; rollouts would be cut"
@@ -168,7 +169,7 @@ def _check_demonstrations(
 
 def _check_prompts(config: RunConfig, material: Material, reader: Reader) -> Iterator[Finding]:
     prompts = [*material.prompts, *material.eval_prompts]
-    _, rendered, failed = _rendered(prompts, lambda prompt: reader.renderer.prompt(prompt.messages))
+    _, rendered, failed = _rendered(prompts, reader.renderer.prompt)
     if failed:
         yield error("data.prompts", f"{failed[0]} ({len(failed)} of {len(prompts)})", "correct or remove them")
     if not rendered:

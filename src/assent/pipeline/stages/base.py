@@ -12,6 +12,7 @@ from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.group import Group
+from assent.core.shown import turns_shown
 from assent.core.types import Conversation
 from assent.data.render import Renderer
 from assent.learner.checkpoint import Cadence
@@ -94,7 +95,7 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
 
 def written(conversation: Conversation) -> list[str]:
     """The words of a conversation with the role names that the plain template writes, for the tokenizer to learn."""
-    return [f"{m.role.capitalize()}: {m.content}\n\n" for m in conversation.messages]
+    return [f"{one.role.capitalize()}: {one.text}\n\n" for one in turns_shown(conversation.messages)]
 
 
 def whole_text(renderer: Renderer, conversation: Conversation, *, limit: int) -> list[Group]:

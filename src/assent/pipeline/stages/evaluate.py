@@ -175,7 +175,7 @@ def answer(
     writer = backends.writer(policy, name=f"{name} {source.name}")
     with ctx.log.progress(f"answers {name}", len(prompts)) as bar:
         rows = writer.write(
-            [p.messages for p in prompts],
+            prompts,
             num_samples=1,
             sampling=config.sampling,
             seed=seeds.derive(ctx.seed, "answers", name),

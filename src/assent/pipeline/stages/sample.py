@@ -110,7 +110,7 @@ def sample_answers(
                 continue
             sampling = config.sampling.model_copy(update={"temperature": temperature})
             rows = writer.write(
-                [p.messages for p in prompts],
+                prompts,
                 num_samples=share,
                 sampling=sampling,
                 seed=seeds.derive(ctx.seed, key, turn),

@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assent.core.shown import shown
 from assent.core.types import Judgment, Ranking, Task
 from assent.feedback.quality.words import count_words
 from assent.feedback.records.settings import Texts
 from assent.web.admin.order_form import LETTERS, field_of
 from assent.web.render.markup import render
-
-
-@dataclass(frozen=True)
-class ShownTurn:
-    """A turn of the conversation."""
-
-    role: str
-    html: str
+from assent.web.render.turns import ShownTurn, turns_html
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def task_view(task: Task, texts: Texts, order: Sequence[str] | None = None) -> T
     said = {completion.id: completion.text for completion in task.completions}
     return TaskView(
         task=task,
-        turns=tuple(ShownTurn(message.role, render(message.content, how=texts)) for message in task.prompt.messages),
+        turns=tuple(turns_html(shown(task.prompt), texts)),
         answers=tuple(
             AnswerView(LETTERS[n], answer, render(said[answer], how=texts), count_words(said[answer]), field_of(n))
             for n, answer in enumerate(order or said)

@@ -163,6 +163,7 @@ def _claimed(served: Served) -> Claimed:
         expires_at=served.expires_at,
         kind=served.task.kind,
         prompt=served.task.prompt.messages,
+        tools=served.task.prompt.tools,
         answers=tuple(ShownAnswer(id=i, text=texts[i]) for i in served.order),
         guideline_version=served.guideline_version,
     )

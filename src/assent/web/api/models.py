@@ -110,6 +110,8 @@ class TaskIn(Body):
     """A hash of the content where it is left out, so that adding the same again adds nothing."""
     kind: TaskKind = "rank"
     purpose: Purpose = "reward"
+    tools: Annotated[tuple[dict[str, Any], ...], Field(max_length=500)] = ()
+    """JSON schemas of tools that may be called in the prompt."""
     prompt_id: Id | None = None
     prompt_meta: dict[str, Any] = Field(default_factory=dict)
 
@@ -185,6 +187,7 @@ class Claimed(Out):
     expires_at: float
     kind: TaskKind
     prompt: tuple[Message, ...]
+    tools: tuple[dict[str, Any], ...] = ()
     answers: tuple[ShownAnswer, ...]
     guideline_version: int | None
 

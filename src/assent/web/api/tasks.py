@@ -78,7 +78,7 @@ def add_routes(routes: APIRouter, context: Context) -> None:
 def _task(sent: TaskIn, project: str, place: str) -> Task:
     turns = (Message(role="user", content=sent.prompt),) if isinstance(sent.prompt, str) else sent.prompt
     try:
-        prompt = Prompt(messages=turns, id=sent.prompt_id or "", meta=sent.prompt_meta)
+        prompt = Prompt(messages=turns, id=sent.prompt_id or "", meta=sent.prompt_meta, tools=sent.tools)
         answers = tuple(_answer(one, prompt.id) for one in sent.answers)
         content = [project, sent.purpose, sent.kind, prompt.id, [answer.id for answer in answers]]
         return Task(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from assent.core.shown import shown
 from assent.feedback.quality.words import count_words
 from assent.feedback.records.queue import Project, Served
 from assent.feedback.records.settings import Texts
 from assent.web.render.markup import Budget, as_written, render
+from assent.web.render.turns import turns_html
 
 HIDDEN = {
     "overlap_share",
@@ -41,7 +44,7 @@ def item(served: Served, texts: Texts) -> dict[str, Any]:
         "token": served.token,
         "expires_at": served.expires_at,
         "kind": served.task.kind,
-        "prompt": [{"role": m.role, "html": render(m.content, how=texts)} for m in served.task.prompt.messages],
+        "prompt": [asdict(turn) for turn in turns_html(shown(served.task.prompt), texts, render)],
         "answers": [
             {
                 "id": i,
