@@ -70,7 +70,10 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
         )
-    if config.evaluate.bootstrap_draws is not None:
+    if config.evaluate is None:
+        said = "is null: nothing is evaluated, so whether the new policy is better will not be known"
+        yield note("evaluate", said, "leave it out to have the policies compared blind")
+    elif config.evaluate.bootstrap_draws is not None:
         yield note(
             "evaluate.bootstrap_draws", "is no longer read: intervals are computed and not drawn", "leave it out"
         )
@@ -111,7 +114,7 @@ def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
     """A rough estimate of what the run writes, against the space there is."""
     weights = reader.parameters * _BYTES_PER_WEIGHT
-    models = 2 + 2 * config.rounds
+    models = 2 + (2 if config.fits_reward else 1) * config.rounds
     need = weights * (models + _CHECKPOINT_COPIES)
     folder = next(p for p in (RUNS.absolute(), *RUNS.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free
@@ -158,9 +161,14 @@ def _function_problem(target: str, runs_code: bool) -> str | None:
 
 def _check_raters(config: RunConfig) -> Iterator[Finding]:
     if config.collect is None:
-        said = "nobody: every round's evaluation is judged by its own reward model"
-        yield note("collect", said, "set collect.raters for an independent judge")
+        if config.evaluate is not None:
+            judge = "judged by its own reward model" if config.fits_reward else "without a judge: no win rate"
+            said = f"nobody: every round's evaluation is {judge}"
+            yield note("collect", said, "set collect.raters for an independent judge")
         return
+    if not config.reads_rankings:
+        said = "asks for rankings that nothing learns from: the rewards are others, and no reward model is fitted"
+        yield warning("collect", said, "set collect: null, unless its raters are to judge the evaluation")
     match config.collect.raters:
         case SimulatedConfig() if not isinstance(config.data, LabData):
             said = "simulated people know the truth of data.kind=lab only"
