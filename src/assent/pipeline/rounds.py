@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from assent.artifacts.identity import hash_whole
+from assent.artifacts.identity import hash_whole, resolved
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
 from assent.artifacts.store import Artifact
+from assent.core.hashing import hash_json
 from assent.core.types import Prompt
 from assent.data.beside import read_beside
 from assent.data.heldout import FEWEST_PROMPTS
@@ -18,12 +19,13 @@ from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
+from assent.pipeline.imported import imported_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowReader, Template
 from assent.pipeline.stages.base import BaseStage, run_base
-from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
+from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
@@ -95,6 +97,8 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     """Gather the data, make the base model, fine-tune it."""
     data = gather_all(run, config)
     base = run(run_base, BaseStage.of(config), corpus=data.get("corpus"))
+    if not run.planning:
+        refuse_unusable(run.root, config, base)
     policy = base
     if config.sft is not None:
         policy = run(run_sft, SFTStage.of(config, config.sft), base=base, demonstrations=data["demonstrations"])
@@ -121,6 +125,7 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
             given=start.data.get("comparisons") if not earlier else None,
             advisor=earlier[-1].reward if earlier and asks_people(config) else None,
             held_out=start.data["prompts"] if isinstance(config.data, FileData) and not earlier else None,
+            reader=start.base if config.store.skip_bad and not earlier else None,
         )
     reward = None
     if config.reward is not None and config.fits_reward:
@@ -219,6 +224,8 @@ def data_identity(data: LabData | FileData) -> dict[str, str]:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
+    if is_first and config.store.skip_bad:
+        imported["rows fit"] = hash_json([resolved(one) for one in row_limits(config, "comparisons") if one.is_strict])
     if samples is None or config.collect is None:
         return imported
     judges = judges_of(config.collect.raters, role="train", seed=config.seed)

@@ -19,6 +19,7 @@ from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.render import Renderer
 from assent.data.talks import fit_comparisons, fit_demonstrations, row_limit
+from assent.models.config import ModelConfig
 from assent.pipeline.config import FileData, PretrainedBase, RunConfig
 from assent.pipeline.limits import Room, RowLimit
 
@@ -50,12 +51,11 @@ class Template(Config):
         """Of the run's base; None where it has none yet, or where the lab writes the rows."""
         if not isinstance(config.base, PretrainedBase) or not isinstance(config.data, FileData):
             return None
-        return cls.at(config.base.path, config, revision=config.base.revision)
+        return cls.at(config.base.path, config.model, revision=config.base.revision)
 
     @classmethod
-    def at(cls, path: str | Path, config: RunConfig, *, revision: str | None = None) -> Template:
-        """Of a model of the run in a folder or on the hub."""
-        model = config.model
+    def at(cls, path: str | Path, model: ModelConfig, *, revision: str | None = None) -> Template:
+        """Of a model in a folder or on the hub, loaded as the settings say."""
         return cls(
             path=str(path),
             revision=revision,

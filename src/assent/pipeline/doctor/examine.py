@@ -22,8 +22,11 @@ from assent.pipeline.backends import device_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.data import check_amounts, load_material
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
+from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
+from assent.pipeline.row_check import RowCheck, RowReader
 from assent.raters.config import FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
 
 _BYTES_PER_WEIGHT = 4
@@ -51,6 +54,7 @@ def examine(
     findings += [finding for finding in opened.findings if finding.key not in known]
     if opened.reader is not None:
         findings += check_lengths(config, loaded.material, opened.reader)
+        findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
@@ -109,6 +113,22 @@ def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
     except ModuleNotFoundError as missing:
         return 0, [error("store.url", str(missing), "pip install 'assent[postgres]'")]
     return imported, [ok("store.url", f"{config.shown} holds {imported} imported judgments")]
+
+
+def check_imports(config: RunConfig, reader: Reader) -> Iterator[Finding]:
+    """Imported judgments that the run could not use; a store that cannot be opened is looked at elsewhere."""
+    try:
+        imported = imported_comparisons(config.store) if config.reads_rankings else []
+    except (UserError, ModuleNotFoundError):
+        return
+    check = RowCheck(RowReader(reader.renderer, reader.context), row_limits(config, "comparisons"))
+    tried = Tried.of(imported, check)
+    if not tried.bad:
+        return
+    if config.store.skip_bad:
+        yield warning("store.skip_bad", f"{tried.line(config.store)}: left out", "correct them if you need them")
+    else:
+        yield error("store.url", tried.line(config.store), "set store.skip_bad: true, or name another store")
 
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
