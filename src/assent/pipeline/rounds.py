@@ -98,6 +98,7 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     data = gather_all(run, config)
     base = run(run_base, BaseStage.of(config), corpus=data.get("corpus"))
     if not run.planning:
+        refuse_no_room(config, Template.at(base.file("policy"), config.model), data["prompts"])
         refuse_unusable(run.root, config, base)
     policy = base
     if config.sft is not None:
@@ -195,13 +196,14 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
             held_out = None if is_lab else found.get("prompts")
             known = data_identity(data) | ({} if template is None else template.identity())
             found[part] = run(run_gather, stage, extra=known, held_out=held_out)
-        if part == "prompts" and template is not None and not run.planning:
-            refuse_no_room(config, RowReader.of(template), found[part])
+        if part == "prompts" and template is not None and run.steps[-1].state == "ran":
+            refuse_no_room(config, template, found[part])
     return found
 
 
-def refuse_no_room(config: RunConfig, reader: RowReader, prompts: Artifact) -> None:
+def refuse_no_room(config: RunConfig, template: Template, prompts: Artifact) -> None:
     """Raise DataError where too few prompts leave room for the answers that any stage of the run wants to them."""
+    reader = RowReader.of(template)
     asked = read_records(prompts.file("prompts.jsonl"), Prompt)
     reader.refuse_no_room(asked, training_rooms(config), "prompts", fewest=1)
     held_out = read_records(prompts.file("eval.jsonl"), Prompt)

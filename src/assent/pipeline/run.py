@@ -17,7 +17,7 @@ from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
-from assent.pipeline.places import moved, open_project, refuse_missing, with_sources
+from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
@@ -66,6 +66,8 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
     config = with_date(config, folder)
     with Runner(folder, seed=config.seed, logs=options, also=partial(date_identity, config)) as run:
         refuse_missing(config)
+        for line in out_of_reach(config):
+            run.log.say(line)
         write_settings(folder, config)
         try:
             result = run_all(run, config)

@@ -140,9 +140,10 @@ def test_rows_of_which_a_stage_can_use_none_end_the_run_where_they_are_read() ->
 def test_prompts_without_room_for_an_answer_of_any_stage_end_the_run_at_once(
     changes: dict[str, Any], said: str
 ) -> None:
-    gathered()  # also where the prompts are there already
-    with pytest.raises(DataError, match=f"0 of .*{said}.max_new_tokens takes 250"):
-        gathered(**changes)
+    for attempt in (gathered, prepared):  # where prompts are gathered, and where they are there already
+        with pytest.raises(DataError, match=f"0 of .*{said}.max_new_tokens takes 250"):
+            attempt(**changes)
+    assert not [path for path in Path("runs/toy/artifacts").glob("*/manifest.json") if '"sft"' in path.read_text()]
 
 
 def test_only_stages_of_the_run_have_a_say() -> None:

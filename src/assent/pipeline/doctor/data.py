@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from assent.core import seeds
+from assent.core import hub, seeds
 from assent.core.errors import DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation, Prompt
@@ -102,7 +103,7 @@ def _load_files(config: RunConfig, data: FileData, reader: RowReader | None) -> 
         for number, source in enumerate(sources):
             key = f"data.{part}[{number}]"
             if source.hub is not None:
-                loaded.findings.append(note(key, f"{source.hub} is read when the run starts, not here"))
+                loaded.findings.append(_on_hub(key, source.hub))
                 loaded.material.is_whole = False
                 continue
             _read(loaded, part, key, source, None if part == "corpus" else check(part))
@@ -113,6 +114,14 @@ def _load_files(config: RunConfig, data: FileData, reader: RowReader | None) -> 
             _read(again, "prompts", f"data.{part}[{number}]", source, check("prompts"))
         loaded.findings += [finding for finding in again.findings if finding.is_error]
     return loaded
+
+
+def _on_hub(key: str, name: str) -> Finding:
+    """What can be said of a data set on the hub, or in a folder that `datasets` saved."""
+    away = None if Path(name).is_dir() else hub.unreachable()
+    if away is None:
+        return note(key, f"{name} is read when the run starts, not here")
+    return warning(key, f"{away}: the name {name} was not checked", "check the network, unless the data set is cached")
 
 
 def _read(loaded: Loaded, part: str, key: str, source: Source, check: Check | None) -> None:

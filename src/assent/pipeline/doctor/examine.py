@@ -13,6 +13,7 @@ import torch
 
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import missing, outside
+from assent.core import hub
 from assent.core.errors import ConfigError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
@@ -97,6 +98,9 @@ def check_outside(config: RunConfig, runs_code: bool = False) -> Iterator[Findin
             fix = "check the name, and that its folder is on PYTHONPATH" if is_python else "correct it, or put it there"
             yield error(one.key, said, fix)
         elif one.kind == "model" and not one.path.is_dir() and one.key != "base.path":
+            if away := hub.problem_of(one.value):
+                yield error(one.key, away, "check the network, or name a folder")
+                continue
             said = f"{one.value} is no folder here, so it is taken for a hub id and looked for when the run starts"
             yield warning(one.key, said, "correct it if a folder is meant")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, assert_never
 
+from assent.core import hub
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation
@@ -14,6 +15,7 @@ from assent.data.fit import Policy
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations, row_limit
 from assent.models.config import ScratchConfig
+from assent.models.context import read_context
 from assent.models.policy import PolicyModel
 from assent.models.scratch import train_tokenizer
 from assent.models.tokenizer import load_tokenizer
@@ -114,6 +116,8 @@ def _open_folder(config: RunConfig, path: str) -> OpenedBase:
 
 
 def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
+    if away := hub.problem_of(base.path, revision=base.revision):
+        return OpenedBase(None, [error("base.path", away, "check the network, or name a folder")])
     tokenizer = load_tokenizer(
         base.path,
         pad_token=config.model.pad_token,
@@ -122,7 +126,7 @@ def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
         revision=base.revision,
     )
     renderer = Renderer(tokenizer, template=config.model.template, date=config.model.date)
-    limit = int(tokenizer.model_max_length)
+    limit = read_context(base.path, trust_remote_code=config.model.trust_remote_code, revision=base.revision)
     said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
     return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])
 
