@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -202,3 +203,14 @@ def test_keys_of_runs_with_every_stage_are_what_they_were(
     Path("pairs.jsonl").write_text('{"prompt": "Why?", "chosen": "So.", "rejected": "No."}\n', encoding="utf-8")
     Path("assent.yaml").write_text(text, encoding="utf-8")
     assert plan_project(Path("assent.yaml"))[-2].split()[-1] == last
+
+
+def test_a_run_with_adapters_passes_on_no_warning_of_its_libraries(
+    project: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(optimize={"kind": "ppo", "critic_warmup": 0, **SAMPLED}, model={"lora": {"rank": 2}})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        run()
+    assert [str(one.message) for one in caught] == []
+    assert "Warning" not in capfd.readouterr().err
