@@ -35,6 +35,8 @@ class SetAside:
     def lines(self) -> list[str]:
         """What was done, in words."""
         count = len(self.evaluation)
+        if not count:
+            return ["no prompts are held out for evaluation"]
         said = f"{count} prompts are held out for evaluation"
         if back := len(self.leaks.leaked):
             said += f"; {back} more were drawn and given back, as they are nearly equal to prompts that are learned on"
@@ -44,10 +46,12 @@ class SetAside:
 def set_aside(prompts: Sequence[Prompt], given: Sequence[Prompt], *, share: float, seed: int) -> SetAside:
     """The evaluation prompts: those `given`, else a share of the prompts, by prompt.
 
-    Of a drawn share, prompts with a near twin among the others go back to these: all that are learned on stay. Given
-    ones stay, and the prompts lose what is equal or nearly equal to them. Raises DataError where too few are left to
-    evaluate on, or none to learn on.
+    A share of 0 is none. Of a drawn share, prompts with a near twin among the others go back to these: all that are
+    learned on stay. Given ones stay, and the prompts lose what is equal or nearly equal to them. Raises DataError where
+    too few are left to evaluate on, or none to learn on.
     """
+    if not given and not share:
+        return SetAside(list(prompts), [], LeakReport(len(prompts), 0, ()), is_given=False)
     if given:
         kept = take_out(prompts, given)
         apart = SetAside(kept.items, list(given), LeakReport(len(kept.items), len(given), ()), is_given=True)
@@ -68,7 +72,8 @@ def _check(apart: SetAside, total: int) -> None:
         near = f", {twins} others are nearly equal to prompts that are learned on" if twins else ""
         raise DataError(
             f"{len(apart.evaluation)} of {total} prompts can be held out for evaluation, which wants {FEWEST_PROMPTS}"
-            f" or more{near}; give data.eval_prompts, or more and more varied data.prompts"
+            f" or more{near}; give data.eval_prompts, or more and more varied data.prompts (or evaluate nothing:"
+            " evaluate: null and data.eval_share: 0)"
         )
     if not apart.train:
         raise DataError(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from assent.core import hub
 from assent.core.errors import DataError
 from assent.data.census import Tally
 from assent.data.config import Source
@@ -334,10 +335,12 @@ def _from_saved(path: Path, source: Source) -> _Raw:
 def _from_hub(source: Source) -> _Raw:
     import datasets
 
+    away = hub.unreachable()
     try:
         dataset = datasets.load_dataset(source.hub, source.subset, split=source.split)
     except (OSError, ValueError, KeyError) as error:
-        reason = f"cannot be loaded from the hub: {_first_line(error)}; check name, subset, split and network"
+        said = f"not cached here, and {away}; check the network" if away else _first_line(error)
+        reason = f"cannot be loaded from the hub: {said}{'' if away else '; check name, subset and split'}"
         raise DataError(reason, path=source.hub) from None
     yield from enumerate(map(plain, dataset), start=1)
 

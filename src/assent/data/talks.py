@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from assent.core.errors import DataError
+from assent.core.errors import DataError, ModelError
 from assent.core.group import Group
 from assent.core.types import Conversation, Message, Prompt, stray_result
 from assent.data.fit import Policy, fit
@@ -136,7 +136,12 @@ def _fit(
     groups: list[tuple[Group, ...]] = []
     shortened = truncated = 0
     for number, item in enumerate(items):
-        made = render(item, item.messages)
+        made = _made(item, render, number)
+        if policy == "error" and _longest(made) > max_length:
+            raise DataError(
+                f"{_named(item, number)} does not fit: it has {_longest(made)} tokens, {max_length} fit; shorten it, or"
+                " choose drop or truncate_left for what is too long"
+            )
         messages, is_cut = item.messages, False
         while policy == "truncate_left" and _longest(made) > max_length:
             shorter = without_first_exchange(messages)
@@ -153,6 +158,20 @@ def _fit(
             shortened += is_cut
             truncated += bool(fitted.num_truncated)
     return Fitted(tuple(groups), tuple(kept), len(items) - len(kept), shortened, truncated)
+
+
+def _made(
+    item: _Item, render: Callable[[_Item, tuple[Message, ...]], tuple[Group, ...]], number: int
+) -> tuple[Group, ...]:
+    try:
+        return render(item, item.messages)
+    except (DataError, ModelError) as wrong:
+        raise type(wrong)(f"{_named(item, number)}: {wrong}") from None
+
+
+def _named(item: _Item, number: int) -> str:
+    """The row's place and how it begins: the file that it came from is not known here."""
+    return f"row {number + 1}, which begins {item.messages[0].content[:60]!r},"
 
 
 def _longest(groups: Sequence[Group]) -> int:

@@ -29,6 +29,11 @@ class StoreConfig(Config):
     reads by itself.
     """
 
+    skip_bad: bool = False
+    """Leave out imported judgments that the run cannot use, and count them; false: the first ends the run, before
+    anything is trained. A judgment is unusable where the base's chat template refuses it, or where it is too long for a
+    stage whose `too_long` is error."""
+
     @property
     def shown(self) -> str:
         """The URL without a password."""

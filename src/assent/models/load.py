@@ -30,6 +30,7 @@ from assent.core.errors import ModelError
 from assent.models import score_head
 from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
+from assent.models.context import context_of
 from assent.models.lora import (
     NAME_BASE,
     AdapterBase,
@@ -354,26 +355,8 @@ def type_on_disk(path: str | Path, settings: PretrainedConfig, revision: str | N
 
 
 def context_window(hf: PreTrainedModel) -> int:
-    """Longest row that the model's positions allow.
-
-    With LongRoPE it is the original context: beyond it, transformers picks other rotary factors for every row of a call
-    by its longest one, so that what a row means would depend on its neighbours, and on when its cache was filled.
-    """
-    settings = hf.config.get_text_config()
-    longest = int(getattr(settings, "max_position_embeddings", None) or 0)
-    longest = longest if longest > 0 else 2**31 - 1  # XLNet says -1
-    original = _original_context(settings)
-    return longest if original is None else min(longest, original)
-
-
-def _original_context(settings: PretrainedConfig) -> int | None:
-    """The shortest original context of LongRoPE, in the config itself or in the rotary settings of a kind of layer."""
-    rope = getattr(settings, "rope_parameters", None) or {}
-    kinds = [rope, *(part for part in rope.values() if isinstance(part, dict))]
-    longs = [part for part in kinds if part.get("rope_type") == "longrope"]
-    named = [part.get("original_max_position_embeddings") for part in longs]
-    named += [getattr(settings, "original_max_position_embeddings", None)] if longs else []
-    return min((int(length) for length in named if length), default=None)
+    """Longest row that the model's positions allow."""
+    return context_of(hf.config)
 
 
 def _as_list(ids: int | Sequence[int] | None) -> list[int]:

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import cached_file, find_adapter_config_file
 
-from assent.core import files, seeds
+from assent.core import files, hub, seeds
 from assent.core.errors import ModelError
 from assent.models.config import LoraConfig
 from assent.models.quiet import quiet
@@ -45,6 +45,7 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     A relative folder is looked for below the current folder, as peft does, then beside the adapter's files. Raises
     ModelError where the base is no hub id and not there.
     """
+    hub.prepare(path)
     try:
         with quiet():
             found = find_adapter_config_file(str(path), revision=revision)
@@ -73,6 +74,7 @@ def file_of(path: str | Path, name: str, *, revision: str | None = None) -> Path
     """A file of a model or adapter, in its folder or on the hub; None where it has none."""
     if Path(path).is_dir():
         return Path(path) / name if (Path(path) / name).is_file() else None
+    hub.prepare(path)
     try:
         with quiet():
             found = cached_file(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from assent.core import hub
 from assent.core.errors import ModelError
 from assent.models.quiet import quiet
 
@@ -34,6 +35,7 @@ def load_tokenizer(
 
     `template` is the chat template that will be used with it, Jinja text or a file; None: its own.
     """
+    hub.prepare(path)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -42,7 +44,9 @@ def load_tokenizer(
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         fix = "put tokenizer.json and tokenizer_config.json into the folder"
         if not Path(path).is_dir():
-            fix = "it is no folder here, so it was looked for on the hub: check the name and the network"
+            away = hub.unreachable()
+            fix = "it is no folder here, so it was looked for on the hub: check the name"
+            fix = f"it is no folder here, and {away}: the name was not checked" if away else fix
         raise ModelError(f"{path}: the tokenizer cannot be loaded ({_first_line(error)}); {fix}") from error
     if not tokenizer.is_fast:
         raise ModelError(

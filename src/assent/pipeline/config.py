@@ -73,8 +73,8 @@ class FileData(Sources):
     """Plain texts (.txt too) for pre-training a scratch model, besides the demonstrations."""
     eval_prompts: tuple[Source, ...] = ()
     """Prompts for evaluation; a share of the prompts where there are none."""
-    eval_share: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the prompts that is set aside for evaluation."""
+    eval_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the prompts that is set aside for evaluation; 0, where nothing is evaluated: none."""
 
 
 DataConfig = Annotated[LabData | FileData, Field(discriminator="kind")]
@@ -191,12 +191,12 @@ class RunConfig(Config):
     """Answers for the raters."""
     collect: CollectConfig | None = None
     """Who ranks them; null: only the comparisons of `data` are used."""
-    reward: RewardConfig = RewardConfig()
-    """The reward model."""
+    reward: RewardConfig | None = RewardConfig()
+    """The reward model; null: none is fitted. DPO needs none, other methods do without where `rewards` names others."""
     optimize: OptimizeConfig = PPOConfig()
     """PPO or DPO."""
-    evaluate: EvaluateConfig = EvaluateConfig()
-    """Blind comparison with the round's start."""
+    evaluate: EvaluateConfig | None = EvaluateConfig()
+    """Blind comparison with the round's start; null: none, and nobody knows whether the new policy is better."""
     store: StoreConfig = StoreConfig()
     """Where judgments live."""
     compute: ComputeConfig = ComputeConfig()
@@ -224,13 +224,32 @@ class RunConfig(Config):
         """The lab, where raters and suites may read the truth of its texts."""
         return self.data if isinstance(self.data, LabData) else None
 
+    @property
+    def fits_reward(self) -> bool:
+        """Whether rounds fit a reward model: the method takes one, or the evaluation has no other judge."""
+        is_judge = self.collect is None and self.evaluate is not None
+        return self.reward is not None and (is_judge or "reward" in self.optimize.wants)
+
+    @property
+    def reads_rankings(self) -> bool:
+        """Whether anything learns from rankings: a reward model, or the method itself."""
+        return self.fits_reward or "judgments" in self.optimize.wants
+
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
-        if self.collect is None and isinstance(self.data, LabData):
+        if self.reward is None and "reward" in self.optimize.needs:
+            raise ValueError(
+                f"reward is null, but {self.optimize.title} learns from the scores of the round's reward model; name"
+                " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
+                " leave reward out"
+            )
+        if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
         if isinstance(self.data, FileData):
             if not (self.data.demonstrations or self.data.prompts or self.data.comparisons):
                 raise ValueError("no prompts: give data.prompts, data.demonstrations or data.comparisons")
+            if not (self.data.eval_share or self.data.eval_prompts) and self.evaluate is not None:
+                raise ValueError("data.eval_share is 0: give data.eval_prompts to evaluate on, or set evaluate: null")
             if "demonstrations" in self.optimize.needs and not self.data.demonstrations:
                 raise ValueError(
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import Outside, changed, missing, outside
+from assent.core import hub
 from assent.core.errors import ConfigError
 from assent.data.config import Source
 from assent.feedback.config import SQLITE
@@ -69,6 +70,14 @@ def refuse_missing(config: RunConfig) -> None:
     wrong = [f"{one.key}: {said}" for one in outside(config) if one.kind != "data" and (said := missing(one))]
     if wrong:
         raise ConfigError("\n".join(wrong) + "; correct the name, or put it there")
+
+
+def out_of_reach(config: RunConfig) -> Iterator[str]:
+    """Models beside the base, such as judges, that the hub cannot give now: a run that needs them yet will fail."""
+    for one in outside(config):
+        is_named = one.kind == "model" and one.key != "base.path" and not one.path.is_dir()
+        if is_named and (away := hub.problem_of(one.value)):
+            yield f"warning: {one.key}: {away}"
 
 
 def with_sources(data: FileData, change: Callable[[Source], Source]) -> FileData:

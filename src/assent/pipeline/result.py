@@ -86,7 +86,7 @@ def round_values(result: RoundResult) -> dict[str, Any]:
         "round": result.number,
         "seconds": {name: a.manifest.seconds for name, a in result.stages.items()},
         "artifacts": {name: a.name for name, a in result.stages.items()},
-        "judgments": result.judgments.notes.get("judgments"),
+        "judgments": None if result.judgments is None else result.judgments.notes.get("judgments"),
         "reward": reward_values(result.reward),
         **policy_values(result.evaluation, result.reward),
     }
@@ -113,12 +113,17 @@ def noted(artifact: Artifact | None, name: str) -> Estimate | None:
     return None if artifact is None else Estimate.of(artifact.notes.get(name))
 
 
-def policy_values(evaluation: Artifact, reward: Artifact | None) -> dict[str, Any]:
-    """Win rate, KL, truth and every suite of a blind evaluation, and what speaks against it."""
-    report = EvaluationReport.read(evaluation.folder)
+def policy_values(evaluation: Artifact | None, reward: Artifact | None) -> dict[str, Any]:
+    """Win rate, KL, truth and every suite of a blind evaluation, and what speaks against it.
+
+    Without an evaluation `policy` is null, and what speaks against the reward model is left.
+    """
+    report = EvaluationReport() if evaluation is None else EvaluationReport.read(evaluation.folder)
     wins = report.win_rate
     return {
-        "policy": {
+        "policy": None
+        if evaluation is None
+        else {
             "win_rate": None if wins is None else wins.headline.model_dump(),
             "win_rate_of_these_raters": None if wins is None else wins.win_rate.model_dump(),
             "raters": None if wins is None else wins.raters,

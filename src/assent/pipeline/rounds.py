@@ -6,20 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from assent.artifacts.identity import hash_whole
+from assent.artifacts.identity import hash_whole, resolved
+from assent.artifacts.jsonl import read_records
 from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
 from assent.artifacts.store import Artifact
+from assent.core.hashing import hash_json
+from assent.core.types import Prompt
 from assent.data.beside import read_beside
+from assent.data.heldout import FEWEST_PROMPTS
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
+from assent.pipeline.imported import imported_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
+from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
-from assent.pipeline.row_check import Template
+from assent.pipeline.row_check import RowReader, Template
 from assent.pipeline.stages.base import BaseStage, run_base
-from assent.pipeline.stages.collect import CollectStage, imported_hash, run_collect
+from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
@@ -50,10 +56,10 @@ class RoundResult:
     number: int
     start: Artifact
     samples: Artifact | None
-    judgments: Artifact
+    judgments: Artifact | None
     reward: Artifact | None
     policy: Artifact
-    evaluation: Artifact
+    evaluation: Artifact | None
 
     @property
     def stages(self) -> dict[str, Artifact]:
@@ -91,6 +97,9 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     """Gather the data, make the base model, fine-tune it."""
     data = gather_all(run, config)
     base = run(run_base, BaseStage.of(config), corpus=data.get("corpus"))
+    if not run.planning:
+        refuse_no_room(config, Template.at(base.file("policy"), config.model), data["prompts"])
+        refuse_unusable(run.root, config, base)
     policy = base
     if config.sft is not None:
         policy = run(run_sft, SFTStage.of(config, config.sft), base=base, demonstrations=data["demonstrations"])
@@ -106,23 +115,26 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     if config.collect is not None:
         asked = start.data["prompts"]
         samples = run(run_sample, SampleStage.of(config, number), policy=policy, prompts=asked, previous=previous)
-    judgments = run(
-        run_collect,
-        CollectStage.of(config, number, like=projects_before(config, earlier)),
-        extra=judgments_identity(config, samples, is_first=not earlier),
-        samples=samples,
-        earlier=earlier[-1].judgments if earlier else None,
-        given=start.data.get("comparisons") if not earlier else None,
-        advisor=earlier[-1].reward if earlier and asks_people(config) else None,
-        held_out=start.data["prompts"] if isinstance(config.data, FileData) and not earlier else None,
-    )
+    judgments = None
+    if samples is not None or config.reads_rankings:
+        judgments = run(
+            run_collect,
+            CollectStage.of(config, number, like=projects_before(config, earlier)),
+            extra=judgments_identity(config, samples, is_first=not earlier),
+            samples=samples,
+            earlier=earlier[-1].judgments if earlier else None,
+            given=start.data.get("comparisons") if not earlier else None,
+            advisor=earlier[-1].reward if earlier and asks_people(config) else None,
+            held_out=start.data["prompts"] if isinstance(config.data, FileData) and not earlier else None,
+            reader=start.base if config.store.skip_bad and not earlier else None,
+        )
     reward = None
-    if needs_reward(config):
-        fitted = RewardStage.of(config)
+    if config.reward is not None and config.fits_reward:
+        fitted = RewardStage.of(config, config.reward)
         reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward}
-    needed: dict[str, Any] = {need: there[need] for need in config.optimize.needs}
-    better = run(run_optimize, OptimizeStage.of(config), start=policy, **needed)
+    given: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
+    better = run(run_optimize, OptimizeStage.of(config), start=policy, **given)
     evaluation = evaluate(run, config, start, better, policy, reward, like=projects_before(config, earlier, samples))
     return RoundResult(number, policy, samples, judgments, reward, better, evaluation)
 
@@ -136,9 +148,11 @@ def evaluate(
     reward: Artifact | None,
     *,
     like: tuple[str, ...] = (),
-) -> Artifact:
-    """Blind comparison of two policies."""
-    stage = EvaluateStage.of(config, like=like)
+) -> Artifact | None:
+    """Blind comparison of two policies; None in a run that evaluates nothing."""
+    if config.evaluate is None:
+        return None
+    stage = EvaluateStage.of(config, config.evaluate, like=like)
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
     judges = evaluation_judges(stage.raters, reward, seed=config.seed)
     erased = erased_judgments(config.store, queue_now(config.store, asked, judges))
@@ -159,11 +173,6 @@ def projects_before(
     return (*(s.name for s in newest if s is not None), config.name)
 
 
-def needs_reward(config: RunConfig) -> bool:
-    """Where the method learns from one, and where evaluation has no other judge."""
-    return "reward" in config.optimize.needs or config.collect is None
-
-
 def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     """Freeze the parts of the data that this run uses."""
     wanted: list[Part] = ["prompts"]
@@ -177,16 +186,28 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     is_lab = isinstance(config.data, LabData)
     for part in wanted:
         data = only(part, config.data)
-        asked = config.evaluate.prompts if part == "prompts" and is_lab else 0
+        asked = config.evaluate.prompts if part == "prompts" and is_lab and config.evaluate is not None else 0
         # Plain text for pre-training has no template to pass.
         template = None if part == "corpus" else Template.of(config)
-        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template)
+        limits = tuple(row_limits(config, part))
+        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
             known = data_identity(data) | ({} if template is None else template.identity())
             found[part] = run(run_gather, stage, extra=known, held_out=held_out)
+        if part == "prompts" and template is not None and run.steps[-1].state == "ran":
+            refuse_no_room(config, template, found[part])
     return found
+
+
+def refuse_no_room(config: RunConfig, template: Template, prompts: Artifact) -> None:
+    """Raise DataError where too few prompts leave room for the answers that any stage of the run wants to them."""
+    reader = RowReader.of(template)
+    asked = read_records(prompts.file("prompts.jsonl"), Prompt)
+    reader.refuse_no_room(asked, training_rooms(config), "prompts", fewest=1)
+    held_out = read_records(prompts.file("eval.jsonl"), Prompt)
+    reader.refuse_no_room(held_out, evaluation_rooms(config), "evaluation prompts", fewest=FEWEST_PROMPTS)
 
 
 def data_identity(data: LabData | FileData) -> dict[str, str]:
@@ -205,6 +226,8 @@ def data_identity(data: LabData | FileData) -> dict[str, str]:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
+    if is_first and config.store.skip_bad:
+        imported["rows fit"] = hash_json([resolved(one) for one in row_limits(config, "comparisons") if one.is_strict])
     if samples is None or config.collect is None:
         return imported
     judges = judges_of(config.collect.raters, role="train", seed=config.seed)

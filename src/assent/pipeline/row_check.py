@@ -1,6 +1,12 @@
-"""Whether the base's chat template can take a row: tried where rows are read, so that file and line are known."""
+"""Whether a run can use a row: tried against template and lengths where rows are read, so that its line is known."""
 
 from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import Field
 
@@ -8,11 +14,16 @@ from assent.artifacts.identity import resolved
 from assent.artifacts.outside import hashes
 from assent.core.config import Config
 from assent.core.errors import DataError, ModelError
+from assent.core.group import Group
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Conversation, Prompt
-from assent.data.load import Check
 from assent.data.render import Renderer
+from assent.data.talks import fit_comparisons, fit_demonstrations, row_limit
+from assent.models.config import ModelConfig
 from assent.pipeline.config import FileData, PretrainedBase, RunConfig
+from assent.pipeline.limits import Room, RowLimit
+
+Item = Prompt | Conversation | Comparison
 
 
 class Template(Config):
@@ -28,6 +39,8 @@ class Template(Config):
     """As `model.pad_token` says."""
     trust_remote_code: bool = Field(default=False, json_schema_extra={"affects_result": False})
     """As `model.trust_remote_code` says."""
+    date: datetime.date | None = Field(default=None, json_schema_extra={"affects_result": False})
+    """The day that a template which reads the clock is told."""
 
     def identity(self) -> dict[str, str]:
         """What decides which rows pass, as the `extra` of a key."""
@@ -38,44 +51,125 @@ class Template(Config):
         """Of the run's base; None where it has none yet, or where the lab writes the rows."""
         if not isinstance(config.base, PretrainedBase) or not isinstance(config.data, FileData):
             return None
-        model = config.model
+        return cls.at(config.base.path, config.model, revision=config.base.revision)
+
+    @classmethod
+    def at(cls, path: str | Path, model: ModelConfig, *, revision: str | None = None) -> Template:
+        """Of a model in a folder or on the hub, loaded as the settings say."""
         return cls(
-            path=config.base.path,
-            revision=config.base.revision,
+            path=str(path),
+            revision=revision,
             template=model.template,
             pad_token=model.pad_token,
             trust_remote_code=model.trust_remote_code,
+            date=model.date,
         )
 
 
-def check_of(template: Template | None) -> Check | None:
-    """What raises UserError for a prompt, conversation or comparison that the template cannot take."""
-    if template is None:
-        return None
-    from assent.models.tokenizer import load_tokenizer  # torch comes along
+@dataclass(frozen=True)
+class RowReader:
+    """What decides how long a row is, and how long one may be."""
 
-    tokenizer = load_tokenizer(
-        template.path,
-        pad_token=template.pad_token,
-        trust_remote_code=template.trust_remote_code,
-        revision=template.revision,
-    )
-    return check_with(Renderer(tokenizer, template=template.template))
+    renderer: Renderer
+    context: int
+    """Tokens that the base reads."""
+
+    @classmethod
+    def of(cls, template: Template) -> RowReader:
+        """Open tokenizer and configuration; weights are not read. Raises ModelError."""
+        from assent.models.context import read_context  # torch comes along
+        from assent.models.tokenizer import load_tokenizer
+
+        path, trusted, revision = template.path, template.trust_remote_code, template.revision
+        tokenizer = load_tokenizer(
+            path,
+            pad_token=template.pad_token,
+            trust_remote_code=trusted,
+            revision=revision,
+            template=template.template,
+        )
+        renderer = Renderer(tokenizer, template=template.template, date=template.date)
+        return cls(renderer, read_context(path, trust_remote_code=trusted, revision=revision))
+
+    def refuse_no_room(self, prompts: Sequence[Prompt], rooms: Iterable[Room], what: str, *, fewest: int) -> None:
+        """Raise DataError where fewer prompts than `fewest` leave room for an answer."""
+        for room in rooms:
+            found = 0
+            for prompt in prompts:
+                found += len(self.renderer.prompt(prompt)) <= self.context - room.tokens
+                if found == fewest:
+                    break
+            else:
+                raise DataError(
+                    f"{found} of {len(prompts)} {what} leave room for an answer: the base reads {self.context} tokens,"
+                    f" of which {room.key} takes {room.tokens}, and {fewest} or more are needed; lower it, or give"
+                    " shorter prompts"
+                )
 
 
-def check_with(renderer: Renderer) -> Check:
-    """The check of one renderer."""
+class RowCheck:
+    """Raises DataError for a row that cannot be used, and counts what each stage that will read the rows can use."""
 
-    def check(item: Prompt | Conversation | Comparison) -> None:
+    def __init__(self, reader: RowReader, limits: Iterable[RowLimit] = ()) -> None:
+        self._renderer = reader.renderer
+        self._limits = [(limit, row_limit(limit.max_length, reader.context)) for limit in limits]
+        self._seen = 0
+        self._usable: Counter[str] = Counter()
+
+    def __call__(self, item: Item) -> None:
+        """Try one prompt, conversation or comparison."""
         try:
-            match item:
-                case Prompt():
-                    renderer.prompt(item)
-                case Conversation():
-                    renderer.demonstration(item)
-                case Comparison():
-                    renderer.group(item.prompt, [answer.text for answer in item.completions])
+            longest = max((_length(group) for group in self._groups(item)), default=0)
         except ModelError as error:
             raise DataError(str(error)) from None
+        for limit, tokens in self._limits:
+            if limit.is_strict and longest > tokens:
+                raise DataError(
+                    f"its longest row has {longest} tokens, and {limit.key} reads {tokens}; shorten it, or set"
+                    f" {limit.key}.too_long to drop or truncate_left"
+                )
+        self._seen += 1
+        for limit, tokens in self._limits:
+            self._usable[limit.key] += longest <= tokens or self._can_be_cut(item, limit, tokens)
 
-    return check
+    def refuse_useless(self, what: str) -> None:
+        """Raise DataError where a stage can use none of the rows that were tried."""
+        for limit, tokens in self._limits:
+            if self._seen and not self._usable[limit.key]:
+                raise DataError(
+                    f"none of {self._seen} {what} fits into the {tokens} tokens that {limit.key} reads; raise"
+                    f" {limit.key}.max_length (the model's context is the most it can be), or shorten them"
+                )
+
+    def _groups(self, item: Item) -> Sequence[Group]:
+        match item:
+            case Prompt():
+                self._renderer.prompt(item)
+                return ()
+            case Conversation():
+                return self._renderer.demonstration(item)
+            case Comparison():
+                return (self._renderer.group(*_asked(item)),)
+
+    def _can_be_cut(self, item: Item, limit: RowLimit, tokens: int) -> bool:
+        match item:
+            case Prompt():
+                return True
+            case Conversation():
+                cut = fit_demonstrations([item], self._renderer, max_length=tokens, policy=limit.too_long)
+            case Comparison():
+                cut = fit_comparisons([_asked(item)], self._renderer, max_length=tokens, policy=limit.too_long)
+        return bool(cut.kept)
+
+
+def check_of(template: Template | None, limits: Iterable[RowLimit] = ()) -> RowCheck | None:
+    """The check of rows for a base; None where it is not known yet."""
+    return None if template is None else RowCheck(RowReader.of(template), limits)
+
+
+def _asked(item: Comparison) -> tuple[Prompt, list[str], list[bool]]:
+    return item.prompt, [answer.text for answer in item.completions], [answer.finished for answer in item.completions]
+
+
+def _length(group: Group) -> int:
+    return len(group.prompt) + max(len(continuation) for continuation in group.continuations)

@@ -17,7 +17,7 @@ from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
-from assent.pipeline.places import moved, open_project, refuse_missing, with_sources
+from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
@@ -53,7 +53,7 @@ def run_project(
                 raise waiting.with_command(rate_command(path, config, is_as_written=not overlays + settings)) from None
             wait(waiting)
     yield from verdict(values)
-    if config.collect is None:
+    if config.collect is None and config.evaluate is not None and config.fits_reward:
         yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
 
 
@@ -66,6 +66,8 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
     config = with_date(config, folder)
     with Runner(folder, seed=config.seed, logs=options, also=partial(date_identity, config)) as run:
         refuse_missing(config)
+        for line in out_of_reach(config):
+            run.log.say(line)
         write_settings(folder, config)
         try:
             result = run_all(run, config)
@@ -146,9 +148,11 @@ def verdict(values: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
-    policy, reward = values["policy"], values.get("reward")
-    rate = policy["win_rate"]
-    if rate is None:
+    policy, reward = values["policy"] or {}, values.get("reward")
+    rate = policy.get("win_rate")
+    if not policy:
+        yield f"{name}: evaluate is null: nothing was evaluated, and whether the new policy is better is not known"
+    elif rate is None:
         yield f"{name}: nobody compared the new policy with its start"
     else:
         preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
@@ -161,7 +165,7 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         longer = reward["longer_wins"]
         beside = "" if longer is None else f'; "the longer answer is better" on {longer:.1%}'
         yield f"  reward model right on {_percent(reward['heldout_accuracy'])} of held-out pairs{beside}"
-    if policy["kl_per_response"] is not None:
+    if policy.get("kl_per_response") is not None:
         yield f"  distance from its start: KL {policy['kl_per_response']:.2f} nats per response"
     if values["truth"] is not None:
         before, after = values["truth"]["before"], values["truth"]["after"]

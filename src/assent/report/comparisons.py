@@ -92,7 +92,7 @@ def rounds_over_time(run: Run) -> Section:
         )
         if p is not None
     ]
-    text = "Each round samples from the newest policy, adds judgments to those before, and fits a new reward model."
+    text = "Each round goes on from the policy and the judgments of the round before."
     return Section("rounds", "Rounds over time", text, tuple(cards))
 
 

@@ -129,7 +129,8 @@ def read_run(folder: Path) -> Run:
         gone = [f"{name} is no longer in the run folder" for name in names.values() if name not in by_name]
         problems.extend(gone)
         rounds.append(_round(values, found))
-    final = _final(everything, rounds)
+    is_there = "final" not in result or result["final"] is not None
+    final = _final(everything, rounds) if is_there else None
     ends = [a for r in rounds for a in r.artifacts.values()] + ([final] if final else [])
     used = tuple(with_ancestors(ends, everything))
     return Run(

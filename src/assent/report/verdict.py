@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assent.evaluation.doubts import doubts
+from assent.evaluation.report import EvaluationReport
 from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suites.lab import LOWER_IS_BETTER
 from assent.evaluation.winrate import WinRate
@@ -73,19 +74,15 @@ def verdict_of(run: Run) -> Headline:
     """What the run reached, against what it started from."""
     evaluation = run.headline
     if evaluation is None:
-        return Headline("open", "No evaluation was made, so nothing can be said about the new policy.", None, ())
+        said = "Nothing was evaluated, so whether the new policy is better than its start is not known."
+        return Headline("open", said, None, _doubts(run, EvaluationReport()))
     notes = _change_notes(changes(evaluation))
     start = "the fine-tuned model it started from" if run.final is not None else "its start"
+    found = _doubts(run, evaluation.report)
     if evaluation.report.win_rate is None:
-        return Headline("open", _without_raters(evaluation, start), None, notes)
+        return Headline("open", _without_raters(evaluation, start), None, (*found, *notes))
     wins = evaluation.report.win_rate
     share, notes = wins.headline, (*_whose(wins), *notes)
-    reward = newest_reward(run)
-    found = doubts(
-        evaluation.report,
-        accuracy=None if reward is None else reward.accuracy,
-        longer_wins=None if reward is None else reward.longer_wins,
-    )
     if found:
         judge = "Judges prefer" if evaluation.is_independent else "The reward that it was optimized for prefers"
         sentence = f"Not a result yet. {judge} it to {start} in {percent(share.estimate)} of comparisons, but:"
@@ -96,6 +93,14 @@ def verdict_of(run: Run) -> Headline:
     if share.high < 0.5:
         return Headline("bad", f"Worse than {start}: preferred only {said}.", share, notes)
     return Headline("open", f"No clear difference: preferred to {start} {said}.", share, notes)
+
+
+def _doubts(run: Run, report: EvaluationReport) -> tuple[str, ...]:
+    """What speaks against the evaluation, and against the last reward model."""
+    reward = newest_reward(run)
+    if reward is None:
+        return doubts(report)
+    return doubts(report, accuracy=reward.accuracy, longer_wins=reward.longer_wins)
 
 
 def newest_reward(run: Run) -> RewardReport | None:

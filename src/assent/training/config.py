@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from assent.core.config import Config
 from assent.core.findings import Finding, error
 from assent.learner.config import OptimizerConfig
-from assent.training.method import KLConfig, Method, Need, OnPolicyConfig
+from assent.training.method import KLConfig, Method, Need, OnPolicyConfig, RankedRows
 
 
 class SFTConfig(Config):
@@ -134,9 +134,9 @@ class PPOConfig(OnPolicyConfig):
     """Optimizer of the value model."""
 
     @property
-    def needs(self) -> frozenset[Need]:
-        """As every on-policy method, and always a reward model: the value model starts from it."""
-        return super().needs | {"reward"}
+    def wants(self) -> frozenset[Need]:
+        """As every on-policy method, and a reward model where the run fits one: the value model starts from it."""
+        return super().wants | {"reward"}
 
     def _problems(self) -> Iterator[Finding]:
         yield from super()._problems()
@@ -233,6 +233,10 @@ class DPOConfig(Method):
     def needs(self) -> frozenset[Need]:
         """The judgments; no reward model stands between."""
         return frozenset({"judgments"})
+
+    def ranked_rows(self) -> RankedRows:
+        """As the settings say."""
+        return RankedRows(self.max_length, self.too_long)
 
 
 OptimizeConfig = Annotated[

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -17,6 +17,14 @@ Need = Literal["prompts", "reward", "judgments", "demonstrations"]
 """What a round can give a method besides the policy it starts from."""
 
 
+class RankedRows(NamedTuple):
+    """The longest prompt with a ranked answer that a method reads, and what becomes of longer ones."""
+
+    max_length: int | None
+    """Tokens; None: the model's context."""
+    too_long: Literal["error", "drop", "truncate_left"]
+
+
 class Method(Config):
     """Base of the methods' settings."""
 
@@ -27,11 +35,20 @@ class Method(Config):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Inputs of the stage; the round's reward model is fitted only where it is among them."""
+        """What it cannot do without."""
         raise NotImplementedError
+
+    @property
+    def wants(self) -> frozenset[Need]:
+        """Inputs of the stage where the round has them: all that it needs, and what it would begin better with."""
+        return self.needs
 
     def answers(self) -> int | None:
         """Longest answer that it samples, in tokens; None where it samples none."""
+        return None
+
+    def ranked_rows(self) -> RankedRows | None:
+        """Which ranked answers it can read; None where it learns from none."""
         return None
 
     def prompts_at_once(self) -> int | None:

@@ -27,7 +27,7 @@ collect: {raters: {kind: simulated}}
     ("method", "needs"),
     [
         (PPOConfig(), {"prompts", "reward"}),
-        (PPOConfig(rewards=OWN), {"prompts", "reward"}),  # the value model starts from it
+        (PPOConfig(rewards=OWN), {"prompts"}),
         (PPOConfig(ptx=PTXConfig(coefficient=0.1)), {"prompts", "reward", "demonstrations"}),
         (GRPOConfig(), {"prompts", "reward"}),
         (GRPOConfig(rewards=OWN), {"prompts"}),
@@ -39,6 +39,8 @@ collect: {raters: {kind: simulated}}
 )
 def test_a_method_needs_what_its_settings_use(method: Method, needs: set[str]) -> None:
     assert method.needs == needs
+    more = {"reward"} if method.kind == "ppo" else set()  # the value model starts from it where there is one
+    assert method.wants == needs | more
 
 
 @pytest.mark.parametrize(

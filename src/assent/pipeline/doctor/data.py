@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from assent.core import seeds
+from assent.core import hub, seeds
 from assent.core.errors import DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation, Prompt
@@ -17,8 +18,9 @@ from assent.data.load import Check, LoadReport, load_comparisons, load_conversat
 from assent.data.splits import split
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData, RunConfig
+from assent.pipeline.limits import row_limits
 from assent.pipeline.places import sources_of
-from assent.pipeline.row_check import Template, check_of
+from assent.pipeline.row_check import RowCheck, RowReader, Template
 from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
 from assent.pipeline.stages.gather import EVAL_SEED, prompt_sources
 from assent.pipeline.stages.sft import run_sft
@@ -66,11 +68,12 @@ def load_material(config: RunConfig) -> Loaded:
             )
             return Loaded(Material(made, made, asked, is_whole=False), [ok("data", said)])
         case FileData() as data:
+            template = Template.of(config)
             try:
-                check = check_of(Template.of(config))
+                reader = None if template is None else RowReader.of(template)
             except UserError:  # the base itself is looked at elsewhere
-                check = None
-            return _load_files(data, check)
+                reader = None
+            return _load_files(config, data, reader)
         case _ as never:
             assert_never(never)
 
@@ -79,7 +82,10 @@ def check_amounts(config: RunConfig, material: Material, *, imported: int) -> It
     """Too little to learn from, and splits that would come out empty."""
     if not material.is_whole or not isinstance(config.data, FileData):
         return
-    if config.collect is None:
+    if not config.reads_rankings and material.comparisons:
+        said = f"nothing learns from these {len(material.comparisons)} rankings: the rewards are others"
+        yield note("data.comparisons", said, "take optimize.kind: dpo, or let a reward model be fitted")
+    elif config.collect is None and config.reads_rankings:
         yield from _check_comparisons(config, material.comparisons, imported=imported)
     if config.sft is not None and config.sft.eval_share > 0:
         # The very split of the stage: a small set may leave one side empty under one seed and not under another.
@@ -88,23 +94,34 @@ def check_amounts(config: RunConfig, material: Material, *, imported: int) -> It
     yield from _check_prompts(config, config.data, material)
 
 
-def _load_files(data: FileData, check: Check | None) -> Loaded:
+def _load_files(config: RunConfig, data: FileData, reader: RowReader | None) -> Loaded:
+    def check(part: str) -> Check | None:
+        return None if reader is None else RowCheck(reader, row_limits(config, part))
+
     loaded = Loaded(Material(), [])
     for part, sources in sources_of(data).items():
         for number, source in enumerate(sources):
             key = f"data.{part}[{number}]"
             if source.hub is not None:
-                loaded.findings.append(note(key, f"{source.hub} is read when the run starts, not here"))
+                loaded.findings.append(_on_hub(key, source.hub))
                 loaded.material.is_whole = False
                 continue
-            _read(loaded, part, key, source, None if part == "corpus" else check)
+            _read(loaded, part, key, source, None if part == "corpus" else check(part))
     if not data.prompts and loaded.material.is_whole:
         again = Loaded(loaded.material, [])
         part = "demonstrations" if data.demonstrations else "comparisons"
         for number, source in enumerate(prompt_sources(data)):
-            _read(again, "prompts", f"data.{part}[{number}]", source, check)
+            _read(again, "prompts", f"data.{part}[{number}]", source, check("prompts"))
         loaded.findings += [finding for finding in again.findings if finding.is_error]
     return loaded
+
+
+def _on_hub(key: str, name: str) -> Finding:
+    """What can be said of a data set on the hub, or in a folder that `datasets` saved."""
+    away = None if Path(name).is_dir() else hub.unreachable()
+    if away is None:
+        return note(key, f"{name} is read when the run starts, not here")
+    return warning(key, f"{away}: the name {name} was not checked", "check the network, unless the data set is cached")
 
 
 def _read(loaded: Loaded, part: str, key: str, source: Source, check: Check | None) -> None:
@@ -137,7 +154,7 @@ def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], *, 
         yield warning(
             "data.comparisons", said, f"collect more; some hundreds are a beginning, {FEW_COMPARISONS} hardly"
         )
-    if comparisons and not imported:
+    if comparisons and not imported and config.reward is not None and config.fits_reward:
         yield from _check_split("reward.eval_share", comparisons, config.reward.eval_share, seed=HELD_OUT_SEED)
 
 
@@ -151,7 +168,7 @@ def _check_prompts(config: RunConfig, data: FileData, material: Material) -> Ite
         yield problem("data.eval_prompts" if given else "data.eval_share", str(wrong))
         return
     yield ok("data.eval_prompts" if given else "data.eval_share", apart.lines()[0])
-    if len(apart.evaluation) < config.evaluate.prompts:
+    if config.evaluate is not None and len(apart.evaluation) < config.evaluate.prompts:
         said = f"is {config.evaluate.prompts}, but there are {len(apart.evaluation)} to evaluate on"
         yield note("evaluate.prompts", said, "more prompts make narrower intervals")
     yield from _check_held_out("data.demonstrations", material.demonstrations, apart.evaluation)

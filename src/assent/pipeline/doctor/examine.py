@@ -13,6 +13,7 @@ import torch
 
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import missing, outside
+from assent.core import hub
 from assent.core.errors import ConfigError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
@@ -22,8 +23,11 @@ from assent.pipeline.backends import device_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.data import check_amounts, load_material
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
+from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
+from assent.pipeline.row_check import RowCheck, RowReader
 from assent.raters.config import FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
 
 _BYTES_PER_WEIGHT = 4
@@ -51,6 +55,7 @@ def examine(
     findings += [finding for finding in opened.findings if finding.key not in known]
     if opened.reader is not None:
         findings += check_lengths(config, loaded.material, opened.reader)
+        findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
@@ -70,7 +75,10 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
         )
-    if config.evaluate.bootstrap_draws is not None:
+    if config.evaluate is None:
+        said = "is null: nothing is evaluated, so whether the new policy is better will not be known"
+        yield note("evaluate", said, "leave it out to have the policies compared blind")
+    elif config.evaluate.bootstrap_draws is not None:
         yield note(
             "evaluate.bootstrap_draws", "is no longer read: intervals are computed and not drawn", "leave it out"
         )
@@ -90,6 +98,9 @@ def check_outside(config: RunConfig, runs_code: bool = False) -> Iterator[Findin
             fix = "check the name, and that its folder is on PYTHONPATH" if is_python else "correct it, or put it there"
             yield error(one.key, said, fix)
         elif one.kind == "model" and not one.path.is_dir() and one.key != "base.path":
+            if away := hub.problem_of(one.value):
+                yield error(one.key, away, "check the network, or name a folder")
+                continue
             said = f"{one.value} is no folder here, so it is taken for a hub id and looked for when the run starts"
             yield warning(one.key, said, "correct it if a folder is meant")
 
@@ -108,10 +119,26 @@ def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
     return imported, [ok("store.url", f"{config.shown} holds {imported} imported judgments")]
 
 
+def check_imports(config: RunConfig, reader: Reader) -> Iterator[Finding]:
+    """Imported judgments that the run could not use; a store that cannot be opened is looked at elsewhere."""
+    try:
+        imported = imported_comparisons(config.store) if config.reads_rankings else []
+    except (UserError, ModuleNotFoundError):
+        return
+    check = RowCheck(RowReader(reader.renderer, reader.context), row_limits(config, "comparisons"))
+    tried = Tried.of(imported, check)
+    if not tried.bad:
+        return
+    if config.store.skip_bad:
+        yield warning("store.skip_bad", f"{tried.line(config.store)}: left out", "correct them if you need them")
+    else:
+        yield error("store.url", tried.line(config.store), "set store.skip_bad: true, or name another store")
+
+
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
     """A rough estimate of what the run writes, against the space there is."""
     weights = reader.parameters * _BYTES_PER_WEIGHT
-    models = 2 + 2 * config.rounds
+    models = 2 + (2 if config.fits_reward else 1) * config.rounds
     need = weights * (models + _CHECKPOINT_COPIES)
     folder = next(p for p in (RUNS.absolute(), *RUNS.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free
@@ -158,9 +185,14 @@ def _function_problem(target: str, runs_code: bool) -> str | None:
 
 def _check_raters(config: RunConfig) -> Iterator[Finding]:
     if config.collect is None:
-        said = "nobody: every round's evaluation is judged by its own reward model"
-        yield note("collect", said, "set collect.raters for an independent judge")
+        if config.evaluate is not None:
+            judge = "judged by its own reward model" if config.fits_reward else "without a judge: no win rate"
+            said = f"nobody: every round's evaluation is {judge}"
+            yield note("collect", said, "set collect.raters for an independent judge")
         return
+    if not config.reads_rankings:
+        said = "asks for rankings that nothing learns from: the rewards are others, and no reward model is fitted"
+        yield warning("collect", said, "set collect: null, unless its raters are to judge the evaluation")
     match config.collect.raters:
         case SimulatedConfig() if not isinstance(config.data, LabData):
             said = "simulated people know the truth of data.kind=lab only"

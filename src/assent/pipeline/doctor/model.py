@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar, assert_never
+from typing import TypeVar, assert_never
 
+from assent.core import hub
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.types import Comparison, Conversation
@@ -14,12 +15,14 @@ from assent.data.fit import Policy
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations, row_limit
 from assent.models.config import ScratchConfig
+from assent.models.context import read_context
 from assent.models.policy import PolicyModel
 from assent.models.scratch import train_tokenizer
 from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.doctor.data import Material
 from assent.pipeline.doctor.trial import try_sampling, try_scoring
+from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.stages.base import written
 
 LOOKED_AT = 20_000
@@ -113,6 +116,8 @@ def _open_folder(config: RunConfig, path: str) -> OpenedBase:
 
 
 def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
+    if away := hub.problem_of(base.path, revision=base.revision):
+        return OpenedBase(None, [error("base.path", away, "check the network, or name a folder")])
     tokenizer = load_tokenizer(
         base.path,
         pad_token=config.model.pad_token,
@@ -121,7 +126,7 @@ def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
         revision=base.revision,
     )
     renderer = Renderer(tokenizer, template=config.model.template, date=config.model.date)
-    limit = int(tokenizer.model_max_length)
+    limit = read_context(base.path, trust_remote_code=config.model.trust_remote_code, revision=base.revision)
     said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
     return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])
 
@@ -142,21 +147,21 @@ def scratch_parameters(shape: ScratchConfig, vocabulary: int) -> int:
 def _check_demonstrations(
     config: RunConfig, demonstrations: Sequence[Conversation], reader: Reader
 ) -> Iterator[Finding]:
-    if config.sft is None or not demonstrations:
+    limits = list(row_limits(config, "demonstrations"))
+    if not demonstrations or not limits:
         return
     looked_at, groups, failed = _rendered(demonstrations, reader.renderer.demonstration)
     if failed:
         yield error(
             "data.demonstrations", f"{failed[0]} ({len(failed)} of {len(demonstrations)})", "correct or remove them"
         )
-    limit = row_limit(config.sft.max_length, reader.context)
-    policy = config.sft.too_long
-    yield from _check_fit(
-        "sft.too_long",
-        [max(g.num_tokens for g in one) for one in groups],
-        lambda: fit_demonstrations(looked_at, reader.renderer, max_length=limit, policy=policy),
-        Limit(limit, policy, "demonstrations"),
-    )
+    rows = [max(g.num_tokens for g in one) for one in groups]
+
+    def fit(tokens: int, policy: Policy) -> Fitted:
+        return fit_demonstrations(looked_at, reader.renderer, max_length=tokens, policy=policy)
+
+    for limit in limits:
+        yield from _check_fit(limit, rows, fit, "demonstrations", reader)
     allowed = config.optimize.answers()
     if allowed is not None:
         last = [talk.messages[-1] for talk in demonstrations[:LOOKED_AT]]
@@ -193,40 +198,33 @@ def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], rea
     )
     if failed:
         yield error("data.comparisons", f"{failed[0]} ({len(failed)} of {len(comparisons)})", "correct or remove them")
-    limit = row_limit(config.reward.max_length, reader.context)
     rows = [len(g.prompt) + max(map(len, g.continuations)) for g in groups]
-    policy = config.reward.too_long
     asked = [(c.prompt, [a.text for a in c.completions], [a.finished for a in c.completions]) for c in looked_at]
-    yield from _check_fit(
-        "reward.too_long",
-        rows,
-        lambda: fit_comparisons(asked, reader.renderer, max_length=limit, policy=policy),
-        Limit(limit, policy, "comparisons"),
-    )
+
+    def fit(tokens: int, policy: Policy) -> Fitted:
+        return fit_comparisons(asked, reader.renderer, max_length=tokens, policy=policy)
+
+    for limit in row_limits(config, "comparisons"):
+        yield from _check_fit(limit, rows, fit, "comparisons", reader)
 
 
-class Limit(NamedTuple):
-    """The most tokens of a row, what becomes of longer ones, and what they are."""
-
-    tokens: int
-    policy: Policy
-    what: str
-
-
-def _check_fit(key: str, lengths: Sequence[int], fit: Callable[[], Fitted], limit: Limit) -> Iterator[Finding]:
+def _check_fit(
+    limit: RowLimit, lengths: Sequence[int], fit: Callable[[int, Policy], Fitted], what: str, reader: Reader
+) -> Iterator[Finding]:
     """`lengths` are rows in tokens; `fit` does what the run will do."""
-    longer = sum(length > limit.tokens for length in lengths)
+    key, tokens = f"{limit.key}.too_long", row_limit(limit.max_length, reader.context)
+    longer = sum(length > tokens for length in lengths)
     if not longer:
         return
-    said = f"{longer} of {len(lengths)} rows are longer than {limit.tokens} tokens (longest: {max(lengths)})"
-    if limit.policy == "error":
+    said = f"{longer} of {len(lengths)} rows are longer than {tokens} tokens (longest: {max(lengths)})"
+    if limit.is_strict:
         yield error(key, said, "shorten them, or set it to drop or truncate_left")
         return
-    fitted = fit()
+    fitted = fit(tokens, limit.too_long)
     if not fitted.kept:
         yield error(key, f"{said}, and none can be made to fit", "shorten them, or take a base with a longer context")
         return
-    done = "; ".join(fitted.lines(limit.what, max_length=limit.tokens))
+    done = "; ".join(fitted.lines(what, max_length=tokens))
     yield warning(key, f"{said}: {done}", "shorten them, or take a base with a longer context")
 
 
@@ -243,7 +241,9 @@ def _rendered(items: Sequence[_Item], render: Callable[[_Item], _Made]) -> tuple
 
 
 def _longest_answer(config: RunConfig) -> int:
-    limits = [config.evaluate.sampling.max_new_tokens, config.optimize.answers() or 0]
+    limits = [config.optimize.answers() or 0]
+    if config.evaluate is not None:
+        limits.append(config.evaluate.sampling.max_new_tokens)
     if config.collect is not None:
         limits.append(config.sample.sampling.max_new_tokens)
     return max(limits)

@@ -17,7 +17,6 @@ from assent.models.policy import PolicyModel
 from assent.models.probe import random_tokens
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import RunConfig
-from assent.pipeline.rounds import needs_reward
 
 _FIX = "take another base"
 
@@ -48,7 +47,7 @@ def try_sampling(policy: PolicyModel) -> Iterator[Finding]:
 
 def try_scoring(config: RunConfig, path: str) -> Iterator[Finding]:
     """Put a score head on the base and score an answer, where the run will train a reward model or a critic."""
-    if not needs_reward(config):
+    if not config.fits_reward and "reward" not in config.optimize.wants:
         return
     try:
         model = ScalarModel.from_policy(path, config=config.model.model_copy(update={"dtype": "float32"}), seed=0)

@@ -14,6 +14,7 @@ from pydantic import Field
 from assent.artifacts.jsonl import read_records, write_records
 from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
+from assent.core import files
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
@@ -26,8 +27,10 @@ from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
+from assent.pipeline.imported import Tried, check_for, imported_comparisons
 from assent.pipeline.judges import judges_of, take_queue
-from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
+from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, predicted
 from assent.raters.panel import Panel
 
@@ -51,6 +54,8 @@ class CollectStage(Config):
     """What people read above the tasks."""
     like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
+    limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
+    """How long imported rows may be."""
 
     @classmethod
     def of(cls, config: RunConfig, number: int, *, like: tuple[str, ...]) -> CollectStage:
@@ -64,6 +69,7 @@ class CollectStage(Config):
             compute=config.compute,
             title=f"{config.name}, round {number}",
             like=like,
+            limits=tuple(row_limits(config, "comparisons")),
         )
 
 
@@ -90,10 +96,12 @@ def run_collect(
     given: Artifact | None = None,
     advisor: Artifact | None = None,
     held_out: Artifact | None = None,
+    reader: Artifact | None = None,
 ) -> dict[str, Any]:
     """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's.
 
-    Imported ones that hold an evaluation prompt of `held_out` are left out; the others never do.
+    Imported ones that hold an evaluation prompt of `held_out` are left out; the others never do. With a `reader`, a
+    base, those that it cannot take are left out too, into quarantine.jsonl.
 
     raters.jsonl holds what those who ranked have told about themselves, and consented to have used. `advisor` is the
     reward model of the round before: by what it predicts, people are asked first what teaches most.
@@ -103,9 +111,10 @@ def run_collect(
     if earlier is not None:
         comparisons += read_records(earlier.file("comparisons.jsonl"), Comparison)
     else:
-        own = learned(ctx, imported_comparisons(config.store), held_out)
+        usable = usable_imports(ctx, config, reader)
+        own = learned(ctx, usable.good, held_out)
         comparisons += own.items
-        left_out = own.facts() if own.out else {}
+        left_out = (own.facts() if own.out else {}) | ({"bad_rows": len(usable.bad)} if usable.bad else {})
     if given is not None:
         comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
     known = sum(len(c.judgments) for c in comparisons)
@@ -127,6 +136,18 @@ def run_collect(
         "project": None if new is None else new.project,
         **left_out,
     }
+
+
+def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | None) -> Tried:
+    """The imported comparisons; what a `reader` cannot take apart, and in the quarantine."""
+    imported = imported_comparisons(config.store)
+    if reader is None or not imported:
+        return Tried(imported, [])
+    tried = Tried.of(imported, check_for(reader, config.model, config.limits))
+    if tried.bad:
+        ctx.log.say(tried.line(config.store))
+        files.write_text(ctx.output / "quarantine.jsonl", "".join(tried.quarantined()), is_private=True)
+    return tried
 
 
 def learned(ctx: StageContext, imported: list[Comparison], held_out: Artifact | None) -> Kept[Comparison]:
@@ -215,18 +236,3 @@ def without_repeats(comparisons: list[Comparison]) -> list[Comparison]:
         if new:
             kept.append(comparison.model_copy(update={"judgments": tuple(new)}))
     return kept
-
-
-def imported_comparisons(store: StoreConfig) -> list[Comparison]:
-    """What came in by `assent import`."""
-    with Store.open(store.url) as opened:
-        return opened.comparisons(IMPORTED)
-
-
-def imported_hash(store: StoreConfig) -> str:
-    """Names the imported judgments, so that importing more makes the stage run again; "" where nothing was imported."""
-    if not store.exists:
-        return ""
-    with Store.open(store.url) as opened:
-        comparisons = opened.comparisons(IMPORTED)
-    return hash_json([c.model_dump(mode="json") for c in comparisons]) if comparisons else ""

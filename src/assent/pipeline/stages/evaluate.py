@@ -56,7 +56,7 @@ class EvaluateStage(Config):
     evaluate: EvaluateConfig
     """Prompts, sampling, how many raters."""
     raters: RatersConfig | None
-    """Who judges; None: the reward model of the round, which is no independent judge."""
+    """Who judges; None: the reward model of the round, which is no independent judge, or nobody where there is none."""
     lab: LabData | None
     """The lab, whose truth can be read."""
     judges_own: bool = False
@@ -75,11 +75,11 @@ class EvaluateStage(Config):
     """Projects whose settings, guideline and raters this comparison takes over: of the first that is there."""
 
     @classmethod
-    def of(cls, config: RunConfig, *, like: tuple[str, ...]) -> EvaluateStage:
+    def of(cls, config: RunConfig, evaluate: EvaluateConfig, *, like: tuple[str, ...]) -> EvaluateStage:
         """As the run says."""
         raters = None if config.collect is None else config.collect.raters
         return cls(
-            evaluate=config.evaluate,
+            evaluate=evaluate,
             raters=raters,
             lab=config.lab,
             judges_own=judges_its_own(raters, config.optimize),
@@ -123,13 +123,15 @@ def run_evaluate(
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
         scores = None if reward is None else reward_scores(ctx, backends, reward, asked, (before, after))
         pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
-        judged = judge_pairs(ctx, config, bench_of(config, backends, reward), pairs, (policy, baseline))
+        bench = bench_of(config, backends, reward)
+        judged = judge_pairs(ctx, config, bench, pairs, (policy, baseline))
     verdicts = () if judged is None else judged.verdicts
     compared = None if judged is None else win_rate(verdicts, confidence=config.evaluate.confidence)
     seen = Asked(asked, before.completions, after.completions, verdicts, compared, config.lab is not None)
     ids = [p.id for p in asked]
+    kind = "reward_model" if config.raters is None else config.raters.kind
     report = EvaluationReport(
-        judge=Judge.of("reward_model" if config.raters is None else config.raters.kind, is_own=config.judges_own),
+        judge=None if bench is None else Judge.of(kind, is_own=config.judges_own),
         win_rate=compared,
         kl_per_response=clustered_mean(distances, ids),
         reward_before=None if scores is None else clustered_mean(scores[0], ids),

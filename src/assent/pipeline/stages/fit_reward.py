@@ -49,9 +49,9 @@ class RewardStage(Config):
     """Where it runs."""
 
     @classmethod
-    def of(cls, config: RunConfig) -> RewardStage:
+    def of(cls, config: RunConfig, reward: RewardConfig) -> RewardStage:
         """As the run says."""
-        return cls(reward=config.reward, model=config.model, compute=config.compute)
+        return cls(reward=reward, model=config.model, compute=config.compute)
 
     def revised(self) -> dict[str, str]:
         """What enters the key beside the stage's version, which would make reward models anew that did not change."""

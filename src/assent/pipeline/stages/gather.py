@@ -21,6 +21,7 @@ from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.config import Config
 from assent.core.errors import DataError
+from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import Kept, set_aside, take_out
@@ -28,6 +29,7 @@ from assent.data.identity import distinct, with_unnamed_apart
 from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.lab.world import World
 from assent.pipeline.config import DataConfig, FileData, LabData
+from assent.pipeline.limits import RowLimit
 from assent.pipeline.row_check import Template, check_of
 
 _Item = TypeVar("_Item", Conversation, Comparison)
@@ -46,6 +48,19 @@ class GatherStage(Config):
     """How many prompts of the lab are wanted for evaluation; of files, all that are set aside are."""
     template: Template | None = Field(default=None, json_schema_extra={"affects_result": False})
     """The chat template that every row has to pass; None: not known yet."""
+    limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
+    """How long rows may be for the stages that will read them."""
+
+    @property
+    def strict(self) -> list[Any]:
+        """The limits that make a row a bad one."""
+        return [limit.model_dump(mode="json") for limit in self.limits if limit.is_strict]
+
+
+def limits_since(artifact: Artifact, config: GatherStage) -> dict[str, str]:
+    """Strict limits that are others than those the rows were tried against; artifacts of old say nothing of them."""
+    then = artifact.notes.get("strict")
+    return {} if then is None or then == config.strict else {"rows fit": hash_json(config.strict)}
 
 
 def only(part: Part, data: DataConfig) -> DataConfig:
@@ -63,7 +78,7 @@ def only(part: Part, data: DataConfig) -> DataConfig:
             assert_never(never)
 
 
-@stage(name="gather", version=1, kind="data")
+@stage(name="gather", version=1, kind="data", since=limits_since)
 def run_gather(ctx: StageContext, config: GatherStage, *, held_out: Artifact | None = None) -> dict[str, Any]:
     """Write the files of one part, without whatever holds a prompt of eval.jsonl in `held_out`."""
     match config.data:
@@ -103,16 +118,19 @@ def gather_files(
     ctx: StageContext, config: GatherStage, data: FileData, evaluation: Sequence[Prompt]
 ) -> dict[str, Any]:
     """Read the sources of the part; the report of what was read is told and noted."""
-    check = check_of(config.template)
+    check = check_of(config.template, config.limits)
     match config.part:
         case "corpus":
             return gather_conversations(ctx, (*data.corpus, *data.demonstrations), "corpus", evaluation, check)
         case "demonstrations":
-            return gather_conversations(ctx, data.demonstrations, "demonstrations", evaluation, check)
+            found = gather_conversations(ctx, data.demonstrations, "demonstrations", evaluation, check)
         case "comparisons":
-            return gather_comparisons(ctx, data.comparisons, evaluation, check)
+            found = gather_comparisons(ctx, data.comparisons, evaluation, check)
         case "prompts":
             return gather_prompts(ctx, data, check)
+    if check is not None:
+        check.refuse_useless(config.part)
+    return found if check is None else {**found, "strict": config.strict}
 
 
 def gather_conversations(

@@ -73,7 +73,7 @@ def run_optimize(
     judgments: Artifact | None = None,
     demonstrations: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write policy/. Beside `start`, the method is given what its settings need (`Method.needs`)."""
+    """Write policy/. Beside `start`, the method is given what its settings want (`Method.wants`)."""
     config.optimize.refuse()
     given = {"prompts": prompts, "reward": reward, "judgments": judgments, "demonstrations": demonstrations}
     with machine(config.compute):
@@ -148,7 +148,7 @@ class Work:
         }
 
     def critic(self, config: PPOConfig) -> Learner[Tensor]:
-        """The value model of PPO: it starts from the reward model if that reads the same tokens."""
+        """The value model of PPO: it starts from the reward model if there is one that reads the same tokens."""
         return value_learner(self.backends.critic(self.start, self._reward, seed=self.ctx.seed), config.value_optimizer)
 
     def on_rankings(self, train: TrainOnRankings, config: DPOConfig) -> dict[str, Any]:

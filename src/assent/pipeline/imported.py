@@ -1,0 +1,94 @@
+"""Imported judgments: tried against the base before anything is trained, since no file and line is left of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assent.artifacts.identity import resolved
+from assent.artifacts.store import Artifact
+from assent.core import files
+from assent.core.errors import DataError
+from assent.core.hashing import hash_json
+from assent.core.types import Comparison
+from assent.feedback.config import StoreConfig
+from assent.feedback.store import Store
+from assent.models.config import ModelConfig
+from assent.pipeline.config import RunConfig
+from assent.pipeline.judging import IMPORTED
+from assent.pipeline.limits import RowLimit, row_limits
+from assent.pipeline.row_check import RowCheck, RowReader, Template
+
+TRIED = "tried.json"
+"""In a run's folder: the hash of the imported judgments that were tried last, so that they are not tried again."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Imported comparisons that can be used, and the others with the reason."""
+
+    good: list[Comparison]
+    bad: list[tuple[Comparison, str]]
+
+    @classmethod
+    def of(cls, comparisons: Sequence[Comparison], check: RowCheck) -> Tried:
+        """Try each."""
+        tried = cls([], [])
+        for comparison in comparisons:
+            try:
+                check(comparison)
+                tried.good.append(comparison)
+            except DataError as wrong:
+                tried.bad.append((comparison, str(wrong)))
+        return tried
+
+    def line(self, store: StoreConfig) -> str:
+        """The first that cannot be used, by project and task, and how many there are."""
+        comparison, reason = self.bad[0]
+        more = f" ({len(self.bad)} of {len(self.good) + len(self.bad)} imported tasks)" if len(self.bad) > 1 else ""
+        task = comparison.judgments[0].task_id
+        return f"{store.shown}: task {task!r} of project {IMPORTED.project!r} cannot be used{more}: {reason}"
+
+    def quarantined(self) -> Iterator[str]:
+        """Each that cannot be used as a line of JSON."""
+        for comparison, reason in self.bad:
+            task = comparison.judgments[0].task_id
+            row = comparison.model_dump(mode="json")
+            yield json.dumps({"project": IMPORTED.project, "task": task, "reason": reason, "row": row}) + "\n"
+
+
+def imported_comparisons(store: StoreConfig) -> list[Comparison]:
+    """What came in by `assent import`; nothing where there is no store yet."""
+    if not store.exists:
+        return []
+    with Store.open(store.url) as opened:
+        return opened.comparisons(IMPORTED)
+
+
+def imported_hash(store: StoreConfig) -> str:
+    """Names the imported judgments, so that importing more makes the stage run again; "" where nothing was imported."""
+    comparisons = imported_comparisons(store)
+    return hash_json([c.model_dump(mode="json") for c in comparisons]) if comparisons else ""
+
+
+def check_for(base: Artifact, model: ModelConfig, limits: Sequence[RowLimit]) -> RowCheck:
+    """The check of rows for a base that is made."""
+    return RowCheck(RowReader.of(Template.at(base.file("policy"), model)), limits)
+
+
+def refuse_unusable(folder: Path, config: RunConfig, base: Artifact) -> None:
+    """Raise DataError for the first imported comparison that the run cannot use; notes in `folder` what was tried."""
+    store, model, limits = config.store, config.model, list(row_limits(config, "comparisons"))
+    imported = imported_hash(store)
+    if not imported or store.skip_bad or not config.reads_rankings:
+        return
+    now = hash_json([imported, base.key, resolved(model), [resolved(one) for one in limits]])
+    path = folder / TRIED
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == now:
+        return
+    tried = Tried.of(imported_comparisons(store), check_for(base, model, limits))
+    if tried.bad:
+        raise DataError(f"{tried.line(store)}; or set store.skip_bad: true, which leaves such tasks out")
+    files.write_json(path, now)
