@@ -48,9 +48,9 @@ from assent.web.api.people_models import (
     TokenMade,
     TokenOut,
 )
+from assent.web.api.study_models import ContentsOut
 
 _ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".parquet")
-
 Tiers = Ranking | Sequence[Sequence[str]]
 
 
@@ -90,9 +90,18 @@ class Client:
         """Make a project, or replace all its settings."""
         return self._wire.one(ProjectOut, "PUT", _project(name), json=_plain(settings))
 
-    def change_project(self, name: str, **settings: Any) -> ProjectOut:
-        """Change some settings of a project."""
-        return self._wire.one(ProjectOut, "PATCH", _project(name), json={"settings": settings}, repeat=True)
+    def change_project(self, name: str, *, archived: bool | None = None, **settings: Any) -> ProjectOut:
+        """Change some settings of a project, archive it, or take it out of the archive."""
+        body = {"settings": settings, "archived": archived}
+        return self._wire.one(ProjectOut, "PATCH", _project(name), json=body, repeat=True)
+
+    def contents(self, project: str) -> ContentsOut:
+        """What is in a project, and goes where it is deleted."""
+        return self._wire.one(ContentsOut, "GET", _project(project, "contents"))
+
+    def delete_project(self, name: str) -> ContentsOut:
+        """Delete an archived project with everything in it, for good; says what it was."""
+        return self._wire.one(ContentsOut, "DELETE", _project(name), params={"name": name})
 
     def guidelines(self, project: str) -> list[GuidelineOut]:
         """All versions of what raters are told, oldest first."""

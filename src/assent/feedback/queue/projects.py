@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes
 from assent.core.types import Judgment, Ranking
+from assent.feedback.queue import deleting
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.claims import lock_rater
 from assent.feedback.queue.presentations import newest_guideline
@@ -17,7 +18,7 @@ from assent.feedback.queue.set_aside import after_decision
 from assent.feedback.queue.settings import refuse_archived, refuse_archived_tasks, settings_from, settings_of
 from assent.feedback.queue.submissions import check, task_answers
 from assent.feedback.queue.tasks import refuse_nul
-from assent.feedback.records.queue import Adjudicated, Guideline, Project
+from assent.feedback.records.queue import Adjudicated, Contents, Guideline, Project
 from assent.feedback.records.settings import Goal, ProjectSettings
 from assent.feedback.tables.connection import insert_missing, read_transaction, upsert, write
 from assent.feedback.tables.people import Membership
@@ -92,6 +93,15 @@ class Projects:
             return read_project(connection, name)
 
         return write(self._engine, work)
+
+    def contents(self, name: str) -> Contents:
+        """What is in a project, and goes where it is deleted. Raises StoreError for an unknown one."""
+        with read_transaction(self._engine) as connection:
+            return deleting.contents(connection, name)
+
+    def delete(self, name: str, *, now: float) -> Contents:
+        """Delete an archived project with everything in it, for good; says what it was. Raises StoreError."""
+        return deleting.delete_project(self._engine, name, now=now)
 
     def publish_guideline(self, name: str, text: str, *, now: float) -> Guideline:
         """Tell the raters of a project something new; the text that holds already is not published twice."""

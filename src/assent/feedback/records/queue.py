@@ -148,6 +148,29 @@ class Project:
 
 
 @dataclass(frozen=True)
+class Contents:
+    """What is in a project, which goes with it where it is deleted."""
+
+    tasks: int
+    judgments: int
+    """All that were ever given, with corrected ones and skips."""
+    decisions: int
+    guidelines: int
+    snapshots: int
+    conversations: int
+    webhooks: int
+    invitations: int
+    members: int
+    """People who may rate in it by name; they lose this project, not their account."""
+    accounts: int
+    """Of those, crowd workers with no other project, whose accounts go too."""
+
+    def said(self) -> str:
+        """What there is, in words, without what there is not."""
+        return ", ".join(f"{n} {name if n != 1 else name[:-1]}" for name, n in vars(self).items() if n) or "nothing"
+
+
+@dataclass(frozen=True)
 class Adjudicated:
     """A decision about a task; `ranking` is None where the adjudicator found that it has no answer."""
 

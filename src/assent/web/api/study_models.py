@@ -102,3 +102,21 @@ class GroupIn(Body):
     """Who is in a group, by rater id; nobody: there is no such group."""
 
     members: Annotated[tuple[Id, ...], Field(max_length=10_000)]
+
+
+class ContentsOut(Out):
+    """What is in a project, and goes where it is deleted."""
+
+    tasks: int
+    judgments: int
+    """All that were ever given, with corrected ones and skips."""
+    decisions: int
+    guidelines: int
+    snapshots: int
+    conversations: int
+    webhooks: int
+    invitations: int
+    members: int
+    """People who may rate in it by name; they lose this project, not their account."""
+    accounts: int
+    """Of those, crowd workers with no other project, whose accounts go too."""
