@@ -39,6 +39,14 @@ def rate(
             " Repeatable.",
         ),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace",
+            help="Known ids in a file of --from get the content of the file: in place, or, where somebody has judged"
+            " them, as a task with an id of its own.",
+        ),
+    ] = False,
     project: Annotated[
         str | None, typer.Option(help="Project for the tasks of --from and --sample. Default: default.")
     ] = None,
@@ -65,6 +73,7 @@ def rate(
         at=ServerAddress(host, port, base_url, networks(trusted_proxy or ())),
         workers=workers,
         sources=tuple(from_ or ()),
+        is_replacing=replace,
         project=project,
         models=tuple(model or ()),
         draw=draw_of(sample, prompts, project=project, answers=answers),

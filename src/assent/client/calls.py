@@ -34,7 +34,6 @@ from assent.web.api.models import (
     ReceiptOut,
     SnapshotOut,
     TaskPage,
-    TasksAdded,
     WebhookMade,
     WebhookOut,
 )
@@ -48,7 +47,7 @@ from assent.web.api.people_models import (
     TokenMade,
     TokenOut,
 )
-from assent.web.api.study_models import ContentsOut
+from assent.web.api.study_models import ContentsOut, TasksAdded
 
 _ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".parquet")
 Tiers = Ranking | Sequence[Sequence[str]]
@@ -128,9 +127,10 @@ class Client:
         *,
         slots: int | None = None,
         priority: float = 0.0,
+        replace: bool = False,
     ) -> TasksAdded:
         """Queue tasks, all or none: Tasks, or {prompt, answers, id?, kind?, purpose?}; the same again adds nothing."""
-        body = {"tasks": [_task(task) for task in tasks], "slots": slots, "priority": priority}
+        body = {"tasks": [_task(one) for one in tasks], "slots": slots, "priority": priority, "replace": replace}
         return self._wire.one(TasksAdded, "POST", _project(project, "tasks"), json=body, repeat=True)
 
     def tasks(self, project: str, purpose: Purpose = "reward") -> Iterator[Task]:

@@ -58,6 +58,8 @@ class ServeOptions:
     workers: int = 1
     sources: tuple[str, ...] = ()
     """Samples of runs and files that become tasks."""
+    is_replacing: bool = False
+    """Whether known tasks of those files are replaced where their content is another."""
     project: str | None = None
     models: tuple[str, ...] = ()
     """NAME=PATH of models that raters can talk to."""
@@ -110,7 +112,8 @@ def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]
     """Take in what was named, then say where to rate and, on the first start, how to sign in."""
     now = time.time()
     for source in options.sources:
-        yield str(take_in(store, source, project=options.project, now=now))
+        taken = take_in(store, source, project=options.project, now=now, is_replacing=options.is_replacing)
+        yield str(taken)
     if not store.projects.all():
         ensure_project(store, options.project or DEFAULT, now=now)
     yield from where_to_rate(store, base_url)

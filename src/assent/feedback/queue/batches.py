@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -232,11 +232,18 @@ def _delete_tasks(connection: Connection, task_ids: Any) -> list[str]:
     for table in (JudgmentRow, Presentation, Lease, Slot, TaskResponse, Gold, Adjudication, Assignee):
         connection.execute(delete(table).where(table.task_id.in_(task_ids)))
     connection.execute(delete(TaskRow).where(TaskRow.id.in_(task_ids)))
+    drop_unused(connection, found[1], found[2])
+    return found[0]
+
+
+def drop_unused(connection: Connection, answers: Sequence[str], prompts: Sequence[str]) -> None:
+    """Delete those of the answers and prompts (by hash) that no task has any more."""
     is_shown = exists().where(TaskResponse.response_hash == ResponseRow.hash)
-    for start in range(0, len(found[1]), _TAKEN_OUT):
-        block = found[1][start : start + _TAKEN_OUT]
+    for start in range(0, len(answers), _TAKEN_OUT):
+        block = answers[start : start + _TAKEN_OUT]
         connection.execute(delete(ResponseRow).where(ResponseRow.hash.in_(block), ~is_shown))
     is_asked = exists().where(TaskRow.prompt_hash == PromptRow.hash)
     has_answers = exists().where(ResponseRow.prompt_hash == PromptRow.hash)
-    connection.execute(delete(PromptRow).where(PromptRow.hash.in_(found[2]), ~is_asked, ~has_answers))
-    return found[0]
+    for start in range(0, len(prompts), _TAKEN_OUT):
+        block = prompts[start : start + _TAKEN_OUT]
+        connection.execute(delete(PromptRow).where(PromptRow.hash.in_(block), ~is_asked, ~has_answers))

@@ -72,9 +72,9 @@ class Viewing:
     """What the rater did in turn, for the log of the judgment."""
 
 
-AsideReason = Literal["hand", "skips", "decision"]
-"""Why a task is set aside: an admin did, so many raters skipped it as shown wrongly, or it was found to have no answer.
-"""
+AsideReason = Literal["hand", "skips", "decision", "replaced"]
+"""Why a task is set aside: an admin did, so many raters skipped it as shown wrongly, it was found to have no answer, or
+another one took its place."""
 Status = Literal["stored", "known", "skipped", "surplus"]
 
 
@@ -267,6 +267,36 @@ class Snapshot:
     hash: str
     queue: Queue
     judgment_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What became of tasks that were sent to be added, and to replace known ones with other content."""
+
+    ids: Mapping[str, str]
+    """The id that was sent -> the id under which its content is in the store."""
+    added: int = 0
+    """Tasks whose ids were new."""
+    changed: int = 0
+    """Known ones with other content that nobody had judged: they have the new content now."""
+    set_aside: int = 0
+    """Known ones that were judged: kept as they were and set aside, for the new content has a task of its own."""
+    gold_dropped: int = 0
+    """Known answers that did not fit the new content."""
+
+    @property
+    def known(self) -> int:
+        """Tasks that were there with this content."""
+        return len(self.ids) - self.added - self.changed - self.set_aside
+
+    def said(self) -> list[str]:
+        """What was replaced, in words; nothing where nothing was."""
+        parts = [
+            (self.changed, "got other content"),
+            (self.set_aside, "had judgments, so they were set aside and their new content got an id of its own"),
+            (self.gold_dropped, "known answers did not fit the new content and were dropped"),
+        ]
+        return [f"{n} {words}" for n, words in parts if n]
 
 
 @dataclass(frozen=True)

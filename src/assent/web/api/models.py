@@ -122,24 +122,6 @@ class TaskIn(Body):
         return self
 
 
-class TasksIn(Body):
-    """Tasks to queue, all or none."""
-
-    tasks: Annotated[tuple[TaskIn, ...], Field(min_length=1, max_length=10_000)]
-    slots: Annotated[int, Field(ge=1, le=50)] | None = None
-    """Judgments wanted of each, and no more; null: as the project's overlap says, more where newcomers judge."""
-    priority: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)] = 0.0
-
-
-class TasksAdded(Out):
-    """What became of tasks that were sent."""
-
-    added: int
-    known: int
-    """Tasks that were there already."""
-    ids: tuple[str, ...]
-
-
 class TaskPage(Out):
     """Tasks, and where the next page begins."""
 
