@@ -124,18 +124,21 @@ def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]
 
 
 def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
-    """A line for the service, and one for each queue in which tasks wait."""
+    """A line for the service, and one for each queue of an open project in which tasks wait."""
     yield f"rating at {base_url}/"
     waiting: list[str] = []
     for project in store.projects.all():
+        if not project.settings.is_open or project.archived_at is not None:
+            continue
         for queue in (Queue(project.name, "reward"), Queue(project.name, "evaluation")):
             counts = store.counts(queue)
             if counts.need > counts.have:
-                waiting.append(f"  {base_url}{queue.page}  {counts.have} of {counts.need} judgments are in")
+                title = f"{project.settings.title}: " if project.settings.title else ""
+                waiting.append(f"  {base_url}{queue.page}  {title}{counts.have} of {counts.need} judgments are in")
     shown = 10
     yield from waiting[:shown]
     if len(waiting) > shown:
-        yield f"  and {len(waiting) - shown} more projects, see the start page"
+        yield f"  and {len(waiting) - shown} more queues, see the start page"
 
 
 def warnings(at: ServerAddress) -> Iterator[str]:

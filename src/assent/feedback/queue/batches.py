@@ -52,7 +52,7 @@ _LONGEST_PAUSE = 0.05
 _HIDDEN = "\x1f"  # no name that is printable begins so
 _BATCH, _GONE = f"{_HIDDEN}batch-", f"{_HIDDEN}gone-"
 _TAKEN_OUT = 100
-_RATER = RaterRow.__table__.columns["id"]
+_RATERS = RaterRow.__tablename__
 
 Result = TypeVar("Result")
 
@@ -207,7 +207,12 @@ def drop_strangers(connection: Connection, rater_ids: Collection[str], *where: C
     """Delete those raters whom nothing in the store speaks of any more: no account, no judgment, no group."""
     ids = sorted(rater_ids)
     tables = [table for table in RaterRow.metadata.sorted_tables if table.name != RaterAttribute.__tablename__]
-    pointers = [column for table in tables for column in table.columns if column.references(_RATER)]
+    pointers = [
+        column
+        for table in tables
+        for column in table.columns
+        if any(key.column.table.name == _RATERS for key in column.foreign_keys)
+    ]
     unused = [~exists().where(column == RaterRow.id) for column in pointers]
     for start in range(0, len(ids), _TAKEN_OUT):
         mine = RaterRow.id.in_(ids[start : start + _TAKEN_OUT])

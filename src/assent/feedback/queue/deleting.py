@@ -88,8 +88,8 @@ def _move(connection: Connection, name: str, gone: str, *, now: float) -> None:
     # Of judges, a note about another project with the same tasks stays: that one is there, and its judges have it.
     for table in (SnapshotRow, WebhookRow, InvitationRow, Membership, ConversationRow, QualificationRow, JudgesRow):
         connection.execute(delete(table).where(table.project == name))
-    for table in (TaskRow, Slot, GuidelineVersion):
-        connection.execute(update(table).where(table.project == name).values(project=gone))
+    for moved in (TaskRow, Slot, GuidelineVersion):
+        connection.execute(update(moved).where(moved.project == name).values(project=gone))
     connection.execute(delete(ProjectRow).where(ProjectRow.name == name))
     drop_strangers(connection, workers)
 

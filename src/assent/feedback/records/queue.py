@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from assent.core.types import Judgment, Purpose, Ranking, Task, TaskKind
 from assent.feedback.records.asked import Asked
-from assent.feedback.records.settings import ProjectSettings
+from assent.feedback.records.settings import Goal, ProjectSettings
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,20 @@ class Project:
     created_at: float
     archived_at: float | None = None
     """Since when it is put away: hidden from raters, given to nobody, and changed by nobody until it is taken out."""
+    replaced_by: str | None = None
+    """The project that its run asks instead, for which it was closed; None once it is open again."""
+
+
+@dataclass(frozen=True)
+class NewProject:
+    """How the next project of a run is made."""
+
+    title: str
+    goal: Goal = "random"
+    like: tuple[str, ...] = ()
+    """Projects whose settings, guideline and raters it takes over: of the first that is there."""
+    place: str = ""
+    """Where in a run its tasks are asked, RUN/STEP; empty: nowhere."""
 
 
 @dataclass(frozen=True)

@@ -190,8 +190,8 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
 def _add(frame: Frame, project: Project, sent: _Sent) -> tuple[Replaced, int]:
     """Queue all tasks of a file, or none of them; what became of them, and how many were there or came twice."""
     file = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
-    how = {"now": frame.context.now(), "is_replacing": sent.is_replacing, "note": sent.name}
-    found = bring_tasks(frame.store, file, project.settings, **how)
+    now, is_replacing = frame.context.now(), sent.is_replacing
+    found = bring_tasks(frame.store, file, project.settings, now=now, is_replacing=is_replacing, note=sent.name)
     return found, found.known + file.repeated
 
 
@@ -200,8 +200,8 @@ def _replaced(sent: _Sent, project: Project, found: Replaced, *, known: int) -> 
     if sent.is_file:
         counts = {"changed": found.changed, "set_aside": found.set_aside, "gold_dropped": found.gold_dropped}
         return JSONResponse({"added": found.added, "known": known, **counts})
-    counts = {"changed": str(found.changed), "aside": str(found.set_aside), "gold": str(found.gold_dropped)}
-    return done(project_path(project.name, "tasks"), "replaced", n=found.added, purpose=sent.purpose, **counts)
+    many = {"changed": str(found.changed), "aside": str(found.set_aside), "gold": str(found.gold_dropped)}
+    return done(project_path(project.name, "tasks"), "replaced", n=found.added, purpose=sent.purpose, **many)
 
 
 def _brought(sent: _Sent, project: Project, what: str, count: int, *, repeated: int) -> Response:

@@ -73,6 +73,8 @@ class ProjectOut(Out):
     created_at: float
     archived_at: float | None = None
     """Since when it is put away; null: it is not."""
+    replaced_by: str | None = None
+    """The project that its run asks instead, for which it was closed; null: none, or it was opened again."""
 
 
 class ProjectSeen(Out):
