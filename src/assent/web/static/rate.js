@@ -133,7 +133,7 @@ class RatingPage {
   }
 
   do_help() {
-    showHelp(this.#task?.layout ?? "rank");
+    showHelp(this.#task?.layout ?? "rank", this.#task?.item.answers.length ?? 4);
   }
 
   do_prompt() {

@@ -1,6 +1,7 @@
 /** A task drawn outside the page, ready to be put into it at once. */
 
-import { Card, letterAt } from "./cards.js";
+import { Card } from "./cards.js";
+import { letterAt } from "./order.js";
 import { turnsOf } from "./prompt.js";
 
 export class View {
@@ -14,7 +15,7 @@ export class View {
     this.turns = turnsOf(item.prompt);
     this.cards = item.answers.map((answer, i) => {
       const letter = letterAt(i);
-      const card = new Card(answer, { letter, kind: item.kind }, settings, act);
+      const card = new Card(answer, { letter, digit: String(i + 1), kind: item.kind }, settings, act);
       return Object.assign(card, { id: answer.id, letter });
     });
   }
