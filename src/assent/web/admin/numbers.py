@@ -8,13 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from markupsafe import Markup, escape
-
-from assent.feedback.days import day_of, local
 from assent.stats.estimate import Estimate
+from assent.web.moments import UNKNOWN
+from assent.web.moments import day as day
+from assent.web.moments import moment as moment
 
 NARROW, THIN_RANGE = "\u202f", "\u2009–\u2009"
-UNKNOWN = "–"
 
 
 def count(value: float) -> str:
@@ -103,27 +102,6 @@ def rate_value(found: Estimate) -> str:
 def rate_ends(found: Estimate) -> str:
     """The ends of a rate's interval: 15.2 – 21.6."""
     return _ends(found, lambda value: _rate(max(value, 0.0)))
-
-
-def moment(at: float | None, zone: str | None = None) -> Markup:
-    """A moment in a project's time zone; None: in the reader's own, which scripts know, and in UTC without them."""
-    if at is None or not math.isfinite(at):
-        return Markup(UNKNOWN)
-    return _time(at, zone, f"{local(at, zone or 'UTC'):%Y-%m-%d %H:%M %Z}")
-
-
-def day(at: float | None, zone: str | None = None) -> Markup:
-    """The day of a moment in a project's time zone; None: in the reader's own."""
-    if at is None or not math.isfinite(at):
-        return Markup(UNKNOWN)
-    return _time(at, zone, f"{day_of(at, zone or 'UTC'):%Y-%m-%d}", "data-day")
-
-
-def _time(at: float, zone: str | None, shown: str, *marks: str) -> Markup:
-    exact = local(at, "UTC")
-    attributes = [f'datetime="{exact:%Y-%m-%dT%H:%M:%SZ}"', *marks]
-    attributes += [] if zone is None else [f'data-zone="{escape(zone)}"']
-    return Markup(f"<time {' '.join(attributes)}>{escape(shown)}</time>")
 
 
 def _ends(found: Estimate, write: Callable[[float], str]) -> str:
