@@ -102,6 +102,7 @@ class Talker(Desk):
         with self.page.expect_response("**/vote") as answer:
             self.press(*keys, "Enter")
         assert answer.value.ok, answer.value.text()
+        self.page.wait_for_selector("#vote", state="hidden")  # the answer is there a moment before the page shows it
 
     def end(self) -> None:
         """End the conversation and wait for the names."""

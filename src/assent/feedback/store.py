@@ -184,10 +184,7 @@ class Store:
         return adding.add_tasks(self._engine, new, slots=slots, priority=priority, now=now, is_cap=is_cap)
 
     def clashes(self, new: Sequence[Task], *, is_replacing: bool = False) -> dict[str, str]:
-        """What is wrong with tasks whose ids are known with other content, or in another project or queue; by id.
-
-        `is_replacing`: other content alone is not wrong.
-        """
+        """What is wrong with tasks whose ids are known elsewhere, or, unless `is_replacing`, with other content."""
         with read_transaction(self._engine) as connection:
             return tasks.clashes(connection, new, is_replacing=is_replacing)
 

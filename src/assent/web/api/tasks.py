@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,7 +12,7 @@ from assent.core.hashing import hash_json
 from assent.core.types import Completion, Message, Prompt, Purpose, Task
 from assent.data.formats import first_problem
 from assent.feedback.queue.assign import wanted_slots
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Queue, Replaced
 from assent.web.api.models import AnswerIn, Changed, PrioritiesIn, TaskIn, TaskPage
 from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
 from assent.web.api.projects import ProjectName, TaskId, known_project, known_task
@@ -45,13 +46,10 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         is_stated = slots is not None
         if not is_stated:
             slots = wanted_slots(ids, settings)
+        how: dict[str, Any] = {"slots": slots, "priority": sent.priority, "is_cap": is_stated, "now": context.now()}
         if sent.replace:
-            how: dict[str, Any] = {"slots": slots, "priority": sent.priority, "is_cap": is_stated}
-            found = store.studies.replace(tasks, **how, now=context.now())
-            counts = {"changed": found.changed, "set_aside": found.set_aside, "gold_dropped": found.gold_dropped}
-            kept = tuple(found.ids[i] for i in ids)
-            return TasksAdded(added=found.added, known=found.known, ids=kept, **counts)
-        added = store.add_tasks(tasks, slots=slots, priority=sent.priority, now=context.now(), is_cap=is_stated)
+            return _replaced(store.studies.replace(tasks, **how), ids)
+        added = store.add_tasks(tasks, **how)
         return TasksAdded(added=added, known=len(ids) - added, ids=tuple(ids))
 
     @routes.get("/projects/{project}/tasks", tags=["tasks"], response_model=TaskPage)
@@ -83,6 +81,11 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         found = known_task(context, task_id)
         person.need_project(found.project)
         return found
+
+
+def _replaced(found: Replaced, ids: Sequence[str]) -> TasksAdded:
+    counts = {"changed": found.changed, "set_aside": found.set_aside, "gold_dropped": found.gold_dropped}
+    return TasksAdded(added=found.added, known=found.known, ids=tuple(found.ids[i] for i in ids), **counts)
 
 
 def _task(sent: TaskIn, project: str, place: str) -> Task:
