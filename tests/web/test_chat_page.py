@@ -102,6 +102,7 @@ class Talker(Desk):
         with self.page.expect_response("**/vote") as answer:
             self.press(*keys, "Enter")
         assert answer.value.ok, answer.value.text()
+        self.page.wait_for_selector("#vote", state="hidden")  # the answer is there a moment before the page shows it
 
     def end(self) -> None:
         """End the conversation and wait for the names."""
@@ -147,18 +148,23 @@ def test_nothing_is_voted_before_something_is_chosen(talker: Talker) -> None:
     page.wait_for_timeout(300)
     assert talker.kept() == []
     assert page.locator("#submit").get_attribute("aria-disabled") == "true"
-    assert "Press 1 or 2" in page.locator("#said").inner_text()
+    assert "Press A or B" in page.locator("#said").inner_text()
 
 
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
         (["1"], "Answer A is better"),
+        (["a"], "Answer A is better"),
+        (["b", ">", ">"], "Answer B: better"),
         (["ArrowRight", "ArrowRight"], "Answer B: better"),
         (["ArrowLeft", "ArrowRight"], "Equally good"),
         (["x"], "Both are bad"),
         (["2", ">", ">", "<"], "Answer B: slightly better"),
-        (["1", "Backspace"], "Press 1 or 2 for the better answer, = where they are equal, X where both are bad."),
+        (
+            ["1", "Backspace"],
+            "Press A or B for the better answer (or 1 or 2), = where they are equal, X where both are bad.",
+        ),
     ],
 )
 def test_keys_say_what_the_scale_says(talker: Talker, keys: list[str], sentence: str) -> None:
@@ -166,6 +172,19 @@ def test_keys_say_what_the_scale_says(talker: Talker, keys: list[str], sentence:
     talker.say("Hello")
     talker.press(*keys)
     assert page.locator("#verdict").inner_text() == sentence
+
+
+def test_the_only_digits_on_the_page_are_the_keys_of_the_answers(talker: Talker) -> None:
+    page = talker.talk()
+    talker.say("Hello")
+    heads = [head.inner_text().split() for head in page.locator(".voice-head").all()]
+    assert [head[:2] for head in heads] == [["A", "1"], ["B", "2"]]
+    faces = page.eval_on_selector_all("#vote-scale .step", "steps => steps.map(step => step.textContent.trim())")
+    assert faces == ["", "", "", "", "=", "", "", "", "", "Both bad X"]
+    filled = page.eval_on_selector_all(
+        "#vote-scale .steps .step", "steps => steps.map(s => s.querySelectorAll('.on').length)"
+    )
+    assert filled == [4, 3, 2, 1, 0, 1, 2, 3, 4]
 
 
 def test_single_keys_can_be_turned_off(talker: Talker) -> None:

@@ -85,7 +85,7 @@ def test_moving_and_tying_after_the_fact(desk: Desk) -> None:
     assert desk.sentence == "B > A > D > C"
     desk.press("Backspace")
     assert desk.sentence == "B > D > C"
-    desk.press("Shift+A")
+    desk.press("a")
     assert desk.sentence == "B > D > C > A"
 
 
@@ -201,7 +201,7 @@ def test_guidelines_stand_beside_the_task_with_their_version(desk: Desk) -> None
     panel.wait_for()  # new to this rater
     assert "Version 1" in panel.inner_text()
     assert panel.locator("strong").inner_text() == "first"
-    desk.press("g")
+    desk.press("Shift+G")
     assert panel.is_hidden()
     desk.page.reload()
     desk.ready()
@@ -223,7 +223,7 @@ def test_a_project_that_asks_for_less_shows_less(desk: Desk) -> None:
     settings = PLAIN.model_copy(update={"flags": (), "strengths": False, "critique": False, "edits": False})
     desk.ask(task("one"), settings=settings)
     desk.open()
-    desk.press("1", "2", ">", "u", "c", "e", "w", "3", "4")
+    desk.press("1", "2", ">", "u", "Shift+C", "Shift+E", "w", "3", "4")
     assert desk.sentence == "A > B > C > D"
     assert desk.page.locator(".answer textarea:visible, .flag, .strength, #why:visible").count() == 0
     desk.submit()
@@ -238,3 +238,48 @@ def _drag(desk: Desk, what: tuple[str, int], where: tuple[str, int]) -> None:
     page.wait_for_timeout(200)  # gaps open while something is dragged
     mouse.move(*middle(page, *where), steps=5)
     mouse.up()
+
+
+def _inside(desk: Desk) -> int:
+    """How many cards are wholly in sight."""
+    boxes = "cards => cards.map(card => card.getBoundingClientRect())"
+    counted = f"cards => ({boxes})(cards).filter(box => box.left >= 0 && box.right <= innerWidth).length"
+    return int(desk.page.eval_on_selector_all(".answer", counted))
+
+
+@pytest.mark.parametrize(("width", "inside"), [(1280, 4), (1024, 3)])
+def test_four_answers_fit_a_usual_window_and_what_does_not_fit_is_said(desk: Desk, width: int, inside: int) -> None:
+    desk.ask(task("one", [f"Answer {i}. " + "It goes on about the sea. " * 30 for i in range(4)]))
+    desk.open(width=width, height=800)
+    assert _inside(desk) == inside
+    overflow = "cards => cards.every(c => c.scrollWidth <= c.clientWidth + 1)"
+    assert desk.page.eval_on_selector_all(".answer-text, .answer-head, .answer-foot", overflow)
+    assert desk.page.locator("#dots").is_visible() == (inside < 4)
+    if inside < 4:
+        assert desk.page.locator("#dots-more").inner_text() == "1 more beside: ← →"
+        desk.press("a", "b", "c", "d")
+        last = "() => document.querySelectorAll('.answer')[3].getBoundingClientRect().right <= innerWidth"
+        desk.page.wait_for_function(last)
+        assert desk.sentence == "A > B > C > D"
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 9])
+def test_what_cards_and_hints_print_is_what_the_keys_do(desk: Desk, count: int) -> None:
+    desk.ask(task("one", [f"Answer {i}." for i in range(count)]))
+    desk.open(width=1600)
+    heads = [card.inner_text().split()[:2] for card in desk.page.locator(".answer-head").all()]
+    assert heads == [["ABCDEFGHI"[i], str(i + 1)] for i in range(count)]
+    hint = desk.page.locator("#hint").inner_text()
+    typed, reads = hint.removesuffix(".").split(". ")[-1].split(" reads ")
+    desk.press("?")
+    assert " ".join(desk.page.locator("#help-typed").inner_text().split()) == typed
+    assert desk.page.locator("#help-reads").inner_text() == f"reads {reads}"
+    places = [row.inner_text().split("\n")[0] for row in desk.page.locator("#help-keys > div").all()[:2]]
+    assert [place.replace(" ", "") for place in places] == [f"A–{'ABCDEFGHI'[count - 1]}", f"1–{count}"]
+    desk.press("Escape", *typed.split())
+    assert desk.sentence == reads
+    desk.press("z", "z", "z", "z", "z", *reversed("123456789"[:count]))
+    assert desk.sentence == " > ".join(reversed("ABCDEFGHI"[:count]))
+    desk.press("Shift+F")
+    assert desk.page.locator(".flag.factually_wrong[aria-pressed=true]").count() == 1
+    assert desk.sentence == " > ".join(reversed("ABCDEFGHI"[:count])), "with Shift a letter is a command"

@@ -81,7 +81,7 @@ def test_the_prompt_stays_in_sight_with_the_whole_conversation(desk: Desk) -> No
 def test_a_new_version_of_the_guidelines_opens_by_itself_between_two_tasks(desk: Desk) -> None:
     desk.ask(*(task(f"t{n}") for n in range(6)), guideline="Be fair.")
     desk.open()
-    desk.press("g", "r")
+    desk.press("Shift+G", "r")
     desk.service.store.projects.publish_guideline(desk.project, "Be fair, *and quick*.", now=time.time())
     desk.submit()
     desk.page.wait_for_selector("#guidelines:not([hidden])")

@@ -45,14 +45,14 @@ def half_done(desk: Desk) -> None:
 
 
 def marked(desk: Desk) -> None:
-    desk.press("2", "1", "=", "3", ">", "u", "4", "x", "1", "c")
+    desk.press("2", "1", "=", "3", ">", "u", "4", "x", "1", "Shift+C")
     desk.page.keyboard.type("A remark.")
-    desk.press("Escape", "3", "e")
+    desk.press("Escape", "3", "Shift+E")
 
 
 def by_criteria(desk: Desk) -> None:
     desk.card("A").get_by_role("radio").nth(1).focus()
-    desk.press("2", "d", "l")
+    desk.press("2", "Shift+D", "l")
 
 
 STATES: dict[str, Callable[[Desk], None]] = {
@@ -63,7 +63,7 @@ STATES: dict[str, Callable[[Desk], None]] = {
     "scored": by_criteria,
     "keys": lambda desk: desk.press("?"),
     "skipping": lambda desk: desk.press("s"),
-    "guidelines": lambda desk: desk.press("g", "g"),
+    "guidelines": lambda desk: desk.press("Shift+G", "Shift+G"),
     "folded": lambda desk: desk.press("p"),
     "why": lambda desk: desk.press("w"),
 }

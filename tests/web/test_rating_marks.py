@@ -15,7 +15,7 @@ def test_flags_go_to_the_answer_at_hand(desk: Desk) -> None:
     shown = desk.shown()
     desk.press("u")
     assert "Choose an answer first" in str(desk.page.locator("#said").text_content())
-    desk.press("1", "2", "u", "f", "3", "4", "ArrowLeft", "f")
+    desk.press("1", "2", "u", "Shift+F", "3", "4", "ArrowLeft", "Shift+F")
     desk.card("A").get_by_role("button", name="Unsafe").click()
     desk.card("A").get_by_role("button", name="Unsafe").click()
     desk.submit()
@@ -78,12 +78,12 @@ def test_a_note_quotes_what_is_selected(desk: Desk) -> None:
         }""",
         shown[wrong],
     )
-    desk.press("c")
+    desk.press("Shift+C")
     desk.page.keyboard.type("It is 100 degrees.")
     desk.press("Escape", "1", "2", "3", "4")
     if wrong == 3:
         desk.press("1")
-    desk.press("c")
+    desk.press("Shift+C")
     desk.page.keyboard.type("About the whole answer.")
     desk.press("Control+Enter")  # ends writing, does not submit
     desk.press("w")
@@ -102,7 +102,7 @@ def test_a_click_that_ends_writing_does_what_it_says(desk: Desk) -> None:
     """The press takes the focus from the field; what is pressed must not be drawn anew before the button is up."""
     desk.ask(task("one"))
     desk.open()
-    desk.press("1", "c")
+    desk.press("1", "Shift+C")
     desk.page.keyboard.type("a thought")
     tray = desk.page.locator("#tray")
     tray.get_by_role("button", name="C: place").click()
@@ -110,7 +110,7 @@ def test_a_click_that_ends_writing_does_what_it_says(desk: Desk) -> None:
     desk.press("w")
     desk.page.keyboard.type("why")
     desk.page.locator(".strength").first.click()
-    desk.press("e")
+    desk.press("Shift+E")
     desk.page.keyboard.type("Better. ")
     tray.get_by_role("button", name="Rest tied").click()
     assert desk.sentence == "A > C > B = D"
@@ -126,7 +126,7 @@ def test_a_click_that_ends_writing_does_what_it_says(desk: Desk) -> None:
 def test_a_note_left_empty_is_none(desk: Desk) -> None:
     desk.ask(task("one"))
     desk.open()
-    desk.press("1", "c", "Escape", "2", "3", "4")
+    desk.press("1", "Shift+C", "Escape", "2", "3", "4")
     expect(desk.page.locator(".notes li")).to_have_count(0)
     desk.submit()
     assert desk.said().notes == ()
@@ -150,14 +150,14 @@ def test_an_edited_answer_is_kept_and_the_unchanged_one_is_not(desk: Desk) -> No
     desk.open()
     shown = desk.shown()
     first = next(i for i, one in enumerate(shown) if one.endswith("/1"))
-    desk.press("1", "2", "3", "4", str(first + 1), "e")
+    desk.press("1", "2", "3", "4", str(first + 1), "Shift+E")
     field = desk.page.locator(".answer.editing textarea:visible").first
     assert field.input_value() == "The *first* answer."  # its source, not its looks
     desk.press("End")
     desk.page.keyboard.type(" And more.")
     desk.press("Escape")
     assert desk.page.locator(".answer.editing").count() == 0
-    desk.press(str((first + 1) % 4 + 1), "e", "Escape")
+    desk.press(str((first + 1) % 4 + 1), "Shift+E", "Escape")
     desk.submit()
     assert desk.said().edits == {shown[first]: "The *first* answer. And more."}
 
@@ -165,7 +165,7 @@ def test_an_edited_answer_is_kept_and_the_unchanged_one_is_not(desk: Desk) -> No
 def test_undo_takes_back_a_whole_stretch_of_typing(desk: Desk) -> None:
     desk.ask(task("one"))
     desk.open()
-    desk.press("1", "c")
+    desk.press("1", "Shift+C")
     desk.page.keyboard.type("a thought")
     desk.press("Escape", "z")
     assert desk.page.locator(".notes li").count() == 0
@@ -195,11 +195,11 @@ def test_what_all_answers_share_can_be_dimmed_and_lengths_are_shown_on_request(d
     desk.ask(task("one", [f"Water boils. It is hot. Number {i} differs here." for i in range(4)]))
     desk.open()
     assert not desk.page.locator(".words").first.is_visible()
-    desk.press("d", "l")
+    desk.press("Shift+D", "l")
     dimmed = desk.page.evaluate("() => [...CSS.highlights.get('shared')].map(range => range.toString?.() ?? '').length")
     assert dimmed == 8  # two sentences in each of four answers
     assert desk.page.locator(".words").first.inner_text() == "Words: 9"
-    desk.press("d")
+    desk.press("Shift+D")
     assert desk.page.evaluate("() => CSS.highlights.has('shared')") is False
 
 

@@ -1,4 +1,4 @@
-"""The commands `assent feedback …`: judgments out and in as files, snapshots, and raters who want to be forgotten."""
+"""The commands `assent feedback …`: judgments out and in as files, snapshots, forgetting a rater, a project."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import typer
 
 from assent.artifacts.layout import PROJECT, RUNS
 
-app = typer.Typer(no_args_is_help=True, help="Take judgments out or bring them in, fix them, forget a rater.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Take judgments out or bring them in, fix them, forget a rater, archive or delete a project.",
+)
 
 Config = Annotated[Path, typer.Option("--config", help="The YAML of the project, whose store is meant.")]
 StoreUrl = Annotated[
@@ -113,4 +116,50 @@ def erase(
     from assent.service.serve import store_of
 
     for line in erase_feedback(store_of(config, store), rater, runs=runs, remove_artifacts=remove):
+        typer.echo(line)
+
+
+@app.command()
+def archive(
+    project: Annotated[str, typer.Argument(help="Name of the project.")],
+    back: Annotated[bool, typer.Option("--back", help="Take it out of the archive again.")] = False,
+    config: Config = PROJECT,
+    store: StoreUrl = None,
+) -> None:
+    """Put a project away: hidden from raters and changed by nobody; everything in it stays."""
+    from assent.pipeline.commands.feedback import archive_project
+    from assent.service.serve import store_of
+
+    for line in archive_project(store_of(config, store), project, is_archived=not back):
+        typer.echo(line)
+
+
+@app.command()
+def delete(
+    project: Annotated[str, typer.Argument(help="Name of the project, which has to be archived.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = PROJECT,
+    store: StoreUrl = None,
+) -> None:
+    """Delete an archived project with everything in it, for good: tasks, judgments, decisions, snapshots, …
+
+    Says what would go and asks for the project's name.
+    """
+    from assent.core.errors import UserError
+    from assent.pipeline.commands.feedback import delete_project, project_contents
+    from assent.service.serve import store_of
+
+    url = store_of(config, store)
+    held = project_contents(url, project)
+    typer.echo(f"project {project} holds {held.said()}; all of it goes for good")
+    if not yes:
+        try:
+            again = typer.prompt("type the name of the project to delete it", default="", show_default=False)
+        except typer.Abort:
+            again = ""
+        if again.strip() != project.strip():
+            raise UserError(
+                f"{again.strip()!r} is not {project!r}, so nothing was deleted; type it again, or say --yes"
+            )
+    for line in delete_project(url, project):
         typer.echo(line)

@@ -10,6 +10,23 @@ import typer
 from assent.artifacts.layout import PROJECT
 from assent.cli.options import ConfigArgument
 
+TrustedProxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Address or network of a proxy on another machine that says for whom it asks (X-Forwarded-For)."
+        " Repeatable; proxies on this machine are trusted.",
+    ),
+]
+Replace = Annotated[
+    bool,
+    typer.Option(
+        "--replace",
+        help="Known ids in a file of --from get the content of the file: in place, or, where somebody has judged them,"
+        " as a task with an id of its own.",
+    ),
+]
+
 
 def rate(
     config: ConfigArgument = PROJECT,
@@ -21,14 +38,7 @@ def rate(
     base_url: Annotated[
         str | None, typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org.")
     ] = None,
-    trusted_proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address or network of a proxy on another machine that says for whom it asks (X-Forwarded-For)."
-            " Repeatable; proxies on this machine are trusted.",
-        ),
-    ] = None,
+    trusted_proxy: TrustedProxies = None,
     workers: Annotated[int, typer.Option(help="Server processes.", min=1, max=64)] = 1,
     from_: Annotated[
         list[str] | None,
@@ -39,6 +49,7 @@ def rate(
             " Repeatable.",
         ),
     ] = None,
+    replace: Replace = False,
     project: Annotated[
         str | None, typer.Option(help="Project for the tasks of --from and --sample. Default: default.")
     ] = None,
@@ -65,6 +76,7 @@ def rate(
         at=ServerAddress(host, port, base_url, networks(trusted_proxy or ())),
         workers=workers,
         sources=tuple(from_ or ()),
+        is_replacing=replace,
         project=project,
         models=tuple(model or ()),
         draw=draw_of(sample, prompts, project=project, answers=answers),

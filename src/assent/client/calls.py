@@ -34,7 +34,6 @@ from assent.web.api.models import (
     ReceiptOut,
     SnapshotOut,
     TaskPage,
-    TasksAdded,
     WebhookMade,
     WebhookOut,
 )
@@ -48,9 +47,9 @@ from assent.web.api.people_models import (
     TokenMade,
     TokenOut,
 )
+from assent.web.api.study_models import ContentsOut, TasksAdded
 
 _ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".parquet")
-
 Tiers = Ranking | Sequence[Sequence[str]]
 
 
@@ -90,9 +89,18 @@ class Client:
         """Make a project, or replace all its settings."""
         return self._wire.one(ProjectOut, "PUT", _project(name), json=_plain(settings))
 
-    def change_project(self, name: str, **settings: Any) -> ProjectOut:
-        """Change some settings of a project."""
-        return self._wire.one(ProjectOut, "PATCH", _project(name), json={"settings": settings}, repeat=True)
+    def change_project(self, name: str, *, archived: bool | None = None, **settings: Any) -> ProjectOut:
+        """Change some settings of a project, archive it, or take it out of the archive."""
+        body = {"settings": settings, "archived": archived}
+        return self._wire.one(ProjectOut, "PATCH", _project(name), json=body, repeat=True)
+
+    def contents(self, project: str) -> ContentsOut:
+        """What is in a project, and goes where it is deleted."""
+        return self._wire.one(ContentsOut, "GET", _project(project, "contents"))
+
+    def delete_project(self, name: str) -> ContentsOut:
+        """Delete an archived project with everything in it, for good; says what it was."""
+        return self._wire.one(ContentsOut, "DELETE", _project(name), params={"name": name})
 
     def guidelines(self, project: str) -> list[GuidelineOut]:
         """All versions of what raters are told, oldest first."""
@@ -119,9 +127,10 @@ class Client:
         *,
         slots: int | None = None,
         priority: float = 0.0,
+        replace: bool = False,
     ) -> TasksAdded:
         """Queue tasks, all or none: Tasks, or {prompt, answers, id?, kind?, purpose?}; the same again adds nothing."""
-        body = {"tasks": [_task(task) for task in tasks], "slots": slots, "priority": priority}
+        body = {"tasks": [_task(one) for one in tasks], "slots": slots, "priority": priority, "replace": replace}
         return self._wire.one(TasksAdded, "POST", _project(project, "tasks"), json=body, repeat=True)
 
     def tasks(self, project: str, purpose: Purpose = "reward") -> Iterator[Task]:

@@ -19,6 +19,7 @@ from typing import Any
 
 from assent.core.types import Judgment, Purpose, Ranking, Rater
 from assent.feedback.battles import Battle, Standing, standings, votes_on
+from assent.feedback.days import begin_of_day
 from assent.feedback.quality.alarm import GroupAgreement, group_agreement
 from assent.feedback.quality.disputes import Dispute, disputes
 from assent.feedback.quality.facts import TaskFacts
@@ -75,6 +76,8 @@ class Overview:
     groups: Sequence[GroupAgreement]
     disputes: Sequence[Dispute]
     decided: int
+    today: int
+    """Judgments since the day began in the project's time zone, skips not counted."""
     points: Sequence[CurvePoint]
     standings: Sequence[Standing]
     """Models by their blind battles, strongest first."""
@@ -112,6 +115,7 @@ class Overview:
             groups=groups,
             disputes=disputes(given.judgments, given.facts, decided={d.task_id for d in given.decisions}),
             decided=len({d.task_id for d in given.decisions}),
+            today=_today(rows, begin_of_day(now, given.project.settings.timezone)),
             points=given.points,
             standings=standings(given.fought),
         )
@@ -157,6 +161,7 @@ class Watch:
         """`rest`: after a look that took one second, for so many seconds the same is shown."""
         self._store, self._url, self._rest = store, store_url, rest
         self._facts: dict[str, TaskFacts] = {}
+        self._replaced = 0.0
         self._seen: dict[Queue, _Look] = {}
         self._lock = threading.Lock()
 
@@ -212,7 +217,10 @@ class Watch:
         )
 
     def _facts_of(self, task_ids: Collection[str]) -> dict[str, TaskFacts]:
-        """Facts of tasks; a task never changes, so each is read once."""
+        """Facts of tasks; each is read once, until one in the store got other content."""
+        replaced = self._store.studies.last_replaced()
+        if replaced != self._replaced:
+            self._facts, self._replaced = {}, replaced
         missing = [i for i in task_ids if i not in self._facts]
         for start in range(0, len(missing), 1000):
             found = self._store.tasks(missing[start : start + 1000])
@@ -225,6 +233,10 @@ class _Look:
     overview: Overview
     state: Any
     until: float
+
+
+def _today(rows: Sequence[SaidRow], midnight: float) -> int:
+    return sum(row.outcome != "skipped" and row.submitted_at >= midnight for row in rows)
 
 
 def _forecast(given: Readings, rows: Sequence[SaidRow], now: float) -> Forecast:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, false, insert, select, true, update
+from sqlalchemy import Connection, delete, false, insert, select, true, update
 
 from assent.core.errors import ConflictError, StoreError
 from assent.feedback.people import events as log
 from assent.feedback.people.rows import end_tokens, forget, is_only_admin
+from assent.feedback.queue.batches import drop_unused
 from assent.feedback.queue.gold import MADE
 from assent.feedback.queue.order import number
 from assent.feedback.queue.snapshots import touch_snapshots
@@ -125,15 +125,4 @@ def _empty_conversations(connection: Connection, rater_id: str) -> None:
             connection.execute(pointer.values(response_hash=row["hash"]))
         cleared = {"prompt_hash": nothing, "meta": {}, "content_hash": ""}
         connection.execute(update(TaskRow).where(TaskRow.id.in_(block)).values(cleared))
-        _drop_unused(connection, [answer.hash for answer in answers], prompts)
-
-
-def _drop_unused(connection: Connection, answers: Sequence[str], prompts: Sequence[str]) -> None:
-    """Delete answers and prompts that no task has any more."""
-    for block in blocks(answers):
-        used = exists().where(TaskResponse.response_hash == ResponseRow.hash)
-        connection.execute(delete(ResponseRow).where(ResponseRow.hash.in_(block), ~used))
-    for block in blocks(prompts):
-        is_asked = exists().where(TaskRow.prompt_hash == PromptRow.hash)
-        has_answers = exists().where(ResponseRow.prompt_hash == PromptRow.hash)
-        connection.execute(delete(PromptRow).where(PromptRow.hash.in_(block), ~is_asked, ~has_answers))
+        drop_unused(connection, [answer.hash for answer in answers], prompts)

@@ -183,10 +183,10 @@ class Store:
         """
         return adding.add_tasks(self._engine, new, slots=slots, priority=priority, now=now, is_cap=is_cap)
 
-    def clashes(self, new: Sequence[Task]) -> dict[str, str]:
-        """What is wrong with tasks whose ids are known with other content, or in another project or queue; by id."""
+    def clashes(self, new: Sequence[Task], *, is_replacing: bool = False) -> dict[str, str]:
+        """What is wrong with tasks whose ids are known elsewhere, or, unless `is_replacing`, with other content."""
         with read_transaction(self._engine) as connection:
-            return tasks.clashes(connection, new)
+            return tasks.clashes(connection, new, is_replacing=is_replacing)
 
     def register_rater(self, rater: Rater, *, consent: str | None = None, now: float) -> None:
         """Make a rater known, or replace their attributes.

@@ -6,14 +6,29 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from assent.artifacts.layout import RUNS
 from assent.artifacts.store import Artifact
+from assent.core.hashing import hash_json, short
 from assent.core.types import Task
 from assent.feedback.queue.priorities import Predicted, priorities
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.records.settings import Goal
 from assent.feedback.store import Store
 from assent.pipeline.backends import Backends
 from assent.pipeline.judges import PEOPLE
+
+FINAL = 1_000_000
+"""Step of the last comparison of a run, which comes after all rounds."""
+
+
+def place_of(name: str, step: int) -> str:
+    """Where in which run people are asked: run folder and step, such that later steps rest on earlier ones.
+
+    Step 2·n is the collection of round n, 2·n + 1 its evaluation. The folder is part of it, as a hash: stores may be
+    shared by runs of one name.
+    """
+    folder = hash_json(str((RUNS / name).absolute()))
+    return f"{name}@{short(folder)}/{step:07d}"
 
 
 @dataclass(frozen=True)
@@ -22,6 +37,8 @@ class QueuePlan:
 
     title: str
     """What raters read above the tasks."""
+    place: str = ""
+    """Where in the run they are asked, see `place_of`: what was asked there before is closed for it."""
     like: tuple[str, ...] = ()
     """Projects whose settings, guideline and raters are taken over: of the first that is in the store."""
     goal: Goal = "random"
@@ -36,7 +53,8 @@ class QueuePlan:
         """
         goal: Goal = "random" if self.predict is None else self.goal
         like = [name for asked in self.like for name in (store.queue_of(Queue(asked), PEOPLE).project, asked)]
-        store.projects.carry_on(queue.project, like=like, title=self.title, goal=goal, now=time.time())
+        new = NewProject(self.title, goal, like=tuple(like), place=self.place)
+        store.projects.carry_on(queue.project, new, now=time.time())
         if self.predict is None or goal == "random" or store.counts(queue).need:
             return {}
         return priorities(self.predict(tasks), goal)

@@ -88,8 +88,9 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
     final = None
     if len(rounds) > 1:
         with run.within("final"):
-            last, like = rounds[-1], projects_before(config, rounds)
-            final = evaluate(run, config, start, last.policy, start.policy, last.reward, like=like)
+            stage = EvaluateStage.of(config, None, like=projects_before(config, rounds))
+            last = rounds[-1]
+            final = evaluate(run, stage, start, last.policy, start.policy, last.reward)
     return RunResult(start, tuple(rounds), final)
 
 
@@ -133,29 +134,27 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         fitted = RewardStage.of(config, config.reward)
         reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward}
-    given: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
-    better = run(run_optimize, OptimizeStage.of(config), start=policy, **given)
-    evaluation = evaluate(run, config, start, better, policy, reward, like=projects_before(config, earlier, samples))
+    wanted: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
+    better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
+    stage = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
+    evaluation = evaluate(run, stage, start, better, policy, reward)
     return RoundResult(number, policy, samples, judgments, reward, better, evaluation)
 
 
 def evaluate(
     run: Runner,
-    config: RunConfig,
+    stage: EvaluateStage | None,
     start: Start,
     policy: Artifact,
     baseline: Artifact,
     reward: Artifact | None,
-    *,
-    like: tuple[str, ...] = (),
 ) -> Artifact | None:
     """Blind comparison of two policies; None in a run that evaluates nothing."""
-    if config.evaluate is None:
+    if stage is None:
         return None
-    stage = EvaluateStage.of(config, config.evaluate, like=like)
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
-    judges = evaluation_judges(stage.raters, reward, seed=config.seed)
-    erased = erased_judgments(config.store, queue_now(config.store, asked, judges))
+    judges = evaluation_judges(stage.raters, reward, seed=stage.people_seed)
+    erased = erased_judgments(stage.store, queue_now(stage.store, asked, judges))
     prompts = start.data["prompts"]
     return run(run_evaluate, stage, extra=erased, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from assent.artifacts.find import ROUND, find_artifact
@@ -11,6 +11,7 @@ from assent.artifacts.jsonl import read_records
 from assent.artifacts.store import MANIFEST
 from assent.core.errors import DataError, StoreError, UserError
 from assent.core.types import Purpose, Task
+from assent.feedback.bringing import bring_tasks
 from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.queue.judges import in_project, moved_id
 from assent.feedback.queue.task_files import parse_tasks
@@ -32,15 +33,30 @@ class Intake:
     new: int
     repeated: int = 0
     """Lines of the file that ask what an earlier line asks."""
+    replaced: tuple[str, ...] = ()
+    """What known tasks were replaced, in words."""
+    known: int = 0
+    """Those that were there already, with this content."""
 
     def __str__(self) -> str:
-        known = self.tasks - self.new
-        said = f"{self.new} tasks added to project {self.project}" + (f", {known} were there already" if known else "")
-        return said + (f", {self.repeated} lines repeat earlier ones" if self.repeated else "")
+        said = [f"{self.new} tasks added to project {self.project}"]
+        said += [f"{self.known} were there already"] if self.known else []
+        said += self.replaced
+        return ", ".join([*said, f"{self.repeated} lines repeat earlier ones"] if self.repeated else said)
 
 
-def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose = "reward", now: float) -> Intake:
+def take_in(
+    store: Store,
+    source: str,
+    *,
+    project: str | None,
+    purpose: Purpose = "reward",
+    now: float,
+    is_replacing: bool = False,
+) -> Intake:
     """Queue the tasks of a file, or of the samples of a run. Raises UserError naming what is there instead.
+
+    With `is_replacing`, known tasks of the file with other content are replaced instead of refused.
 
     Samples without a project go where the run looks for what people judge.
     """
@@ -51,11 +67,11 @@ def take_in(store: Store, source: str, *, project: str | None, purpose: Purpose 
             found = in_project(found, store.queue_of(asked, PEOPLE), asked=asked)
         return queue(store, found, now=now)
     parsed = parse_tasks(_content(Path(source)), name=source, project=project or DEFAULT, purpose=purpose)
-    parsed.refuse(store.clashes(parsed.tasks))
-    taken = replace(queue(store, parsed.tasks, now=now), repeated=parsed.repeated)
-    for task_id, ranking in parsed.gold.items():
-        store.projects.set_gold(task_id, ranking, now=now)
-    return taken
+    parsed.refuse(store.clashes(parsed.tasks, is_replacing=is_replacing))  # before the project is made
+    settings = ensure_project(store, parsed.tasks[0].project, now=now)
+    brought = bring_tasks(store, parsed, settings, now=now, is_replacing=is_replacing)
+    said = tuple(brought.said())
+    return Intake(parsed.tasks[0].project, len(parsed.tasks), brought.added, parsed.repeated, said, known=brought.known)
 
 
 def queue(store: Store, tasks: Sequence[Task], *, now: float) -> Intake:
@@ -72,7 +88,8 @@ def queue(store: Store, tasks: Sequence[Task], *, now: float) -> Intake:
     known = store.tasks([task.id for task in tasks])
     new = [task for task in tasks if task.id not in known]
     slots = wanted_slots([t.id for t in new], settings)
-    return Intake(project, len(tasks), store.add_tasks(new, slots=slots, now=now))
+    added = store.add_tasks(new, slots=slots, now=now)
+    return Intake(project, len(tasks), added, known=len(tasks) - added)
 
 
 def ensure_project(store: Store, name: str, *, title: str = "", now: float) -> ProjectSettings:

@@ -58,6 +58,8 @@ class ServeOptions:
     workers: int = 1
     sources: tuple[str, ...] = ()
     """Samples of runs and files that become tasks."""
+    is_replacing: bool = False
+    """Whether known tasks of those files are replaced where their content is another."""
     project: str | None = None
     models: tuple[str, ...] = ()
     """NAME=PATH of models that raters can talk to."""
@@ -110,7 +112,8 @@ def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]
     """Take in what was named, then say where to rate and, on the first start, how to sign in."""
     now = time.time()
     for source in options.sources:
-        yield str(take_in(store, source, project=options.project, now=now))
+        taken = take_in(store, source, project=options.project, now=now, is_replacing=options.is_replacing)
+        yield str(taken)
     if not store.projects.all():
         ensure_project(store, options.project or DEFAULT, now=now)
     yield from where_to_rate(store, base_url)
@@ -121,18 +124,21 @@ def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]
 
 
 def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
-    """A line for the service, and one for each queue in which tasks wait."""
+    """A line for the service, and one for each queue of an open project in which tasks wait."""
     yield f"rating at {base_url}/"
     waiting: list[str] = []
     for project in store.projects.all():
+        if not project.settings.is_open or project.archived_at is not None:
+            continue
         for queue in (Queue(project.name, "reward"), Queue(project.name, "evaluation")):
             counts = store.counts(queue)
             if counts.need > counts.have:
-                waiting.append(f"  {base_url}{queue.page}  {counts.have} of {counts.need} judgments are in")
+                title = f"{project.settings.title}: " if project.settings.title else ""
+                waiting.append(f"  {base_url}{queue.page}  {title}{counts.have} of {counts.need} judgments are in")
     shown = 10
     yield from waiting[:shown]
     if len(waiting) > shown:
-        yield f"  and {len(waiting) - shown} more projects, see the start page"
+        yield f"  and {len(waiting) - shown} more queues, see the start page"
 
 
 def warnings(at: ServerAddress) -> Iterator[str]:

@@ -12,7 +12,7 @@ from assent.artifacts.find import find_artifact
 from assent.core.errors import AwaitingJudgments
 from assent.core.types import Judgment, Ranking, Rater, Task
 from assent.feedback.queue.priorities import priorities
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.records.settings import Criterion, ProjectSettings
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
@@ -47,7 +47,7 @@ def test_a_new_project_of_a_run_is_like_the_first_that_is_there(tmp_path: Path) 
         store.projects.publish_guideline("old", "second", now=2.0)
         only_here = store.accounts.create("ann", "rater", projects=("old",), now=1.0)
         elsewhere = store.accounts.create("ben", "rater", projects=("other",), now=1.0)
-        made = store.projects.carry_on("new", like=("missing", "old"), title="New", goal="near_ties", now=3.0)
+        made = store.projects.carry_on("new", NewProject("New", "near_ties", ("missing", "old")), now=3.0)
         assert (made.title, made.overlap, made.goal, made.is_open) == ("New", 2, "near_ties", True)
         project = store.projects.get("new")
         assert project.settings == made
@@ -57,10 +57,8 @@ def test_a_new_project_of_a_run_is_like_the_first_that_is_there(tmp_path: Path) 
 
         changed = made.model_copy(update={"overlap": 5})
         store.projects.save("new", changed, now=4.0)
-        assert store.projects.carry_on("new", like=("old",), title="", goal="random", now=5.0) == changed
-        assert (
-            store.projects.carry_on("alone", like=("missing",), title="", goal="random", now=5.0) == ProjectSettings()
-        )
+        assert store.projects.carry_on("new", NewProject("", like=("old",)), now=5.0) == changed
+        assert store.projects.carry_on("alone", NewProject("", like=("missing",)), now=5.0) == ProjectSettings()
 
 
 @pytest.mark.slow
@@ -80,7 +78,7 @@ def test_the_second_round_of_people_keeps_their_project_and_asks_near_ties_first
         with Store.open("sqlite:///feedback.db") as store:
             if len(asked) == 1:
                 settings = store.projects.get(project).settings
-                assert (settings.title, settings.goal) == ("toy, round 1", "random")
+                assert (settings.title, settings.goal) == ("toy, round 1, rankings", "random")
                 changes = {"criteria": (criterion,), "random_share": 0.0, "gold_share": 0.0, "repeat_share": 0.0}
                 store.projects.save(project, settings.model_copy(update=changes), now=1.0)
                 store.projects.publish_guideline(project, "Be fair.", now=1.0)

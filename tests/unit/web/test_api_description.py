@@ -30,6 +30,7 @@ CHECKED = [
 ]
 BOT = Rater(id="bot", kind="autorater")
 HARD = {
+    "DELETE /api/v1/projects/{project}",
     "GET /api/v1/projects/{project}/exports/{format}",
     "GET /api/v1/projects/{project}/exports/{format}/losses",
     "GET /api/v1/webhooks/{number}/deliveries",

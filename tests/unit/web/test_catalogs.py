@@ -97,10 +97,10 @@ def test_signs_that_are_keys_stay_what_is_printed_on_the_keyboard(language: str)
 
 
 NOTATION = {
-    "rate.hint.rank": ("2 1 = 4 3", "B > A = D > C"),
-    "rate.help.example": ("B > A = D > C",),
-    "rate.hint.pair": ("1", "2", "="),
-    "chat.verdict.open": ("1", "2", "=", "X"),
+    "rate.hint.rank": ("{typed}", "{order}"),
+    "rate.help.example": ("{order}",),
+    "rate.hint.pair": ("A", "B", "1", "2", "="),
+    "chat.verdict.open": ("A", "B", "1", "2", "=", "X"),
     "chat.reveal.first": ("A",),
     "chat.reveal.second": ("B",),
 }

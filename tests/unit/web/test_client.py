@@ -86,6 +86,16 @@ def test_projects_tasks_and_judging(house: House, client: Client) -> None:
     assert [project.name for project in client.projects()] == ["p"] and client.project("p").guideline is not None
 
 
+def test_a_project_is_put_away_and_deleted(client: Client) -> None:
+    client.save_project("p", {})
+    client.add_tasks("p", [a_task(n, project="p") for n in range(3)])
+    with pytest.raises(ApiError, match="is not archived"):
+        client.delete_project("p")
+    assert client.change_project("p", archived=True).archived_at is not None
+    assert client.contents("p").tasks == 3 and client.delete_project("p").tasks == 3
+    assert client.projects() == []
+
+
 def test_quality_raters_and_files(house: House, client: Client, tmp_path: Path) -> None:
     client.save_project("p", {"gold_share": 0, "repeat_share": 0})
     client.add_tasks("p", [a_task(n, project="p") for n in range(2)])

@@ -185,3 +185,68 @@ def test_a_known_id_with_other_content_or_in_another_project_is_refused_with_its
         response = program.post(f"/api/v1/projects/{project}/tasks", json=sent)
         assert response.status_code == 409 and "tasks[1]" in response.text and said in response.text
     assert "new" not in house.store.tasks(["new"])
+
+
+def test_known_tasks_are_replaced_where_that_is_said_and_it_is_counted(
+    house: House, program: Any, tmp_path: Path
+) -> None:
+    rater = house.person()
+    held = {item["task_id"]: item for item in rater.next(limit=2)}
+    assert rater.post("/rating/submit", ranking(held["default-1"])).status_code == 200
+    lines = "".join(f'{{"id": "default-{n}", "prompt": "Why {n}?", "answers": ["a", "b"]}}\n' for n in range(3))
+    (tmp_path / "tasks.jsonl").write_text(lines)
+    said = str(
+        take_in(house.store, str(tmp_path / "tasks.jsonl"), project="default", now=house.clock(), is_replacing=True)
+    )
+    assert said == (
+        "1 tasks added to project default, 1 got other content, 1 had judgments, so they were set aside and their new"
+        " content got an id of its own"
+    )
+    refused = rater.post("/rating/submit", ranking(held["default-0"]))
+    assert refused.status_code == 409 and "got other content since it was given out" in refused.text
+    fresh = {item["task_id"]: item for item in rater.next(limit=3)}
+    assert sorted(fresh) == ["default-0", "default-1.2", "default-2"]
+    assert fresh["default-0"]["content"] != held["default-0"]["content"]
+    assert rater.post("/rating/submit", ranking(fresh["default-0"])).status_code == 200
+    admin = house.person("admin")
+    admin.page(f"{PAGE}/tasks")
+    again = admin.send_form(f"{PAGE}/tasks", pasted=lines, purpose="reward", replace="yes")
+    assert "New tasks: 0. With new content: 0." in admin.page(again.headers["location"])
+    assert "Set aside: replaced" in admin.page(f"{PAGE}/tasks?state=aside")
+    house.clock.now += 60
+    third = lines.replace("Why", "How")
+    headers = {"x-csrf-token": admin.csrf, "content-type": "application/octet-stream"}
+    path = f"{PAGE}/tasks?file=t.jsonl&purpose=reward&replace=yes"
+    counts = admin.client.post(path, content=third.encode(), headers=headers).json()
+    assert counts == {"added": 0, "known": 0, "changed": 2, "set_aside": 1, "gold_dropped": 0}
+    sent = [{"id": f"default-{n}", "prompt": f"How {n}?", "answers": ["a", "b"]} for n in range(3)]
+    same = program.post("/api/v1/projects/default/tasks", json={"tasks": sent, "replace": True}).json()
+    assert (same["known"], same["ids"]) == (3, ["default-0.2", "default-1.2", "default-2"])
+    assert "How 2?" in admin.page(f"{PAGE}/tasks")
+
+
+def test_an_id_of_another_project_is_not_replaced(house: House, program: Any, tmp_path: Path) -> None:
+    house.store.projects.save("second", PLAIN, now=house.clock())
+    (tmp_path / "t.jsonl").write_text('{"id": "default-0", "prompt": "Why?", "answers": ["a", "b"]}\n')
+    with pytest.raises(DataError, match=r"t.jsonl:1: task 'default-0' is in project 'default' already"):
+        take_in(house.store, str(tmp_path / "t.jsonl"), project="second", now=house.clock(), is_replacing=True)
+    sent = {"tasks": [{"id": "default-0", "prompt": "a", "answers": ["a", "b"]}], "replace": True}
+    assert program.post("/api/v1/projects/second/tasks", json=sent).status_code in (409, 422)
+
+
+def test_days_of_the_dashboard_are_those_of_the_projects_zone(house: House, program: Any) -> None:
+    midnight = 1_800_000_000.0 // 86_400 * 86_400 + 15 * 3600  # in Tokyo
+    rater, admin = house.person(), house.person("admin")
+    for item, at in zip(rater.next(limit=2), (midnight - 60, midnight + 60), strict=True):
+        house.clock.now = at
+        assert rater.post("/rating/submit", ranking(item)).status_code == 200
+    house.clock.now = midnight + 1800
+    assert program.get("/api/v1/projects/default/statistics").json()["today"] == 2
+    assert "2 today" in admin.page(PAGE) and "2027-01-15 14:30 UTC" in admin.page(PAGE)
+    program.patch("/api/v1/projects/default", json={"settings": {"timezone": "Asia/Tokyo"}})
+    program.post("/api/v1/projects/default/guidelines", json={"text": "Be kind."})
+    assert program.get("/api/v1/projects/default/statistics").json()["today"] == 1
+    page = admin.page(PAGE)
+    assert "1 today" in page and "2027-01-15 23:30 JST" in page and ">2027-01-15</text>" in page
+    told = admin.page(f"{PAGE}/guidelines")
+    assert '<time datetime="2027-01-15T15:30:00Z" data-zone="Asia/Tokyo">2027-01-16 00:30 JST</time>' in told

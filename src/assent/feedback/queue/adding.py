@@ -61,9 +61,17 @@ def add_tasks(
     return len(queued.contents.keys() - known.keys())
 
 
-def add_in(connection: Connection, tasks: Sequence[Task], *, slots: int, now: float) -> int:
+def add_in(
+    connection: Connection,
+    tasks: Sequence[Task],
+    *,
+    slots: int,
+    priority: float = 0.0,
+    now: float,
+    is_cap: bool = False,
+) -> int:
     """The same as part of a transaction. Raises BeingBrought where a batch holds one of them."""
-    return _queued(tasks, slots, 0.0, now).add(connection)
+    return replace(_queued(tasks, slots, priority, now), is_cap=is_cap).add(connection)
 
 
 def at_once(engine: Engine, work: Callable[..., Result], *given: Any) -> Result:

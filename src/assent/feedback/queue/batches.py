@@ -15,18 +15,20 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, exists, select, union, update
 
 from assent.core.errors import AssentError, StoreError
 from assent.core.garbage import spared
 from assent.feedback.tables.arrivals import BatchRow
 from assent.feedback.tables.connection import insert_missing, read_transaction, write
-from assent.feedback.tables.people import AccountRow
 from assent.feedback.tables.queue import (
+    Adjudication,
+    Gold,
+    GuidelineVersion,
     JudgmentEvent,
     JudgmentRow,
     Lease,
@@ -40,21 +42,29 @@ from assent.feedback.tables.queue import (
     TaskResponse,
     TaskRow,
 )
+from assent.feedback.tables.studies import Assignee
 
 BLOCK = 125
 """Tasks or comparisons in one transaction."""
 DEAD_SECONDS = 30.0
 """A batch that does nothing for so long, by the watch of whoever waits, is taken for dead."""
 _LONGEST_PAUSE = 0.05
-_HIDDEN = "\x1fbatch-"  # no name that is printable begins so
+_HIDDEN = "\x1f"  # no name that is printable begins so
+_BATCH, _GONE = f"{_HIDDEN}batch-", f"{_HIDDEN}gone-"
 _TAKEN_OUT = 100
+_RATERS = RaterRow.__tablename__
 
 Result = TypeVar("Result")
 
 
 def is_hidden(project: str) -> bool:
-    """Whether a project is a batch that is not whole yet."""
+    """Whether a project is a batch that is not whole yet, or on its way out."""
     return project.startswith(_HIDDEN)
+
+
+def gone_name() -> str:
+    """A new name for a project that is deleted, under which `take_out` finds it."""
+    return _GONE + secrets.token_hex(8)
 
 
 @dataclass
@@ -145,7 +155,7 @@ class Observer:
 
 
 def take_out(engine: Engine, project: str) -> None:
-    """Delete a batch with everything that came with it, a block at a time."""
+    """Delete a batch, or a deleted project, with everything that came with it, a block at a time."""
     write(engine, lambda connection: connection.execute(delete(BatchRow).where(BatchRow.project == project)))
     is_over = False
     while not is_over:
@@ -159,7 +169,7 @@ def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
 
 
 def _begin(engine: Engine, *, now: float) -> str:
-    project = _HIDDEN + secrets.token_hex(8)
+    project = _BATCH + secrets.token_hex(8)
 
     def work(connection: Connection) -> bool:
         insert_missing(connection, BatchRow, [{"id": 1, "project": project, "beats": 0}])
@@ -180,33 +190,65 @@ def _take_out_block(connection: Connection, project: str) -> bool:
         connection.execute(select(TaskRow.id).where(TaskRow.project == project).limit(_TAKEN_OUT)).scalars().all()
     )
     raters = _delete_tasks(connection, task_ids)
-    came_with_it = select(ProjectRow.created_at).where(ProjectRow.name == project).scalar_subquery()
-    unused = [~exists().where(table.rater_id == RaterRow.id) for table in (JudgmentRow, Lease, Presentation)]
-    unknown = [~exists().where(table.rater_id == RaterRow.id) for table in (AccountRow, RaterAttribute)]
-    mine = (RaterRow.id.in_(raters), RaterRow.created_at == came_with_it)
-    connection.execute(delete(RaterRow).where(*mine, *unused, *unknown))
+    if project.startswith(_GONE):
+        drop_strangers(connection, raters)
+    else:
+        came_with_it = select(ProjectRow.created_at).where(ProjectRow.name == project).scalar_subquery()
+        is_told = exists().where(RaterAttribute.rater_id == RaterRow.id)
+        drop_strangers(connection, raters, RaterRow.created_at == came_with_it, ~is_told)
     if len(task_ids) < _TAKEN_OUT:
+        connection.execute(delete(GuidelineVersion).where(GuidelineVersion.project == project))
         connection.execute(delete(ProjectRow).where(ProjectRow.name == project))
         return True
     return False
 
 
+def drop_strangers(connection: Connection, rater_ids: Collection[str], *where: ColumnElement[bool]) -> None:
+    """Delete those raters whom nothing in the store speaks of any more: no account, no judgment, no group."""
+    ids = sorted(rater_ids)
+    tables = [table for table in RaterRow.metadata.sorted_tables if table.name != RaterAttribute.__tablename__]
+    pointers = [
+        column
+        for table in tables
+        for column in table.columns
+        if any(key.column.table.name == _RATERS for key in column.foreign_keys)
+    ]
+    unused = [~exists().where(column == RaterRow.id) for column in pointers]
+    for start in range(0, len(ids), _TAKEN_OUT):
+        mine = RaterRow.id.in_(ids[start : start + _TAKEN_OUT])
+        found = connection.execute(select(RaterRow.id).where(mine, *unused, *where)).scalars().all()
+        connection.execute(delete(RaterAttribute).where(RaterAttribute.rater_id.in_(found)))
+        connection.execute(delete(RaterRow).where(RaterRow.id.in_(found)))
+
+
 def _delete_tasks(connection: Connection, task_ids: Any) -> list[str]:
-    """Delete tasks, what was said of them, and the texts that no other task has; who had said it."""
+    """Delete tasks, what was said of them, and the texts that no other task has; who had been asked."""
     judged = select(JudgmentRow.id).where(JudgmentRow.task_id.in_(task_ids))
-    raters = select(JudgmentRow.rater_id).where(JudgmentRow.task_id.in_(task_ids)).distinct()
+    raters = union(
+        select(JudgmentRow.rater_id).where(JudgmentRow.task_id.in_(task_ids)),
+        select(Presentation.rater_id).where(Presentation.task_id.in_(task_ids)),
+        select(Lease.rater_id).where(Lease.task_id.in_(task_ids)),
+        select(Adjudication.adjudicator_id).where(Adjudication.task_id.in_(task_ids)),
+    )
     answers = select(TaskResponse.response_hash).where(TaskResponse.task_id.in_(task_ids)).distinct()
     prompts = select(TaskRow.prompt_hash).where(TaskRow.id.in_(task_ids)).distinct()
     found = [list(connection.execute(query).scalars()) for query in (raters, answers, prompts)]
     connection.execute(delete(JudgmentEvent).where(JudgmentEvent.judgment_id.in_(judged)))
-    for table in (JudgmentRow, Presentation, Lease, Slot, TaskResponse):
+    for table in (JudgmentRow, Presentation, Lease, Slot, TaskResponse, Gold, Adjudication, Assignee):
         connection.execute(delete(table).where(table.task_id.in_(task_ids)))
     connection.execute(delete(TaskRow).where(TaskRow.id.in_(task_ids)))
+    drop_unused(connection, found[1], found[2])
+    return found[0]
+
+
+def drop_unused(connection: Connection, answers: Sequence[str], prompts: Sequence[str]) -> None:
+    """Delete those of the answers and prompts (by hash) that no task has any more."""
     is_shown = exists().where(TaskResponse.response_hash == ResponseRow.hash)
-    for start in range(0, len(found[1]), _TAKEN_OUT):
-        block = found[1][start : start + _TAKEN_OUT]
+    for start in range(0, len(answers), _TAKEN_OUT):
+        block = answers[start : start + _TAKEN_OUT]
         connection.execute(delete(ResponseRow).where(ResponseRow.hash.in_(block), ~is_shown))
     is_asked = exists().where(TaskRow.prompt_hash == PromptRow.hash)
     has_answers = exists().where(ResponseRow.prompt_hash == PromptRow.hash)
-    connection.execute(delete(PromptRow).where(PromptRow.hash.in_(found[2]), ~is_asked, ~has_answers))
-    return found[0]
+    for start in range(0, len(prompts), _TAKEN_OUT):
+        block = prompts[start : start + _TAKEN_OUT]
+        connection.execute(delete(PromptRow).where(PromptRow.hash.in_(block), ~is_asked, ~has_answers))

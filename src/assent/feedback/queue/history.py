@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from zoneinfo import ZoneInfo
-
 from sqlalchemy import Connection, func, select
 
+from assent.feedback.days import begin_of_day
 from assent.feedback.queue.assigned import count_for
 from assent.feedback.queue.candidates import Candidates
 from assent.feedback.queue.claims import Term, lock_rater
@@ -108,12 +106,6 @@ def rater_progress(
         term = Term(rater_id, now=now, expires_at=now)
         waiting = Candidates(connection, term, queue, limit=1).tasks() + count_for(connection, term, queue)
     return RaterProgress(done[0], done[1], waiting)
-
-
-def begin_of_day(now: float, timezone: str) -> float:
-    """When the day began that it is now in a time zone."""
-    local = datetime.fromtimestamp(now, ZoneInfo(timezone))
-    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).timestamp()
 
 
 def said(connection: Connection, project: str) -> list[SaidRow]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_bytes
 from assent.core.types import Judgment, Ranking
+from assent.feedback.queue import deleting, places
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.claims import lock_rater
 from assent.feedback.queue.presentations import newest_guideline
@@ -17,8 +17,8 @@ from assent.feedback.queue.set_aside import after_decision
 from assent.feedback.queue.settings import refuse_archived, refuse_archived_tasks, settings_from, settings_of
 from assent.feedback.queue.submissions import check, task_answers
 from assent.feedback.queue.tasks import refuse_nul
-from assent.feedback.records.queue import Adjudicated, Guideline, Project
-from assent.feedback.records.settings import Goal, ProjectSettings
+from assent.feedback.records.queue import Adjudicated, Contents, Guideline, NewProject, Project
+from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.tables.connection import insert_missing, read_transaction, upsert, write
 from assent.feedback.tables.people import Membership
 from assent.feedback.tables.queue import Adjudication, Gold, GuidelineVersion, ProjectRow, TaskRow
@@ -52,21 +52,22 @@ class Projects:
         def work(connection: Connection) -> Project:
             _make(connection, name, now=now)
             refuse_archived(connection, name)
-            values = {"settings": settings.model_dump(mode="json")}
-            connection.execute(update(ProjectRow).where(ProjectRow.name == name).values(values))
+            _set(connection, name, settings)
             return read_project(connection, name)
 
         return write(self._engine, work)
 
-    def carry_on(self, name: str, *, like: Sequence[str], title: str, goal: Goal, now: float) -> ProjectSettings:
+    def carry_on(self, name: str, new: NewProject, *, now: float) -> ProjectSettings:
         """Make the next project of a run, with settings, guideline and raters of the first of `like` that is there.
 
-        One that is there already stays as it is, whatever was changed in it.
+        One that is there already stays as it is, whatever was changed in it. Where the run comes to it anew, projects
+        of the same place and of later ones, which rest on what is asked here, are closed, see `places`.
         """
 
         def work(connection: Connection) -> ProjectSettings:
-            names = [n for n in (name, *like) if connection.execute(_IS_THERE, {"name": n}).scalar()]
+            names = [n for n in (name, *new.like) if connection.execute(_IS_THERE, {"name": n}).scalar()]
             if name in names:
+                places.take(connection, name, new.place)
                 return settings_of(connection, name)
             _make(connection, name, now=now)
             if names:
@@ -75,9 +76,9 @@ class Projects:
                     _publish(connection, name, told.text, now=now)
                 _copy_raters(connection, names[0], name)
             settings = settings_of(connection, names[0] if names else name)
-            settings = settings.model_copy(update={"title": title, "goal": goal, "is_open": True})
-            values = {"settings": settings.model_dump(mode="json")}
-            connection.execute(update(ProjectRow).where(ProjectRow.name == name).values(values))
+            settings = settings.model_copy(update={"title": new.title, "goal": new.goal, "is_open": True})
+            _set(connection, name, settings)
+            places.take(connection, name, new.place)
             return settings
 
         return write(self._engine, work)
@@ -92,6 +93,15 @@ class Projects:
             return read_project(connection, name)
 
         return write(self._engine, work)
+
+    def contents(self, name: str) -> Contents:
+        """What is in a project, and goes where it is deleted. Raises StoreError for an unknown one."""
+        with read_transaction(self._engine) as connection:
+            return deleting.contents(connection, name)
+
+    def delete(self, name: str, *, now: float) -> Contents:
+        """Delete an archived project with everything in it, for good; says what it was. Raises StoreError."""
+        return deleting.delete_project(self._engine, name, now=now)
 
     def publish_guideline(self, name: str, text: str, *, now: float) -> Guideline:
         """Tell the raters of a project something new; the text that holds already is not published twice."""
@@ -181,7 +191,14 @@ def read_project(connection: Connection, name: str) -> Project:
         raise StoreError(f"project {name!r} is not in the store; save it or add tasks to it first")
     newest = newest_guideline(connection, name)
     told = None if newest is None else _guideline(newest)
-    return Project(name, settings_from(row.settings), told, row.created_at, row.archived_at)
+    return Project(name, settings_from(row.settings), told, row.created_at, row.archived_at, row.replaced_by)
+
+
+def _set(connection: Connection, name: str, settings: ProjectSettings) -> None:
+    """Write settings; a project that is opened is not closed for another one any more."""
+    values: dict[str, Any] = {"settings": settings.model_dump(mode="json")}
+    values |= {"replaced_by": None} if settings.is_open else {}
+    connection.execute(update(ProjectRow).where(ProjectRow.name == name).values(values))
 
 
 def _make(connection: Connection, name: str, *, now: float) -> None:

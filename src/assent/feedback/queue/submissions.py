@@ -14,7 +14,7 @@ from assent.feedback.queue.presentations import complete, with_order
 from assent.feedback.queue.set_aside import after_skip
 from assent.feedback.queue.tasks import json_hash, refuse_nul
 from assent.feedback.records.queue import Receipt, Status, Viewing
-from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, Lease, ResponseRow, Slot, TaskResponse
+from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, Lease, ResponseRow, Slot, TaskResponse, TaskRow
 
 # Built once, see `claims`.
 _ANSWERS = (
@@ -27,6 +27,10 @@ _CURRENT = select(JudgmentRow.id, JudgmentRow.slot_id).where(
     JudgmentRow.task_id == bindparam("the_task_id"),
     JudgmentRow.rater_id == bindparam("the_rater_id"),
     JudgmentRow.superseded_by.is_(None),
+)
+# Locked for the whole transaction: the content of the task stays what the judgment was checked against (PostgreSQL).
+_REPLACED = (
+    select(TaskRow.replaced_at).where(TaskRow.id == bindparam("task_id")).with_for_update(read=True, key_share=True)
 )
 _HOLDER = select(Lease.rater_id, Lease.task_id).where(Lease.token == bindparam("token"))
 # The rater's unspent lease on the task; an expired one counts until another rater has taken the slot.
@@ -58,6 +62,7 @@ def submit(
     if known is not None:
         return known
     where = f"judgment {judgment.id!r} of task {judgment.task_id!r}"
+    _refuse_replaced(connection, judgment, token)
     check(judgment, task_answers(connection, judgment.task_id), where=where)
     old = _superseded(connection, judgment)
     slot_id, status = _settle(connection, judgment, token, old, now=now)
@@ -194,6 +199,21 @@ def _refuse_stolen(connection: Connection, judgment: Judgment, token: str | None
     if holder is not None and tuple(holder) != (judgment.rater_id, judgment.task_id):
         raise ConflictError(
             f"judgment {judgment.id!r} comes with a lease of another rater or task; claim the task first"
+        )
+
+
+def _refuse_replaced(connection: Connection, judgment: Judgment, token: str | None) -> None:
+    """Raise ConflictError where a task got other content since this rater was lent it, see `replacing`.
+
+    Its leases ended then, so whoever has one was shown what is asked now; a correction corrects what was said of it.
+    """
+    is_replaced = connection.execute(_REPLACED, {"task_id": judgment.task_id}).scalar() is not None
+    if not is_replaced or judgment.supersedes is not None:
+        return
+    if connection.execute(_HOLDER, {"token": token or ""}).first() is None:
+        raise ConflictError(
+            f"task {judgment.task_id!r} got other content since it was given out, so judgment {judgment.id!r} may speak"
+            " of what is not asked any more; ask for the task again"
         )
 
 

@@ -37,6 +37,10 @@ _ANSWERS = (
 )
 
 
+OTHER_CONTENT = "give the new task another id, or say that known tasks are replaced"
+"""What to do where a known id comes with other content."""
+
+
 class BeingBrought(StoreError):
     """A task is part of a batch that is not whole yet, see `batches`."""
 
@@ -162,8 +166,11 @@ def insert_task_rows(
     return _elsewhere(connection, rows)
 
 
-def clashes(connection: Connection, tasks: Sequence[Task]) -> dict[str, str]:
-    """What is wrong with tasks whose ids are known: with other content, or in another project or queue; by id."""
+def clashes(connection: Connection, tasks: Sequence[Task], *, is_replacing: bool = False) -> dict[str, str]:
+    """What is wrong with tasks whose ids are known: with other content, or in another project or queue; by id.
+
+    `is_replacing`: other content alone is not wrong.
+    """
     found: dict[str, str] = {}
     for block in blocks(tasks):
         query = select(TaskRow.id, TaskRow.content_hash, TaskRow.project, TaskRow.purpose)
@@ -173,7 +180,9 @@ def clashes(connection: Connection, tasks: Sequence[Task]) -> dict[str, str]:
             if row is None or row.content_hash == task_content(task):
                 continue
             if (row.project, row.purpose) == (task.project, task.purpose):
-                found[task.id] = f"task {task.id!r} is in the store with other content; give the new task another id"
+                if is_replacing:
+                    continue
+                found[task.id] = f"task {task.id!r} is in the store with other content; {OTHER_CONTENT}"
             else:
                 where = f"project {row.project!r}" + (" for evaluation" if row.purpose == "evaluation" else "")
                 found[task.id] = f"task {task.id!r} is in {where} already; give it another id here"

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from assent.core.types import Judgment, Purpose, Ranking, Task, TaskKind
 from assent.feedback.records.asked import Asked
-from assent.feedback.records.settings import ProjectSettings
+from assent.feedback.records.settings import Goal, ProjectSettings
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Viewing:
     """What the rater did in turn, for the log of the judgment."""
 
 
-AsideReason = Literal["hand", "skips", "decision"]
-"""Why a task is set aside: an admin did, so many raters skipped it as shown wrongly, or it was found to have no answer.
-"""
+AsideReason = Literal["hand", "skips", "decision", "replaced"]
+"""Why a task is set aside: an admin did, so many raters skipped it as shown wrongly, it was found to have no answer, or
+another one took its place."""
 Status = Literal["stored", "known", "skipped", "surplus"]
 
 
@@ -145,6 +145,43 @@ class Project:
     created_at: float
     archived_at: float | None = None
     """Since when it is put away: hidden from raters, given to nobody, and changed by nobody until it is taken out."""
+    replaced_by: str | None = None
+    """The project that its run asks instead, for which it was closed; None once it is open again."""
+
+
+@dataclass(frozen=True)
+class NewProject:
+    """How the next project of a run is made."""
+
+    title: str
+    goal: Goal = "random"
+    like: tuple[str, ...] = ()
+    """Projects whose settings, guideline and raters it takes over: of the first that is there."""
+    place: str = ""
+    """Where in a run its tasks are asked, RUN/STEP; empty: nowhere."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a project, which goes with it where it is deleted."""
+
+    tasks: int
+    judgments: int
+    """All that were ever given, with corrected ones and skips."""
+    decisions: int
+    guidelines: int
+    snapshots: int
+    conversations: int
+    webhooks: int
+    invitations: int
+    members: int
+    """People who may rate in it by name; they lose this project, not their account."""
+    accounts: int
+    """Of those, crowd workers with no other project, whose accounts go too."""
+
+    def said(self) -> str:
+        """What there is, in words, without what there is not."""
+        return ", ".join(f"{n} {name if n != 1 else name[:-1]}" for name, n in vars(self).items() if n) or "nothing"
 
 
 @dataclass(frozen=True)
@@ -244,6 +281,36 @@ class Snapshot:
     hash: str
     queue: Queue
     judgment_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What became of tasks that were sent to be added, and to replace known ones with other content."""
+
+    ids: Mapping[str, str]
+    """The id that was sent -> the id under which its content is in the store."""
+    added: int = 0
+    """Tasks whose ids were new."""
+    changed: int = 0
+    """Known ones with other content that nobody had judged: they have the new content now."""
+    set_aside: int = 0
+    """Known ones that were judged: kept as they were and set aside, for the new content has a task of its own."""
+    gold_dropped: int = 0
+    """Known answers that did not fit the new content."""
+
+    @property
+    def known(self) -> int:
+        """Tasks that were there with this content."""
+        return len(self.ids) - self.added - self.changed - self.set_aside
+
+    def said(self) -> list[str]:
+        """What was replaced, in words; nothing where nothing was."""
+        parts = [
+            (self.changed, "got other content"),
+            (self.set_aside, "had judgments, so they were set aside and their new content got an id of its own"),
+            (self.gold_dropped, "known answers did not fit the new content and were dropped"),
+        ]
+        return [f"{n} {words}" for n, words in parts if n]
 
 
 @dataclass(frozen=True)

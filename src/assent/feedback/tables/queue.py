@@ -20,6 +20,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _CURRENT = text("superseded_by IS NULL")
 _VALID = text("touched_at IS NULL")
+_REPLACED = text("replaced_at IS NOT NULL")
+_FAMILY = text("replaces IS NOT NULL")
 _SUPERSEDED = text("superseded_by IS NOT NULL")
 _WAITING: dict[str, Any] = {
     "sqlite_where": text("is_filled = 0 AND reserved_for IS NULL"),
@@ -62,6 +64,10 @@ class ProjectRow(Table):
     """ProjectSettings; null where nobody has set any."""
     archived_at: Mapped[float | None]
     """When it was put away: nobody rates in it and nothing in it is changed until it is taken out again."""
+    place: Mapped[str | None]
+    """Run, round and stage that it was made for; null: for none."""
+    replaced_by: Mapped[str | None]
+    """The project that was made later for the same place, for which this one was closed; null once it is reopened."""
 
 
 class JudgesRow(Table):
@@ -125,7 +131,11 @@ class TaskRow(Table):
     """A question to raters."""
 
     __tablename__ = "task"
-    __table_args__ = (Index(None, "project", "purpose"),)
+    __table_args__ = (
+        Index(None, "project", "purpose"),
+        Index("ix_task_replaced_at", "replaced_at", sqlite_where=_REPLACED, postgresql_where=_REPLACED),
+        Index("ix_task_replaces", "replaces", sqlite_where=_FAMILY, postgresql_where=_FAMILY),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     project: Mapped[str] = mapped_column(ForeignKey("project.name"))
@@ -144,9 +154,13 @@ class TaskRow(Table):
     set_aside_at: Mapped[float | None]
     """Since when the task is given to nobody and not waited for."""
     set_aside_why: Mapped[str | None]
-    """hand, skips or decision."""
+    """hand, skips, decision or replaced."""
     brought_back_at: Mapped[float | None]
     """Skips before this do not set it aside again."""
+    replaced_at: Mapped[float | None]
+    """When its content was replaced before anybody had judged it: who was lent it before speaks of other content."""
+    replaces: Mapped[str | None]
+    """The task that it was added in the place of, since that one was judged already, see queue/replacing.py."""
 
 
 class TaskResponse(Table):

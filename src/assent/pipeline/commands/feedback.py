@@ -1,4 +1,4 @@
-"""`assent feedback`: judgments out to files and in from them, fixed in snapshots, and raters forgotten."""
+"""`assent feedback`: judgments out to files and in, fixed in snapshots; raters forgotten and projects deleted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assent.artifacts.layout import RUNS
-from assent.core.errors import StoreError, UserError
+from assent.core.errors import ConflictError, StoreError, UserError
 from assent.core.types import Purpose
 from assent.data.config import Source
 from assent.data.exports import export
@@ -16,8 +16,9 @@ from assent.data.identity import with_unnamed_apart
 from assent.data.load import load_comparisons
 from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather
+from assent.feedback.people.events import Event
 from assent.feedback.queue.imports import refuse_unusable
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Contents, Project, Queue
 from assent.feedback.store import Store
 from assent.pipeline.erasures import Touched, remove, touched
 
@@ -111,6 +112,42 @@ def erase_feedback(
         yield f"{removed} artifacts were removed; run `assent run` again to make them without this rater"
     else:
         yield "run `assent run` again to make them without this rater; --remove deletes these, also from disk"
+
+
+def archive_project(store_url: str, name: str, *, is_archived: bool = True) -> Iterator[str]:
+    """Put a project away, or take it out of the archive again, noted in the security log."""
+    with _open(store_url) as store:
+        now = time.time()
+        _known(store, name)
+        store.projects.archive(name, is_archived=is_archived, now=now)
+        store.events.record(Event("project.archived", about=name, project=name), now=now)
+    yield f"project {name} is archived" if is_archived else f"project {name} is out of the archive"
+
+
+def project_contents(store_url: str, name: str) -> Contents:
+    """What is in a project that may be deleted. Raises StoreError for an unknown one, or one that is not archived."""
+    with _open(store_url) as store:
+        if _known(store, name).archived_at is None:
+            raise ConflictError(f"project {name!r} is not archived; put it away first: assent feedback archive {name}")
+        return store.projects.contents(name)
+
+
+def delete_project(store_url: str, name: str) -> Iterator[str]:
+    """Delete an archived project with everything in it, for good, noted in the security log."""
+    with _open(store_url) as store:
+        now = time.time()
+        held = store.projects.delete(name, now=now)
+        store.events.record(Event("project.deleted", about=name, project=name), now=now)
+    yield f"deleted: project {name} with {held.said()}"
+    yield "models that runs made of it stay on disk; the next `assent run` of the same project asks people anew"
+
+
+def _known(store: Store, name: str) -> Project:
+    """A project by name. Raises StoreError that lists those there are."""
+    found = {project.name: project for project in store.projects.all()}
+    if name not in found:
+        raise StoreError(f"there is no project {name!r} in the store; there are {_listed(list(found))}")
+    return found[name]
 
 
 def _why(one: Touched) -> str:

@@ -31,7 +31,7 @@ from assent.pipeline.imported import Tried, check_for, imported_comparisons
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.limits import RowLimit, row_limits
-from assent.pipeline.queueing import QueuePlan, predicted
+from assent.pipeline.queueing import QueuePlan, place_of, predicted
 from assent.raters.panel import Panel
 
 
@@ -52,6 +52,8 @@ class CollectStage(Config):
     """Where a reward model that judges runs."""
     title: str = Field(default="", json_schema_extra={"affects_result": False})
     """What people read above the tasks."""
+    place: str = Field(default="", json_schema_extra={"affects_result": False})
+    """Where in the run they are asked."""
     like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
     limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
@@ -67,7 +69,8 @@ class CollectStage(Config):
             model=config.model,
             store=config.store,
             compute=config.compute,
-            title=f"{config.name}, round {number}",
+            title=f"{config.name}, round {number}, rankings",
+            place=place_of(config.name, 2 * number),
             like=like,
             limits=tuple(row_limits(config, "comparisons")),
         )
@@ -186,7 +189,7 @@ def new_comparisons(
         depth = min(collecting.overlap, len(panel.members))
         slots = {task: min(count, depth) for task, count in slots.items()}
     predict = None if advisor is None else partial(predicted, backends, advisor)
-    plan = QueuePlan(config.title, config.like, collecting.goal, predict)
+    plan = QueuePlan(config.title, config.place, config.like, collecting.goal, predict)
     enough = enough_of(collecting.raters)
     said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
     need = min(math.floor(enough * sum(slots.values())), sum(j.skip_reason is None for j in said))

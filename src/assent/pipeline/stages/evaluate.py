@@ -42,7 +42,7 @@ from assent.pipeline.judges import evaluation_judges, judge_id, judges_its_own, 
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.queueing import QueuePlan
+from assent.pipeline.queueing import FINAL, QueuePlan, place_of
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
@@ -71,15 +71,19 @@ class EvaluateStage(Config):
     """Where it runs."""
     title: str = Field(default="", json_schema_extra={"affects_result": False})
     """What people read above the tasks."""
+    place: str = Field(default="", json_schema_extra={"affects_result": False})
+    """Where in the run they are asked."""
     like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """Projects whose settings, guideline and raters this comparison takes over: of the first that is there."""
 
     @classmethod
-    def of(cls, config: RunConfig, evaluate: EvaluateConfig, *, like: tuple[str, ...]) -> EvaluateStage:
-        """As the run says."""
+    def of(cls, config: RunConfig, number: int | None, *, like: tuple[str, ...]) -> EvaluateStage | None:
+        """That of the round of this number, None for that of the whole run; None where the run evaluates nothing."""
+        if config.evaluate is None:
+            return None
         raters = None if config.collect is None else config.collect.raters
         return cls(
-            evaluate=evaluate,
+            evaluate=config.evaluate,
             raters=raters,
             lab=config.lab,
             judges_own=judges_its_own(raters, config.optimize),
@@ -87,7 +91,10 @@ class EvaluateStage(Config):
             model=config.model,
             store=config.store,
             compute=config.compute,
-            title=f"{config.name}, evaluation",
+            title=f"{config.name}, final evaluation"
+            if number is None
+            else f"{config.name}, round {number}, evaluation",
+            place=place_of(config.name, FINAL if number is None else 2 * number + 1),
             like=like,
         )
 
@@ -270,7 +277,7 @@ def judge_pairs(
     queue, tasks = take_queue(config.store, asked, bench.judges, blind_tasks(pairs, project=asked.project))
     many = config.evaluate.raters_per_pair
     many = many if bench.panel is None else min(many, len(bench.panel.members))
-    enough, plan = enough_of(config.raters), QueuePlan(config.title, config.like)
+    enough, plan = enough_of(config.raters), QueuePlan(config.title, config.place, config.like)
     judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
     verdicts = read_verdicts(pairs, tasks, judgments)
     with Store.open(config.store.url) as store:

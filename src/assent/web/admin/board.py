@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,6 +9,7 @@ from markupsafe import Markup
 from starlette.responses import JSONResponse, Response
 
 from assent.core.types import Purpose
+from assent.feedback.days import day_of, local
 from assent.feedback.quality.forecast import HOUR, Pace
 from assent.feedback.records.queue import Project, Queue
 from assent.feedback.runs import CurvePoint
@@ -22,7 +22,6 @@ PANELS = ("alarms", "progress", "pace", "battles", "curve", "agreement", "raters
 EVERY = 5
 """Seconds between two looks of an open page."""
 SHOWN_DISPUTES = 5
-TICK_HOURS = 12
 SKIP = "rate.skip."
 """Keys of the reasons for skipping that the rating page offers; others are in the rater's words."""
 
@@ -66,7 +65,8 @@ def _panels(frame: Frame, request: Request, person: Person, project: Project, pu
         "project": project,
         "person": person,
         "track": charts.track,
-        "bars": _bars(overview.pace, t),
+        "zone": project.settings.timezone,
+        "bars": _bars(overview.pace, t, project.settings.timezone),
         "curve_svg": _curve(overview.points, t),
         "shown_disputes": overview.disputes[:SHOWN_DISPUTES],
         "path": project_path(project.name),
@@ -76,17 +76,16 @@ def _panels(frame: Frame, request: Request, person: Person, project: Project, pu
     return {name: Markup(str(getattr(module, name)()).strip()) for name in PANELS}
 
 
-def _bars(pace: Pace, t: Any) -> Markup | None:
-    """Judgments per hour; None where there were none."""
+def _bars(pace: Pace, t: Any, zone: str) -> Markup | None:
+    """Judgments per hour, with the dates where days begin in a zone; None where there were none."""
     if not any(pace.hours):
         return None
     titles, ticks = [], []
     for i, value in enumerate(pace.hours):
-        begin = datetime.fromtimestamp(pace.since + i * HOUR, UTC)
-        titles.append(t("admin.board.pace.bar", n=value, hour=f"{begin:%Y-%m-%d %H:%M} UTC"))
-        ago = len(pace.hours) - i
-        if ago % TICK_HOURS == 0:
-            ticks.append((i, t("admin.board.pace.ago", n=ago)))
+        begin = pace.since + i * HOUR
+        titles.append(t("admin.board.pace.bar", n=value, hour=f"{local(begin, zone):%Y-%m-%d %H:%M %Z}"))
+        if day_of(begin + HOUR, zone) != day_of(begin, zone) and i + 1 < len(pace.hours):
+            ticks.append((i + 1, f"{day_of(begin + HOUR, zone):%Y-%m-%d}"))
     label = t("admin.board.pace.label", n=sum(pace.hours), hours=len(pace.hours), most=max(pace.hours))
     return charts.bars(pace.hours, label, titles=titles, ticks=ticks)
 

@@ -22,6 +22,8 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 """The number of an invitation, token or webhook in an address."""
 DONE = "admin.done."
 """Keys of the sentences that a page may say after something was done."""
+COUNTED = ("n", "changed", "aside", "gold")
+"""Numbers that such a sentence may name."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,14 @@ class Frame:
     ) -> HTMLResponse:
         """A page in this frame; with a `problem` it says so and is answered as 422."""
         language = self.context.language(request)
-        done, number = request.query_params.get("done", ""), request.query_params.get("n", "")
+        done, given = request.query_params.get("done", ""), request.query_params
         said = ""
         if done.isidentifier() and self.context.catalogs.text("en", DONE + done) != DONE + done and not problem:
-            said = self.context.catalogs.text(language, DONE + done, n=number if number.isdecimal() else "")
+            said = self.context.catalogs.text(
+                language, DONE + done, **{k: given.get(k, "") if given.get(k, "").isdecimal() else "" for k in COUNTED}
+            )
         known = {"tab": tab, "project": project, "problem": str(problem), "said": said, "n": numbers}
+        known["zone"] = None if project is None else project.settings.timezone
         return self.context.page(request, template, status=422 if problem else 200, **(known | values))
 
     def text(self, request: Request, key: str, **values: object) -> str:

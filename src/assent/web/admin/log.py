@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from assent.core.errors import UserError
+from assent.feedback.days import local
 from assent.feedback.people.events import LONGEST_DAYS, KeptEvent
 from assent.web.admin.frame import Frame, done
 from assent.web.admin.people import whole
@@ -95,7 +95,7 @@ def _log_page(
 
 
 def _moment(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
+    return f"{local(at, 'UTC'):%Y-%m-%d %H:%M:%S}"
 
 
 def _lines(found: Iterator[KeptEvent]) -> Iterator[str]:

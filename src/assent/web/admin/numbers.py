@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
-
-from markupsafe import Markup, escape
 
 from assent.stats.estimate import Estimate
+from assent.web.moments import UNKNOWN
+from assent.web.moments import day as day
+from assent.web.moments import moment as moment
 
 NARROW, THIN_RANGE = "\u202f", "\u2009–\u2009"
-UNKNOWN = "–"
 
 
 def count(value: float) -> str:
@@ -103,22 +102,6 @@ def rate_value(found: Estimate) -> str:
 def rate_ends(found: Estimate) -> str:
     """The ends of a rate's interval: 15.2 – 21.6."""
     return _ends(found, lambda value: _rate(max(value, 0.0)))
-
-
-def moment(at: float | None) -> Markup:
-    """A moment, in UTC where no script shows it in the reader's own time."""
-    if at is None or not math.isfinite(at):
-        return Markup(UNKNOWN)
-    exact = datetime.fromtimestamp(at, UTC)
-    return Markup(f'<time datetime="{exact:%Y-%m-%dT%H:%M:%SZ}">{escape(f"{exact:%Y-%m-%d %H:%M}")} UTC</time>')
-
-
-def day(at: float | None) -> Markup:
-    """The day of a moment."""
-    if at is None or not math.isfinite(at):
-        return Markup(UNKNOWN)
-    exact = datetime.fromtimestamp(at, UTC)
-    return Markup(f'<time datetime="{exact:%Y-%m-%dT%H:%M:%SZ}" data-day>{exact:%Y-%m-%d}</time>')
 
 
 def _ends(found: Estimate, write: Callable[[float], str]) -> str:

@@ -65,6 +65,29 @@ def _projects(routes: APIRouter, frame: Frame) -> None:
         store.projects.archive(frame.project(name).name, is_archived=is_archived, now=frame.context.now())
         return done(project_path(name, "settings"), "archived" if is_archived else "unarchived")
 
+    @routes.get("/admin/projects/{name}/delete")
+    def ask_to_delete(request: Request, _person: Admin, name: str) -> Response:
+        return _delete_page(frame, request, name)
+
+    @routes.post("/admin/projects/{name}/delete")
+    def delete(request: Request, _person: Admin, name: str, form: Form) -> Response:
+        frame.project(name)
+        try:
+            again = form.get("again", "").strip()
+            if again != name.strip():
+                raise StoreError(f"{again[:80]!r} is not the name of this project; type it again")
+            held = store.projects.delete(name, now=frame.context.now())
+        except UserError as problem:
+            return _delete_page(frame, request, name, problem=problem)
+        frame.watch.forget(name)
+        return done("/admin/projects", "deleted", n=held.tasks)
+
+
+def _delete_page(frame: Frame, request: Request, name: str, *, problem: UserError | str = "") -> Response:
+    project = frame.project(name)
+    held = vars(frame.store.projects.contents(name))
+    return frame.page(request, "admin_delete.html", tab="settings", project=project, held=held, problem=problem)
+
 
 def _rows(frame: Frame, person: Person) -> list[dict[str, Any]]:
     """Every project of a person with its queues; those raters can work in first, then by name."""

@@ -12,9 +12,9 @@ from starlette.responses import JSONResponse, Response
 from assent.core.errors import DataError, StoreError, UserError
 from assent.core.garbage import spared
 from assent.core.types import Purpose
-from assent.feedback.queue.assign import wanted_slots
+from assent.feedback.bringing import bring_tasks
 from assent.feedback.queue.task_files import parse_tasks
-from assent.feedback.records.queue import Project, Queue, State
+from assent.feedback.records.queue import Project, Queue, Replaced, State
 from assent.web.admin.frame import Frame, done, project_path
 from assent.web.auth import Admin
 from assent.web.forms import Form, is_form, read_form
@@ -43,6 +43,8 @@ class _Sent:
     name: str
     purpose: Purpose
     is_file: bool
+    is_replacing: bool = False
+    """Whether known tasks with other content are replaced."""
 
     @property
     def text(self) -> str:
@@ -50,15 +52,19 @@ class _Sent:
 
 
 async def _sent(
-    request: Request, file: Annotated[str, Query(max_length=200)] = "", purpose: Purpose = "reward"
+    request: Request,
+    file: Annotated[str, Query(max_length=200)] = "",
+    purpose: Purpose = "reward",
+    replace: Literal["", "yes"] = "",
 ) -> _Sent:
     """What was sent; a file's name is only ever shown."""
     if is_form(request):
         form = await read_form(request)
         wanted: Purpose = "evaluation" if form.get("purpose") == "evaluation" else "reward"
-        return _Sent(form.get("pasted", "").encode("utf-8", "replace"), "pasted.jsonl", wanted, is_file=False)
+        pasted = form.get("pasted", "").encode("utf-8", "replace")
+        return _Sent(pasted, "pasted.jsonl", wanted, is_file=False, is_replacing=form.get("replace") == "yes")
     shown = "".join(c for c in file if c.isprintable()) or "file.jsonl"
-    return _Sent(await request.body(), shown, purpose, is_file=True)
+    return _Sent(await request.body(), shown, purpose, is_file=True, is_replacing=replace == "yes")
 
 
 def add_routes(routes: APIRouter, frame: Frame) -> None:
@@ -157,12 +163,14 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         project = frame.project(name)
         try:
             with spared():
-                count, repeated = _add(frame, project, sent)
+                found, known = _add(frame, project, sent)
         except UserError as problem:
             if sent.is_file:
                 raise
             return _tasks_page(frame, request, project, Wanted(sent.purpose), problem=problem, pasted=sent.text)
-        return _brought(sent, project, "added", count, repeated=repeated)
+        if sent.is_replacing:
+            return _replaced(sent, project, found, known=known)
+        return _brought(sent, project, "added", found.added, repeated=known)
 
     @routes.post("/admin/projects/{name}/rankings")
     def add_rankings(request: Request, _person: Admin, name: str, sent: Annotated[_Sent, Depends(_sent)]) -> Response:
@@ -179,17 +187,21 @@ def _bring_in(routes: APIRouter, frame: Frame) -> None:
         return _brought(sent, project, "imported", counts.added, repeated=counts.known)
 
 
-def _add(frame: Frame, project: Project, sent: _Sent) -> tuple[int, int]:
-    """Queue all tasks of a file with the project's overlap, or none of them; how many are new, how many were there."""
-    found = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
-    now = frame.context.now()
-    ids = [task.id for task in found.tasks]
-    found.refuse(frame.store.clashes(found.tasks))
-    slots = wanted_slots(ids, project.settings)
-    count = frame.store.add_tasks(found.tasks, slots=slots, now=now)
-    for task_id, ranking in found.gold.items():
-        frame.store.projects.set_gold(task_id, ranking, note=sent.name, now=now)
-    return count, len(ids) - count + found.repeated
+def _add(frame: Frame, project: Project, sent: _Sent) -> tuple[Replaced, int]:
+    """Queue all tasks of a file, or none of them; what became of them, and how many were there or came twice."""
+    file = parse_tasks(sent.content, name=sent.name, project=project.name, purpose=sent.purpose)
+    now, is_replacing = frame.context.now(), sent.is_replacing
+    found = bring_tasks(frame.store, file, project.settings, now=now, is_replacing=is_replacing, note=sent.name)
+    return found, found.known + file.repeated
+
+
+def _replaced(sent: _Sent, project: Project, found: Replaced, *, known: int) -> Response:
+    """Say what was replaced beside what was added."""
+    if sent.is_file:
+        counts = {"changed": found.changed, "set_aside": found.set_aside, "gold_dropped": found.gold_dropped}
+        return JSONResponse({"added": found.added, "known": known, **counts})
+    many = {"changed": str(found.changed), "aside": str(found.set_aside), "gold": str(found.gold_dropped)}
+    return done(project_path(project.name, "tasks"), "replaced", n=found.added, purpose=sent.purpose, **many)
 
 
 def _brought(sent: _Sent, project: Project, what: str, count: int, *, repeated: int) -> Response:

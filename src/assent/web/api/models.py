@@ -73,6 +73,8 @@ class ProjectOut(Out):
     created_at: float
     archived_at: float | None = None
     """Since when it is put away; null: it is not."""
+    replaced_by: str | None = None
+    """The project that its run asks instead, for which it was closed; null: none, or it was opened again."""
 
 
 class ProjectSeen(Out):
@@ -122,24 +124,6 @@ class TaskIn(Body):
             wants = str(fewest) if fewest == most else f"{fewest} to {most}"
             raise ValueError(f"a task of kind {self.kind} has {wants} answers, got {len(self.answers)}")
         return self
-
-
-class TasksIn(Body):
-    """Tasks to queue, all or none."""
-
-    tasks: Annotated[tuple[TaskIn, ...], Field(min_length=1, max_length=10_000)]
-    slots: Annotated[int, Field(ge=1, le=50)] | None = None
-    """Judgments wanted of each, and no more; null: as the project's overlap says, more where newcomers judge."""
-    priority: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)] = 0.0
-
-
-class TasksAdded(Out):
-    """What became of tasks that were sent."""
-
-    added: int
-    known: int
-    """Tasks that were there already."""
-    ids: tuple[str, ...]
 
 
 class TaskPage(Out):

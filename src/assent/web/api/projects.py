@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BeforeValidator, Field, ValidationError
 
 from assent.core.errors import StoreError
@@ -27,6 +27,7 @@ from assent.web.api.models import (
     SnapshotIn,
     SnapshotOut,
 )
+from assent.web.api.study_models import ContentsOut
 from assent.web.auth import Adjudicator, Admin, Person, Rater
 from assent.web.bodies import Body, keepable
 from assent.web.context import Context
@@ -35,6 +36,7 @@ from assent.web.rating.tasks import project_of
 from assent.web.refusals import Refusal
 
 ProjectName = Annotated[str, Path(min_length=1, max_length=80, description="Name of the project.")]
+NameAgain = Annotated[str, Query(max_length=200, description="The project's name once more: it cannot be undone.")]
 TaskId = Annotated[str, Path(min_length=1, max_length=200, description="Id of the task.")]
 
 
@@ -104,6 +106,22 @@ def _projects(routes: APIRouter, context: Context) -> None:
         if change.archived:
             projects.archive(project, is_archived=True, now=context.now())
         return known_project(context, project)
+
+    @routes.get("/projects/{project}/contents", tags=["projects"], response_model=ContentsOut)
+    def get_contents(_person: Admin, project: ProjectName) -> Any:
+        """What is in a project, and goes where it is deleted."""
+        known_project(context, project)
+        return projects.contents(project)
+
+    @routes.delete("/projects/{project}", tags=["projects"], response_model=ContentsOut)
+    def delete_project(_person: Admin, project: ProjectName, name: NameAgain = "") -> Any:
+        """Delete an archived project with everything in it, for good; says what it was."""
+        known_project(context, project)
+        if name != project:
+            raise Refusal(422, f"name={name[:80]!r} is not {project!r}", "repeat the project's name to delete it")
+        held = projects.delete(project, now=context.now())
+        context.watch.forget(project)
+        return held
 
 
 def _changed(context: Context, project: str, settings: dict[str, Any]) -> ProjectSettings:

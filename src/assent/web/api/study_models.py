@@ -1,4 +1,4 @@
-"""What the JSON API takes and gives about running a study: how tasks stand, and what is changed about them."""
+"""What the JSON API takes and gives about running a study: tasks brought in, how they stand, what is changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from assent.feedback.records.queue import AsideReason, Assignment, TaskState
-from assent.web.api.models import Name, Out
+from assent.web.api.models import Name, Out, TaskIn
 from assent.web.api.people_models import ParticipantOut
 from assent.web.bodies import Body
 from assent.web.rating.submission import Id
@@ -102,3 +102,48 @@ class GroupIn(Body):
     """Who is in a group, by rater id; nobody: there is no such group."""
 
     members: Annotated[tuple[Id, ...], Field(max_length=10_000)]
+
+
+class ContentsOut(Out):
+    """What is in a project, and goes where it is deleted."""
+
+    tasks: int
+    judgments: int
+    """All that were ever given, with corrected ones and skips."""
+    decisions: int
+    guidelines: int
+    snapshots: int
+    conversations: int
+    webhooks: int
+    invitations: int
+    members: int
+    """People who may rate in it by name; they lose this project, not their account."""
+    accounts: int
+    """Of those, crowd workers with no other project, whose accounts go too."""
+
+
+class TasksIn(Body):
+    """Tasks to queue, all or none."""
+
+    tasks: Annotated[tuple[TaskIn, ...], Field(min_length=1, max_length=10_000)]
+    slots: Annotated[int, Field(ge=1, le=50)] | None = None
+    """Judgments wanted of each, and no more; null: as the project's overlap says, more where newcomers judge."""
+    priority: Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)] = 0.0
+    replace: bool = False
+    """Known ids get the content that is sent: in place, or, where somebody has judged them, as a task of their own."""
+
+
+class TasksAdded(Out):
+    """What became of tasks that were sent."""
+
+    added: int
+    known: int
+    """Tasks that were there already."""
+    ids: tuple[str, ...]
+    """Under which ids they are in the store, in the order they were sent."""
+    changed: int = 0
+    """Known tasks that nobody had judged and that have the new content now."""
+    set_aside: int = 0
+    """Known tasks that were judged and are set aside; the new content has an id of its own."""
+    gold_dropped: int = 0
+    """Known answers that did not fit the new content."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,10 +12,11 @@ from assent.core.hashing import hash_json
 from assent.core.types import Completion, Message, Prompt, Purpose, Task
 from assent.data.formats import first_problem
 from assent.feedback.queue.assign import wanted_slots
-from assent.feedback.records.queue import Queue
-from assent.web.api.models import AnswerIn, Changed, PrioritiesIn, TaskIn, TaskPage, TasksAdded, TasksIn
+from assent.feedback.records.queue import Queue, Replaced
+from assent.web.api.models import AnswerIn, Changed, PrioritiesIn, TaskIn, TaskPage
 from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
 from assent.web.api.projects import ProjectName, TaskId, known_project, known_task
+from assent.web.api.study_models import TasksAdded, TasksIn
 from assent.web.auth import Adjudicator, Admin
 from assent.web.context import Context
 from assent.web.refusals import Refusal
@@ -26,14 +28,17 @@ def add_routes(routes: APIRouter, context: Context) -> None:
 
     @routes.post("/projects/{project}/tasks", tags=["tasks"], response_model=TasksAdded)
     def add_tasks(_person: Admin, project: ProjectName, sent: TasksIn) -> Any:
-        """Queue tasks, all or none. The same ones again add nothing, but a higher number of slots adds those."""
+        """Queue tasks, all or none. The same ones again add nothing, but a higher number of slots adds those.
+
+        With `replace`, known ids with other content are replaced instead of refused.
+        """
         settings = known_project(context, project).settings
         tasks = [_task(one, project, f"tasks[{number}]") for number, one in enumerate(sent.tasks)]
         ids = [task.id for task in tasks]
         if len(set(ids)) != len(ids):
             again = next(i for number, i in enumerate(ids) if i in ids[:number])
             raise Refusal(422, f"task {again!r} is sent twice", "send each task once, or give them ids")
-        wrong = store.clashes(tasks)
+        wrong = {} if sent.replace else store.clashes(tasks)
         number = next((n for n, task_id in enumerate(ids) if task_id in wrong), None)
         if number is not None:
             raise Refusal(409, f"tasks[{number}]: {wrong[ids[number]]}", "nothing was queued")
@@ -41,7 +46,10 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         is_stated = slots is not None
         if not is_stated:
             slots = wanted_slots(ids, settings)
-        added = store.add_tasks(tasks, slots=slots, priority=sent.priority, now=context.now(), is_cap=is_stated)
+        how: dict[str, Any] = {"slots": slots, "priority": sent.priority, "is_cap": is_stated, "now": context.now()}
+        if sent.replace:
+            return _replaced(store.studies.replace(tasks, **how), ids)
+        added = store.add_tasks(tasks, **how)
         return TasksAdded(added=added, known=len(ids) - added, ids=tuple(ids))
 
     @routes.get("/projects/{project}/tasks", tags=["tasks"], response_model=TaskPage)
@@ -73,6 +81,11 @@ def add_routes(routes: APIRouter, context: Context) -> None:
         found = known_task(context, task_id)
         person.need_project(found.project)
         return found
+
+
+def _replaced(found: Replaced, ids: Sequence[str]) -> TasksAdded:
+    counts = {"changed": found.changed, "set_aside": found.set_aside, "gold_dropped": found.gold_dropped}
+    return TasksAdded(added=found.added, known=found.known, ids=tuple(found.ids[i] for i in ids), **counts)
 
 
 def _task(sent: TaskIn, project: str, place: str) -> Task:

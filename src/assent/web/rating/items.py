@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from assent.core.hashing import hash_json
 from assent.core.shown import shown
+from assent.core.types import said_in
 from assent.feedback.quality.words import count_words
 from assent.feedback.records.queue import Project, Served
 from assent.feedback.records.settings import Texts
@@ -36,13 +38,17 @@ HIDDEN = {
 
 
 def item(served: Served, texts: Texts) -> dict[str, Any]:
-    """A task for a rater, its texts formatted or not. Letters are given by the page, by place."""
+    """A task for a rater, its texts formatted or not. Letters are given by the page, by place.
+
+    `content` names what is shown: under the same id there may be other texts once it was replaced.
+    """
     answers = {completion.id: completion.text for completion in served.task.completions}
     judgment, render = served.judgment, Budget().render
     return {
         "task_id": served.task.id,
         "token": served.token,
         "expires_at": served.expires_at,
+        "content": hash_json([said_in(served.task.prompt), answers])[:16],
         "kind": served.task.kind,
         "prompt": [asdict(turn) for turn in turns_html(shown(served.task.prompt), texts, render)],
         "answers": [

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from assent.core.types import Purpose
-from assent.feedback.records.queue import Queue
-from assent.web.auth import Rater, identify
+from assent.feedback.records.queue import Project, Queue, RaterProgress
+from assent.web.auth import Person, Rater, identify
 from assent.web.context import Context
 from assent.web.rating.ending import ending
 from assent.web.rating.tasks import project_of
 from assent.web.render.markup import render
 
+PURPOSES: tuple[Purpose, ...] = ("reward", "evaluation")
 STRINGS = ("rate.", "links.")
 """Keys of the texts that the scripts of the rating page use."""
 
@@ -29,22 +32,7 @@ def router(context: Context) -> APIRouter:
         person = identify(request)
         if person is None:
             return RedirectResponse("/sign-in", 303)
-        seen = [p for p in store.projects.all() if person.may_see(p.name) and p.archived_at is None]
-        now = context.now()
-        rows = [
-            {
-                "name": p.name,
-                "title": p.settings.title or p.name,
-                "is_open": p.settings.is_open,
-                "has_guideline": p.guideline is not None,
-                "queues": {
-                    purpose: store.rater_progress(person.rater_id, Queue(p.name, purpose), now=now)
-                    for purpose in ("reward", "evaluation")
-                },
-            }
-            for p in seen
-        ]
-        return context.page(request, "home.html", projects=rows, models=len(context.speakers))
+        return context.page(request, "home.html", projects=_cards(context, person), models=len(context.speakers))
 
     @routes.get("/rate/{project}")
     def rate(request: Request, person: Rater, project: str, purpose: Purpose = "reward") -> Response:
@@ -76,3 +64,36 @@ def router(context: Context) -> APIRouter:
         return context.page(request, "guidelines.html", project=found, versions=versions, chosen=chosen, html=html)
 
     return routes
+
+
+def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
+    """What the start page says of each project that is offered; of two with one title it says the names, too."""
+    store, now = context.store, context.now()
+    seen = [p for p in store.projects.all() if person.may_see(p.name) and _is_offered(p)]
+    titles = Counter(p.settings.title for p in seen)
+
+    def queues(name: str) -> dict[Purpose, RaterProgress]:
+        return {one: store.rater_progress(person.rater_id, Queue(name, one), now=now) for one in PURPOSES}
+
+    return [
+        {
+            "name": p.name,
+            "title": p.settings.title or p.name,
+            "is_twin": bool(p.settings.title) and titles[p.settings.title] > 1,
+            "is_open": p.settings.is_open,
+            "has_guideline": p.guideline is not None,
+            "queues": _with_something(queues(p.name)),
+        }
+        for p in seen
+    ]
+
+
+def _is_offered(project: Project) -> bool:
+    """Whether a project is on the start page: not put away, and not closed since its run asks another one instead."""
+    return project.archived_at is None and project.replaced_by is None
+
+
+def _with_something(queues: Mapping[Purpose, RaterProgress]) -> dict[Purpose, RaterProgress]:
+    """The queues in which a rater has something to do or has done something; the rankings where there is neither."""
+    found = {purpose: far for purpose, far in queues.items() if far.waiting or far.done}
+    return found or {"reward": queues["reward"]}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -15,7 +14,7 @@ from assent.feedback.people.profiles import Told, consent_version
 from assent.feedback.records.people import digest
 from assent.feedback.records.queue import Project
 from assent.feedback.records.settings import AttributeQuestion
-from assent.web import trail
+from assent.web import moments, trail
 from assent.web.auth import Person, Rater, may_do_without_password, session_of, sign_out
 from assent.web.context import Context
 from assent.web.forms import Form
@@ -48,7 +47,7 @@ def router(context: Context) -> APIRouter:
             is_fresh=may_do_without_password(request, person),
             sessions=[(one, one.id == session_id(digest(session_of(request)))) for one in sessions],
             tokens=[one for one in tokens if one.is_alive(now)],
-            day=lambda at: f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}",
+            day=moments.day,
         )
 
     @routes.post("/me/profile")

@@ -114,8 +114,14 @@ def project_of(context: Context, person: Person, name: str) -> Project:
 
 
 def own_task(context: Context, person: Person, task_id: str) -> Served:
-    """A task that was shown to a person. Raises Refusal 404 for any other, so that nobody judges what they guessed."""
+    """A task that was shown to a person. Raises Refusal 404 for any other, so that nobody judges what they guessed.
+
+    Refusal 409 where the task was given other content since, which this person has not seen.
+    """
     own = context.store.own(person.rater_id, task_id)
+    if own is None and context.store.studies.is_replaced(task_id):
+        what = f"task {task_id[:80]!r} got other content since it was given out, so this is not kept"
+        raise Refusal(409, what, "reload the page and look at the corrected task")
     if own is None:
         raise Refusal(404, f"the task {task_id[:80]!r} was not given to you", "reload the page to get your tasks")
     return own

@@ -37,13 +37,14 @@ for (const form of document.querySelectorAll("[data-upload]")) {
     const [file] = input.files;
     if (!file) return;
     event.preventDefault();
-    const purpose = new FormData(form).get("purpose") ?? "reward";
+    const fields = new FormData(form);
+    const [purpose, replace] = [fields.get("purpose") ?? "reward", fields.get("replace") ?? ""];
     const button = form.querySelector("button");
     button.disabled = true;
     said.textContent = "…";
     said.classList.remove("error");
     try {
-      const query = new URLSearchParams({ file: file.name, purpose });
+      const query = new URLSearchParams({ file: file.name, purpose, replace });
       const answer = await fetch(`${form.dataset.upload}?${query}`, {
         method: "POST",
         body: file,
@@ -56,7 +57,9 @@ for (const form of document.querySelectorAll("[data-upload]")) {
       const found = await answer.json();
       if (!answer.ok) throw new Error([found.error?.what, found.error?.do].filter(Boolean).join(". "));
       const here = new URL(location.href);
-      here.search = new URLSearchParams({ purpose, done: "added", n: found.added });
+      const counts = { changed: found.changed, aside: found.set_aside, gold: found.gold_dropped };
+      const said = replace ? { done: "replaced", n: found.added, ...counts } : { done: "added", n: found.added };
+      here.search = new URLSearchParams({ purpose, ...said });
       location.assign(here);
     } catch (error) {
       said.textContent = error.message;

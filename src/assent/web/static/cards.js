@@ -9,10 +9,7 @@ import { number, t } from "./strings.js";
 import { hasFlag, UNUSABLE } from "./verdict.js";
 
 const COMMAND_OF_FLAG = { unsafe: "unsafe", factually_wrong: "wrong", unusable: "unusable" };
-const KEY_OF_FLAG = { unsafe: "U", factually_wrong: "F", unusable: "X" };
-
-/** "A" for the first answer shown, "B" for the second … */
-export const letterAt = (index) => String.fromCharCode(65 + index);
+const KEY_OF_FLAG = { unsafe: "U", factually_wrong: "Shift+F", unusable: "X" };
 
 export class Card {
   element;
@@ -29,12 +26,12 @@ export class Card {
 
   /**
    * @param {{ id: string, html: string, written: string, text: string, words: number }} answer
-   * @param {{ letter: string, kind: string }} place
+   * @param {{ letter: string, digit: string, kind: string }} place letter and digit are its keys
    * @param {{ criteria: object[], flags: string[], critique: boolean, edits: boolean }} settings
    * @param {(command: object) => void} act
    */
-  constructor(answer, { letter, kind }, settings, act) {
-    this.#answer = { ...answer, letter };
+  constructor(answer, { letter, digit, kind }, settings, act) {
+    this.#answer = { ...answer, letter, digit };
     this.#settings = settings;
     const isAlone = kind === "rate";
     const name = t("rate.answer", { letter });
@@ -115,18 +112,19 @@ export class Card {
   }
 
   #head(kind, act) {
-    const { id, letter, words } = this.#answer;
+    const { id, letter, digit, words } = this.#answer;
     this.#standing = element("span", { class: "standing" });
     const label = t("rate.place.do", { letter });
-    const tip = t("rate.place.hint", { letter });
+    const tip = t("rate.place.hint", { letter, digit });
     const place = () => act({ name: "place", id, by: "pointer" });
     this.#letter =
       kind === "rate"
         ? unheard("letter", letter)
         : button({ class: "letter", "data-drag": kind === "rank" && id, label, tip, onclick: place }, letter);
+    const key = kind === "rate" ? null : element("kbd", { "aria-hidden": "true" }, digit);
     const length = element("span", { class: "words" }, t("rate.words", { n: number(words) }));
     const moves = kind === "rank" ? this.#moves(act) : null;
-    return element("header", { class: "answer-head" }, this.#letter, this.#standing, length, moves);
+    return element("header", { class: "answer-head" }, this.#letter, key, this.#standing, length, moves);
   }
 
   /** What keys do to a placed answer, for pointers, touch and screen readers. */
@@ -158,7 +156,7 @@ export class Card {
       return this.#tools[name];
     };
     const name = t("rate.flags", { letter });
-    const [note, edit] = [tool("note", "C", this.#settings.critique), tool("edit", "E", this.#settings.edits)];
+    const [note, edit] = [tool("note", "Shift+C", this.#settings.critique), tool("edit", "Shift+E", this.#settings.edits)];
     const raw = tool("raw", "T", this.#settings.texts !== "plain");
     if (raw) set(raw, "aria-pressed", false);
     return element(

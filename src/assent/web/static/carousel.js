@@ -1,9 +1,14 @@
-/** Cards side by side while each has room for 38 characters, else a carousel that shows as many as have it. */
+/**
+ * Cards side by side while each has room for 38 characters, else a carousel that shows as many as have it and says how
+ * many there are beside them. Up to four stand side by side with room for 33: four at 1280 pixels, three at 1024.
+ */
 
-import { button, part, set, unheard } from "./dom.js";
+import { button, part, say, set, unheard } from "./dom.js";
 import { t } from "./strings.js";
 
 const CHARACTERS = 38;
+const FEWEST_CHARACTERS = 33;
+const USUAL_CARDS = 4;
 const WIDEST = 760;
 const WIDEST_ALONE = 1080;
 /** Pixels; longer lines are hard to read. */
@@ -11,7 +16,8 @@ const SAMPLE = "a good answer says what is true and helps the one who asked, in 
 
 export class Carousel {
   #host = part("answers");
-  #dots = part("dots");
+  #dots = part("page-dots");
+  #more = part("dots-more");
   #cards = [];
   #columns = 0;
   #isAlone = false;
@@ -67,8 +73,9 @@ export class Carousel {
     const style = getComputedStyle(this.#host);
     const gap = parseFloat(style.columnGap) || 0;
     const width = this.#host.clientWidth - parseFloat(style.paddingInlineStart) - parseFloat(style.paddingInlineEnd);
-    const room = this.#room();
-    const columns = Math.max(1, Math.min(this.#cards.length, Math.floor((width + gap) / (room + gap))));
+    const fitting = (characters) => Math.floor((width + gap) / (this.#room(characters) + gap));
+    const many = Math.max(fitting(CHARACTERS), Math.min(USUAL_CARDS, fitting(FEWEST_CHARACTERS)));
+    const columns = Math.max(1, Math.min(this.#cards.length, many));
     const widest = this.#isAlone ? WIDEST_ALONE : WIDEST;
     const inset = Math.max(0, (width - columns * widest - (columns - 1) * gap) / 2);
     document.body.style.setProperty("--inset", `${inset}px`);
@@ -77,18 +84,18 @@ export class Carousel {
     this.#host.style.setProperty("--columns", columns);
     this.#host.classList.toggle("carousel", this.isCarousel);
     this.#host.classList.toggle("alone", this.#isAlone);
-    set(this.#dots, "hidden", this.isCarousel ? null : "");
+    set(part("dots"), "hidden", this.isCarousel ? null : "");
     this.#mark();
   }
 
-  /** Width of a card whose lines hold 38 characters. */
-  #room() {
+  /** Width of a card whose lines hold so many characters. */
+  #room(characters) {
     const text = this.#cards[0].text;
     const style = getComputedStyle(text);
     const pen = document.createElement("canvas").getContext("2d");
     pen.font = `${style.fontSize} ${style.fontFamily}`;
     const character = pen.measureText(SAMPLE).width / SAMPLE.length;
-    return CHARACTERS * character + parseFloat(style.paddingInlineStart) + parseFloat(style.paddingInlineEnd) + 2;
+    return characters * character + parseFloat(style.paddingInlineStart) + parseFloat(style.paddingInlineEnd) + 2;
   }
 
   /** Which dots stand for what is in sight. */
@@ -98,6 +105,7 @@ export class Carousel {
     [...this.#dots.children].forEach((dot, i) => {
       set(dot, "aria-current", i >= first && i < first + this.#columns ? "true" : null);
     });
+    say(this.#more, t("rate.beside", { n: this.#cards.length - this.#columns }));
     if (this.#columns === 1 && this.#cards[first]) this.turned(this.#cards[first].id);
   }
 }

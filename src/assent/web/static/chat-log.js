@@ -38,7 +38,7 @@ export function howItWentOn({ choice, place, drawn, void: isVoid }) {
 export function showVoices(answers) {
   const cards = answers.map(({ id, html }, i) => {
     const text = element("div", { class: "voice-text" }, prose(html));
-    const heading = element("h2", { class: "voice-head" }, element("span", { class: "letter", "aria-hidden": "true" }, LETTERS[i]), element("span", { class: "only-heard" }, t("rate.answer", { letter: LETTERS[i] })));
+    const heading = element("h2", { class: "voice-head" }, element("span", { class: "letter", "aria-hidden": "true" }, LETTERS[i]), element("kbd", { "aria-hidden": "true" }, String(i + 1)), element("span", { class: "only-heard" }, t("rate.answer", { letter: LETTERS[i] })));
     return { id, text, element: element("article", { class: "voice", "data-id": id }, heading, text) };
   });
   part("voices").replaceChildren(...cards.map((card) => card.element));

@@ -1,5 +1,6 @@
 /** What the rater says of two answers: which is better and by how much, equal, or neither of use. Nothing at first. */
 
+import { barsOf } from "./bars.js";
 import { element, part, say, set } from "./dom.js";
 import { t } from "./strings.js";
 
@@ -43,7 +44,8 @@ export class VoteScale {
     const most = hasStrengths ? MOST : 1;
     const values = Array.from({ length: 2 * most + 1 }, (_, i) => i - most);
     this.#buttons = values.map((value) => this.#button(value, chosen));
-    const bad = this.#made("step bad", t("chat.bad"), t("chat.bad.long"), { choice: "bad", strength: null }, chosen);
+    const face = [t("chat.bad"), " ", element("kbd", { "aria-hidden": "true" }, "X")];
+    const bad = this.#made("step bad", face, t("chat.bad.long"), { choice: "bad", strength: null }, chosen);
     this.#buttons.push(bad);
     const end = (letter) => element("span", { class: "letter end", "aria-hidden": "true" }, letter);
     part("vote-scale").replaceChildren(
@@ -69,7 +71,7 @@ export class VoteScale {
     const strength = this.#hasStrengths ? Math.abs(value) : null;
     const own = { choice: value < 0 ? "first" : "second", strength };
     const letter = value < 0 ? "A" : "B";
-    return this.#made(`step ${own.choice}`, strength === null ? letter : String(strength), inWords(own), own, chosen);
+    return this.#made(`step ${own.choice}`, strength === null ? letter : barsOf(strength), inWords(own), own, chosen);
   }
 
   #made(kind, face, label, own, chosen) {

@@ -206,6 +206,7 @@ class ChatPage {
     if (more) return boot.strengths ? () => this.#choose(stronger(this.#verdict, more)) : null;
     if (digit) return () => this.#choose({ choice: PREFERRED[digit], strength: null });
     if (arrow) return () => this.#choose(shifted(this.#verdict, boot.dir === "rtl" ? -arrow : arrow, boot.strengths));
+    if (letter === "a" || letter === "b") return () => this.#choose({ choice: PREFERRED[letter === "a" ? 1 : 2], strength: null });
     if (letter === "x") return () => this.#choose({ choice: "bad", strength: null });
     if (letter === "w" && document.getElementById("why")) return () => this.#toggleWhy();
     if (key === "Backspace") return () => this.#choose(NOTHING);

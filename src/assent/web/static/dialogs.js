@@ -3,24 +3,28 @@
 import { button, element, part, say, set } from "./dom.js";
 import { below } from "./http.js";
 import { HELP } from "./keys.js";
+import { exampleOf, letterAt } from "./order.js";
 import { t } from "./strings.js";
 
 /** Where texts run from right to left, onwards is the other way round. */
 const TURNED_SIGN = { "←": "→", "→": "←" };
 const REASONS = ["cannot_judge", "unclear", "language", "upsetting", "broken"];
 
-/** Show what the keys do on this kind of page. @param {"rank" | "pair" | "rate"} layout */
-export function showHelp(layout) {
+/** Show what the keys do on this kind of page, with so many answers. @param {"rank" | "pair" | "rate"} layout */
+export function showHelp(layout, count) {
+  const own = { "{last}": letterAt(count - 1), "{count}": String(count) };
   const row = ([keys, what]) => {
-    const pressed = document.dir === "rtl" ? keys.map((key) => TURNED_SIGN[key] ?? key) : keys;
+    const pressed = keys.map((key) => own[key] ?? (document.dir === "rtl" ? (TURNED_SIGN[key] ?? key) : key));
     const drawn = pressed.map((key) => (key === "–" ? " – " : element("kbd", {}, key)));
     return element("div", {}, element("dt", {}, drawn), element("dd", {}, t(`rate.key.${what}`)));
   };
   const isOurs = ([, what]) => layout !== "rate" || what !== "shared";
   part("help-keys").replaceChildren(...[...HELP[layout], ...HELP.flags].map(row));
   part("help-more").replaceChildren(...HELP.all.filter(isOurs).map(row));
-  const example = part("help-example");
-  set(example, "hidden", layout === "rank" ? null : "");
+  const { typed, order } = exampleOf(count);
+  set(part("help-example"), "hidden", layout === "rank" ? null : "");
+  part("help-typed").replaceChildren(...typed.split(" ").flatMap((key) => [element("kbd", {}, key), " "]));
+  say(part("help-reads"), t("rate.help.example", { order }));
   part("help").showModal();
 }
 

@@ -1,11 +1,19 @@
-/** From a key press to the name of a command; and the table that the help shows. */
+/**
+ * From a key press to the name of a command; and the table that the help shows.
+ *
+ * What a card prints is what its key is: A to I and 1 to 9 choose the card of that letter or digit. Commands have the
+ * other letters, or Shift with one of those.
+ */
 
-const BY_LETTER = {
+const LAST_OF_CARDS = "i";
+const BY_SHIFTED_LETTER = {
   c: "note",
   d: "shared",
   e: "edit",
   f: "wrong",
   g: "guidelines",
+};
+const BY_LETTER = {
   l: "lengths",
   p: "prompt",
   r: "rest",
@@ -30,7 +38,8 @@ const OF_KIND = {
 /** What the help lists: keys, and the catalog key of what they do, by kind of page. */
 export const HELP = {
   rank: [
-    [["1", "–", "9"], "place"],
+    [["A", "–", "{last}"], "place"],
+    [["1", "–", "{count}"], "place.digit"],
     [["="], "tie"],
     [["R"], "rest"],
     [["K", "J"], "move"],
@@ -39,7 +48,8 @@ export const HELP = {
     [["←", "→"], "focus"],
   ],
   pair: [
-    [["1", "2"], "choose"],
+    [["A", "B"], "choose"],
+    [["1", "2"], "place.digit"],
     [["="], "equal"],
     [["←", "→"], "scale"],
     [["<", ">"], "strength"],
@@ -53,19 +63,19 @@ export const HELP = {
   ],
   flags: [
     [["U"], "unsafe"],
-    [["F"], "wrong"],
+    [["Shift+F"], "wrong"],
     [["X"], "unusable"],
   ],
   all: [
-    [["C"], "note"],
-    [["E"], "edit"],
+    [["Shift+C"], "note"],
+    [["Shift+E"], "edit"],
     [["T"], "raw"],
     [["W"], "why"],
     [["Z"], "undo"],
     [["S"], "skip"],
-    [["G"], "guidelines"],
+    [["Shift+G"], "guidelines"],
     [["P"], "prompt"],
-    [["D"], "shared"],
+    [["Shift+D"], "shared"],
     [["L"], "lengths"],
     [["Enter"], "submit"],
     [["?"], "help"],
@@ -121,7 +131,11 @@ function ofArrow({ key, target }, layout, isRtl) {
 function ofLetter({ key, code, shiftKey, repeat }, layout) {
   const letter = /^[a-z]$/i.test(key) ? key.toLowerCase() : /^Key([A-Z])$/.exec(code)?.[1].toLowerCase();
   if (!letter || key.length > 1) return null;
-  if (shiftKey && letter <= "i") return { name: layout === "rate" ? "none" : "place", index: letter.charCodeAt(0) - 97 };
+  if (letter <= LAST_OF_CARDS) {
+    // Where one answer stands alone its letter chooses nothing: the command is meant with Shift and without.
+    if (!shiftKey && layout !== "rate") return { name: "place", index: letter.charCodeAt(0) - 97 };
+    return !repeat && letter in BY_SHIFTED_LETTER ? { name: BY_SHIFTED_LETTER[letter] } : null;
+  }
   if (letter === "j") return { name: layout === "rank" ? "worse" : "next" };
   if (letter === "k") return { name: layout === "rank" ? "better" : "previous" };
   return repeat && letter !== "z" ? null : letter in BY_LETTER ? { name: BY_LETTER[letter] } : null;

@@ -1,8 +1,9 @@
-/** Moments in the reader's own time and language; the server writes them in UTC. */
+/** Moments in the reader's language: in the time zone of a project where one is named, else in the reader's own. */
 
 const language = document.documentElement.lang || "en";
-const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
-const moment = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+const DAY = { day: "numeric", month: "short", year: "numeric" };
+const MOMENT = { ...DAY, hour: "2-digit", minute: "2-digit" };
+const formats = new Map();
 export const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 
 /** Rewrite every <time datetime> below a node. @param {ParentNode} node */
@@ -11,6 +12,22 @@ export function localize(node) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     time.title = at.toISOString();
-    time.textContent = (time.hasAttribute("data-day") ? day : moment).format(at);
+    time.textContent = formatOf(time.hasAttribute("data-day"), time.dataset.zone).format(at);
+  }
+}
+
+function formatOf(isDay, zone) {
+  const key = `${isDay} ${zone}`;
+  if (!formats.has(key)) formats.set(key, made(isDay, zone));
+  return formats.get(key);
+}
+
+/** Where this browser does not know the zone: in UTC, and said. */
+function made(isDay, zone) {
+  const how = isDay ? DAY : { ...MOMENT, ...(zone ? { timeZoneName: "short" } : {}) };
+  try {
+    return new Intl.DateTimeFormat(language, { ...how, timeZone: zone });
+  } catch {
+    return new Intl.DateTimeFormat(language, { ...how, timeZone: "UTC", timeZoneName: "short" });
   }
 }

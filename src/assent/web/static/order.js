@@ -82,6 +82,15 @@ export function stepped(strength, step) {
   return next < 1 ? null : next;
 }
 
+/** "A" for the first answer shown, "B" for the second … */
+export const letterAt = (index) => String.fromCharCode(65 + index);
+
+/** What one may type where there are so many answers, and how it reads; of two answers there is no tie to show. */
+export function exampleOf(count) {
+  if (count < 3) return { typed: "B A", order: "B > A" };
+  return count === 3 ? { typed: "B A = C", order: "B > A = C" } : { typed: "B A = D C", order: "B > A = D > C" };
+}
+
 /** "B > A = D > C". */
 export const sentence = (order, letterOf) => order.tiers.map((tier) => tier.map(letterOf).join(" = ")).join(" > ");
 

@@ -1,7 +1,8 @@
 /** The rail of places: letters still open on one side, places from best to worst on the other. It starts empty. */
 
+import { barsOf } from "./bars.js";
 import { button, element, part, say, set, unheard } from "./dom.js";
-import { MAX_STRENGTH, sentence } from "./order.js";
+import { exampleOf, MAX_STRENGTH, sentence } from "./order.js";
 import { t } from "./strings.js";
 import { hasFlag, UNUSABLE } from "./verdict.js";
 
@@ -78,7 +79,7 @@ export class Rail {
     if (tiers.length) parts.push(gap(tiers.length));
     task.open.forEach((_, i) => {
       const kind = i === 0 && !task.isTying ? "hole next" : "hole";
-      parts.push(element("div", { class: kind, "data-gap": tiers.length }, unheard("nth", String(tiers.length + i + 1))));
+      parts.push(element("div", { class: kind, "data-gap": tiers.length }, unheard("nth", `${tiers.length + i + 1}.`)));
     });
     const out = task.item.answers.filter(({ id }) => hasFlag(task.verdict, id, UNUSABLE));
     if (out.length) {
@@ -105,7 +106,7 @@ export class Rail {
     const isLast = at === task.verdict.order.tiers.length - 1;
     const chips = tier.flatMap((id, i) => [i ? unheard("equals", "=") : null, this.#chip(task, id)]);
     if (task.isTying && isLast) chips.push(unheard("equals", "="), unheard("slot"));
-    return element("div", { class: "tier", "data-tier": at }, unheard("nth", String(at + 1)), chips);
+    return element("div", { class: "tier", "data-tier": at }, unheard("nth", `${at + 1}.`), chips);
   }
 
   #chip(task, id) {
@@ -125,10 +126,9 @@ export class Rail {
     const [better, worse] = [at, at + 1].map((tier) => tiers[tier].map(task.letterOf).join(" = "));
     const label = t("rate.strength.of", { better, worse, strength: t(`rate.strength.${value}`) });
     const next = value === MAX_STRENGTH ? null : value + 1;
-    const bars = Array.from({ length: MAX_STRENGTH }, (_, i) => element("i", { class: i < value ? "on" : "" }));
     const onclick = () => this.#act({ name: "strength", at, value: next });
     const attributes = { class: "strength", "data-key": `strength-${at}`, label, onclick };
-    return element("div", spot, button(attributes, unheard("more", ">"), unheard("bars", bars)));
+    return element("div", spot, button(attributes, unheard("more", ">"), barsOf(value)));
   }
 }
 
@@ -154,7 +154,7 @@ function doneHint({ layout, verdict, letterOf }) {
   return t("rate.hint.doneBy", { letter: letterOf(tiers[0][0]), strength: t(`rate.strength.${strengths[0]}`) });
 }
 
-function startingHint({ layout }) {
+function startingHint({ layout, item }) {
   const key = layout === "rate" ? "rate.hint.score" : `rate.hint.${layout}`;
-  return t(matchMedia("(pointer: coarse)").matches ? `${key}.touch` : key);
+  return matchMedia("(pointer: coarse)").matches ? t(`${key}.touch`) : t(key, exampleOf(item.answers.length));
 }

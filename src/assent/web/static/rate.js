@@ -133,7 +133,7 @@ class RatingPage {
   }
 
   do_help() {
-    showHelp(this.#task?.layout ?? "rank");
+    showHelp(this.#task?.layout ?? "rank", this.#task?.item.answers.length ?? 4);
   }
 
   do_prompt() {
@@ -260,7 +260,11 @@ class RatingPage {
       this.#views.prepare(this.#supply.items, this.#settings);
       this.#count();
     }
-    if (!this.#task) this.#show(this.#supply.items[0] ?? null);
+    const [first] = this.#supply.items;
+    const at = this.#task?.supersedes ? null : this.#task?.item;
+    const isReplaced = at && first?.task_id === at.task_id && first.content !== at.content;
+    if (!this.#task || isReplaced) this.#show(first ?? null);
+    if (isReplaced) this.#tell(t("rate.said.replaced"));
   }
 
   /** What a rater whose part is over is told, and takes along. @param {{ why, code, url } | null} over */
@@ -290,7 +294,8 @@ class RatingPage {
     this.#task = new Task(item, this.#settings, () => this.#reading.elapsedMs);
     if (supersedes) this.#task.reopen(verdict, supersedes);
     const kept = this.#drafts.load(item.task_id);
-    const isOurs = kept && (kept.desk.supersedes ?? null) === supersedes;
+    const isSame = (kept?.content ?? item.content) === item.content;
+    const isOurs = kept && isSame && (kept.desk.supersedes ?? null) === supersedes;
     if (isOurs) this.#task.resume(kept.desk);
     document.body.dataset.layout = this.#task.layout;
     this.#prompt.show(this.#view.turns);
@@ -420,7 +425,8 @@ class RatingPage {
     if (!this.#task) return;
     const { item, isTouched, canUndo } = this.#task;
     if (!isTouched && !canUndo && !isLeaving) return;
-    this.#drafts.save(item.task_id, { desk: this.#task.toDraft(), reading: this.#reading.toDraft() });
+    const { content } = item;
+    this.#drafts.save(item.task_id, { content, desk: this.#task.toDraft(), reading: this.#reading.toDraft() });
   }
 }
 

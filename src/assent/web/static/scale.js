@@ -1,5 +1,6 @@
 /** The scale between two answers: much better on either side, equal in the middle, nothing chosen at first. */
 
+import { barsOf } from "./bars.js";
 import { button, element, part, set, unheard } from "./dom.js";
 import { MAX_STRENGTH } from "./order.js";
 import { t } from "./strings.js";
@@ -37,7 +38,7 @@ export class Scale {
       const strength = t(`rate.strength.${hasStrengths ? Math.abs(value) : 0}`);
       const label = value === 0 ? t("rate.scale.equal") : t("rate.scale.of", { letter, strength });
       const kind = value === 0 ? "step middle" : "step";
-      const face = value === 0 ? "=" : hasStrengths ? String(Math.abs(value)) : letter;
+      const face = value === 0 ? "=" : hasStrengths ? barsOf(Math.abs(value)) : letter;
       const chosen = hasStrengths ? value : value / 2;
       const onclick = () => this.#act({ name: "scale", value: chosen, by: "pointer" });
       return { value, button: button({ class: kind, "aria-pressed": "false", label, onclick }, face) };

@@ -89,7 +89,9 @@ export class Supply {
     for (const item of answer.items) {
       if (this.#gone.has(item.task_id) || unsent.has(item.task_id)) continue;
       const mine = this.#items.find((other) => other.task_id === item.task_id);
-      if (mine) Object.assign(mine, { token: item.token, expires_at: item.expires_at });
+      // Under the same id there may be other content since: what is shown is what its token is for.
+      if (mine && mine.content !== item.content) this.#items = this.#items.map((other) => (other === mine ? item : other));
+      else if (mine) Object.assign(mine, { token: item.token, expires_at: item.expires_at });
       else this.#items.push(item);
       // One that was lent before this page came is renewed at the next chance.
       const isFresh = item.expires_at - now > lease * 0.9;

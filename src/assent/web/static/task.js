@@ -12,7 +12,7 @@ export class Task {
   item;
   settings;
   layout;
-  /** Id of the answer that U, F, X, C, E, J and K speak of. */
+  /** Id of the answer that flags, notes, edits and moves speak of. */
   current = null;
   /** Whether the next answer placed ties with the last one. */
   isTying = false;
@@ -59,7 +59,7 @@ export class Task {
     return verdicts.standing(this.verdict, this.item, this.settings.criteria);
   }
 
-  letterOf = (id) => String.fromCharCode(65 + this.item.answers.findIndex((answer) => answer.id === id));
+  letterOf = (id) => orders.letterAt(this.item.answers.findIndex((answer) => answer.id === id));
 
   /** Notes of an answer as they are shown: with the one just opened, though it says nothing yet. */
   notesOf(id) {

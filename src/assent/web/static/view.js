@@ -1,18 +1,21 @@
 /** A task drawn outside the page, ready to be put into it at once. */
 
-import { Card, letterAt } from "./cards.js";
+import { Card } from "./cards.js";
+import { letterAt } from "./order.js";
 import { turnsOf } from "./prompt.js";
 
 export class View {
+  content;
   turns;
   cards;
 
   /** @param {object} item @param {object} settings @param {(command: object) => void} act */
   constructor(item, settings, act) {
+    this.content = item.content;
     this.turns = turnsOf(item.prompt);
     this.cards = item.answers.map((answer, i) => {
       const letter = letterAt(i);
-      const card = new Card(answer, { letter, kind: item.kind }, settings, act);
+      const card = new Card(answer, { letter, digit: String(i + 1), kind: item.kind }, settings, act);
       return Object.assign(card, { id: answer.id, letter });
     });
   }
@@ -38,11 +41,12 @@ export class Views {
     const wanted = new Set(items.map((item) => item.task_id));
     for (const task of this.#made.keys()) if (!wanted.has(task)) this.#made.delete(task);
     const idle = globalThis.requestIdleCallback ?? ((work) => setTimeout(work, 30));
-    for (const item of items) if (!this.#made.has(item.task_id)) idle(() => this.#made.has(item.task_id) || this.of(item));
+    for (const item of items) if (!this.#made.has(item.task_id)) idle(() => this.of(item));
   }
 
   of(item) {
-    const made = this.#made.get(item.task_id) ?? new View(item, this.#settings, this.#act);
+    const known = this.#made.get(item.task_id);
+    const made = known?.content === item.content ? known : new View(item, this.#settings, this.#act);
     this.#made.set(item.task_id, made);
     return made;
   }

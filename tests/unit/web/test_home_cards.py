@@ -1,0 +1,42 @@
+"""The start page of raters: one card for each thing that is open, and no two that look alike."""
+
+from __future__ import annotations
+
+import re
+
+from rating_visitors import House, a_task
+
+from assent.feedback.records.queue import NewProject, Queue
+from assent.feedback.records.settings import ProjectSettings
+
+
+def _cards(page: str) -> list[str]:
+    found = re.findall(r'<section class="panel stack".*?</section>', page, re.DOTALL)
+    return [re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", card)).strip() for card in found]
+
+
+def test_replaced_projects_have_no_card_and_an_evaluation_says_nothing_of_rankings(house: House) -> None:
+    for name in ("old", "new"):
+        plan = NewProject("first, round 1, evaluation", place="first@x/0000003")
+        house.store.projects.carry_on(name, plan, now=house.clock())
+        tasks = [a_task(n, project=name).model_copy(update={"purpose": "evaluation"}) for n in range(3)]
+        house.store.add_tasks(tasks, now=house.clock())
+    rater = house.person()
+    (card,) = _cards(rater.page("/"))
+    assert card == "first, round 1, evaluation Evaluation: 3 waiting, 0 done, 0 today Rate"
+    admin = house.person("admin")
+    assert "Closed: its run now asks new instead." in admin.page("/admin/projects")
+    assert "Closed: its run now asks new instead." in admin.page("/admin/projects/old/settings")
+    admin.send_form("/admin/projects/old/open", is_open="yes")
+    assert "its run now asks" not in admin.page("/admin/projects")
+    first, second = _cards(rater.page("/"))
+    assert (first.split()[4], second.split()[4]) == ("new", "old"), "of one title, so the names stand below"
+    assert house.store.projects.get("old").replaced_by is None
+    assert house.program("admin").get("/api/v1/projects/old").json()["replaced_by"] is None
+
+
+def test_a_project_closed_by_hand_says_so(house: House) -> None:
+    house.store.projects.save("p", ProjectSettings(title="P", is_open=False), now=house.clock())
+    (card,) = _cards(house.person().page("/"))
+    assert "This project is closed at the moment." in card
+    assert house.store.counts(Queue("p")).need == 0
