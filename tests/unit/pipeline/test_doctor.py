@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, BertGenerationConfig, MambaConfig
 
+from assent.core import hub
 from assent.core.findings import Finding
 from assent.models.config import ScratchConfig
 from assent.models.scratch import new_model, train_tokenizer
@@ -121,7 +122,6 @@ def test_settings_that_cannot_work_are_errors(project: Path, setting: str, key: 
         ("optimize.ema=0.99", "optimize.ema"),
         ("model.dtype=bfloat16", "model.dtype"),
         ("compute.threads=4096", "compute.threads"),
-        ("optimize={kind: grpo, rewards: [{kind: model, path: org/judge}]}", "optimize.rewards[0].path"),
         ("optimize.prompts_per_step=64", "optimize.prompts_per_step"),
         ("optimize.sampling.max_new_tokens=4", "optimize.sampling.max_new_tokens"),
     ],
@@ -129,6 +129,21 @@ def test_settings_that_cannot_work_are_errors(project: Path, setting: str, key: 
 def test_settings_that_are_doubtful_are_warnings(project: Path, setting: str, key: str) -> None:
     assert key in found(setting, level="warning")
     assert key not in found(level="warning")
+
+
+def test_a_name_of_the_hub_is_doubtful_and_wrong_where_the_hub_does_not_answer(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge, place = "optimize={kind: grpo, rewards: [{kind: model, path: org/judge}]}", "optimize.rewards[0].path"
+    monkeypatch.setattr(hub, "unreachable", lambda: None)
+    assert "taken for a hub id" in found(judge, level="warning")[place].message
+    away = "the hub could not be reached within 5 s (no answer)"
+    monkeypatch.setattr(hub, "unreachable", lambda: away)
+    assert found(judge)[place].message.endswith(f"{away}: the name was not checked")
+    base_away = only("base={kind: pretrained, path: org/no-such-base}")
+    assert base_away.key == "base.path" and away in base_away.message
+    data = "data.comparisons=[{hub: org/pairs}]"
+    assert away in found(data, level="warning")["data.comparisons[0]"].message
 
 
 def test_a_store_that_is_something_else_is_an_error(project: Path) -> None:
