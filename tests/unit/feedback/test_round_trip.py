@@ -16,7 +16,7 @@ from store_samples import judgment, people, task
 from assent.core.types import Judgment, Note, Ranking
 from assent.data.config import Source
 from assent.data.exports import EXPORTS, export
-from assent.data.load import load_comparisons
+from assent.data.load import load_said
 from assent.feedback.exporting import gather
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -75,8 +75,7 @@ def fill(store: Store, study: Any) -> None:
 def content(store: Store, queue: Queue, folder: Path, name: str) -> list[str]:
     """The rows of our own format without the names of tasks, which an import gives by content."""
     path = folder / f"{name}.jsonl"
-    comparisons, absent = gather(store, queue)
-    export(comparisons, "assent", path, absent=absent)
+    export(gather(store, queue), "assent", path)
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for row in rows:
         for one in row["record"]["judgments"]:
@@ -92,7 +91,7 @@ def test_our_own_format_brings_everything_back(study: Any) -> None:
         with Store.open(f"sqlite:///{folder}/one.db") as one, Store.open(f"sqlite:///{folder}/other.db") as other:
             fill(one, study)
             left = content(one, Queue(), folder, "left")
-            comparisons, _ = load_comparisons([Source(path=folder / "left.jsonl")])
+            comparisons, _ = load_said([Source(path=folder / "left.jsonl")])
             counts = other.import_comparisons(comparisons, Queue("back"), now=2e9)
             assert counts.added == len(study[0])
             assert content(other, Queue("back"), folder, "back") == left
@@ -113,8 +112,8 @@ def test_other_formats_count_times_and_decisions(tmp_path: Path, format: str) ->
         store.submit(judgment(first, "anna", "a"), now=2.0)
         store.submit(judgment(first, "ben", "b", ranking=Ranking(tiers=(("t0/1",), ("t0/0",)))), now=3.0)
         store.projects.adjudicate("t0", "chief", Ranking(tiers=(("t0/0",), ("t0/1",))), "because", now=4.0)
-        comparisons, absent = gather(store, Queue())
-    report = export(comparisons, format, tmp_path / f"out{EXPORTS[format].ending}", absent=absent)
+        leaving = gather(store, Queue())
+    report = export(leaving, format, tmp_path / f"out{EXPORTS[format].ending}")
     assert report.losses["decisions of adjudicators dropped"] == 1
     assert report.losses["times of judgments dropped"] == 2
 
@@ -126,6 +125,6 @@ def test_repeats_are_no_second_vote(tmp_path: Path) -> None:
             store.register_rater(rater, now=0.0)
         store.add_tasks([first], now=1.0)
         store.submit(judgment(first, "anna", "a"), now=2.0)
-        assert len(gather(store, Queue())[0]) == 1
+        assert len(gather(store, Queue())) == 1
         said: list[Judgment] = store.judgments(Queue())
         assert [one.id for one in said] == ["a"]

@@ -27,6 +27,9 @@ from assent.feedback.tables.arrivals import BatchRow
 from assent.feedback.tables.connection import insert_missing, read_transaction, write
 from assent.feedback.tables.people import AccountRow
 from assent.feedback.tables.queue import (
+    Adjudication,
+    Gold,
+    GuidelineVersion,
     JudgmentEvent,
     JudgmentRow,
     Lease,
@@ -182,10 +185,12 @@ def _take_out_block(connection: Connection, project: str) -> bool:
     raters = _delete_tasks(connection, task_ids)
     came_with_it = select(ProjectRow.created_at).where(ProjectRow.name == project).scalar_subquery()
     unused = [~exists().where(table.rater_id == RaterRow.id) for table in (JudgmentRow, Lease, Presentation)]
+    unused.append(~exists().where(Adjudication.adjudicator_id == RaterRow.id))
     unknown = [~exists().where(table.rater_id == RaterRow.id) for table in (AccountRow, RaterAttribute)]
     mine = (RaterRow.id.in_(raters), RaterRow.created_at == came_with_it)
     connection.execute(delete(RaterRow).where(*mine, *unused, *unknown))
     if len(task_ids) < _TAKEN_OUT:
+        connection.execute(delete(GuidelineVersion).where(GuidelineVersion.project == project))
         connection.execute(delete(ProjectRow).where(ProjectRow.name == project))
         return True
     return False
@@ -194,12 +199,13 @@ def _take_out_block(connection: Connection, project: str) -> bool:
 def _delete_tasks(connection: Connection, task_ids: Any) -> list[str]:
     """Delete tasks, what was said of them, and the texts that no other task has; who had said it."""
     judged = select(JudgmentRow.id).where(JudgmentRow.task_id.in_(task_ids))
-    raters = select(JudgmentRow.rater_id).where(JudgmentRow.task_id.in_(task_ids)).distinct()
+    raters = select(JudgmentRow.rater_id).where(JudgmentRow.task_id.in_(task_ids))
+    deciders = select(Adjudication.adjudicator_id).where(Adjudication.task_id.in_(task_ids))
     answers = select(TaskResponse.response_hash).where(TaskResponse.task_id.in_(task_ids)).distinct()
     prompts = select(TaskRow.prompt_hash).where(TaskRow.id.in_(task_ids)).distinct()
-    found = [list(connection.execute(query).scalars()) for query in (raters, answers, prompts)]
+    found = [list(connection.execute(query).scalars()) for query in (raters.union(deciders), answers, prompts)]
     connection.execute(delete(JudgmentEvent).where(JudgmentEvent.judgment_id.in_(judged)))
-    for table in (JudgmentRow, Presentation, Lease, Slot, TaskResponse):
+    for table in (JudgmentRow, Presentation, Lease, Slot, TaskResponse, Gold, Adjudication):
         connection.execute(delete(table).where(table.task_id.in_(task_ids)))
     connection.execute(delete(TaskRow).where(TaskRow.id.in_(task_ids)))
     is_shown = exists().where(TaskResponse.response_hash == ResponseRow.hash)

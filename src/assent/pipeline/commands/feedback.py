@@ -13,9 +13,9 @@ from assent.core.types import Purpose
 from assent.data.config import Source
 from assent.data.exports import export
 from assent.data.identity import with_unnamed_apart
-from assent.data.load import load_comparisons
+from assent.data.load import load_said
 from assent.feedback.config import StoreConfig
-from assent.feedback.exporting import gather
+from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -50,9 +50,9 @@ def export_feedback(
     """Write everything said in a queue to a file and say what the format could not hold."""
     with _open(asked.store_url) as store:
         queue = asked.queue(store)
-        comparisons, absent = gather(store, queue, snapshot=_hash(store, queue, snapshot))
-        raters = store.raters() if attributes else []
-    report = export(comparisons, format, to, raters=raters, absent=absent)
+        said = gather(store, queue, snapshot=_hash(store, queue, snapshot))
+        raters = those_who_said(store, attributes=attributes)
+    report = export(said, format, to, raters=raters)
     yield f"{report.lines()[0]} to {to}"
     yield from report.lines()[1:]
 
@@ -71,13 +71,14 @@ def import_feedback(
     where = "assent feedback import"
     sources = [Source.parse({"path": f, "format": format, "skip_bad": skip_bad}, where=where) for f in files]
     quarantine = files[0].parent / "quarantine.jsonl"
-    comparisons, report = load_comparisons(sources, quarantine=quarantine, check=refuse_unusable)
-    apart = with_unnamed_apart(comparisons)
+    said, report = load_said(sources, quarantine=quarantine, check=refuse_unusable)
+    apart = with_unnamed_apart(said)
     with Store.open(asked.store_url) as store:
         counts = store.import_comparisons(apart.comparisons, queue, now=time.time())
     yield from (*report.lines(), *apart.lines())
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
+    yield from counts.lines()
 
 
 def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:

@@ -337,6 +337,17 @@ class ImportOut(Out):
     added: int
     known: int
     new_raters: int
+    tasks: int = 0
+    """New tasks that nobody judged."""
+    decisions: int = 0
+    """New decisions of adjudicators."""
+    known_answers: int = 0
+    guidelines: int = 0
+    """New versions of the guideline."""
+    renumbered: int = 0
+    """Those of them whose number another text has here."""
+    otherwise: int = 0
+    """Raters who are known here as another kind, and stay it."""
 
 
 class ProgressOut(Out):
