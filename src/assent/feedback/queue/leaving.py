@@ -83,9 +83,10 @@ def _seen() -> list[Any]:
 
 def _circumstances(row: Any, told: dict[int, str], events: Any) -> Circumstances:
     seen = {name: getattr(row, f"seen_{name}") for name in _SEEN}
+    holds = row.superseded_by is None  # the slot of one that was corrected is that of its correction
     return Circumstances(
-        service=row.service or "normal",
-        is_surplus=row.slot_id is None and row.outcome != "skipped",
+        service=(row.service if holds else None) or "normal",
+        is_surplus=holds and row.slot_id is None and row.outcome != "skipped",
         guideline=told.get(row.guideline_id),
         events=tuple(events),
         **{name: value for name, value in seen.items() if value is not None},
