@@ -14,8 +14,10 @@ from assent.data.beside import read_beside
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
+from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
+from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import Template
 from assent.pipeline.stages.base import BaseStage, run_base
@@ -141,9 +143,10 @@ def evaluate(
     stage = EvaluateStage.of(config, like=like)
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
     judges = evaluation_judges(stage.raters, reward, seed=config.seed)
-    erased = erased_judgments(config.store, queue_now(config.store, asked, judges))
+    queue = queue_now(config.store, asked, judges)
+    extra = erased_judgments(config.store, queue) | decisions_identity(config.decisions, config.store, [queue])
     prompts = start.data["prompts"]
-    return run(run_evaluate, stage, extra=erased, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
+    return run(run_evaluate, stage, extra=extra, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
 
 
 def asks_people(config: RunConfig) -> bool:
@@ -205,7 +208,10 @@ def data_identity(data: LabData | FileData) -> dict[str, str]:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
+    queues = [IMPORTED] if is_first else []
     if samples is None or config.collect is None:
-        return imported
+        return imported | decisions_identity(config.decisions, config.store, queues)
     judges = judges_of(config.collect.raters, role="train", seed=config.seed)
-    return imported | erased_snapshots(config.store, queue_now(config.store, Queue(samples.name), judges))
+    queue = queue_now(config.store, Queue(samples.name), judges)
+    decided = decisions_identity(config.decisions, config.store, [*queues, queue])
+    return imported | erased_snapshots(config.store, queue) | decided
