@@ -9,6 +9,7 @@ from pathlib import Path
 
 from assent.artifacts.layout import RUNS
 from assent.core.errors import StoreError, UserError
+from assent.core.files import write_bytes
 from assent.core.types import Purpose
 from assent.data.config import Source
 from assent.data.exports import export
@@ -16,6 +17,7 @@ from assent.data.identity import with_unnamed_apart
 from assent.data.load import load_said
 from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather, those_who_said
+from assent.feedback.people.work import Period, as_csv
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -79,6 +81,22 @@ def import_feedback(
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
     yield from counts.lines()
+
+
+def work_table(store_url: str, project: str | None, *, first: str, last: str, to: Path | None) -> Iterator[str]:
+    """Who did how much in a project or in all, between two days: as lines, or as a CSV file."""
+    period = Period.of(first, last)
+    with _open(store_url) as store:
+        if project is not None:
+            StoreQueue(store_url, project).queue(store)
+        found = store.listing.work(project, period)
+    table = as_csv(found)
+    if to is None:
+        yield from table.decode("utf-8-sig").splitlines()
+        return
+    write_bytes(to, table)
+    judgments, skips = sum(one.judgments for one in found), sum(one.skips for one in found)
+    yield f"wrote {len(found)} rows to {to}: {judgments} judgments and {skips} skips"
 
 
 def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:
