@@ -29,7 +29,7 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="assent (keeps most), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
+            help="assent (keeps everything), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
             " label_studio, csv (for spreadsheets), or edits (as demonstrations)."
         ),
     ] = "assent",

@@ -54,14 +54,14 @@ def stand_in(comparisons: Sequence[Comparison], known: Iterable[tuple[str, Decis
     kept, seen, replaced = [], set(), 0
     for comparison in comparisons:
         name = content(comparison.prompt, comparison.completions)
-        decision = last.get(name)
-        if decision is None or decision.ranking is None:
+        standing = last.get(name)
+        if standing is None or standing.ranking is None:
             kept.append(comparison)
             continue
         replaced += len(comparison.judgments)
         if name not in seen:
             seen.add(name)
-            judgment = as_judgment(decision, comparison.judgments[0].task_id)
+            judgment = as_judgment(standing, comparison.judgments[0].task_id)
             kept.append(comparison.model_copy(update={"judgments": (judgment,)}))
     return Stood(kept, len(seen), replaced)
 

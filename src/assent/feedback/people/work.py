@@ -39,7 +39,7 @@ class Period:
 
     @classmethod
     def of(cls, first: str, last: str) -> Period:
-        """Days as they are written, empty for none. Raises StoreError for what is no day, or where they are reversed."""
+        """Days as they are written, empty for none. Raises StoreError for what is no day, or in wrong order."""
         period = cls(_day(first), _day(last))
         if period.first is not None and period.last is not None and period.first > period.last:
             raise StoreError(f"the first day, {first}, comes after the last, {last}; exchange them")

@@ -12,8 +12,6 @@ from sqlalchemy import Engine, func, select
 
 from assent.core.types import Judgment, Purpose, Rater, Task
 from assent.data.task_records import Guideline, TaskRecord
-from assent.feedback.people import work
-from assent.feedback.people.work import Period, Work
 from assent.feedback.queue import leaving
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import REPEAT_OF
@@ -130,11 +128,6 @@ class Listing:
         """What the raters of a project were told, oldest first."""
         with read_transaction(self._engine) as connection:
             return leaving.read_guidelines(connection, project)
-
-    def work(self, project: str | None, period: Period) -> list[Work]:
-        """Who did how much in a project, or in all, by project and rater: for pay."""
-        with read_transaction(self._engine) as connection:
-            return work.work(connection, project, period)
 
     def raters(self, *, after: str = "", limit: int) -> list[Rater]:
         """Raters by id with what they said about themselves, without the erased."""

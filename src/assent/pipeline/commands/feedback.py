@@ -89,7 +89,7 @@ def work_table(store_url: str, project: str | None, *, first: str, last: str, to
     with _open(store_url) as store:
         if project is not None:
             StoreQueue(store_url, project).queue(store)
-        found = store.listing.work(project, period)
+        found = store.accounts.work(project, period)
     table = as_csv(found)
     if to is None:
         yield from table.decode("utf-8-sig").splitlines()

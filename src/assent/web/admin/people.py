@@ -56,7 +56,7 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
         last: Annotated[str, Query(max_length=40)] = "",
     ) -> Response:
         only = frame.project(project).name if project else None
-        found = frame.store.listing.work(only, Period.of(first, last))
+        found = frame.store.accounts.work(only, Period.of(first, last))
         headers = {"content-disposition": 'attachment; filename="work.csv"'}
         return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 

@@ -16,7 +16,7 @@ from assent.data.exports import EXPORTS, ExportFormat, encode
 from assent.data.losses import LossReport
 from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.records.queue import Queue
-from assent.web.api.models import FormatOut, ImportOut, LossOut
+from assent.web.api.file_models import FormatOut, ImportOut, LossOut
 from assent.web.api.projects import ProjectName, known_project
 from assent.web.auth import Admin
 from assent.web.context import Context

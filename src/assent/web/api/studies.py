@@ -158,7 +158,7 @@ def _workers(routes: APIRouter, context: Context) -> None:
 
 
 def _work(context: Context, project: str | None, period: Period, shape: str) -> Any:
-    found = context.store.listing.work(project, period)
+    found = context.store.accounts.work(project, period)
     if shape == "csv":
         headers = {"content-disposition": 'attachment; filename="work.csv"'}
         return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
