@@ -32,7 +32,7 @@ def export(
     format: Annotated[
         str,
         typer.Option(
-            help="assent (keeps most), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
+            help="assent (keeps everything), trl, trl_implicit, trl_plain, hh, ultrafeedback, oasst, argilla,"
             " label_studio, csv (for spreadsheets), or edits (as demonstrations)."
         ),
     ] = "assent",
@@ -79,6 +79,23 @@ def import_(
 
     queue = StoreQueue(store_of(config, store), project, purpose)
     for line in import_feedback(queue, files, format=format, skip_bad=skip_bad):
+        typer.echo(line)
+
+
+@app.command()
+def work(
+    to: Annotated[Path | None, typer.Option("--to", help="CSV file to write. Default: the table is shown.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project. Default: all.", show_default=False)] = None,
+    first: Annotated[str, typer.Option(help="First day, such as 2026-01-01, in the project's time zone.")] = "",
+    last: Annotated[str, typer.Option(help="Last day, included.")] = "",
+    config: Config = PROJECT,
+    store: StoreUrl = None,
+) -> None:
+    """A table of everybody's work for pay: judgments, skips and active seconds of each rater in each project."""
+    from assent.pipeline.commands.feedback import work_table
+    from assent.service.serve import store_of
+
+    for line in work_table(store_of(config, store), project, first=first, last=last, to=to):
         typer.echo(line)
 
 

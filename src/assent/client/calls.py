@@ -17,6 +17,7 @@ from assent.core.types import Purpose, Ranking, Rater, RaterKind, Task
 from assent.feedback.records.people import Role
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.records.webhooks import Event
+from assent.web.api.file_models import ImportOut, LossOut
 from assent.web.api.models import (
     AdjudicationOut,
     Claimed,
@@ -24,10 +25,8 @@ from assent.web.api.models import (
     DeliveryOut,
     GoldOut,
     GuidelineOut,
-    ImportOut,
     JudgmentOut,
     JudgmentPage,
-    LossOut,
     Me,
     ProgressOut,
     ProjectOut,

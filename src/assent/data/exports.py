@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from assent.core.errors import DataError
@@ -20,7 +19,8 @@ from assent.core.types import Comparison, Rater
 from assent.data import aside, cells, formats
 from assent.data.anonymity import suppressed
 from assent.data.formats import json_lines, parquet_bytes
-from assent.data.losses import NO_ATTRIBUTES, Losses, LossReport, Lost
+from assent.data.losses import KINDS, NO_ATTRIBUTES, TEXTS, Losses, LossReport
+from assent.data.task_records import Guideline, TaskRecord
 from assent.data.writers.argilla import argilla
 from assent.data.writers.edits import edits
 from assent.data.writers.label_studio import label_studio
@@ -52,14 +52,20 @@ class ExportFormat:
         return self.endings[0]
 
 
+OWN = "assent"
+Leaving = Comparison | TaskRecord | Guideline
+"""What can be written: comparisons as they are, or tasks with everything known about them, and what raters were told.
+"""
+
+
 def _own(comparisons: Sequence[Comparison], _losses: Losses) -> list[dict[str, Any]]:
-    return [formats.to_row(comparison) for comparison in comparisons]
+    return [_own_row(comparison) for comparison in comparisons]
 
 
 EXPORTS = {
     form.name: form
     for form in (
-        ExportFormat("assent", "our own rows, which keep most", "comparisons", _TABLES, _own),
+        ExportFormat(OWN, "our own rows, which keep everything", "tasks", _TABLES, _own),
         ExportFormat("trl", "prompt, chosen, rejected as messages", "pairs", _TABLES, trl),
         ExportFormat("trl_implicit", "chosen, rejected as whole conversations", "pairs", _TABLES, trl_implicit),
         ExportFormat("trl_plain", "prompt, chosen, rejected as text", "pairs", _TABLES, trl_plain),
@@ -74,32 +80,19 @@ EXPORTS = {
 }
 
 
-def export(
-    comparisons: Iterable[Comparison],
-    format: str,
-    path: Path,
-    *,
-    raters: Iterable[Rater] = (),
-    absent: Mapping[Lost, int] = MappingProxyType({}),
-) -> LossReport:
-    """Write comparisons in a format to `path`, atomically; the ending says how. Returns what was lost.
+def export(items: Iterable[Leaving], format: str, path: Path, *, raters: Iterable[Rater] = ()) -> LossReport:
+    """Write what was said in a format to `path`, atomically; the ending says how. Returns what was lost.
 
-    `raters` with attributes are written by our own format only, without what fewer than five people share; `absent`
-    counts what was said and is in no comparison. Raises DataError for an unknown format or ending, or where the format
-    can hold nothing of it.
+    `raters` with attributes are written by our own format only, without what fewer than five people share. Raises
+    DataError for an unknown format or ending, or where the format can hold nothing of it.
     """
-    content, report = encode(comparisons, format, path.name, raters=raters, absent=absent)
+    content, report = encode(items, format, path.name, raters=raters)
     write_bytes(path, content)
     return report
 
 
 def encode(
-    comparisons: Iterable[Comparison],
-    format: str,
-    name: str,
-    *,
-    raters: Iterable[Rater] = (),
-    absent: Mapping[Lost, int] = MappingProxyType({}),
+    items: Iterable[Leaving], format: str, name: str, *, raters: Iterable[Rater] = ()
 ) -> tuple[bytes, LossReport]:
     """The bytes of the file `name` and the report of what was lost; nothing is written."""
     form = export_format(format)
@@ -107,20 +100,35 @@ def encode(
     if ending is None:
         endings = ", ".join(form.endings)
         raise DataError(f"{form.name} cannot be written to it; choose a name ending in {endings}", path=name)
-    losses = Losses()
-    for loss, count in absent.items():
-        losses.add(loss, count)
-    given = list(comparisons)
-    if form.name != "assent":
-        given = aside.count(given, losses)
-    rows = form.write(given, losses)
+    losses, given = Losses(), list(items)
+    tasks = [item for item in given if not isinstance(item, Guideline)]
+    told = [item for item in given if isinstance(item, Guideline)]
+    said = {rater_id for item in tasks for rater_id in _who(item)}
+    if form.name == OWN:
+        rows = [_own_row(item) for item in tasks]
+    else:
+        losses.add(TEXTS, len(told))
+        rows = form.write(aside.without(tasks, losses), losses)
     if not rows:
         lost = "; ".join(losses.report(form.name, 0, form.unit).lines()[1:]) or "there are no judgments"
         raise DataError(f"nothing to write as {form.name}: {lost}", path=name)
     written = len(rows)
-    said = {judgment.rater_id for comparison in given for judgment in comparison.judgments}
+    if form.name == OWN:
+        rows += [formats.to_row(guideline) for guideline in told]
     rows += _about_raters(form, [rater for rater in raters if rater.id in said], losses)
     return _content(form, ending, name, rows), losses.report(form.name, written, form.unit)
+
+
+def _who(item: Comparison | TaskRecord) -> set[str]:
+    found = {judgment.rater_id for judgment in item.judgments}
+    return found | {decision.adjudicator for decision in item.decisions} if isinstance(item, TaskRecord) else found
+
+
+def _own_row(item: Comparison | TaskRecord) -> dict[str, Any]:
+    """A task that can be learned from as a comparison, every other in a row of its own."""
+    if isinstance(item, TaskRecord) and item.is_comparison:
+        item = aside.as_comparison(item)
+    return formats.to_row(item)
 
 
 def export_format(name: str) -> ExportFormat:
@@ -133,12 +141,14 @@ def export_format(name: str) -> ExportFormat:
 
 
 def _about_raters(form: ExportFormat, raters: Iterable[Rater], losses: Losses) -> list[dict[str, Any]]:
-    described = [rater for rater in raters if rater.attributes]
-    if form.name != "assent":
-        losses.add(NO_ATTRIBUTES, sum(len(rater.attributes) for rater in described))
+    """Rows about those who are not simply people, or have told something about themselves."""
+    given = list(raters)
+    if form.name != OWN:
+        losses.add(NO_ATTRIBUTES, sum(len(rater.attributes) for rater in given))
+        losses.add(KINDS, sum(rater.kind != "person" for rater in given))
         return []
-    kept = [rater for rater in suppressed(described, losses) if rater.attributes]
-    return [{"assent": formats.VERSION, "kind": "rater", "record": rater.model_dump()} for rater in kept]
+    kept = suppressed(given, losses)
+    return [formats.to_row(rater) for rater in kept if rater.attributes or rater.kind != "person"]
 
 
 def _content(form: ExportFormat, ending: str, name: str, rows: list[dict[str, Any]]) -> bytes:
@@ -150,7 +160,7 @@ def _content(form: ExportFormat, ending: str, name: str, rows: list[dict[str, An
         if ending == ".parquet" and form.name != "assent" and any(_holds_calls(row) for row in rows):
             raise DataError("a table cannot hold tools and calls as they are; choose .jsonl", path=name)
         if ending == ".parquet":
-            return formats.record_table(rows) if form.name == "assent" else parquet_bytes(_columns(rows))
+            return formats.record_table(rows) if form.name == OWN else parquet_bytes(_columns(rows))
         return json_lines(Path(name), rows)[0]
     except (ValueError, TypeError) as error:
         raise DataError(f"a judgment's meta or scores hold what JSON cannot: {error}; remove it", path=name) from None

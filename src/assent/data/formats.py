@@ -1,6 +1,8 @@
 """Assent's own file format: one core record per row, with a version, as JSON lines or Parquet.
 
     {"assent": 1, "kind": "comparison", "record": {"prompt": {...}, "completions": [...], "judgments": [...]}}
+    {"assent": 2, "kind": "task", "record": {"task": {...}, "judgments": [...], "facts": {...}}}
+    {"assent": 2, "kind": "guideline", "record": {"version": 1, "text": "...", "created_at": 1760000000.0}}
 
 In Parquet the record is JSON text, because meta fields are free-form and Parquet columns are not.
 """
@@ -18,14 +20,21 @@ from pydantic import ValidationError
 
 from assent.core.errors import DataError
 from assent.core.files import write_bytes
-from assent.core.types import Comparison, Conversation, Prompt
+from assent.core.types import Comparison, Conversation, Prompt, Rater
+from assent.data.task_records import Guideline, TaskRecord
 
-VERSION = 1
-Item = Prompt | Conversation | Comparison
-_KINDS: dict[str, type[Prompt] | type[Conversation] | type[Comparison]] = {
-    "prompt": Prompt,
-    "conversation": Conversation,
-    "comparison": Comparison,
+VERSION = 2
+"""The newest version of a row; a row has the version in which its kind came."""
+Item = Prompt | Conversation | Comparison | Rater | TaskRecord | Guideline
+Said = Comparison | TaskRecord | Guideline | Rater
+"""What leaves a store and comes back into one."""
+_KINDS: dict[str, tuple[int, type[Item]]] = {
+    "prompt": (1, Prompt),
+    "conversation": (1, Conversation),
+    "comparison": (1, Comparison),
+    "rater": (1, Rater),
+    "task": (2, TaskRecord),
+    "guideline": (2, Guideline),
 }
 
 
@@ -47,8 +56,9 @@ def write(path: Path, items: Iterable[Item]) -> int:
 
 def to_row(item: Item) -> dict[str, Any]:
     """The row of one item; fields that say nothing are left out."""
-    record = item.model_dump(exclude_defaults=True)
-    return {"assent": VERSION, "kind": kind_of(item), "record": record}
+    kind = kind_of(item)
+    record = item.model_dump() if kind == "rater" else item.model_dump(exclude_defaults=True)
+    return {"assent": _KINDS[kind][0], "kind": kind, "record": record}
 
 
 def from_row(values: Mapping[str, Any]) -> Item:
@@ -64,14 +74,14 @@ def from_row(values: Mapping[str, Any]) -> Item:
     if isinstance(record, str):
         record = json.loads(record)
     try:
-        return _KINDS[str(kind)].model_validate(record)
+        return _KINDS[str(kind)][1].model_validate(record)
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
 
 
 def kind_of(item: Item) -> str:
     """The name under which an item is written."""
-    return next(name for name, kind in _KINDS.items() if type(item) is kind)
+    return next(name for name, (_, kind) in _KINDS.items() if type(item) is kind)
 
 
 def first_problem(error: ValidationError) -> str:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from assent.core.hashing import hash_json, short
 from assent.core.types import Comparison, Judgment, Prompt, said_in
 from assent.data.duplicates import normalized
+from assent.data.formats import Said
 
 UNNAMED = frozenset({"unknown", "trl", "hh", "ultrafeedback", "oasst", "kto", "helpsteer", "saferlhf", "arena"})
 """Names that readers give to a rater whom the file does not name."""
+
+_Said = TypeVar("_Said", bound=Said)
 
 
 @dataclass(frozen=True)
@@ -51,10 +55,10 @@ def distinct(prompts: Sequence[Prompt]) -> Distinct:
 
 
 @dataclass(frozen=True)
-class Apart:
-    """Comparisons in which votes of unnamed raters are votes of different people."""
+class Apart(Generic[_Said]):
+    """Comparisons, and what else a store takes in, where votes of unnamed raters are votes of different people."""
 
-    comparisons: list[Comparison]
+    comparisons: list[_Said]
     again: int
     """Votes on answers on which an unnamed rater had voted before."""
 
@@ -69,7 +73,7 @@ class Apart:
         return {"unnamed_again": self.again}
 
 
-def with_unnamed_apart(comparisons: Sequence[Comparison]) -> Apart:
+def with_unnamed_apart(comparisons: Sequence[_Said]) -> Apart[_Said]:
     """Number the votes of unnamed raters on the same answers to the same prompt: "trl", "trl 2", "trl 3".
 
     The number depends on the order of the rows alone, so the same file read again gives the same names.
@@ -78,7 +82,9 @@ def with_unnamed_apart(comparisons: Sequence[Comparison]) -> Apart:
     again = 0
     found = []
     for comparison in comparisons:
-        if not any(judgment.rater_id in UNNAMED for judgment in comparison.judgments):
+        if not isinstance(comparison, Comparison) or not any(
+            judgment.rater_id in UNNAMED for judgment in comparison.judgments
+        ):
             found.append(comparison)
             continue
         about = _about(comparison)

@@ -23,7 +23,7 @@ from assent.core.files import write_bytes
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.census import Census, Tally, together
 from assent.data.config import Source
-from assent.data.formats import first_problem
+from assent.data.formats import Said, first_problem
 from assent.data.rows import HALF, BadRow, Row, parts, read_rows
 from assent.data.sources import columns, prompts
 from assent.data.sources.detect import FORMATS, Wanted, choose, fitting
@@ -31,7 +31,7 @@ from assent.data.sources.format import Format
 
 LOOKED_AT = 64
 """Rows whose columns together decide what a file is."""
-_Item = TypeVar("_Item", Prompt, Conversation, Comparison)
+_Item = TypeVar("_Item", Prompt, Conversation, Comparison, Said)
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,13 @@ def load_comparisons(
 ) -> tuple[list[Comparison], LoadReport]:
     """Comparisons of all sources, in order."""
     return _load(sources, "comparisons", _checked(_comparisons, check), quarantine)
+
+
+def load_said(
+    sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[list[Said], LoadReport]:
+    """Everything in all sources that a store takes in, in order: comparisons, and what else our own format holds."""
+    return _load(sources, "comparisons", _checked(Format.read_said, check), quarantine)
 
 
 def _checked(read: Callable[[Format, Row], list[_Item]], check: Check | None) -> Callable[[Format, Row], list[_Item]]:
@@ -325,14 +332,19 @@ class _Loader(Generic[_Item]):
         row.tally.read(*ids)
         if self.wanted == "prompts" and (form.conversations is not None or form is prompts.FORMAT):
             own = columns.meta(row, form.ignores)
-            items = [item.model_copy(update={"meta": {**own, **item.meta}}) for item in items] if own else items
-        columns.settle(row, items, ignores=form.ignores, wanted=self.wanted)
+            items = [_with_meta(item, own) for item in items] if own else items
+        texts = [item for item in items if isinstance(item, Prompt | Conversation | Comparison)]
+        columns.settle(row, texts, ignores=form.ignores, wanted=self.wanted)
         return items
 
     def _refuse(self, row: BadRow, bad: list[BadRow]) -> None:
         if not self.source.skip_bad:
             raise row.error
         bad.append(row)
+
+
+def _with_meta(item: _Item, own: Mapping[str, Any]) -> _Item:
+    return item.model_copy(update={"meta": {**own, **item.meta}}) if isinstance(item, Prompt | Conversation) else item
 
 
 def _without_beside(found: list[tuple[str, Path | None]]) -> Iterator[tuple[str, Path | None]]:

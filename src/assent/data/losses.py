@@ -60,6 +60,13 @@ TIMES = Lost("time of a judgment", "times of judgments")
 GUIDELINES = Lost("version of the guideline that was read", "versions of the guideline that were read")
 PROPENSITIES = Lost("propensity", "propensities")
 REPEATS = Lost("judgment of a task that was asked again", "judgments of tasks that were asked again")
+EARLIER = Lost("judgment that was corrected later", "judgments that were corrected later")
+KNOWN_ANSWERS = Lost("known answer of a task", "known answers of tasks")
+UNJUDGED = Lost("task that nobody judged", "tasks that nobody judged")
+FACTS = Lost("kind, date and state of a task", "kinds, dates and states of tasks")
+VIEWINGS = Lost("account of how a task was seen", "accounts of how tasks were seen")
+TEXTS = Lost("text of a guideline", "texts of guidelines")
+KINDS = Lost("kind of a rater that is no person", "kinds of raters that are no people")
 
 KEPT_BY_NAME = {
     "raters": RATERS,

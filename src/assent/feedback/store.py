@@ -24,13 +24,14 @@ from sqlalchemy import Connection, Engine, delete, select
 from assent.core import seeds
 from assent.core.errors import StoreError
 from assent.core.types import Comparison, Judgment, Rater, RaterKind, Task
+from assent.data.formats import Said
 from assent.feedback import erasure
 from assent.feedback.queue import (
     adding,
-    asides,
     batches,
     claims,
     history,
+    imports,
     judgments,
     participation,
     reach,
@@ -317,13 +318,13 @@ class Store:
         return write(self._engine, keep)
 
     def import_comparisons(
-        self, comparisons: Iterable[Comparison], queue: Queue, *, rater_kind: RaterKind = "person", now: float
+        self, comparisons: Iterable[Said], queue: Queue, *, rater_kind: RaterKind = "person", now: float
     ) -> ImportCounts:
-        """Add judgments a team already has, all or nothing; the same ones again add nothing.
+        """Add judgments a team already has, or what another store gave out, all or nothing; again adds nothing.
 
         An error raised while `comparisons` is read (a bad line) leaves the store as it was. Raises StoreError.
         """
-        return asides.bring(self._engine, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+        return imports.import_said(self._engine, comparisons, queue=queue, rater_kind=rater_kind, now=now)
 
     def observer(self) -> batches.Observer:
         """Whoever looks now and then whether an import that is on its way is dead, and takes out what it left."""

@@ -191,6 +191,9 @@ class RunConfig(Config):
     """Answers for the raters."""
     collect: CollectConfig | None = None
     """Who ranks them; null: only the comparisons of `data` are used."""
+    decisions: Literal["ignore", "stand"] = "ignore"
+    """What is done with decisions of adjudicators. stand: where one ordered a task's answers, that order is learned
+    and counts in evaluations in place of the raters' judgments of that task."""
     reward: RewardConfig | None = RewardConfig()
     """The reward model; null: none is fitted. DPO needs none, other methods do without where `rewards` names others."""
     optimize: OptimizeConfig = PPOConfig()

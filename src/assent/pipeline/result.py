@@ -29,6 +29,8 @@ NOT_AS_GIVEN = {
     "held_out_equal": "ask an evaluation prompt",
     "held_out_near": "ask nearly one",
     "held_out_quoted": "hold one inside a longer text",
+    "decided": "tasks whose judgments give way to an adjudicator's decision",
+    "stood_for": "judgments for which such a decision stands",
     "too_long": "too long",
     "shortened": "lost first exchanges",
     "truncated": "lost the beginning of their prompt",

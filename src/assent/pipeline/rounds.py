@@ -18,9 +18,11 @@ from assent.data.heldout import FEWEST_PROMPTS
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
+from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.imported import imported_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
+from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowReader, Template
@@ -154,9 +156,10 @@ def evaluate(
         return None
     asked = Queue(evaluation_project(policy.name, baseline.name), "evaluation")
     judges = evaluation_judges(stage.raters, reward, seed=stage.people_seed)
-    erased = erased_judgments(stage.store, queue_now(stage.store, asked, judges))
+    queue = queue_now(stage.store, asked, judges)
+    extra = erased_judgments(stage.store, queue) | decisions_identity(stage.decisions, stage.store, [queue])
     prompts = start.data["prompts"]
-    return run(run_evaluate, stage, extra=erased, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
+    return run(run_evaluate, stage, extra=extra, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
 
 
 def asks_people(config: RunConfig) -> bool:
@@ -227,7 +230,10 @@ def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first:
     imported = {"imported": imported_hash(config.store)} if is_first else {}
     if is_first and config.store.skip_bad:
         imported["rows fit"] = hash_json([resolved(one) for one in row_limits(config, "comparisons") if one.is_strict])
+    queues = [IMPORTED] if is_first else []
     if samples is None or config.collect is None:
-        return imported
+        return imported | decisions_identity(config.decisions, config.store, queues)
     judges = judges_of(config.collect.raters, role="train", seed=config.seed)
-    return imported | erased_snapshots(config.store, queue_now(config.store, Queue(samples.name), judges))
+    queue = queue_now(config.store, Queue(samples.name), judges)
+    decided = decisions_identity(config.decisions, config.store, [*queues, queue])
+    return imported | erased_snapshots(config.store, queue) | decided

@@ -91,7 +91,7 @@ RULES: Mapping[str, Rule] = {
     "POST /admin/projects/{name}/gold": Rule("admin", log="task.gold", about="task"),
     "GET /admin/projects/{name}/export": Rule("admin"),
     "GET /admin/projects/{name}/export/file": Rule("admin", log="judgment.exported"),
-    "GET /admin/projects/{name}/participants.csv": Rule("admin", log="rater.exported"),
+    "GET /admin/work.csv": Rule("admin", log="rater.exported"),
     "POST /admin/projects/{name}/archive": Rule("admin", log="project.archived"),
     "GET /admin/projects/{name}/delete": Rule("admin"),
     "POST /admin/projects/{name}/delete": Rule("admin", log="project.deleted"),
@@ -139,6 +139,8 @@ RULES: Mapping[str, Rule] = {
     "GET /api/v1/tasks/{task_id:path}/state": Rule("adjudicator", programs=True),
     "PATCH /api/v1/tasks/{task_id:path}": Rule("admin", programs=True, log="task.changed", about="task_id"),
     "GET /api/v1/projects/{project}/participants": Rule("admin", programs=True),
+    "GET /api/v1/projects/{project}/work": Rule("admin", programs=True, log="rater.exported"),
+    "GET /api/v1/work": Rule("admin", programs=True, log="rater.exported"),
     "PUT /api/v1/projects/{project}/qualifications/{rater_id}": Rule(
         "admin", programs=True, log="rater.qualified", about="rater_id"
     ),

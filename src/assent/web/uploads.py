@@ -8,7 +8,7 @@ from pathlib import Path
 from assent.core.errors import DataError
 from assent.data.config import FormatName, Source
 from assent.data.identity import with_unnamed_apart
-from assent.data.load import load_comparisons
+from assent.data.load import load_said
 from assent.data.rows import SUFFIXES
 from assent.data.unpacking import refuse_bomb
 from assent.feedback.queue.imports import refuse_unusable
@@ -31,8 +31,8 @@ def bring_rankings(
         path.write_bytes(content)
         try:
             refuse_bomb(path)
-            comparisons, _ = load_comparisons([Source(path=path, format=format)], check=refuse_unusable)
+            given, _ = load_said([Source(path=path, format=format)], check=refuse_unusable)
         except DataError as error:
             said = str(error).removeprefix(f"{error.path}:{error.line}: ").removeprefix(f"{error.path}: ")
             raise DataError(said.replace(str(path), name), path=name, line=error.line) from None
-    return store.import_comparisons(with_unnamed_apart(comparisons).comparisons, queue, now=now)
+    return store.import_comparisons(with_unnamed_apart(given).comparisons, queue, now=now)

@@ -128,7 +128,7 @@ def test_unknown_answers_in_our_own_format(tmp_path):
 def test_version_and_kind_of_our_own_format(tmp_path):
     record = {"messages": [TURN]}
     newer = {"assent": formats.VERSION + 1, "kind": "prompt", "record": record}
-    fails(load_prompts, written(tmp_path, newer), r"format version 2, this Assent reads up to 1; upgrade", line=1)
+    fails(load_prompts, written(tmp_path, newer), r"format version 3, this Assent reads up to 2; upgrade", line=1)
     fails(load_prompts, written(tmp_path, {**newer, "assent": 1, "kind": "story"}), r"kind 'story' is unknown", line=1)
     odd = {"assent": 1, "kind": "prompt", "record": {**record, "mood": "good"}}
     fails(load_prompts, written(tmp_path, odd), r"mood: Extra inputs are not permitted", line=1)

@@ -138,7 +138,7 @@ def test_an_export_of_this_very_store_adds_nothing_when_it_comes_back(store: Sto
     store.add_tasks([task("q-1", answers=3), task("q-2", answers=3)], now=0)
     for one in store.serve("anna", Queue(), limit=2, now=1):
         store.submit(judgment(one.task, "anna", f"j-{one.task.id}", critique="so"), token=one.token, now=2)
-    exported, _ = gather(store, Queue())
+    exported = gather(store, Queue())
     again = store.import_comparisons(exported, Queue(), now=3)
     assert (again.added, again.known) == (0, 2)
     with pytest.raises(StoreError, match=r"is in project 'default' of this store already"):

@@ -117,7 +117,8 @@ def test_the_parameters_of_other_platforms_are_named_by_the_project(house: House
     }
     assert (one["judgments"], one["seconds"]) == (3, 37.5)
     admin = house.person("admin")
-    assert "workerId,A2ZX" in admin.page("/admin/projects/default/participants.csv")
+    assert "workerId,A2ZX,C0DE-42,3," in admin.page("/admin/work.csv?project=default")
+    assert "workerId,A2ZX" not in admin.page("/admin/work.csv?last=2000-01-01")
     assert "A2ZX" in admin.page("/admin/people?find=a2z")
     assert "A2ZX" in admin.page(f"/admin/person?id={one['rater_id']}")
 
@@ -255,7 +256,7 @@ def test_settings_that_cannot_work_are_refused(house: House, link: str, name: st
 def test_the_form_of_settings_holds_them_all(house: House, link: str) -> None:
     admin = house.person("admin")
     page = html.unescape(admin.page("/admin/projects/default/settings"))
-    assert 'value="PROLIFIC_PID STUDY_ID SESSION_ID"' in page and "participants.csv" in page
+    assert 'value="PROLIFIC_PID STUDY_ID SESSION_ID"' in page and "/admin/work.csv?project=default" in page
     fields = {"participant_parameters": "workerId, hitId", "judgments_per_person": "", "timezone": "Asia/Tokyo"}
     response = admin.send_form("/admin/projects/default/settings", **fields)
     assert response.status_code == 303, response.text

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 
-from assent.core.types import Comparison, Conversation, Prompt
-from assent.data.formats import Item, from_row
-from assent.data.rows import Row
+from assent.core.types import Comparison, Conversation, Prompt, Rater
+from assent.data import aside
+from assent.data.formats import Item, Said, from_row
+from assent.data.rows import HALF, Row
 from assent.data.sources.format import Format
+from assent.data.task_records import Guideline, TaskRecord
 
-RATER = "rater"
-"""Kind of the rows that say what raters said about themselves; consent does not travel, so they are not read."""
+_BESIDE = frozenset({"rater", "guideline"})
+"""Kinds of the rows about raters and what they were told: nothing to learn from."""
 
 
 def conversations(row: Row) -> list[Conversation]:
     """The conversation of a row."""
-    if row.values.get("kind") == RATER:
+    if row.values.get("kind") in _BESIDE:
         return []
     item = _item(row)
     if not isinstance(item, Conversation):
@@ -24,47 +26,95 @@ def conversations(row: Row) -> list[Conversation]:
 
 
 def comparisons(row: Row) -> list[Comparison]:
-    """The comparison of a row."""
-    if row.values.get("kind") == RATER:
+    """The comparison of a row to learn from; what is said in rows of tasks is none, and is counted."""
+    if row.values.get("kind") in _BESIDE:
         return []
     item = _item(row)
+    if isinstance(item, TaskRecord):
+        _pass_over(row, item)
+        return []
     if not isinstance(item, Comparison):
         raise _other(row, "comparisons")
+    found, skips = _to_learn_from(row, item)
+    _drop(row, "skips left out", skips)
+    return [found]
+
+
+def said(row: Row) -> list[Said]:
+    """Everything that a row says to bring into a store, which may hold an answer without words."""
+    item = _item(row, is_spoken=False)
+    if isinstance(item, Prompt | Conversation):
+        raise _other(row, "judgments")
+    if isinstance(item, Comparison):
+        _to_learn_from(row, item)
     return [item]
 
 
 def prompts(row: Row) -> list[Prompt]:
     """The prompt of a row of any kind."""
-    if row.values.get("kind") == RATER:
+    if row.values.get("kind") in _BESIDE:
         return []
     item = _item(row)
-    return [item if isinstance(item, Prompt) else item.prompt]
+    match item:
+        case Prompt():
+            return [item]
+        case TaskRecord():
+            return [item.task.prompt]
+        case Conversation() | Comparison():
+            return [item.prompt]
+    return []
 
 
-def _item(row: Row) -> Item:
+def _to_learn_from(row: Row, item: Comparison) -> tuple[Comparison, int]:
+    try:
+        return aside.to_learn_from(item)
+    except ValueError as error:
+        raise row.error(str(error)) from None
+
+
+def _pass_over(row: Row, record: TaskRecord) -> None:
+    """Count what a row of a task says that is no vote on several answers."""
+    if not record.holding:
+        _drop(row, "tasks that nobody judged left out", 1)
+    elif record.is_repeat:
+        _drop(row, "judgments of tasks that were asked again left out", len(record.holding))
+    else:
+        _drop(row, "skips left out", len(record.holding) - len(record.said))
+        _drop(row, "judgments of single answers left out", len(record.said))
+
+
+def _drop(row: Row, what: str, count: int) -> None:
+    for _ in range(count):
+        row.tally.drop(what)
+
+
+def _item(row: Row, *, is_spoken: bool = True) -> Item:
     row.need("assent"), row.need("kind"), row.need("record")
     try:
         item = from_row(row.values)
     except ValueError as error:
         raise row.error(str(error)) from None
-    for place, text in _spoken(item):
-        row.spoken(text, place)
+    if is_spoken and not isinstance(item, Rater | Guideline | TaskRecord):
+        for place, text in _spoken(item):
+            row.spoken(text, place)
+    elif HALF.search(json.dumps(row.values, ensure_ascii=False)):
+        raise row.error("a text holds half a character (a lone surrogate); save it anew")
     return item
 
 
-def _spoken(item: Item) -> list[tuple[str, str]]:
+def _spoken(item: Prompt | Conversation | Comparison) -> list[tuple[str, str]]:
     """Every text of an item, and its calls and tools as one; a turn that calls tools may say nothing besides."""
     holder = item.prompt if isinstance(item, Comparison) else item
-    said = [
+    texts = [
         (f"messages[{number}].content", turn.content)
         for number, turn in enumerate(holder.messages)
         if turn.content or not turn.tool_calls
     ]
     rest = [turn.model_dump(exclude={"content"}) for turn in holder.messages if not turn.is_plain]
     if rest or holder.tools:
-        said.append(("calls and tools", json.dumps([*rest, *holder.tools], ensure_ascii=False)))
+        texts.append(("calls and tools", json.dumps([*rest, *holder.tools], ensure_ascii=False)))
     answers = item.completions if isinstance(item, Comparison) else ()
-    return said + [(f"completions[{number}].text", answer.text) for number, answer in enumerate(answers)]
+    return texts + [(f"completions[{number}].text", answer.text) for number, answer in enumerate(answers)]
 
 
 def _other(row: Row, wanted: str) -> Exception:
@@ -73,7 +123,7 @@ def _other(row: Row, wanted: str) -> Exception:
 
 def _row_id(row: Row) -> str | None:
     record = row.values.get("record")
-    if row.values.get("kind") == "comparison" or not isinstance(record, dict):
+    if row.values.get("kind") not in ("prompt", "conversation") or not isinstance(record, dict):
         return None
     identity = record.get("id")
     return identity if isinstance(identity, str) else None
@@ -86,6 +136,7 @@ FORMAT = Format(
     conversations=conversations,
     comparisons=comparisons,
     prompts=prompts,
+    said=said,
     row_id=_row_id,
     is_closed=True,
 )

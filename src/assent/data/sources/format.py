@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from assent.core.types import Comparison, Conversation, Prompt
+from assent.data.formats import Said
 from assent.data.rows import BadRow, Row
 
 
@@ -25,6 +26,8 @@ class Format:
     """Whether a row's columns, those that say something, look like this format."""
     conversations: Callable[[Row], list[Conversation]] | None = None
     comparisons: Callable[[Row], list[Comparison]] | None = None
+    said: Callable[[Row], list[Said]] | None = None
+    """Only for formats that hold more than comparisons for a store."""
     prompts: Callable[[Row], list[Prompt]] | None = None
     """Only for formats whose prompts are not simply those of their conversations or comparisons."""
     row_id: Callable[[Row], str | None] = lambda row: None
@@ -45,6 +48,12 @@ class Format:
     """Whether the reader itself answers for every column of a row."""
     gives_prompts: bool = True
     """Whether prompts are read by it; if not, its rows are read as prompts alone and its other columns become meta."""
+
+    def read_said(self, row: Row) -> list[Said]:
+        """Everything in a row that a store takes in."""
+        if self.said is not None:
+            return self.said(row)
+        return list(self.comparisons(row)) if self.comparisons is not None else []
 
     def read_prompts(self, row: Row) -> list[Prompt]:
         """The prompts of a row, taken from whatever it holds."""

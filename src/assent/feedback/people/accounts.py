@@ -25,6 +25,7 @@ from assent.feedback.people.participants import Participants
 from assent.feedback.people.passwords import hash_password, is_password
 from assent.feedback.people.profiles import Profiles
 from assent.feedback.people.tokens import ApiTokens
+from assent.feedback.people.work import Period, Work, work
 from assent.feedback.records.people import Account, Role, Session, clean_login, digest
 from assent.feedback.tables.connection import read_transaction, write_transaction
 from assent.feedback.tables.people import AccountRow, OneTimeLink, SessionRow
@@ -102,6 +103,11 @@ class Accounts:
         """All accounts, sorted by login."""
         with read_transaction(self._engine) as connection:
             return rows.accounts(connection)
+
+    def work(self, project: str | None, period: Period) -> list[Work]:
+        """Who did how much in a project, or in all, by project and rater, also those without an account: for pay."""
+        with read_transaction(self._engine) as connection:
+            return work(connection, project, period)
 
     def get(self, rater_id: str) -> Account | None:
         """The account of a rater."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,19 +60,6 @@ def workers(connection: Connection, project: str) -> list[Worker]:
         .order_by(ParticipantRow.source, ParticipantRow.external_id)
     )
     return [_worker(row) for row in connection.execute(query)]
-
-
-def as_csv(found: Iterable[Worker]) -> str:
-    """One row for each worker, as platforms take them for pay. Ids begin with a letter or digit: none is a formula."""
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow(["source", "participant", "rater_id", "judgments", "skips", "seconds", "passed", "score"])
-    for one in found:
-        passed = "" if one.is_passed is None else "yes" if one.is_passed else "no"
-        score = "" if one.score is None else f"{one.score:.3f}"
-        who = (one.participant.source, one.participant.external_id, one.rater_id)
-        table.writerow([*who, one.judgments, one.skips, f"{one.seconds:.0f}", passed, score])
-    return written.getvalue()
 
 
 def _worker(row: Any) -> Worker:

@@ -59,7 +59,7 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
         query = query.where(JudgmentRow.superseded_by.is_(None))
     else:
         held = select(SnapshotJudgment.judgment_id).where(
-            SnapshotJudgment.snapshot_id == _snapshot_id(connection, snapshot)
+            SnapshotJudgment.snapshot_id == snapshot_id(connection, snapshot)
         )
         query = query.where(JudgmentRow.id.in_(held))
     judgments: dict[str, list[Judgment]] = {}
@@ -147,7 +147,8 @@ def judgment_of(row: Any) -> Judgment:
     )
 
 
-def _snapshot_id(connection: Connection, digest: str) -> int:
+def snapshot_id(connection: Connection, digest: str) -> int:
+    """The snapshot of a hash. Raises StoreError for an unknown one, or one that held an erased rater."""
     query = select(SnapshotRow.id, SnapshotRow.name, SnapshotRow.touched_at).where(SnapshotRow.hash == digest)
     row = connection.execute(query.order_by(SnapshotRow.id)).first()
     if row is None:

@@ -11,6 +11,8 @@ from typing import Any, cast
 from sqlalchemy import Engine, func, select
 
 from assent.core.types import Judgment, Purpose, Rater, Task
+from assent.data.task_records import Guideline, TaskRecord
+from assent.feedback.queue import leaving
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, select_judgments
@@ -116,6 +118,16 @@ class Listing:
             if after is not None:
                 refuse_foreign(connection, *after)
             return [_listed(row) for row in connection.execute(query, vars(queue))]
+
+    def records(self, queue: Queue, *, snapshot: str | None = None) -> list[TaskRecord]:
+        """Every task of a queue with everything known about it, or what a snapshot's hash holds; sorted by id."""
+        with read_transaction(self._engine) as connection:
+            return leaving.read_records(connection, queue, snapshot=snapshot)
+
+    def guidelines(self, project: str) -> list[Guideline]:
+        """What the raters of a project were told, oldest first."""
+        with read_transaction(self._engine) as connection:
+            return leaving.read_guidelines(connection, project)
 
     def raters(self, *, after: str = "", limit: int) -> list[Rater]:
         """Raters by id with what they said about themselves, without the erased."""

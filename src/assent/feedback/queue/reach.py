@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, exists, select
 
 from assent.feedback.queue.assigned import crews
+from assent.feedback.queue.bringing import IMPORTED_LEASE
 from assent.feedback.queue.claims import open_tasks
-from assent.feedback.queue.imports import IMPORTED_LEASE
 from assent.feedback.queue.judgments import counts, in_queue
 from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.tables.people import AccountRow

@@ -322,6 +322,33 @@ class ImportCounts:
     known: int = 0
     """Judgments that were in the store, or twice in the file."""
     new_raters: int = 0
+    tasks: int = 0
+    """New tasks that nobody judged."""
+    decisions: int = 0
+    """New decisions of adjudicators."""
+    known_answers: int = 0
+    """New known answers of tasks."""
+    guidelines: int = 0
+    """New versions of the guideline."""
+    renumbered: int = 0
+    """Those of them whose number another text has here."""
+    otherwise: int = 0
+    """Raters who are known here as another kind (a person, a program), and stay it."""
+
+    def lines(self) -> list[str]:
+        """What came in besides judgments, in words; nothing where nothing did."""
+        words = {
+            "tasks that nobody judged": self.tasks,
+            "decisions of adjudicators": self.decisions,
+            "known answers": self.known_answers,
+            "versions of the guideline": self.guidelines,
+        }
+        said = [f"{count} {what} added" for what, count in words.items() if count]
+        if self.renumbered:
+            said.append(f"{self.renumbered} versions of the guideline have another number here: theirs was taken")
+        if self.otherwise:
+            said.append(f"{self.otherwise} raters are known here as another kind, and stay it")
+        return said
 
     def plus(self, other: ImportCounts) -> ImportCounts:
         """Both together."""

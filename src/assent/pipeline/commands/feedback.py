@@ -9,14 +9,16 @@ from pathlib import Path
 
 from assent.artifacts.layout import RUNS
 from assent.core.errors import ConflictError, StoreError, UserError
+from assent.core.files import write_bytes
 from assent.core.types import Purpose
 from assent.data.config import Source
 from assent.data.exports import export
 from assent.data.identity import with_unnamed_apart
-from assent.data.load import load_comparisons
+from assent.data.load import load_said
 from assent.feedback.config import StoreConfig
-from assent.feedback.exporting import gather
+from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.people.events import Event
+from assent.feedback.people.work import Period, as_csv
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.records.queue import Contents, Project, Queue
 from assent.feedback.store import Store
@@ -51,9 +53,9 @@ def export_feedback(
     """Write everything said in a queue to a file and say what the format could not hold."""
     with _open(asked.store_url) as store:
         queue = asked.queue(store)
-        comparisons, absent = gather(store, queue, snapshot=_hash(store, queue, snapshot))
-        raters = store.raters() if attributes else []
-    report = export(comparisons, format, to, raters=raters, absent=absent)
+        said = gather(store, queue, snapshot=_hash(store, queue, snapshot))
+        raters = those_who_said(store, attributes=attributes)
+    report = export(said, format, to, raters=raters)
     yield f"{report.lines()[0]} to {to}"
     yield from report.lines()[1:]
 
@@ -72,13 +74,30 @@ def import_feedback(
     where = "assent feedback import"
     sources = [Source.parse({"path": f, "format": format, "skip_bad": skip_bad}, where=where) for f in files]
     quarantine = files[0].parent / "quarantine.jsonl"
-    comparisons, report = load_comparisons(sources, quarantine=quarantine, check=refuse_unusable)
-    apart = with_unnamed_apart(comparisons)
+    said, report = load_said(sources, quarantine=quarantine, check=refuse_unusable)
+    apart = with_unnamed_apart(said)
     with Store.open(asked.store_url) as store:
         counts = store.import_comparisons(apart.comparisons, queue, now=time.time())
     yield from (*report.lines(), *apart.lines())
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
+    yield from counts.lines()
+
+
+def work_table(store_url: str, project: str | None, *, first: str, last: str, to: Path | None) -> Iterator[str]:
+    """Who did how much in a project or in all, between two days: as lines, or as a CSV file."""
+    period = Period.of(first, last)
+    with _open(store_url) as store:
+        if project is not None:
+            StoreQueue(store_url, project).queue(store)
+        found = store.accounts.work(project, period)
+    table = as_csv(found)
+    if to is None:
+        yield from table.decode("utf-8-sig").splitlines()
+        return
+    write_bytes(to, table)
+    judgments, skips = sum(one.judgments for one in found), sum(one.skips for one in found)
+    yield f"wrote {len(found)} rows to {to}: {judgments} judgments and {skips} skips"
 
 
 def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:

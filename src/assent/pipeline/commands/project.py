@@ -13,7 +13,7 @@ from assent.core.errors import DataError, UserError
 from assent.data.config import Source
 from assent.data.identity import with_unnamed_apart
 from assent.data.inspect import Item, inspect
-from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts, load_said
 from assent.data.render import Renderer
 from assent.data.sources.detect import NothingFits
 from assent.feedback.queue.imports import refuse_unusable
@@ -57,13 +57,14 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
     """
     project = open_project(config)
     sources = [_source(str(path), format=format, skip_bad=skip_bad, where="assent import") for path in paths]
-    comparisons, report = load_comparisons(sources, quarantine=config.parent / QUARANTINE, check=refuse_unusable)
-    apart = with_unnamed_apart(comparisons)
+    said, report = load_said(sources, quarantine=config.parent / QUARANTINE, check=refuse_unusable)
+    apart = with_unnamed_apart(said)
     with Store.open(project.config.store.url) as store:
         counts = store.import_comparisons(apart.comparisons, IMPORTED, now=time.time())
         total = sum(len(comparison.judgments) for comparison in store.comparisons(IMPORTED))
     yield from (*report.lines(), *apart.lines())
     yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"
+    yield from counts.lines()
     yield f"{total} imported judgments are in {project.config.store.shown}"
 
 

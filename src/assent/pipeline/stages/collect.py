@@ -27,9 +27,10 @@ from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
+from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, stand_in
 from assent.pipeline.imported import Tried, check_for, imported_comparisons
 from assent.pipeline.judges import judges_of, take_queue
-from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, place_of, predicted
 from assent.raters.panel import Panel
@@ -50,6 +51,9 @@ class CollectStage(Config):
     """Where judgments live."""
     compute: ComputeConfig
     """Where a reward model that judges runs."""
+    decisions: Decisions = Field(default="ignore", json_schema_extra={"affects_result": False})
+    """Whether those of adjudicators stand for judgments; where they do, they enter the key as what comes from outside.
+    """
     title: str = Field(default="", json_schema_extra={"affects_result": False})
     """What people read above the tasks."""
     place: str = Field(default="", json_schema_extra={"affects_result": False})
@@ -69,6 +73,7 @@ class CollectStage(Config):
             model=config.model,
             store=config.store,
             compute=config.compute,
+            decisions=config.decisions,
             title=f"{config.name}, round {number}, rankings",
             place=place_of(config.name, 2 * number),
             like=like,
@@ -120,24 +125,30 @@ def run_collect(
         left_out = (own.facts() if own.out else {}) | ({"bad_rows": len(usable.bad)} if usable.bad else {})
     if given is not None:
         comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
-    known = sum(len(c.judgments) for c in comparisons)
     new = None
     if samples is not None and config.collect is not None:
         new = new_comparisons(ctx, config, config.collect, samples, advisor)
         comparisons += new.comparisons
     if not comparisons:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
+    new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
+    stood: dict[str, int] = {}
+    if config.decisions == "stand":
+        decided = standing(config, comparisons, is_first=earlier is None, new=new)
+        comparisons, stood = decided.comparisons, decided.facts()
+        ctx.log.say(in_words(stood))
     write_records(ctx.output / "comparisons.jsonl", comparisons)
     write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
     judgments = sum(len(c.judgments) for c in comparisons)
     return {
         "comparisons": len(comparisons),
         "judgments": judgments,
-        "new_judgments": judgments - known,
+        "new_judgments": new_judgments,
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
         **left_out,
+        **stood,
     }
 
 
@@ -151,6 +162,15 @@ def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | N
         ctx.log.say(tried.line(config.store))
         files.write_text(ctx.output / "quarantine.jsonl", "".join(tried.quarantined()), is_private=True)
     return tried
+
+
+def standing(
+    config: CollectStage, comparisons: list[Comparison], *, is_first: bool, new: NewComparisons | None
+) -> Stood:
+    """The comparisons with decisions in place of judgments: of their files, the imported ones' and this round's."""
+    projects = ([IMPORTED.project] if is_first else []) + ([] if new is None else [new.project])
+    with Store.open(config.store.url) as store:
+        return stand_in(comparisons, decided_in(store, projects))
 
 
 def learned(ctx: StageContext, imported: list[Comparison], held_out: Artifact | None) -> Kept[Comparison]:

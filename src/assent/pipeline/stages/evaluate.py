@@ -37,6 +37,7 @@ from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData, RunConfig
+from assent.pipeline.decisions import Decisions, in_words, stand_in_of
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judges import evaluation_judges, judge_id, judges_its_own, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
@@ -69,6 +70,9 @@ class EvaluateStage(Config):
     """Where judgments live."""
     compute: ComputeConfig
     """Where it runs."""
+    decisions: Decisions = Field(default="ignore", json_schema_extra={"affects_result": False})
+    """Whether those of adjudicators stand for judgments; where they do, they enter the key as what comes from outside.
+    """
     title: str = Field(default="", json_schema_extra={"affects_result": False})
     """What people read above the tasks."""
     place: str = Field(default="", json_schema_extra={"affects_result": False})
@@ -91,6 +95,7 @@ class EvaluateStage(Config):
             model=config.model,
             store=config.store,
             compute=config.compute,
+            decisions=config.decisions,
             title=f"{config.name}, final evaluation"
             if number is None
             else f"{config.name}, round {number}, evaluation",
@@ -149,7 +154,7 @@ def run_evaluate(
     )
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
-    return {**report.facts(), "project": None if judged is None else judged.project}
+    return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
 
 
 def asked_prompts(
@@ -260,6 +265,8 @@ class Judged(NamedTuple):
     verdicts: list[Verdict]
     project: str
     trainers: Trainers
+    stood: dict[str, int]
+    """How many judgments decisions stand for; empty where they are ignored."""
 
 
 def judge_pairs(
@@ -279,11 +286,16 @@ def judge_pairs(
     many = many if bench.panel is None else min(many, len(bench.panel.members))
     enough, plan = enough_of(config.raters), QueuePlan(config.title, config.place, config.like)
     judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
+    stood: dict[str, int] = {}
+    if config.decisions == "stand":
+        with Store.open(config.store.url) as store:
+            judgments, stood = stand_in_of(judgments, store.projects.adjudications(queue.project))
+        ctx.log.say(in_words(stood))
     verdicts = read_verdicts(pairs, tasks, judgments)
     with Store.open(config.store.url) as store:
         trained = store.trainers({verdict.rater_id for verdict in verdicts})
     theirs = sum(verdict.rater_id in trained for verdict in verdicts)
-    return Judged(verdicts, queue.project, Trainers(raters=len(trained), verdicts=theirs))
+    return Judged(verdicts, queue.project, Trainers(raters=len(trained), verdicts=theirs), stood)
 
 
 def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:

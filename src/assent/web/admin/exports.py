@@ -13,7 +13,7 @@ from assent.core.errors import UserError
 from assent.core.types import Purpose
 from assent.data.exports import EXPORTS, encode, export_format
 from assent.data.losses import LossReport
-from assent.feedback.exporting import gather
+from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.records.queue import Queue
 from assent.web.admin.frame import Frame, project_path
 from assent.web.auth import Admin
@@ -82,6 +82,6 @@ def _encoded(frame: Frame, queue: Queue, format: str, ending: str) -> tuple[byte
     form = export_format(format)
     plain = _UNSAFE.sub("-", queue.project).strip("-.") or "project"
     name = f"{plain}-{queue.purpose}-{form.name}{ending if ending in form.endings else form.ending}"
-    comparisons, absent = gather(frame.store, queue)
-    content, report = encode(comparisons, format, name, raters=frame.store.raters(), absent=absent)
+    raters = those_who_said(frame.store, attributes=True)
+    content, report = encode(gather(frame.store, queue), format, name, raters=raters)
     return content, report, name

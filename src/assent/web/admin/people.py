@@ -12,7 +12,7 @@ from starlette.responses import Response
 from assent.core.errors import StoreError, UserError
 from assent.feedback.dashboard import LANGUAGE
 from assent.feedback.people.accounts import DAY
-from assent.feedback.people.crowd import as_csv
+from assent.feedback.people.work import Period, as_csv
 from assent.feedback.records.people import ROLES, Account, Role
 from assent.web.admin.frame import Frame, Number, done
 from assent.web.auth import Admin
@@ -48,10 +48,16 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
         # Told this once: the store keeps a hash, so the page is answered here and not after a redirect.
         return _people_page(frame, request, link=frame.context.link(f"/join/{made.token}"), invitation=made.kept)
 
-    @routes.get("/admin/projects/{name}/participants.csv")
-    def participants(_person: Admin, name: str) -> Response:
-        found = frame.store.accounts.participants.workers(frame.project(name).name)
-        headers = {"content-disposition": 'attachment; filename="participants.csv"'}
+    @routes.get("/admin/work.csv")
+    def work(
+        _person: Admin,
+        project: Annotated[str, Query(max_length=200)] = "",
+        first: Annotated[str, Query(max_length=40)] = "",
+        last: Annotated[str, Query(max_length=40)] = "",
+    ) -> Response:
+        only = frame.project(project).name if project else None
+        found = frame.store.accounts.work(only, Period.of(first, last))
+        headers = {"content-disposition": 'attachment; filename="work.csv"'}
         return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
     @routes.post("/admin/invitations/{invitation_id}/revoke")

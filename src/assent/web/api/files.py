@@ -14,9 +14,9 @@ from assent.core.types import Purpose
 from assent.data.config import FormatName
 from assent.data.exports import EXPORTS, ExportFormat, encode
 from assent.data.losses import LossReport
-from assent.feedback.exporting import gather
+from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.records.queue import Queue
-from assent.web.api.models import FormatOut, ImportOut, LossOut
+from assent.web.api.file_models import FormatOut, ImportOut, LossOut
 from assent.web.api.projects import ProjectName, known_project
 from assent.web.auth import Admin
 from assent.web.context import Context
@@ -121,12 +121,12 @@ def _encoded(
 ) -> tuple[bytes, LossReport, str]:
     """The file, what it lost, and a name in which nothing is left that could be a path."""
     known_project(context, queue.project)
-    comparisons, absent = gather(context.store, queue, snapshot=snapshot)
-    raters = context.store.raters() if attributes else []
+    said = gather(context.store, queue, snapshot=snapshot)
+    raters = those_who_said(context.store, attributes=attributes)
     plain = _UNSAFE.sub("-", queue.project).strip("-.") or "project"
     name = f"{plain}-{queue.purpose}.{form.name}{ending or form.ending}"
     try:
-        content, report = encode(comparisons, form.name, name, raters=raters, absent=absent)
+        content, report = encode(said, form.name, name, raters=raters)
     except DataError as error:
         raise Refusal(422, str(error).removeprefix(f"{name}: "), "choose another format or ending") from None
     return content, report, name

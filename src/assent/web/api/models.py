@@ -297,35 +297,6 @@ class AdjudicationOut(Out):
     decided_at: float
 
 
-class FormatOut(Out):
-    """A format that can be downloaded."""
-
-    name: str
-    about: str
-    unit: str
-    endings: tuple[str, ...]
-
-
-class LossOut(Out):
-    """What a file holds and what it could not hold, in numbers and words."""
-
-    format: str
-    rows: int
-    unit: str
-    losses: dict[str, int]
-    notes: tuple[str, ...]
-    lines: tuple[str, ...]
-
-
-class ImportOut(Out):
-    """What an import did. The same file again gives 0 added."""
-
-    comparisons: int
-    added: int
-    known: int
-    new_raters: int
-
-
 class ProgressOut(Out):
     """Judged slots of a queue and all its slots."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
 
 from assent.core.types import Purpose
+from assent.feedback.people.work import Period, as_csv
 from assent.feedback.records.queue import Queue, State
 from assent.web.api.models import Changed
 from assent.web.api.paging import Cursor, Limit, cursor_of, key_of
@@ -21,12 +23,16 @@ from assent.web.api.study_models import (
     TaskStateOut,
     TaskStatePage,
     WorkerOut,
+    WorkOut,
 )
 from assent.web.auth import Adjudicator, Admin
 from assent.web.context import Context
 from assent.web.refusals import Refusal
 
 GroupName = Annotated[str, Path(min_length=1, max_length=80, description="Name of the group.")]
+
+Day = Annotated[str, Query(max_length=40, description="A day, such as 2026-01-31, of the project's time zone.")]
+Shape = Annotated[Literal["json", "csv"], Query(alias="as", description="json, or csv for spreadsheets.")]
 
 
 def add_routes(routes: APIRouter, context: Context) -> None:
@@ -132,12 +138,31 @@ def _workers(routes: APIRouter, context: Context) -> None:
         known_project(context, project)
         return participants.workers(project)
 
+    @routes.get("/projects/{project}/work", tags=["raters"], response_model=list[WorkOut])
+    def project_work(_person: Admin, project: ProjectName, first: Day = "", last: Day = "", as_: Shape = "json") -> Any:
+        """Who did how much in a project, in a period: one row for each rater, for pay."""
+        known_project(context, project)
+        return _work(context, project, Period.of(first, last), as_)
+
+    @routes.get("/work", tags=["raters"], response_model=list[WorkOut])
+    def all_work(_person: Admin, first: Day = "", last: Day = "", as_: Shape = "json") -> Any:
+        """The same for all projects: one row for each project and rater."""
+        return _work(context, None, Period.of(first, last), as_)
+
     @routes.put("/projects/{project}/qualifications/{rater_id}", tags=["raters"], response_model=QualificationIn)
     def qualify(_person: Admin, project: ProjectName, rater_id: RaterId, sent: QualificationIn) -> Any:
         """Let somebody do the project's work, or not, whatever they said of the known answers."""
         known_project(context, project)
         participants.qualify(rater_id, project, is_passed=sent.is_passed, now=context.now())
         return sent
+
+
+def _work(context: Context, project: str | None, period: Period, shape: str) -> Any:
+    found = context.store.accounts.work(project, period)
+    if shape == "csv":
+        headers = {"content-disposition": 'attachment; filename="work.csv"'}
+        return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+    return found
 
 
 def _disputed(context: Context, project: str, purpose: Purpose) -> set[str]:

@@ -92,6 +92,37 @@ class WorkerOut(Out):
     """Share of pairs ordered like the known answers."""
 
 
+class WorkOut(Out):
+    """What one rater did in one project, in the period that was asked for."""
+
+    project: str
+    rater_id: str
+    kind: str
+    """person, simulated, …"""
+    login: str | None
+    source: str | None
+    """The parameter by which a crowd platform named them."""
+    participant: str | None
+    """Their id there."""
+    completion_code: str | None
+    """The project's, for those whom a platform sent."""
+    judgments: int
+    """Judgments that hold and say something; one that was corrected counts once."""
+    gold: int
+    """Those of them whose answer is known."""
+    repeats: int
+    """Those of them that were asked again."""
+    skips: int
+    seconds: float
+    """Active time of the judgments."""
+    skip_seconds: float
+    first: str
+    """When the first of all came, in the project's time zone."""
+    last: str
+    passed: bool | None
+    score: float | None
+
+
 class QualificationIn(Body):
     """Whether somebody may do the work, whatever they said of the known answers."""
 
