@@ -16,7 +16,7 @@ from assent.core.types import Message, Prompt, ToolCall
 from assent.data.config import Source
 from assent.data.load import load_conversations
 from assent.data.render import Renderer
-from assent.pipeline.row_check import check_with
+from assent.pipeline.row_check import RowCheck, RowReader
 
 USER = {"role": "user", "content": "Weather in Oslo?"}
 DONE = {"role": "assistant", "content": "3 degrees."}
@@ -207,9 +207,11 @@ def test_a_template_that_ignores_tools_refuses_the_row_with_file_and_line(tmp_pa
     )
     said = r"x\.jsonl:2: the configured chat template leaves out the name of the call 'weather' of the assistant turn"
     with pytest.raises(DataError, match=said):
-        load_conversations([Source(path=path)], check=check_with(Renderer(byte_level, template=CHATML)))
+        load_conversations([Source(path=path)], check=RowCheck(RowReader(Renderer(byte_level, template=CHATML), 1000)))
     skipping = [Source(path=path, skip_bad=True)]
-    found, report = load_conversations(skipping, check=check_with(Renderer(byte_level, template=LLAMA_TOOLS)))
+    found, report = load_conversations(
+        skipping, check=RowCheck(RowReader(Renderer(byte_level, template=LLAMA_TOOLS), 1000))
+    )
     assert len(found) == 1 and "leaves out what is said" in report.parts[0].bad[0].reason
-    found, report = load_conversations(skipping, check=check_with(Renderer(byte_level, template=HERMES)))
+    found, report = load_conversations(skipping, check=RowCheck(RowReader(Renderer(byte_level, template=HERMES), 1000)))
     assert len(found) == 2 and report.num_bad == 0
