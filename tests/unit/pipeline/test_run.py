@@ -110,6 +110,8 @@ def test_a_plan_runs_nothing_and_a_run_that_waits_keeps_what_it_has(
     small = {"prompts": 2, "answers": 2, "sampling": {"max_new_tokens": 4, "top_p": 0.5}}
     data = {"kind": "lab", "corpus": 20, "demonstrations": 20, "prompts": 8}
     lab = {"base": toy, "data": data, "sft": None, "sample": small, "collect": {"raters": {"kind": "people"}}}
+    brief = {"sampling": {"max_new_tokens": 4}}
+    lab |= {"optimize": {"kind": "ppo", **brief}, "evaluate": brief}
     Path("lab.yaml").write_text(yaml.safe_dump({"name": "toy", **lab}))
 
     assert "0 of" in plan_project(Path("lab.yaml"))[-1]

@@ -280,6 +280,8 @@ def test_a_run_without_wait_names_the_command_to_rate_with(tmp_path: Path, monke
     small = {"prompts": 24, "answers": 2, "sampling": {"max_new_tokens": 4, "top_p": 0.5}}
     data = {"kind": "lab", "corpus": 20, "demonstrations": 20, "prompts": 40}
     lab = {"base": toy, "data": data, "sft": None, "sample": small, "collect": {"raters": {"kind": "people"}}}
+    brief = {"sampling": {"max_new_tokens": 4}}
+    lab |= {"optimize": {"kind": "ppo", **brief}, "evaluate": brief}
     Path("lab.yaml").write_text(yaml.safe_dump({"name": "toy", **lab}))
     with pytest.raises(
         AwaitingJudgments, match=r"^0 of \d+ .*`assent rate lab.yaml`, rate at /rate/samples-"
