@@ -18,7 +18,11 @@ Mark = Callable[[str], str]
 """Lays marks around what a template must not take for its own."""
 PROBE: dict[str, Any] = {
     "type": "function",
-    "function": {"name": "probe_of_tools", "description": "A probe.", "parameters": {}},
+    "function": {
+        "name": "probe_of_tools",
+        "description": "A probe.",
+        "parameters": {"type": "object", "properties": {}, "required": []},
+    },
 }
 """A tool that no text speaks of."""
 
