@@ -18,7 +18,11 @@ Mark = Callable[[str], str]
 """Lays marks around what a template must not take for its own."""
 PROBE: dict[str, Any] = {
     "type": "function",
-    "function": {"name": "probe_of_tools", "description": "A probe.", "parameters": {}},
+    "function": {
+        "name": "probe_of_tools",
+        "description": "A probe.",
+        "parameters": {"type": "object", "properties": {}, "required": []},
+    },
 }
 """A tool that no text speaks of."""
 
@@ -93,6 +97,11 @@ def _lost(piece: Piece) -> str | None:
     """What a piece's turns hold and its text does not, turn by turn in their order."""
     text, begin = piece.text, 0
     for message in piece.turns:
+        if message.role == "user":
+            # What follows a question stands behind it, not in the list of tools before it.
+            found = [(at, len(s)) for s in _spellings(message.content) if (at := text.find(s, begin)) >= 0]
+            begin = sum(min(found, default=(begin, 0)))
+            continue
         places = []
         # The longest first, each in a place of its own: a city that stands in the text too has to stand there twice.
         for what, spellings in sorted(_held(message, piece.is_learned), key=lambda one: -len(one[1][0])):
@@ -136,7 +145,7 @@ def _marked(value: Any, mark: Mark) -> Any:
 def _held(message: Message, learned: bool) -> list[tuple[str, list[str]]]:
     """What a turn holds besides plain talk, in words, and how a template may spell each."""
     held: list[tuple[str, Any]] = []
-    if message.role == "tool" or message.tool_calls:
+    if message.role == "tool" or message.tool_calls or (learned and message.reasoning):
         held.append(("what is said,", message.content))
     for call in message.tool_calls:
         held.append(("the name of the call", call.name))

@@ -142,6 +142,22 @@ def test_words_that_stand_in_the_text_by_chance_do_not_hide_a_lost_call(byte_lev
         Renderer(byte_level, template=CHATML).demonstration(talk(*turns, tools=()))
 
 
+def test_the_list_of_tools_and_the_question_do_not_stand_for_an_earlier_call(byte_level):
+    # Calls before the last question are dropped; their words stand in the list of tools and in the question.
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"city": "text", "days": 2}}}
+    kept = "{% for c in (m.tool_calls if loop.index0 > ns.last else []) %}"
+    forgetful = QWEN3_TOOLS.replace("{% for c in m.tool_calls %}", kept)
+    turns = (asked("The weather of Oslo, city, days 2?"), calling(), result(), said(), asked("Sure?"), said("Yes."))
+    with pytest.raises(DataError, match="'weather' of the assistant turn"):
+        Renderer(byte_level, template=forgetful).demonstration(talk(*turns, tools=(tool,)))
+    assert len(Renderer(byte_level, template=QWEN3_TOOLS).demonstration(talk(*turns, tools=(tool,)))) == 3
+
+
+def test_an_answer_in_the_same_words_does_not_stand_for_lost_reasoning(byte_level):
+    with pytest.raises(DataError, match="the reasoning 'Yes.'"):
+        Renderer(byte_level, template=HERMES).demonstration(talk(asked(), said("Yes.", "Yes.")))
+
+
 def test_results_that_a_template_leaves_out_are_refused_in_prompts_too(byte_level):
     silent = HERMES.replace("'\n<tool_response>\n' + m.content + ", "")
     assert silent != HERMES

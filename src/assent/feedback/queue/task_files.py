@@ -5,9 +5,9 @@
      "language": "de", "topic": "science", "id": "q-17", "gold": "2 > 1"}
     {"id": "t-…", "prompt": {"messages": […]}, "completions": […]}                  tasks as a run writes them
 
-Every other short column (language, topic …) becomes meta of the prompt, by which agreement is shown in slices. `gold`
-is the known order of the answers by their numbers, from 1, best first, ties with "=". A .csv or .tsv has the columns
-prompt, answer 1, answer 2, … and those others.
+`tools` lists what the prompt may call. Every other short column (language, topic …) becomes meta of the prompt, by
+which agreement is shown in slices. `gold` is the known order of the answers by their numbers, from 1, best first, ties
+with "=". A .csv or .tsv has the columns prompt, answer 1, answer 2, … and those others.
 """
 
 from __future__ import annotations
