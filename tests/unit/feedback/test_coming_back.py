@@ -210,9 +210,6 @@ def test_a_rater_of_another_kind_stays_what_they_are_here_and_is_counted(tmp_pat
         ({"times": {"d": 1e300}}, "times.d"),
         ({"meta": {"x": "a\x00b"}}, "NUL"),
         ({"judgments": [{"task_id": "u", "rater_id": "ben", "order_shown": ["?"]}]}, "unknown"),
-            {"judgments": [{"task_id": "u", "rater_id": "ben", "notes": [{"completion_id": "?", "text": ""}]}]},
-            "unknown",
-        ),
     ],
 )
 def test_a_spoilt_row_is_refused_with_its_line(file: Path, change: dict[str, Any], message: str) -> None:
