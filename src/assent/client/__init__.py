@@ -18,8 +18,10 @@ Bring tasks in, let people (or your own program) rank the answers, take the judg
     [True]
     >>> print("\\n".join(client.export("support", "trl", folder / "pairs.jsonl").lines))
     wrote 1 pair as trl
-    1 propensity dropped
+    1 kind, date and state of a task dropped
     1 time of a judgment dropped
+    1 propensity dropped
+    1 account of how a task was seen dropped
     1 order of display dropped
     1 rater dropped
 

@@ -27,7 +27,7 @@ from assent.data.losses import (
     VIEWINGS,
     Losses,
 )
-from assent.data.task_records import Circumstances, Decision, TaskFacts, TaskRecord, with_edits
+from assent.data.task_records import Circumstances, Decision, Moment, TaskFacts, TaskRecord, with_edits
 
 ASIDE = "aside"
 
@@ -43,7 +43,7 @@ class _Named(Record):
 class _Aside(Record):
     """What stands beside."""
 
-    times: dict[str, float] = Field(default_factory=dict)
+    times: dict[str, Moment] = Field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     task: _Named | None = None
     facts: TaskFacts | None = None

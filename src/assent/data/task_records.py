@@ -9,7 +9,7 @@ the rest in the meta under `aside` (`data/aside.py`); else as a row of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,13 +19,17 @@ from assent.core.types import Completion, Judgment, Ranking, Record, Task
 EDIT = "edit"
 """The source of an answer that a rater wrote."""
 
+Moment = Annotated[float, Field(ge=-1e9, lt=253_370_764_800)]
+"""Seconds since 1970, up to the year 9999; no infinity and no NaN, which a file may hold."""
+_Count = Annotated[int, Field(ge=0, lt=2**31)]
+
 
 class Guideline(Record):
     """What raters were told, word for word."""
 
-    version: int
+    version: _Count
     text: str
-    created_at: float
+    created_at: Moment
 
     @property
     def name(self) -> str:
@@ -37,7 +41,7 @@ class Event(Record):
     """Something that happened to a judgment."""
 
     kind: str
-    at: float
+    at: Moment
     payload: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -48,7 +52,7 @@ class Circumstances(Record):
     """Why the task was given: it waited, its answer was known, it was asked again, it was made for this rater."""
     is_surplus: bool = False
     """Whether it came when its slot was taken already."""
-    shown_at: float | None = None
+    shown_at: Moment | None = None
     propensity: float | None = None
     """Probability that the queue chose the task for the rater."""
     guideline: str | None = None
@@ -71,8 +75,8 @@ class Circumstances(Record):
 class Decision(Record):
     """What an adjudicator decided about a task; without a ranking: it has no answer."""
 
-    adjudicator: str
-    at: float
+    adjudicator: str = Field(min_length=1)
+    at: Moment
     ranking: Ranking | None = None
     reason: str = ""
 
@@ -82,20 +86,20 @@ class KnownAnswer(Record):
 
     ranking: Ranking
     note: str = ""
-    at: float | None = None
+    at: Moment | None = None
 
 
 class TaskFacts(Record):
     """What is known of a task besides its texts."""
 
-    created_at: float
+    created_at: Moment
     priority: float = 0.0
     propensity: float | None = None
     guideline: str | None = None
-    wanted: int | None = None
-    set_aside_at: float | None = None
-    set_aside_why: str | None = None
-    brought_back_at: float | None = None
+    wanted: _Count | None = None
+    set_aside_at: Moment | None = None
+    set_aside_why: Literal["hand", "skips", "decision"] | None = None
+    brought_back_at: Moment | None = None
     repeat_of: str | None = None
     """The task that this one asked again without saying so: it measures the rater and is no second vote."""
     gold: KnownAnswer | None = None
@@ -110,7 +114,7 @@ class TaskRecord(Record):
     """Everything said, with what was corrected later."""
     facts: TaskFacts | None = None
     """None where a file does not say them."""
-    times: dict[str, float] = Field(default_factory=dict)
+    times: dict[str, Moment] = Field(default_factory=dict)
     """Judgment id -> when it was given, in seconds since 1970."""
     about: dict[str, Circumstances] = Field(default_factory=dict)
     """Judgment id -> how it came about."""

@@ -205,6 +205,11 @@ def test_a_rater_of_another_kind_stays_what_they_are_here_and_is_counted(tmp_pat
         ({"decisions": [{"adjudicator": "chief", "at": 1, "ranking": {"tiers": [["nobody"]]}}]}, "unknown answers"),
         ({"judgments": [{"task_id": "u", "rater_id": "ben", "edits": {"?": "x"}}]}, "unknown answers"),
         ({"facts": {"created_at": "yesterday"}}, "facts.created_at"),
+        ({"facts": {"created_at": float("nan")}}, "facts.created_at"),
+        ({"facts": {"created_at": 1, "priority": float("inf")}}, "not JSON"),
+        ({"times": {"d": 1e300}}, "times.d"),
+        ({"meta": {"x": "a\x00b"}}, "NUL"),
+        ({"judgments": [{"task_id": "u", "rater_id": "ben", "order_shown": ["?"]}]}, "unknown"),
     ],
 )
 def test_a_spoilt_row_is_refused_with_its_line(file: Path, change: dict[str, Any], message: str) -> None:

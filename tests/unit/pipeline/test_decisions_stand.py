@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from assent.artifacts.identity import resolved
 from assent.artifacts.jsonl import read_records, write_records
 from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
 from assent.artifacts.store import Artifact
@@ -28,6 +29,7 @@ from assent.pipeline.rounds import judgments_identity
 from assent.pipeline.stages.collect import CollectStage, run_collect
 
 QUIET = LogOptions(quiet=True, tensorboard=False)
+LAB = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "people"}}}
 AB, BA = Ranking(tiers=(("a",), ("b",))), Ranking(tiers=(("b",), ("a",)))
 
 
@@ -103,8 +105,7 @@ def _collect(store: StoreConfig, decisions: str) -> Artifact:
     people = CollectConfig.parse({"raters": {"kind": "people"}, "overlap_share": 1.0, "overlap": 2})
     stage = {"collect": people, "lab": None, "people_seed": 0, "model": ModelConfig(), "store": store}
     config = CollectStage(**stage, compute=ComputeConfig(), decisions=decisions)  # type: ignore[arg-type]
-    lab = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "people"}}}
-    whole = RunConfig.parse({**lab, "decisions": decisions}).model_copy(update={"store": store})
+    whole = RunConfig.parse({**LAB, "decisions": decisions}).model_copy(update={"store": store})
     with Runner(Path("runs/toy"), seed=0, logs=QUIET) as run:
         samples = run(sample, Nothing())
         extra = judgments_identity(whole, samples, is_first=True)
@@ -120,6 +121,7 @@ def test_a_run_learns_the_decisions_and_its_key_hangs_on_them(tmp_path: Path, mo
     with Store.open(store.url) as opened:
         _fill(opened, project)
     plain = _collect(store, "ignore")
+    assert "decisions" not in resolved(CollectStage.of(RunConfig.parse(LAB), 1, like=())), "no other key has changed"
     none_yet = _collect(store, "stand")
     assert none_yet.key != plain.key and none_yet.notes["decided"] == 0
     with Store.open(store.url) as opened:

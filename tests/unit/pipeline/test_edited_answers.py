@@ -10,7 +10,8 @@ from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import LogOptions, Runner
 from assent.core.types import Completion, Conversation, Judgment, Message, Prompt, Ranking, Rater, Task
 from assent.data.config import Source
-from assent.data.load import load_comparisons
+from assent.data.load import load_said
+from assent.data.task_records import TaskRecord
 from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.feedback import StoreQueue, export_feedback
@@ -70,10 +71,9 @@ def test_the_edit_of_an_answer_that_was_rated_alone_leaves_too(tmp_path: Path, m
     place = StoreQueue("sqlite:///ratings.db", "p")
     assert next(iter(export_feedback(place, Path("edits.jsonl"), format="edits"))).startswith("wrote 1 demonstration ")
     assert '"At 100."' in Path("edits.jsonl").read_text()
-    lines = list(export_feedback(place, Path("all.jsonl"), format="assent"))
-    assert any(line.startswith("1 judgment") for line in lines)
-    [kept] = load_comparisons([Source(path="all.jsonl")])[0]
-    assert [(c.text, c.source) for c in kept.completions] == [("At 80.", ""), ("At 100.", "edit")]
+    assert list(export_feedback(place, Path("all.jsonl"), format="assent")) == ["wrote 2 tasks as assent to all.jsonl"]
+    kept = next(one for one in load_said([Source(path="all.jsonl")])[0] if isinstance(one, TaskRecord))
+    assert [(c.text, c.source) for c in kept.task.completions] == [("At 80.", "")], "nothing that nobody was shown"
     assert [(j.rater_id, j.scores, j.edits) for j in kept.judgments] == [
         ("ann", scores, {"a": "At 100."}),
         ("bob", scores, {}),

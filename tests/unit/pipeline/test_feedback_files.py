@@ -51,8 +51,9 @@ def test_export_says_what_was_lost(store: Store) -> None:
     assert lines == [
         "wrote 12 pairs as trl to pairs.jsonl",
         "1 judgment of single answers dropped: there is nothing to compare",
-        "1 skip dropped",
+        "2 kinds, dates and states of tasks dropped",
         "7 times of judgments dropped",
+        "1 skip dropped",
         "6 critiques dropped",
         "1 flag dropped",
         "6 raters dropped",
@@ -64,9 +65,7 @@ def test_export_says_what_was_lost(store: Store) -> None:
 
 
 def test_the_only_project_need_not_be_named(store: Store) -> None:
-    assert (
-        run("export", "--to", "all.jsonl", "--store", "feedback.db")[0] == "wrote 2 comparisons as assent to all.jsonl"
-    )
+    assert run("export", "--to", "all.jsonl", "--store", "feedback.db")[0] == "wrote 3 tasks as assent to all.jsonl"
     store.add_tasks([Task(id="x", prompt=Prompt.of("x"), completions=_one())], now=0)
     with pytest.raises(AssentError, match=r"name the project with --project; there are default, p for reward"):
         run("export", "--to", "all.jsonl", "--store", "feedback.db")
@@ -78,7 +77,7 @@ def _one() -> tuple[Completion, ...]:
     return (Completion(prompt_id=Prompt.of("x").id, text="x"),)
 
 
-def test_our_own_export_carries_marks_but_no_skips_and_attributes_only_where_five_share_them(store: Store) -> None:
+def test_our_own_export_carries_everything_and_attributes_only_where_five_share_them(store: Store) -> None:
     lines = run("export", "--to", "all.jsonl", "--store", "feedback.db", "--attributes")
     assert "1 attribute of raters left out: fewer than five people share them" in lines
     text = Path("all.jsonl").read_text()

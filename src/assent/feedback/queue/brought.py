@@ -57,7 +57,7 @@ def checked(record: TaskRecord, queue: Queue) -> list[Brought]:
         )
     task, task_hash = task_of(record, queue)
     where = f"comparison of prompt {record.task.prompt.id!r}"
-    json_hash(record.meta, where=where)
+    json_hash(record.model_dump(exclude={"judgments", "task"}), where=where)
     refuse_nul(record.model_dump_json(exclude={"judgments", "task"}), where=where)
     answers = {completion.id for completion in task.completions}
     gold = None if record.facts is None else record.facts.gold

@@ -17,7 +17,7 @@ from assent.feedback.queue.batches import BLOCK, hidden
 from assent.feedback.queue.bringing import Bringing
 from assent.feedback.queue.brought import checked, task_of
 from assent.feedback.queue.order import number, number_brought
-from assent.feedback.queue.tasks import known_contents
+from assent.feedback.queue.tasks import known_contents, refuse_nul
 from assent.feedback.queue.told import Placed
 from assent.feedback.records.queue import ImportCounts, Queue
 from assent.feedback.tables.connection import insert_missing, read_transaction
@@ -52,6 +52,9 @@ def import_said(
     else here.
     """
     given = list(items)
+    for item in given:
+        if isinstance(item, Guideline):
+            refuse_unusable(item)
     kinds = {item.id: item.kind for item in given if isinstance(item, Rater)}
     guidelines = {item.name: item for item in given if isinstance(item, Guideline)}
     how = _How(queue, rater_kind, now, kinds, tuple(guidelines.values()))
@@ -72,6 +75,8 @@ def refuse_unusable(item: Said) -> None:
     if isinstance(item, Comparison | TaskRecord):
         record = _record(item)
         checked(record, Queue(purpose=record.task.purpose))
+    elif isinstance(item, Guideline):
+        refuse_nul(item.text, where=f"guideline {item.version}")
 
 
 def _record(item: Comparison | TaskRecord) -> TaskRecord:

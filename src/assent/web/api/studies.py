@@ -34,6 +34,10 @@ GroupName = Annotated[str, Path(min_length=1, max_length=80, description="Name o
 Day = Annotated[str, Query(max_length=40, description="A day, such as 2026-01-31, of the project's time zone.")]
 Shape = Annotated[Literal["json", "csv"], Query(alias="as", description="json, or csv for spreadsheets.")]
 
+_TABLE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The rows.", "content": {"text/csv": {"schema": {"type": "string"}}}}
+}
+
 
 def add_routes(routes: APIRouter, context: Context) -> None:
     """Add the routes of studies."""
@@ -138,13 +142,13 @@ def _workers(routes: APIRouter, context: Context) -> None:
         known_project(context, project)
         return participants.workers(project)
 
-    @routes.get("/projects/{project}/work", tags=["raters"], response_model=list[WorkOut])
+    @routes.get("/projects/{project}/work", tags=["raters"], response_model=list[WorkOut], responses=_TABLE)
     def project_work(_person: Admin, project: ProjectName, first: Day = "", last: Day = "", as_: Shape = "json") -> Any:
         """Who did how much in a project, in a period: one row for each rater, for pay."""
         known_project(context, project)
         return _work(context, project, Period.of(first, last), as_)
 
-    @routes.get("/work", tags=["raters"], response_model=list[WorkOut])
+    @routes.get("/work", tags=["raters"], response_model=list[WorkOut], responses=_TABLE)
     def all_work(_person: Admin, first: Day = "", last: Day = "", as_: Shape = "json") -> Any:
         """The same for all projects: one row for each project and rater."""
         return _work(context, None, Period.of(first, last), as_)
