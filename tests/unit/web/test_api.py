@@ -310,6 +310,7 @@ NEEDS = [
     ("GET", "/projects/p/judgments", "adjudicator"),
     ("GET", "/projects/p/progress", "adjudicator"),
     ("GET", "/projects/p/statistics", "adjudicator"),
+    ("GET", "/projects/p/contents", "admin"),
     ("GET", "/projects/p/gold", "adjudicator"),
     ("GET", "/projects/p/adjudications", "adjudicator"),
     ("POST", "/projects/p/tasks", "admin"),
