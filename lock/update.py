@@ -23,13 +23,13 @@ BUILD = ("pip", "hatchling", "editables")
 """What installs the rest, and what builds Assent; hatchling asks for `editables` when it runs."""
 ELSEWHERE = ("colorama", "httpx2-jsfetch")
 """Wanted only on systems that Assent does not run on."""
-CUDA = re.compile(r"(nvidia-.*|cuda-.*|triton)")
-"""What the index's torch wants beside it on Linux, and a build of torch for the CPU does not."""
+TORCH = re.compile(r"(torch|nvidia-.*|cuda-.*|triton)")
+"""torch, and what the index's torch wants on Linux and a build of it for the CPU does not."""
 HEADERS = {
     "build": "What installs and builds; installed first.",
     "run": "What Assent runs with, on Linux and macOS.",
     "dev": "What tests and checks want besides.",
-    "cuda": "What torch wants besides where it was built for CUDA.",
+    "torch": "The index's torch, and what it wants on Linux.",
 }
 
 
@@ -44,12 +44,11 @@ def main() -> None:
         build = resolved(uv, str(asked))
         served = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in EXTRAS))
         tested = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in (*EXTRAS, "dev")))
-    served["torch"] = with_cpu_builds(served["torch"])
     parts = {
         "build": build,
-        "run": {name: text for name, text in served.items() if not CUDA.fullmatch(name)},
+        "run": {name: text for name, text in served.items() if not TORCH.fullmatch(name)},
         "dev": {name: text for name, text in tested.items() if name not in served},
-        "cuda": {name: text for name, text in served.items() if CUDA.fullmatch(name)},
+        "torch": {name: text for name, text in served.items() if TORCH.fullmatch(name)},
     }
     lacking = faults({name: text for part in parts.values() for name, text in part.items()})
     if lacking:
@@ -77,20 +76,6 @@ def pin_of(block: str) -> tuple[str, str]:
     return re.sub(r"[-_.]+", "-", found[1]).lower(), found[2]
 
 
-def with_cpu_builds(torch: str) -> str:
-    """The lines of torch, with the hashes of its builds for the CPU, which its makers give on an index of their own."""
-    version = pin_of(torch)[1]
-    found = ""
-    for line in (HERE / "cpu-builds.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("#"):
-            continue
-        digest, file = line.split()
-        if not file.startswith(f"torch-{version}+cpu-"):
-            sys.exit(f"lock/cpu-builds.txt lists {file}, but torch is pinned to {version}; list the builds of that")
-        found += f" \\\n    --hash=sha256:{digest}"
-    return torch.rstrip("\n") + found + "\n"
-
-
 def faults(packages: dict[str, str]) -> list[str]:
     """What is not pinned, and what has no hash."""
     pinned = dict(
@@ -99,12 +84,21 @@ def faults(packages: dict[str, str]) -> list[str]:
         if line and not line.startswith("#")
     )
     found = [f"the index has no hash of {name}" for name, text in packages.items() if "--hash=sha256:" not in text]
+    cpu = pin_of_builds()
+    if cpu != pinned.get("torch"):
+        found.append(f"lock/torch-cpu.txt has builds of torch {cpu}; list those of the pinned one, with their hashes")
     found += [
         f"constraints.txt pins nothing for {name}; add {name}=={pin_of(text)[1]}"
         for name, text in packages.items()
         if name not in pinned
     ]
     return found + [f"constraints.txt pins {name}, which nothing wants" for name in sorted(set(pinned) - set(packages))]
+
+
+def pin_of_builds() -> str:
+    """The version of torch whose builds for the CPU are listed."""
+    text = (HERE / "torch-cpu.txt").read_text(encoding="utf-8")
+    return "".join(re.findall(r"^torch==(\S+)\+cpu", text, re.MULTILINE))
 
 
 if __name__ == "__main__":

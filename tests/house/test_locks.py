@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "lock"
-PARTS = ("build", "run", "dev", "cuda")
+PARTS = ("build", "run", "dev", "torch")
 
 
 def pins(text: str) -> dict[str, str]:
@@ -62,8 +62,7 @@ def test_the_lock_is_what_pyproject_wants_and_nothing_else() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     served = closure([*project["dependencies"], *extras["postgres"], *extras["oidc"]])
-    cuda = here("cuda")  # wanted here only where torch was built for it
-    assert served - cuda == here("run")
+    assert "torch" in served and served - here("torch") == here("run")  # torch's CUDA is wanted by one build of it only
     assert closure(extras["dev"]) - served == here("dev")
 
 
@@ -74,7 +73,7 @@ def test_the_lock_and_the_constraints_pin_the_same_versions() -> None:
     assert together == pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", (*PARTS, "torch-cpu"))
 def test_every_locked_package_has_a_hash_and_no_place_of_its_own(part: str) -> None:
     blocks = re.findall(r"^\w.*(?:\n .*)*", locked(part), re.MULTILINE)
     assert blocks and not [block for block in blocks if not re.search(r"--hash=sha256:[0-9a-f]{64}", block)]
@@ -82,9 +81,10 @@ def test_every_locked_package_has_a_hash_and_no_place_of_its_own(part: str) -> N
 
 
 def test_builds_of_torch_for_the_cpu_are_accepted_too() -> None:
-    torch = re.search(r"^torch==.*(?:\n .*)*", locked("run"), re.MULTILINE)
-    lines = (LOCK / "cpu-builds.txt").read_text(encoding="utf-8").splitlines()[1:]
-    assert lines and torch and all(line.split()[0] in torch[0] for line in lines)
+    text = locked("torch-cpu")
+    assert pins(text)["torch"] == pins(locked("torch"))["torch"] + "+cpu"
+    files = re.findall(r"^# (torch-.*\.whl)$", text, re.MULTILINE)
+    assert files and len(files) == len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text))
 
 
 @pytest.mark.parametrize("change, said", [("", ""), ("0", "DO NOT MATCH"), (None, "Hashes are required")])
@@ -100,7 +100,7 @@ def test_a_file_with_another_hash_or_none_stops_the_installation(tmp_path: Path,
     (tmp_path / "lock").mkdir()
     shutil.copy(LOCK / "install.sh", tmp_path / "lock")
     (tmp_path / "lock" / "build.txt").write_text(f"tiny==1.0{written}\n", encoding="utf-8")
-    (tmp_path / "lock" / "run.txt").write_text("missing==1.0 --hash=sha256:" + "1" * 64 + "\n", encoding="utf-8")
+    (tmp_path / "lock" / "torch.txt").write_text("torch==0.0\n", encoding="utf-8")
     target = tmp_path / "installed"
     env = os.environ | {"PIP_TARGET": str(target), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)}
     command = [str(tmp_path / "lock" / "install.sh"), sys.executable]
