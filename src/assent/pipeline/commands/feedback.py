@@ -19,6 +19,7 @@ from assent.feedback.exporting import gather
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.feedback.terminal import note
 from assent.pipeline.erasures import Touched, remove, touched
 
 
@@ -52,6 +53,7 @@ def export_feedback(
         queue = asked.queue(store)
         comparisons, absent = gather(store, queue, snapshot=_hash(store, queue, snapshot))
         raters = store.raters() if attributes else []
+        note(store.events, "feedback export", about="with attributes" if attributes else "", project=queue.project)
     report = export(comparisons, format, to, raters=raters, absent=absent)
     yield f"{report.lines()[0]} to {to}"
     yield from report.lines()[1:]
@@ -75,6 +77,7 @@ def import_feedback(
     apart = with_unnamed_apart(comparisons)
     with Store.open(asked.store_url) as store:
         counts = store.import_comparisons(apart.comparisons, queue, now=time.time())
+        note(store.events, "feedback import", about=str(counts.added), project=queue.project)
     yield from (*report.lines(), *apart.lines())
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
@@ -83,7 +86,9 @@ def import_feedback(
 def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:
     """Fix what has been said so far under a name; a name that is taken gives the same snapshot back."""
     with _open(asked.store_url) as store:
-        taken = store.snapshot(name, asked.queue(store), now=time.time())
+        queue = asked.queue(store)
+        taken = store.snapshot(name, queue, now=time.time())
+        note(store.events, "feedback snapshot", about=taken.hash, project=queue.project)
     yield f"snapshot {taken.name}: {len(taken.judgment_ids)} judgments, {taken.hash}"
 
 
@@ -95,6 +100,7 @@ def erase_feedback(
         rater_id = _rater(store, rater_id)
         found = touched(runs, rater_id, store.listing.queues_of(rater_id))
         erasure = store.erase_rater(rater_id, now=time.time())
+        note(store.events, "feedback erase", about=erasure.tombstone)
     yield f"erased: {erasure.judgments} judgments; what is left is the tombstone {erasure.tombstone}"
     for snapshot in erasure.snapshots:
         yield f"snapshot {snapshot.name} ({snapshot.hash[:12]}) cannot be read any more"
