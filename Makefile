@@ -7,13 +7,11 @@ READY  := $(VENV)/.ready
 
 .PHONY: setup demo test check clean
 
-setup: $(READY)  ## virtual environment with pinned packages
+setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml $(wildcard lock/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,postgres]'
+	lock/install.sh $(BIN)/python dev
 	@touch $(READY)
 
 demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a report

@@ -28,7 +28,7 @@ from assent.core.group import Group, TokenIds
 from assent.core.types import Asked, Conversation, Message, Prompt
 from assent.data.learned import learned
 from assent.data.template_clock import reads_clock, template_text, told_date
-from assent.data.template_limits import bounded, refuse_hostile
+from assent.data.template_process import TemplateFailed, render_template
 from assent.data.turn_form import PROBE, Piece, Talk, missing, tools_for, turns_for
 
 _QUESTION = Message(role="user", content="Question probe")
@@ -77,7 +77,6 @@ class Renderer:
         self.tokenizer = tokenizer
         self.template, self._origin = _choose_template(tokenizer, template)
         """The Jinja text; save it with the tokenizer so that others render alike."""
-        refuse_hostile(self.template, self._origin)
         # Fixed once: a talk over midnight goes on with the same prompt.
         self._date = date or datetime.date.today()
         self._dated = told_date(self.template, self._date)
@@ -212,21 +211,19 @@ class Renderer:
         """The template's text; special tokens that a person typed come out between two marks."""
         turns, tools = turns_for(talk.turns, self._marked_special), tools_for(talk.tools, self._marked_special)
         try:
-            text = bounded(
-                lambda: self.tokenizer.apply_chat_template(
-                    turns, tools=tools, chat_template=self._dated, add_generation_prompt=to_answer, tokenize=False
-                ),
-                self._origin,
+            return render_template(
+                self._dated,
+                turns,
+                tools=tools,
+                to_answer=to_answer,
+                variables=self.tokenizer.special_tokens_map,
+                origin=self._origin,
             )
-        except ModelError:
-            raise
-        except Exception as error:  # a template is somebody's program: it may raise anything
+        except TemplateFailed as error:
             roles = ", ".join(m.role for m in talk.turns)
-            reason = " ".join(str(error).split()) or type(error).__name__
             raise ModelError(
-                f"{self._origin} failed on turns {roles}: {reason}; correct the turns or give another with `template`"
+                f"{self._origin} failed on turns {roles}: {error}; correct the turns or give another with `template`"
             ) from error
-        return str(text)
 
     def _accepted(self, talk: Talk) -> Talk:
         """The turns as the template can take them: system turns laid before the first user turn where it knows none."""

@@ -15,6 +15,8 @@ from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
+from assent.feedback.store import Store
+from assent.feedback.terminal import note
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
@@ -69,11 +71,23 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
         for line in out_of_reach(config):
             run.log.say(line)
         write_settings(folder, config)
+        is_noted = note_run(config)
         try:
             result = run_all(run, config)
         finally:
             write_rounds(folder, run.steps)
+            if not is_noted:
+                note_run(config)
         return write_result(folder, config, result)
+
+
+def note_run(config: RunConfig) -> bool:
+    """Keep in the store's security log that it is read and written by a run; False where there is no store yet."""
+    if not config.store.exists:
+        return False
+    with Store.open(config.store.url) as store:
+        note(store.events, "run", about=config.name)
+    return True
 
 
 def rate_command(path: Path, config: RunConfig, *, is_as_written: bool) -> str:

@@ -15,6 +15,7 @@ from assent.core.types import MAX_ANSWERS, Prompt, Task
 from assent.data.config import Source
 from assent.data.load import load_prompts
 from assent.feedback.store import Store
+from assent.feedback.terminal import note
 from assent.generation.config import Sampling
 from assent.generation.writer import Written
 from assent.models.config import ModelConfig
@@ -76,6 +77,7 @@ class Drawing:
         try:
             with Store.open(self._url) as store:
                 ensure_project(store, draw.project, now=time.time())
+                note(store.events, "rate", about="samples", project=draw.project)
                 known = store.tasks([draw.task_id(prompt) for prompt in self._prompts])
                 left = [prompt for prompt in self._prompts if draw.task_id(prompt) not in known]
                 added = 0

@@ -23,6 +23,7 @@ from assent.core.files import is_open_to_others
 from assent.feedback.config import SQLITE, StoreConfig, without_password
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.feedback.terminal import note
 from assent.service.answering import Draw, Drawing
 from assent.service.intake import DEFAULT, ensure_project, take_in
 from assent.service.patience import Impatient
@@ -65,6 +66,8 @@ class ServeOptions:
     """NAME=PATH of models that raters can talk to."""
     draw: Draw | None = None
     new_admin_link: bool = False
+    command: str = "rate"
+    """The command that serves, as the security log names it."""
 
 
 def store_of(config: Path, url: str | None) -> str:
@@ -111,8 +114,10 @@ def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) 
 def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]:
     """Take in what was named, then say where to rate and, on the first start, how to sign in."""
     now = time.time()
+    note(store.events, options.command, about="serves")
     for source in options.sources:
         taken = take_in(store, source, project=options.project, now=now, is_replacing=options.is_replacing)
+        note(store.events, options.command, about=f"tasks {taken.new}", project=taken.project)
         yield str(taken)
     if not store.projects.all():
         ensure_project(store, options.project or DEFAULT, now=now)
@@ -120,6 +125,7 @@ def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]
     accounts = store.accounts
     token = accounts.admin_link(now=now) if options.new_admin_link else accounts.first_admin(now=now)
     if token is not None:
+        note(store.events, options.command, about="admin link")
         yield f"sign in as admin, once within 24 hours: {base_url}/enter/{token}"
 
 

@@ -54,5 +54,5 @@ class Waiter:
         if self._base_url is None:
             self._base_url = self._open.enter_context(served(self.store_url, self.at))
             with Store.open(self.store_url) as store:
-                for line in (*warnings(self.at), *prepare(store, ServeOptions(self.at), self._base_url)):
+                for line in (*warnings(self.at), *prepare(store, ServeOptions(self.at, command="run"), self._base_url)):
                     self.say(line)

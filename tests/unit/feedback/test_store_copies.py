@@ -279,9 +279,11 @@ def test_the_commands_say_what_they_did(url: str, tmp_path: Path) -> None:
     (file,) = (tmp_path / "backups").iterdir()
     assert made.exit_code == 0 and str(file) in made.output and "task 1" in made.output
     assert file.stat().st_mode & 0o777 == 0o600
+    same = run(app, ["store", "verify", url, str(file)])
+    assert same.exit_code == 0 and same.output.endswith("whole\n"), same.output
     again = run(app, ["store", "copy", str(file), str(tmp_path / "restored.db")])
     assert again.exit_code == 0 and "task 1" in again.output
-    same = run(app, ["store", "verify", url, str(tmp_path / "restored.db")])
+    same = run(app, ["store", "verify", str(file), str(tmp_path / "restored.db")])
     assert same.exit_code == 0 and same.output.endswith("whole\n"), same.output
     with Store.open(f"sqlite:///{tmp_path}/restored.db") as store:
         store.add_tasks([task("u")], now=0)

@@ -10,6 +10,7 @@ from rating_visitors import House, Visitor
 from assent.core.errors import StoreError
 from assent.feedback.people.events import Event
 from assent.feedback.records.settings import ProjectSettings
+from assent.feedback.terminal import note
 from assent.web.rules import RULES
 from assent.web.trail import MOST_REFUSALS
 
@@ -121,6 +122,17 @@ def test_the_page_filters_and_the_download_holds_every_event(house: House) -> No
     shown = admin.get("/api/v1/events", what="task.", limit=100).json()
     rest = admin.get("/api/v1/events", what="task.", limit=100, cursor=shown["next"]).json()
     assert len(shown["items"]) + len(rest["items"]) == 130 and rest["next"] is None
+
+
+def test_commands_on_the_server_are_on_the_page_and_in_the_download(house: House) -> None:
+    note(house.store.events, "feedback export", about="with attributes", project="p")
+    admin = house.person("admin")
+    page = admin.page("/admin/log?what=command.")
+    who = house.store.events.find(what="command.")[0].account
+    assert who is not None and who.startswith("os:") and f">{who}</a>" in page
+    assert "Command line <span" in page and ">feedback export</span>" in page
+    [line] = admin.get("/admin/log/file", what="command.").text.splitlines()
+    assert json.loads(line)["account"] == who and json.loads(line)["what"] == "command.feedback export"
 
 
 def test_every_deed_of_an_admin_has_a_word_in_the_log() -> None:

@@ -17,11 +17,11 @@ from assent.data.identity import with_unnamed_apart
 from assent.data.load import load_said
 from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather, those_who_said
-from assent.feedback.people.events import Event
 from assent.feedback.people.work import Period, as_csv
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.records.queue import Contents, Project, Queue
 from assent.feedback.store import Store
+from assent.feedback.terminal import note
 from assent.pipeline.erasures import Touched, remove, touched
 
 
@@ -55,6 +55,7 @@ def export_feedback(
         queue = asked.queue(store)
         said = gather(store, queue, snapshot=_hash(store, queue, snapshot))
         raters = those_who_said(store, attributes=attributes)
+        note(store.events, "feedback export", about="with attributes" if attributes else "", project=queue.project)
     report = export(said, format, to, raters=raters)
     yield f"{report.lines()[0]} to {to}"
     yield from report.lines()[1:]
@@ -78,6 +79,7 @@ def import_feedback(
     apart = with_unnamed_apart(said)
     with Store.open(asked.store_url) as store:
         counts = store.import_comparisons(apart.comparisons, queue, now=time.time())
+        note(store.events, "feedback import", about=str(counts.added), project=queue.project)
     yield from (*report.lines(), *apart.lines())
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
@@ -103,7 +105,9 @@ def work_table(store_url: str, project: str | None, *, first: str, last: str, to
 def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:
     """Fix what has been said so far under a name; a name that is taken gives the same snapshot back."""
     with _open(asked.store_url) as store:
-        taken = store.snapshot(name, asked.queue(store), now=time.time())
+        queue = asked.queue(store)
+        taken = store.snapshot(name, queue, now=time.time())
+        note(store.events, "feedback snapshot", about=taken.hash, project=queue.project)
     yield f"snapshot {taken.name}: {len(taken.judgment_ids)} judgments, {taken.hash}"
 
 
@@ -115,6 +119,7 @@ def erase_feedback(
         rater_id = _rater(store, rater_id)
         found = touched(runs, rater_id, store.listing.queues_of(rater_id))
         erasure = store.erase_rater(rater_id, now=time.time())
+        note(store.events, "feedback erase", about=erasure.tombstone)
     yield f"erased: {erasure.judgments} judgments; what is left is the tombstone {erasure.tombstone}"
     for snapshot in erasure.snapshots:
         yield f"snapshot {snapshot.name} ({snapshot.hash[:12]}) cannot be read any more"
@@ -136,10 +141,9 @@ def erase_feedback(
 def archive_project(store_url: str, name: str, *, is_archived: bool = True) -> Iterator[str]:
     """Put a project away, or take it out of the archive again, noted in the security log."""
     with _open(store_url) as store:
-        now = time.time()
         _known(store, name)
-        store.projects.archive(name, is_archived=is_archived, now=now)
-        store.events.record(Event("project.archived", about=name, project=name), now=now)
+        store.projects.archive(name, is_archived=is_archived, now=time.time())
+        note(store.events, "feedback archive", about="" if is_archived else "back", project=name)
     yield f"project {name} is archived" if is_archived else f"project {name} is out of the archive"
 
 
@@ -154,9 +158,8 @@ def project_contents(store_url: str, name: str) -> Contents:
 def delete_project(store_url: str, name: str) -> Iterator[str]:
     """Delete an archived project with everything in it, for good, noted in the security log."""
     with _open(store_url) as store:
-        now = time.time()
-        held = store.projects.delete(name, now=now)
-        store.events.record(Event("project.deleted", about=name, project=name), now=now)
+        held = store.projects.delete(name, now=time.time())
+        note(store.events, "feedback delete", project=name)
     yield f"deleted: project {name} with {held.said()}"
     yield "models that runs made of it stay on disk; the next `assent run` of the same project asks people anew"
 

@@ -18,6 +18,7 @@ from assent.data.render import Renderer
 from assent.data.sources.detect import NothingFits
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.store import Store
+from assent.feedback.terminal import note
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.places import open_project
 
@@ -61,6 +62,7 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
     apart = with_unnamed_apart(said)
     with Store.open(project.config.store.url) as store:
         counts = store.import_comparisons(apart.comparisons, IMPORTED, now=time.time())
+        note(store.events, "import", about=str(counts.added), project=IMPORTED.project)
         total = sum(len(comparison.judgments) for comparison in store.comparisons(IMPORTED))
     yield from (*report.lines(), *apart.lines())
     yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"

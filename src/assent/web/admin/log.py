@@ -32,6 +32,7 @@ GROUPS = (
     "task",
     "judgment",
     "rater",
+    "command",
     "log",
 )
 """What can be chosen: the first parts of the names of events."""

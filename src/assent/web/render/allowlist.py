@@ -21,8 +21,8 @@ SCHEMES = frozenset({"http", "https", "mailto"})
 FREE = {
     "a": {"href"},
     "ol": {"start"},
-    "pre": {"data-language", "data-info", "data-open"},
-    "p": {"data-plain", "data-tight"},
+    "pre": {"data-language", "data-info", "data-open", "data-closed"},
+    "p": {"data-plain", "data-tight", "data-blank"},
     "mo": {"lspace", "rspace"},
 }
 """Attributes with any value (the sanitizer checks the scheme of a href)."""

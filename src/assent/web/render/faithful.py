@@ -7,6 +7,7 @@ names for emphasis. Who judges a text has to see them. So here
 - only stars emphasize, at the edge of words: never in `2*3*4`, `(a)*(b)`, `*.py`; `__init__` is a name
 - `\_`, `&amp;`, `---`, `===` and `[1]: …` are shown as they are; indented text is no code
 - items of a list show their own marker, a link shows where it leads, code is fenced by backticks
+- a quotation is the lines that begin with `>`, also those with nothing after it, and no others
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock, fence, heading
-from markdown_it.rules_inline import StateInline
+from markdown_it.rules_inline import StateInline, backtick
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 
@@ -37,6 +38,7 @@ def plugin(md: MarkdownIt) -> None:
     md.disable(list(NOT_READ))
     md.inline.ruler.at("newline", _newline)
     md.inline.ruler.at("emphasis", _stars)
+    md.inline.ruler.at("backticks", _backticks)
     md.block.ruler.at("paragraph", _paragraph)
     md.block.ruler.at("fence", _fence, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     md.block.ruler.at("heading", _heading, {"alt": ["paragraph", "reference", "blockquote"]})
@@ -44,6 +46,7 @@ def plugin(md: MarkdownIt) -> None:
         ("softbreak", _break),
         ("hardbreak", _break),
         ("marker", _marker),
+        ("blank", _blank),
         ("link_open", _link_open),
         ("link_close", _link_close),
     ):
@@ -51,9 +54,14 @@ def plugin(md: MarkdownIt) -> None:
 
 
 def marked(tokens: Sequence[Token], lines: Sequence[str]) -> list[Token]:
-    """The tokens with the marker of every list item before its content, no paragraph hidden, closing `#` signs back."""
+    """The tokens with the marker of every list item before its content, no paragraph hidden, closing `#` signs back.
+
+    Lines of a quotation that hold its `>` alone are in it as `blank`.
+    """
     found: list[Token] = []
+    quotes = _Quotes(found, lines)
     for at, token in enumerate(tokens):
+        quotes.fill(token)
         found.append(token)
         if token.type == "list_item_open":
             marker = Token("marker", "span", 0)
@@ -61,13 +69,52 @@ def marked(tokens: Sequence[Token], lines: Sequence[str]) -> list[Token]:
             found.append(marker)
         elif token.type == "paragraph_open" and token.hidden:
             token.attrSet("data-tight", "")
-        elif token.type == "fence" and token.map is not None:
-            last = lines[token.map[1] - 1].strip(" >\t") if token.map[1] <= len(lines) else ""
-            token.meta["is_open"] = not (last and set(last) == {"`"} and token.map[1] - token.map[0] > 1)
         elif token.type == "heading_open" and token.map is not None and tokens[at + 1].children is not None:
             _close_heading(lines[token.map[0]], token, tokens[at + 1])
         token.hidden = False
     return found
+
+
+class _Quotes:
+    """Puts a `blank` into a quotation for each of its lines that no other token stands for."""
+
+    def __init__(self, found: list[Token], lines: Sequence[str]) -> None:
+        self._found, self._lines = found, lines
+        self._ends: list[int] = []
+        """Where the quotations end that are open here."""
+        self._items: list[int] = []
+        """Where the list items begin that are open here."""
+        self._line = 0
+        """All lines before it are accounted for."""
+
+    def fill(self, token: Token) -> None:
+        """Account for the lines before a token that comes next, and for its own."""
+        if token.type == "blockquote_close":
+            self._until(self._ends[-1])
+            self._ends.pop()
+        elif token.type == "list_item_close":
+            self._line = max(self._line, self._items.pop() + 1)
+        if token.map is None:
+            return
+        start, end = token.map
+        self._until(start)
+        if token.type == "blockquote_open":
+            self._ends.append(end)
+            self._line = max(self._line, start)
+        elif token.type == "list_item_open":
+            self._items.append(start)
+            self._line = max(self._line, start)
+        elif token.type not in ("bullet_list_open", "ordered_list_open"):
+            self._line = max(self._line, end)
+
+    def _until(self, end: int) -> None:
+        """Account for the lines before `end`: those with as many signs as quotations are open belong here."""
+        depth = len(self._ends)
+        while depth and self._line < end and self._lines[self._line].count(">") == depth:
+            # Between two items it belongs to the first: a list holds items only.
+            at = len(self._found) - (self._found[-1].type == "list_item_close")
+            self._found.insert(at, Token("blank", "p", 0))
+            self._line += 1
 
 
 def _close_heading(line: str, heading: Token, inline: Token) -> None:
@@ -114,9 +161,29 @@ def _stars(state: StateInline, silent: bool) -> bool:
 
 
 def _fence(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Code between lines of backticks; tildes would look the same."""
+    """Code between lines of backticks, tildes would look the same; `closed` is the line that ends it, or empty."""
     is_tilde = state.src[state.bMarks[start] + state.tShift[start] :][:1] == "~"
-    return not is_tilde and fence(state, start, end, silent)
+    if is_tilde or not fence(state, start, end, silent):
+        return False
+    if not silent:
+        token, last = state.tokens[-1], state.line - 1
+        text = state.src[state.bMarks[last] + state.tShift[last] : state.eMarks[last]].rstrip()
+        can_close = last > start and set(text) == {"`"} and not state.is_code_block(last)
+        token.meta["closed"] = text if can_close and len(text) >= len(token.markup) else ""
+    return True
+
+
+def _backticks(state: StateInline, silent: bool) -> bool:
+    """Code in a line, with its line breaks."""
+    start, before = state.pos, len(state.tokens)
+    found = backtick(state, silent)
+    if found and len(state.tokens) > before and state.tokens[-1].type == "code_inline":
+        token = state.tokens[-1]
+        content = state.src[start + len(token.markup) : state.pos - len(token.markup)]
+        if content.startswith(" ") and content.endswith(" ") and content.strip():
+            content = content[1:-1]
+        token.content = content
+    return found
 
 
 def _heading(state: StateBlock, start: int, end: int, silent: bool) -> bool:
@@ -132,8 +199,10 @@ def _paragraph(state: StateBlock, start: int, end: int, _silent: bool) -> bool:
     last, state.parentType = state.parentType, "paragraph"
     stop = state.lineMax
     while line < stop and not state.isEmpty(line):
-        # A line that is indented further, or belongs to an outer block, goes on with this one.
-        is_near = state.sCount[line] - state.blkIndent <= 3 and state.sCount[line] >= 0
+        if state.sCount[line] < 0:  # a line without the `>` of this quotation
+            break
+        # A line that is indented further goes on with this one.
+        is_near = state.sCount[line] - state.blkIndent <= 3
         if is_near and any(rule(state, line, stop, True) for rule in rules):
             break
         line += 1
@@ -154,6 +223,10 @@ def _break(*_: Any) -> str:
 
 def _marker(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> str:
     return f'<span data-marker="">{escape(tokens[i].content, quote=False)} </span>'
+
+
+def _blank(*_: Any) -> str:
+    return '<p data-blank=""></p>'
 
 
 def _link_open(_: RendererHTML, tokens: Sequence[Token], i: int, __: Any, env: Any) -> str:

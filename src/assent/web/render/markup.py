@@ -250,7 +250,8 @@ def _fence(_: RendererHTML, tokens: Sequence[Token], i: int, __: Any, env: Any) 
     said = f' data-language="{name}"' if name else ""
     info = f"{token.markup if len(token.markup) > 3 else ''} {token.info}".strip()
     said += f' data-info="{escape(info)}"' if info else ""
-    said += ' data-open=""' if token.meta.get("is_open") else ""
+    closed = token.meta.get("closed", token.markup)
+    said += ' data-open=""' if not closed else f' data-closed="{closed}"' if closed != token.markup else ""
     lexer = highlight.lexer_of(name)
     began = time.thread_time()
     code = highlight.highlight(token.content, lexer, seconds=env["code_seconds"])

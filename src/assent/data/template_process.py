@@ -1,0 +1,149 @@
+"""Running chat templates in a process of their own: they are programs of strangers, and may run on or fill the memory.
+
+    render_template(template, [{"role": "user", "content": "Hi"}], to_answer=True, variables={"bos_token": "<s>"})
+
+Jinja's sandbox stops them from reaching out; the limits of `data/template_worker.py` stop the rest, by the system and
+not by looking for what may be hostile. One process serves all threads of this one, and is started again after its end.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from assent.core.errors import ModelError
+
+SECONDS = 10
+"""Of a processor's time for one rendering; a conversation of a thousand turns takes a few hundredths."""
+PATIENCE = 120.0
+"""Seconds by the clock for an answer: a busy machine is slower than its processor's time says."""
+
+
+class TemplateFailed(Exception):
+    """A template that ended with an error of its own; the text is what it said."""
+
+
+def render_template(
+    template: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+    to_answer: bool,
+    variables: Mapping[str, Any],
+    origin: str,
+) -> str:
+    """The text that a Jinja chat template makes of messages, and tools; `origin` is what to call it.
+
+    Raises TemplateFailed, and ModelError where it takes more time or memory than it may.
+    """
+    asked = {"template": template, "messages": messages, "tools": tools, "to_answer": to_answer, "variables": variables}
+    answer = _PROCESS.ask(json.dumps(asked, default=str).encode() + b"\n")
+    if "failed" in answer:
+        raise TemplateFailed(answer["failed"])
+    if "over" in answer:
+        raise ModelError(f"{origin} {answer['over']}; give another with `template`")
+    return answer["text"]
+
+
+class _Process:
+    """The process, and whose turn it is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+
+    def ask(self, line: bytes) -> dict[str, str]:
+        """The answer to a line; a process that ended instead says over what."""
+        with self._lock:
+            process = self._running()
+            try:
+                assert process.stdin is not None
+                process.stdin.write(line)
+                process.stdin.flush()
+                said = _line(process)
+            except BrokenPipeError:
+                said = b""
+            except BaseException:
+                self._end()  # an answer that nobody waits for would be the next one's
+                raise
+            if said:
+                return dict(json.loads(said))
+            return {"over": self._end()}
+
+    def close(self) -> None:
+        """End the process of this process; a fork leaves its parent's alone."""
+        if self._process is not None and self._owner == os.getpid():
+            self._end()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
+            paths = os.pathsep.join(os.path.abspath(path) for path in sys.path)  # noqa: PTH100 - "" is where we stand
+            quiet = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "assent.data.template_worker", str(SECONDS)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"PYTHONPATH": paths, **quiet},
+            )
+            self._owner = os.getpid()
+        return self._process
+
+    def _end(self) -> str:
+        """End it if it has not; what it died of."""
+        process, self._process = self._process, None
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        is_late = process.poll() is None and not _has_ended(process)
+        process.kill()
+        status = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            try:
+                pipe.close()
+            except BrokenPipeError:  # what it did not read any more
+                continue
+        if is_late:
+            return f"gave no text in {PATIENCE:.0f} seconds"
+        if status == -signal.SIGXCPU:
+            return f"ran for {SECONDS} seconds and did not end"
+        return f"ended the process that it ran in (status {status})"
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process whose output has ended is gone a moment later."""
+    try:
+        process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _line(process: subprocess.Popen[bytes]) -> bytes:
+    """The next line of its output; empty where it ended or nothing came in time."""
+    assert process.stdout is not None
+    descriptor, parts, until = process.stdout.fileno(), [], time.monotonic() + PATIENCE
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN | select.POLLHUP)
+    while (left := until - time.monotonic()) > 0:
+        if not waiting.poll(left * 1000):
+            continue
+        part = os.read(descriptor, 1 << 20)
+        parts.append(part)
+        if part.endswith(b"\n"):
+            return b"".join(parts)
+        if not part:
+            break
+    return b""
+
+
+_PROCESS = _Process()
+atexit.register(_PROCESS.close)
