@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,9 @@ def rate(
     store: Annotated[
         str | None, typer.Option(help="The store instead of the YAML's: sqlite:///file, postgresql://…, or a file.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks of this machine.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
     base_url: Annotated[
         str | None, typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org.")
@@ -69,5 +72,6 @@ def rate(
         models=tuple(model or ()),
         draw=draw_of(sample, prompts, project=project, answers=answers),
         new_admin_link=new_admin_link,
+        draws_code=sys.stdout.isatty(),
     )
     serve(store_of(config, store), options, say=typer.echo)

@@ -26,6 +26,7 @@ from assent.feedback.store import Store
 from assent.service.answering import Draw, Drawing
 from assent.service.intake import DEFAULT, ensure_project, take_in
 from assent.service.patience import Impatient
+from assent.service.reach import EVERYWHERE, own_addresses, terminal_code
 from assent.service.speakers import speakers
 from assent.web.app import BASE_URL, STORE, create_app
 
@@ -63,6 +64,8 @@ class ServeOptions:
     """NAME=PATH of models that raters can talk to."""
     draw: Draw | None = None
     new_admin_link: bool = False
+    draws_code: bool = False
+    """Draw a QR code of the address for people in the same network; for a terminal."""
 
 
 def store_of(config: Path, url: str | None) -> str:
@@ -96,6 +99,8 @@ def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) 
         with Store.open(store_url) as store:
             for line in prepare(store, options, base_url):
                 say(line)
+        for line in in_the_network(options, base_url, listener):
+            say(line)
         speakers(options.models)  # a wrong name is said now, not by a worker
         if options.draw is not None:
             stack.enter_context(Drawing(store_url, options.draw, say=say))
@@ -133,6 +138,21 @@ def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
     yield from waiting[:shown]
     if len(waiting) > shown:
         yield f"  and {len(waiting) - shown} more projects, see the start page"
+
+
+def in_the_network(options: ServeOptions, base_url: str, listener: socket.socket) -> Iterator[str]:
+    """What helps people in the same network to find a service that listens on all of them."""
+    at = options.at
+    if at.host not in EVERYWHERE or at.base_url is not None:
+        return
+    found = own_addresses(at.host)
+    if not found:
+        yield "warning: this machine is in no network, so links lead to itself; say --base-url where others reach it"
+        return
+    for other in found[1:]:
+        yield f"also at {_url(other, listener)}/"
+    if options.draws_code:
+        yield terminal_code(base_url + "/")
 
 
 def warnings(at: ServerAddress) -> Iterator[str]:
@@ -195,8 +215,9 @@ def address(at: ServerAddress, listener: socket.socket) -> str:
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", at.base_url):
             raise UserError(f"--base-url {at.base_url!r} is no address; write https://rate.example.org")
         return at.base_url.rstrip("/")
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(at.host, f"[{at.host}]" if ":" in at.host else at.host)
-    return f"http://{host}:{listener.getsockname()[1]}"
+    if at.host in EVERYWHERE:
+        return _url(next(iter(own_addresses(at.host)), "::1" if at.host == "::" else "127.0.0.1"), listener)
+    return _url(at.host, listener)
 
 
 def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.socket) -> None:
@@ -232,6 +253,10 @@ def served(store_url: str, at: ServerAddress) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=_GRACE + 5)
         listener.close()
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
 def _settings(at: ServerAddress) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import jinja2
 from fastapi import Request
@@ -21,6 +23,7 @@ from assent.feedback.records.people import digest
 from assent.feedback.store import Store
 from assent.web.below import path_of, placed
 from assent.web.catalogs import Catalogs
+from assent.web.qr import code_of
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent / "static"
@@ -77,6 +80,15 @@ class Context:
         """Is the service reached by https only?"""
         return (self.base_url or "").startswith("https://")
 
+    @functools.cached_property
+    def is_only_here(self) -> bool:
+        """Do the links that are handed out lead to the machine of whoever opens them, and so nowhere but here?"""
+        host = urlsplit(self.base_url or "").hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
     def link(self, path: str) -> str:
         """A link to hand out; only a path where nobody said how the service is reached."""
         return (self.base_url or "").rstrip("/") + path
@@ -89,7 +101,7 @@ class Context:
         return self.catalogs.choose(self.cookie(request, LANGUAGE), kept, header=accepted)
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page. Beside `values` templates know t, lang, dir, languages, person, csrf and static."""
+        """A page. Beside `values` templates know t, lang, dir, languages, person, csrf, static and code_of."""
         lang = self.language(request)
         person = getattr(request.state, "person", None)
         visitor = None if person is not None else self.cookie(request, VISITOR) or secrets.token_urlsafe(18)
@@ -101,6 +113,8 @@ class Context:
             "person": person,
             "csrf": csrf_of(visitor) if person is None else person.csrf,
             "below": self.below,
+            "code_of": code_of,
+            "is_only_here": self.is_only_here,
             "static": lambda path: f"/static/{self.version}/{path}",
             "path": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         }
