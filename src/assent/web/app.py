@@ -1,7 +1,7 @@
 """The application: the store behind it, its routers, its errors, its static files.
 
 uvicorn.run(create_app("sqlite:///feedback.db"))
-uvicorn --factory assent.web.app:from_environment --workers 4        # ASSENT_STORE, ASSENT_BASE_URL
+uvicorn --factory assent.web.app:from_environment --workers 4        # ASSENT_STORE, ASSENT_BASE_URL, ASSENT_SIGN_IN
 """
 
 from __future__ import annotations
@@ -10,26 +10,34 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 import assent
+from assent.core.errors import UserError
 from assent.feedback.store import Store
-from assent.web import doors, own_account, refusals
+from assent.web import doors, own_account, provider, refusals
 from assent.web.admin import projects
 from assent.web.api import router
 from assent.web.auth import guard, identify
 from assent.web.below import Below
+from assent.web.config import ProviderConfig, SignInConfig, read_sign_in
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
+from assent.web.provider import CALLBACK
 from assent.web.rating import chat, pages, profile, tasks
 from assent.web.security import IMMUTABLE, Security
 from assent.web.tidying import Tidying
 
-STORE, BASE_URL = "ASSENT_STORE", "ASSENT_BASE_URL"
+if TYPE_CHECKING:
+    from assent.web.oidc import Provider
+
+STORE, BASE_URL, SIGN_IN = "ASSENT_STORE", "ASSENT_BASE_URL", "ASSENT_SIGN_IN"
 """Environment variables that `from_environment` reads."""
-ROUTERS = (doors, own_account, tasks, pages, profile, projects, router, chat)
+ROUTERS = (doors, provider, own_account, tasks, pages, profile, projects, router, chat)
 
 
 def create_app(
@@ -37,11 +45,19 @@ def create_app(
     *,
     speakers: Mapping[str, Speaker] | None = None,
     base_url: str | None = None,
+    sign_in: SignInConfig | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """The rating service on a store. Raises StoreError where it cannot be opened."""
+    """The rating service on a store. Raises StoreError where it cannot be opened, UserError for a way to sign in."""
+    sign_in = sign_in or SignInConfig()
+    vouching = None if sign_in.provider is None else _provider(sign_in.provider, base_url, clock)
     context = Context(
-        Store.open(store_url), clock=clock, speakers=speakers or {}, base_url=base_url, store_url=store_url
+        Store.open(store_url),
+        clock=clock,
+        speakers=speakers or {},
+        base_url=base_url,
+        store_url=store_url,
+        provider=vouching,
     )
 
     @contextlib.asynccontextmanager
@@ -79,7 +95,23 @@ def create_app(
 
 def from_environment() -> FastAPI:
     """The rating service as environment variables say; for several server processes."""
-    return create_app(os.environ[STORE], base_url=os.environ.get(BASE_URL) or None)
+    return create_app(os.environ[STORE], base_url=os.environ.get(BASE_URL) or None, sign_in=sign_in_of_environment())
+
+
+def sign_in_of_environment() -> SignInConfig:
+    """What the file says that an environment variable names; nothing without one. Raises ConfigError."""
+    named = os.environ.get(SIGN_IN)
+    return read_sign_in(Path(named)) if named else SignInConfig()
+
+
+def _provider(config: ProviderConfig, base_url: str | None, clock: Callable[[], float]) -> Provider:
+    if base_url is None:
+        raise UserError("a sign-in provider leads back to one address; say which with --base-url")
+    try:
+        from assent.web.oidc import Provider
+    except ImportError:
+        raise UserError("a sign-in provider wants the package Authlib; pip install 'assent[oidc]'") from None
+    return Provider(config, redirect_uri=base_url.rstrip("/") + CALLBACK, clock=clock)
 
 
 class _Forever(StaticFiles):

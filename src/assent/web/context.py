@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 import jinja2
@@ -23,12 +22,18 @@ from assent.feedback.records.people import digest
 from assent.feedback.store import Store
 from assent.web.below import path_of, placed
 from assent.web.catalogs import Catalogs
+from assent.web.config import is_this_machine
 from assent.web.qr import code_of
+
+if TYPE_CHECKING:
+    from assent.web.oidc import Provider
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent / "static"
 SESSION, VISITOR, LANGUAGE = "assent_session", "assent_visitor", "assent_language"
 """Cookies: who is signed in; a secret for the forms of those who are not; the language somebody chose."""
+SIGN_ON = "assent_sign_on"
+"""The cookie of somebody who is at a sign-in provider."""
 YEAR = 365 * 86_400
 
 
@@ -56,6 +61,8 @@ class Context:
     """How the service is reached from outside; links are made with it, never with what a client says."""
     store_url: str = ""
     """Where the store is: runs with the same store keep their artifacts beside it."""
+    provider: Provider | None = None
+    """A sign-in provider beside passwords."""
     catalogs: Catalogs = field(default_factory=Catalogs.load)
     templates: jinja2.Environment = field(default_factory=lambda: _templates())
     version: str = field(default_factory=lambda: _static_version())
@@ -83,11 +90,7 @@ class Context:
     @functools.cached_property
     def is_only_here(self) -> bool:
         """Do the links that are handed out lead to the machine of whoever opens them, and so nowhere but here?"""
-        host = urlsplit(self.base_url or "").hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return is_this_machine(urlsplit(self.base_url or "").hostname or "")
 
     def link(self, path: str) -> str:
         """A link to hand out; only a path where nobody said how the service is reached."""

@@ -43,7 +43,7 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
     def sign_in_page(request: Request, next: str = "/") -> Response:
         if identify(request) is not None:
             return _go(local_path(next))
-        return context.page(request, "sign-in.html", next=local_path(next), login="", problem="")
+        return _sign_in_page(context, request, next=local_path(next))
 
     @routes.post("/sign-in", dependencies=[Depends(visitor_form)])
     def sign_in_by_password(request: Request, form: Form) -> Response:
@@ -53,7 +53,7 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
 
         def again(status: int, problem: str, what: str) -> Response:
             trail.say(request, Event(what, account=who))
-            return context.page(request, "sign-in.html", status, next=there, login=login, problem=problem)
+            return _sign_in_page(context, request, status, next=there, login=login, problem=problem)
 
         try:
             account = accounts.check_password(
@@ -77,6 +77,14 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
         response = _go("/sign-in")
         sign_out(request, response)
         return response
+
+
+def _sign_in_page(
+    context: Context, request: Request, status: int = 200, *, next: str = "/", login: str = "", problem: str = ""
+) -> Response:
+    provider = "" if context.provider is None else context.provider.config.label
+    values = {"next": next, "login": login, "problem": problem, "provider": provider}
+    return context.page(request, "sign-in.html", status, **values)
 
 
 def _links(routes: APIRouter, context: Context) -> None:

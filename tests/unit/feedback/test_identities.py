@@ -166,6 +166,7 @@ def test_joining_by_an_addressed_link_takes_the_address_and_one_person_only(stor
         ("anna@@example.org", None),
         ("anna@-example.org", None),
         ("аnna@example.org", None),  # a Cyrillic а
+        ("\u212aim@example.org", None),  # the sign for kelvin, a k in small letters
         ("anna", None),
         ("a" * 250 + "@example.org", None),
     ],

@@ -171,8 +171,10 @@ def checked_login(login: str) -> str:
 
 def clean_email(email: str) -> str | None:
     """An address as it is compared and kept, in small letters; None for what is no plain address."""
-    clean = email.strip().casefold()
-    return clean if len(clean) <= LONGEST_EMAIL and _EMAIL.fullmatch(clean) else None
+    clean = email.strip()
+    if not clean.isascii() or len(clean) > LONGEST_EMAIL:  # some other letters become ASCII in small letters
+        return None
+    return clean.lower() if _EMAIL.fullmatch(clean.lower()) else None
 
 
 def checked_email(email: str) -> str:
