@@ -32,6 +32,13 @@ def rate(
             " Repeatable; proxies on this machine are trusted.",
         ),
     ] = None,
+    sign_in: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A YAML with a sign-in provider (OpenID Connect), a mail server, or both; see deploy/sign-in.yaml.",
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(help="Server processes.", min=1, max=64)] = 1,
     from_: Annotated[
         list[str] | None,
@@ -72,6 +79,7 @@ def rate(
         models=tuple(model or ()),
         draw=draw_of(sample, prompts, project=project, answers=answers),
         new_admin_link=new_admin_link,
+        sign_in=sign_in,
         draws_code=sys.stdout.isatty(),
     )
     serve(store_of(config, store), options, say=typer.echo)

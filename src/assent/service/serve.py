@@ -28,7 +28,9 @@ from assent.service.intake import DEFAULT, ensure_project, take_in
 from assent.service.patience import Impatient
 from assent.service.reach import EVERYWHERE, own_addresses, terminal_code
 from assent.service.speakers import speakers
-from assent.web.app import BASE_URL, STORE, create_app
+from assent.web.app import BASE_URL, SIGN_IN, STORE, create_app, sign_in_of_environment
+from assent.web.config import SignInConfig, read_sign_in
+from assent.web.provider import CALLBACK
 
 MODELS = "ASSENT_MODELS"
 """Environment variable of the models to talk to, one NAME=PATH a line."""
@@ -64,6 +66,8 @@ class ServeOptions:
     """NAME=PATH of models that raters can talk to."""
     draw: Draw | None = None
     new_admin_link: bool = False
+    sign_in: Path | None = None
+    """The YAML of ways to sign in beside passwords."""
     draws_code: bool = False
     """Draw a QR code of the address for people in the same network; for a terminal."""
 
@@ -92,10 +96,13 @@ def draw_of(model: str | None, prompts: Path | None, *, project: str | None, ans
 
 def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C. Raises UserError for what cannot be used, before anything listens."""
+    sign_in = SignInConfig() if options.sign_in is None else read_sign_in(options.sign_in)
     listener = listen(options.at)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(listener))
         base_url = address(options.at, listener)
+        if sign_in.provider is not None:
+            say(f"the sign-in provider must know this address: {base_url}{CALLBACK}")
         with Store.open(store_url) as store:
             for line in prepare(store, options, base_url):
                 say(line)
@@ -223,6 +230,7 @@ def address(at: ServerAddress, listener: socket.socket) -> str:
 def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.socket) -> None:
     """Run the server processes until they are asked to stop."""
     environment = {STORE: store_url, BASE_URL: base_url, MODELS: "\n".join(options.models)}
+    environment[SIGN_IN] = "" if options.sign_in is None else str(options.sign_in.absolute())
     os.environ.update(environment)  # only this user's processes can read it
     if options.workers == 1:
         server = uvicorn.Server(uvicorn.Config(from_environment(), **_settings(options.at)))
@@ -236,7 +244,12 @@ def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.s
 def from_environment() -> FastAPI:
     """The service as environment variables say, with the models to talk to; what each worker process runs."""
     models = [line for line in os.environ.get(MODELS, "").splitlines() if line]
-    return create_app(os.environ[STORE], speakers=speakers(models), base_url=os.environ.get(BASE_URL) or None)
+    return create_app(
+        os.environ[STORE],
+        speakers=speakers(models),
+        base_url=os.environ.get(BASE_URL) or None,
+        sign_in=sign_in_of_environment(),
+    )
 
 
 @contextlib.contextmanager

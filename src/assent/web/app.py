@@ -24,9 +24,10 @@ from assent.web.admin import projects
 from assent.web.api import router
 from assent.web.auth import guard, identify
 from assent.web.below import Below
-from assent.web.config import ProviderConfig, SignInConfig, read_sign_in
+from assent.web.config import MailConfig, ProviderConfig, SignInConfig, read_sign_in
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
+from assent.web.outbox import Outbox
 from assent.web.provider import CALLBACK
 from assent.web.rating import chat, pages, profile, tasks
 from assent.web.security import IMMUTABLE, Security
@@ -51,13 +52,15 @@ def create_app(
     """The rating service on a store. Raises StoreError where it cannot be opened, UserError for a way to sign in."""
     sign_in = sign_in or SignInConfig()
     vouching = None if sign_in.provider is None else _provider(sign_in.provider, base_url, clock)
+    store = Store.open(store_url)
     context = Context(
-        Store.open(store_url),
+        store,
         clock=clock,
         speakers=speakers or {},
         base_url=base_url,
         store_url=store_url,
         provider=vouching,
+        outbox=None if sign_in.mail is None else _outbox(sign_in.mail, store, clock),
     )
 
     @contextlib.asynccontextmanager
@@ -69,6 +72,8 @@ def create_app(
         yield
         tidying.stop()
         deliveries.stop()
+        if context.outbox is not None:
+            context.outbox.stop()
         context.store.close()
 
     app = FastAPI(
@@ -107,11 +112,13 @@ def sign_in_of_environment() -> SignInConfig:
 def _provider(config: ProviderConfig, base_url: str | None, clock: Callable[[], float]) -> Provider:
     if base_url is None:
         raise UserError("a sign-in provider leads back to one address; say which with --base-url")
-    try:
-        from assent.web.oidc import Provider
-    except ImportError:
-        raise UserError("a sign-in provider wants the package Authlib; pip install 'assent[oidc]'") from None
+    from assent.web.oidc import Provider  # only where there is one: it wants a package that few need
+
     return Provider(config, redirect_uri=base_url.rstrip("/") + CALLBACK, clock=clock)
+
+
+def _outbox(config: MailConfig, store: Store, clock: Callable[[], float]) -> Outbox:
+    return Outbox(config, lambda event: store.events.record(event, now=clock()), clock)
 
 
 class _Forever(StaticFiles):

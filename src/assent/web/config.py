@@ -5,6 +5,7 @@ The YAML holds no secret: it names the environment variable or the file that doe
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import os
 from email.headerregistry import Address
@@ -143,6 +144,8 @@ def read_sign_in(path: Path) -> SignInConfig:
     config = SignInConfig.parse(read_yaml(path), where=str(path))
     provider = config.provider
     if provider is not None:
+        if importlib.util.find_spec("authlib") is None:
+            raise ConfigError(f"{path}: a provider wants the package Authlib; pip install 'assent[oidc]'")
         if provider.client_secret_file is not None:
             placed = {"client_secret_file": path.parent / provider.client_secret_file}
             config = config.model_copy(update={"provider": provider.model_copy(update=placed)})

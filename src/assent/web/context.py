@@ -23,6 +23,7 @@ from assent.feedback.store import Store
 from assent.web.below import path_of, placed
 from assent.web.catalogs import Catalogs
 from assent.web.config import is_this_machine
+from assent.web.outbox import Outbox
 from assent.web.qr import code_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class Context:
     """Where the store is: runs with the same store keep their artifacts beside it."""
     provider: Provider | None = None
     """A sign-in provider beside passwords."""
+    outbox: Outbox | None = None
+    """Sends invitations and one-time links by mail; None: they are handed on by hand."""
     catalogs: Catalogs = field(default_factory=Catalogs.load)
     templates: jinja2.Environment = field(default_factory=lambda: _templates())
     version: str = field(default_factory=lambda: _static_version())

@@ -40,6 +40,7 @@ RULES: Mapping[str, Rule] = {
     "GET /": Rule("anyone"),
     "GET /sign-in": Rule("anyone"),
     "POST /sign-in": Rule("anyone", log="sign_in.wrong"),
+    "POST /sign-in/link": Rule("anyone", log="sign_in.link_asked"),
     "GET /sign-in/provider": Rule("anyone"),
     "GET /sign-in/provider/callback": Rule("anyone"),
     "POST /sign-out": Rule("anyone"),
