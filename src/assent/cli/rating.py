@@ -11,6 +11,30 @@ import typer
 from assent.artifacts.layout import PROJECT
 from assent.cli.options import ConfigArgument
 
+Proxies = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Address or network of a proxy on another machine that says for whom it asks (X-Forwarded-For)."
+        " Repeatable; proxies on this machine are trusted.",
+    ),
+]
+WaysIn = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A YAML with a sign-in provider (OpenID Connect), a mail server, or both: ways in besides passwords.",
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="PATH",
+        help="Make tasks of the samples of a run (runs/x/round-1) or of a JSONL file of {prompt, answers}. Repeatable.",
+    ),
+]
+
 
 def rate(
     config: ConfigArgument = PROJECT,
@@ -24,31 +48,10 @@ def rate(
     base_url: Annotated[
         str | None, typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org.")
     ] = None,
-    trusted_proxy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Address or network of a proxy on another machine that says for whom it asks (X-Forwarded-For)."
-            " Repeatable; proxies on this machine are trusted.",
-        ),
-    ] = None,
-    sign_in: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A YAML with a sign-in provider (OpenID Connect), a mail server, or both; see deploy/sign-in.yaml.",
-        ),
-    ] = None,
+    trusted_proxy: Proxies = None,
+    sign_in: WaysIn = None,
     workers: Annotated[int, typer.Option(help="Server processes.", min=1, max=64)] = 1,
-    from_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            metavar="PATH",
-            help="Make tasks of the samples of a run (runs/x/round-1) or of a JSONL file of {prompt, answers}."
-            " Repeatable.",
-        ),
-    ] = None,
+    from_: Sources = None,
     project: Annotated[
         str | None, typer.Option(help="Project for the tasks of --from and --sample. Default: default.")
     ] = None,

@@ -29,7 +29,7 @@ from assent.service.patience import Impatient
 from assent.service.reach import EVERYWHERE, own_addresses, terminal_code
 from assent.service.speakers import speakers
 from assent.web.app import BASE_URL, SIGN_IN, STORE, create_app, sign_in_of_environment
-from assent.web.config import SignInConfig, read_sign_in
+from assent.web.entry.config import SignInConfig, read_sign_in
 from assent.web.provider import CALLBACK
 
 MODELS = "ASSENT_MODELS"

@@ -24,17 +24,17 @@ from assent.web.admin import projects
 from assent.web.api import router
 from assent.web.auth import guard, identify
 from assent.web.below import Below
-from assent.web.config import MailConfig, ProviderConfig, SignInConfig, read_sign_in
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
-from assent.web.outbox import Outbox
+from assent.web.entry.config import MailConfig, ProviderConfig, SignInConfig, read_sign_in
+from assent.web.entry.outbox import Outbox
 from assent.web.provider import CALLBACK
 from assent.web.rating import chat, pages, profile, tasks
 from assent.web.security import IMMUTABLE, Security
 from assent.web.tidying import Tidying
 
 if TYPE_CHECKING:
-    from assent.web.oidc import Provider
+    from assent.web.entry.oidc import Provider
 
 STORE, BASE_URL, SIGN_IN = "ASSENT_STORE", "ASSENT_BASE_URL", "ASSENT_SIGN_IN"
 """Environment variables that `from_environment` reads."""
@@ -112,7 +112,7 @@ def sign_in_of_environment() -> SignInConfig:
 def _provider(config: ProviderConfig, base_url: str | None, clock: Callable[[], float]) -> Provider:
     if base_url is None:
         raise UserError("a sign-in provider leads back to one address; say which with --base-url")
-    from assent.web.oidc import Provider  # only where there is one: it wants a package that few need
+    from assent.web.entry.oidc import Provider  # only where there is one: it wants a package that few need
 
     return Provider(config, redirect_uri=base_url.rstrip("/") + CALLBACK, clock=clock)
 

@@ -22,12 +22,13 @@ from assent.feedback.records.people import digest
 from assent.feedback.store import Store
 from assent.web.below import path_of, placed
 from assent.web.catalogs import Catalogs
-from assent.web.config import is_this_machine
-from assent.web.outbox import Outbox
+from assent.web.entry.config import is_this_machine
+from assent.web.entry.letters import Letters
+from assent.web.entry.outbox import Outbox
 from assent.web.qr import code_of
 
 if TYPE_CHECKING:
-    from assent.web.oidc import Provider
+    from assent.web.entry.oidc import Provider
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent / "static"
@@ -89,6 +90,11 @@ class Context:
     def is_secure(self) -> bool:
         """Is the service reached by https only?"""
         return (self.base_url or "").startswith("https://")
+
+    @functools.cached_property
+    def letters(self) -> Letters:
+        """What writes the mails."""
+        return Letters(self.store, self.catalogs, self.link, self.clock)
 
     @functools.cached_property
     def is_only_here(self) -> bool:

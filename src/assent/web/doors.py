@@ -19,7 +19,6 @@ from assent.web import trail
 from assent.web.auth import identify, local_path, sign_in, sign_out, visitor_form
 from assent.web.context import LANGUAGE, Context
 from assent.web.forms import Form
-from assent.web.letters import link_letter
 from assent.web.refusals import Refusal
 from assent.web.trail import address_of
 
@@ -82,7 +81,7 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
         accounts.admit_asking(form.get("email", ""), address_of(request), now=context.now())
         if email is not None:
             language = context.language(request)
-            outbox.post(lambda: link_letter(context, email, language=language))
+            outbox.post(lambda: context.letters.one_time_link(email, language=language))
         return _sign_in_page(context, request, said="sign_in.link.sent")
 
     @routes.post("/sign-out")

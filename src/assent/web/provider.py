@@ -14,13 +14,13 @@ from assent.feedback.records.people import Account, Identity
 from assent.web import trail
 from assent.web.auth import Rater, identify, local_path, sign_in
 from assent.web.context import SIGN_ON, Context
+from assent.web.entry.sign_on import SECONDS, ProviderFailed, SignOn, lost
 from assent.web.forms import Form
 from assent.web.own_account import need_password
 from assent.web.refusals import Refusal
-from assent.web.sign_on import SECONDS, ProviderFailed, SignOn, lost
 
 if TYPE_CHECKING:
-    from assent.web.oidc import Provider
+    from assent.web.entry.oidc import Provider
 
 LOG = logging.getLogger("assent.web")
 CALLBACK = "/sign-in/provider/callback"

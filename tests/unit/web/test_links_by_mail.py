@@ -19,9 +19,9 @@ from small_mail_server import SmallMailServer, running
 
 from assent.feedback.people.events import Event
 from assent.feedback.records.settings import ProjectSettings
-from assent.web import outbox as sending
-from assent.web.config import MailConfig, SignInConfig
-from assent.web.outbox import Letter, Outbox, message_of
+from assent.web.entry import outbox as sending
+from assent.web.entry.config import MailConfig, SignInConfig
+from assent.web.entry.outbox import Letter, Outbox, message_of
 
 BASE = "http://testserver"
 LETTER = Letter("anna@example.org", "A subject", "A text.\n", about="link", account="r-1")

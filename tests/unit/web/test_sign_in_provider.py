@@ -18,8 +18,8 @@ from small_provider import CLIENT, SECRET, SmallProvider, running
 
 from assent.feedback.records.people import Account
 from assent.web import trail
-from assent.web.config import ProviderConfig, SignInConfig
-from assent.web.oidc import AGAIN_SECONDS, KEPT_SECONDS, PAUSE
+from assent.web.entry.config import ProviderConfig, SignInConfig
+from assent.web.entry.oidc import AGAIN_SECONDS, KEPT_SECONDS, PAUSE
 
 BASE = "http://testserver"
 CALLBACK = "/sign-in/provider/callback"

@@ -17,7 +17,6 @@ from assent.feedback.records.people import ROLES, Account, Role
 from assent.web.admin.frame import Frame, Number, done
 from assent.web.auth import Admin
 from assent.web.forms import Form
-from assent.web.letters import invitation_letter
 
 MOST_USES, MOST_DAYS = 10_000, 3650
 
@@ -52,7 +51,7 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
         is_mailed = outbox is not None and made.kept.email is not None
         if outbox is not None and is_mailed:
             language = context.catalogs.choose(form.get("language"), context.language(request))
-            outbox.post(lambda: invitation_letter(context, made.kept, made.token, language=language))
+            outbox.post(lambda: context.letters.invitation(made.kept, made.token, language=language))
         # Told this once: the store keeps a hash, so the page is answered here and not after a redirect.
         link, mailed = context.link(f"/join/{made.token}"), made.kept.email if is_mailed else None
         return _people_page(frame, request, link=link, mailed=mailed)

@@ -140,6 +140,7 @@ def _person_page(
         account=account,
         qualities=found,
         link=link,
+        has_address=frame.context.outbox is not None or frame.context.provider is not None,
         identities=frame.store.accounts.identities.of(rater_id),
         roles=ROLES,
         projects=frame.store.projects.all(),

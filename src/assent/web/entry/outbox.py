@@ -25,7 +25,7 @@ from email.utils import format_datetime, make_msgid
 
 from assent.core.errors import AssentError
 from assent.feedback.people.events import Event
-from assent.web.config import MailConfig
+from assent.web.entry.config import MailConfig
 
 LOG = logging.getLogger("assent.web")
 MOST_WAITING = 200

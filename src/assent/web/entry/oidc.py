@@ -30,8 +30,8 @@ from joserfc.jwk import KeySet
 from assent.core.errors import UserError
 from assent.feedback.records.people import Identity, clean_email
 from assent.web import outbound
-from assent.web.config import SCOPE, ProviderConfig
-from assent.web.sign_on import ProviderFailed, SignOn, provider_says
+from assent.web.entry.config import SCOPE, ProviderConfig
+from assent.web.entry.sign_on import ProviderFailed, SignOn, provider_says
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 """Signatures by a key that only the provider has. `none` and those by a shared secret are not among them."""

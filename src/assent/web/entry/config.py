@@ -131,7 +131,7 @@ class MailConfig(Config):
 
 
 class SignInConfig(Config):
-    """The file of `assent rate --sign-in`."""
+    """How people come in besides passwords. `deploy/sign-in.yaml` in the repository is one to begin with."""
 
     provider: ProviderConfig | None = None
     """A sign-in provider beside passwords; null: none."""
