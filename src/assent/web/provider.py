@@ -36,6 +36,8 @@ def router(context: Context) -> APIRouter:
 
 
 def _coming_in(routes: APIRouter, context: Context) -> None:
+    seal = context.store.accounts.identities.seal
+
     @routes.get("/sign-in/provider")
     def leave(request: Request, next: str = "/") -> Response:
         # A link and no form: the policy of our pages lets forms lead to this service only, also by a redirect.
@@ -45,12 +47,12 @@ def _coming_in(routes: APIRouter, context: Context) -> None:
         except ProviderFailed as failed:
             return _failed(context, request, failed)
         response = RedirectResponse(address, 303)
-        context.set_cookie(response, SIGN_ON, sign_on.written(), max_age=int(SECONDS))
+        context.set_cookie(response, SIGN_ON, sign_on.written(seal), max_age=int(SECONDS))
         return response
 
     @routes.get(CALLBACK)
     def come_back(request: Request) -> Response:
-        provider, sign_on = _provider(context), SignOn.read(context.cookie(request, SIGN_ON))
+        provider, sign_on = _provider(context), SignOn.read(context.cookie(request, SIGN_ON), seal)
         try:
             if sign_on is None:
                 raise lost()
@@ -70,6 +72,8 @@ def _coming_in(routes: APIRouter, context: Context) -> None:
 
 
 def _connecting(routes: APIRouter, context: Context) -> None:
+    seal = context.store.accounts.identities.seal
+
     @routes.post("/me/identities/new")
     def connect(request: Request, person: Rater, form: Form) -> Response:
         provider = _provider(context)
@@ -79,7 +83,7 @@ def _connecting(routes: APIRouter, context: Context) -> None:
         except ProviderFailed as failed:
             return _failed(context, request, failed)
         response = context.page(request, "identity.html", address=address, label=provider.config.label)
-        context.set_cookie(response, SIGN_ON, sign_on.written(), max_age=int(SECONDS))
+        context.set_cookie(response, SIGN_ON, sign_on.written(seal), max_age=int(SECONDS))
         return response
 
     @routes.post("/me/identities/end")

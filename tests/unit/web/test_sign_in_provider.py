@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -354,6 +356,22 @@ def test_a_connection_that_somebody_else_finishes_is_refused(doors: Doors) -> No
     eve.client.cookies["assent_sign_on"] = ben.client.cookies["assent_sign_on"]
     assert doors.come_back(eve, back).status_code == 403
     assert eve.account is not None and doors.house.store.accounts.identities.of(eve.account.rater_id) == []
+
+
+def test_what_the_browser_keeps_cannot_be_written_by_hand(doors: Doors) -> None:
+    """Else whoever found a screen open could connect themselves without the password."""
+    ben = doors.house.person("rater", "ben")
+    assert ben.account is not None
+    back = doors.leave(ben)
+    text, _, mark = ben.client.cookies["assent_sign_on"].partition(".")
+    kept = json.loads(base64.urlsafe_b64decode(text))
+    forged = base64.urlsafe_b64encode(json.dumps(kept | {"account": ben.account.rater_id}).encode()).decode()
+    session = ben.client.cookies["assent_session"]
+    for cookie in (f"{forged}.{mark}", forged, f"{forged}.", ".", "", f"{text}.{mark}x"):
+        ben.client.cookies.clear()
+        ben.client.cookies.update({"assent_session": session, "assent_sign_on": cookie})
+        assert doors.come_back(ben, back).status_code == 403 and doors.logged() == "state"
+    assert doors.house.store.accounts.identities.of(ben.account.rater_id) == []
 
 
 def test_connecting_wants_the_password_where_there_is_one(doors: Doors) -> None:

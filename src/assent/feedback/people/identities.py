@@ -48,6 +48,11 @@ class Identities:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    def seal(self, text: str) -> str:
+        """A mark of what a browser keeps while its person is at a provider; only this store can make it."""
+        with write_transaction(self._engine) as connection:
+            return keyed(connection, f"sign-on {text}")
+
     def admit(self, address: str, *, now: float) -> None:
         """Count an attempt before a provider is asked. Raises TooManyAttempts; whoever comes in takes it back."""
         with write_transaction(self._engine) as connection:

@@ -7,7 +7,7 @@ import hmac
 import json
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
 from assent.core.errors import UserError
@@ -16,6 +16,8 @@ SECONDS = 600.0
 """So long the provider may take with a person."""
 _LONGEST_PATH = 1000  # browsers keep no cookie above 4 kB
 _WORD = re.compile(r"[a-z][a-z_]{0,39}")
+Seal = Callable[[str], str]
+"""A mark of a text that only this service can make."""
 
 
 class ProviderFailed(UserError):
@@ -49,20 +51,17 @@ class SignOn:
         return cls(there, now, account, state, nonce, verifier)
 
     @classmethod
-    def read(cls, cookie: str | None) -> SignOn | None:
+    def read(cls, cookie: str | None, seal: Seal) -> SignOn | None:
         """What a browser kept; None for nothing, or what we never gave out."""
-        try:
-            kept = json.loads(base64.urlsafe_b64decode((cookie or "").encode()))
-            found = cls(**kept)
-        except (ValueError, TypeError, RecursionError):
+        text, _, mark = (cookie or "").partition(".")
+        if not text or not hmac.compare_digest(mark.encode("utf-8", "replace"), seal(text).encode()):
             return None
-        texts = (found.there, found.account, found.state, found.nonce, found.verifier)
-        is_whole = all(isinstance(one, str) for one in texts) and isinstance(found.begun, float | int)
-        return found if is_whole and found.state and found.nonce and found.verifier else None
+        return cls(**json.loads(base64.urlsafe_b64decode(text)))
 
-    def written(self) -> str:
-        """As a cookie."""
-        return base64.urlsafe_b64encode(json.dumps(asdict(self)).encode()).decode()
+    def written(self, seal: Seal) -> str:
+        """As a cookie. It is sealed: who connects a provider with an account has shown that the account is theirs."""
+        text = base64.urlsafe_b64encode(json.dumps(asdict(self)).encode()).decode()
+        return f"{text}.{seal(text)}"
 
     def check(self, query: Mapping[str, str], *, now: float) -> str:
         """The code that came back with this sign-in. Raises ProviderFailed where something else came."""
