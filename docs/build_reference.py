@@ -20,8 +20,11 @@ from pydantic_core import PydanticUndefined
 from assent.cli import app
 from assent.core.config import Config
 from assent.pipeline.config import RunConfig
+from assent.web.entry.config import SignInConfig
 
 REFERENCE = Path(__file__).parent / "reference"
+ROOTS = {RunConfig: "The whole run", SignInConfig: "The file of `assent rate --sign-in`"}
+"""What a YAML can be, with the title of its section."""
 
 CONFIG_HEAD = """# Every key of a run
 
@@ -50,8 +53,9 @@ Place = tuple[str, ...]
 def config_reference() -> str:
     """The page of all config keys: one section per class, in the order a run's YAML meets them."""
     places: dict[type[Config], list[str]] = {}
-    for config, place in _walk(RunConfig, ""):
-        places.setdefault(config, []).append(place)
+    for root in ROOTS:
+        for config, place in _walk(root, ""):
+            places.setdefault(config, []).append(place)
     return CONFIG_HEAD + "".join(_section(config, found) for config, found in places.items())
 
 
@@ -82,8 +86,8 @@ def _walk(config: type[Config], place: str) -> Iterator[tuple[type[Config], str]
 
 
 def _section(config: type[Config], places: list[str]) -> str:
-    title = "The whole run" if config is RunConfig else config.__name__
-    where = "" if config is RunConfig else "Under " + ", ".join(f"`{place}`" for place in places) + ". "
+    title = ROOTS.get(config, config.__name__)
+    where = "" if config in ROOTS else "Under " + ", ".join(f"`{place}`" for place in places) + ". "
     about = " ".join((config.__doc__ or "").split())
     fields = sorted(config.model_fields.items(), key=lambda item: item[0] != "kind")  # stable: `kind` comes first
     rows = "".join(_row(name, field) for name, field in fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from assent.artifacts.layout import PROJECT
 from assent.cli.options import ConfigArgument
 
-TrustedProxies = Annotated[
+Proxies = Annotated[
     list[str] | None,
     typer.Option(
         metavar="ADDRESS",
@@ -26,6 +27,21 @@ Replace = Annotated[
         " as a task with an id of its own.",
     ),
 ]
+WaysIn = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A YAML with a sign-in provider (OpenID Connect), a mail server, or both: ways in besides passwords.",
+    ),
+]
+Sources = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from",
+        metavar="PATH",
+        help="Make tasks of the samples of a run (runs/x/round-1) or of a JSONL file of {prompt, answers}. Repeatable.",
+    ),
+]
 
 
 def rate(
@@ -33,22 +49,17 @@ def rate(
     store: Annotated[
         str | None, typer.Option(help="The store instead of the YAML's: sqlite:///file, postgresql://…, or a file.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all networks of this machine.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8000,
     base_url: Annotated[
         str | None, typer.Option(help="How people reach the service through a proxy, e.g. https://rate.example.org.")
     ] = None,
-    trusted_proxy: TrustedProxies = None,
+    trusted_proxy: Proxies = None,
+    sign_in: WaysIn = None,
     workers: Annotated[int, typer.Option(help="Server processes.", min=1, max=64)] = 1,
-    from_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from",
-            metavar="PATH",
-            help="Make tasks of the samples of a run (runs/x/round-1) or of a JSONL file of {prompt, answers}."
-            " Repeatable.",
-        ),
-    ] = None,
+    from_: Sources = None,
     replace: Replace = False,
     project: Annotated[
         str | None, typer.Option(help="Project for the tasks of --from and --sample. Default: default.")
@@ -81,5 +92,7 @@ def rate(
         models=tuple(model or ()),
         draw=draw_of(sample, prompts, project=project, answers=answers),
         new_admin_link=new_admin_link,
+        sign_in=sign_in,
+        draws_code=sys.stdout.isatty(),
     )
     serve(store_of(config, store), options, say=typer.echo)

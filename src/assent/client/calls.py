@@ -311,7 +311,7 @@ class Client:
         return self._wire.all(AccountOut, "/accounts")
 
     def change_account(self, rater_id: str, **changes: Any) -> AccountOut:
-        """Change an account: role, projects (None: all), is_disabled; what is not named stays."""
+        """Change an account: role, projects (None: all), is_disabled, email; what is not named stays."""
         return self._wire.one(AccountOut, "PATCH", f"/accounts/{_quoted(rater_id)}", json=changes, repeat=True)
 
     def new_link(self, rater_id: str) -> LinkMade:
@@ -323,7 +323,7 @@ class Client:
         return self._wire.all(InvitationOut, "/invitations")
 
     def invite(self, role: Role = "rater", **wanted: Any) -> InvitationMade:
-        """Make a link with which people join: project, note, max_uses, lifetime_seconds."""
+        """Make a link with which people join: project, note, max_uses, lifetime_seconds, email."""
         return self._wire.one(InvitationMade, "POST", "/invitations", json={"role": role, **wanted})
 
     def revoke_invitation(self, number: int) -> bool:

@@ -27,8 +27,11 @@ from assent.feedback.terminal import note
 from assent.service.answering import Draw, Drawing
 from assent.service.intake import DEFAULT, ensure_project, take_in
 from assent.service.patience import Impatient
+from assent.service.reach import EVERYWHERE, own_addresses, terminal_code
 from assent.service.speakers import speakers
-from assent.web.app import BASE_URL, STORE, create_app
+from assent.web.app import BASE_URL, SIGN_IN, STORE, create_app, sign_in_of_environment
+from assent.web.entry.config import SignInConfig, read_sign_in
+from assent.web.provider import CALLBACK
 
 MODELS = "ASSENT_MODELS"
 """Environment variable of the models to talk to, one NAME=PATH a line."""
@@ -68,6 +71,10 @@ class ServeOptions:
     new_admin_link: bool = False
     command: str = "rate"
     """The command that serves, as the security log names it."""
+    sign_in: Path | None = None
+    """The YAML of ways to sign in beside passwords."""
+    draws_code: bool = False
+    """Draw a QR code of the address for people in the same network; for a terminal."""
 
 
 def store_of(config: Path, url: str | None) -> str:
@@ -94,13 +101,18 @@ def draw_of(model: str | None, prompts: Path | None, *, project: str | None, ans
 
 def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C. Raises UserError for what cannot be used, before anything listens."""
+    sign_in = SignInConfig() if options.sign_in is None else read_sign_in(options.sign_in)
     listener = listen(options.at)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(listener))
         base_url = address(options.at, listener)
+        if sign_in.provider is not None:
+            say(f"the sign-in provider must know this address: {base_url}{CALLBACK}")
         with Store.open(store_url) as store:
             for line in prepare(store, options, base_url):
                 say(line)
+        for line in in_the_network(options, base_url, listener):
+            say(line)
         speakers(options.models)  # a wrong name is said now, not by a worker
         if options.draw is not None:
             stack.enter_context(Drawing(store_url, options.draw, say=say))
@@ -145,6 +157,21 @@ def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
     yield from waiting[:shown]
     if len(waiting) > shown:
         yield f"  and {len(waiting) - shown} more queues, see the start page"
+
+
+def in_the_network(options: ServeOptions, base_url: str, listener: socket.socket) -> Iterator[str]:
+    """What helps people in the same network to find a service that listens on all of them."""
+    at = options.at
+    if at.host not in EVERYWHERE or at.base_url is not None:
+        return
+    found = own_addresses(at.host)
+    if not found:
+        yield "warning: this machine is in no network, so links lead to itself; say --base-url where others reach it"
+        return
+    for other in found[1:]:
+        yield f"also at {_url(other, listener)}/"
+    if options.draws_code:
+        yield terminal_code(base_url + "/")
 
 
 def warnings(at: ServerAddress) -> Iterator[str]:
@@ -207,13 +234,15 @@ def address(at: ServerAddress, listener: socket.socket) -> str:
         if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", at.base_url):
             raise UserError(f"--base-url {at.base_url!r} is no address; write https://rate.example.org")
         return at.base_url.rstrip("/")
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(at.host, f"[{at.host}]" if ":" in at.host else at.host)
-    return f"http://{host}:{listener.getsockname()[1]}"
+    if at.host in EVERYWHERE:
+        return _url(next(iter(own_addresses(at.host)), "::1" if at.host == "::" else "127.0.0.1"), listener)
+    return _url(at.host, listener)
 
 
 def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.socket) -> None:
     """Run the server processes until they are asked to stop."""
     environment = {STORE: store_url, BASE_URL: base_url, MODELS: "\n".join(options.models)}
+    environment[SIGN_IN] = "" if options.sign_in is None else str(options.sign_in.absolute())
     os.environ.update(environment)  # only this user's processes can read it
     if options.workers == 1:
         server = uvicorn.Server(uvicorn.Config(from_environment(), **_settings(options.at)))
@@ -227,7 +256,12 @@ def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.s
 def from_environment() -> FastAPI:
     """The service as environment variables say, with the models to talk to; what each worker process runs."""
     models = [line for line in os.environ.get(MODELS, "").splitlines() if line]
-    return create_app(os.environ[STORE], speakers=speakers(models), base_url=os.environ.get(BASE_URL) or None)
+    return create_app(
+        os.environ[STORE],
+        speakers=speakers(models),
+        base_url=os.environ.get(BASE_URL) or None,
+        sign_in=sign_in_of_environment(),
+    )
 
 
 @contextlib.contextmanager
@@ -244,6 +278,10 @@ def served(store_url: str, at: ServerAddress) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=_GRACE + 5)
         listener.close()
+
+
+def _url(host: str, listener: socket.socket) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
 def _settings(at: ServerAddress) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The application: the store behind it, its routers, its errors, its static files.
 
 uvicorn.run(create_app("sqlite:///feedback.db"))
-uvicorn --factory assent.web.app:from_environment --workers 4        # ASSENT_STORE, ASSENT_BASE_URL
+uvicorn --factory assent.web.app:from_environment --workers 4        # ASSENT_STORE, ASSENT_BASE_URL, ASSENT_SIGN_IN
 """
 
 from __future__ import annotations
@@ -10,26 +10,35 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
 from starlette.staticfiles import StaticFiles
 
 import assent
+from assent.core.errors import UserError
 from assent.feedback.store import Store
-from assent.web import doors, own_account, refusals
+from assent.web import doors, own_account, provider, refusals
 from assent.web.admin import projects
 from assent.web.api import router
 from assent.web.auth import guard, identify
 from assent.web.below import Below
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
+from assent.web.entry.config import MailConfig, ProviderConfig, SignInConfig, read_sign_in
+from assent.web.entry.outbox import Outbox
+from assent.web.provider import CALLBACK
 from assent.web.rating import chat, pages, profile, tasks
 from assent.web.security import IMMUTABLE, Security
 from assent.web.tidying import Tidying
 
-STORE, BASE_URL = "ASSENT_STORE", "ASSENT_BASE_URL"
+if TYPE_CHECKING:
+    from assent.web.entry.oidc import Provider
+
+STORE, BASE_URL, SIGN_IN = "ASSENT_STORE", "ASSENT_BASE_URL", "ASSENT_SIGN_IN"
 """Environment variables that `from_environment` reads."""
-ROUTERS = (doors, own_account, tasks, pages, profile, projects, router, chat)
+ROUTERS = (doors, provider, own_account, tasks, pages, profile, projects, router, chat)
 
 
 def create_app(
@@ -37,11 +46,21 @@ def create_app(
     *,
     speakers: Mapping[str, Speaker] | None = None,
     base_url: str | None = None,
+    sign_in: SignInConfig | None = None,
     clock: Callable[[], float] = time.time,
 ) -> FastAPI:
-    """The rating service on a store. Raises StoreError where it cannot be opened."""
+    """The rating service on a store. Raises StoreError where it cannot be opened, UserError for a way to sign in."""
+    sign_in = sign_in or SignInConfig()
+    vouching = None if sign_in.provider is None else _provider(sign_in.provider, base_url, clock)
+    store = Store.open(store_url)
     context = Context(
-        Store.open(store_url), clock=clock, speakers=speakers or {}, base_url=base_url, store_url=store_url
+        store,
+        clock=clock,
+        speakers=speakers or {},
+        base_url=base_url,
+        store_url=store_url,
+        provider=vouching,
+        outbox=None if sign_in.mail is None else _outbox(sign_in.mail, store, clock),
     )
 
     @contextlib.asynccontextmanager
@@ -53,6 +72,8 @@ def create_app(
         yield
         tidying.stop()
         deliveries.stop()
+        if context.outbox is not None:
+            context.outbox.stop()
         context.store.close()
 
     app = FastAPI(
@@ -79,7 +100,25 @@ def create_app(
 
 def from_environment() -> FastAPI:
     """The rating service as environment variables say; for several server processes."""
-    return create_app(os.environ[STORE], base_url=os.environ.get(BASE_URL) or None)
+    return create_app(os.environ[STORE], base_url=os.environ.get(BASE_URL) or None, sign_in=sign_in_of_environment())
+
+
+def sign_in_of_environment() -> SignInConfig:
+    """What the file says that an environment variable names; nothing without one. Raises ConfigError."""
+    named = os.environ.get(SIGN_IN)
+    return read_sign_in(Path(named)) if named else SignInConfig()
+
+
+def _provider(config: ProviderConfig, base_url: str | None, clock: Callable[[], float]) -> Provider:
+    if base_url is None:
+        raise UserError("a sign-in provider leads back to one address; say which with --base-url")
+    from assent.web.entry.oidc import Provider  # only where there is one: it wants a package that few need
+
+    return Provider(config, redirect_uri=base_url.rstrip("/") + CALLBACK, clock=clock)
+
+
+def _outbox(config: MailConfig, store: Store, clock: Callable[[], float]) -> Outbox:
+    return Outbox(config, lambda event: store.events.record(event, now=clock()), clock)
 
 
 class _Forever(StaticFiles):

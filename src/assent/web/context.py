@@ -7,7 +7,8 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import jinja2
 from fastapi import Request
@@ -21,11 +22,20 @@ from assent.feedback.records.people import digest
 from assent.feedback.store import Store
 from assent.web.below import path_of, placed
 from assent.web.catalogs import Catalogs
+from assent.web.entry.config import is_this_machine
+from assent.web.entry.letters import Letters
+from assent.web.entry.outbox import Outbox
+from assent.web.qr import code_of
+
+if TYPE_CHECKING:
+    from assent.web.entry.oidc import Provider
 
 PAGES = Path(__file__).parent / "pages"
 STATIC = Path(__file__).parent / "static"
 SESSION, VISITOR, LANGUAGE = "assent_session", "assent_visitor", "assent_language"
 """Cookies: who is signed in; a secret for the forms of those who are not; the language somebody chose."""
+SIGN_ON = "assent_sign_on"
+"""The cookie of somebody who is at a sign-in provider."""
 YEAR = 365 * 86_400
 
 
@@ -53,6 +63,10 @@ class Context:
     """How the service is reached from outside; links are made with it, never with what a client says."""
     store_url: str = ""
     """Where the store is: runs with the same store keep their artifacts beside it."""
+    provider: Provider | None = None
+    """A sign-in provider beside passwords."""
+    outbox: Outbox | None = None
+    """Sends invitations and one-time links by mail; None: they are handed on by hand."""
     catalogs: Catalogs = field(default_factory=Catalogs.load)
     templates: jinja2.Environment = field(default_factory=lambda: _templates())
     version: str = field(default_factory=lambda: _static_version())
@@ -77,6 +91,16 @@ class Context:
         """Is the service reached by https only?"""
         return (self.base_url or "").startswith("https://")
 
+    @functools.cached_property
+    def letters(self) -> Letters:
+        """What writes the mails."""
+        return Letters(self.store, self.catalogs, self.link, self.clock)
+
+    @functools.cached_property
+    def is_only_here(self) -> bool:
+        """Do the links that are handed out lead to the machine of whoever opens them, and so nowhere but here?"""
+        return is_this_machine(urlsplit(self.base_url or "").hostname or "")
+
     def link(self, path: str) -> str:
         """A link to hand out; only a path where nobody said how the service is reached."""
         return (self.base_url or "").rstrip("/") + path
@@ -89,7 +113,7 @@ class Context:
         return self.catalogs.choose(self.cookie(request, LANGUAGE), kept, header=accepted)
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """A page. Beside `values` templates know t, lang, dir, languages, person, csrf and static."""
+        """A page. Beside `values` templates know t, lang, dir, languages, person, csrf, static and code_of."""
         lang = self.language(request)
         person = getattr(request.state, "person", None)
         visitor = None if person is not None else self.cookie(request, VISITOR) or secrets.token_urlsafe(18)
@@ -101,6 +125,8 @@ class Context:
             "person": person,
             "csrf": csrf_of(visitor) if person is None else person.csrf,
             "below": self.below,
+            "code_of": code_of,
+            "is_only_here": self.is_only_here,
             "static": lambda path: f"/static/{self.version}/{path}",
             "path": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         }

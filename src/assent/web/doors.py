@@ -1,4 +1,4 @@
-"""Coming in and going out: signing in by password or one-time link, joining by invitation; the language."""
+"""Coming in and going out: signing in by password or one-time link, which may be mailed, joining by invitation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from assent.core.errors import StoreError
 from assent.feedback.people.events import Event
 from assent.feedback.people.second_factor import CodeNeeded
 from assent.feedback.people.sign_in import TooManyAttempts
-from assent.feedback.records.people import Invitation, Participant, checked_participant
+from assent.feedback.records.people import Invitation, Participant, checked_participant, clean_email
 from assent.feedback.records.queue import Queue
 from assent.web import trail
 from assent.web.auth import identify, local_path, sign_in, sign_out, visitor_form
@@ -43,7 +43,7 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
     def sign_in_page(request: Request, next: str = "/") -> Response:
         if identify(request) is not None:
             return _go(local_path(next))
-        return context.page(request, "sign-in.html", next=local_path(next), login="", problem="")
+        return _sign_in_page(context, request, next=local_path(next))
 
     @routes.post("/sign-in", dependencies=[Depends(visitor_form)])
     def sign_in_by_password(request: Request, form: Form) -> Response:
@@ -53,7 +53,7 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
 
         def again(status: int, problem: str, what: str) -> Response:
             trail.say(request, Event(what, account=who))
-            return context.page(request, "sign-in.html", status, next=there, login=login, problem=problem)
+            return _sign_in_page(context, request, status, next=there, login=login, problem=problem)
 
         try:
             account = accounts.check_password(
@@ -72,11 +72,46 @@ def _signing_in(routes: APIRouter, context: Context) -> None:
         trail.say(request, Event("sign_in.right", account=account.rater_id))
         return response
 
+    @routes.post("/sign-in/link", dependencies=[Depends(visitor_form)])
+    def mail_link(request: Request, form: Form) -> Response:
+        # Whether the address is known, the thread that mails finds out: neither the answer nor its time says it.
+        outbox, email = context.outbox, clean_email(form.get("email", ""))
+        if outbox is None:
+            raise Refusal(404, "this service sends no mail", "ask whoever invited you for a one-time link")
+        accounts.admit_asking(form.get("email", ""), address_of(request), now=context.now())
+        if email is not None:
+            language = context.language(request)
+            outbox.post(lambda: context.letters.one_time_link(email, language=language))
+        return _sign_in_page(context, request, said="sign_in.link.sent")
+
     @routes.post("/sign-out")
     def leave(request: Request) -> Response:
         response = _go("/sign-in")
         sign_out(request, response)
         return response
+
+
+def _sign_in_page(
+    context: Context,
+    request: Request,
+    status: int = 200,
+    *,
+    next: str = "/",
+    login: str = "",
+    problem: str = "",
+    said: str = "",
+) -> Response:
+    return context.page(
+        request,
+        "sign-in.html",
+        status,
+        next=next,
+        login=login,
+        problem=problem,
+        said=said,
+        provider="" if context.provider is None else context.provider.config.label,
+        has_mail=context.outbox is not None,
+    )
 
 
 def _links(routes: APIRouter, context: Context) -> None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
@@ -25,6 +26,8 @@ TIMEOUT = 10.0
 """Seconds without a sign of the receiver."""
 DEADLINE = 20.0
 """Seconds for a whole exchange: a receiver that sends a byte now and then would else hold it for ever."""
+LONGEST_ANSWER = 1 << 20
+"""Bytes of an answer that are read."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")
 
@@ -78,17 +81,21 @@ def address_of(text: str, *, allow_private: bool = False, resolve: Resolve | Non
 
 def post(to: Address, body: bytes, headers: Mapping[str, str], *, deadline: float = DEADLINE) -> int:
     """Send a body and return the HTTP status. Raises httpx2.HTTPError where there is no answer in time."""
+    sent = {"Content-Type": "application/json", **headers}
+    return _in_time(_exchange(to, "POST", body, sent, most=None), deadline).status_code
 
-    async def in_time() -> int:
-        try:
-            async with asyncio.timeout(deadline):
-                return await _post(to, body, headers)
-        except TimeoutError:
-            raise httpx2.ReadTimeout(f"no whole answer within {deadline:g} s") from None
 
-    # In a thread of its own, for the caller's may have a loop running.
-    with ThreadPoolExecutor(1) as own:
-        return own.submit(asyncio.run, in_time()).result()
+def ask(
+    to: Address,
+    method: str = "GET",
+    *,
+    body: bytes = b"",
+    headers: Mapping[str, str],
+    most: int = LONGEST_ANSWER,
+    deadline: float = DEADLINE,
+) -> httpx2.Response:
+    """Ask and read the answer, up to `most` bytes. Raises httpx2.HTTPError where there is none in time, or a longer."""
+    return _in_time(_exchange(to, method, body, headers, most=most), deadline)
 
 
 def addresses(host: str, port: int) -> list[str]:
@@ -110,11 +117,33 @@ def is_public(address: IP) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-async def _post(to: Address, body: bytes, headers: Mapping[str, str]) -> int:
+def _in_time(exchange: Coroutine[Any, Any, httpx2.Response], deadline: float) -> httpx2.Response:
+    async def watched() -> httpx2.Response:
+        try:
+            async with asyncio.timeout(deadline):
+                return await exchange
+        except TimeoutError:
+            raise httpx2.ReadTimeout(f"no whole answer within {deadline:g} s") from None
+
+    # In a thread of its own, for the caller's may have a loop running.
+    with ThreadPoolExecutor(1) as own:
+        return own.submit(asyncio.run, watched()).result()
+
+
+async def _exchange(
+    to: Address, method: str, body: bytes, headers: Mapping[str, str], *, most: int | None
+) -> httpx2.Response:
+    """One request and its answer; `most` None: without the answer's body, which may have no end."""
     pinned = to.url.copy_with(host=to.ip)
-    named = {"Host": to.url.netloc.decode("ascii"), "Content-Type": "application/json", **headers}
+    named = {"Host": to.url.netloc.decode("ascii"), **headers}
     # Without the environment's proxies: they would look the name up again.
     async with httpx2.AsyncClient(trust_env=False, follow_redirects=False, timeout=TIMEOUT) as client:
         extensions = {"sni_hostname": to.url.raw_host.decode("ascii")}
-        async with client.stream("POST", pinned, content=body, headers=named, extensions=extensions) as response:
-            return response.status_code  # the answer's body is not read: it may have no end
+        async with client.stream(method, pinned, content=body, headers=named, extensions=extensions) as response:
+            content = b""
+            if most is not None:
+                async for piece in response.aiter_bytes():
+                    content += piece
+                    if len(content) > most:
+                        raise httpx2.RemoteProtocolError(f"the answer is longer than {most} bytes")
+            return httpx2.Response(response.status_code, content=content, request=httpx2.Request(method, to.url))

@@ -34,7 +34,7 @@ def need_password(context: Context, request: Request, person: Person, given: str
         return
     if not person.account.has_password:
         raise Refusal(
-            403, "you came in too long ago", "ask an admin for a new one-time link, come in by it, then try again"
+            403, "you came in too long ago", "sign in once more by a new one-time link or as you did, then try again"
         )
     account = context.store.accounts.check_password(
         person.login, given, address=address_of(request), code=None, now=context.now()

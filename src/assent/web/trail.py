@@ -14,7 +14,7 @@ from assent.feedback.people.events import Event
 LOG = logging.getLogger("assent.web")
 MOST_REFUSALS = 20
 """So many refusals of one account or address are kept a minute, by each server process: a flood is not worth a disk."""
-REFUSED, BAD_TOKEN = "refused.route", "sign_in.token_wrong"
+REFUSED, BAD_TOKEN, BAD_SIGN_ON = "refused.route", "sign_in.token_wrong", "sign_in.provider_failed"
 
 
 def begin(request: Request, event: Event) -> None:
@@ -40,7 +40,7 @@ def noted(request: Request, status: int) -> Event | None:
     request.state.deed = None
     if status >= 400 and not getattr(request.state, "is_said", False):
         event = _refusal(request) if status == 403 else None
-    is_cheap = event is not None and event.what in (REFUSED, BAD_TOKEN)
+    is_cheap = event is not None and event.what in (REFUSED, BAD_TOKEN, BAD_SIGN_ON)
     if event is None or (
         is_cheap and not _FLOOD.admits(event.account or event.address, request.app.state.context.now())
     ):

@@ -10,6 +10,7 @@ import typer
 import yaml
 
 from assent.cli import app
+from assent.web.entry.config import read_sign_in
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -34,3 +35,11 @@ def test_the_image_starts_a_command_that_exists_and_is_not_root() -> None:
     name, *given = re.findall(r'"([^"]+)"', re.search(r"^CMD (.*)$", text, re.MULTILINE)[1])  # type: ignore[index]
     assert {one for one in given if one.startswith("--")} <= options_of(name)
     assert re.search(r"^USER assent$", text, re.MULTILINE)
+
+
+def test_the_file_of_ways_to_sign_in_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSENT_CLIENT_SECRET", "a")
+    monkeypatch.setenv("ASSENT_MAIL_PASSWORD", "b")
+    config = read_sign_in(DEPLOY / "sign-in.yaml")
+    assert config.provider is not None and config.provider.secret() == "a"
+    assert config.mail is not None and config.mail.sender_address.addr_spec == "rate@example.org"

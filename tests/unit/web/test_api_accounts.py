@@ -31,7 +31,7 @@ def test_roles_projects_and_bars_are_changed_one_by_one(house: House) -> None:
     assert change(role="adjudicator") == {**listed, "role": "adjudicator"}
     assert change(projects=["q"])["projects"] == ["q"]
     assert change(projects=None)["projects"] is None, "null is everywhere"
-    assert change()["projects"] is None, "what is left out stays"
+    assert change()["projects"] is None
     assert anna.get("/rating/next", project="q").status_code == 200
     assert change(is_disabled=True)["disabled_at"] == house.clock()
     assert anna.get("/rating/next", project="q").status_code == 401
@@ -47,6 +47,23 @@ def test_what_is_no_change_of_an_account_is_refused(house: House, body: dict[str
     assert anna.account is not None
     assert house.program("admin").patch(f"{ACCOUNTS}/{anna.account.rater_id}", json=body).status_code == 422
     assert house.store.accounts.get(anna.account.rater_id) == anna.account
+
+
+def test_addresses_are_said_with_accounts_and_invitations(house: House) -> None:
+    anna, admin = house.person("rater", "anna"), house.program("admin")
+    assert anna.account is not None
+    own = f"{ACCOUNTS}/{anna.account.rater_id}"
+    assert admin.patch(own, json={"email": "Anna@Example.org"}).json()["email"] == "anna@example.org"
+    assert admin.patch(own, json={"role": "adjudicator"}).json()["email"] == "anna@example.org", (
+        "what is left out stays"
+    )
+    refused = admin.patch(own, json={"role": "admin", "email": "no address"})
+    assert refused.status_code == 422 and "is no e-mail address" in refused.text
+    assert admin.get(ACCOUNTS).json()[0]["role"] == "adjudicator", "nothing of it was done"
+    made = admin.post("/api/v1/invitations", json={"email": "ben@example.org"}).json()
+    assert made["email"] == "ben@example.org" and "/join/" in made["link"]
+    assert admin.post("/api/v1/invitations", json={"email": "ben@example.org", "max_uses": 2}).status_code == 422
+    assert admin.patch(own, json={"email": None}).json()["email"] is None
 
 
 def test_accounts_and_projects_that_are_not_there_are_not_found(house: House) -> None:

@@ -20,13 +20,15 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from assent.core.errors import StoreError
 from assent.feedback.people import rows, second_factor, sign_in
+from assent.feedback.people.identities import Identities
 from assent.feedback.people.invitations import Invitations
+from assent.feedback.people.keyed import keyed
 from assent.feedback.people.participants import Participants
 from assent.feedback.people.passwords import hash_password, is_password
 from assent.feedback.people.profiles import Profiles
 from assent.feedback.people.tokens import ApiTokens
 from assent.feedback.people.work import Period, Work, work
-from assent.feedback.records.people import Account, Role, Session, clean_login, digest
+from assent.feedback.records.people import Account, Role, Session, checked_email, clean_login, digest
 from assent.feedback.tables.connection import read_transaction, write_transaction
 from assent.feedback.tables.people import AccountRow, OneTimeLink, SessionRow
 
@@ -42,6 +44,8 @@ LINK_SECONDS = DAY
 ADMIN_LOGIN = "admin"
 JOINS = 30
 """So many attempts to join are heard from one network in `sign_in.WINDOW` seconds."""
+ASKED_PER_ADDRESS, ASKED_PER_NETWORK = 3, 20
+"""So many links by e-mail may be asked for in `sign_in.WINDOW` seconds: for one address, and from one network."""
 _SEEN_AGAIN = 3600.0  # the last use of a session is written down at most this often
 
 
@@ -54,6 +58,7 @@ class Accounts:
         self.tokens = ApiTokens(engine)
         self.profiles = Profiles(engine)
         self.participants = Participants(engine)
+        self.identities = Identities(engine)
 
     def create(
         self,
@@ -119,6 +124,20 @@ class Accounts:
         with read_transaction(self._engine) as connection:
             query = select(AccountRow.rater_id).where(AccountRow.login == clean_login(login))
             return rows.find(connection, connection.execute(query).scalar())
+
+    def by_email(self, email: str) -> Account | None:
+        """The account of an address, if it may sign in."""
+        with read_transaction(self._engine) as connection:
+            found = rows.by_email(connection, email)
+            return None if found is None or found.is_disabled else found
+
+    def set_email(self, rater_id: str, email: str | None) -> Account:
+        """Say an account's address; None: it has none. Raises StoreError for one that is no address or another's."""
+        clean = None if email is None else checked_email(email)
+        with write_transaction(self._engine) as connection:
+            rows.known(connection, rater_id)
+            rows.set_email(connection, rater_id, clean)
+            return rows.known(connection, rater_id)
 
     def change(
         self,
@@ -203,6 +222,14 @@ class Accounts:
         with write_transaction(self._engine) as connection:
             attempt = sign_in.attempt_of(connection, "", address)
             sign_in.admit(connection, sign_in.Attempt({attempt.both: JOINS}, attempt.both, attempt.place), now=now)
+
+    def admit_asking(self, email: str, address: str, *, now: float) -> None:
+        """Count somebody asking for a link by e-mail, known or not. Raises TooManyAttempts."""
+        with write_transaction(self._engine) as connection:
+            asked = keyed(connection, f"mail {clean_login(email)}")
+            place = keyed(connection, f"mail from {sign_in.networks(address)[0]}")
+            limits = {asked: ASKED_PER_ADDRESS, place: ASKED_PER_NETWORK}
+            sign_in.admit(connection, sign_in.Attempt(limits, asked, place), now=now)
 
     def tidy(self, *, now: float) -> None:
         """Drop attempts, links and sessions that count no more."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, insert, select, update
 
 from assent.core.errors import StoreError
 from assent.feedback.people import rows
 from assent.feedback.people.passwords import hash_password
 from assent.feedback.queue.tasks import refuse_nul
-from assent.feedback.records.people import Account, Invitation, Role, Secret, digest
+from assent.feedback.records.people import Account, Invitation, Role, Secret, checked_email, digest
 from assent.feedback.tables.connection import read_transaction, write_transaction
 from assent.feedback.tables.people import InvitationRow
 
@@ -34,9 +34,15 @@ class Invitations:
         note: str = "",
         max_uses: int = 1,
         lifetime: float = INVITATION_SECONDS,
+        email: str | None = None,
         now: float,
     ) -> Secret[Invitation]:
-        """Make an invitation to a project (None: to all). Its token is told this once. Raises StoreError."""
+        """Make an invitation to a project (None: to all). Its token is told this once. Raises StoreError.
+
+        One to an address is for one person: their account gets the address, and they may come by a sign-in provider.
+        """
+        if email is not None and max_uses != 1:
+            raise StoreError(f"an invitation to one address for {max_uses} people; take 1, or leave the address out")
         if not 1 <= max_uses <= MOST_USES or not 0 < lifetime <= 3660 * 86_400:
             raise StoreError(
                 f"an invitation for {max_uses} people and {lifetime:.0f} seconds; take 1 to {MOST_USES} people and up"
@@ -46,6 +52,7 @@ class Invitations:
         token = secrets.token_urlsafe(18)
         values: dict[str, Any] = {"token_hash": digest(token), "role": role, "project": project, "note": note}
         values |= {"created_at": now, "expires_at": now + lifetime, "max_uses": max_uses, "uses": 0}
+        values |= {"email": None if email is None else checked_email(email)}
         with write_transaction(self._engine) as connection:
             row = connection.execute(insert(InvitationRow).values(values).returning(InvitationRow)).one()
             return Secret(_invitation(row), token)
@@ -88,10 +95,9 @@ class Invitations:
             found = use(connection, token, now=now)
             if found is None:
                 return None
-            projects = None if found.project is None else (found.project,)
-            return rows.create(
-                connection, login, found.role, password_hash=kept, projects=projects, locale=locale, now=now
-            )
+            account = make(connection, found, login, password_hash=kept, locale=locale, now=now)
+            rows.set_email(connection, account.rater_id, found.email)
+            return rows.known(connection, account.rater_id)
 
     def join_as(self, token: str, rater_id: str, *, now: float) -> Account | None:
         """Let an account that is there already into the invitation's project; its role stays as it is."""
@@ -100,10 +106,33 @@ class Invitations:
             found = use(connection, token, now=now)
             if found is None:
                 return None
-            if account.projects is not None:
-                projects = None if found.project is None else (*account.projects, found.project)
-                rows.place(connection, rater_id, projects)
+            add_project(connection, account, found)
+            if account.email is None:
+                rows.set_email(connection, rater_id, found.email)
             return rows.known(connection, rater_id)
+
+
+def make(
+    connection: Connection,
+    invitation: Invitation,
+    login: str,
+    *,
+    password_hash: str | None = None,
+    locale: str | None = None,
+    now: float,
+) -> Account:
+    """A new account with the role and the project of an invitation. Raises StoreError for a bad login."""
+    projects = None if invitation.project is None else (invitation.project,)
+    return rows.create(
+        connection, login, invitation.role, password_hash=password_hash, projects=projects, locale=locale, now=now
+    )
+
+
+def add_project(connection: Connection, account: Account, invitation: Invitation) -> None:
+    """Let an account into the project of an invitation; its role stays as it is."""
+    if account.projects is not None:
+        projects = None if invitation.project is None else (*account.projects, invitation.project)
+        rows.place(connection, account.rater_id, projects)
 
 
 def lasting(connection: Connection, token: str, *, now: float) -> Invitation | None:
@@ -115,14 +144,22 @@ def lasting(connection: Connection, token: str, *, now: float) -> Invitation | N
 
 def use(connection: Connection, token: str, *, now: float) -> Invitation | None:
     """Count one use in one statement, so that the last place goes to one person only."""
+    return next(iter(_use(connection, InvitationRow.token_hash == digest(token), now=now)), None)
+
+
+def use_addressed(connection: Connection, email: str, *, now: float) -> list[Invitation]:
+    """Use all open invitations to an address up, the oldest first."""
+    return sorted(_use(connection, InvitationRow.email == email, now=now), key=lambda one: one.id)
+
+
+def _use(connection: Connection, which: ColumnElement[bool], *, now: float) -> list[Invitation]:
     statement = (
         update(InvitationRow)
-        .where(InvitationRow.token_hash == digest(token), InvitationRow.uses < InvitationRow.max_uses)
+        .where(which, InvitationRow.uses < InvitationRow.max_uses)
         .where(InvitationRow.expires_at > now, InvitationRow.revoked_at.is_(None))
         .values(uses=InvitationRow.uses + 1)
     )
-    row = connection.execute(statement.returning(InvitationRow)).first()
-    return None if row is None else _invitation(row)
+    return [_invitation(row) for row in connection.execute(statement.returning(InvitationRow))]
 
 
 def _invitation(row: Any) -> Invitation:
@@ -136,4 +173,5 @@ def _invitation(row: Any) -> Invitation:
         max_uses=row.max_uses,
         uses=row.uses,
         revoked_at=row.revoked_at,
+        email=row.email,
     )

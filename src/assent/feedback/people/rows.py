@@ -55,6 +55,24 @@ def free_login(connection: Connection, login: str) -> str:
     return name
 
 
+def by_email(connection: Connection, email: str | None) -> Account | None:
+    """The account of an address."""
+    found = select(AccountRow.rater_id).where(AccountRow.email == email)
+    return None if email is None else find(connection, connection.execute(found).scalar())
+
+
+def set_email(connection: Connection, rater_id: str, email: str | None) -> None:
+    """Write an account's address. Raises StoreError where it is another's; none is taken away without being asked."""
+    if email is not None:
+        found = by_email(connection, email)
+        if found is not None and found.rater_id != rater_id:
+            raise StoreError(f"the address {email!r} is that of another account; take it away there first")
+    try:
+        connection.execute(update(AccountRow).where(AccountRow.rater_id == rater_id).values(email=email))
+    except IntegrityError as error:  # somebody else took it at the same moment (PostgreSQL)
+        raise StoreError(f"the address {email!r} is that of another account; take it away there first") from error
+
+
 def pseudonym() -> str:
     """A new rater id that says nothing about the person."""
     return "r-" + base64.b32encode(secrets.token_bytes(8)).decode().rstrip("=").lower()
@@ -159,9 +177,12 @@ def forget(connection: Connection, rater_id: str) -> None:
     """Delete the account of a rater with its sessions, links, tokens and memberships; part of erasing them.
 
     Notes of used-up invitations go too: they may say whom they were for, and which one it was nobody wrote down.
+    So do invitations to their address.
     """
     used_up = InvitationRow.uses >= InvitationRow.max_uses
-    connection.execute(update(InvitationRow).where(used_up).values(note=""))
+    mine = select(AccountRow.email).where(AccountRow.rater_id == rater_id, AccountRow.email.is_not(None))
+    to_me = InvitationRow.email.in_(mine)
+    connection.execute(update(InvitationRow).where(used_up | to_me).values(note="", email=None))
     connection.execute(delete(AccountRow).where(AccountRow.rater_id == rater_id))
 
 
@@ -181,4 +202,5 @@ def _account(row: Any, projects: list[str], participant: Participant | None) -> 
         created_at=row.created_at,
         disabled_at=row.disabled_at,
         participant=participant,
+        email=row.email,
     )

@@ -16,8 +16,10 @@ Role = Literal["admin", "adjudicator", "rater"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """From the most that may be done to the least."""
 LONGEST_LOGIN = 100
+LONGEST_EMAIL = 254
 _EXTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:=+/-]{0,199}")
 _LOGIN = re.compile(r"[^\s\x00-\x1f\x7f-\x9f<>\"'&/\\{}\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
+_EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9-]{1,63}")
 
 Kept = TypeVar("Kept")
 
@@ -47,6 +49,8 @@ class Account:
     """Who they are to the crowd platform they came from; None where they came by themselves."""
     has_second_factor: bool = False
     """Must a password come with a code?"""
+    email: str | None = None
+    """Where one-time links are sent; said by an admin, or by the invitation they came in by."""
 
     @property
     def is_disabled(self) -> bool:
@@ -73,6 +77,15 @@ class Account:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """A person as a sign-in provider knows them. `email` is one that the provider has verified; else None."""
+
+    issuer: str
+    subject: str
+    email: str | None = None
+
+
+@dataclass(frozen=True)
 class Session:
     """A browser that is signed in. `id` names it and lets nobody in."""
 
@@ -96,6 +109,8 @@ class Invitation:
     max_uses: int
     uses: int
     revoked_at: float | None
+    email: str | None = None
+    """The one person it is for; None: whoever has the link."""
 
     def is_open(self, now: float) -> bool:
         """Can it still be used?"""
@@ -151,6 +166,22 @@ def checked_login(login: str) -> str:
             f"the login {login[:40]!r} cannot be used; take 2 to {LONGEST_LOGIN} letters, digits or one of . _ - + @,"
             " without spaces"
         )
+    return clean
+
+
+def clean_email(email: str) -> str | None:
+    """An address as it is compared and kept, in small letters; None for what is no plain address."""
+    clean = email.strip()
+    if not clean.isascii() or len(clean) > LONGEST_EMAIL:  # some other letters become ASCII in small letters
+        return None
+    return clean.lower() if _EMAIL.fullmatch(clean.lower()) else None
+
+
+def checked_email(email: str) -> str:
+    """An address fit to be kept. Raises StoreError."""
+    clean = clean_email(email)
+    if clean is None:
+        raise StoreError(f"{email[:60]!r} is no e-mail address; write one like anna@example.org")
     return clean
 
 

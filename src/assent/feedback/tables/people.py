@@ -1,7 +1,8 @@
-"""The tables of people who sign in: account, membership, participant, session, link, invitation, API token, attempt.
+"""The tables of people who sign in: account, membership, identity, session, link, invitation, API token, attempt.
 
     rater ── account ── membership              which projects a rater may see
                ├─ participant                   the id of a crowd platform, by which a person comes back
+               ├─ identity                      how a sign-in provider knows a person
                ├─ session, one_time_link        secrets are kept as hashes: the tables alone let nobody in
                ├─ api_token                     except `totp_secret`, which codes are computed from
                └─ sign_in_place                 where this account came in lately
@@ -46,6 +47,8 @@ class AccountRow(Table):
     """Key of the codes of an authenticator app, in base32; null: no second factor."""
     totp_used: Mapped[int | None]
     """Number of the half minute whose code was used last: a code works once."""
+    email: Mapped[str | None] = mapped_column(index=True, unique=True)
+    """Where one-time links are sent, and by which a sign-in provider's first word of a person finds their account."""
 
 
 class Membership(Table):
@@ -70,6 +73,18 @@ class ParticipantRow(Table):
     details: Mapped[dict[str, Any]]
     """The other named parameters of the last visit."""
     seen_at: Mapped[float]
+
+
+class IdentityRow(Table):
+    """A person as a sign-in provider knows them; one for each provider and account."""
+
+    __tablename__ = "identity"
+    __table_args__ = (UniqueConstraint("rater_id", "issuer"),)
+
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    rater_id: Mapped[str] = mapped_column(_account())
+    linked_at: Mapped[float]
 
 
 class SessionRow(Table):
@@ -115,6 +130,8 @@ class InvitationRow(Table):
     max_uses: Mapped[int]
     uses: Mapped[int]
     revoked_at: Mapped[float | None]
+    email: Mapped[str | None] = mapped_column(index=True)
+    """Whom it is for, where an admin said so: the one account made by it gets this address."""
 
 
 class ApiTokenRow(Table):

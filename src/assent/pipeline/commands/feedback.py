@@ -93,6 +93,7 @@ def work_table(store_url: str, project: str | None, *, first: str, last: str, to
         if project is not None:
             StoreQueue(store_url, project).queue(store)
         found = store.accounts.work(project, period)
+        note(store.events, "feedback work", project=project)
     table = as_csv(found)
     if to is None:
         yield from table.decode("utf-8-sig").splitlines()

@@ -25,6 +25,7 @@ GROUPS = (
     "refused",
     "account",
     "link",
+    "mail",
     "invitation",
     "token",
     "webhook",

@@ -35,18 +35,26 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             project = form.get("project", "") or None
             if project is not None and all(p.name != project for p in frame.store.projects.all()):
                 raise StoreError(f"there is no project {project!r}; choose one from the list")
+            email = form.get("email", "").strip() or None
             made = invitations.add(
                 role_of(form),
                 project=project,
                 note=form.get("note", "").strip()[:200],
                 max_uses=whole(form, "uses", most=MOST_USES),
                 lifetime=whole(form, "days", most=MOST_DAYS) * DAY,
+                email=email,
                 now=frame.context.now(),
             )
         except UserError as problem:
             return _people_page(frame, request, problem=problem, form=form)
+        context, outbox = frame.context, frame.context.outbox
+        is_mailed = outbox is not None and made.kept.email is not None
+        if outbox is not None and is_mailed:
+            language = context.catalogs.choose(form.get("language"), context.language(request))
+            outbox.post(lambda: context.letters.invitation(made.kept, made.token, language=language))
         # Told this once: the store keeps a hash, so the page is answered here and not after a redirect.
-        return _people_page(frame, request, link=frame.context.link(f"/join/{made.token}"), invitation=made.kept)
+        link, mailed = context.link(f"/join/{made.token}"), made.kept.email if is_mailed else None
+        return _people_page(frame, request, link=link, mailed=mailed)
 
     @routes.get("/admin/work.csv")
     def work(
@@ -131,5 +139,8 @@ def _people_page(
         projects=projects,
         invitations=[(one, one.is_open(now)) for one in frame.store.accounts.invitations.all()],
         form=form or {"role": "rater", "uses": "1", "days": "14"},
-        **({"link": "", "invitation": None} | values),
+        has_mail=frame.context.outbox is not None,
+        has_provider=frame.context.provider is not None,
+        is_mail_failing=any(event.what == "mail.failed" for event in frame.store.events.find(what="mail.", limit=1)),
+        **({"link": "", "mailed": None} | values),
     )

@@ -73,16 +73,28 @@ def _coming_in(routes: APIRouter, frame: Frame) -> None:
             return _person_page(frame, request, rater_id, problem=problem)
         return _person_page(frame, request, rater_id, link=frame.context.link(f"/enter/{token}"))
 
+    @routes.post("/admin/person/email")
+    def set_email(request: Request, _person: Admin, form: Form) -> Response:
+        rater_id = form.get("id", "")
+        _known(frame, rater_id)
+        try:
+            accounts.set_email(rater_id, form.get("email", "").strip() or None)
+        except UserError as problem:
+            return _person_page(frame, request, rater_id, problem=problem)
+        return done(PAGE, "saved", id=rater_id)
+
     @routes.post("/admin/person/credential")
     def take_away(request: Request, _person: Admin, form: Form) -> Response:
         rater_id, what = form.get("id", ""), form.get("what", "")
         _, account = _known(frame, rater_id)
-        if account is None or what not in ("password", "second_factor"):
+        if account is None or what not in ("password", "second_factor", "identity"):
             raise Refusal(422, f"{what[:40]!r} cannot be taken away", "use the form on the page")
         if what == "password":
             accounts.set_password(rater_id, None, now=now())
-        else:
+        elif what == "second_factor":
             accounts.end_second_factor(rater_id)
+        else:
+            accounts.identities.unlink(rater_id)
         return done(PAGE, f"{what}_removed", id=rater_id)
 
 
@@ -128,6 +140,8 @@ def _person_page(
         account=account,
         qualities=found,
         link=link,
+        has_address=frame.context.outbox is not None or frame.context.provider is not None,
+        identities=frame.store.accounts.identities.of(rater_id),
         roles=ROLES,
         projects=frame.store.projects.all(),
     )

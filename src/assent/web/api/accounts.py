@@ -44,10 +44,12 @@ def add_routes(routes: APIRouter, context: Context) -> None:
 
     @routes.patch("/accounts/{rater_id}", tags=["accounts"], response_model=AccountOut)
     def change_account(_person: Admin, rater_id: AccountId, change: AccountChange) -> Any:
-        """Change role or projects, bar somebody or let them in again; what is not named stays."""
+        """Change role, projects or address, bar somebody or let them in again; what is not named stays."""
         _known(context, rater_id)
         for project in change.projects or ():
             known_project(context, project)
+        if "email" in change.model_fields_set:
+            accounts.set_email(rater_id, change.email)
         accounts.change(rater_id, role=change.role, is_disabled=change.is_disabled, now=context.now())
         if "projects" in change.model_fields_set:
             accounts.set_projects(rater_id, change.projects)

@@ -117,6 +117,7 @@ def _invitations(routes: APIRouter, context: Context) -> None:
             note=sent.note,
             max_uses=sent.max_uses,
             lifetime=sent.lifetime_seconds,
+            email=sent.email,
             now=context.now(),
         )
         kept: Invitation = made.kept

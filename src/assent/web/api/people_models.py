@@ -72,6 +72,8 @@ class AccountOut(Out):
     """Who they are to the crowd platform they came from; null: they came by themselves."""
     """Else they sign in by one-time links."""
     locale: str | None
+    email: str | None
+    """Where one-time links are mailed, and by which a sign-in provider finds the account."""
     created_at: float
     disabled_at: float | None
     """When they were barred."""
@@ -84,6 +86,8 @@ class AccountChange(Body):
     is_disabled: bool | None = None
     projects: Annotated[tuple[Name, ...], Field(max_length=1000)] | None = None
     """Where they may rate; null: everywhere."""
+    email: Annotated[str, Field(max_length=254)] | None = None
+    """Their address; null: none. Be sure that it is theirs: it lets them in."""
 
 
 class LinkMade(Out):
@@ -101,6 +105,8 @@ class InvitationIn(Body):
     note: Annotated[str, Field(max_length=500)] = ""
     max_uses: Annotated[int, Field(ge=1, le=10_000)] = 1
     lifetime_seconds: Annotated[float, Field(ge=60, le=3660 * 86_400)] = 14 * 86_400.0
+    email: Annotated[str, Field(max_length=254)] | None = None
+    """The one person it is for: their account gets the address. No mail goes out; the link is in the answer."""
 
 
 class InvitationOut(Out):
@@ -115,6 +121,8 @@ class InvitationOut(Out):
     max_uses: int
     uses: int
     revoked_at: float | None
+    email: str | None
+    """The one person it is for; null: whoever has the link."""
 
 
 class InvitationMade(InvitationOut):

@@ -21,7 +21,16 @@ from assent.web.forms import Form
 from assent.web.own_account import need_password
 from assent.web.refusals import Refusal
 
-CHANGED = ("profile", "password", "session", "token", "second_factor", "second_factor_ended")
+CHANGED = (
+    "profile",
+    "password",
+    "session",
+    "token",
+    "second_factor",
+    "second_factor_ended",
+    "identity",
+    "identity_ended",
+)
 """What the page may say was changed."""
 CONFIRMATION = "erase"
 """What is typed into the form to be erased, in every language."""
@@ -47,6 +56,8 @@ def router(context: Context) -> APIRouter:
             is_fresh=may_do_without_password(request, person),
             sessions=[(one, one.id == session_id(digest(session_of(request)))) for one in sessions],
             tokens=[one for one in tokens if one.is_alive(now)],
+            provider="" if context.provider is None else context.provider.config.label,
+            identities=accounts.identities.of(person.rater_id),
             day=moments.day,
         )
 

@@ -87,7 +87,23 @@ for (const group of document.querySelectorAll("[data-order]")) {
 }
 
 /* secrets that are told once: one press selects and copies */
+async function copy(input) {
+  input.select();
+  if (navigator.clipboard) return navigator.clipboard.writeText(input.value);
+  if (!document.execCommand("copy")) throw new Error("not copied"); // pages of a plain http address have no clipboard
+}
 for (const input of document.querySelectorAll("[data-copy]")) {
   input.addEventListener("focus", () => input.select());
-  input.addEventListener("click", () => navigator.clipboard?.writeText(input.value).catch(() => {}));
+  input.addEventListener("click", () => copy(input).catch(() => {}));
+}
+for (const button of document.querySelectorAll("[data-copy-of]")) {
+  const before = button.textContent;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await copy(document.getElementById(button.dataset.copyOf)).then(
+      () => (button.textContent = button.dataset.done),
+      () => {}, // the text stays selected, so that the keyboard copies it
+    );
+    setTimeout(() => (button.textContent = before), 2000);
+  });
 }
