@@ -93,11 +93,12 @@ def with_tools(prompt: Prompt) -> Prompt:
 class Filler:
     """Does what happens in a study; the clock goes on by a second each time."""
 
-    def __init__(self, store: Store, study: dict[str, Any]) -> None:
+    def __init__(self, store: Store, study: dict[str, Any], *, has_tools: bool = False) -> None:
         self.store, self.study, self.now = store, study, 1000.0
         self.queue = Queue(STUDY, study["purpose"])
         self.tasks = [task(n, answers=k, kind=kind, project=STUDY, purpose=study["purpose"]) for n, k, kind in TASKS]
-        self.tasks[1] = self.tasks[1].model_copy(update={"prompt": with_tools(self.tasks[1].prompt)})
+        if has_tools:
+            self.tasks[1] = self.tasks[1].model_copy(update={"prompt": with_tools(self.tasks[1].prompt)})
         self.held: list[tuple[Task, Judgment]] = []
 
     def tick(self) -> float:

@@ -43,7 +43,7 @@ def test_an_empty_store_is_equal_after_the_import(empty: Path, study: dict[str, 
             shutil.copy(empty, folder / copy)
         queue = Queue(STUDY, study["purpose"])
         with Store.open(f"sqlite:///{folder}/one.db", seed=study["seed"]) as one:
-            Filler(one, study).fill()
+            Filler(one, study, has_tools=True).fill()
             leave(one, queue, folder / f"left{ending}")
         with Store.open(f"sqlite:///{folder}/other.db") as other:
             said, _ = load_said([Source(path=folder / f"left{ending}")])

@@ -86,4 +86,4 @@ def test_the_command_asks_for_the_name_unless_told_not_to(filled: House, tmp_pat
     assert run("delete", "other", "--yes")[1] is None
     with Store.open(f"sqlite:///{tmp_path}/feedback.db") as store:
         assert store.projects.all() == []
-        assert [e.about for e in store.events.find(what="project.deleted")] == ["other", "default"]
+        assert [e.project for e in store.events.find(what="command.feedback delete")] == ["other", "default"]

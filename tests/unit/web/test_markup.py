@@ -71,10 +71,11 @@ def test_code_in_no_known_language_is_plain(info: str) -> None:
 
 
 def test_code_on_which_a_grammar_is_slow_is_plain() -> None:
-    began = time.process_time()
-    html = markup.render("```matlab\n" + " \n" * 4_000 + "x = 1;\n```")
+    gc.collect()
+    began = time.thread_time()  # of this thread, as the limit: others work beside it
+    html = markup.render("```matlab\n" + " \n" * 9_900 + "x = 1;\n```")
     assert "hl-" not in html
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < 1  # its grammar takes more than two seconds
 
 
 @pytest.mark.parametrize(
