@@ -179,6 +179,8 @@ def _invitations(routes: APIRouter, context: Context) -> None:
             except StoreError as problem:
                 said = {"login": form.get("login", ""), "problem": str(problem)}
                 return context.page(request, "join.html", 422, **_invited(context, invitation, token, None), **said)
+            if account is not None:
+                accounts.joined(address_of(request))
         if account is None:
             raise Refusal(404, CLOSED_INVITATION, "ask whoever invited you for a new link")
         response = _go("/" if who is None else Queue(invitation.project or "").page)

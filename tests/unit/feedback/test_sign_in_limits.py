@@ -167,11 +167,13 @@ def test_a_taken_login_costs_no_hash(store: Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_joining_is_counted_by_network(store: Store) -> None:
-    for _ in range(30):
+    for _ in range(60):
         store.accounts.admit_joining("2001:db8::1", now=NOW)
     with pytest.raises(TooManyAttempts):
         store.accounts.admit_joining("2001:db8::2", now=NOW)
     store.accounts.admit_joining("192.0.2.1", now=NOW)
+    store.accounts.joined("2001:db8::3")
+    store.accounts.admit_joining("2001:db8::4", now=NOW)
 
 
 def test_a_store_is_for_its_owner_alone(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -78,6 +78,18 @@ def test_guessing_is_stopped_with_the_time_to_wait_and_ends_with_it(house: House
     assert _try(visitor, "anna", PASSWORD) == 303
 
 
+def test_many_people_of_one_house_join_and_guessed_names_are_stopped(house: House) -> None:
+    made = house.store.accounts.invitations.add("rater", max_uses=200, now=house.clock())
+
+    def join(name: str) -> int:
+        visitor = house.visitor()
+        visitor.page(f"/join/{made.token}")
+        return visitor.send_form(f"/join/{made.token}", login=name).status_code
+
+    assert [join(f"person-{n}") for n in range(70)] == [303] * 70
+    assert [join("person-1") for _ in range(61)] == [422] * 60 + [429]
+
+
 def test_many_names_from_one_address_are_stopped_too(house: House) -> None:
     visitor = house.visitor()
     statuses = [_try(visitor, f"name-{n}", "x" * 12) for n in range(62)]

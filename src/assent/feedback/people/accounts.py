@@ -42,8 +42,8 @@ FRESH_SECONDS = 900.0
 LINK_SECONDS = DAY
 """A one-time link ends after this unless said otherwise."""
 ADMIN_LOGIN = "admin"
-JOINS = 30
-"""So many attempts to join are heard from one network in `sign_in.WINDOW` seconds."""
+JOINS = 60
+"""So many attempts to join may come to nothing from one network in `sign_in.WINDOW` seconds."""
 ASKED_PER_ADDRESS, ASKED_PER_NETWORK = 3, 20
 """So many links by e-mail may be asked for in `sign_in.WINDOW` seconds: for one address, and from one network."""
 _SEEN_AGAIN = 3600.0  # the last use of a session is written down at most this often
@@ -218,10 +218,15 @@ class Accounts:
             second_factor.remove(connection, rater_id)
 
     def admit_joining(self, address: str, *, now: float) -> None:
-        """Count an attempt to join by an invitation. Raises TooManyAttempts."""
+        """Count an attempt to join by an invitation, until `joined` takes it back. Raises TooManyAttempts."""
         with write_transaction(self._engine) as connection:
             attempt = sign_in.attempt_of(connection, "", address)
             sign_in.admit(connection, sign_in.Attempt({attempt.both: JOINS}, attempt.both, attempt.place), now=now)
+
+    def joined(self, address: str) -> None:
+        """Take back an attempt that succeeded: many people of one house come in by one invitation."""
+        with write_transaction(self._engine) as connection:
+            sign_in.uncount(connection, sign_in.attempt_of(connection, "", address).both)
 
     def admit_asking(self, email: str, address: str, *, now: float) -> None:
         """Count somebody asking for a link by e-mail, known or not. Raises TooManyAttempts."""

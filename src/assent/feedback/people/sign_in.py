@@ -91,9 +91,14 @@ def forgive(connection: Connection, attempt: Attempt, rater_id: str, *, now: flo
     connection.execute(delete(SignInAttempt).where(SignInAttempt.key == attempt.both))
     for key in attempt.limits:
         if key != attempt.both:
-            newest = select(func.max(SignInAttempt.id)).where(SignInAttempt.key == key).scalar_subquery()
-            connection.execute(delete(SignInAttempt).where(SignInAttempt.id == newest))
+            uncount(connection, key)
     know(connection, attempt, rater_id, now=now)
+
+
+def uncount(connection: Connection, key: str) -> None:
+    """Take back the newest attempt that counts under a key."""
+    newest = select(func.max(SignInAttempt.id)).where(SignInAttempt.key == key).scalar_subquery()
+    connection.execute(delete(SignInAttempt).where(SignInAttempt.id == newest))
 
 
 def know(connection: Connection, attempt: Attempt, rater_id: str, *, now: float) -> None:
