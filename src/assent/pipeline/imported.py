@@ -69,7 +69,10 @@ def imported_comparisons(store: StoreConfig) -> list[Comparison]:
 
 def imported_hash(store: StoreConfig) -> str:
     """Names the imported judgments, so that importing more makes the stage run again; "" where nothing was imported."""
-    comparisons = imported_comparisons(store)
+    return _hash_of(imported_comparisons(store))
+
+
+def _hash_of(comparisons: Sequence[Comparison]) -> str:
     return hash_json([c.model_dump(mode="json") for c in comparisons]) if comparisons else ""
 
 
@@ -81,14 +84,16 @@ def check_for(base: Artifact, model: ModelConfig, limits: Sequence[RowLimit]) ->
 def refuse_unusable(folder: Path, config: RunConfig, base: Artifact) -> None:
     """Raise DataError for the first imported comparison that the run cannot use; notes in `folder` what was tried."""
     store, model, limits = config.store, config.model, list(row_limits(config, "comparisons"))
-    imported = imported_hash(store)
-    if not imported or store.skip_bad or not config.reads_rankings:
+    if store.skip_bad or not config.reads_rankings:
         return
-    now = hash_json([imported, base.key, resolved(model), [resolved(one) for one in limits]])
+    imported = imported_comparisons(store)
+    if not imported:
+        return
+    now = hash_json([_hash_of(imported), base.key, resolved(model), [resolved(one) for one in limits]])
     path = folder / TRIED
     if path.is_file() and json.loads(path.read_text(encoding="utf-8")) == now:
         return
-    tried = Tried.of(imported_comparisons(store), check_for(base, model, limits))
+    tried = Tried.of(imported, check_for(base, model, limits))
     if tried.bad:
         raise DataError(f"{tried.line(store)}; or set store.skip_bad: true, which leaves such tasks out")
     files.write_json(path, now)
