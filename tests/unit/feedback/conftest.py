@@ -106,3 +106,11 @@ def store(url: str) -> Iterator[Store]:
     """An open empty store, whose draws are the same in every run."""
     with Store.open(url, seed=7) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store without rows, to copy: making one takes longer than all that a test does with it."""
+    path = tmp_path_factory.mktemp("empty") / "store.db"
+    Store.open(f"sqlite:///{path}").close()
+    return path

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import pytest
 from full_store import STUDY, Filler, studies, tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,14 +22,6 @@ from assent.feedback.store import Store
 def leave(store: Store, queue: Queue, path: Path) -> Path:
     """Write a queue in our own format."""
     export(gather(store, queue), "assent", path, raters=those_who_said(store, attributes=False))
-    return path
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store without rows, to copy: making one takes longer than everything else here."""
-    path = tmp_path_factory.mktemp("empty") / "store.db"
-    Store.open(f"sqlite:///{path}").close()
     return path
 
 

@@ -13,7 +13,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import pytest
 from full_store import STUDY, Filler, studies
 from hypothesis import HealthCheck, given, settings
 
@@ -142,14 +141,6 @@ def parsed(content: bytes, ending: str) -> list[Any]:
     if ending == ".csv":
         return list(csv.DictReader(io.StringIO(text, newline="")))
     return json.loads(text) if ending == ".json" else [json.loads(line) for line in text.splitlines()]
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store without rows, to copy."""
-    path = tmp_path_factory.mktemp("empty") / "store.db"
-    Store.open(f"sqlite:///{path}").close()
-    return path
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
