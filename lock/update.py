@@ -17,11 +17,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "lock"
 UV = "uv==0.13.9"
-EXTRAS = ("postgres", "oidc")
+EXTRAS = ("postgres", "oidc", "judges", "metrics")
 """What a server may want; beside them `dev` for tests. Trackers of other companies are not pinned."""
 BUILD = ("pip", "hatchling", "editables")
 """What installs the rest, and what builds Assent; hatchling asks for `editables` when it runs."""
-ELSEWHERE = ("colorama", "httpx2-jsfetch")
+ELSEWHERE = ("httpx2-jsfetch",)
 """Wanted only on systems that Assent does not run on."""
 TORCH = re.compile(r"(torch|nvidia-.*|cuda-.*|triton)")
 """torch, and what the index's torch wants on Linux and a build of it for the CPU does not."""
