@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "lock"
 UV = "uv==0.13.9"
-EXTRAS = ("postgres", "oidc", "judges", "metrics")
+EXTRAS = ("postgres", "oidc")
 """What a server may want; beside them `dev` for tests. Trackers of other companies are not pinned."""
 BUILD = ("pip", "hatchling", "editables")
 """What installs the rest, and what builds Assent; hatchling asks for `editables` when it runs."""
