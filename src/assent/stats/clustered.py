@@ -157,6 +157,11 @@ def student(degrees: float, confidence: float = 0.95) -> float:
     return float(stdtrit(max(degrees, 1.0), 0.5 + confidence / 2))
 
 
+def effective_clusters(labels: Labels) -> float:
+    """How many clusters of one size would weigh as these do: n² / Σ n_c² (Kish 1965)."""
+    return _Way.of(labels).effective
+
+
 def numbered(labels: Labels) -> tuple[NDArray[np.intp], int]:
     """Each label's number, and how many different ones there are."""
     known, index = np.unique(np.asarray(labels), return_inverse=True)
@@ -177,7 +182,7 @@ class _Way:
 
     @property
     def effective(self) -> float:
-        """How many clusters of one size would weigh as these do: n² / Σ n_c² (Kish 1965)."""
+        """See `effective_clusters`."""
         sizes = np.bincount(self.index, minlength=self.count).astype(float)
         return float(sizes.sum() ** 2 / (sizes**2).sum())
 
