@@ -143,13 +143,34 @@ def jackknife(statistic: Callable[[Floats], Floats], clusters: int, *, between: 
     value, others = float(found[0]), found[1:][np.isfinite(found[1:])]
     if not math.isfinite(value):
         return None
-    count = len(others)
+    return from_left_out(value, others, between=between).model_copy(update={"n": clusters})
+
+
+def from_left_out(
+    value: float,
+    others: ArrayLike,
+    *,
+    between: tuple[float, float],
+    clusters: float = math.inf,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The jackknife's interval around `value` from what leaving out each part gave, `others` [parts].
+
+    Variance (g - 1) / g · Σ (other - mean)², Student's t with one degree less than parts, or than `clusters` where these
+    are fewer. It lies `between` two numbers, which may be infinite; with fewer than two parts it is all that is between.
+    """
+    found = np.asarray(others, float)
+    count = len(found)
     if count < 2:
-        return Estimate(estimate=value, low=between[0], high=between[1], n=clusters)
-    variance = (count - 1) / count * float(((others - others.mean()) ** 2).sum())
+        return Estimate(estimate=value, low=between[0], high=between[1])
+    variance = (count - 1) / count * float(((found - found.mean()) ** 2).sum())
+    effective = min(clusters, count)
+    critical = student(effective - 1, confidence)
+    if not math.isfinite(between[1] - between[0]):
+        half = critical * math.sqrt(variance)
+        return Estimate(estimate=value, low=value - half, high=value + half).inside(*between)
     low, high = min(between[0], value), max(between[1], value)
-    estimate = within(value, variance, count, critical=student(count - 1), low=low, high=high)
-    return estimate.model_copy(update={"n": clusters})
+    return within(value, variance, effective, critical=critical, low=low, high=high)
 
 
 def student(degrees: float, confidence: float = 0.95) -> float:
