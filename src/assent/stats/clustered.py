@@ -156,8 +156,8 @@ def from_left_out(
 ) -> Estimate:
     """The jackknife's interval around `value` from what leaving out each part gave, `others` [parts].
 
-    Variance (g - 1) / g · Σ (other - mean)², Student's t with one degree less than parts, or than `clusters` where these
-    are fewer. It lies `between` two numbers, which may be infinite; with fewer than two parts it is all that is between.
+    Variance (g - 1) / g · Σ (other - mean)², Student's t with one degree less than parts, or than `clusters` where
+    these are fewer. It lies `between` two numbers, which may be infinite; with fewer than two parts it is all of that.
     """
     found = np.asarray(others, float)
     count = len(found)

@@ -2,8 +2,8 @@
 
     d' = z(hits) - z(false alarms),  c = -(z(hits) + z(false alarms)) / 2                 Green & Swets 1966
 
-For refusals: a hit is a harmful request refused, a false alarm a harmless one refused. A policy that merely refuses more
-has a lower c at the same d'; one that understands harm better has a larger d'.
+For refusals: a hit is a harmful request refused, a false alarm a harmless one refused. A policy that merely refuses
+more has a lower c at the same d'; one that understands harm better has a larger d'.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def signal_detection(
 ) -> SignalDetection:
     """d' and criterion of `hits` among `signals` and `false_alarms` among `noises`, all independent.
 
-    Rates are (count + ½) / (n + 1), which keeps d' finite (log-linear, Hautus 1995). The interval joins the distances to
-    the ends of both rates' Wilson intervals on the scale of z (MOVER, Zou & Donner 2008); an end is infinite where a
-    kind was always, or never, answered with yes: then so many tries do not bound it. For counts that hang together hand
-    in effective sizes, or use `resampled.left_out` with `d_prime`. Raises ValueError for counts beyond their number.
+    Rates are (count + ½) / (n + 1), which keeps d' finite (log-linear, Hautus 1995). The interval joins the distances
+    to the ends of both rates' Wilson intervals on the scale of z (MOVER, Zou & Donner 2008); an end is infinite where a
+    kind was always, or never, answered with yes: so many tries do not bound it. For counts that hang together hand in
+    effective sizes, or use `resampled.left_out` with `d_prime`. Raises ValueError for counts beyond their number.
     """
     critical = normal_quantile(confidence)
     hit, alarm = (wilson(yes, n, critical=critical) for yes, n in ((hits, signals), (false_alarms, noises)))
