@@ -66,11 +66,13 @@ def within(
 ) -> Estimate:
     """A mean of values between `low` and `high` with a score interval that never leaves that range.
 
-    Where the variance is 0 (all clusters alike) it is as wide as for so many independent observations.
+    Where the variance is 0 (all clusters alike) it is as wide as for so many independent observations. A value at the
+    very end of the range that has a variance all the same, such as a corrected one, counts as half a cluster inside.
     """
     share = min(max((value - low) / (high - low), 0.0), 1.0)
     unit = variance / (high - low) ** 2
-    ends = score_interval(share, share * (1 - share) / unit if unit > 1e-12 else clusters, critical=critical)
+    inner = share if 0 < share < 1 else (share * clusters + 0.5) / (clusters + 1)
+    ends = score_interval(share, inner * (1 - inner) / unit if unit > 1e-12 else clusters, critical=critical)
     return Estimate(estimate=value, low=low + ends[0] * (high - low), high=low + ends[1] * (high - low))
 
 

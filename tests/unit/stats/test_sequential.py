@@ -29,13 +29,13 @@ def test_against_every_candidate_written_out() -> None:
     x = np.array([1.0, 0.0, 1.0, 1.0, 0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0])
     bets = (np.arange(20) + 0.5) / 20
     kept = []
-    for m in np.linspace(0.001, 0.999, 999):
+    for m in np.linspace(0.005, 0.995, 199):
         up = max(np.mean([np.prod(1 - b + b * x[:t] / m) for b in bets]) for t in range(1, 13))
         down = max(np.mean([np.prod(1 - b + b * (1 - x[:t]) / (1 - m)) for b in bets]) for t in range(1, 13))
         if up < 40 and down < 40:
             kept.append(m)
     found = bounded_sequence(x)
-    assert (found.low, found.high) == pytest.approx((kept[0], kept[-1]), abs=1.1e-3)
+    assert (found.low, found.high) == pytest.approx((kept[0], kept[-1]), abs=5.1e-3)
 
 
 def test_differences_are_shares_on_another_scale() -> None:
@@ -101,13 +101,13 @@ def test_daily_looks_at_bounded_means_err_no_more_often_than_said(draw, truth: f
     """A look after every observation is what the last one holds: it is inside all before. Of ordinary intervals, one
     in ten looks would do it."""
     missed = fooled = 0
-    for world in range(200):
+    for world in range(120):
         x = draw(seeds.stream(10, "looks", world, draw.__name__))
         found = bounded_sequence(x, between=(low, 1.0))
         missed += not found.low <= truth <= found.high
         ordinary = [clustered_mean(x[:t], np.arange(t)) for t in range(20, 201, 20)]
         fooled += not all(one.low <= truth <= one.high for one in ordinary)
-    assert missed / 200 <= 0.05 < fooled / 200 - 0.05
+    assert missed / 120 <= 0.05 < fooled / 120 - 0.05
 
 
 def test_daily_looks_at_unbounded_means_err_no_more_often_than_said() -> None:
