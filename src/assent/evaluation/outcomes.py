@@ -184,8 +184,9 @@ def _difference(
     ]
     if len({cluster for *_, cluster in pairs}) < 2:
         return None
-    new, old, clusters = zip(*pairs, strict=True)
-    return paired_difference(new, old, clusters, confidence=confidence).model_copy(update={"n": len(pairs)})
+    new, old = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    moved = paired_difference(new, old, [pair[2] for pair in pairs], confidence=confidence)
+    return moved.model_copy(update={"n": len(pairs)})
 
 
 def _of_group(outcomes: Sequence[Outcome], group: str) -> list[Outcome]:
