@@ -14,7 +14,7 @@ from typing import Literal
 from assent.core.errors import ConfigError
 from assent.core.types import Record
 from assent.evaluation.gate.config import Gain, GateConfig, Keep, Line
-from assent.evaluation.gate.evidence import OWN, WINRATE, Compared, Evidence
+from assent.evaluation.gate.evidence import AGAINST, OWN, WINRATE, Compared, Evidence, kinds_of
 from assent.evaluation.gate.judge import JudgeRecord, refusal_of
 from assent.evaluation.gate.more import more_items
 from assent.evaluation.gate.reading import Level, Pairs, Reading, read
@@ -134,15 +134,16 @@ def refuse_impossible(config: GateConfig, evidence: Evidence) -> None:
     """Raise ConfigError for a measure that its suite does not have, a wrong direction, or a limit that cannot apply."""
     for line in config.lines:
         if (compared := evidence.suites.get(line.suite)) is not None:
-            refuse_line(line, compared)
+            refuse_line(line, compared.kind)
 
 
-def refuse_line(line: Line, compared: Compared) -> None:
-    """The same of one line whose suite was measured."""
-    kind = compared.kinds.get(line.name)
+def refuse_line(line: Line, suite: str) -> None:
+    """The same of one line whose suite, of that kind, is measured."""
+    kinds = kinds_of(suite)
+    kind = kinds.get(line.name)
     if kind is None:
-        near = difflib.get_close_matches(line.name, compared.kinds, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(compared.kinds))}"
+        near = difflib.get_close_matches(line.name, kinds, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(kinds))}"
         raise ConfigError(f"gate: {line.measure}: suite {line.suite} has no measure {line.name!r}; {hint}")
     says = {True: "lower", False: "higher", None: None}[kind.lower_is_better]
     if line.better is not None and says is not None and line.better != says:
@@ -150,11 +151,7 @@ def refuse_line(line: Line, compared: Compared) -> None:
     is_gain = isinstance(line, Gain)
     if says is None and line.better is None and (is_gain or (isinstance(line, Keep) and line.null_at_most is not None)):
         raise ConfigError(f"gate: {line.measure}: neither way is better of itself; say better: higher or lower")
-    if (
-        isinstance(line, Keep)
-        and line.ratio is not None
-        and (kind.statistic is not None or compared.against is not None)
-    ):
+    if isinstance(line, Keep) and line.ratio is not None and (kind.statistic is not None or suite in AGAINST):
         raise ConfigError(f"gate: {line.measure} is no mean of both policies, so it has no ratio; give a margin")
 
 

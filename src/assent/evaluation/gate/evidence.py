@@ -69,6 +69,13 @@ AGAINST: Mapping[str, float] = {WINRATE: 0.5}
 """Suites that measure both policies together, and what "no difference" is there."""
 
 
+def kinds_of(suite: str) -> Mapping[str, Kind]:
+    """What the measures of a kind of suite are. Raises DataError for one that this version does not know."""
+    if suite not in KINDS:
+        raise DataError(f"no suite of this version is of kind {suite!r}; measure it again")
+    return KINDS[suite]
+
+
 @dataclass(frozen=True)
 class Compared:
     """What one suite found of both policies."""
@@ -92,9 +99,7 @@ class Compared:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """What its measures are. Raises DataError for a suite that this version does not know."""
-        if self.kind not in KINDS:
-            raise DataError(f"{self.after.suite}: no suite of this version is of kind {self.kind!r}; measure it again")
-        return KINDS[self.kind]
+        return kinds_of(self.kind)
 
     @property
     def against(self) -> float | None:
