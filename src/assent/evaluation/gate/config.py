@@ -111,7 +111,7 @@ class GateConfig(Config):
     """Chance that a policy is released although a line does not hold for it. As all lines must pass, it is the chance
     for the whole gate, however many there are."""
     power: float = Field(default=0.9, gt=0.5, lt=1)
-    """How surely what is true shall be seen: decides how many more labels are asked for."""
+    """How surely a policy for which all lines hold shall pass: decides how many more labels are asked for."""
     looks: Literal["once", "anytime"] = "once"
     """once: the evaluation is looked at when it is whole. anytime: at it as it grows, as often as one likes, with
     intervals that hold at all times together; that wants more labels."""
@@ -130,6 +130,11 @@ class GateConfig(Config):
         if len(set(said)) < len(said):
             raise ValueError("a line is there twice; leave one out")
         return self
+
+    @property
+    def power_of_a_line(self) -> float:
+        """The power that each line needs, so that all lines together have the gate's: each may miss its part."""
+        return 1 - (1 - self.power) / len(self.lines)
 
     @property
     def lines(self) -> tuple[Gain | Keep, ...]:

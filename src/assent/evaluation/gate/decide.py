@@ -209,7 +209,7 @@ def _held(
         reason = "it surely does not hold"
     elif reading.clusters < least or verdict == "undecided":
         verdict = "undecided"
-        more = more_items(reading, limits.ends, level, config.power, least=least)
+        more = more_items(reading, limits.ends, level, config.power_of_a_line, least=least)
         is_inside = _Limits(limits.low, limits.high).verdict(_point(reading.estimate)) == "pass"
         reason = _undecided(reading, least, more, is_inside=is_inside)
     return said.model_copy(

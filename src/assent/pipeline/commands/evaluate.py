@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from assent.artifacts.find import model_folder
+from assent.artifacts.find import model_folder, passed_over
 from assent.artifacts.identity import hash_whole
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError
@@ -59,6 +59,7 @@ def evaluate(
     Of several models the first is what the others are compared with, item by item. `suites` are "kind=path".
     """
     config = suites_file(file, suites, settings)
+    yield from (line for name in names if (line := passed_over(name)) is not None)
     backends = Backends(config.model, config.compute)
     with machine(config.compute):
         subjects = [named_subject(backends, name) for name in names]
