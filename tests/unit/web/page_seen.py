@@ -14,7 +14,7 @@ SIGNS |= {"h3": ("#", ""), "h4": ("##", ""), "h5": ("###", ""), "h6": ("####", "
 LINES = ("p", "li", "tr", "h3", "h4", "h5", "h6", "pre")
 DASHES = {None: "---", "center": ":---:", "right": "---:"}
 GLYPHS = {"−": "-", "≤": r"\leq", "α": r"\alpha", "∑": r"\sum", "→": r"\to", "sin": r"\sin", "{": r"\{", "}": r"\}"}
-GLYPHS |= {"×": r"\times", "⋅": r"\cdot", "%": r"\%", "ℝ": r"\mathbb{R}", "&": r"\&"}
+GLYPHS |= {"×": r"\times", "⋅": r"\cdot", "%": r"\%", "ℝ": r"\mathbb{R}", "&": r"\&", "_": r"\_", "#": r"\#", "$": r"\$"}
 
 
 @dataclass
