@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import functools
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -38,8 +38,14 @@ LETTERS = string.ascii_uppercase
 """Names of the answers where all of them are shown at once."""
 _MARK = 8
 """Hex digits of a mark."""
-TEMPLATES = ("role", "pairwise", "pairwise_letter", "score", "score_level", "rationale")
-"""Files that a folder of prompts holds, each with the ending .jinja."""
+TEMPLATES = (
+    "role",
+    *("pairwise", "pairwise_letter", "pairwise_begin"),
+    *("score", "score_level", "score_begin"),
+    "rationale",
+)
+"""Files that a folder of prompts holds, each with the ending .jinja. `…_letter` and `…_level` are contracts: how the
+verdict is to be said; `…_begin` is how the answer of a local model is begun for it."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +87,35 @@ class Material:
         blocks = [self.block(f"TURN {n} {one.role}", one.text) for n, one in enumerate(self.turns, start=1)]
         return "\n".join([f"({self.left_out})", *blocks] if self.left_out else blocks)
 
-    def without_first(self, turns: int) -> Material:
-        """The same without its first turns; the last one always stays."""
-        kept = self.turns[min(turns, len(self.turns) - 1) :]
-        lost = len(self.turns) - len(kept)
-        said = f"{lost} earlier {'turn is' if lost == 1 else 'turns are'} not shown"
-        return replace(self, turns=kept, left_out=said) if lost else self
+    def fitting(self, fits: Callable[[Material], bool]) -> Material | None:
+        """The most of the conversation that fits; None where not even its last turn's end does.
 
-    def with_last(self, characters: int) -> Material:
-        """The same with only the last `characters` of its last turn, and without the turns before."""
-        alone = self.without_first(len(self.turns))
+        Talks are cut as everywhere: first exchanges go, then the beginning of the last turn; system turns and tools
+        stay. Answers are never cut.
+        """
+        most = len(self._spoken) - 1
+        if most > 0 and fits(self._without_first(most)):
+            return self._without_first(_least(most, lambda turns: fits(self._without_first(turns))))
+        length = len(self.turns[-1].text)
+        if length < 2 or not fits(self._with_last(1)):
+            return None
+        return self._with_last(length - _least(length - 1, lambda gone: fits(self._with_last(length - gone))))
+
+    @property
+    def _spoken(self) -> list[int]:
+        """Places of the turns that may go."""
+        return [n for n, one in enumerate(self.turns) if one.role not in ("system", "tools")]
+
+    def _without_first(self, turns: int) -> Material:
+        gone = set(self._spoken[:turns])
+        said = f"{len(gone)} earlier {'turn is' if len(gone) == 1 else 'turns are'} not shown"
+        return replace(self, turns=tuple(t for n, t in enumerate(self.turns) if n not in gone), left_out=said)
+
+    def _with_last(self, characters: int) -> Material:
+        alone = self._without_first(len(self._spoken) - 1)
         last = alone.turns[-1]
-        kept = last.text[len(last.text) - characters :]
-        said = "the beginning is not shown"
-        return replace(alone, turns=(Shown(last.role, kept),), left_out=said)
+        cut = Shown(last.role, last.text[len(last.text) - characters :])
+        return replace(alone, turns=(*alone.turns[:-1], cut), left_out="the beginning is not shown")
 
 
 Prompts = Mapping[str, str]
@@ -158,6 +179,10 @@ class Asking:
             "rationale", material, criteria=self.rubric.criteria, answers=blocks, order=order, scores=scores
         )
 
+    def begin(self, question: Literal["pairwise", "score"]) -> str:
+        """How the answer of a model is begun for it, so that the next thing it says is the verdict."""
+        return self._render(f"{question}_begin")
+
     def _messages(self, template: str, material: Material, *, contract: str = "", **values: Any) -> tuple[Message, ...]:
         role = self._render("role")
         reference = material.block("REFERENCE", material.reference) if material.reference else ""
@@ -173,6 +198,15 @@ class Asking:
             return _compiled(self.prompts[template]).render(**values).strip()
         except jinja2.TemplateError as error:
             raise ConfigError(f"the prompt {template}.jinja cannot be used: {error}; correct it") from None
+
+
+def _least(most: int, fits: Callable[[int], bool]) -> int:
+    """The least number from 1 to `most` that fits, where every larger one does too, and `most` does."""
+    low, high = 0, most  # `low` does not fit
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
 
 
 def _read(path: Path) -> str:
