@@ -13,6 +13,7 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
+from assent.core.hashing import short
 from assent.core.types import Judgment, Message, Rater, Task, storable
 from assent.generation.config import Sampling
 from assent.generation.writer import Writer
@@ -102,7 +103,11 @@ class LogitJudge:
     tally: Tally = field(default_factory=Tally, compare=False)
 
     def __post_init__(self) -> None:
-        assert self.pair and self.levels  # a model without verdict tokens is refused here, before any work
+        # A model without verdict tokens is refused here, before any work.
+        if self.config.mode != "scores":
+            _ = self.pair
+        if self.config.mode != "pairwise":
+            _ = self.levels
 
     @cached_property
     def pair(self) -> Verdicts:
@@ -127,80 +132,6 @@ class LogitJudge:
             said = self._with_rationales(self.writer, asked, said)
         ready = iter(said)
         return [self._skip(task) if sheet is None else next(ready) for task, sheet in zip(tasks, sheets, strict=True)]
-
-    def lines(self) -> list[str]:
-        """The same in words; what did not happen is not said."""
-        said = []
-        if self.positions:
-            mean = sum(self.positions) / len(self.positions)
-            said.append(f"the judge asked {len(self.positions)} pairs in both orders; the place alone moved it by"
-                        f" {mean:.2f} logits in the mean, which the margins do not hold")  # fmt: skip
-        for count, of, what in (
-            (self.cut, self.tasks, "conversations were shown to it without their beginning, to fit its context"),
-            (self.skipped, self.tasks, "tasks do not fit its context and were skipped"),
-            (self.low_mass, self.readings, f"readings have verdict tokens that cover less than {LEAST_MASS:.0%}"),
-            (self.silent, self.tasks, "tasks left no room for a rationale"),
-        ):
-            if count:
-                said.append(f"{count} of {of} {what}")
-        return said
-
-
-@dataclass(frozen=True)
-class _Ask:
-    """One question of a task: how it is asked of a material, and which answers and criterion it is about."""
-
-    messages: Callable[[Material], tuple[Message, ...]]
-    verdicts: Verdicts
-    first: int
-    second: int = -1
-    criterion: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class _Sheet:
-    """All questions of a task, as they are asked."""
-
-    task: Task
-    material: Material
-    asked: list[_Ask]
-    questions: list[Question]
-
-    @property
-    def together(self) -> list[list[Question]]:
-        """Questions that begin alike: all pairs, then the scores of each criterion."""
-        pairs = zip(self.asked, self.questions, strict=True)
-        return [[question for _, question in some] for _, some in groupby(pairs, key=lambda item: item[0].criterion)]
-
-
-@dataclass(frozen=True)
-class LogitJudge:
-    """A rater whose verdicts are read from a local model."""
-
-    record: Rater
-    config: AutoraterConfig
-    asking: Asking
-    reader: Reader = field(repr=False)
-    writer: Writer | None = field(default=None, repr=False)
-    """Who gives reasons; None: nobody."""
-    tally: Tally = field(default_factory=Tally, compare=False)
-
-    def __post_init__(self) -> None:
-        for verdicts in ("pair",) * (self.config.mode != "scores") + ("levels",) * (self.config.mode != "pairwise"):
-            getattr(self.reader, verdicts)  # a model without verdict tokens is refused here, before any work
-
-    def judge(self, tasks: Sequence[Task]) -> list[Judgment]:
-        """One judgment per task; what is said of a task does not depend on the others.
-
-        A task that does not fit the context even with a cut conversation is skipped, with the reason.
-        """
-        sheets = [self._sheet(task) for task in tasks]
-        lists = [questions for sheet in sheets if sheet is not None for questions in sheet.together]
-        found = iter(self.reader.read(lists))
-        return [
-            self._skip(task) if sheet is None else self._judgment(sheet, [one for _ in sheet.together for one in next(found)])
-            for task, sheet in zip(tasks, sheets, strict=True)
-        ]  # fmt: skip
 
     def lines(self) -> list[str]:
         """What is worth knowing of its work so far, in words."""
@@ -272,7 +203,9 @@ class LogitJudge:
         return judgment.model_copy(update={"ranking": ranking})
 
     def _details(self, sheet: _Sheet, pairs: list[PairReading], scored: list[ScoreReading]) -> dict[str, Any]:
-        found = in_details(pairs, scored) | {"rubric": self.asking.rubric.hash[:12]}
+        found = in_details(pairs, scored) | {"rubric": short(self.asking.rubric.hash)}
+        if pairs:
+            found["temperature"] = self.config.temperature
         if sheet.material.left_out:
             found["not_shown"] = sheet.material.left_out
         if any(one.mass < LEAST_MASS for one in (*pairs, *scored)):
