@@ -83,10 +83,11 @@ def fit_temperature(margins: Floats, shares: Floats) -> float:
 def fit_curve(margins: Floats, shares: Floats) -> list[tuple[float, float]]:
     """Where a rising curve through the shares steps (pool adjacent violators), symmetric: p(-m) = 1 - p(m)."""
     x, y = np.concatenate([margins, -margins]), np.concatenate([shares, 1 - shares])
-    order = np.argsort(x, kind="stable")
-    levels = isotonic_regression(y[order]).x
+    steps, place = np.unique(x, return_inverse=True)
+    weights = np.bincount(place)
+    levels = isotonic_regression(np.bincount(place, weights=y) / weights, weights=weights).x
     keep = np.flatnonzero(np.diff(levels, prepend=-1.0) > 0)
-    return [(float(x[order][i]), float(levels[i])) for i in keep]
+    return [(float(steps[i]), float(levels[i])) for i in keep]
 
 
 def read_curve(curve: Sequence[tuple[float, float]], margins: Floats) -> Floats:
