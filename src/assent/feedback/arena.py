@@ -8,8 +8,10 @@ prompt hang together.
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -17,6 +19,7 @@ from itertools import combinations
 import numpy as np
 from pydantic import Field
 
+from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.types import Comparison, RaterKind, Record
 from assent.stats.bradley_terry import Floats, Meetings, Strengths, fit_strengths
@@ -32,6 +35,7 @@ _MARKS = (
     re.compile(r"^\s*(?:[-*+]|\d+[.)])\s", re.MULTILINE),
     re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__"),
 )
+_FEWEST_PROMPTS = 5
 _REFITTED = 3  # Newton steps of a table whose prompts were drawn again, from the table of all of them
 
 
@@ -105,15 +109,61 @@ def met_in(comparisons: Iterable[Comparison], kinds: Mapping[str, RaterKind]) ->
     return found
 
 
+def met_in_runs(made: Iterable[Artifact]) -> list[Met]:
+    """Every verdict that evaluations of runs have kept, on the policies that they compared, by their artifacts' names.
+
+    Of an evaluation from before verdicts were kept there is none. What cannot be read is left out.
+    """
+    everything = list(made)
+    names = {one.key: one.name for one in everything}
+    found = []
+    for one in everything:
+        if one.kind != "evaluation" or not (path := one.folder / "verdicts.jsonl").is_file():
+            continue
+        new, old = (names.get(one.manifest.parents.get(side, ""), side) for side in ("policy", "baseline"))
+        kind = _kind_of_judge(one)
+        for line in path.read_text(encoding="utf-8").splitlines():
+            said = json.loads(line)
+            style = tuple(said.get("style") or (_lead(said["new_length"], said["baseline_length"]), 0.0, 0.0, 0.0))
+            found.append(Met(new, old, float(said["score"]), str(said["prompt_id"]), kind, style))
+    return found
+
+
+def _kind_of_judge(evaluation: Artifact) -> str:
+    raters = evaluation.manifest.config.get("raters") if isinstance(evaluation.manifest.config, dict) else None
+    kind = raters.get("kind") if isinstance(raters, dict) else "reward_model"
+    return "person" if kind == "people" else str(kind)
+
+
+def constant_models(comparisons: Iterable[Comparison]) -> dict[str, float]:
+    """Models that give one answer to most prompts, with the share: such a one can win by what all judges like.
+
+    Of models with answers to five prompts or more.
+    """
+    said: dict[str, dict[str, str]] = {}
+    for comparison in comparisons:
+        for completion in comparison.completions:
+            if completion.source:
+                said.setdefault(completion.source, {})[comparison.prompt.id] = completion.text
+    found = {}
+    for model, answers in sorted(said.items()):
+        most = Counter(answers.values()).most_common(1)[0][1] / len(answers)
+        if len(answers) >= _FEWEST_PROMPTS and most > 0.5:
+            found[model] = most
+    return found
+
+
 def style_of(first: str, second: str) -> tuple[float, ...]:
     """How two texts differ in style; each part lies between -1 and 1."""
-    a, b = len(first), len(second)
-    lengths = (a - b) / (a + b) if a + b else 0.0
-    found = [lengths]
+    found = [_lead(len(first), len(second))]
     for mark in _MARKS:
         one, other = (len(mark.findall(text)) / (len(text) + 1) for text in (first, second))
-        found.append((one - other) / (one + other) if one + other else 0.0)
+        found.append(_lead(one, other))
     return tuple(found)
+
+
+def _lead(one: float, other: float) -> float:
+    return (one - other) / (one + other) if one + other else 0.0
 
 
 def tables(
