@@ -27,7 +27,7 @@ from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, KnownJudge, Trainers
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites.own import measure
-from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate
+from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate, write_verdicts
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
@@ -157,6 +157,7 @@ def run_evaluate(
     )
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
+    write_verdicts(ctx.output, verdicts)
     return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
 
 
