@@ -272,8 +272,8 @@ def mutation(fault: str, prompts: int, seed: int, *, likes_length: float) -> Dec
         write_verdicts(Path(folder), said)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         files.write_text(Path(folder) / SAMPLES, "".join(lines))
-        suites, judge, judges = of_evaluation(Path(folder))
-    return decide(read_gate("lab"), Evidence("new", "old", suites, judge, judges))
+        suites, report = of_evaluation(Path(folder))
+    return decide(read_gate("lab"), Evidence("new", "old", suites, report.judge))
 
 
 def mutations(count: int, prompts: int) -> None:

@@ -22,6 +22,7 @@ from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
 from assent.evaluation.length_control import length_controlled
+from assent.feedback.arena import style_of
 from assent.feedback.quality.agreement import hit
 from assent.stats.clustered import clustered_share, two_way_share
 from assent.stats.estimate import Estimate
@@ -51,6 +52,8 @@ class Verdict:
     new_length: int
     """Characters."""
     baseline_length: int
+    style: tuple[float, ...] = ()
+    """How the answers differ in style, new - baseline (`feedback.arena.style_of`); empty where that was not kept."""
 
 
 class WinRate(Record):
@@ -119,6 +122,7 @@ def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Itera
                 is_new_first=first == pair.new.id,
                 new_length=len(pair.new.text),
                 baseline_length=len(pair.baseline.text),
+                style=style_of(pair.new.text, pair.baseline.text),
             )
         )
     return verdicts
@@ -138,7 +142,8 @@ def kept_verdicts(folder: Path) -> list[Verdict]:
     found = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.is_file() else (), start=1):
         try:
-            found.append(Verdict(**json.loads(line)))
+            values = json.loads(line)
+            found.append(Verdict(**{**values, "style": tuple(values.get("style", ()))}))
         except (ValueError, TypeError):
             raise DataError("no verdict; make it again with: assent run", path=path, line=number) from None
     return found

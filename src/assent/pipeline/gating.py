@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from assent.artifacts.find import store_at
@@ -14,8 +13,9 @@ from assent.evaluation.catalog import suite_of
 from assent.evaluation.gate.config import JudgeBar
 from assent.evaluation.gate.decide import refuse_line
 from assent.evaluation.gate.evidence import ANSWERS, LAB, WINRATE, Compared, Evidence, of_evaluation
-from assent.evaluation.gate.judge import PEOPLE, JudgeRecord
+from assent.evaluation.gate.judge import PEOPLE
 from assent.evaluation.outcomes import Found
+from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.judges import judges_its_own
 from assent.pipeline.stages.measure import OF_REWARD
@@ -63,8 +63,11 @@ def _refuse_judge(config: RunConfig, bar: JudgeBar) -> None:
     kind = "reward_model" if raters is None else raters.kind
     if kind not in bar.kinds:
         raise ConfigError(f"gate: verdicts of {kind} do not count; judge.kinds is {', '.join(bar.kinds)}")
-    if kind not in PEOPLE and bar.record is None:
-        raise ConfigError(f"gate: {kind} was never held against people; validate it and give gate.judge.record")
+    if kind not in PEOPLE and (config.evaluate is None or config.evaluate.judge_record is None):
+        raise ConfigError(
+            f"gate: the {kind} was never held against people, so its verdicts do not count; do so with `assent judge`,"
+            " and give its folder as evaluate.judge_record"
+        )
 
 
 def evidence_of(
@@ -75,14 +78,14 @@ def evidence_of(
     measured_before: Sequence[Artifact],
 ) -> Evidence:
     """What a run found of two of its policies. Raises DataError where both were not asked the same."""
-    suites, judge, judges = ({}, None, ()) if evaluation is None else of_evaluation(evaluation.folder)
+    suites, report = ({}, EvaluationReport()) if evaluation is None else of_evaluation(evaluation.folder)
     old = {title_of(one): one for one in measured_before}
     for one in measured:
         earlier = old.get(title := title_of(one))
         found = with_kind(Found.read(one.folder), one)
         suites[title] = Compared(found, None if earlier is None else with_kind(Found.read(earlier.folder), earlier))
     used = [one for one in (policy, before, evaluation, *measured, *measured_before) if one is not None]
-    return Evidence(policy.name, before.name, suites, judge, judges, facts_of(used))
+    return Evidence(policy.name, before.name, suites, report.judge, report.known_judge, facts_of(used))
 
 
 def title_of(measurement: Artifact) -> str:
@@ -115,8 +118,3 @@ def _facts(one: Artifact) -> Mapping[str, Any]:
         "created": said.created,
         "assent": f"{said.package} {said.source[:12]}".strip(),
     }
-
-
-def record_of(bar: JudgeBar, base: Path = Path()) -> JudgeRecord | None:
-    """What is known of the judge that a gate names. Raises DataError where its record cannot be read."""
-    return None if bar.record is None else JudgeRecord.read(base / bar.record)

@@ -15,7 +15,7 @@ from assent.core.errors import ConfigError
 from assent.core.types import Record
 from assent.evaluation.gate.config import Gain, GateConfig, Keep, Line
 from assent.evaluation.gate.evidence import AGAINST, OWN, WINRATE, Compared, Evidence, kinds_of
-from assent.evaluation.gate.judge import JudgeRecord, refusal_of
+from assent.evaluation.gate.judge import refusal_of
 from assent.evaluation.gate.more import more_items
 from assent.evaluation.gate.reading import Level, Pairs, Reading, read
 from assent.evaluation.outcomes import Kind
@@ -106,13 +106,13 @@ class _Limits:
         return [one for one in (self.low, self.high) if one is not None]
 
 
-def decide(config: GateConfig, evidence: Evidence, *, record: JudgeRecord | None = None, look: int = 1) -> Decision:
-    """Hold the evidence against every line. `record` is what is known of a judge that is no person.
+def decide(config: GateConfig, evidence: Evidence, *, look: int = 1) -> Decision:
+    """Hold the evidence against every line.
 
     Raises ConfigError for a line that no suite could ever give, or that turns a measure's direction around.
     """
     refuse_impossible(config, evidence)
-    refused = refusal_of(evidence.judge, evidence.judges, config.judge, record)
+    refused = refusal_of(evidence.judge, evidence.known_judge, config.judge)
     level = Level(config.alpha, look if config.looks == "anytime" else None)
     lines = tuple(_said(one, config, evidence, level, refused) for one in config.lines)
     verdicts = [one.verdict for one in lines]

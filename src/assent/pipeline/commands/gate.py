@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from assent.artifacts.find import find_artifact, model_folder, store_at
@@ -17,7 +17,7 @@ from assent.evaluation.gate.dossier import replay as decide_again
 from assent.evaluation.gate.evidence import LAB, Compared, Evidence
 from assent.evaluation.outcomes import FOUND, Found
 from assent.pipeline.commands.evaluate import EVALUATIONS, folder_of
-from assent.pipeline.gating import evidence_of, record_of
+from assent.pipeline.gating import evidence_of
 
 DOSSIERS = Path("gate")
 
@@ -60,8 +60,7 @@ def gate(
     evidence = _evidence(new, old)
     config = read_gate(file or ("lab" if LAB in evidence.suites else "default"))
     folder = to or folder_of(DOSSIERS, name if against is None else f"{name}-against-{against}")
-    record = record_of(config.judge)
-    decision = ask(folder, config, evidence, record=record)
+    decision = ask(folder, config, evidence)
     yield from in_words(decision)
     yield f"dossier: {folder / PAGE}"
     yield decision.verdict
@@ -94,8 +93,7 @@ def _evidence(new: Subject, old: Subject) -> Evidence:
     """All that was found of both: by a run, and by `assent evaluate`, which counts where both did the same suite."""
     evidence = Evidence(new.name, old.name, {})
     if new.artifact is not None and old.artifact is not None:
-        made = _of_runs(new.artifact, old.artifact)
-        evidence = Evidence(new.name, old.name, made.suites, made.judge, made.judges, made.facts)
+        evidence = replace(_of_runs(new.artifact, old.artifact), after=new.name, before=old.name)
     beside = {title: Compared(found, old.found.get(title)) for title, found in new.found.items()}
     if not evidence.suites and not beside:
         raise UserError(
@@ -105,7 +103,7 @@ def _evidence(new: Subject, old: Subject) -> Evidence:
     weights = {one.subject: one.weights for some in (new, old) for one in some.found.values() if one.weights}
     facts = {**evidence.facts, **({"weights": weights} if weights else {})}
     suites = {**evidence.suites, **beside}
-    return Evidence(new.name, old.name, suites, evidence.judge, evidence.judges, facts)
+    return replace(evidence, suites=suites, facts=facts)
 
 
 def _of_runs(new: Artifact, old: Artifact) -> Evidence:

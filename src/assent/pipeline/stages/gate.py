@@ -11,7 +11,7 @@ from assent.core.config import Config
 from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.gate.decide import Decision, in_words
 from assent.evaluation.gate.dossier import ask
-from assent.pipeline.gating import evidence_of, record_of
+from assent.pipeline.gating import evidence_of
 
 DOSSIER = "dossier"
 
@@ -36,7 +36,7 @@ def run_gate(
 ) -> dict[str, Any]:
     """Write the dossier; notes are the decision."""
     evidence = evidence_of(policy, start, evaluation, measured, measured_before)
-    decision = ask(ctx.output / DOSSIER, config.gate, evidence, record=record_of(config.gate.judge))
+    decision = ask(ctx.output / DOSSIER, config.gate, evidence)
     for line in in_words(decision):
         ctx.log.say(f"gate: {line.strip()}")
     return decision.model_dump(mode="json")
