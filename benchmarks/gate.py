@@ -67,10 +67,10 @@ def gate(*, looks: str = "once") -> GateConfig:
     return GateConfig.parse({"gain": [{"measure": gain}], "keep": keep, "looks": looks, "least_clusters": 5})
 
 
-def campaign(shape: Shape, shifts: Mapping[str, float], random: Random) -> dict[str, Compared]:
-    """Everything found of two policies whose true differences are `shifts`, in the good direction."""
+def campaign(shape: Shape, shifts: Mapping[str, float], config: GateConfig, random: Random) -> dict[str, Compared]:
+    """What a gate asks of two policies whose true differences are `shifts`, in the good direction."""
     found: dict[str, dict[str, tuple[np.ndarray, np.ndarray | None]]] = {"winrate": {}, "xstest": {}, "hhh": {}}
-    for measure in LINES:
+    for measure in (one.measure for one in config.lines):
         suite, _, name = measure.partition(".")
         moved = shifts.get(measure, 0.0)
         if suite == "winrate":
@@ -78,7 +78,7 @@ def campaign(shape: Shape, shifts: Mapping[str, float], random: Random) -> dict[
         else:
             rate = OLD[measure] * shape.rare
             found[suite][name] = pairs(rate, rate + (-moved if measure in LOWER else moved), shape, random)
-    return {suite: compared(suite, values, shape) for suite, values in found.items()}
+    return {suite: compared(suite, values, shape) for suite, values in found.items() if values}
 
 
 def pairs(old: float, new: float, shape: Shape, random: Random) -> tuple[np.ndarray, np.ndarray]:
@@ -129,12 +129,12 @@ def first(suites: Mapping[str, Compared], clusters: int, each: int) -> dict[str,
 
 def once(shape: Shape, shifts: Mapping[str, float], config: GateConfig, random: Random) -> str:
     """One look at the whole."""
-    return said(campaign(shape, shifts, random), config, 1)
+    return said(campaign(shape, shifts, config, random), config, 1)
 
 
 def daily(shape: Shape, shifts: Mapping[str, float], config: GateConfig, random: Random, *, days: int = 10) -> str:
     """A look a day until something is decided."""
-    whole, verdict = campaign(shape, shifts, random), "undecided"
+    whole, verdict = campaign(shape, shifts, config, random), "undecided"
     for day in range(1, days + 1):
         verdict = said(first(whole, shape.clusters * day // days, shape.each), config, day)
         if verdict != "undecided":
@@ -210,17 +210,16 @@ def good() -> dict[str, float]:
 
 def looks(campaigns: int, seed: int) -> None:
     """Ten looks: with intervals for one look, and with those for any number."""
-    size = asked_size(gate())
     for measure, limit in LINES.items():
         shifts = {**good(), "winrate.win_rate": 0.3, measure: limit if measure == "winrate.win_rate" else -limit}
         alone = {style: others_open(gate(looks=style), measure) for style in ("once", "anytime")}
         for style, config in alone.items():
             name = f"10 looks, {style}, on the limit: {measure}"
-            row(name, lambda r, x=shifts, c=config: daily(Shape(size), x, c, r), campaigns, seed)  # type: ignore[misc]
-    more = 2 * size + size // 2
+            row(name, lambda r, x=shifts, c=config: daily(Shape(500), x, c, r), campaigns, seed)  # type: ignore[misc]
+    more = asked_size(gate()) * 5 // 2
     row(
-        f"10 looks, anytime, up to {more} prompts, all lines hold",
-        lambda r: daily(Shape(more), good(), gate(looks="anytime"), r),
+        f"5 looks, anytime, up to {more} prompts, all lines hold",
+        lambda r: daily(Shape(more), good(), gate(looks="anytime"), r, days=5),
         campaigns,
         seed,
     )

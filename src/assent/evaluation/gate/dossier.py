@@ -3,7 +3,6 @@
 verdict.json        the decision, line by line
 dossier.md          the same for people, with the replay command
 gate.json           the gate, every setting
-
 looks.json          every look so far, and the items that were there
 evidence.json       the policies, settings, seeds, hashes of data and weights, and the hash of every file below
 evidence/<suite>/after/outcomes.jsonl …    every raw outcome and verdict
@@ -147,7 +146,7 @@ def page(config: GateConfig, evidence: Evidence, decision: Decision) -> Iterator
     looks = "one look" if config.looks == "once" else f"look {decision.look} of any number"
     yield (
         f"{looks[0].upper()}{looks[1:]}. A policy for which a line does not hold is released with a chance of at most"
-        f" {config.alpha:.1%}. Judge: {'nobody' if evidence.judge is None else _code(str(evidence.judge))}."
+        f" {config.alpha:.1%}. Judge: {_judge_in_words(evidence)}."
     )
     yield ""
     yield "| verdict | line | wanted | found | items | prompts | unreadable | why, and what is missing |"
@@ -175,6 +174,15 @@ def page(config: GateConfig, evidence: Evidence, decision: Decision) -> Iterator
         yield ""
     yield f"Evidence `{decision.evidence}`: raw outcomes in `evidence/`, their hashes and origin in `evidence.json`."
     yield "Decide again from this folder alone: `assent gate --replay FOLDER`"
+
+
+def _judge_in_words(evidence: Evidence) -> str:
+    judge, known = evidence.judge, evidence.known_judge
+    if judge is None:
+        return "nobody compared the answers"
+    if known is None:
+        return _code(str(judge))
+    return f"{_code(str(judge))}, whose agreement with people is {known.agreement} on {known.pairs} pairs"
 
 
 def _looks_of(folder: Path, config: GateConfig) -> Looks:
