@@ -268,7 +268,7 @@ def mutation(fault: str, prompts: int, seed: int, *, likes_length: float) -> Dec
         rows.append({"prompt": prompt.text, "kind": one.kind, "before": b, "after": a, **truths})
     with tempfile.TemporaryDirectory() as folder:
         EvaluationReport(judge=PEOPLE, win_rate=win_rate(said)).write(Path(folder))
-        write_verdicts(Path(folder), said)
+        write_verdicts(Path(folder), said, are_people=True)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         files.write_text(Path(folder) / SAMPLES, "".join(lines))
         suites, report = of_evaluation(Path(folder))

@@ -14,11 +14,10 @@ from assent.evaluation.gate.config import JudgeBar
 from assent.evaluation.gate.decide import refuse_line
 from assent.evaluation.gate.evidence import ANSWERS, LAB, WINRATE, Compared, Evidence, of_evaluation
 from assent.evaluation.gate.judge import PEOPLE
-from assent.evaluation.outcomes import Found
+from assent.evaluation.outcomes import OF_REWARD, Found
 from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.judges import judges_its_own
-from assent.pipeline.stages.measure import OF_REWARD
 
 
 def refuse_gate(config: RunConfig) -> None:

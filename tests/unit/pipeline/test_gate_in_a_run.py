@@ -17,6 +17,7 @@ from assent.evaluation.gate.dossier import replay
 from assent.evaluation.outcomes import Found, Outcome
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.evaluate import folder_of, weights_of
+from assent.pipeline.doctor.examine import examine
 from assent.pipeline.run import plan_project, run_project
 from assent.report.run import report_of
 
@@ -131,6 +132,7 @@ def test_a_gate_that_could_never_pass_is_refused_before_anything_runs(lines: lis
         run()
     with pytest.raises(ConfigError, match=words):
         plan_project(Path("assent.yaml"))
+    assert any(finding.key == "gate" and finding.is_error for finding in examine(Path("assent.yaml")))
     assert not list(Path("runs/toy").glob("artifacts/*"))
 
 

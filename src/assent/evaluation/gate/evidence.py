@@ -14,7 +14,7 @@ from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.evaluation.catalog import SUITES
 from assent.evaluation.length_control import length_controlled
-from assent.evaluation.outcomes import Found, Kind, Outcome
+from assent.evaluation.outcomes import OF_REWARD, Found, Kind, Outcome
 from assent.evaluation.report import EvaluationReport, Judge, KnownJudge, read_samples
 from assent.evaluation.suites import lab
 from assent.evaluation.winrate import kept_verdicts
@@ -29,8 +29,9 @@ _LONGER = "longer"
 
 
 def _length_controlled(outcomes: Sequence[Outcome], confidence: float) -> Estimate:
-    scores, longer = (np.array([one.values[name] for one in outcomes]) for name in ("win_rate", _LONGER))
-    return length_controlled(scores, longer, [one.cluster for one in outcomes], confidence=confidence)
+    judged = [one for one in outcomes if "win_rate" in one.values]
+    scores, longer = (np.array([one.values[name] for one in judged]) for name in ("win_rate", _LONGER))
+    return length_controlled(scores, longer, [one.cluster for one in judged], confidence=confidence)
 
 
 def distinct_words(outcomes: Sequence[Outcome]) -> float | None:
@@ -94,7 +95,7 @@ class Compared:
     @property
     def kind(self) -> str:
         """Kind of the suite."""
-        return self.after.kind or self.after.suite.removesuffix(" of the reward model")
+        return self.after.kind or self.after.suite.removesuffix(OF_REWARD)
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
@@ -155,13 +156,13 @@ def of_evaluation(folder: Path) -> tuple[dict[str, Compared], EvaluationReport]:
     if report.win_rate is None or report.judge is None:
         return found, report
     verdicts = kept_verdicts(folder)
-    is_people = report.judge.kind == "people"
+    unjudged = len(samples) - len({one.prompt_id for one in verdicts}) if verdicts else 0
     outcomes = [
         Outcome(
             item=short(hash_json([one.pair_id, one.rater_id, one.is_new_first])),
             cluster=one.prompt_id,
             values={"win_rate": one.score, _LONGER: float(one.new_length - one.baseline_length)},
-            group="" if is_people else one.rater_id,
+            group="" if report.judge.kind == "people" else one.rater_id,
         )
         for one in verdicts
     ] or [
@@ -174,6 +175,8 @@ def of_evaluation(folder: Path) -> tuple[dict[str, Compared], EvaluationReport]:
         for i, row in enumerate(samples)
         if row.get("preferred") is not None
     ]
+    # Prompts on which every judge abstained: asked, and not read.
+    outcomes += [Outcome(item=f"unjudged {i}", cluster=f"unjudged {i}", values={}) for i in range(unjudged)]
     found[WINRATE] = Compared(_found(WINRATE, "after", outcomes))
     return found, report
 

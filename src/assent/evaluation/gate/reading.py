@@ -75,7 +75,9 @@ class Pairs:
         new = {one.item: one for one in compared.after.outcomes if name in one.values}
         if compared.against is not None:
             values = np.array([one.values[name] for one in new.values()])
-            return cls(values, np.full(len(new), compared.against), tuple(o.cluster for o in new.values()), 0.0)
+            prompts = {one.cluster for one in compared.after.outcomes}
+            missing = 1 - len({one.cluster for one in new.values()}) / len(prompts) if prompts else 0.0
+            return cls(values, np.full(len(new), compared.against), tuple(o.cluster for o in new.values()), missing)
         old = {o.item: o for o in (() if compared.before is None else compared.before.outcomes) if name in o.values}
         both = [item for item in new if item in old]
         either = len(new) + len(old) - len(both)
@@ -156,10 +158,11 @@ def _ratio(compared: Compared, name: str, kind: Kind, level: Level) -> Reading |
 
 def _difference_of_statistics(compared: Compared, name: str, kind: Kind, level: Level) -> Reading | None:
     after, own, against = compared.after.outcomes, INTERVALS.get((compared.kind, name)), compared.against
-    if len({one.cluster for one in after}) < 2:
+    if len({one.cluster for one in after if one.values}) < 2:
         return None
     if own is not None and against is not None:
-        return _spent(lambda confidence: _less(own(after, confidence), against), after, level)
+        missing, judged = Pairs.of(compared, "win_rate").missing, [one for one in after if one.values]
+        return _spent(lambda confidence: _less(own(judged, confidence), against), judged, level, missing)
     if compared.before is None or kind.statistic is None:
         return None
     earlier, statistic = {one.item: one for one in compared.before.outcomes}, difference_of(kind.statistic)

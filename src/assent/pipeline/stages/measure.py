@@ -12,7 +12,7 @@ from assent.core import seeds
 from assent.core.config import Config
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.exam import Exam, sit
-from assent.evaluation.outcomes import Found, estimates, report
+from assent.evaluation.outcomes import OF_REWARD, Found, estimates, report
 from assent.evaluation.subject import Subject
 from assent.evaluation.suite import SuiteReport
 from assent.evaluation.suites.config import SuiteConfig
@@ -98,7 +98,3 @@ def suite_reports(
         earlier = Found.read(before[title].folder) if title in before else None
         found[title] = report(Found.read(artifact.folder), suite_of(stage_config.suite).kinds, before=earlier)
     return found
-
-
-OF_REWARD = " of the reward model"
-"""What is added to a suite's title where a reward model sat it."""
