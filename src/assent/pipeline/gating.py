@@ -12,9 +12,9 @@ from assent.core.errors import ConfigError
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.gate.config import JudgeBar
 from assent.evaluation.gate.decide import refuse_line
-from assent.evaluation.gate.evidence import ANSWERS, LAB, WINRATE, Compared, Evidence, of_evaluation
+from assent.evaluation.gate.evidence import ANSWERS, LAB, REWARD, WINRATE, Compared, Evidence, of_evaluation
 from assent.evaluation.gate.judge import PEOPLE
-from assent.evaluation.outcomes import OF_REWARD, Found
+from assent.evaluation.outcomes import OF_REWARD, OUTCOMES, Found
 from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.judges import judges_its_own
@@ -39,7 +39,7 @@ def refuse_gate(config: RunConfig) -> None:
 
 def measured_kinds(config: RunConfig) -> dict[str, str]:
     """Titles of all suites that a run measures, with their kinds."""
-    found = {}
+    found = {REWARD: REWARD} if config.fits_reward else {}
     for one in config.suites:
         suite = suite_of(one)
         if suite.abilities & {"answers", "likelihoods"}:
@@ -73,17 +73,23 @@ def evidence_of(
     policy: Artifact,
     before: Artifact,
     evaluation: Artifact | None,
+    reward: Artifact | None,
     measured: Sequence[Artifact],
     measured_before: Sequence[Artifact],
 ) -> Evidence:
-    """What a run found of two of its policies. Raises DataError where both were not asked the same."""
+    """What a run found of two of its policies, and of the reward model of the newer.
+
+    Raises DataError where both were not asked the same.
+    """
     suites, report = ({}, EvaluationReport()) if evaluation is None else of_evaluation(evaluation.folder)
     old = {title_of(one): one for one in measured_before}
     for one in measured:
         earlier = old.get(title := title_of(one))
         found = with_kind(Found.read(one.folder), one)
         suites[title] = Compared(found, None if earlier is None else with_kind(Found.read(earlier.folder), earlier))
-    used = [one for one in (policy, before, evaluation, *measured, *measured_before) if one is not None]
+    if reward is not None and (reward.folder / OUTCOMES).is_file():
+        suites[REWARD] = Compared(Found.read(reward.folder))
+    used = [one for one in (policy, before, evaluation, reward, *measured, *measured_before) if one is not None]
     return Evidence(policy.name, before.name, suites, report.judge, report.known_judge, facts_of(used))
 
 

@@ -15,6 +15,7 @@ from assent.cli import app
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.evaluation.gate.dossier import replay
 from assent.evaluation.outcomes import Found, Outcome
+from assent.evaluation.reward_report import calibration_error
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.evaluate import folder_of, weights_of
 from assent.pipeline.doctor.examine import examine
@@ -185,3 +186,14 @@ def test_few_prompts_leave_it_open_and_the_exit_code_says_so() -> None:
     run()
     Path("gate.yaml").write_text(yaml.safe_dump({"keep": [SURE]}))
     assert command("runs/toy/round-1", "--file", "gate.yaml") == 3
+
+
+def test_a_reward_model_is_held_to_its_own_limits_on_held_out_pairs() -> None:
+    lines = [{"measure": "reward.ece", "at_most": 1.1}, {"measure": "reward.accuracy", "at_least": -0.1}]
+    write(rounds=1, reward={"epochs": 1, "eval_share": 0.3}, gate=gate(*lines))
+    assert any("gate: PASS" in line for line in run())
+    found = Found.read(find_artifact("runs/toy/round-1/reward").folder)
+    report = json.loads((find_artifact("runs/toy/round-1/reward").folder / "report.json").read_text())
+    assert calibration_error(found.outcomes) == pytest.approx(report["ece"])
+    accuracy = sum(one.values["accuracy"] for one in found.outcomes) / len(found.outcomes)
+    assert accuracy == pytest.approx(report["accuracy"]["estimate"]) and len(found.outcomes) == report["pairs"]

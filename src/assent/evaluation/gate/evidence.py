@@ -16,15 +16,16 @@ from assent.evaluation.catalog import SUITES
 from assent.evaluation.length_control import length_controlled
 from assent.evaluation.outcomes import OF_REWARD, Found, Kind, Outcome
 from assent.evaluation.report import EvaluationReport, Judge, KnownJudge, read_samples
+from assent.evaluation.reward_report import REWARD_KINDS
 from assent.evaluation.suites import lab
 from assent.evaluation.winrate import kept_verdicts
 from assent.lab.truth import AXES
 from assent.stats.estimate import Estimate
 
 Interval = Callable[[Sequence[Outcome], float], Estimate | None]
-WINRATE, LAB, ANSWERS = "winrate", "lab", "answers"
-OWN = (WINRATE, LAB, ANSWERS)
-"""What every blind evaluation gives, where it was judged and where the lab's truth can be read."""
+WINRATE, LAB, ANSWERS, REWARD = "winrate", "lab", "answers", "reward"
+OWN = (WINRATE, LAB, ANSWERS, REWARD)
+"""What a run gives without a suite: its blind evaluation, the lab's truth, and its reward model on held-out pairs."""
 _LONGER = "longer"
 
 
@@ -52,6 +53,7 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
         "length_controlled": Kind("What that would be if both answers were equally long."),
     },
     LAB: {name: _lab_kind(name) for name in (*AXES, "harm", "mean_length")},
+    REWARD: REWARD_KINDS,
     ANSWERS: {
         "length": Kind("Characters of an answer.", lower_is_better=None, range=None),
         "empty": Kind("Share of answers without a word.", lower_is_better=True),
