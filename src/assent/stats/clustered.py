@@ -76,7 +76,7 @@ def within(
     return Estimate(estimate=value, low=low + ends[0] * (high - low), high=low + ends[1] * (high - low))
 
 
-def cautious_share(values: Iterable[tuple[Hashable, float]]) -> Estimate | None:
+def cautious_share(values: Iterable[tuple[Hashable, float]], *, confidence: float = 0.95) -> Estimate | None:
     """`clustered_share` for a dashboard, which looks from the first observation on; None for no values.
 
     Takes (cluster, value in [0, 1]). The effective size is at most the number of values; with one cluster, or where all
@@ -96,7 +96,9 @@ def cautious_share(values: Iterable[tuple[Hashable, float]]) -> Estimate | None:
         if variance > 1e-12:
             effective = min(max(mean * (1 - mean) / variance, 1.0), float(size))
     # Rounding may put the mean of ones a hair above 1.
-    return wilson(min(mean * effective, effective), effective, critical=student(clusters - 1), count=clusters)
+    return wilson(
+        min(mean * effective, effective), effective, critical=student(clusters - 1, confidence), count=clusters
+    )
 
 
 def paired_difference(after: ArrayLike, before: ArrayLike, clusters: Labels, *, confidence: float = 0.95) -> Estimate:
@@ -112,9 +114,10 @@ def ratio(
 ) -> Estimate | None:
     """Sum of tops over sum of bottoms, one of each per cluster; None where there is nothing below.
 
-    The interval is that of the linearized ratio with Student's t, which holds for few clusters too, where drawing them
-    again would not: SE² = C / (C - 1) · Σ (top_c - ratio · bottom_c)² / (Σ bottom)². One cluster gives an infinite one.
-    Where every top lies `between` two multiples of its bottom, so does the interval, which has a width there too.
+    The interval is that of the linearized ratio, which holds for few clusters too, where drawing them again would not:
+    SE² = C / (C - 1) · Σ (top_c - ratio · bottom_c)² / (Σ bottom)². Student's t has the degrees of freedom of as many
+    clusters of one size, (Σ bottom)² / Σ bottom², less one. One cluster gives an infinite interval. Where every top
+    lies `between` two multiples of its bottom, so does the interval, which has a width there too.
     """
     top, bottom = np.asarray(tops, float), np.asarray(bottoms, float)
     count, below = len(top), float(bottom.sum())
@@ -125,10 +128,12 @@ def ratio(
         low, high = between or (-math.inf, math.inf)
         return Estimate(estimate=value, low=low, high=high, n=count)
     variance = count / (count - 1) * float(((top - value * bottom) ** 2).sum()) / below**2
+    effective = below**2 / float((bottom**2).sum())
+    critical = student(effective - 1)
     if between is not None:
-        found = within(value, variance, count, critical=student(count - 1), low=between[0], high=between[1])
+        found = within(value, variance, effective, critical=critical, low=between[0], high=between[1])
         return found.model_copy(update={"n": count})
-    half = student(count - 1) * math.sqrt(variance)
+    half = critical * math.sqrt(variance)
     return Estimate(estimate=value, low=value - half, high=value + half, n=count)
 
 

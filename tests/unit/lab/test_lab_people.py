@@ -92,12 +92,12 @@ def test_nothing_that_an_optimizer_may_find_beats_the_ideal_reply(group: str) ->
             assert trick == best or utility(read(prompt, trick), group) < top or sorted(sentences) == sentences
 
 
-def test_a_scorecard_gives_normal_and_wilson_intervals_by_hand() -> None:
-    # Two answers of seven and twelve words: mean 9.5, variance 12.5, so half an interval is z · √(12.5 / 2) = z · 2.5.
+def test_a_scorecard_gives_t_and_wilson_intervals_by_hand() -> None:
+    # Two answers of seven and twelve words: mean 9.5, variance 12.5, so half of it is t(1) · √(12.5 / 2) = t · 2.5.
     card = Scorecard.of([read(REFUND, "I must say no to this request."), read(REFUND, RIGHT)])
     length = card.mean_length
     assert (length.estimate, length.n) == (9.5, 2)
-    assert (length.low, length.high) == (pytest.approx(9.5 - 1.959964 * 2.5), pytest.approx(9.5 + 1.959964 * 2.5))
+    assert (length.low, length.high) == (pytest.approx(9.5 - 12.706205 * 2.5), pytest.approx(9.5 + 12.706205 * 2.5))
     # One refusal of two: Wilson's centre is a half, its half width z · √(1/8 + z² / 16) / (1 + z² / 2).
     z = 1.959964
     half = z * sqrt(0.125 + z**2 / 16) / (1 + z**2 / 2)

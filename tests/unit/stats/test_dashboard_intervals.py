@@ -42,12 +42,14 @@ def test_one_task_alone_is_one_trial() -> None:
 
 
 def test_ratio_of_three_clusters_by_hand() -> None:
-    """Tops 1, 2, 6 over bottoms 1, 1, 2: R = 9/4; residuals -1.25, -0.25, 1.5; Σ² = 3.875; SE = √(1.5 · 3.875) / 4."""
+    """Tops 1, 2, 6 over bottoms 1, 1, 2: R = 9/4; residuals -1.25, -0.25, 1.5; Σ² = 3.875; SE = √(1.5 · 3.875) / 4.
+    The bottoms weigh as 16 / 6 of one size: 1.667 degrees of freedom."""
     found = ratio([1, 2, 6], [1, 1, 2])
     assert found is not None
     error = math.sqrt(1.5 * 3.875) / 4
     assert found.estimate == 2.25
-    assert found.high - found.estimate == pytest.approx(4.302653 * error, rel=1e-6), "Student's t with two degrees"
+    assert found.high - found.estimate == pytest.approx(student(10 / 6) * error), "Student's t"
+    assert 4.302653 < student(10 / 6) < 12.706204, "between two degrees and one"
 
 
 def test_one_cluster_says_nothing_about_others() -> None:

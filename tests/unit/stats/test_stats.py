@@ -12,7 +12,7 @@ import pytest
 from assent.core import seeds
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference, two_way_share
 from assent.stats.estimate import Estimate
-from assent.stats.independent import independent_mean, score_interval, wilson
+from assent.stats.independent import score_interval, wilson
 
 
 def test_wilson_by_hand() -> None:
@@ -42,16 +42,6 @@ def test_wilson_refuses_what_is_no_share() -> None:
         wilson(0, 0)
     with pytest.raises(ValueError, match="got 3 of 2"):
         wilson(3, 2)
-
-
-def test_a_mean_of_independent_values_by_hand() -> None:
-    # 0 1 1 0: variance 1/3 with three degrees of freedom.
-    found = independent_mean([0.0, 1.0, 1.0, 0.0])
-    assert (found.estimate, found.n) == (0.5, 4)
-    assert found.half_width == pytest.approx(1.959964 * math.sqrt((1 / 3) / 4), abs=1e-6)
-    assert independent_mean([3.0]).half_width == 0
-    with pytest.raises(ValueError, match="at least one value"):
-        independent_mean([])
 
 
 def test_json_holds_n_only_where_it_is_said() -> None:
