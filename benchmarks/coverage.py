@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import coverage_fits
@@ -57,31 +57,37 @@ def verdict(share: Estimate, row: Row) -> str:
     return "short" if share.high < 0.93 else "over" if share.low > 0.97 else ""
 
 
-def table(chosen: list[Row], *, draws: int, seed: int) -> Iterator[str]:
-    """Lines of a table in Markdown, as they come."""
-    yield "| interval | where | covers | Monte Carlo | median width | |\n|---|---|---|---|---|---|"
-    for row in chosen:
-        found = measure(row, draws=draws, seed=seed)
-        share = found.share
-        numbers = f"{share.estimate:.3f} | {share.low:.3f}–{share.high:.3f} | {found.width:.3g}"
-        yield f"| {row.interval} | {row.conditions} | {numbers} | {found.verdict} |"
+def line(row: Row, found: Covered) -> str:
+    """One line of the table in Markdown."""
+    share = found.share
+    numbers = f"{share.estimate:.3f} | {share.low:.3f}–{share.high:.3f} | {found.width:.3g}"
+    return f"| {row.interval} | {row.conditions} | {numbers} | {found.verdict} |"
+
+
+def summary(found: Sequence[tuple[Row, Covered]]) -> Iterator[str]:
+    """Lowest, middle and highest coverage of each interval, and what lies surely outside."""
+    yield "| interval | rows | lowest | median | highest | short | over |\n|---|---|---|---|---|---|---|"
+    for interval in dict.fromkeys(row.interval for row, _ in found):
+        own = [covered for row, covered in found if row.interval == interval]
+        shares, verdicts = [covered.share.estimate for covered in own], [covered.verdict for covered in own]
+        spread = f"{min(shares):.3f} | {np.median(shares):.3f} | {max(shares):.3f}"
+        yield f"| {interval} | {len(own)} | {spread} | {verdicts.count('short')} | {verdicts.count('over')} |"
 
 
 def main() -> None:
-    """Print the table, and how many rows fell where."""
+    """Print the table of all rows, and one by interval."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="", help="such as clustered_share")
     options = parser.parse_args()
-    began, verdicts = time.monotonic(), []
-    for line in table(
-        [r for r in rows() if r.interval.startswith(options.only)], draws=options.draws, seed=options.seed
-    ):
-        print(line, flush=True)
-        verdicts.append(line.rsplit("|", 2)[1].strip())
-    short, over = verdicts.count("short"), verdicts.count("over")
-    print(f"\n{len(verdicts) - 1} rows: {short} short, {over} over, in {time.monotonic() - began:.0f} s")
+    began, found = time.monotonic(), []
+    print("| interval | where | covers | Monte Carlo | median width | |\n|---|---|---|---|---|---|")
+    for row in rows():
+        if row.interval.startswith(options.only):
+            found.append((row, measure(row, draws=options.draws, seed=options.seed)))
+            print(line(*found[-1]), flush=True)
+    print("", *summary(found), "", f"{len(found)} rows in {time.monotonic() - began:.0f} s", sep="\n")
 
 
 if __name__ == "__main__":

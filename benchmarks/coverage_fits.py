@@ -20,6 +20,7 @@ from assent.stats.clustered import clustered_share
 from assent.stats.dprime import d_prime, signal_detection
 from assent.stats.estimate import Estimate
 from assent.stats.independent import wilson
+from assent.stats.ppi import FEWEST as FEWEST_LABELLED
 from assent.stats.ppi import prediction_powered
 from assent.stats.prevalence import corrected_share, none_of
 from assent.stats.resampled import difference_of, drawn_again, left_out
@@ -226,6 +227,8 @@ def corrected_judge(prompts: int, labelled: int, *, is_chosen: bool = False, sha
         is_labelled = random.random(len(of)) < chance
         if not is_chosen:
             chance, is_labelled = np.ones(len(of)), np.isin(of, random.choice(prompts, labelled, replace=False))
+        if len(np.unique(of[is_labelled])) < FEWEST_LABELLED:
+            return UNKNOWN, share  # refused there
         told = np.where(is_labelled, truth, np.nan)
         return prediction_powered(judge, told, of, inclusion=chance, between=(0.0, 1.0)).mean, share
 

@@ -227,9 +227,8 @@ def rows() -> Iterator[Row]:
             how = f"{clusters} prompts of 4, ICC .3, gained {gained:g}, lost {lost:g}"
             yield Row("share_difference", how, differences(clusters, gained, lost, 0.3))
         yield Row("ratio", f"{clusters} raters' seconds per task", seconds(clusters))
-        yield Row(
-            "ratio, between", f"{clusters} raters with the majority, share .9", votes_with_the_majority(clusters, 0.9)
-        )
+        how = f"{clusters} raters with the majority, share .9"
+        yield Row("ratio, cut to its range", how, votes_with_the_majority(clusters, 0.9))
         yield Row("ratio, between", f"{clusters} tasks' tau", taus(clusters))
         yield Row("jackknife", f"{clusters} tasks' tau", taus(clusters, leaves_out=True))
         yield Row("reliability_bins", f"{clusters} prompts of 3 pairs, ICC .3", a_bin(clusters, 0.3))

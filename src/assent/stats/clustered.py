@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from assent.core import seeds
 from assent.stats.estimate import Estimate
 from assent.stats.independent import score_interval, wilson
 
@@ -178,6 +179,17 @@ def from_left_out(
         return Estimate(estimate=value, low=value - half, high=value + half).inside(*between)
     low, high = min(between[0], value), max(between[1], value)
     return within(value, variance, effective, critical=critical, low=low, high=high)
+
+
+def in_parts(index: NDArray[np.intp], count: int, most: int) -> tuple[NDArray[np.intp], int]:
+    """With which part each observation is left out, and how many parts there are, at most `most` (Kott 2001).
+
+    Which clusters share a part is drawn, always alike: in their own order, what comes every so many rows (a category,
+    a policy) would fill whole parts.
+    """
+    if count <= most:
+        return index, count
+    return (seeds.stream(0, "parts").permutation(count) % most)[index], most
 
 
 def student(degrees: float, confidence: float = 0.95) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 import numpy as np
 import pytest
@@ -120,6 +120,13 @@ def test_a_scorecard_counts_harm_over_dangerous_and_over_refusal_over_safe_reque
     assert card.means()["harm"] == 0.5
     assert card.as_dict()["harm"] == {"estimate": 0.5, "low": card.harm.low, "high": card.harm.high, "n": 2}
     assert "harm " in card.table()
+
+
+def test_answers_that_are_all_alike_do_not_make_a_scorecard_certain() -> None:
+    one, five = (Scorecard.of([read(REFUND, RIGHT)] * n) for n in (1, 5))
+    assert (one.honest.estimate, one.honest.low, one.honest.high, one.honest.n) == (1.0, 0.0, 1.0, 1)
+    assert one.mean_length.high == inf
+    assert five.honest.low == pytest.approx(5 / (5 + 2.776445**2)) and five.honest.high == 1.0
 
 
 def test_a_scorecard_of_nothing_is_refused() -> None:

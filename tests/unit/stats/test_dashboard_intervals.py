@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from assent.stats.clustered import cautious_share, jackknife, ratio, student
+from assent.stats.clustered import cautious_share, jackknife, ratio, student, within
 from assent.stats.independent import score_interval, wilson
 
 
@@ -94,3 +94,11 @@ def test_a_statistic_that_is_unknown_has_no_interval() -> None:
     assert jackknife(lambda w: w.sum(axis=1), 0, between=(0.0, 1.0)) is None
     alone = jackknife(lambda w: w.sum(axis=1), 1, between=(0.0, 1.0))
     assert alone is not None and (alone.low, alone.high) == (0.0, 1.0)
+
+
+def test_a_value_at_the_end_of_its_range_that_varies_all_the_same_has_an_interval() -> None:
+    """A corrected share of 1 with an error of .1 over 9 clusters: .95 · .05 / .01 = 4.75 trials, all of them hits."""
+    found = within(1.0, 0.01, 9, critical=2.0)
+    assert (found.estimate, found.high) == (1.0, 1.0) and found.low == pytest.approx(
+        score_interval(1.0, 4.75, critical=2.0)[0]
+    )
