@@ -59,7 +59,9 @@ def battle(votes: int) -> World:
 
 
 def sharpness(people: int, votes: int) -> World:
-    """The sharpness of one of several raters, drawn as the prior says, from their choices between two answers."""
+    """The sharpness of one of several raters, drawn as the prior says, from their choices between two answers.
+
+    It is said given the pool: what is held is how a rater stands to the others, not the common factor."""
 
     def world(random: Random) -> tuple[Estimate, float]:
         sharp = random.normal(1.0, Spreads().sharpness, people)
@@ -77,7 +79,9 @@ def sharpness(people: int, votes: int) -> World:
         posterior = Posterior(evidence, Spreads())
         state = posterior.minimize(RaterState.start(people, 0, 0))
         value, half = float(state.sharpness[0]), 1.96 * float(posterior.sharpness_errors(state)[0])
-        return Estimate(estimate=value, low=value - half, high=value + half), float(sharp[0])
+        return Estimate(estimate=value, low=value - half, high=value + half), float(
+            sharp[0] / sharp.mean() * state.sharpness.mean()
+        )
 
     return world
 
