@@ -11,7 +11,7 @@ from assent.core.errors import DataError
 from assent.core.types import Completion, Prompt
 from assent.evaluation.report import EvaluationReport, Judge
 from assent.evaluation.suite import Asked, Measure, SuiteReport
-from assent.evaluation.suites import measure
+from assent.evaluation.suites.own import measure
 from assent.evaluation.winrate import Verdict, WinRate
 from assent.lab.world import World
 from assent.stats.estimate import Estimate

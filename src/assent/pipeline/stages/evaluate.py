@@ -26,7 +26,7 @@ from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, Trainers
 from assent.evaluation.suite import Asked
-from assent.evaluation.suites import measure
+from assent.evaluation.suites.own import measure
 from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.judges import Judges
