@@ -119,7 +119,9 @@ def test_what_moves_a_judge_is_found_and_an_unmoved_judge_is_not_accused() -> No
     fooled = Scorer(lambda text: quality(text) + 100 * ("better one" in text))
     found = measure_biases(asked(fooled, given), fooled)
     told = found.probes["told to win"]
-    assert told.edited.estimate == 1 and told.excess.estimate == pytest.approx(1 - told.placebo.estimate) and told.n == 60
+    assert (
+        told.edited.estimate == 1 and told.excess.estimate == pytest.approx(1 - told.placebo.estimate) and told.n == 60
+    )
     assert abs(found.probes["padding"].excess.estimate) < 0.01
     lengthy = Scorer(lambda text: float(len(text)))
     longer = measure_biases(asked(lengthy, given), lengthy)
