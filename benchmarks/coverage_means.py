@@ -182,7 +182,9 @@ def votes_with_the_majority(people: int, share: float) -> World:
     def world(random: Random) -> tuple[Estimate, float]:
         votes = random.integers(5, 41, people)
         own = random.beta(share * 9, (1 - share) * 9, people)
-        return (ratio(random.binomial(votes, own).tolist(), votes.tolist()) or UNKNOWN).inside(0.0, 1.0), share
+        tops, bottoms = random.binomial(votes, own).tolist(), votes.tolist()
+        found = ratio(tops, bottoms) or UNKNOWN
+        return (ratio(tops, bottoms, between=(0.0, 1.0)) or UNKNOWN) if found.half_width > 0 else found, share
 
     return world
 
@@ -228,7 +230,7 @@ def rows() -> Iterator[Row]:
             yield Row("share_difference", how, differences(clusters, gained, lost, 0.3))
         yield Row("ratio", f"{clusters} raters' seconds per task", seconds(clusters))
         how = f"{clusters} raters with the majority, share .9"
-        yield Row("ratio, cut to its range", how, votes_with_the_majority(clusters, 0.9))
+        yield Row("ratio, between", how, votes_with_the_majority(clusters, 0.9))
         yield Row("ratio, between", f"{clusters} tasks' tau", taus(clusters))
         yield Row("jackknife", f"{clusters} tasks' tau", taus(clusters, leaves_out=True))
         yield Row("reliability_bins", f"{clusters} prompts of 3 pairs, ICC .3", a_bin(clusters, 0.3))

@@ -47,8 +47,10 @@ def criterion_weights(
     effective = effective_clusters(clusters)
     found = []
     for k, weight in enumerate(weights):
-        seen = others[:, k] if np.any(x[:, k]) else []
-        one = from_left_out(float(weight), seen, between=ANYWHERE, clusters=effective, confidence=confidence)
+        is_seen = bool(np.any(x[:, k]))
+        one = from_left_out(
+            float(weight), others[:, k] if is_seen else [], between=ANYWHERE, clusters=effective, confidence=confidence
+        )
         found.append(one.model_copy(update={"n": count}))
     return found
 
