@@ -20,6 +20,8 @@ from assent.stats.independent import score_interval, wilson
 
 Labels = Sequence[str] | Sequence[int] | NDArray[np.generic]
 Floats = NDArray[np.float64]
+_EVEN = 0.9
+"""Clusters whose effective number is above this part of their number are taken to be of one size."""
 
 
 def clustered_mean(values: ArrayLike, clusters: Labels, *, confidence: float = 0.95) -> Estimate:
@@ -40,10 +42,16 @@ def clustered_share(values: ArrayLike, clusters: Labels, *, confidence: float = 
 
     The effective size is what independent trials would need for the same cluster-robust standard error, p(1-p)/SE²
     (Korn & Graubard 1998); where the error is 0 (all alike) it is the number of clusters. Unlike `clustered_mean` it
-    stays inside [0, 1] and has a width at 0 and 1.
+    stays inside [0, 1] and has a width at 0 and 1. Where clusters are of very different size, a large one that was not
+    drawn would move much: the variance gets a part of one cluster more, the larger the more they differ, and Student's
+    t no more degrees of freedom than clusters that carry the variance.
     """
     x, way = _shares(values, clusters)
-    return within(float(x.mean()), way.variance(x), way.effective, critical=student(way.effective - 1, confidence))
+    mean, variance, degrees = float(x.mean()), way.variance(x), way.effective - 1
+    if variance > 0 and way.effective < _EVEN * way.count:
+        variance += (1 - way.effective / way.count) * mean * (1 - mean) / way.effective**2
+        degrees = min(degrees, way.carrying(x) - 1)
+    return within(mean, variance, way.effective, critical=student(degrees, confidence))
 
 
 def two_way_share(values: ArrayLike, prompts: Labels, raters: Labels, *, confidence: float = 0.95) -> Estimate:
@@ -228,8 +236,15 @@ class _Way:
 
     def variance(self, x: Floats) -> float:
         """The cluster-robust squared standard error of the mean."""
-        sums = np.bincount(self.index, weights=x - x.mean(), minlength=self.count)
-        return self.count / (self.count - 1) * float((sums**2).sum()) / len(x) ** 2
+        return self.count / (self.count - 1) * float((self._sums(x) ** 2).sum()) / len(x) ** 2
+
+    def carrying(self, x: Floats) -> float:
+        """How many clusters carry that variance, 3 (Σu²)² / Σu⁴: about all where sums of deviations are normal."""
+        squares = self._sums(x) ** 2
+        return 3 * float(squares.sum() ** 2 / (squares**2).sum())
+
+    def _sums(self, x: Floats) -> Floats:
+        return np.bincount(self.index, weights=x - x.mean(), minlength=self.count)
 
 
 def _shares(values: ArrayLike, clusters: Labels) -> tuple[Floats, _Way]:

@@ -47,10 +47,8 @@ def criterion_weights(
     effective = effective_clusters(clusters)
     found = []
     for k, weight in enumerate(weights):
-        is_seen = bool(np.any(x[:, k]))
-        one = from_left_out(
-            float(weight), others[:, k] if is_seen else [], between=ANYWHERE, clusters=effective, confidence=confidence
-        )
+        seen: Floats = others[:, k] if np.any(x[:, k]) else np.empty(0)
+        one = from_left_out(float(weight), seen, between=ANYWHERE, clusters=effective, confidence=confidence)
         found.append(one.model_copy(update={"n": count}))
     return found
 
