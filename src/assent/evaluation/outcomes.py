@@ -16,6 +16,7 @@ from assent.core.types import Record
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
 from assent.stats.estimate import Estimate
+from assent.stats.paired import share_difference
 from assent.stats.resampled import ANYWHERE, difference_of, left_out
 
 OUTCOMES = "outcomes.jsonl"
@@ -184,7 +185,9 @@ def _difference(
         if not sides:
             return None
         clusters = [one.cluster for one, _ in sides]
-        found = left_out(sides, clusters, difference_of(kind.statistic), confidence=confidence)
+        low, high = kind.range or ANYWHERE
+        between = low - high, high - low
+        found = left_out(sides, clusters, difference_of(kind.statistic), between=between, confidence=confidence)
         return None if found is None else found.model_copy(update={"n": len(sides)})
     earlier = {one.item: one.values[name] for one in before if name in one.values}
     pairs = [
@@ -195,7 +198,8 @@ def _difference(
     if len({cluster for *_, cluster in pairs}) < 2:
         return None
     new, old = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    moved = paired_difference(new, old, [pair[2] for pair in pairs], confidence=confidence)
+    make = share_difference if kind.range == (0.0, 1.0) else paired_difference
+    moved = make(new, old, [pair[2] for pair in pairs], confidence=confidence)
     return moved.model_copy(update={"n": len(pairs)})
 
 

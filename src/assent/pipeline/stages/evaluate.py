@@ -114,7 +114,7 @@ class Answers:
     logps: list[float]
 
 
-@stage(name="evaluate", version=2, kind="evaluation")
+@stage(name="evaluate", version=3, kind="evaluation")
 def run_evaluate(
     ctx: StageContext,
     config: EvaluateStage,
