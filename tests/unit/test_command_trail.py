@@ -136,6 +136,12 @@ def judge(_: pytest.MonkeyPatch) -> Event:
     return Event("command.judge", project="imported")
 
 
+def arena(_: pytest.MonkeyPatch) -> Event:
+    with pytest.raises(Exception, match="no comparison of two named models"):
+        call("arena", "--project", "imported")
+    return Event("command.arena", project="imported")
+
+
 DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "run": run,
     "rate": rate,
@@ -148,6 +154,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "feedback delete": delete,
     "feedback work": work,
     "judge": judge,
+    "arena": arena,
 }
 COPIES = {
     "store copy": ("copy", "feedback.db", "copied.db"),

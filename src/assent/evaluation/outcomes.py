@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from assent.core import files
 from assent.core.errors import DataError
+from assent.core.hashing import hash_bytes, hash_file
 from assent.core.types import Record
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
@@ -20,6 +21,8 @@ from assent.stats.resampled import ANYWHERE, difference_of, left_out
 
 OUTCOMES = "outcomes.jsonl"
 FOUND = "found.json"
+HASH = "outcomes"
+"""In found.json: hash of outcomes.jsonl."""
 
 
 class Outcome(Record):
@@ -66,6 +69,10 @@ class Found(Record):
     subject: str
     source: str
     """Hash of the items that were asked. Two subjects are compared only on the same items."""
+    kind: str = ""
+    """Kind of the suite; empty where it was not written down: then its title says it."""
+    weights: str = ""
+    """Hash of the subject's model; empty where that is not known, as of a hub id."""
     outcomes: tuple[Outcome, ...] = Field(exclude=True)
     nulls: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     """What answers without any thought reach: name of the baseline -> measure -> number."""
@@ -76,11 +83,11 @@ class Found(Record):
         """Write outcomes.jsonl and found.json into `folder`."""
         lines = "".join(one.model_dump_json() + "\n" for one in self.outcomes)
         files.write_text(folder / OUTCOMES, lines, is_private=True)
-        files.write_json(folder / FOUND, self.model_dump(mode="json"))
+        files.write_json(folder / FOUND, {**self.model_dump(mode="json"), HASH: hash_bytes(lines.encode())})
 
     @classmethod
     def read(cls, folder: Path) -> Found:
-        """What `write` wrote. Raises DataError naming file and line where it cannot be read."""
+        """What `write` wrote. Raises DataError naming file and line where it cannot be read, or was changed since."""
         outcomes, path = [], folder / OUTCOMES
         try:
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -89,7 +96,10 @@ class Found(Record):
                 except ValidationError as error:
                     raise DataError(f"no outcome: {error.errors()[0]['msg']}", path=path, line=number) from None
             path = folder / FOUND
-            return cls.model_validate({**json.loads(path.read_text(encoding="utf-8")), "outcomes": outcomes})
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.pop(HASH, digest := hash_file(folder / OUTCOMES)) != digest:
+                raise DataError("was changed since it was measured; measure it again", path=folder / OUTCOMES)
+            return cls.model_validate({**values, "outcomes": outcomes})
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}; measure it again", path=path) from None
         except (ValueError, TypeError) as error:

@@ -7,15 +7,12 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from assent.artifacts.identity import resolved
-from assent.artifacts.outside import hashes
 from assent.core.config import Config, overlay, parse_sets, read_yaml
-from assent.core.errors import ConfigError, RunError, UserError
-from assent.core.hashing import hash_json
+from assent.core.errors import ConfigError, UserError
 from assent.core.types import Comparison, Purpose
 from assent.data.config import Source
 from assent.data.load import load_comparisons
-from assent.evaluation.validation.record import FEWEST_ANCHORS, Bar, Drift, JudgeRecord, drift, in_words, read_anchors
+from assent.evaluation.validation.record import FEWEST_ANCHORS, Bar, in_words
 from assent.evaluation.validation.validate import validate
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
@@ -25,6 +22,7 @@ from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.judging import panel_of
+from assent.pipeline.known_judges import identity_of
 from assent.pipeline.places import moved
 from assent.raters.config import AutoraterConfig, FunctionConfig, RatersConfig, RewardModelConfig
 from assent.raters.rater import SingleRater
@@ -80,11 +78,6 @@ def judge_file(path: Path, settings: tuple[str, ...] = ()) -> JudgeFile:
     """The settings, with relative paths as seen from here. Raises ConfigError."""
     config = JudgeFile.parse(overlay(read_yaml(path), parse_sets(settings)), where=str(path))
     return moved(config, old=path.parent, new=Path())
-
-
-def identity_of(judge: RatersConfig) -> str:
-    """Hash of a judge's settings and of the content of all they name."""
-    return hash_json([resolved(judge), hashes(judge)])
 
 
 def run_validation(path: Path, *, to: Path, settings: tuple[str, ...] = ()) -> Iterator[str]:
@@ -148,24 +141,3 @@ def open_judge(config: RatersConfig, backends: Backends) -> SingleRater:
     if panel is None or len(panel.members) != 1:
         raise ConfigError(f"{config.kind} raters are no single judge; give an autorater, a reward_model or a function")
     return panel.members[0]
-
-
-def known_judge(folder: Path, config: RatersConfig, judge: SingleRater) -> tuple[JudgeRecord, Drift | None]:
-    """The record of a judge and how it does on its anchors now.
-
-    Raises UserError where the record is of another judge, RunError where the judge became worse.
-    """
-    record = JudgeRecord.read(folder)
-    if record.identity != identity_of(config):
-        raise UserError(
-            f"{folder} is the record of {record.judge} with other settings, another model or another rubric than"
-            f" {judge.record.id} has now; hold the judge against people anew with: assent judge"
-        )
-    found = drift(read_anchors(folder), judge)
-    if found is not None and found.is_worse:
-        raise RunError(
-            f"{record.judge} has become worse: on its {found.n} anchors it agrees with people"
-            f" {found.moved.estimate:+.3f} [{found.moved.low:+.3f}, {found.moved.high:+.3f}] oftener than when it was"
-            " validated; nothing is judged with it. Hold it against people anew with: assent judge"
-        )
-    return record, found
