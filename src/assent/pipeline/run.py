@@ -194,6 +194,10 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         moved = [_moved(measure, found) for measure, found in measures.items()] if suite not in _SAID else []
         if moved:
             yield f"  {suite} before → after: {', '.join(moved)}"
+    if (gate := values.get("gate")) is not None:
+        end = "promoted" if gate["promoted"] else "not promoted: the next round starts from where this one did"
+        yield f"  gate: {gate['verdict'].upper()}, {end}"
+        yield from (f"    {line}" for line in gate["lines"] if not line.startswith("PASS"))
 
 
 def _scope(policy: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from assent.artifacts.find import model_folder
+from assent.artifacts.find import model_folder, passed_over
+from assent.artifacts.identity import hash_whole
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError
 from assent.evaluation.catalog import SUITES, suite_of
@@ -58,9 +59,11 @@ def evaluate(
     Of several models the first is what the others are compared with, item by item. `suites` are "kind=path".
     """
     config = suites_file(file, suites, settings)
+    yield from (line for name in names if (line := passed_over(name)) is not None)
     backends = Backends(config.model, config.compute)
     with machine(config.compute):
         subjects = [named_subject(backends, name) for name in names]
+        weights = {name: weights_of(name) for name in names}
         for title, stage in config.stages().items():
             first: Found | None = None
             for subject in subjects:
@@ -68,7 +71,8 @@ def evaluate(
                     yield f"{title}: {subject.name} cannot be asked that; it is left out"
                     continue
                 found = examined(stage, subject, log=lambda text: None)
-                folder = to / re.sub(r"[^\w.-]+", "-", subject.name).strip("-.") / title
+                found = found.model_copy(update={"weights": weights[subject.name]})
+                folder = folder_of(to, subject.name) / title
                 found.write(folder)
                 yield from table(report(found, suite_of(stage.suite).kinds, before=first), found)
                 yield f"  every item: {folder}"
@@ -103,6 +107,17 @@ def named_subject(backends: Backends, name: str) -> Subject:
     if is_reward(folder):
         return reward_subject(backends, folder, name=name)
     return policy_subject(backends, folder, name=name)
+
+
+def folder_of(evaluations: Path, name: str) -> Path:
+    """Where what was found of a model of this name is written."""
+    return evaluations / re.sub(r"[^\w.-]+", "-", name).strip("-.")
+
+
+def weights_of(name: str) -> str:
+    """Hash of the model that a name means; empty for a hub id."""
+    folder = model_folder(name)
+    return hash_whole(folder) if isinstance(folder, Path) else ""
 
 
 def is_reward(folder: Path | str) -> bool:
