@@ -204,6 +204,8 @@ class RunConfig(Config):
     suites: tuple[SuiteConfig, ...] = ()
     """Suites with questions of their own, of which every policy of the run, and reward models where they can be asked,
     are examined."""
+    suites_judge: RatersConfig | None = None
+    """Who judges the answers in suites that want a judge (MT-Bench, a team's own criteria); null: nobody."""
     store: StoreConfig = StoreConfig()
     """Where judgments live."""
     compute: ComputeConfig = ComputeConfig()
