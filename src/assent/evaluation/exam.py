@@ -82,7 +82,9 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
     if not items:
         raise ConfigError(f"suite {config.title}: {config.path} holds nothing that the suite can ask")
     outcomes = suite.examine(config, items, exam)
-    nulls = {null.name: _means(suite, config, items, null, exam) for null in NULLS}
+    # A judge's time is dear: where one is asked, the constant answer alone stands for those without thought.
+    shown = NULLS[:1] if suite.wants_judge(config) else NULLS
+    nulls = {null.name: _means(suite, config, items, null, exam) for null in shown}
     source = short(hash_json([suite.kind, [[one.item, one.prompt] for one in outcomes]]))
     return Found(
         suite=config.title,

@@ -9,9 +9,7 @@ from assent.core.types import Prompt
 from assent.evaluation.subject import Subject
 
 
-def preferences(
-    subject: Subject, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]
-) -> list[list[float]]:
+def preferences(subject: Subject, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
     """How much a subject likes each option of each prompt; higher is liked better.
 
     A reward model says it in points; a policy in nats per byte of the option, so that longer ones have no disadvantage.

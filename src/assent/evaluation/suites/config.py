@@ -126,7 +126,7 @@ class MTBenchConfig(SuiteSettings):
     """File with answers that the judge is shown beside the question; columns question_id, choices; null: none."""
     max_new_tokens: int = Field(default=1024, ge=1)
     """Longest answer."""
-    temperatures: dict[str, float] = {"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1}
+    temperatures: dict[str, float] = Field(default={"writing": 0.7, "roleplay": 0.7, "stem": 0.1, "humanities": 0.1})
     """How answers of a category are drawn; 0 for those that are not named."""
     scale: tuple[float, float] = (1.0, 5.0)
     """The judge's lowest and highest score."""
@@ -147,7 +147,7 @@ class BestOfConfig(SuiteSettings):
 
 
 class TiesConfig(SuiteSettings):
-    """Several right answers, as RewardBench 2 scores its Ties; columns id (ref:1 or tied:1), prompt, chosen, rejected."""
+    """Several right answers, as in RewardBench 2's Ties; columns id (ref:1 or tied:1), prompt, chosen, rejected."""
 
     kind: Literal["ties"] = "ties"
     """Which suite this is."""
