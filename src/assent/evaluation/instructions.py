@@ -36,6 +36,7 @@ _ABBREVIATIONS = (
     "jr",
     "sr",
 )
+_NEAR = 12  # characters before a full stop that hold any abbreviation
 _ANSWERS = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
 
@@ -91,13 +92,13 @@ def sentences(text: str) -> int:
     for line in text.split("\n"):
         start = 0
         for end in _ENDS.finditer(line):
-            piece = line[start : end.start()]
-            last = piece.rsplit(None, 1)[-1].casefold() if piece.split() else ""
+            words = line[max(start, end.start() - _NEAR) : end.start()].split()
+            last = words[-1].casefold().strip("(\"'") if words else ""
             # The full stop of an abbreviation, or of a number at the beginning of a list's line, ends nothing.
-            is_number = start == 0 and piece.strip().isdigit()
-            if end.group().startswith(".") and (last.strip("(\"'") in _ABBREVIATIONS or is_number):
+            is_number = start == 0 and line[: end.start()].strip() == last and last.isdigit()
+            if end.group().startswith(".") and (last in _ABBREVIATIONS or is_number):
                 continue
-            number += any(c.isalnum() for c in piece)
+            number += any(c.isalnum() for c in line[start : end.start()])
             start = end.end()
         number += any(c.isalnum() for c in line[start:])
     return number
@@ -165,7 +166,8 @@ def _is_json(text: str, arguments: Mapping[str, Any]) -> bool:
 
 
 def _title(text: str, arguments: Mapping[str, Any]) -> bool:
-    return any(one.strip("<> ") for one in re.findall(r"<<([^\n]+?)>>", text))
+    parts = ((line.find("<<"), line.rfind(">>"), line) for line in text.split("\n"))
+    return any(0 <= start < end and line[start:end].strip("<> ") for start, end, line in parts)
 
 
 def _two_responses(text: str, arguments: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 
 _SCRIPTS: Mapping[str, tuple[str, ...]] = {
     "LATIN": ("en", "es", "pt", "fr", "de", "it", "pl", "vi", "sw", "fi"),
@@ -50,12 +51,14 @@ _WORDS: Mapping[str, str] = {
     "ne": "छ र को मा हो लाई यो भने गर्न हुन्छ पनि छन् एक तपाईं गरेको गर्ने थियो तथा वा हामी म छैन आफ्नो",
 }
 _FEWEST = 2  # small words that have to be there to tell languages of one script apart
+_ENOUGH = 20_000  # characters that are looked at
 LANGUAGES = frozenset(code for codes in _SCRIPTS.values() for code in codes)
 """Codes of the languages that are known (ISO 639-1)."""
 
 
 def language_of(text: str) -> str | None:
     """The code of the language that most of a text is in; None where it cannot be told."""
+    text = text[:_ENOUGH]
     counts = Counter(_script(letter) for letter in text if letter.isalpha())
     if not counts:
         return None
@@ -82,5 +85,6 @@ def _words(text: str) -> list[str]:
     return kept.split()
 
 
+@cache
 def _script(letter: str) -> str:
     return unicodedata.name(letter, "?").partition(" ")[0]

@@ -49,7 +49,7 @@ _REPROOF = re.compile(
     re.IGNORECASE,
 )
 _IN_PART = re.compile(
-    r"\bhowever\b|\bthat said\b|^\s*(?:\d+[.)]|[-*•])\s|(?:\bnot|n['’]t) have access|publicly available",
+    r"\bhowever\b|\bthat said\b|^[ \t]*(?:\d+[.)]|[-*•])\s|(?:\bnot|n['’]t) have access|publicly available",
     re.IGNORECASE | re.MULTILINE,
 )
 _BEGINNING = 300  # characters in which a reproof stands in for an answer
