@@ -90,6 +90,7 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
         suite=config.title,
         subject=exam.subject.name,
         source=source,
+        kind=suite.kind,
         outcomes=tuple(outcomes),
         nulls=nulls,
         notes={"items": len(items), **suite.notes(config, outcomes)},

@@ -210,14 +210,14 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     for part in wanted:
         data = only(part, config.data)
         asked = config.evaluate.prompts if part == "prompts" and is_lab and config.evaluate is not None else 0
-        # Plain text for pre-training has no template to pass.
-        template = None if part == "corpus" else Template.of(config)
-        limits = tuple(row_limits(config, part))
+        template = Template.of(config)
+        # Of a base from scratch no length is known before its tokenizer is made, from these very rows.
+        limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
         stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
-            known = data_identity(data) | ({} if template is None else template.identity())
+            known = data_identity(data) | ({} if template is None or stage.passed else template.identity())
             found[part] = run(run_gather, stage, extra=known, held_out=held_out)
         if part == "prompts" and template is not None and run.steps[-1].state == "ran":
             refuse_no_room(config, template, found[part])
