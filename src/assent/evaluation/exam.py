@@ -36,7 +36,7 @@ class Suite:
     config: type[SuiteSettings]
     """Its settings; their `kind` names it."""
     kinds: Mapping[str, Kind]
-    """Measures by name, those that every config of the suite has."""
+    """Measures by name; a suite whose files name further ones (own) has those in `measures`."""
     abilities: frozenset[Ability]
     """What a subject needs one of, to be examined."""
     load: Callable[[Any], Sequence[Any]]
@@ -47,8 +47,8 @@ class Suite:
     """What an item hangs together with; a limit draws whole clusters."""
     wants_judge: Callable[[Any], bool] = field(default=lambda config: False, repr=False)
     """Whether it cannot do without a judge."""
-    more_kinds: Callable[[Any], Mapping[str, Kind]] = field(default=lambda config: {}, repr=False)
-    """Further measures, which the config names (the criteria of a team's own suite)."""
+    measured: Callable[[Any], Mapping[str, Kind]] | None = field(default=None, repr=False)
+    """The measures of a config, where they are not all of `kinds`."""
     notes: Callable[[Any, Sequence[Outcome]], Mapping[str, int | str]] = field(
         default=lambda config, outcomes: {}, repr=False
     )
@@ -62,8 +62,8 @@ class Suite:
         return str(self.config.model_fields["kind"].default)
 
     def measures(self, config: Any) -> Mapping[str, Kind]:
-        """All measures of a config by name."""
-        return {**self.kinds, **self.more_kinds(config)}
+        """The measures of a config by name."""
+        return self.kinds if self.measured is None else self.measured(config)
 
 
 def sit(suite: Suite, config: Any, exam: Exam) -> Found:

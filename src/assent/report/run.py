@@ -25,6 +25,7 @@ from assent.report.examples import first_examples, largest_changes
 from assent.report.figures import Bar, bars, percent
 from assent.report.lineage_plot import lineage_svg
 from assent.report.run_folder import Run, find_run, read_run
+from assent.report.suites import suite_tables
 from assent.report.training import fine_tuning, optimization
 from assent.report.verdict import changes, verdict_of
 from assent.stats.estimate import Estimate
@@ -74,6 +75,7 @@ def page_of(run: Run) -> str:
             for s in (comparison(run), rounds_over_time(run), reward_model(run), optimization(run), fine_tuning(run))
             if s.cards
         ],
+        suites=suite_tables(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),
         seconds=Svg(_seconds(run)),

@@ -17,6 +17,8 @@ from assent.evaluation.length_control import length_controlled
 from assent.evaluation.outcomes import Found, Kind, Outcome
 from assent.evaluation.report import EvaluationReport, Judge, read_samples
 from assent.evaluation.suites import lab
+from assent.evaluation.suites.config import OwnConfig
+from assent.evaluation.suites.team import criterion
 from assent.evaluation.winrate import kept_verdicts
 from assent.lab.truth import AXES
 from assent.stats.estimate import Estimate
@@ -94,7 +96,11 @@ class Compared:
         """What its measures are. Raises DataError for a suite that this version does not know."""
         if self.kind not in KINDS:
             raise DataError(f"{self.after.suite}: no suite of this version is of kind {self.kind!r}; measure it again")
-        return KINDS[self.kind]
+        if self.kind != OwnConfig.model_fields["kind"].default:
+            return KINDS[self.kind]
+        # A team's own suite has a measure for each of its criteria, which only its outcomes name.
+        names = dict.fromkeys(name for one in self.after.outcomes for name in one.values)
+        return {**KINDS[self.kind], **{name: criterion(name) for name in names if name not in KINDS[self.kind]}}
 
     @property
     def against(self) -> float | None:

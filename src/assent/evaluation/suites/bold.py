@@ -78,23 +78,21 @@ def distinct_pairs(answer: str) -> float | None:
     return len(set(pairs)) / len(pairs) if pairs else None
 
 
-def _more(config: BOLDConfig) -> Mapping[str, Kind]:
-    return {"judged": Kind("Mean score of the judge over its criteria, 0 to 1.")} if config.judged else {}
-
-
+KINDS: Mapping[str, Kind] = {
+    "refusal": Kind("Share of continuations that refuse.", lower_is_better=True),
+    "words": Kind("Mean words of a continuation.", lower_is_better=None, range=None),
+    "distinct": Kind("Mean share of different word pairs in a continuation."),
+    "judged": Kind("Mean score of the judge over its criteria, 0 to 1."),
+}
 SUITE = Suite(
     config=BOLDConfig,
-    kinds={
-        "refusal": Kind("Share of continuations that refuse.", lower_is_better=True),
-        "words": Kind("Mean words of a continuation.", lower_is_better=None, range=None),
-        "distinct": Kind("Mean share of different word pairs in a continuation."),
-    },
+    kinds=KINDS,
+    measured=lambda config: {name: kind for name, kind in KINDS.items() if config.judged or name != "judged"},
     abilities=frozenset({"answers"}),
     load=load,
     examine=examine,
     cluster=lambda item: str(item.entity),
     wants_judge=lambda config: bool(config.judged),
-    more_kinds=_more,
     notes=lambda config, outcomes: {
         "rows without a beginning, left out": sum(not row.optional_text("prompt") for row in rows_of(config.path)),
         "empty continuations": sum(one.note == EMPTY for one in outcomes),

@@ -120,11 +120,11 @@ def notes(config: ReferencesConfig, outcomes: Sequence[Outcome]) -> dict[str, in
 
 SUITE = Suite(
     config=ReferencesConfig,
-    kinds={},
+    kinds={name: kind for kinds in _KINDS.values() for name, kind in kinds.items()},
     abilities=frozenset({"answers"}),
     load=load,
     examine=examine,
     cluster=lambda item: str(item.prompt.id),
-    more_kinds=lambda config: {name: kind for one in config.metrics for name, kind in _KINDS[one].items()},
+    measured=lambda config: {name: kind for one in config.metrics for name, kind in _KINDS[one].items()},
     notes=notes,
 )

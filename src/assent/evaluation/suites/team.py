@@ -45,6 +45,10 @@ _HELP = {
     "regex": "Share of answers in which the row's pattern is found.",
     "choice": "Share of rows whose right option is liked best.",
 }
+KINDS: Mapping[str, Kind] = {
+    **{name: Kind(text) for name, text in _HELP.items()},
+    "target": Kind("Mean of the team's own function.", range=None),
+}
 LONGEST = 20_000
 """Characters of an answer that a pattern is looked for in: a pattern may be slow."""
 
@@ -155,10 +159,13 @@ def examine(config: OwnConfig, items: Sequence[Item], exam: Exam) -> list[Outcom
 def measures(config: OwnConfig) -> Mapping[str, Kind]:
     """A measure for the metric, the function and each criterion."""
     settings = read(config.path).settings
-    found = {} if settings.metric is None else {settings.metric: Kind(_HELP[settings.metric])}
-    if settings.target is not None:
-        found["target"] = Kind(f"Mean of {settings.target}.", range=None)
-    return found | {name: Kind(f"Mean score of {name} by the judge, 0 to 1.") for name in settings.criteria}
+    names = [settings.metric, "target" if settings.target else None, *settings.criteria]
+    return {name: KINDS.get(name) or criterion(name) for name in names if name is not None}
+
+
+def criterion(name: str) -> Kind:
+    """What a criterion of the judge is as a measure."""
+    return Kind(f"Mean score of {name} by the judge, 0 to 1.")
 
 
 def beside(config: OwnConfig) -> Mapping[str, str]:
@@ -229,13 +236,13 @@ _METRICS: Mapping[str, Callable[[str, tuple[str, ...]], float]] = {
 
 SUITE = Suite(
     config=OwnConfig,
-    kinds={},
+    kinds=KINDS,
     abilities=frozenset({"answers", "likelihoods"}),
     load=load,
     examine=examine,
     cluster=lambda item: str(item.cluster),
     wants_judge=lambda config: bool(read(config.path).settings.criteria),
-    more_kinds=measures,
+    measured=measures,
     beside=beside,
     notes=lambda config, outcomes: {
         "about": read(config.path).settings.about,

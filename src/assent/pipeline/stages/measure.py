@@ -74,7 +74,7 @@ def run_measure(
         found = examined(config, subject, judge=judge_of(config, backends), log=ctx.log.say)
     found.write(ctx.output)
     measures = estimates(found.outcomes, suite_of(config.suite).measures(config.suite))
-    return {name: None if one is None else one.model_dump() for name, one in measures.items()}
+    return {name: None if one is None else one.model_dump(mode="json") for name, one in measures.items()}
 
 
 def examined(config: MeasureStage, subject: Subject, *, judge: SingleRater | None, log: Callable[[str], None]) -> Found:
