@@ -17,6 +17,8 @@ from assent.evaluation.length_control import length_controlled
 from assent.evaluation.outcomes import Found, Kind, Outcome
 from assent.evaluation.report import EvaluationReport, Judge, KnownJudge, read_samples
 from assent.evaluation.suites import lab
+from assent.evaluation.suites.config import OwnConfig
+from assent.evaluation.suites.team import criterion
 from assent.evaluation.winrate import kept_verdicts
 from assent.lab.truth import AXES
 from assent.stats.estimate import Estimate
@@ -99,7 +101,12 @@ class Compared:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """What its measures are. Raises DataError for a suite that this version does not know."""
-        return kinds_of(self.kind)
+        kinds = kinds_of(self.kind)
+        if self.kind != OwnConfig.model_fields["kind"].default:
+            return kinds
+        # A team's own suite has a measure for each of its criteria, which only its outcomes name.
+        names = dict.fromkeys(name for one in self.after.outcomes for name in one.values)
+        return {**kinds, **{name: criterion(name) for name in names if name not in kinds}}
 
     @property
     def against(self) -> float | None:
