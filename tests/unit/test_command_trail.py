@@ -21,6 +21,7 @@ from assent.service import serve
 READS = {
     "init": "makes an empty store",
     "chat": "knows no store",
+    "serve": "knows no store",
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",
