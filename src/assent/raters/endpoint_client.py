@@ -219,9 +219,10 @@ class EndpointClient:
     def _cost(self, body: Mapping[str, Any], aside: Cost) -> Cost:
         """What the reply says it cost; the most that it can have cost where it says nothing that can be true."""
         usage = body.get("usage")
-        told = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")] if isinstance(usage, dict) else []
-        if len(told) == 2 and all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in told):
-            return Cost(*told)
+        if isinstance(usage, dict):
+            sent, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+            if isinstance(sent, int) and isinstance(written, int) and min(sent, written) >= 0:
+                return Cost(sent, written)
         with self._lock:
             self.traffic.unpriced += 1
         return aside

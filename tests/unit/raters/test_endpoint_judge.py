@@ -83,7 +83,9 @@ def test_nothing_is_lost_or_double_or_swapped_whatever_the_address_does(tmp_path
         asked = judge(url, tmp_path / "cache")
         said = collected(tmp_path / "a.db", asked, given)
     assert sorted(one.task_id for one in said) == [task.id for task in given]
-    for task, one in zip(given, said, strict=True):
+    by_task = {one.task_id: one for one in said}
+    for task in given:
+        one = by_task[task.id]
         assert one.ranking is not None, one.skip_reason
         assert one.ranking.rank() == right(task)
         [pair] = pairs_in(one)
@@ -174,7 +176,7 @@ def test_a_judge_that_never_says_a_verdict_is_not_paid_for_all_tasks(tmp_path: P
         pytest.raises(UserError, match=f"no verdict on its first {SILENT} tasks.*no JSON object"),
     ):
         collected(tmp_path / "a.db", judge(url), tasks(40))
-    assert len(state.requests) == 2 * SILENT + 0  # each question once, and once sent back
+    assert len(state.requests) == 2 * SILENT  # each question once, and once sent back
     with Store.open(f"sqlite:///{tmp_path / 'a.db'}") as store:
         assert store.judgments(QUEUE) == []
 
@@ -194,9 +196,7 @@ def test_a_question_without_a_verdict_is_skipped_with_the_reason_and_is_no_tie(t
     assert [one[2]["content"] for one in sent_back] == ["no"]
     assert "the reply holds no JSON object" in sent_back[0][3]["content"]
     # "A" in both orders: the place decided, which is a tie by the rule, and said to be one.
-    assert {one.ranking.tiers for one in said if one.ranking} and {
-        len(one.ranking.tiers) for one in said if one.ranking
-    } == {1}
+    assert [len(one.ranking.tiers) for one in said if one.ranking] == [1] * 5
 
 
 def test_what_knows_no_schema_is_asked_for_less_and_that_is_said_once(tmp_path: Path) -> None:
@@ -247,9 +247,7 @@ def test_an_outage_in_the_middle_keeps_what_is_in_and_skips_nothing(tmp_path: Pa
 
 
 def test_nothing_listens_there() -> None:
-    with pytest.raises(
-        UserError, match=r"http://127\.0\.0\.1:9/v1 is no judge that can be asked: the connection failed"
-    ):
+    with pytest.raises(UserError, match=r"http://127\.0\.0\.1:9/v1 is no judge that can be asked: the conn"):
         list(judge("http://127.0.0.1:9/v1", retries=0).judge_each(tasks(1)))
 
 
