@@ -1,4 +1,4 @@
-"""A judge behind an address as the raters of a whole run: the key is in no file that the run leaves, nor in an error."""
+"""A judge behind an address as the raters of a run: the key is in no file that the run leaves, nor in an error."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def write_lab(url: str) -> None:
 def test_a_run_is_judged_over_http_and_holds_no_key(bad_server: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
     with bad_server.hostile(bad_server.Hostile(key=KEY, fault_share=0.2, most_faults=1)) as url:
         write_lab(url)
-        lines = list(run_project(Path("assent.yaml"), quiet=True))
+        lines = list(run_project(Path("assent.yaml"), quiet=False))
     report_of(Path("runs/toy"))
     [judgments] = Path("runs/toy/artifacts").glob("judgments-*")
     said = [one for row in read_records(judgments / "comparisons.jsonl", Comparison) for one in row.judgments]
     assert {one.rater_id for one in said} == {f"judge judge at {url.split('/')[2]} by hhh"} and len(said) == 4
     out, err = capfd.readouterr()
+    assert "the judge made" in out + err
     assert KEY not in out + err + "".join(lines)
     written = [path for path in Path().rglob("*") if path.is_file()]
-    assert any(b"the judge made" in path.read_bytes() for path in written)
     assert any(path.name == "run.yaml" for path in written) and any("judge-cache" in str(path) for path in written)
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
 
