@@ -172,6 +172,11 @@ class EndpointJudgeConfig(Config):
         return f"{self.model} at {self.host}"
 
     @property
+    def is_here(self) -> bool:
+        """Whether the address is this machine's."""
+        return urlsplit(self.base_url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+    @property
     def host(self) -> str:
         """The machine that is asked."""
         return urlsplit(self.base_url).netloc

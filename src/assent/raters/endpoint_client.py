@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from assent.core import seeds
 from assent.core.errors import ConfigError, UserError
@@ -36,7 +35,6 @@ LARGEST = 1 << 20
 LONGEST_PAUSE = 300.0
 """Seconds that an address may ask to wait."""
 _MOST_PAUSE = 60.0
-_HERE = {"127.0.0.1", "localhost", "::1"}
 _SHOWN = 160
 
 
@@ -78,7 +76,7 @@ class Traffic:
 def key_of(config: EndpointJudgeConfig) -> str:
     """The key, out of the environment. Raises ConfigError where a foreign address is asked without one."""
     key = os.environ.get(config.key_env, "").strip()
-    if key or urlsplit(config.base_url).hostname in _HERE:
+    if key or config.is_here:
         return key or "none"
     raise ConfigError(f"the environment variable {config.key_env} is not set; put the key for {config.host} into it")
 

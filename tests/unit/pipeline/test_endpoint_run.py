@@ -13,6 +13,7 @@ import yaml
 from assent.artifacts.jsonl import read_records
 from assent.core.errors import UserError
 from assent.core.types import Comparison
+from assent.pipeline.doctor.examine import examine
 from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
@@ -80,3 +81,12 @@ def test_a_wrong_key_ends_the_run_with_one_line_that_does_not_show_it(bad_server
             list(run_project(Path("assent.yaml"), quiet=True))
     assert KEY not in str(error.value)
     assert [path for path in Path().rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()] == []
+
+
+def test_doctor_says_what_can_be_said_without_asking_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    write_lab("https://api.example.org/v1")
+    said = [str(one) for one in examine(Path("assent.yaml")) if "backend" in one.key]
+    assert len(said) == 2 and "is first asked when the run starts" in said[0] and "without a limit" in said[1]
+    monkeypatch.delenv("JUDGE_KEY")
+    problems = [str(one) for one in examine(Path("assent.yaml")) if one.is_error]
+    assert len(problems) == 1 and "the environment variable JUDGE_KEY is not set" in problems[0]
