@@ -21,6 +21,8 @@ from typing import Any
 
 FAULTS = ("silence", "busy", "broken", "cut", "hang up", "page", "twice", "empty")
 """What a reply may meet on its way; asked again often enough, it comes through."""
+ENDLESS = ("drip", "flood")
+"""Replies without an end: a byte now and then, and as fast as it goes. Only where a test asks for them."""
 WORDS = ("chatter", "no verdict")
 """What a reply may say instead of a verdict, until it is sent back."""
 _BLOCK = re.compile(r"\[\[BEGIN ANSWER ([AB]) (\w+)\]\]\n(.*?)\n\[\[END ANSWER \1 \2\]\]", re.DOTALL)
@@ -149,6 +151,13 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if fault == "page":
             self._send(200, b"<html>Back soon</html>", "text/html")
+            return
+        if fault in ENDLESS:
+            self._send(200, b"", "application/json", **{"Content-Length": "1000000000"})
+            until = time.monotonic() + 20
+            while time.monotonic() < until:
+                self.wfile.write(b" " if fault == "drip" else b" " * 65_536)
+                time.sleep(0.1 if fault == "drip" else 0.0)
             return
         reply = json.dumps(self._reply(body, name, is_empty=fault == "empty")).encode()
         if fault == "silence":

@@ -220,6 +220,9 @@ def test_what_knows_no_schema_is_asked_for_less_and_that_is_said_once(tmp_path: 
         ("broken", "status 500: something broke"),
         ("busy", "status 429: too many requests"),
         ("hang up", "the connection failed"),
+        ("silence", "there was no reply within 1 s"),
+        ("drip", "a reply took longer than 1 s"),
+        ("flood", "a reply is longer than 1 MB"),
     ],
 )
 def test_an_address_that_is_no_judge_ends_the_work_with_one_line(

@@ -94,6 +94,23 @@ def test_work_ends_when_everybody_who_waits_for_it_has_left() -> None:
         assert isinstance(order.done.exception(30), Refused)
 
 
+def test_orders_that_are_left_while_they_wait_are_not_run_and_the_desk_goes_on() -> None:
+    work = Work()
+    with Desk() as desk:
+        running, waiting, cancelled = work.order("running"), work.order("waiting"), work.order("cancelled")
+        for order in (running, waiting, cancelled):
+            desk.put(order)
+        assert work.begun.wait(30)
+        waiting.leave()
+        cancelled.done.cancel()
+        work.gate.set()
+        assert isinstance(waiting.done.exception(30), Refused)
+        later = work.order("later")
+        desk.put(later)
+        assert later.done.result(30) == "later"
+    assert work.together == [["running"], ["later"]]
+
+
 def test_what_still_waits_at_the_end_is_told_so() -> None:
     begun = threading.Event()
 

@@ -288,6 +288,51 @@ def test_an_answer_that_nobody_waits_for_any_more_is_not_written_on(folder: Path
             assert engine.ended.wait(30)
 
 
+def test_whoever_finds_the_queue_full_is_told_when_to_come_back(folder: Path) -> None:
+    policy = BACKENDS.policy(folder / "llama", trainable=False)
+    engine = Endless(policy)
+    writer = LocalWriter("endless", BACKENDS.renderer(policy), engine, policy.max_length)
+    with Desk(capacity=1) as desk:
+        app = Endpoint({"endless": ServedPolicy("endless", policy, writer)}, {}, desk).app(token=None)
+        with listening(app, FREE) as address:
+            held = [http.client.HTTPConnection(urlsplit(address).netloc, timeout=60) for _ in range(2)]
+            body, kind = json.dumps({"messages": HELLO}), {"content-type": "application/json"}
+            held[0].request("POST", "/v1/chat/completions", body, kind)
+            assert engine.begun.wait(30)
+            held[1].request("POST", "/v1/chat/completions", body, kind)
+            while desk.waiting < 1:
+                pass
+            with pytest.raises(openai.InternalServerError, match="1 requests wait already") as refused:
+                full = openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0)
+                full.chat.completions.create(model="endless", messages=HELLO)
+            assert refused.value.status_code == 503 and int(refused.value.response.headers["retry-after"]) >= 1
+            for connection in held:
+                connection.close()
+
+
+class Broken(LocalEngine):
+    """Fails with what it was asked in its message."""
+
+    def generate(self, prompts: Any, **settings: Any) -> Any:
+        raise RuntimeError(f"CUDA error while reading {prompts}: where is my parcel?")
+
+
+def test_a_model_that_fails_is_logged_without_what_it_was_asked(
+    folder: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    policy = BACKENDS.policy(folder / "llama", trainable=False)
+    writer = LocalWriter("broken", BACKENDS.renderer(policy), Broken(policy), policy.max_length)
+    with Desk() as desk:
+        app = Endpoint({"broken": ServedPolicy("broken", policy, writer)}, {}, desk).app(token=None)
+        with listening(app, FREE) as address:
+            status, answer = post(address, "/v1/chat/completions", {"messages": HELLO})
+            again, _ = post(address, "/v1/chat/completions", {"messages": HELLO, "stream": True})
+    out, err = capfd.readouterr()
+    assert status == again == 500 and answer["error"]["message"].startswith("the server failed with RuntimeError")
+    assert "RuntimeError in test_model_endpoint.py" in caplog.text
+    assert "parcel" not in (caplog.text + out + err + json.dumps(answer))
+
+
 def test_only_who_sends_the_token_is_let_in_and_health_is_open(folder: Path) -> None:
     with endpoint(EndpointOptions((f"one={folder}/llama",), at=FREE), token="a-token-of-some-length") as address:
         for key, is_known in (("a-token-of-some-length", True), ("another", False), ("", False)):

@@ -121,6 +121,8 @@ class Desk:
 
     def _serve(self) -> None:
         while (orders := self._next()) is not None:
+            if not orders:  # all who waited have left
+                continue
             began = time.monotonic()
             _do(orders)
             took = (time.monotonic() - began) / len(orders)
@@ -156,8 +158,6 @@ class Desk:
 
 def _do(orders: Sequence[Order]) -> None:
     """Run orders together; where they fail, each alone, so that one's fault is not the others'."""
-    if not orders:
-        return
     try:
         for order, result in zip(orders, orders[0].run(orders), strict=True):
             order.done.set_result(result)
