@@ -96,11 +96,11 @@ class Desk:
         with self._change:
             if self._is_closed:
                 raise Refused(503, "the server is stopping")
-            if len(self._waiting) >= self._capacity:
-                seconds = min(60, max(1, math.ceil(self._seconds * len(self._waiting))))
+            if (waiting := self.waiting) >= self._capacity:
+                seconds = min(60, max(1, math.ceil(self._seconds * waiting)))
                 raise Refused(
                     503,
-                    f"{len(self._waiting)} requests wait already; ask again in {seconds} s",
+                    f"{waiting} requests wait already; ask again in {seconds} s",
                     code="queue_full",
                     headers={"retry-after": str(seconds)},
                 )
@@ -109,8 +109,8 @@ class Desk:
 
     @property
     def waiting(self) -> int:
-        """Orders that wait."""
-        return len(self._waiting)
+        """Orders that somebody waits for and that are not begun."""
+        return sum(not order.is_left for order in self._waiting)
 
     def _work(self) -> None:
         if self._within is None:
