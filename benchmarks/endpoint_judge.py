@@ -115,7 +115,7 @@ def run(number: int, *, share: float, seed: int) -> Outcome:
         lost=len(set(known) - set(ids)),
         double=len(ids) - len(set(ids)),
         wrong=sum(one.ranking is not None and one.ranking.rank() != right(known[one.task_id]) for one in said),
-        twice=sum(count > 1 for count in state.told.values()),
+        twice=first.client.traffic.requests - first.client.traffic.again - len(state.asked),
         requests=first.client.traffic.requests,
         again=first.client.traffic.again,
         second=second.client.traffic.requests,

@@ -49,8 +49,6 @@ class Hostile:
     """What it says, where that is not the verdict for the longer answer."""
     asked: Counter[str] = field(default_factory=Counter)
     """How often each question came."""
-    told: Counter[str] = field(default_factory=Counter)
-    """How often each question got its reply whole."""
     faults: Counter[str] = field(default_factory=Counter)
     requests: list[dict[str, Any]] = field(default_factory=list)
     billed: int = 0
@@ -171,9 +169,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, reply + reply, "application/json")
         else:
             self._send(200, reply, "application/json")
-            if fault != "empty":
-                with state.lock:
-                    state.told[name] += 1
 
     def _reply(self, body: dict[str, Any], name: str, *, is_empty: bool) -> dict[str, Any]:
         state, messages = self.state, body["messages"]

@@ -156,47 +156,74 @@ class EndpointJudge:
 
     def _said(self, task: Task) -> Judgment:
         """The judgment of a task. Raises _AbstainedError with the reason where there is none."""
-        ids = [completion.id for completion in task.completions]
-        material = Material.of(task.prompt, [completion.text for completion in task.completions])
+        hearing = _Hearing(self.asking, self.client, task)
         try:
-            pairs, reasons = self._pairs(material, ids) if self.config.mode != "scores" else ([], [])
-            scored = self._scores(material, ids) if self.config.mode != "pairwise" else []
+            pairs = hearing.pairs() if self.config.mode != "scores" else []
+            scored = hearing.scores() if self.config.mode != "pairwise" else []
         except (UnansweredError, NotSaidError) as error:
             raise _AbstainedError(str(error)) from None
+        finally:
+            with self._lock:
+                self.tally.repaired += hearing.repaired
+        with self._lock:
+            self.tally.pairs += len(pairs)
+            self.tally.flipped += sum(abs(one.position) == 1.0 for one in pairs)
+        ids = [completion.id for completion in task.completions]
         scores = {i: {one.criterion: one.score for one in scored if one.answer == i} for i in ids} if scored else {}
         if self.config.mode == "scores":
             values = {i: sum(said.values()) / len(said) for i, said in scores.items()}
         else:
             values = strengths(ids, [_agreed(one) for one in pairs])
+        details = {"rubric": self.asking.rubric.hash[:12], "unit": "verdicts", "tokens": hearing.tokens}
         return Judgment(
             task_id=task.id,
             rater_id=self.record.id,
             id=judgment_id(self.record.id, task.id),
             ranking=tiered(values, threshold=self.config.tie_threshold),
             scores=scores,
-            critique=(storable("\n".join(reasons)).strip() or None) if self.config.rationale else None,
-            details=in_details(pairs, scored) | {"rubric": self.asking.rubric.hash[:12], "unit": "verdicts"},
+            critique=(storable("\n".join(hearing.reasons)).strip() or None) if self.config.rationale else None,
+            details=in_details(pairs, scored) | details,
         )
 
-    def _pairs(self, material: Material, ids: Sequence[str]) -> tuple[list[PairReading], list[str]]:
-        """Readings of pairs, +1 for the answer shown first, -1 for the other and 0 for a tie; and the reasons."""
-        readings, reasons = [], []
-        for a, b in pairs_asked(ids):
-            asked = partial(self.asking.pairwise, material, contract="pairwise_json")
+    def _skip(self, task: Task, reason: str) -> Judgment:
+        own = judgment_id(self.record.id, task.id)
+        return Judgment(task_id=task.id, rater_id=self.record.id, id=own, skip_reason=storable(reason))
+
+
+@dataclass
+class _Hearing:
+    """All questions about one task, and what they brought."""
+
+    asking: Asking
+    client: EndpointClient
+    task: Task
+    reasons: list[str] = field(default_factory=list)
+    """Why, for each pair, as it was said when the pair stood in its order."""
+    repaired: int = 0
+    tokens: int = 0
+
+    def __post_init__(self) -> None:
+        self._ids = [completion.id for completion in self.task.completions]
+        self._material = Material.of(self.task.prompt, [completion.text for completion in self.task.completions])
+
+    def pairs(self) -> list[PairReading]:
+        """Readings of pairs, +1 for the answer shown first, -1 for the other and 0 for a tie."""
+        readings = []
+        for a, b in pairs_asked(self._ids):
+            asked = partial(self.asking.pairwise, self._material, contract="pairwise_json")
             there, back = self._verdict(asked(a, b), VERDICTS), self._verdict(asked(b, a), VERDICTS)
             first, second = _VALUE[there.verdict], _VALUE[back.verdict]
-            readings.append(PairReading(ids[a], ids[b], (first - second) / 2, (first + second) / 2, 1.0))
-            reasons += [one.reason for one in (there,) if one.reason]
-        with self._lock:
-            self.tally.pairs += len(readings)
-            self.tally.flipped += sum(abs(one.position) == 1.0 for one in readings)
-        return readings, reasons
+            reading = PairReading(self._ids[a], self._ids[b], (first - second) / 2, (first + second) / 2, 1.0)
+            readings.append(reading)
+            self.reasons += [there.reason] if there.reason else []
+        return readings
 
-    def _scores(self, material: Material, ids: Sequence[str]) -> list[ScoreReading]:
+    def scores(self) -> list[ScoreReading]:
+        """The level of each answer on each criterion."""
         found = []
         for name in self.asking.rubric.criteria:
-            for place, answer in enumerate(ids):
-                said = self._verdict(self.asking.score(material, place, name, contract="score_json"), SCORES)
+            for place, answer in enumerate(self._ids):
+                said = self._verdict(self.asking.score(self._material, place, name, contract="score_json"), SCORES)
                 found.append(ScoreReading(answer, name, float(said.verdict), 1.0))
         return found
 
@@ -206,8 +233,7 @@ class EndpointJudge:
         text, problem = self._reply(messages, schema, allowed)
         if isinstance(problem, Spoken):
             return problem
-        with self._lock:
-            self.tally.repaired += 1
+        self.repaired += 1
         back = (
             *messages,
             Message(role="assistant", content=text or "(empty)"),
@@ -223,16 +249,13 @@ class EndpointJudge:
     ) -> tuple[str, Spoken | str]:
         """A reply's text with its verdict, or with what is wrong with it."""
         reply = self.client.ask(messages, schema)
+        self.tokens += reply.tokens
         if not reply.is_whole:
-            return reply.text, f"the reply was cut at {self._endpoint.max_tokens} tokens; say less"
+            return reply.text, f"the reply was cut at {self.client.config.max_tokens} tokens; say less"
         try:
             return reply.text, spoken(reply.text, allowed)
         except NotSaidError as error:
             return reply.text, str(error)
-
-    def _skip(self, task: Task, reason: str) -> Judgment:
-        own = judgment_id(self.record.id, task.id)
-        return Judgment(task_id=task.id, rater_id=self.record.id, id=own, skip_reason=storable(reason))
 
 
 @dataclass

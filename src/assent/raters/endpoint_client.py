@@ -56,6 +56,8 @@ class Reply:
 
     text: str
     is_whole: bool
+    tokens: int
+    """What it cost when it was asked for."""
 
 
 @dataclass
@@ -176,7 +178,7 @@ class EndpointClient:
                     self.traffic.again += attempt > 0
                 body = self._sent(said, schema, form)
                 cost = self._cost(body, aside)
-                return _choice(body)
+                return _choice(body) | {"tokens": cost.tokens}
             except (_PassingError, StoppedError) as passing:
                 if isinstance(passing, StoppedError) or not passing.may_cost:
                     cost = Cost()
@@ -348,7 +350,8 @@ def _read(kept: Mapping[str, Any]) -> Reply:
     is_whole = kept.get("finish_reason") != "length"
     if not isinstance(text, str) and is_whole:
         raise UnansweredError("the reply has no text")
-    return Reply(storable(text) if isinstance(text, str) else "", is_whole)
+    tokens = kept.get("tokens")
+    return Reply(storable(text) if isinstance(text, str) else "", is_whole, tokens if isinstance(tokens, int) else 0)
 
 
 def _wait(headers: Mapping[str, str]) -> float | None:
