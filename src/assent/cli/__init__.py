@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import feedback, made, projects, rating, runs, store
+from assent.cli import feedback, judged, made, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -55,6 +55,9 @@ app.command(name="import")(projects.import_)
 app.command()(made.chat)
 app.command()(made.serve)
 app.command()(made.report)
+app.command()(judged.evaluate)
+app.command()(judged.judge)
+app.command()(judged.arena)
 app.command()(made.lineage)
 app.command()(made.export)
 app.command(epilog=PATHS)(runs.doctor)

@@ -73,8 +73,6 @@ def serve(
 
     For evaluation; for production export and use an inference server. Ctrl-C ends.
     """
-    from assent.core.config import parse_sets
-    from assent.models.config import ModelConfig
     from assent.service.endpoint.start import EndpointOptions, serve_models
     from assent.service.serve import ServerAddress
 
@@ -85,7 +83,7 @@ def serve(
         token_env=token_env,
         token_file=token_file,
         waiting=waiting,
-        model=ModelConfig.parse(parse_sets(settings or ()), where="assent serve"),
+        settings=tuple(settings or ()),
     )
     serve_models(options, say=typer.echo)
 

@@ -36,6 +36,12 @@ class SuiteReport(Record):
     model_config = ConfigDict(extra="ignore")
 
     measures: dict[str, Measure]
+    slices: dict[str, dict[str, Measure]] = Field(default_factory=dict)
+    """The same of each slice of the suite's items; exploratory: many slices find something by chance."""
+    nulls: dict[str, dict[str, float | None]] = Field(default_factory=dict)
+    """What answers without any thought reach: name of the baseline -> measure -> number."""
+    notes: dict[str, int | str] = Field(default_factory=dict)
+    """Counts of what was left out, versions, signatures."""
     rows: tuple[dict[str, Any], ...] = Field(default=(), exclude=True)
     """What it says of each prompt, in their order, for samples.jsonl; not in the report's own file."""
 
@@ -61,5 +67,5 @@ class Asked:
     """Whether the prompts are the lab's, of which the truth can be read."""
 
 
-Suite = Callable[[Asked], SuiteReport | None]
+AnswerSuite = Callable[[Asked], SuiteReport | None]
 """None where the suite has nothing to measure."""

@@ -13,6 +13,7 @@ from assent.core.types import MAX_ANSWERS
 from assent.data.config import DataConfig as Sources
 from assent.data.config import Source
 from assent.evaluation.config import EvaluateConfig
+from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
@@ -200,6 +201,9 @@ class RunConfig(Config):
     """PPO or DPO."""
     evaluate: EvaluateConfig | None = EvaluateConfig()
     """Blind comparison with the round's start; null: none, and nobody knows whether the new policy is better."""
+    suites: tuple[SuiteConfig, ...] = ()
+    """Suites with questions of their own, of which every policy of the run, and reward models where they can be asked,
+    are examined."""
     store: StoreConfig = StoreConfig()
     """Where judgments live."""
     compute: ComputeConfig = ComputeConfig()
@@ -257,6 +261,9 @@ class RunConfig(Config):
                 raise ValueError(
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
+        titles = [one.title for one in self.suites]
+        if twice := sorted({one for one in titles if titles.count(one) > 1} | ({"lab", "winrate"} & set(titles))):
+            raise ValueError(f"suites: {twice[0]!r} names two suites; give one of them another name")
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self

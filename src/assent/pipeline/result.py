@@ -17,6 +17,7 @@ from assent.evaluation.doubts import doubts
 from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
+from assent.pipeline.stages.measure import MeasureStage, suite_reports
 from assent.stats.estimate import Estimate
 
 NOT_AS_GIVEN = {
@@ -49,8 +50,8 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
         "not_as_given": not_as_given(stages_of(result)),
         "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
-        "rounds": [round_values(r) for r in result.rounds],
-        "final": None if result.final is None else final_values(result.final, result.rounds[-1].reward),
+        "rounds": [round_values(config, r) for r in result.rounds],
+        "final": None if result.final is None else final_values(config, result),
         "machine": this_machine(),
     }
     files.write_json(folder / "result.json", values)
@@ -66,9 +67,12 @@ def not_as_given(stages: Mapping[str, Artifact]) -> dict[str, dict[str, int]]:
     return {stage: found for stage, found in counts.items() if found}
 
 
-def final_values(final: Artifact, reward: Artifact | None) -> dict[str, Any]:
+def final_values(config: RunConfig, result: RunResult) -> dict[str, Any]:
     """The numbers of the last comparison, with the reward model of the last round."""
-    return {"artifact": final.name, **policy_values(final, reward)}
+    assert result.final is not None
+    last = result.rounds[-1]
+    values = with_suites(policy_values(result.final, last.reward), config, last.measured, result.start.measured)
+    return {"artifact": result.final.name, **values}
 
 
 def this_machine() -> str:
@@ -82,7 +86,7 @@ def this_machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {platform.system()}, {versions}"
 
 
-def round_values(result: RoundResult) -> dict[str, Any]:
+def round_values(config: RunConfig, result: RoundResult) -> dict[str, Any]:
     """The numbers of one round."""
     return {
         "round": result.number,
@@ -90,7 +94,18 @@ def round_values(result: RoundResult) -> dict[str, Any]:
         "artifacts": {name: a.name for name, a in result.stages.items()},
         "judgments": None if result.judgments is None else result.judgments.notes.get("judgments"),
         "reward": reward_values(result.reward),
-        **policy_values(result.evaluation, result.reward),
+        **with_suites(policy_values(result.evaluation, result.reward), config, result.measured, result.measured_before),
+    }
+
+
+def with_suites(
+    values: dict[str, Any], config: RunConfig, after: Mapping[str, Artifact], before: Mapping[str, Artifact]
+) -> dict[str, Any]:
+    """The numbers of a comparison and beside them those of suites with questions of their own."""
+    found = suite_reports(after, before, MeasureStage.all_of(config))
+    return {
+        **values,
+        "suites": values["suites"] | {name: one.model_dump(mode="json")["measures"] for name, one in found.items()},
     }
 
 

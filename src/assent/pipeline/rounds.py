@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from assent.artifacts.identity import hash_whole, resolved
@@ -31,6 +31,7 @@ from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
+from assent.pipeline.stages.measure import OF_REWARD, MeasureStage, run_measure, suite_of
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
@@ -49,6 +50,8 @@ class Start:
     base: Artifact
     policy: Artifact
     """The fine-tuned policy; the base itself in a run without SFT."""
+    measured: Mapping[str, Artifact] = field(default_factory=dict)
+    """What suites found of it, by their titles."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class RoundResult:
     reward: Artifact | None
     policy: Artifact
     evaluation: Artifact | None
+    measured: Mapping[str, Artifact] = field(default_factory=dict)
+    """What suites found of its policy and of its reward model, by their titles."""
+    measured_before: Mapping[str, Artifact] = field(default_factory=dict)
+    """The same of what it started from."""
 
     @property
     def stages(self) -> dict[str, Artifact]:
@@ -106,7 +113,20 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     policy = base
     if config.sft is not None:
         policy = run(run_sft, SFTStage.of(config, config.sft), base=base, demonstrations=data["demonstrations"])
-    return Start(data, base, policy)
+    return Start(data, base, policy, measure_all(run, config, policy, None))
+
+
+def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifact | None) -> dict[str, Artifact]:
+    """What every suite finds of a policy, and of a reward model where it can be asked that."""
+    found = {}
+    for title, stage in MeasureStage.all_of(config).items():
+        abilities = suite_of(stage.suite).abilities
+        with run.within("suite", title):
+            if abilities & {"answers", "likelihoods"}:
+                found[title] = run(run_measure, stage, policy=policy)
+            if reward is not None and "scores" in abilities:
+                found[title + OF_REWARD] = run(run_measure, stage, reward=reward)
+    return found
 
 
 def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundResult]) -> RoundResult:
@@ -140,7 +160,8 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
     stage = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
     evaluation = evaluate(run, stage, start, better, policy, reward)
-    return RoundResult(number, policy, samples, judgments, reward, better, evaluation)
+    measured, before = measure_all(run, config, better, reward), earlier[-1].measured if earlier else start.measured
+    return RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
 
 
 def evaluate(
@@ -189,14 +210,14 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     for part in wanted:
         data = only(part, config.data)
         asked = config.evaluate.prompts if part == "prompts" and is_lab and config.evaluate is not None else 0
-        # Plain text for pre-training has no template to pass.
-        template = None if part == "corpus" else Template.of(config)
-        limits = tuple(row_limits(config, part))
+        template = Template.of(config)
+        # Of a base from scratch no length is known before its tokenizer is made, from these very rows.
+        limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
         stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
-            known = data_identity(data) | ({} if template is None else template.identity())
+            known = data_identity(data) | ({} if template is None or stage.passed else template.identity())
             found[part] = run(run_gather, stage, extra=known, held_out=held_out)
         if part == "prompts" and template is not None and run.steps[-1].state == "ran":
             refuse_no_room(config, template, found[part])

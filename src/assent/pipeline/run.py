@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -149,6 +150,10 @@ def write_rounds(folder: Path, steps: Sequence[Step]) -> None:
                 rounds.setdefault(0, []).append(made)
             case ("round", int(number)):
                 rounds.setdefault(number, []).append(made)
+            case ("suite", str(title)):
+                rounds.setdefault(0, []).append(dataclasses.replace(made, stage=f"suite {title}"))
+            case ("round", int(number), "suite", str(title)):
+                rounds.setdefault(number, []).append(dataclasses.replace(made, stage=f"suite {title}"))
     for number, all_made in rounds.items():
         write_round(folder, number, all_made)
 

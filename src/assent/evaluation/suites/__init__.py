@@ -1,15 +1,1 @@
-"""All suites by name. A new one is a file here and an entry in the tuple."""
-
-from __future__ import annotations
-
-from assent.evaluation.suite import Asked, Suite, SuiteReport
-from assent.evaluation.suites.lab import lab_truth
-from assent.evaluation.suites.winrate import blind_comparison
-
-SUITES: tuple[tuple[str, Suite], ...] = (("lab", lab_truth), ("winrate", blind_comparison))
-
-
-def measure(asked: Asked) -> dict[str, SuiteReport]:
-    """The report of every suite that has something to measure."""
-    found = {name: suite(asked) for name, suite in SUITES}
-    return {name: report for name, report in found.items() if report is not None}
+"""Suites, one file each: those on a run's own held-out answers (`own.py`), and those with questions of their own."""

@@ -62,7 +62,8 @@ def _not_asked(judge: EndpointJudge) -> Iterator[Finding]:
 def _try(judge: LogitJudge, *, longest: int) -> Iterator[Finding]:
     """Ask about a right and a wrong answer. `longest` is how many tokens answers may have."""
     [judgment] = judge.judge([_TASK])
-    pairs, masses = pairs_in(judgment), [one.mass for one in (*pairs_in(judgment), *scores_in(judgment))]
+    pairs = pairs_in(judgment)
+    masses = [one.mass for one in pairs] + [one.mass for one in scores_in(judgment)]
     if not masses:
         said = f"a short question does not fit the {judge.reader.context} tokens of the judge"
         yield warning(_KEY, said, "take a model with a longer context")

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from assent.artifacts.find import model_folder
 from assent.core import files
+from assent.core.config import parse_sets
 from assent.core.errors import UserError
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
@@ -50,8 +51,13 @@ class EndpointOptions:
     """Where a token that is made here is written."""
     waiting: int = 64
     """Requests that may wait."""
-    model: ModelConfig = field(default_factory=ModelConfig)
-    """How models are loaded."""
+    settings: tuple[str, ...] = ()
+    """KEY=VALUE texts of how models are loaded."""
+
+    @property
+    def model(self) -> ModelConfig:
+        """How models are loaded. Raises ConfigError."""
+        return ModelConfig.parse(parse_sets(self.settings), where="assent serve")
 
 
 def serve_models(options: EndpointOptions, *, say: Callable[[str], None]) -> None:

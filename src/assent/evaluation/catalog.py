@@ -1,0 +1,14 @@
+"""All suites with questions of their own: each a file in `suites/`, settings in config.py there, and a line here."""
+
+from __future__ import annotations
+
+from assent.evaluation.exam import Suite
+from assent.evaluation.suites import hhh, xstest
+from assent.evaluation.suites.config import SuiteSettings
+
+SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE)
+
+
+def suite_of(config: SuiteSettings) -> Suite:
+    """The suite that a config is of."""
+    return next(suite for suite in SUITES if suite.config is type(config))

@@ -1,0 +1,107 @@
+"""What suites examine: policies and reward models of a run as subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assent.core.errors import UserError
+from assent.core.group import Group
+from assent.core.types import Prompt
+from assent.data.plain_text import plain_group
+from assent.data.render import Renderer
+from assent.evaluation.subject import Ability
+from assent.generation.config import Sampling
+from assent.generation.writer import Writer
+from assent.learner.learner import Scorer
+from assent.learner.scorer import sum_logps
+from assent.models.policy import TokenScores
+from assent.training.rewards import ModelReward
+
+
+@dataclass(frozen=True)
+class PolicySubject:
+    """A policy as suites ask it."""
+
+    name: str
+    writer: Writer
+    renderer: Renderer
+    scorer: Scorer[TokenScores]
+    context: int
+    """Tokens that question and answer may have together."""
+    tokens_per_microbatch: int
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """It answers, and says how likely a text is."""
+        return frozenset({"answers", "likelihoods"})
+
+    def answers(self, prompts: Sequence[Prompt], *, sampling: Sampling, seed: int) -> list[str]:
+        """Its answers; see `Subject`. Raises UserError naming a prompt that leaves no room for an answer."""
+        for prompt in prompts:
+            room = self.writer.room(prompt)
+            if room is not None and room < sampling.max_new_tokens:
+                raise UserError(
+                    f"suite prompt {prompt.text[:60]!r} leaves {room} of {sampling.max_new_tokens} tokens for an answer"
+                    f" in the context of {self.name}; lower sampling.max_new_tokens of the suite"
+                )
+        rows = self.writer.write(prompts, num_samples=1, sampling=sampling, seed=seed)
+        return [row[0].text for row in rows]
+
+    def likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Log-probs of whole answers; see `Subject`."""
+        groups = [self.renderer.group(prompt, list(some)) for prompt, some in zip(prompts, options, strict=True)]
+        return self._sums(groups)
+
+    def continuations(self, texts: Sequence[str], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """Log-probs of plain text; see `Subject`."""
+        return self._sums(
+            [plain_group(self.renderer.tokenizer, text, some) for text, some in zip(texts, options, strict=True)]
+        )
+
+    def scores(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[float]:
+        """It gives none."""
+        raise UserError(f"{self.name} is a policy and gives no scores; name a reward model")
+
+    def _sums(self, groups: Sequence[Group]) -> list[list[float]]:
+        for group in groups:
+            longest = len(group.prompt) + max(len(one) for one in group.continuations)
+            if longest > self.context:
+                raise UserError(
+                    f"an item of the suite has {longest} tokens, and {self.name} reads {self.context}; leave it out, or"
+                    " take a policy with a longer context"
+                )
+        sums = sum_logps(self.scorer, groups, budget=self.tokens_per_microbatch).double().numpy()
+        ends = np.cumsum([len(group.continuations) for group in groups])[:-1]
+        return [part.tolist() for part in np.split(sums, ends)] if groups else []
+
+
+@dataclass(frozen=True)
+class RewardSubject:
+    """A reward model as suites ask it."""
+
+    name: str
+    model: ModelReward
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """It scores."""
+        return frozenset({"scores"})
+
+    def answers(self, prompts: Sequence[Prompt], *, sampling: Sampling, seed: int) -> list[str]:
+        """It gives none."""
+        raise UserError(f"{self.name} is a reward model and writes no answers; name a policy")
+
+    def likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """It gives none."""
+        raise UserError(f"{self.name} is a reward model and gives no likelihoods; name a policy")
+
+    def continuations(self, texts: Sequence[str], options: Sequence[Sequence[str]]) -> list[list[float]]:
+        """It gives none."""
+        raise UserError(f"{self.name} is a reward model and gives no likelihoods; name a policy")
+
+    def scores(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[float]:
+        """Its scores; see `Subject`."""
+        return list(self.model(prompts, answers))
