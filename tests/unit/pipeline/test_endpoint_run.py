@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
@@ -90,3 +91,18 @@ def test_doctor_says_what_can_be_said_without_asking_an_address(monkeypatch: pyt
     monkeypatch.delenv("JUDGE_KEY")
     problems = [str(one) for one in examine(Path("assent.yaml")) if one.is_error]
     assert len(problems) == 1 and "the environment variable JUDGE_KEY is not set" in problems[0]
+
+
+def test_a_judge_that_skips_the_whole_evaluation_ends_the_run_with_one_line(bad_server: ModuleType) -> None:
+    asked: set[str] = set()
+
+    def answer(body: dict[str, Any]) -> str:
+        """Verdicts on the four pairs that are learned from, in both orders, and on nothing after them."""
+        if len(body["messages"]) < 4:
+            asked.add(body["messages"][1]["content"])
+        return f'{{"verdict": "{bad_server.longer(body["messages"])}"}}' if len(asked) <= 8 else "no"
+
+    with bad_server.hostile(bad_server.Hostile(fault_share=0.0, word_share=0.0, answer=answer)) as url:
+        write_lab(url)
+        with pytest.raises(UserError, match="verdicts on 0: of 4 judgments 4 are skips, for example because no valid"):
+            list(run_project(Path("assent.yaml"), quiet=True))
