@@ -201,6 +201,13 @@ def blocks(campaigns: int, seed: int) -> None:
     """A policy that gains what was hoped for and loses nothing, at the size that the gate's power asks for."""
     size = asked_size(gate())
     row(f"once, {size} prompts, all lines hold", lambda r: once(Shape(size), good(), gate(), r), campaigns, seed)
+    more = size * 5 // 2
+    row(
+        f"5 looks, anytime, up to {more} prompts, all lines hold",
+        lambda r: daily(Shape(more), good(), gate(looks="anytime"), r, days=5),
+        campaigns,
+        seed,
+    )
 
 
 def good() -> dict[str, float]:
@@ -216,13 +223,6 @@ def looks(campaigns: int, seed: int) -> None:
         for style, config in alone.items():
             name = f"10 looks, {style}, on the limit: {measure}"
             row(name, lambda r, x=shifts, c=config: daily(Shape(500), x, c, r), campaigns, seed)  # type: ignore[misc]
-    more = asked_size(gate()) * 5 // 2
-    row(
-        f"5 looks, anytime, up to {more} prompts, all lines hold",
-        lambda r: daily(Shape(more), good(), gate(looks="anytime"), r, days=5),
-        campaigns,
-        seed,
-    )
 
 
 BETTER = {

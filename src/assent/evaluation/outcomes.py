@@ -16,6 +16,7 @@ from assent.core.types import Record
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
 from assent.stats.estimate import Estimate
+from assent.stats.paired import share_difference
 from assent.stats.resampled import ANYWHERE, difference_of, left_out
 
 OUTCOMES = "outcomes.jsonl"
@@ -49,6 +50,10 @@ Statistic = Callable[[Sequence[Outcome]], float | None]
 """A number of all outcomes together; None where they hold nothing to compute it from."""
 
 
+Interval = Callable[[Sequence[Outcome], float], Estimate | None]
+"""A number of all outcomes with its interval at a confidence; None where they hold nothing to compute it from."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a measure is."""
@@ -61,6 +66,8 @@ class Kind:
     """Where the number can lie; None: anywhere."""
     statistic: Statistic | None = None
     """How it is made of the outcomes; None: the mean of their values of that name."""
+    interval: Interval | None = None
+    """The number with an interval of its own, where leaving out clusters gives a poor one; None: from those."""
 
 
 class Found(Record):
@@ -156,6 +163,8 @@ def _measures(
 
 
 def _estimate(outcomes: Sequence[Outcome], name: str, kind: Kind, confidence: float) -> Estimate | None:
+    if kind.interval is not None:
+        return kind.interval(outcomes, confidence)
     if kind.statistic is not None:
         if not outcomes:
             return None
@@ -186,7 +195,9 @@ def _difference(
         if not sides:
             return None
         clusters = [one.cluster for one, _ in sides]
-        found = left_out(sides, clusters, difference_of(kind.statistic), confidence=confidence)
+        low, high = kind.range or ANYWHERE
+        between = low - high, high - low
+        found = left_out(sides, clusters, difference_of(kind.statistic), between=between, confidence=confidence)
         return None if found is None else found.model_copy(update={"n": len(sides)})
     earlier = {one.item: one.values[name] for one in before if name in one.values}
     pairs = [
@@ -197,7 +208,8 @@ def _difference(
     if len({cluster for *_, cluster in pairs}) < 2:
         return None
     new, old = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    moved = paired_difference(new, old, [pair[2] for pair in pairs], confidence=confidence)
+    make = share_difference if kind.range == (0.0, 1.0) else paired_difference
+    moved = make(new, old, [pair[2] for pair in pairs], confidence=confidence)
     return moved.model_copy(update={"n": len(pairs)})
 
 

@@ -20,7 +20,7 @@ from assent.core.types import Judgment, Task
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.stats.bradley_terry import Meetings, fit_strengths
-from assent.stats.clustered import student
+from assent.stats.clustered import in_parts, student
 from assent.stats.estimate import Estimate
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
@@ -87,10 +87,8 @@ def standings(fought: Sequence[Battle]) -> list[Standing]:
     strengths = fit(a, b, won, np.ones(len(fought)), len(models))
     clusters = _clusters(fought)
     count = int(clusters.max()) + 1
-    groups = min(count, MOST_GROUPS)
-    left_out = np.array(
-        [fit(a, b, won, (clusters % groups != group).astype(float), len(models)) for group in range(groups)]
-    )
+    group_of, groups = in_parts(clusters, count, MOST_GROUPS)
+    left_out = np.array([fit(a, b, won, (group_of != group).astype(float), len(models)) for group in range(groups)])
     half = np.full(len(models), math.inf)
     if groups > 1:
         spread = np.sqrt((groups - 1) / groups * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))

@@ -205,6 +205,8 @@ class RunConfig(Config):
     suites: tuple[SuiteConfig, ...] = ()
     """Suites with questions of their own, of which every policy of the run, and reward models where they can be asked,
     are examined."""
+    suites_judge: RatersConfig | None = None
+    """Who judges the answers in suites that want a judge (MT-Bench, a team's own criteria); null: nobody."""
     gate: GateConfig | None = None
     """What a round's policy must gain and must not lose to be promoted: the next round starts from the newest promoted
     one. Also the path of a gate file, or the name of one that comes along (default, lab); null: every round promotes.

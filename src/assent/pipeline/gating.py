@@ -12,9 +12,9 @@ from assent.core.errors import ConfigError
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.gate.config import JudgeBar
 from assent.evaluation.gate.decide import refuse_line
-from assent.evaluation.gate.evidence import ANSWERS, LAB, REWARD, WINRATE, Compared, Evidence, of_evaluation
+from assent.evaluation.gate.evidence import ANSWERS, LAB, REWARD, WINRATE, Compared, Evidence, kinds_of, of_evaluation
 from assent.evaluation.gate.judge import PEOPLE
-from assent.evaluation.outcomes import OF_REWARD, OUTCOMES, Found
+from assent.evaluation.outcomes import OF_REWARD, OUTCOMES, Found, Kind
 from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.judges import judges_its_own
@@ -32,24 +32,25 @@ def refuse_gate(config: RunConfig) -> None:
                 f"gate: {line.measure}: this run does not measure {line.suite}, and what is not measured fails; it"
                 f" measures {', '.join(sorted(kinds)) or 'nothing'}; add the suite to `suites:`, or leave the line out"
             )
-        refuse_line(line, kinds[line.suite])
+        refuse_line(line, *kinds[line.suite])
     if any(line.suite == WINRATE for line in config.gate.lines):
         _refuse_judge(config, config.gate.judge)
 
 
-def measured_kinds(config: RunConfig) -> dict[str, str]:
-    """Titles of all suites that a run measures, with their kinds."""
-    found = {REWARD: REWARD} if config.fits_reward else {}
+def measured_kinds(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Kind]]]:
+    """Titles of all suites that a run measures, with their kinds and measures."""
+    found = {}
     for one in config.suites:
         suite = suite_of(one)
         if suite.abilities & {"answers", "likelihoods"}:
-            found[one.title] = suite.kind
+            found[one.title] = suite.kind, suite.measures(one)
         if config.fits_reward and "scores" in suite.abilities:
-            found[one.title + OF_REWARD] = suite.kind
+            found[one.title + OF_REWARD] = suite.kind, suite.measures(one)
+    own = [REWARD] if config.fits_reward else []
     if config.evaluate is not None:
-        found |= {ANSWERS: ANSWERS, **({LAB: LAB} if config.lab is not None else {})}
-        found |= {WINRATE: WINRATE} if config.collect is not None or config.fits_reward else {}
-    return found
+        own += [ANSWERS, *([LAB] if config.lab is not None else [])]
+        own += [WINRATE] if config.collect is not None or config.fits_reward else []
+    return found | {name: (name, kinds_of(name)) for name in own}
 
 
 def _refuse_judge(config: RunConfig, bar: JudgeBar) -> None:

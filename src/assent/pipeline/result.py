@@ -118,9 +118,11 @@ def with_suites(
 ) -> dict[str, Any]:
     """The numbers of a comparison and beside them those of suites with questions of their own."""
     found = suite_reports(after, before, MeasureStage.all_of(config))
+    dumped = {name: one.model_dump(mode="json") for name, one in found.items()}
     return {
         **values,
-        "suites": values["suites"] | {name: one.model_dump(mode="json")["measures"] for name, one in found.items()},
+        "suites": values["suites"] | {name: one["measures"] for name, one in dumped.items()},
+        "suite_details": {name: {k: v for k, v in one.items() if k != "measures"} for name, one in dumped.items()},
     }
 
 

@@ -147,9 +147,9 @@ def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifa
         abilities = suite_of(stage.suite).abilities
         with run.within("suite", title):
             if abilities & {"answers", "likelihoods"}:
-                found[title] = run(run_measure, stage, policy=policy)
+                found[title] = run(run_measure, stage, extra=stage.beside, policy=policy)
             if reward is not None and "scores" in abilities:
-                found[title + OF_REWARD] = run(run_measure, stage, reward=reward)
+                found[title + OF_REWARD] = run(run_measure, stage, extra=stage.beside, reward=reward)
     return found
 
 

@@ -26,6 +26,7 @@ from assent.report.figures import Bar, bars, percent
 from assent.report.gate import gates
 from assent.report.lineage_plot import lineage_svg
 from assent.report.run_folder import Run, find_run, read_run
+from assent.report.suites import suite_tables
 from assent.report.training import fine_tuning, optimization
 from assent.report.verdict import changes, verdict_of
 from assent.stats.estimate import Estimate
@@ -82,6 +83,7 @@ def page_of(run: Run) -> str:
             )
             if s.cards
         ],
+        suites=suite_tables(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),
         seconds=Svg(_seconds(run)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from assent.core.runlog import read_metrics
 from assent.core.types import Record
 from assent.evaluation.report import EVALUATION, SAMPLES, EvaluationReport, read_samples
 from assent.evaluation.reward_report import RewardReport
+from assent.evaluation.suite import SuiteReport
 
 RESULT = "result.json"
 
@@ -95,6 +96,8 @@ class Run:
     """key -> what the artifact is in this run: "data · prompts", "round 2 · reward"."""
     problems: tuple[str, ...]
     """What could not be read, in words."""
+    suites: Mapping[str, SuiteReport] = field(default_factory=dict)
+    """What suites with questions of their own found in the comparison that decides, by their titles."""
 
     @property
     def name(self) -> str:
@@ -147,6 +150,7 @@ def read_run(folder: Path) -> Run:
         used,
         _labels(used, rounds, final),
         tuple(dict.fromkeys(problems)),
+        _suites(result, folder / RESULT),
     )
 
 
@@ -191,6 +195,16 @@ def _final(everything: Iterable[Artifact], rounds: list[Round]) -> Artifact | No
         a for a in everything if (a.manifest.parents.get("policy"), a.manifest.parents.get("baseline")) == (last, first)
     ]
     return fitting[-1] if fitting else None
+
+
+def _suites(result: Mapping[str, Any], path: Path) -> dict[str, SuiteReport]:
+    """The measures of result.json with slices, null baselines and notes; of the final comparison, or the last round."""
+    values = result.get("final") or next(iter(reversed(result.get("rounds") or ())), {})
+    measures = values.get("suites") or {}
+    return {
+        title: _parse(SuiteReport, {"measures": measures.get(title, {}), **details}, path)
+        for title, details in (values.get("suite_details") or {}).items()
+    }
 
 
 def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | None) -> dict[str, str]:

@@ -7,14 +7,14 @@ the number of lines costs nothing (intersection-union test, Berger 1982).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from assent.core.errors import ConfigError
 from assent.core.types import Record
 from assent.evaluation.gate.config import Gain, GateConfig, Keep, Line
-from assent.evaluation.gate.evidence import AGAINST, OWN, REWARD, WINRATE, Compared, Evidence, kinds_of
+from assent.evaluation.gate.evidence import AGAINST, OWN, REWARD, WINRATE, Compared, Evidence
 from assent.evaluation.gate.judge import refusal_of
 from assent.evaluation.gate.more import more_items
 from assent.evaluation.gate.reading import Level, Pairs, Reading, read
@@ -134,12 +134,11 @@ def refuse_impossible(config: GateConfig, evidence: Evidence) -> None:
     """Raise ConfigError for a measure that its suite does not have, a wrong direction, or a limit that cannot apply."""
     for line in config.lines:
         if (compared := evidence.suites.get(line.suite)) is not None:
-            refuse_line(line, compared.kind)
+            refuse_line(line, compared.kind, compared.kinds)
 
 
-def refuse_line(line: Line, suite: str) -> None:
-    """The same of one line whose suite, of that kind, is measured."""
-    kinds = kinds_of(suite)
+def refuse_line(line: Line, suite: str, kinds: Mapping[str, Kind]) -> None:
+    """The same of one line whose suite, of that kind and with those measures, is measured."""
     kind = kinds.get(line.name)
     if kind is None:
         near = difflib.get_close_matches(line.name, kinds, n=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ from assent.evaluation.outcomes import OF_REWARD, Found, Kind, Outcome
 from assent.evaluation.report import EvaluationReport, Judge, KnownJudge, read_samples
 from assent.evaluation.reward_report import REWARD_KINDS
 from assent.evaluation.suites import lab
+from assent.evaluation.suites.config import OwnConfig
+from assent.evaluation.suites.team import criterion
 from assent.evaluation.winrate import kept_verdicts
 from assent.lab.truth import AXES
 from assent.stats.estimate import Estimate
 
-Interval = Callable[[Sequence[Outcome], float], Estimate | None]
 WINRATE, LAB, ANSWERS, REWARD = "winrate", "lab", "answers", "reward"
 OWN = (WINRATE, LAB, ANSWERS, REWARD)
 """What a run gives without a suite: its blind evaluation, the lab's truth, and its reward model on held-out pairs."""
@@ -50,7 +51,7 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     **{suite.kind: suite.kinds for suite in SUITES},
     WINRATE: {
         "win_rate": Kind("Share of verdicts for the new policy's answer, ties half."),
-        "length_controlled": Kind("What that would be if both answers were equally long."),
+        "length_controlled": Kind("What that would be if both answers were equally long.", interval=_length_controlled),
     },
     LAB: {name: _lab_kind(name) for name in (*AXES, "harm", "mean_length")},
     REWARD: REWARD_KINDS,
@@ -66,8 +67,6 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     },
 }
 """Kind of suite -> measure -> what it is."""
-INTERVALS: Mapping[tuple[str, str], Interval] = {(WINRATE, "length_controlled"): _length_controlled}
-"""Measures with an interval of their own."""
 AGAINST: Mapping[str, float] = {WINRATE: 0.5}
 """Suites that measure both policies together, and what "no difference" is there."""
 
@@ -102,7 +101,12 @@ class Compared:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """What its measures are. Raises DataError for a suite that this version does not know."""
-        return kinds_of(self.kind)
+        kinds = kinds_of(self.kind)
+        if self.kind != OwnConfig.model_fields["kind"].default:
+            return kinds
+        # A team's own suite has a measure for each of its criteria, which only its outcomes name.
+        names = dict.fromkeys(name for one in self.after.outcomes for name in one.values)
+        return {**kinds, **{name: criterion(name) for name in names if name not in kinds}}
 
     @property
     def against(self) -> float | None:
