@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import feedback, judged, made, projects, rating, runs, store
+from assent.cli import attacked, feedback, judged, made, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -55,6 +55,7 @@ app.command(name="import")(projects.import_)
 app.command()(made.chat)
 app.command()(made.report)
 app.command()(judged.evaluate)
+app.command()(attacked.redteam)
 app.command()(made.lineage)
 app.command()(made.export)
 app.command(epilog=PATHS)(runs.doctor)
