@@ -17,12 +17,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "lock"
 UV = "uv==0.13.9"
-EXTRAS = ("postgres", "oidc", "judges", "metrics")
+EXTRAS = ("postgres", "oidc")
 """What a server may want; beside them `dev` for tests. Trackers of other companies are not pinned."""
 BUILD = ("pip", "hatchling", "editables")
 """What installs the rest, and what builds Assent; hatchling asks for `editables` when it runs."""
 ELSEWHERE = ("httpx2-jsfetch",)
 """Wanted only on systems that Assent does not run on."""
+ON_WINDOWS = "sys_platform == 'win32'"
+"""A server wants some only there; tests may want the same everywhere."""
 TORCH = re.compile(r"(torch|nvidia-.*|cuda-.*|triton)")
 """torch, and what the index's torch wants on Linux and a build of it for the CPU does not."""
 HEADERS = {
@@ -44,6 +46,7 @@ def main() -> None:
         build = resolved(uv, str(asked))
         served = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in EXTRAS))
         tested = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in (*EXTRAS, "dev")))
+    served = {name: text for name, text in served.items() if ON_WINDOWS not in text.splitlines()[0]}
     parts = {
         "build": build,
         "run": {name: text for name, text in served.items() if not TORCH.fullmatch(name)},

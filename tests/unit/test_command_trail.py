@@ -21,6 +21,7 @@ from assent.service import serve
 READS = {
     "init": "makes an empty store",
     "chat": "knows no store",
+    "evaluate": "asks models, knows no store",
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",
@@ -126,6 +127,15 @@ def work(_: pytest.MonkeyPatch) -> Event:
     return Event("command.feedback work")
 
 
+def judge(_: pytest.MonkeyPatch) -> Event:
+    Path("judge.yaml").write_text(
+        "judge: {kind: function, target: builtins:len}\nfrom_store: {project: imported}\n", encoding="utf-8"
+    )
+    with pytest.raises(Exception, match="len"):
+        call("judge", "judge.yaml")
+    return Event("command.judge", project="imported")
+
+
 DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "run": run,
     "rate": rate,
@@ -137,6 +147,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "feedback archive": archive,
     "feedback delete": delete,
     "feedback work": work,
+    "judge": judge,
 }
 COPIES = {
     "store copy": ("copy", "feedback.db", "copied.db"),

@@ -1,4 +1,4 @@
-"""The commands that judge models outside a run: `assent evaluate`."""
+"""The commands that judge models outside a run, and judges: `assent evaluate`, `assent judge`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from assent.core.terminal import safe
 
 
 def evaluate(
@@ -38,3 +40,27 @@ def evaluate(
 
     for line in examine(models, file=file, suites=tuple(suite or ()), settings=tuple(settings or ()), to=to):
         typer.echo(line)
+
+
+def judge(
+    file: Annotated[
+        Path, typer.Argument(help="YAML with `judge:` (as under collect.raters of a run) and `labels:` (files).")
+    ],
+    to: Annotated[Path, typer.Option("--to", help="Folder for its record and its anchors.")] = Path("judge"),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the file. Repeatable.")
+    ] = None,
+) -> None:
+    """Hold a judge (an autorater, a reward model, a function) against what people said of the same answers.
+
+    Says how often it agrees with people beside how often people agree with each other, whether it could stand in for
+    one of them, what moves it that should not, and how far its probabilities come true. A gate takes the word of a
+    judge only with this record, above the bar. Ends with exit code 1 where it stays below.
+    """
+    from assent.evaluation.validation.record import JudgeRecord
+    from assent.pipeline.commands.judge import run_validation
+
+    for line in run_validation(file, to=to, settings=tuple(settings or ())):
+        typer.echo(safe(line))
+    if not JudgeRecord.read(to).passes:
+        raise typer.Exit(1)

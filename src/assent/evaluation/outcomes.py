@@ -15,7 +15,7 @@ from assent.core.types import Record
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
 from assent.stats.estimate import Estimate
-from assent.stats.resampled import paired_statistic, statistic_of
+from assent.stats.resampled import ANYWHERE, difference_of, left_out
 
 OUTCOMES = "outcomes.jsonl"
 FOUND = "found.json"
@@ -145,8 +145,11 @@ def _measures(
 
 def _estimate(outcomes: Sequence[Outcome], name: str, kind: Kind, confidence: float) -> Estimate | None:
     if kind.statistic is not None:
-        clusters = [one.cluster for one in outcomes]
-        return statistic_of(kind.statistic, outcomes, clusters, between=kind.range, confidence=confidence)
+        if not outcomes:
+            return None
+        clusters, between = [one.cluster for one in outcomes], kind.range or ANYWHERE
+        found = left_out(outcomes, clusters, kind.statistic, between=between, confidence=confidence)
+        return None if found is None else found.model_copy(update={"n": len(outcomes)})
     said = [(one.values[name], one.cluster) for one in outcomes if name in one.values]
     if not said:
         return None
@@ -166,14 +169,13 @@ def _difference(
     after: Sequence[Outcome], before: Sequence[Outcome], name: str, kind: Kind, confidence: float
 ) -> Estimate | None:
     if kind.statistic is not None:
-        return paired_statistic(
-            kind.statistic,
-            after,
-            before,
-            [o.cluster for o in after],
-            [o.cluster for o in before],
-            confidence=confidence,
-        )
+        earlier_of = {one.item: one for one in before}
+        sides = [(one, earlier_of[one.item]) for one in after if one.item in earlier_of]
+        if not sides:
+            return None
+        clusters = [one.cluster for one, _ in sides]
+        found = left_out(sides, clusters, difference_of(kind.statistic), confidence=confidence)
+        return None if found is None else found.model_copy(update={"n": len(sides)})
     earlier = {one.item: one.values[name] for one in before if name in one.values}
     pairs = [
         (one.values[name], earlier[one.item], one.cluster)
@@ -182,8 +184,9 @@ def _difference(
     ]
     if len({cluster for *_, cluster in pairs}) < 2:
         return None
-    new, old, clusters = zip(*pairs, strict=True)
-    return paired_difference(new, old, clusters, confidence=confidence).model_copy(update={"n": len(pairs)})
+    new, old = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    moved = paired_difference(new, old, [pair[2] for pair in pairs], confidence=confidence)
+    return moved.model_copy(update={"n": len(pairs)})
 
 
 def _of_group(outcomes: Sequence[Outcome], group: str) -> list[Outcome]:

@@ -100,7 +100,7 @@ class CollectConfig(Config):
     """Who ranks the answers of a round."""
 
     raters: RatersConfig
-    """People, simulated people, a reward model or a function."""
+    """People, simulated people, a reward model, a language model as judge, or a function."""
     overlap_share: float = Field(default=0.2, ge=0, le=1)
     """Share of the tasks that several raters judge, to measure agreement."""
     overlap: int = Field(default=3, ge=1)

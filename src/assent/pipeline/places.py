@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import Outside, changed, missing, outside
 from assent.core import hub
+from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.data.config import Source
 from assent.feedback.config import SQLITE
@@ -39,7 +41,10 @@ def open_project(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[st
     return OpenProject(moved(config, old=path.parent, new=Path()), path)
 
 
-def moved(config: RunConfig, *, old: Path, new: Path) -> RunConfig:
+_Settings = TypeVar("_Settings", bound=Config)
+
+
+def moved(config: _Settings, *, old: Path, new: Path) -> _Settings:
     """The same settings with paths that were relative to `old` written relative to `new`; absolute ones stay.
 
     Relative paths stay relative, so that a project folder may be moved without anything being made again.

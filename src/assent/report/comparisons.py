@@ -33,6 +33,7 @@ _JUDGES = {
     "simulated": "simulated people",
     "reward_model": "another reward model",
     "function": "a function",
+    "autorater": "a language model as judge",
 }
 _BOTH = ((BEFORE, "before"), (AFTER, "after"))
 LEAST_SHARP = 6

@@ -66,11 +66,13 @@ def within(
 ) -> Estimate:
     """A mean of values between `low` and `high` with a score interval that never leaves that range.
 
-    Where the variance is 0 (all clusters alike) it is as wide as for so many independent observations.
+    Where the variance is 0 (all clusters alike) it is as wide as for so many independent observations. A value at the
+    very end of the range that has a variance all the same, such as a corrected one, counts as half a cluster inside.
     """
     share = min(max((value - low) / (high - low), 0.0), 1.0)
     unit = variance / (high - low) ** 2
-    ends = score_interval(share, share * (1 - share) / unit if unit > 1e-12 else clusters, critical=critical)
+    inner = share if 0 < share < 1 else (share * clusters + 0.5) / (clusters + 1)
+    ends = score_interval(share, inner * (1 - inner) / unit if unit > 1e-12 else clusters, critical=critical)
     return Estimate(estimate=value, low=low + ends[0] * (high - low), high=low + ends[1] * (high - low))
 
 
@@ -143,18 +145,44 @@ def jackknife(statistic: Callable[[Floats], Floats], clusters: int, *, between: 
     value, others = float(found[0]), found[1:][np.isfinite(found[1:])]
     if not math.isfinite(value):
         return None
-    count = len(others)
+    return from_left_out(value, others, between=between).model_copy(update={"n": clusters})
+
+
+def from_left_out(
+    value: float,
+    others: ArrayLike,
+    *,
+    between: tuple[float, float],
+    clusters: float = math.inf,
+    confidence: float = 0.95,
+) -> Estimate:
+    """The jackknife's interval around `value` from what leaving out each part gave, `others` [parts].
+
+    Variance (g - 1) / g · Σ (other - mean)², Student's t with one degree less than parts, or than `clusters` where
+    these are fewer. It lies `between` two numbers, which may be infinite; with fewer than two parts it is all of that.
+    """
+    found = np.asarray(others, float)
+    count = len(found)
     if count < 2:
-        return Estimate(estimate=value, low=between[0], high=between[1], n=clusters)
-    variance = (count - 1) / count * float(((others - others.mean()) ** 2).sum())
+        return Estimate(estimate=value, low=between[0], high=between[1])
+    variance = (count - 1) / count * float(((found - found.mean()) ** 2).sum())
+    effective = min(clusters, count)
+    critical = student(effective - 1, confidence)
+    if not math.isfinite(between[1] - between[0]):
+        half = critical * math.sqrt(variance)
+        return Estimate(estimate=value, low=value - half, high=value + half).inside(*between)
     low, high = min(between[0], value), max(between[1], value)
-    estimate = within(value, variance, count, critical=student(count - 1), low=low, high=high)
-    return estimate.model_copy(update={"n": clusters})
+    return within(value, variance, effective, critical=critical, low=low, high=high)
 
 
 def student(degrees: float, confidence: float = 0.95) -> float:
     """How many standard errors a two-sided interval of Student's t reaches; at least one degree of freedom."""
     return float(stdtrit(max(degrees, 1.0), 0.5 + confidence / 2))
+
+
+def effective_clusters(labels: Labels) -> float:
+    """How many clusters of one size would weigh as these do: n² / Σ n_c² (Kish 1965)."""
+    return _Way.of(labels).effective
 
 
 def numbered(labels: Labels) -> tuple[NDArray[np.intp], int]:
@@ -177,7 +205,7 @@ class _Way:
 
     @property
     def effective(self) -> float:
-        """How many clusters of one size would weigh as these do: n² / Σ n_c² (Kish 1965)."""
+        """See `effective_clusters`."""
         sizes = np.bincount(self.index, minlength=self.count).astype(float)
         return float(sizes.sum() ** 2 / (sizes**2).sum())
 

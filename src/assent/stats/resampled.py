@@ -1,4 +1,10 @@
-"""Intervals of any statistic of rows that hang together in clusters, from leaving clusters out one block at a time."""
+"""Intervals of numbers that are no mean of rows: corpus BLEU, d', a bias score, a correlation, a median.
+
+The statistic is a function of rows, and clusters of rows (usually prompts) are left out or drawn again as wholes. Which
+of the two: `left_out` wherever the statistic changes little by little with its rows, with 5 clusters as with 5,000; it
+takes at most 101 computations and draws nothing. `drawn_again` where it jumps, such as a median or a largest group.
+A plain percentile bootstrap is not offered: with few clusters it holds the truth far less often than it says.
+"""
 
 from __future__ import annotations
 
@@ -7,78 +13,106 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from assent.stats.clustered import Labels, numbered, student
+from assent.core import seeds
+from assent.stats.clustered import Labels, effective_clusters, from_left_out, numbered, student, within
 from assent.stats.estimate import Estimate
 
-BLOCKS = 50
-"""Most blocks of clusters that are left out one at a time: a statistic is computed so many times and once more."""
-_Row = TypeVar("_Row")
-_Statistic = Callable[[Sequence[_Row]], float | None]
+Row = TypeVar("Row")
+Statistic = Callable[[list[Row]], float | None]
+"""One number of a list of rows; None or NaN where they hold nothing to compute from."""
+ANYWHERE = (-math.inf, math.inf)
+MOST_PARTS = 100
+"""Where there are more clusters, they are left out in so many parts (Kott 2001)."""
 
 
-def statistic_of(
-    statistic: _Statistic[_Row],
-    rows: Sequence[_Row],
+def left_out(
+    rows: Sequence[Row],
     clusters: Labels,
+    statistic: Statistic[Row],
     *,
-    between: tuple[float, float] | None = None,
+    between: tuple[float, float] = ANYWHERE,
     confidence: float = 0.95,
 ) -> Estimate | None:
-    """A statistic with the interval of the delete-a-block jackknife and Student's t (Tukey 1958; Kott 2001).
+    """The statistic with an interval from leaving out clusters in turn, with Student's t (Tukey 1958).
 
-    None where the statistic of all rows is None. With one cluster, or where leaving blocks out leaves nothing to
-    compute from, the interval is all that is possible: `between`, or infinite.
+    `between` says where the number can lie; its interval then never leaves that range and has a width where all
+    clusters are alike. n is the number of clusters. None where the number itself is unknown; infinite ends, or those of
+    `between`, with one cluster. Raises ValueError where there is not one label per row.
     """
-    whole = statistic(rows)
-    if whole is None or not math.isfinite(whole):
+    index, count = _numbered(rows, clusters)
+    value = _number(statistic, list(rows))
+    if value is None:
         return None
-    found = _left_out(lambda kept: statistic([rows[i] for i in kept]), clusters)
-    return _estimate(whole, found, between, confidence, n=len(rows))
+    parts = min(count, MOST_PARTS)
+    part_of = index % parts
+    kept = ([row for row, is_in in zip(rows, part_of != part, strict=True) if is_in] for part in range(parts))
+    others = [other for some in kept if some and (other := _number(statistic, some)) is not None]
+    effective = effective_clusters(clusters)
+    found = from_left_out(value, others, between=between, clusters=effective, confidence=confidence)
+    return found.model_copy(update={"n": count})
 
 
-def paired_statistic(
-    statistic: _Statistic[_Row],
-    after: Sequence[_Row],
-    before: Sequence[_Row],
-    after_clusters: Sequence[str],
-    before_clusters: Sequence[str],
+def drawn_again(
+    rows: Sequence[Row],
+    clusters: Labels,
+    statistic: Statistic[Row],
     *,
+    seed: int = 0,
+    draws: int = 400,
+    between: tuple[float, float] = ANYWHERE,
     confidence: float = 0.95,
 ) -> Estimate | None:
-    """The difference of a statistic between two sets of rows of the same clusters, left out of both at once."""
-    new, old = statistic(after), statistic(before)
-    if new is None or old is None:
+    """The same from drawing as many clusters with replacement `draws` times (Efron 1979; Field & Welsh 2007).
+
+    The interval is Student's t times the spread of the draws, times √(C / (C - 1)), which the draws of few clusters
+    fall short of. Draws whose statistic is unknown are left out.
+    """
+    index, count = _numbered(rows, clusters)
+    value = _number(statistic, list(rows))
+    if value is None:
         return None
-    rows = [*((True, row) for row in after), *((False, row) for row in before)]
+    random, found = seeds.stream(seed, "drawn again"), []
+    members = [np.flatnonzero(index == cluster) for cluster in range(count)] if count > 1 else []
+    for _ in range(draws if count > 1 else 0):
+        chosen = np.concatenate([members[cluster] for cluster in random.integers(0, count, count)])
+        number = _number(statistic, [rows[i] for i in chosen])
+        if number is not None:
+            found.append(number)
+    if len(found) < 2:
+        return Estimate(estimate=value, low=between[0], high=between[1], n=count)
+    variance = count / (count - 1) * float(np.var(found, ddof=1))
+    effective = effective_clusters(clusters)
+    critical = student(effective - 1, confidence)
+    if math.isfinite(between[1] - between[0]):
+        low, high = min(between[0], value), max(between[1], value)
+        estimate = within(value, variance, effective, critical=critical, low=low, high=high)
+        return estimate.model_copy(update={"n": count})
+    half = critical * math.sqrt(variance)
+    return Estimate(estimate=value, low=value - half, high=value + half, n=count).inside(*between)
 
-    def difference(kept: Sequence[int]) -> float | None:
-        one = statistic([row for i in kept for is_new, row in [rows[i]] if is_new])
-        other = statistic([row for i in kept for is_new, row in [rows[i]] if not is_new])
-        return None if one is None or other is None else one - other
 
-    found = _left_out(difference, [*after_clusters, *before_clusters])
-    return _estimate(new - old, found, None, confidence, n=len(after))
+def difference_of(statistic: Statistic[Row]) -> Statistic[tuple[Row, Row]]:
+    """The statistic of the first of each pair of rows less that of the second; None where either is unknown.
+
+    For a paired difference hand (after, before) rows of the same items to `left_out`.
+    """
+
+    def difference(pairs: list[tuple[Row, Row]]) -> float | None:
+        after, before = (_number(statistic, [pair[side] for pair in pairs]) for side in (0, 1))
+        return None if after is None or before is None else after - before
+
+    return difference
 
 
-def _left_out(statistic: Callable[[Sequence[int]], float | None], clusters: Labels) -> list[float]:
+def _number(statistic: Statistic[Row], rows: list[Row]) -> float | None:
+    value = statistic(rows)
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _numbered(rows: Sequence[Row], clusters: Labels) -> tuple[NDArray[np.intp], int]:
     index, count = numbered(clusters)
-    # Clusters go into blocks by their number, which is that of their names in order: the same rows, the same blocks.
-    block = index % min(count, BLOCKS)
-    values = (statistic(np.flatnonzero(block != b).tolist()) for b in range(min(count, BLOCKS))) if count > 1 else ()
-    return [value for value in values if value is not None and math.isfinite(value)]
-
-
-def _estimate(
-    whole: float, others: list[float], between: tuple[float, float] | None, confidence: float, *, n: int
-) -> Estimate:
-    low, high = between or (-math.inf, math.inf)
-    count = len(others)
-    if count < 2:
-        return Estimate(estimate=whole, low=min(low, whole), high=max(high, whole), n=n)
-    mean = math.fsum(others) / count
-    error = math.sqrt((count - 1) / count * math.fsum((one - mean) ** 2 for one in others))
-    half = student(count - 1, confidence) * error
-    return Estimate(
-        estimate=whole, low=max(low, whole - half) if whole >= low else whole - half, high=min(high, whole + half), n=n
-    )
+    if len(rows) != len(index) or not len(rows):
+        raise ValueError(f"wanted one cluster label per row, got {len(rows)} rows and {len(index)} labels")
+    return index, count

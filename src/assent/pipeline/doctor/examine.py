@@ -196,7 +196,7 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
     match config.collect.raters:
         case SimulatedConfig() if not isinstance(config.data, LabData):
             said = "simulated people know the truth of data.kind=lab only"
-            yield error("collect.raters.kind", said, "use people, reward_model or function")
+            yield error("collect.raters.kind", said, "use people, reward_model, autorater or function")
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)
