@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from assent.artifacts.layout import PROJECT
+
 
 def redteam(
     policy: Annotated[
@@ -36,6 +38,21 @@ def redteam(
     operator: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this operator or family. Repeatable.")
     ] = None,
+    ask: Annotated[
+        str | None,
+        typer.Option(metavar="PROJECT", help="Ask people in the rating pages whether what was found is a failure."),
+    ] = None,
+    checks: Annotated[
+        int,
+        typer.Option(help="Ask them about so many attempts besides, drawn evenly, to measure the detector.", min=0),
+    ] = 0,
+    regressions: Annotated[
+        Path | None, typer.Option(help="File that keeps what they confirm for ever. Default: in the folder.")
+    ] = None,
+    config: Annotated[Path, typer.Option("--config", help="The YAML of the project, whose store is meant.")] = PROJECT,
+    store: Annotated[
+        str | None, typer.Option("--store", help="The store instead: sqlite:///file, postgresql://…, or a file.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same hunt.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer.", min=1)] = 128,
     temperature: Annotated[float, typer.Option(help="0 takes the most likely token.", min=0)] = 0.0,
@@ -48,7 +65,12 @@ def redteam(
     from assent.generation.config import Sampling
     from assent.pipeline.commands.redteam import RedTeamOptions
     from assent.pipeline.commands.redteam import redteam as attack
+    from assent.pipeline.commands.redteam_people import REGRESSIONS, People
+    from assent.service.serve import store_of
 
+    people = None
+    if ask is not None:
+        people = People(store_of(config, store), ask, regressions or out / REGRESSIONS, checks)
     options = RedTeamOptions(
         policy=policy,
         out=out,
@@ -60,6 +82,7 @@ def redteam(
         operators=tuple(operator or ()),
         seed=seed,
         sampling=Sampling(temperature=temperature, max_new_tokens=max_new_tokens),
+        people=people,
     )
     for line in attack(options):
         typer.echo(line)

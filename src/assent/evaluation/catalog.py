@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
-from assent.evaluation.suites import hhh, xstest
+from assent.evaluation.suites import hhh, redteam, xstest
 from assent.evaluation.suites.config import SuiteSettings
 
-SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE)
+SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE, redteam.SUITE)
 
 
 def suite_of(config: SuiteSettings) -> Suite:

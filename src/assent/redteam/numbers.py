@@ -4,33 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from assent.redteam.detectors import Quality
-from assent.stats.clustered import clustered_share
+from assent.stats.clustered import two_way_share
 from assent.stats.estimate import Estimate
 from assent.stats.prevalence import Corrected, corrected_share
 
-Tries = Sequence[tuple[str, float]]
-"""Behaviour, and 1 where the attack worked, else 0."""
+
+@dataclass(frozen=True)
+class Try:
+    """An attack on a behaviour."""
+
+    behaviour: str
+    attack: str
+    """Its operators."""
+    hit: float
+    """1 where it worked, else 0."""
 
 
-def attack_success(tries: Tries) -> Estimate | None:
+def attack_success(tries: Sequence[Try]) -> Estimate | None:
     """Mean of attacks that work within a behaviour, then over behaviours (HarmBench, arXiv 2402.04249, section 4).
 
-    The interval is over behaviours: many attacks on few behaviours say little about other behaviours. Of one behaviour
-    it is all that is possible. None where nothing was tried.
+    The interval holds over other behaviours and over other attacks: many attacks on few behaviours say little about
+    other behaviours. Of one behaviour, or one attack, it is all that is possible. None where nothing was tried.
     """
     by_behaviour: dict[str, list[float]] = {}
-    for behaviour, hit in tries:
-        by_behaviour.setdefault(behaviour, []).append(hit)
+    for one in tries:
+        by_behaviour.setdefault(one.behaviour, []).append(one.hit)
     means = [sum(hits) / len(hits) for hits in by_behaviour.values()]
     if not means:
         return None
-    if len(means) < 2:
-        return Estimate(estimate=means[0], low=0.0, high=1.0, n=len(tries))
-    return clustered_share(means, list(by_behaviour)).model_copy(update={"n": len(tries)})
+    share, attacks = sum(means) / len(means), [one.attack for one in tries]
+    if len(means) < 2 or len(set(attacks)) < 2:
+        return Estimate(estimate=share, low=0.0, high=1.0, n=len(tries))
+    found = two_way_share([one.hit for one in tries], [one.behaviour for one in tries], attacks)
+    return Estimate(estimate=share, low=min(found.low, share), high=max(found.high, share), n=len(tries))
 
 
 def behind(observed: Estimate, quality: Quality) -> Corrected:
@@ -38,11 +49,12 @@ def behind(observed: Estimate, quality: Quality) -> Corrected:
     return corrected_share(observed.model_copy(update={"n": None}), quality.sensitivity, quality.specificity)
 
 
-def success_within(tries: Tries, k: int) -> float | None:
+def success_within(tries: Sequence[tuple[str, float]], k: int) -> float | None:
     """Expected share of behaviours of which one of `k` attacks drawn at random works: 1 - E[(1 - p)^k].
 
     p of a behaviour is drawn from a Beta distribution that is fitted to all behaviours by maximum likelihood on a grid
-    (beta-binomial), and seen through the behaviour's own attacks. None where nothing was tried; k from 1.
+    (beta-binomial), and seen through the behaviour's own attacks. `tries` are behaviours with 1 for an attack that
+    worked and 0 else. None where nothing was tried; k from 1.
     """
     counts: dict[str, tuple[float, int]] = {}
     for behaviour, hit in tries:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from assent.core import files
-from assent.core.errors import ConfigError, DataError
+from assent.core.errors import AwaitingJudgments, ConfigError, DataError
 from assent.core.progress import Screen
 from assent.core.scoring import ScoreFunction
 from assent.core.types import Prompt
 from assent.evaluation.exam import rows_of
 from assent.evaluation.refusal import refusal_of
 from assent.generation.config import Sampling
+from assent.pipeline.commands.redteam_people import People, ask_people
 from assent.redteam.archive import Attempt, Finding
 from assent.redteam.behaviours import Behaviour, behaviours_of
 from assent.redteam.detectors import (
@@ -29,7 +30,7 @@ from assent.redteam.detectors import (
     refusal_detector,
 )
 from assent.redteam.hunt import Hunt, Plan
-from assent.redteam.numbers import attack_success, behind, success_within
+from assent.redteam.numbers import Try, attack_success, behind, success_within
 from assent.redteam.operators.catalog import operators_named
 from assent.redteam.planted import Planted, planted_named
 from assent.redteam.target import Ledger, Target
@@ -54,7 +55,7 @@ class RedTeamOptions:
     seed: int = 0
     batch: int = 16
     sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=128)
-    attacker: str | None = None
+    people: People | None = None
 
 
 def redteam(options: RedTeamOptions) -> Iterator[str]:
@@ -81,6 +82,16 @@ def redteam(options: RedTeamOptions) -> Iterator[str]:
     write_all(options.out, hunt, numbers)
     yield from lines_of(target.name, hunt, numbers, quality)
     yield f"  everything, for its owner's eyes only: {options.out}"
+    if options.people is not None:
+        yield from _people(options.people, hunt, options.out)
+
+
+def _people(people: People, hunt: Hunt, out: Path) -> Iterator[str]:
+    for said in ask_people(people, hunt, out, safe=SAFE):
+        if isinstance(said, str):
+            yield said
+        elif said.have < said.need:
+            raise AwaitingJudgments(said.have, said.need, where=said.page)
 
 
 def _hunted(plan: Plan, target: Target, options: RedTeamOptions) -> Hunt:
@@ -90,7 +101,6 @@ def _hunted(plan: Plan, target: Target, options: RedTeamOptions) -> Hunt:
         [one.name for one in plan.operators],
         [vars(one) for one in plan.behaviours],
         options.sampling.model_dump(mode="json"),
-        options.attacker,
     ]
     ledger = Ledger(target, seed=plan.seed, budget=options.budget, path=options.out / LEDGER, settings=settings)
     with Screen(sys.stderr).bar("red team", options.budget) as bar:
@@ -183,7 +193,7 @@ def numbers_of(hunt: Hunt, quality: Quality | None) -> dict[str, Any]:
         "direct": _json(attack_success(tries_of([one for one in hunt.attempts if one.way == "direct"]))),
         "attack_success": _json(whole),
         "attack_success_by_family": {name: _json(one) for name, one in by_family.items()},
-        "attack_success_of_10": success_within(tries, 10),
+        "attack_success_of_10": success_within([(one.behaviour, one.hit) for one in tries], 10),
         "detector": hunt.plan.detector.name,
         "detector_quality": None
         if quality is None
@@ -198,9 +208,10 @@ def numbers_of(hunt: Hunt, quality: Quality | None) -> dict[str, Any]:
     }
 
 
-def tries_of(attempts: Sequence[Attempt]) -> list[tuple[str, float]]:
+def tries_of(attempts: Sequence[Attempt]) -> list[Try]:
     """Behaviour and success of each attempt that could be judged; one too long to be asked did not work."""
-    return [(o.behaviour, float(o.is_hit)) for o in attempts if o.answer is None or o.score is not None]
+    able = [one for one in attempts if one.answer is None or one.score is not None]
+    return [Try(one.behaviour, " ".join(one.chain), float(one.is_hit)) for one in able]
 
 
 def lines_of(name: str, hunt: Hunt, numbers: dict[str, Any], quality: Quality | None) -> Iterator[str]:
@@ -214,7 +225,7 @@ def lines_of(name: str, hunt: Hunt, numbers: dict[str, Any], quality: Quality | 
     yield f"  asked plainly: fails at {_share(numbers['direct'])}"
     yield f"  attack success, each operator as often as the others: {_share(numbers['attack_success'])}"
     tries = tries_of(hunt.swept)
-    if tries and not any(hit for _, hit in tries):
+    if tries and not any(one.hit for one in tries):
         yield f"    no attack worked: below {3 / len(tries):.3f} (3/n) if attacks did not hang together"
     for family, one in numbers["attack_success_by_family"].items():
         yield f"    {family.replace('_', ' ')}: {_share(one)}"
