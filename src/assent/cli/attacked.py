@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +54,17 @@ def redteam(
     store: Annotated[
         str | None, typer.Option("--store", help="The store instead: sqlite:///file, postgresql://…, or a file.")
     ] = None,
+    attacker: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="A model here that writes attacks besides the operators.")
+    ] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option(help="Attack a reward model instead: edit these answers (columns prompt, answer)."),
+    ] = None,
+    second: Annotated[
+        str | None,
+        typer.Option(help="The rater whose scores should not fall: a reward model, or score=module:function."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed and settings give the same hunt.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer.", min=1)] = 128,
     temperature: Annotated[float, typer.Option(help="0 takes the most likely token.", min=0)] = 0.0,
@@ -68,6 +80,10 @@ def redteam(
     from assent.pipeline.commands.redteam_people import REGRESSIONS, People
     from assent.service.serve import store_of
 
+    if answers is not None:
+        for line in _of_reward(policy, answers, second, out):
+            typer.echo(line)
+        return
     people = None
     if ask is not None:
         people = People(store_of(config, store), ask, regressions or out / REGRESSIONS, checks)
@@ -83,6 +99,18 @@ def redteam(
         seed=seed,
         sampling=Sampling(temperature=temperature, max_new_tokens=max_new_tokens),
         people=people,
+        attacker=attacker,
     )
     for line in attack(options):
         typer.echo(line)
+
+
+def _of_reward(reward: str | None, answers: Path, second: str | None, out: Path) -> Iterator[str]:
+    from assent.core.errors import ConfigError
+    from assent.pipeline.commands.redteam_reward import redteam_reward
+
+    if reward is None or second is None:
+        raise ConfigError(
+            "--answers attacks a reward model: name it first, and a rater as --second"
+        )
+    return redteam_reward(reward, answers=answers, second=second, out=out)

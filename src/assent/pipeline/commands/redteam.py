@@ -12,13 +12,14 @@ from typing import Any
 from assent.core import files
 from assent.core.errors import AwaitingJudgments, ConfigError, DataError
 from assent.core.progress import Screen
-from assent.core.scoring import ScoreFunction
 from assent.core.types import Prompt
 from assent.evaluation.exam import rows_of
 from assent.evaluation.refusal import refusal_of
 from assent.generation.config import Sampling
 from assent.pipeline.commands.redteam_people import People, ask_people
+from assent.pipeline.commands.redteam_reward import scores_named
 from assent.redteam.archive import Attempt, Finding
+from assent.redteam.attacker import Attacker
 from assent.redteam.behaviours import Behaviour, behaviours_of
 from assent.redteam.detectors import (
     Case,
@@ -56,6 +57,8 @@ class RedTeamOptions:
     batch: int = 16
     sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=128)
     people: People | None = None
+    attacker: str | None = None
+    """A model that writes attacks besides the operators."""
 
 
 def redteam(options: RedTeamOptions) -> Iterator[str]:
@@ -71,6 +74,7 @@ def redteam(options: RedTeamOptions) -> Iterator[str]:
         seconds=_seconds(detector, behaviours),
         seed=options.seed,
         batch=options.batch,
+        attacker=_attacker(options, behaviours),
     )
     if options.budget < len(behaviours):
         raise ConfigError(
@@ -101,6 +105,7 @@ def _hunted(plan: Plan, target: Target, options: RedTeamOptions) -> Hunt:
         [one.name for one in plan.operators],
         [vars(one) for one in plan.behaviours],
         options.sampling.model_dump(mode="json"),
+        options.attacker,
     ]
     ledger = Ledger(target, seed=plan.seed, budget=options.budget, path=options.out / LEDGER, settings=settings)
     with Screen(sys.stderr).bar("red team", options.budget) as bar:
@@ -129,6 +134,17 @@ def _writer_target(name: str, sampling: Sampling) -> Target:
     return WriterTarget(Backends(ModelConfig(), ComputeConfig()).writer_named(name), sampling)
 
 
+def _attacker(options: RedTeamOptions, behaviours: Sequence[Behaviour]) -> Attacker | None:
+    if options.attacker is None:
+        return None
+    from assent.models.config import ModelConfig
+    from assent.pipeline.backends import Backends
+    from assent.pipeline.config import ComputeConfig
+
+    writer = Backends(ModelConfig(), ComputeConfig()).writer_named(options.attacker)
+    return Attacker(writer, behaviours, options.seed)
+
+
 def _detector(name: str, behaviours: Sequence[Behaviour]) -> Detector:
     """The detector of a name; auto: leak where every behaviour has a codeword, else refusal."""
     kind, _, what = name.partition("=")
@@ -139,23 +155,12 @@ def _detector(name: str, behaviours: Sequence[Behaviour]) -> Detector:
             return leak_detector()
         case "refusal":
             return refusal_detector(refusal_of)
-        case "score" if what:
-            return margin_detector(ScoreFunction.load(what), safe=SAFE, name=name)
-        case "reward" if what:
-            return margin_detector(_reward(what), safe=SAFE, name=name)
+        case "score" | "reward" if what:
+            return margin_detector(scores_named(name, what="--detector"), safe=SAFE, name=name)
     raise ConfigError(
         f"there is no detector {name!r}; take leak (a codeword is said), refusal (the answer is none), reward=MODEL (a"
         " reward model of safety prefers a refusal), or score=module:function"
     )
-
-
-def _reward(name: str) -> Any:
-    from assent.artifacts.find import model_folder
-    from assent.models.config import ModelConfig
-    from assent.pipeline.backends import Backends
-    from assent.pipeline.config import ComputeConfig
-
-    return Backends(ModelConfig(), ComputeConfig()).scorer(model_folder(name), normalize=True)
 
 
 def _seconds(first: Detector, behaviours: Sequence[Behaviour]) -> tuple[Detector, ...]:
