@@ -110,7 +110,5 @@ def _of_reward(reward: str | None, answers: Path, second: str | None, out: Path)
     from assent.pipeline.commands.redteam_reward import redteam_reward
 
     if reward is None or second is None:
-        raise ConfigError(
-            "--answers attacks a reward model: name it first, and a rater as --second"
-        )
+        raise ConfigError("--answers attacks a reward model: name it first, and a rater as --second")
     return redteam_reward(reward, answers=answers, second=second, out=out)
