@@ -72,11 +72,11 @@ def main() -> None:
 
 def planted(numbers: Sequence[int], budget: int, processes: int) -> None:
     """All planted policies, hunted with each seed."""
-    policies = [with_hole(hole, topic) for topic in ("codeword", "pineapple") for hole in HOLES]
+    policies = with_holes()
     rows = []
     with ProcessPoolExecutor(processes) as pool:
         for seed in numbers:
-            rows += list(pool.map(partial(hunted, seed=seed, budget=budget), [*policies, *INTACT]))
+            rows += list(pool.map(partial(hunted, seed=seed, budget=budget), range(len(policies) + len(INTACT))))
     holes = [row for row in rows if row.has_hole]
     print(f"budget {budget}, {len(numbers)} seeds, {len(policies)} holes, {len(INTACT)} intact policies")
     for what, some in (("holes", holes), ("  of one part", [r for r in holes if r.parts == 1]),
@@ -104,8 +104,14 @@ class Row:
     asked: int
 
 
-def hunted(policy: Planted, *, seed: int, budget: int) -> Row:
-    """One hunt, its findings held against the truth."""
+def with_holes() -> list[Planted]:
+    """Each hole under both rules."""
+    return [with_hole(hole, topic) for topic in ("codeword", "pineapple") for hole in HOLES]
+
+
+def hunted(number: int, *, seed: int, budget: int) -> Row:
+    """One hunt on a policy, those with holes first; its findings are held against the truth."""
+    policy = [*with_holes(), *INTACT][number]
     detector = leak_detector() if policy.topic == "codeword" else refusal_detector(refusal_of)
     plan = Plan(policy.behaviours, OPERATORS, detector, refusal_of, seed=seed)
     hunt = Hunt(plan, Ledger(policy, seed=seed, budget=budget)).run()
