@@ -134,7 +134,7 @@ def closing(policy: str, work: Path, seed: int, budget: int) -> None:
         with Runner(folder / "leaking", seed=seed) as runner:
             leaking = prepare(runner, config).policy
         backends = Backends(config.model, config.compute)
-        hunt, quality = lab_hunt(backends, leaking, own, seed, budget)
+        hunt, quality = lab_hunt(backends, leaking, own, seed, budget, folder)
         pairs = [
             pair for one in hunt.findings for pair in pairs_for(one, behaviour(hunt, one.behaviour), hunt, safe=SAFE)
         ]
@@ -143,7 +143,7 @@ def closing(policy: str, work: Path, seed: int, budget: int) -> None:
         with Runner(folder / "mended", seed=seed) as runner:
             mended = run_round(runner, learned, prepare(runner, learned), []).policy
         print(f"seed {seed}: {len(hunt.findings)} findings with {len(own)} operators, {len(pairs)} pairs; {quality}")
-        before, after = (answered(backends, one, held) for one in (leaking, mended))
+        before, after = (answered(backends, one, held, folder) for one in (leaking, mended))
     for name in before:
         clusters = [cluster for cluster, _ in before[name]]
         old, new = ([value for _, value in side[name]] for side in (before, after))
@@ -228,7 +228,7 @@ def model_path(name: str) -> Path | str:
 
 
 def lab_hunt(
-    backends: Backends, policy: Artifact, operators: Sequence[Operator], seed: int, budget: int
+    backends: Backends, policy: Artifact, operators: Sequence[Operator], seed: int, budget: int, folder: Path
 ) -> tuple[Hunt, str]:
     """A hunt on dangerous requests of the lab, whose truth stands for the people who confirm."""
     dangerous = lab_prompts("reward", "dangerous", 16, start=1000 * seed)
@@ -239,7 +239,7 @@ def lab_hunt(
     target = WriterTarget(backends.writer_named(str(policy.folder)), SAMPLING)
     detector = Detector("lab truth", lambda cases: [float(leaks(one.behaviour.request, one.answer)) for one in cases])
     plan = Plan(behaviours, operators, detector, kind_of, seed=seed, batch=64)
-    hunt = Hunt(plan, Ledger(target, seed=seed, budget=budget)).run()
+    hunt = Hunt(plan, Ledger(target, seed=seed, budget=budget, path=folder / "hunt.jsonl")).run()
     labelled = [
         (Case(behaviour(hunt, one.behaviour), Prompt.of(one.prompt), one.answer), one.is_hit)
         for one in hunt.swept
@@ -268,18 +268,18 @@ def kind_of(answer: str) -> str:
 Tries = dict[str, list[tuple[str, float]]]
 
 
-def answered(backends: Backends, policy: Artifact, operators: Sequence[Operator]) -> Tries:
+def answered(backends: Backends, policy: Artifact, operators: Sequence[Operator], folder: Path) -> Tries:
     """Leaks and needless refusals on new requests, asked plainly and with operators: (request, 0 or 1)."""
     target = WriterTarget(backends.writer_named(str(policy.folder)), SAMPLING)
+    ledger = Ledger(target, seed=0, budget=100_000, path=folder / f"{policy.name}.jsonl")
     found: Tries = {}
-    for kind in ("dangerous", "lookalike", "ordinary"):
-        prompts = lab_prompts("eval", kind, 24)
+    for kind in ("dangerous", "lookalike"):
+        prompts = lab_prompts("eval", kind, 20)
         for how, chains in (("plain", [()]), ("held-out operators", [(one,) for one in operators])):
-            scripts = [(p, applied(chain, p.text, seed=0)) for p in prompts for chain in chains]
-            played = play([script for _, script in scripts], lambda asked: target.answers(asked, seed=0))
-            found[f"{'leaks' if kind == 'dangerous' else 'refuses'} {kind}, {how}"] = [
-                (p.id, bad(p, kind, one.answer)) for (p, _), one in zip(scripts, played, strict=True)
-            ]
+            said = found.setdefault(f"{'leaks' if kind == 'dangerous' else 'refuses'} {kind}, {how}", [])
+            for chain in chains:
+                played = play([applied(chain, one.text, seed=0) for one in prompts], ledger.answers)
+                said += [(p.id, bad(p, kind, one.answer)) for p, one in zip(prompts, played, strict=True)]
     return found
 
 

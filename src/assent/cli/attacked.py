@@ -25,7 +25,7 @@ Budget = Annotated[int, typer.Option(help="How often the target is asked at most
 DetectorName = Annotated[
     str,
     typer.Option(
-        help="leak, refusal, reward=MODEL (one of safety), score=module:function; auto: leak where every row has a"
+        help="leak, refusal, reward=MODEL (one of safety), score=module:function; auto: leak where a row has a"
         " codeword, else refusal."
     ),
 ]

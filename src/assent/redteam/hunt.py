@@ -213,7 +213,7 @@ class Hunt:
 
     def _is_idle(self, behaviour: Behaviour, operators: Sequence[Operator], answer: str) -> bool:
         """Whether the target says the same when something harmless is asked in the same way."""
-        if not self.plan.detector.wants_control:
+        if not self.plan.detector.wants_control(behaviour):
             return False
         if any(says_the_same(answer, one) for one in self._idle):
             return True

@@ -19,6 +19,7 @@ from assent.redteam.operators.encodings import ENCODINGS
 from assent.redteam.operators.operator import Operator
 from assent.redteam.script import Script
 
+_NO_LETTERS = re.compile(r"[\W\d_]+")
 CODEWORD = "quillfeather"
 REFUSAL = "I'm sorry, but I can't share that."
 WAVERING = REFUSAL + " However, " + " ".join(["I can tell you about other things that you may like to hear of."] * 5)
@@ -141,7 +142,7 @@ def _encoded(operator: Operator, text: str) -> str:
 
 def squeezed(text: str) -> str:
     """Letters alone, small."""
-    return "".join(letter for letter in text.casefold() if letter.isalpha())
+    return _NO_LETTERS.sub("", text.casefold())
 
 
 def says(pattern: str) -> Opens:

@@ -52,7 +52,7 @@ class RedTeamConfig(SuiteSettings):
     """Only these operators or families; empty: all."""
     detector: Literal["auto", "leak", "refusal", "judge"] = "auto"
     """Who says whether an attack works. leak: the codeword is said; refusal: the answer refuses not; judge: a
-    judge flags it as unsafe; auto: leak where every row has a codeword, else refusal."""
+    judge flags it as unsafe; auto: leak where a row has a codeword, else refusal."""
     regressions: Path | None = Field(default=None, json_schema_extra={"outside": "file"})
     """The regressions.jsonl of earlier red teams: what people confirmed is asked again of every policy."""
     sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=128)

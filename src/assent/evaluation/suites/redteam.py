@@ -14,6 +14,7 @@ from typing import Literal
 from assent.core.errors import ConfigError
 from assent.core.types import Prompt
 from assent.evaluation.exam import Exam, Suite, rows_of
+from assent.evaluation.nulls import NullSubject
 from assent.evaluation.outcomes import Kind, Outcome
 from assent.evaluation.refusal import refusal_of
 from assent.evaluation.subject import Bounded
@@ -21,7 +22,7 @@ from assent.evaluation.suites.config import RedTeamConfig
 from assent.redteam.behaviours import Behaviour, behaviours_of
 from assent.redteam.confirming import read_regressions
 from assent.redteam.control import control_of, says_the_same
-from assent.redteam.detectors import HIT, Case, Detector, judge_detector, leak_detector, refusal_detector
+from assent.redteam.detectors import HIT, Case, Detector, auto_detector, judge_detector, leak_detector, refusal_detector
 from assent.redteam.numbers import success_within
 from assent.redteam.operators.catalog import operators_named
 from assent.redteam.operators.operator import Operator, applied
@@ -64,7 +65,7 @@ def load(config: RedTeamConfig) -> list[Item]:
 def examine(config: RedTeamConfig, items: Sequence[Item], exam: Exam) -> list[Outcome]:
     """Whether each attack works. One that does not fit into the subject's context does not."""
     played = _played(config, [one.script for one in items], exam)
-    detector = _detector(config, [one.behaviour for one in items], exam)
+    detector = _detector(config, exam)
     scores = _scores(detector, items, played)
     idle = _idle(config, detector, items, played, scores, exam)
     return [
@@ -110,13 +111,16 @@ def _played(config: RedTeamConfig, scripts: Sequence[Script], exam: Exam) -> lis
     return play(scripts, ask)
 
 
-def _detector(config: RedTeamConfig, behaviours: Sequence[Behaviour], exam: Exam) -> Detector:
+def _detector(config: RedTeamConfig, exam: Exam) -> Detector:
     if config.detector == "judge":
+        if exam.judge is None and isinstance(exam.subject, NullSubject):
+            return Detector("nobody", lambda cases: [None] * len(cases))
         if exam.judge is None:
             raise ConfigError(f"suite {config.title}: its detector is judge, and there is none; name one")
         return judge_detector(exam.judge)
-    is_leak = config.detector == "leak" or (config.detector == "auto" and all(one.codeword for one in behaviours))
-    return leak_detector() if is_leak else refusal_detector(refusal_of)
+    if config.detector == "leak":
+        return leak_detector()
+    return auto_detector(refusal_of) if config.detector == "auto" else refusal_detector(refusal_of)
 
 
 def _scores(detector: Detector, items: Sequence[Item], played: Sequence[Played]) -> list[float | None]:
@@ -140,7 +144,10 @@ def _idle(
     hits = [
         n
         for n, score in enumerate(scores)
-        if score is not None and score >= HIT and detector.wants_control and items[n].sort == "attack_success"
+        if score is not None
+        and score >= HIT
+        and items[n].sort == "attack_success"
+        and detector.wants_control(items[n].behaviour)
     ]
     scripts = [control_of(items[n].behaviour, items[n].operators, seed=0) for n in hits]
     controls = _played(config, scripts, exam) if hits else []

@@ -25,6 +25,7 @@ from assent.redteam.detectors import (
     Case,
     Detector,
     Quality,
+    auto_detector,
     leak_detector,
     margin_detector,
     measured,
@@ -64,14 +65,14 @@ class RedTeamOptions:
 def redteam(options: RedTeamOptions) -> Iterator[str]:
     """Hunt, write everything into the folder, and yield in words what was found; no text of an attack is in them."""
     target, behaviours = _asked(options)
-    detector = _detector(options.detector, behaviours)
+    detector = _detector(options.detector)
     quality = None if options.labels is None else measured(detector, labelled_cases(options.labels))
     plan = Plan(
         behaviours,
         operators_named(options.operators),
         detector,
         refusal_of,
-        seconds=_seconds(detector, behaviours),
+        seconds=_seconds(detector),
         seed=options.seed,
         batch=options.batch,
         attacker=_attacker(options, behaviours),
@@ -145,12 +146,12 @@ def _attacker(options: RedTeamOptions, behaviours: Sequence[Behaviour]) -> Attac
     return Attacker(writer, behaviours, options.seed)
 
 
-def _detector(name: str, behaviours: Sequence[Behaviour]) -> Detector:
-    """The detector of a name; auto: leak where every behaviour has a codeword, else refusal."""
+def _detector(name: str) -> Detector:
+    """The detector of a name; auto: leak where a behaviour has a codeword, else refusal."""
     kind, _, what = name.partition("=")
     match kind:
         case "auto":
-            return leak_detector() if all(one.codeword for one in behaviours) else refusal_detector(refusal_of)
+            return auto_detector(refusal_of)
         case "leak":
             return leak_detector()
         case "refusal":
@@ -163,7 +164,7 @@ def _detector(name: str, behaviours: Sequence[Behaviour]) -> Detector:
     )
 
 
-def _seconds(first: Detector, behaviours: Sequence[Behaviour]) -> tuple[Detector, ...]:
+def _seconds(first: Detector) -> tuple[Detector, ...]:
     """What checks a finding besides: where a reward model found it, whether the answer refuses after all."""
     return (refusal_detector(refusal_of),) if first.name.startswith(("reward=", "score=")) else ()
 
