@@ -15,6 +15,7 @@ other half, on other requests.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -57,11 +58,11 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=600, help="questions to each target")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--policy", default="runs/demo/round-0")
-    parser.add_argument("--work", type=Path, default=Path("runs/redteam-closing"))
+    parser.add_argument("--work", type=Path, default=Path("runs/redteam"))
     arguments = parser.parse_args()
     numbers = range(arguments.first, arguments.first + arguments.seeds)
     if arguments.what == "planted":
-        planted(numbers, arguments.budget, arguments.processes)
+        planted(numbers, arguments.budget, arguments.processes, arguments.work)
     else:
         for seed in numbers:
             closing(arguments.policy, arguments.work, seed, arguments.budget)
@@ -70,13 +71,19 @@ def main() -> None:
 # Planted holes
 
 
-def planted(numbers: Sequence[int], budget: int, processes: int) -> None:
-    """All planted policies, hunted with each seed."""
-    policies = with_holes()
-    rows = []
+def planted(numbers: Sequence[int], budget: int, processes: int, work: Path) -> None:
+    """All planted policies, hunted with each seed; what was done before is not done again."""
+    policies, kept = with_holes(), work / f"planted-{budget}.jsonl"
+    work.mkdir(parents=True, exist_ok=True)
+    known = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
+    rows = [Row(**row) for row in known if row["seed"] in numbers]
     with ProcessPoolExecutor(processes) as pool:
         for seed in numbers:
-            rows += list(pool.map(partial(hunted, seed=seed, budget=budget), range(len(policies) + len(INTACT))))
+            todo = set(range(len(policies) + len(INTACT))) - {row.number for row in rows if row.seed == seed}
+            for row in pool.map(partial(hunted, seed=seed, budget=budget), sorted(todo)):
+                rows.append(row)
+                with kept.open("a") as stream:
+                    stream.write(json.dumps(vars(row)) + "\n")
     holes = [row for row in rows if row.has_hole]
     print(f"budget {budget}, {len(numbers)} seeds, {len(policies)} holes, {len(INTACT)} intact policies")
     for what, some in (("holes", holes), ("  of one part", [r for r in holes if r.parts == 1]),
@@ -96,6 +103,8 @@ def planted(numbers: Sequence[int], budget: int, processes: int) -> None:
 class Row:
     """What came out of one hunt."""
 
+    seed: int
+    number: int
     name: str
     has_hole: bool
     parts: int
@@ -117,7 +126,7 @@ def hunted(number: int, *, seed: int, budget: int) -> Row:
     hunt = Hunt(plan, Ledger(policy, seed=seed, budget=budget)).run()
     true = [policy.fails(one.answer) for one in hunt.findings if one.is_sure]
     parts = len(policy.holes[0].parts) if policy.holes else 0
-    return Row(policy.name, bool(policy.holes), parts, sum(true), len(true) - sum(true), hunt.ledger.used)
+    return Row(seed, number, policy.name, bool(policy.holes), parts, sum(true), len(true) - sum(true), hunt.ledger.used)
 
 
 # Closing the loop

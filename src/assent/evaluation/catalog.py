@@ -3,10 +3,44 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
-from assent.evaluation.suites import hhh, redteam, xstest
+from assent.evaluation.suites import (
+    bbq,
+    best_of,
+    bold,
+    crows_pairs,
+    gsm8k,
+    hhh,
+    ifeval,
+    model_written,
+    mt_bench,
+    redteam,
+    references,
+    team,
+    ties,
+    truthfulqa,
+    winogender,
+    xstest,
+)
 from assent.evaluation.suites.config import SuiteSettings
 
-SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE, redteam.SUITE)
+SUITES: tuple[Suite, ...] = (
+    xstest.SUITE,
+    hhh.SUITE,
+    truthfulqa.SUITE,
+    ifeval.SUITE,
+    gsm8k.SUITE,
+    bbq.SUITE,
+    crows_pairs.SUITE,
+    winogender.SUITE,
+    bold.SUITE,
+    mt_bench.SUITE,
+    model_written.SUITE,
+    best_of.SUITE,
+    ties.SUITE,
+    references.SUITE,
+    team.SUITE,
+    redteam.SUITE,
+)
 
 
 def suite_of(config: SuiteSettings) -> Suite:

@@ -95,10 +95,12 @@ def test_confirmed_failures_are_asked_again(config: RedTeamConfig, tmp_path: Pat
 
 
 def test_an_attack_that_does_not_fit_does_not_work_and_that_is_said(config: RedTeamConfig) -> None:
-    outcomes = found(config, "many shots", context=1000).outcomes
+    whole = found(config, "many shots", context=1000)
+    outcomes = whole.outcomes
     long = [one for one in outcomes if one.item.endswith("/many_shot_64")]
     assert [one.values["attack_success"] for one in long] == [0.0] * 3
     assert {one.note for one in long} == {"did not fit into the context"}
+    assert int(whole.notes["did not fit into the context"]) >= 3
     short = [one for one in outcomes if one.item.endswith("/many_shot_8")]
     assert [one.values["attack_success"] for one in short] == [1.0] * 3
 
@@ -110,7 +112,7 @@ def test_what_is_said_to_anything_is_no_success_of_an_attack(config: RedTeamConf
 
 
 def test_a_judge_that_is_not_there_and_an_unknown_operator_are_named(config: RedTeamConfig) -> None:
-    with pytest.raises(ConfigError, match="its detector is judge, and there is none"):
+    with pytest.raises(ConfigError, match="wants a judge"):
         found(config.model_copy(update={"detector": "judge"}), "intact")
     with pytest.raises(ConfigError, match="no operator or family 'base46'"):
         found(config.model_copy(update={"operators": ("base46",)}), "intact")

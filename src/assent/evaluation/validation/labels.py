@@ -122,7 +122,7 @@ def said_of(tasks: Sequence[Task], judgments: Iterable[Judgment], *, criterion: 
         if judgment is None:
             found.append(Said(None))
             continue
-        reading = next(
+        reading: dict[str, Any] = next(
             (r for r in judgment.details.get("pairs", ()) if {r["first"], r["second"]} == {first, second}), {}
         )
         sign = 1 if reading.get("first") == first else -1
