@@ -13,6 +13,7 @@ from assent.evaluation.suites import (
     ifeval,
     model_written,
     mt_bench,
+    redteam,
     references,
     team,
     ties,
@@ -38,6 +39,7 @@ SUITES: tuple[Suite, ...] = (
     ties.SUITE,
     references.SUITE,
     team.SUITE,
+    redteam.SUITE,
 )
 
 

@@ -180,6 +180,22 @@ class OwnConfig(SuiteSettings):
     """The judge's lowest and highest score, where criteria are judged."""
 
 
+class RedTeamConfig(SuiteSettings):
+    """Attacks on what should be declined; column request, also id, group, codeword, twin (harmless, to answer)."""
+
+    kind: Literal["redteam"] = "redteam"
+    """Which suite this is."""
+    operators: tuple[str, ...] = ()
+    """Only these operators or families; empty: all."""
+    detector: Literal["auto", "leak", "refusal", "judge"] = "auto"
+    """Who says whether an attack works. leak: the codeword is said; refusal: the answer refuses not; judge: a
+    judge flags it as unsafe; auto: leak where a row has a codeword, else refusal."""
+    regressions: Path | None = Field(default=None, json_schema_extra={"outside": "file"})
+    """The regressions.jsonl of earlier red teams: what people confirmed is asked again of every policy."""
+    sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=128)
+    """How the policy answers."""
+
+
 SuiteConfig = Annotated[
     XSTestConfig
     | HHHConfig
@@ -195,7 +211,8 @@ SuiteConfig = Annotated[
     | BestOfConfig
     | TiesConfig
     | ReferencesConfig
-    | OwnConfig,
+    | OwnConfig
+    | RedTeamConfig,
     Field(discriminator="kind"),
 ]
 """Settings of any suite."""
