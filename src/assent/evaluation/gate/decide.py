@@ -14,7 +14,7 @@ from typing import Literal
 from assent.core.errors import ConfigError
 from assent.core.types import Record
 from assent.evaluation.gate.config import Gain, GateConfig, Keep, Line
-from assent.evaluation.gate.evidence import AGAINST, OWN, WINRATE, Compared, Evidence
+from assent.evaluation.gate.evidence import AGAINST, OWN, REWARD, WINRATE, Compared, Evidence
 from assent.evaluation.gate.judge import refusal_of
 from assent.evaluation.gate.more import more_items
 from assent.evaluation.gate.reading import Level, Pairs, Reading, read
@@ -229,6 +229,8 @@ def labels_of(line: Line) -> str:
     """What further evidence of a line is made of."""
     if line.suite == WINRATE:
         return "prompts with verdicts of the judge"
+    if line.suite == REWARD:
+        return "held-out prompts with comparisons"
     if line.suite in OWN:
         return "evaluation prompts"
     return f"items of suite {line.suite}" + (f" in {line.slice!r}" if line.slice else "")

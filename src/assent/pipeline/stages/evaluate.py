@@ -157,7 +157,7 @@ def run_evaluate(
     )
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
-    write_verdicts(ctx.output, verdicts)
+    write_verdicts(ctx.output, verdicts, are_people=kind == "people")
     return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
 
 

@@ -12,14 +12,16 @@ from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.group import Group
+from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
 from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
 from assent.data.splits import split
 from assent.data.talks import Fitted, fit_comparisons, row_limit
+from assent.evaluation.outcomes import Found
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
-from assent.evaluation.reward_report import reward_report
+from assent.evaluation.reward_report import reward_outcomes, reward_report
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
@@ -61,7 +63,7 @@ class RewardStage(Config):
 
 @stage(name="fit reward", version=2, kind="reward")
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
-    """Write reward/ (a plain sequence-classification model) and report.json."""
+    """Write reward/ (a plain sequence-classification model), report.json, and each held-out pair as an outcome."""
     backends = Backends(config.model, config.compute)
     comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
     share = config.reward.eval_share
@@ -99,6 +101,9 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
     for alarm in alarms:
         ctx.log.say(f"raters: {alarm}")
     files.write_json(ctx.output / "report.json", report.model_dump(mode="json"))
+    outcomes = reward_outcomes(test.comparisons, scores)
+    source = hash_json([[one.item, one.cluster] for one in outcomes])
+    Found(suite="reward", subject=ctx.key, source=source, kind="reward", outcomes=tuple(outcomes)).write(ctx.output)
     return {
         "comparisons": len(learn.groups),
         "held_out": len(test.groups),

@@ -31,11 +31,12 @@ def run_gate(
     policy: Artifact,
     start: Artifact,
     evaluation: Artifact | None = None,
+    reward: Artifact | None = None,
     measured: Sequence[Artifact] = (),
     measured_before: Sequence[Artifact] = (),
 ) -> dict[str, Any]:
     """Write the dossier; notes are the decision."""
-    evidence = evidence_of(policy, start, evaluation, measured, measured_before)
+    evidence = evidence_of(policy, start, evaluation, reward, measured, measured_before)
     decision = ask(ctx.output / DOSSIER, config.gate, evidence)
     for line in in_words(decision):
         ctx.log.say(f"gate: {line.strip()}")

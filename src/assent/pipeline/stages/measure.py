@@ -13,7 +13,7 @@ from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.exam import Exam, sit
-from assent.evaluation.outcomes import Found, estimates, report
+from assent.evaluation.outcomes import OF_REWARD, Found, estimates, report
 from assent.evaluation.subject import Subject
 from assent.evaluation.suite import SuiteReport
 from assent.evaluation.suites.config import SuiteConfig
@@ -127,7 +127,3 @@ def suite_reports(
         kinds = suite_of(stage_config.suite).measures(stage_config.suite)
         found[title] = report(Found.read(artifact.folder), kinds, before=earlier)
     return found
-
-
-OF_REWARD = " of the reward model"
-"""What is added to a suite's title where a reward model sat it."""
