@@ -47,6 +47,8 @@ class Suite:
     """What an item hangs together with; a limit draws whole clusters."""
     wants_judge: Callable[[Any], bool] = field(default=lambda config: False, repr=False)
     """Whether it cannot do without a judge."""
+    criteria: Callable[[Any], tuple[str, ...]] = field(default=lambda config: (), repr=False)
+    """Criteria of the judge that the config names; none: all that the judge has."""
     measured: Callable[[Any], Mapping[str, Kind]] | None = field(default=None, repr=False)
     """The measures of a config, where they are not all of `kinds`."""
     notes: Callable[[Any, Sequence[Outcome]], Mapping[str, int | str]] = field(

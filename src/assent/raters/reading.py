@@ -88,7 +88,7 @@ def _parts(questions: list[tuple[bytes, Question]], budget: int) -> list[list[tu
     room = 0
     for key, one in sorted(questions, key=lambda item: (len(item[1].tokens), item[0])):
         own = len(one.tokens) - shared
-        if own > room:
+        if not parts or own > room:
             parts.append([])
             room = budget - shared
         parts[-1].append((key, one))

@@ -242,6 +242,7 @@ SUITE = Suite(
     examine=examine,
     cluster=lambda item: str(item.cluster),
     wants_judge=lambda config: bool(read(config.path).settings.criteria),
+    criteria=lambda config: read(config.path).settings.criteria,
     measured=measures,
     beside=beside,
     notes=lambda config, outcomes: {
