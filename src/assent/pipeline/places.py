@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import Outside, changed, missing, outside
+from assent.artifacts.packaged import is_packaged_name
 from assent.core import hub
 from assent.core.config import Config
 from assent.core.errors import ConfigError
@@ -56,6 +57,9 @@ def moved(config: _Settings, *, old: Path, new: Path) -> _Settings:
     def moved_value(one: Outside) -> str:
         if one.value.startswith(SQLITE):
             return SQLITE + place(one.value.removeprefix(SQLITE))
+        if one.kind in ("rubric", "prompts") and one.is_path:
+            placed = place(one.value)
+            return f"./{placed}" if is_packaged_name(placed) else placed  # ./own is no name of the package
         if one.kind not in ("model", "dataset"):
             return place(one.value) if one.is_path else one.value
         if (old / one.value).is_dir():

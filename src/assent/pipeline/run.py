@@ -196,6 +196,10 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         if moved:
             more = f", and {len(moved) - _SHOWN} more measures" if len(moved) > _SHOWN else ""
             yield f"  {suite} before → after: {', '.join(moved[:_SHOWN])}{more}"
+    if (gate := values.get("gate")) is not None:
+        end = "promoted" if gate["promoted"] else "not promoted: the next round starts from where this one did"
+        yield f"  gate: {gate['verdict'].upper()}, {end}"
+        yield from (f"    {line}" for line in gate["lines"] if not line.startswith("PASS"))
 
 
 def _scope(policy: Mapping[str, Any]) -> str:

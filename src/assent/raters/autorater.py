@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
 
@@ -163,17 +163,12 @@ class LogitJudge:
         if self.config.mode != "scores":
             for a, b in pairs_asked([completion.id for completion in task.completions]):
                 for i, j in ((a, b), (b, a)):
-                    asked.append(_Ask(lambda m, i=i, j=j: self.asking.pairwise(m, i, j), self.pair, i, j))
+                    asked.append(_Ask(partial(self.asking.pairwise, first=i, second=j), self.pair, i, j))
         if self.config.mode != "pairwise":
             for name in self.asking.rubric.criteria:
                 for i in range(len(task.completions)):
-                    one = _Ask(
-                        lambda m, i=i, name=name: self.asking.score(m, i, name),
-                        self.levels,
-                        i,
-                        criterion=name,
-                    )
-                    asked.append(one)
+                    ask = partial(self.asking.score, answer=i, criterion=name)
+                    asked.append(_Ask(ask, self.levels, i, criterion=name))
         return asked
 
     def _judgment(self, sheet: _Sheet, read: Sequence[Logps]) -> Judgment:
@@ -208,13 +203,14 @@ class LogitJudge:
             found["temperature"] = self.config.temperature
         if sheet.material.left_out:
             found["not_shown"] = sheet.material.left_out
-        if any(one.mass < LEAST_MASS for one in (*pairs, *scored)):
+        if min([one.mass for one in pairs] + [one.mass for one in scored], default=1.0) < LEAST_MASS:
             found["low_mass"] = True
         return found
 
     def _count(self, pairs: list[PairReading], scored: list[ScoreReading]) -> None:
         self.tally.readings += len(pairs) + len(scored)
-        self.tally.low_mass += sum(one.mass < LEAST_MASS for one in (*pairs, *scored))
+        masses = [one.mass for one in pairs] + [one.mass for one in scored]
+        self.tally.low_mass += sum(mass < LEAST_MASS for mass in masses)
         self.tally.positions += [abs(one.position) for one in pairs]
 
     def _skip(self, task: Task) -> Judgment:

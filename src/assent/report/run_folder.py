@@ -70,6 +70,11 @@ class Round:
         return metrics_of(self.artifacts.get(stage))
 
     @property
+    def is_promoted(self) -> bool:
+        """Whether its policy passed the gate; without a gate, always."""
+        return "gate" not in self.artifacts or self.artifacts["gate"].notes.get("verdict") == "pass"
+
+    @property
     def method(self) -> dict[str, Any]:
         """Resolved settings of the optimizer of the policy; its `kind` is ppo or dpo."""
         artifact = self.artifacts.get("optimize")
@@ -84,7 +89,7 @@ class Run:
     result: Mapping[str, Any]
     rounds: tuple[Round, ...]
     final: Evaluation | None
-    """The last policy against the fine-tuned one, where there is more than one round."""
+    """The last promoted policy against the fine-tuned one, where more than one was promoted."""
     artifacts: tuple[Artifact, ...]
     """All that the run rests on, in the order it was made."""
     labels: Mapping[str, str]
@@ -101,8 +106,9 @@ class Run:
 
     @property
     def headline(self) -> Evaluation | None:
-        """The evaluation that decides: the final one, else that of the last round."""
-        return self.final or next((r.evaluation for r in reversed(self.rounds) if r.evaluation), None)
+        """The evaluation that decides: the final one, else that of the newest promoted round, else of the last."""
+        best = sorted(self.rounds, key=lambda one: (one.is_promoted, one.number), reverse=True)
+        return self.final or next((r.evaluation for r in best if r.evaluation), None)
 
     def stage(self, name: str) -> Artifact | None:
         """The artifact of a stage that a run has once (base, sft)."""
@@ -178,9 +184,12 @@ def _round(values: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> Roun
 
 def _final(everything: Iterable[Artifact], rounds: list[Round]) -> Artifact | None:
     """The evaluation of the last policy against the one that the first round started from."""
-    if len(rounds) < 2 or "optimize" not in rounds[-1].artifacts or "optimize" not in rounds[0].artifacts:
+    if len(rounds) < 2 or "optimize" not in rounds[0].artifacts:
         return None
-    last = rounds[-1].artifacts["optimize"].key
+    passed = [one for one in rounds if one.is_promoted]
+    if not passed or "optimize" not in passed[-1].artifacts:
+        return None
+    last = passed[-1].artifacts["optimize"].key
     first = rounds[0].artifacts["optimize"].manifest.parents.get("start")
     fitting = [
         a for a in everything if (a.manifest.parents.get("policy"), a.manifest.parents.get("baseline")) == (last, first)

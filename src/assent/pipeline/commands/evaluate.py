@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import Field
 
-from assent.artifacts.find import model_folder
+from assent.artifacts.find import model_folder, passed_over
+from assent.artifacts.identity import hash_whole
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.files import new_directory
@@ -62,6 +63,7 @@ def evaluate(
     Of several models the first is what the others are compared with, item by item. `suites` are "kind=path".
     """
     config = suites_file(file, suites, settings)
+    yield from (line for name in names if (line := passed_over(name)) is not None)
     stages = config.stages()
     for stage in stages.values():
         # Questions that cannot be read are known before a model is loaded.
@@ -70,6 +72,7 @@ def evaluate(
     watch = Screen(sys.stderr).bar
     with machine(config.compute):
         subjects = [named_subject(backends, name, watch=watch) for name in names]
+        weights = {name: weights_of(name) for name in names}
         for title, stage in stages.items():
             first: Found | None = None
             judge = judge_of(stage, backends)
@@ -78,8 +81,9 @@ def evaluate(
                     yield f"{title}: {subject.name} cannot be asked that; it is left out"
                     continue
                 found = examined(stage, subject, judge=judge, log=lambda text: None)
+                found = found.model_copy(update={"weights": weights[subject.name]})
                 measured = report(found, suite_of(stage.suite).measures(stage.suite), before=first)
-                folder = to / re.sub(r"[^\w.-]+", "-", subject.name).strip("-.") / title
+                folder = folder_of(to, subject.name) / title
                 with new_directory(folder) as partial:
                     found.write(partial)
                 yield from table(measured, found)
@@ -115,6 +119,17 @@ def named_subject(backends: Backends, name: str, *, watch: Watch) -> Subject:
     if is_reward(folder):
         return reward_subject(backends, folder, name=name, watch=watch)
     return policy_subject(backends, folder, name=name, watch=watch)
+
+
+def folder_of(evaluations: Path, name: str) -> Path:
+    """Where what was found of a model of this name is written."""
+    return evaluations / re.sub(r"[^\w.-]+", "-", name).strip("-.")
+
+
+def weights_of(name: str) -> str:
+    """Hash of the model that a name means; empty for a hub id."""
+    folder = model_folder(name)
+    return hash_whole(folder) if isinstance(folder, Path) else ""
 
 
 def is_reward(folder: Path | str) -> bool:
