@@ -14,8 +14,8 @@ from assent.data.config import Source
 from assent.data.rows import BadRow, Row, parts, read_rows
 from assent.evaluation.nulls import NULLS
 from assent.evaluation.outcomes import Found, Kind, Outcome, estimates
+from assent.evaluation.settings import SuiteSettings
 from assent.evaluation.subject import Ability, Subject
-from assent.evaluation.suites.config import SuiteSettings
 from assent.raters.rater import SingleRater
 
 
