@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
+from assent.evaluation.settings import SuiteSettings
 from assent.evaluation.suites import (
     bbq,
     best_of,
@@ -21,7 +22,6 @@ from assent.evaluation.suites import (
     winogender,
     xstest,
 )
-from assent.evaluation.suites.config import SuiteSettings
 
 SUITES: tuple[Suite, ...] = (
     xstest.SUITE,
