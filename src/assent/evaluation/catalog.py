@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
-from assent.evaluation.suites import hhh, xstest
-from assent.evaluation.suites.config import SuiteSettings
+from assent.evaluation.suites import counterfactual, hhh, xstest
+from assent.evaluation.suites.config import PackagedSettings
 
-SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE)
+SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE, counterfactual.SUITE)
 
 
-def suite_of(config: SuiteSettings) -> Suite:
+def suite_of(config: PackagedSettings) -> Suite:
     """The suite that a config is of."""
     return next(suite for suite in SUITES if suite.config is type(config))

@@ -15,7 +15,7 @@ from assent.data.rows import BadRow, Row, parts, read_rows
 from assent.evaluation.nulls import NULLS
 from assent.evaluation.outcomes import Found, Kind, Outcome, estimates
 from assent.evaluation.subject import Ability, Subject
-from assent.evaluation.suites.config import SuiteSettings
+from assent.evaluation.suites.config import PackagedSettings
 from assent.raters.rater import SingleRater
 
 
@@ -35,7 +35,7 @@ class Exam:
 class Suite:
     """Questions, how answers to them are measured, and what the numbers mean."""
 
-    config: type[SuiteSettings]
+    config: type[PackagedSettings]
     """Its settings; their `kind` names it."""
     kinds: Mapping[str, Kind]
     """Measures by name."""
@@ -49,6 +49,12 @@ class Suite:
     """What an item hangs together with; a limit draws whole clusters."""
     wants_judge: bool = False
     """Whether it cannot do without a judge."""
+    remarks: Callable[[Any, Sequence[Outcome]], Mapping[str, int | str]] = field(
+        default=lambda config, outcomes: {}, repr=False
+    )
+    """What it says of a subject in words beside its numbers: verdicts against stated margins, alarms."""
+    identity: Callable[[Any], Mapping[str, str]] = field(default=lambda config: {}, repr=False)
+    """Hashes of questions that come with the package, for the key of what was found."""
 
     @property
     def kind(self) -> str:
@@ -78,7 +84,7 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
         source=source,
         outcomes=tuple(outcomes),
         nulls=nulls,
-        notes={"items": len(items)},
+        notes={"items": len(items), **suite.identity(config), **suite.remarks(config, outcomes)},
     )
 
 

@@ -120,12 +120,13 @@ def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifa
     """What every suite finds of a policy, and of a reward model where it can be asked that."""
     found = {}
     for title, stage in MeasureStage.all_of(config).items():
-        abilities = suite_of(stage.suite).abilities
+        suite = suite_of(stage.suite)
+        abilities, known = suite.abilities, dict(suite.identity(stage.suite))
         with run.within("suite", title):
             if abilities & {"answers", "likelihoods"}:
-                found[title] = run(run_measure, stage, policy=policy)
+                found[title] = run(run_measure, stage, extra=known, policy=policy)
             if reward is not None and "scores" in abilities:
-                found[title + OF_REWARD] = run(run_measure, stage, reward=reward)
+                found[title + OF_REWARD] = run(run_measure, stage, extra=known, reward=reward)
     return found
 
 

@@ -81,16 +81,20 @@ def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str,
     for one in suites:
         kind, equals, path = one.partition("=")
         known = sorted(suite.kind for suite in SUITES)
-        if not equals or kind not in known:
-            raise ConfigError(f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}")
-        values = overlay(
-            values, {"suites": [*values.get("suites", ()), {"kind": kind, "path": str(Path(path).absolute())}]}
-        )
+        alone = sorted(suite.kind for suite in SUITES if not suite.config.model_fields["path"].is_required())
+        if kind not in known or (not equals and kind not in alone):
+            raise ConfigError(
+                f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}; without a path {', '.join(alone)}"
+            )
+        said = {"kind": kind} | ({"path": str(Path(path).absolute())} if equals else {})
+        values = overlay(values, {"suites": [*values.get("suites", ()), said]})
     if "suites" not in values:
         raise ConfigError("no suites: give a file with suites, or --suite kind=path")
     config = SuitesFile.parse(overlay(values, parse_sets(settings)), where=str(file or "assent evaluate"))
     base = Path() if file is None else file.parent
-    placed = tuple(one.model_copy(update={"path": base / one.path}) for one in config.suites)
+    placed = tuple(
+        one if one.path is None else one.model_copy(update={"path": base / one.path}) for one in config.suites
+    )
     titles = [one.title for one in placed]
     if twice := sorted({one for one in titles if titles.count(one) > 1}):
         raise ConfigError(f"two suites are called {twice[0]!r}; give one of them another name")
@@ -124,6 +128,7 @@ def table(found: SuiteReport, of: Found) -> Iterator[str]:
         ]
         beside = f"; without any thought: {', '.join(nulls)}" if nulls else ""
         yield f"  {name.replace('_', ' ')}: {_numbers(one)}{beside}"
+    yield from (f"  {name}: {value}" for name, value in of.notes.items() if isinstance(value, str))
     missing = _missing(of)
     yield from (f"  {name}: could not be read of {count} items" for name, count in missing.items())
 
