@@ -81,16 +81,18 @@ class Axis(Config):
         """The groups that a text names by one of their words."""
         return frozenset(self._group_of[found.casefold()] for found in self._pattern.findall(text))
 
-    def swapped(self, text: str, group: str, *, into: str) -> str:
-        """The text with each word of `group` become the word of `into` at the same place in its list, in turn."""
-        old = [word.casefold() for word in self.groups[group]]
-        new = self.groups[into]
+    def exchanged(self, text: str, one: str, other: str) -> str:
+        """The text with words of both groups exchanged: each becomes the word at the same place of the other list."""
+        places = {word.casefold(): (g, i) for g in (one, other) for i, word in enumerate(self.groups[g])}
 
-        def other(match: re.Match[str]) -> str:
-            word = match.group().casefold()
-            return new[old.index(word) % len(new)] if word in old else match.group()
+        def turned(match: re.Match[str]) -> str:
+            place = places.get(match.group().casefold())
+            if place is None:
+                return match.group()
+            words = self.groups[other if place[0] == one else one]
+            return words[place[1] % len(words)]
 
-        return self._pattern.sub(other, text)
+        return self._pattern.sub(turned, text)
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,7 @@ def test_subjects_that_were_asked_other_items_are_not_compared(tmp_path: Path) -
     first, second = (XSTestConfig(path=write(tmp_path / f"{n}.jsonl", ROWS[:n])) for n in (3, 4))
     suite = suite_of(first)
     with pytest.raises(DataError, match="asked other items"):
-        report(
-            sit(suite, second, Exam(NULLS[0], 0)), suite.kinds, before=sit(suite, first, Exam(NULLS[0], 0))
-        )
+        report(sit(suite, second, Exam(NULLS[0], 0)), suite.kinds, before=sit(suite, first, Exam(NULLS[0], 0)))
 
 
 def test_what_was_found_is_read_back_as_it_was_written(tmp_path: Path) -> None:
