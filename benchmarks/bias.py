@@ -173,7 +173,7 @@ def trial(seed: int, lean: float, *, prompts: int, people: int, votes_each: int)
         "as it comes": plain,
         "population": fit_head(weighted),
         "augment": fit_head(more),
-        "debias": debiased(plain, votes, everything, directions=directions),
+        "debias": debiased(plain, votes, everything, directions=directions, beside=[1, 2]),
     }
     held_out = answers(400, seed, "held out")
     right = {name: _right(world, head, held_out) for name, head in heads.items()}

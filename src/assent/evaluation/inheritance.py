@@ -64,6 +64,20 @@ class Inheritance(Record):
     alarms: tuple[str, ...] = ()
 
 
+class Debias(Record):
+    """A reward before and after leans were taken out of its head."""
+
+    terms: tuple[str, ...]
+    """What was fitted beside the reward and dropped."""
+    leans_before: dict[str, float]
+    """Feature -> what one unit more of it adds to the score, in its standard deviations."""
+    leans_after: dict[str, float]
+    accuracy_before: Estimate | None = None
+    """On held-out pairs."""
+    accuracy_difference: Estimate | None = None
+    """After less before, on the same pairs."""
+
+
 @dataclass(frozen=True)
 class _Group:
     attribute: str

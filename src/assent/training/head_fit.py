@@ -85,13 +85,19 @@ def fit_head(votes: HeadVotes, *, start: Floats | None = None) -> Floats:
 
 
 def debiased(
-    head: Floats, votes: HeadVotes, answers: Answers, *, drop: Sequence[int] = (), directions: Floats | None = None
+    head: Floats,
+    votes: HeadVotes,
+    answers: Answers,
+    *,
+    drop: Sequence[int] = (),
+    directions: Floats | None = None,
+    beside: Sequence[int] = (),
 ) -> Floats:
     """A head [d] near `head` whose score says nothing of some features, nor moves along some `directions` [m, d].
 
-    On `answers` it has no linear relation with the features numbered in `drop`. Fitted jointly with all features and
-    with the place shown; the part of `head` that says what is dropped is taken out, and what is left is scaled and
-    mended by a ridge. With nothing to drop, the head is only mended.
+    On `answers` it has no linear relation with the features numbered in `drop`. Fitted jointly with these, with the
+    features in `beside` and with the place shown, which take what votes say of them; the part of `head` that says what
+    is dropped is taken out, and what is left is scaled and mended by a ridge.
     """
     states, features = answers.centred()
     kept = [i for i in drop if features[:, i].std() > 0]
@@ -110,7 +116,8 @@ def debiased(
     inside = votes.states @ basis
     chosen = _top(inside)
     free = inside @ chosen
-    columns = np.column_stack([free, votes.states @ start, votes.features, votes.first])
+    terms = votes.features[:, sorted({*drop, *beside})]
+    columns = np.column_stack([free, votes.states @ start, terms, votes.first])
     penalty = np.concatenate([_penalty(free), np.full(columns.shape[1] - free.shape[1], 1e-3)])
     found = logistic(columns, votes.weight, penalty)
     size = free.shape[1]
