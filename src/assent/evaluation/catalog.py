@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
-from assent.evaluation.suites import counterfactual, hhh, xstest
+from assent.evaluation.suites import counterfactual, diversity, hhh, xstest
 from assent.evaluation.suites.config import PackagedSettings
 
-SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE, counterfactual.SUITE)
+SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE, counterfactual.SUITE, diversity.SUITE)
 
 
 def suite_of(config: PackagedSettings) -> Suite:

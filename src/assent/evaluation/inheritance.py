@@ -163,8 +163,9 @@ def _jackknifed(numbers: Callable[[HeadVotes], Floats], votes: HeadVotes) -> tup
         order = seeds.stream(0, "inheritance", name).permutation(len(known))
         block = (order % min(len(known), BLOCKS))[number]
         count = int(block.max()) + 1
-        if count < 2:
-            return whole, np.full_like(whole, np.inf), 1.0
+        if count < 2:  # one rater who judged everything says nothing of other raters
+            apart.append(np.zeros_like(whole))
+            continue
         found = np.array([numbers(votes.without(block == one)) for one in range(count)])
         apart.append((count - 1) / count * ((found - found.mean(axis=0)) ** 2).sum(axis=0))
         freedom = min(freedom, count - 1)

@@ -87,5 +87,20 @@ class CounterfactualConfig(PackagedSettings):
         }
 
 
-SuiteConfig = Annotated[XSTestConfig | HHHConfig | CounterfactualConfig, Field(discriminator="kind")]
+class DiversityConfig(PackagedSettings):
+    """How unlike a policy's answers are; a file has one column, prompt."""
+
+    kind: Literal["diversity"] = "diversity"
+    """Which suite this is."""
+    path: Path | None = Field(default=None, json_schema_extra={"outside": "file"})
+    """File with prompts (column prompt), best those that the policy is for; null: sixteen everyday questions."""
+    samples: int = Field(default=8, ge=2)
+    """Answers to each prompt."""
+    words: int = Field(default=30, ge=5)
+    """Answers are cut to so many words before they are compared, since most measures favour short texts."""
+    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=64)
+    """How the policy answers."""
+
+
+SuiteConfig = Annotated[XSTestConfig | HHHConfig | CounterfactualConfig | DiversityConfig, Field(discriminator="kind")]
 """Settings of any suite."""

@@ -63,8 +63,14 @@ def examined(config: MeasureStage, subject: Subject, *, log: Any) -> Found:
     """What the suite finds of a subject, and says of it in a line."""
     suite = suite_of(config.suite)
     found = sit(suite, config.suite, Exam(subject, config.items_seed))
-    for name, one in estimates(found.outcomes, suite.kinds).items():
-        log(f"{config.suite.title} {name.replace('_', ' ')}: {'does not apply' if one is None else one}")
+    said = estimates(found.outcomes, suite.kinds)
+    for name, one in said.items():
+        if one is not None:
+            log(f"{config.suite.title} {name.replace('_', ' ')}: {one}")
+    if left := [name.replace("_", " ") for name, one in said.items() if one is None]:
+        log(f"{config.suite.title}, does not apply: {', '.join(left)}")
+    for name, value in suite.remarks(config.suite, found.outcomes).items():
+        log(f"{config.suite.title} {name}: {value}")
     return found
 
 
