@@ -1,4 +1,4 @@
-"""Whose leans does a score of hate speech inherit? `python benchmarks/bias_crehate.py` on CREHate, by country of raters.
+"""Whose leans does a score of hate speech inherit? `benchmarks/bias_crehate.py` on CREHate, by country of raters.
 
 1,256 posts judged by people of five countries (Lee et al. 2024). A score of how hateful a post is, is a head on states
 (words of the posts, reduced by a singular value decomposition), fitted to pairs: of each rater a post that he or she
@@ -97,14 +97,13 @@ def feature_names(texts: list[str], lists: Any) -> tuple[str, ...]:
 
 
 def print_accuracy(votes: HeadVotes, country: list[str]) -> None:
-    """How often a head orders pairs of posts it never saw as people of each country did, with and without their votes."""
+    """How often a head orders pairs of unseen posts as people of a country did, with and without their votes."""
     side = seeds.stream(0, "crehate", "side").random(int(votes.prompt.max()) + 1) < 0.3
     test = side[votes.prompt]
     home = np.array(country)[votes.rater]
     everybody = fit_head(votes.without(test))
-    print(
-        "\n| country | raters | pairs | right, all votes | right, without its votes | difference |\n|---|---|---|---|---|---|"
-    )
+    print("\n| country | raters | pairs | right, all votes | right, without its votes | difference |")
+    print("|---|---|---|---|---|---|")
     for name in sorted(set(country)):
         head = fit_head(votes.without(test | (home == name)))
         own = votes.without(~test | (home != name))

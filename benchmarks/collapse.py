@@ -3,14 +3,14 @@
 On the lab: a small base is fine-tuned on demonstrations; then, six rounds long, the base is fine-tuned anew on answers
 that the policy before it wrote, with none or some of the demonstrations mixed in (after Shumailov et al. 2024,
 "AI models collapse when trained on recursively generated data"). Each policy answers the same held-out prompts once at
-temperature 1. What was measured is kept in runs/collapse/rounds.jsonl and not done again.
+temperature 1. What was measured is kept in runs/collapse-rounds and not done again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import Runner
-from assent.core import seeds
+from assent.core import files, seeds
 from assent.core.runlog import RunLog
 from assent.core.types import Conversation, Message, Prompt
 from assent.data.talks import fit_demonstrations
@@ -42,7 +42,8 @@ from assent.training.config import SFTConfig
 from assent.training.loop import Loop
 from assent.training.sft import evaluation_loss, train_sft
 
-KEPT = Path("runs/collapse/rounds.jsonl")
+KEPT = Path("runs/collapse-rounds")
+MEASURED = "measured.json"
 SMALL = (
     "name=collapse",
     "base.vocab_size=900",
@@ -75,26 +76,17 @@ def main() -> None:
     parser.add_argument("--temperature", type=float, default=0.8, help="at which they are written")
     parser.add_argument("--set", action="append", default=[], dest="settings")
     arguments = parser.parse_args()
-    done = [json.loads(line) for line in KEPT.read_text().splitlines()] if KEPT.exists() else []
-    for seed in arguments.seeds:
-        for share in arguments.shares:
-            known = {"seed": seed, "share": share, "rounds": arguments.rounds, "texts": arguments.texts}
-            known["temperature"] = arguments.temperature
-            if not any(all(one[k] == v for k, v in known.items()) for one in done):
-                found = [{**known, **one} for one in chain(arguments, seed, share)]
-                KEPT.parent.mkdir(parents=True, exist_ok=True)
-                with KEPT.open("a") as file:
-                    file.writelines(json.dumps(one) + "\n" for one in found)
-                done += found
-    same = ("rounds", "texts", "temperature")
-    rows = [r for r in done if all(r[k] == getattr(arguments, k) for k in same)]
-    rows = [r for r in rows if r["seed"] in arguments.seeds and r["share"] in arguments.shares]
+    rows = [row for seed in arguments.seeds for share in arguments.shares for row in chain(arguments, seed, share)]
     draw(rows, Path("docs/images/collapse.svg"))
     print_table(rows)
 
 
 def chain(arguments: argparse.Namespace, seed: int, share: float) -> list[dict[str, Any]]:
-    """What is measured of the first policy and of that of each round."""
+    """What is measured of the first policy and of that of each round; what is there already is read."""
+    place = KEPT / f"seed-{seed}-people-{share:g}-texts-{arguments.texts}-temperature-{arguments.temperature:g}"
+    there = [place / str(number) / MEASURED for number in range(arguments.rounds + 1)]
+    if all(one.exists() for one in there):
+        return [json.loads(one.read_text()) for one in there]
     project = open_project(arguments.config, (), (*SMALL, f"seed={seed}", *arguments.settings))
     config = project.config
     assert config.sft is not None
@@ -105,17 +97,19 @@ def chain(arguments: argparse.Namespace, seed: int, share: float) -> list[dict[s
     held_out, human = human[:200], human[200:]
     prompts = read_records(start.data["prompts"].file("prompts.jsonl"), Prompt)
     asked = read_records(start.data["prompts"].file("eval.jsonl"), Prompt)[:200]
-    found = []
-    with machine(config.compute), tempfile.TemporaryDirectory() as place:
-        policy = tuned(backends, start, human[: arguments.texts], config.sft, Path(place) / "0", seed)
-        for number in range(arguments.rounds + 1):
+    with machine(config.compute):
+        for number, done in enumerate(there):
+            if done.exists():
+                continue
+            texts: Sequence[Conversation] = human[: arguments.texts]
             if number:
-                drawn = seeds.derive(seed, "texts", number)
-                texts = own_texts(backends, policy, prompts, human, arguments, drawn, share)
-                policy = tuned(backends, start, texts, config.sft, Path(place) / str(number), seed)
-            found.append({"round": number, **measured(backends, policy, asked, held_out)})
-            print({"seed": seed, "share": share} | {k: round(v, 3) for k, v in found[-1].items()}, flush=True)
-    return found
+                drawn, before = seeds.derive(seed, "texts", number), place / str(number - 1) / "policy"
+                texts = own_texts(backends, before, prompts, human, arguments, drawn, share)
+            policy = tuned(backends, start, texts, config.sft, place / str(number), seed)
+            found = {"seed": seed, "share": share, "round": number, **measured(backends, policy, asked, held_out)}
+            files.write_json(done, found)
+            print({name: round(value, 3) for name, value in found.items()}, flush=True)
+    return [json.loads(one.read_text()) for one in there]
 
 
 def own_texts(
@@ -147,6 +141,7 @@ def tuned(
     """The base fine-tuned on texts."""
     policy = backends.policy(start.base.file("policy"), trainable=True)
     rows = fit_demonstrations(texts, backends.renderer(policy), max_length=policy.max_length, policy="drop")
+    shutil.rmtree(folder, ignore_errors=True)
     loop = Loop(folder / "checkpoints", RunLog(folder / "log", quiet=True, tensorboard=False), seed, Cadence(1e9))
     train_sft(policy_learner(policy, config.optimizer), rows.flat, (), config, loop)
     policy.save(folder / "policy", merged=True)

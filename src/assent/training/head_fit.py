@@ -50,8 +50,14 @@ class HeadVotes:
     def without(self, drop: NDArray[np.bool_]) -> HeadVotes:
         """Those that are not dropped."""
         keep = ~drop
-        parts = (self.states, self.features, self.first, self.weight, self.rater, self.prompt)
-        return HeadVotes(*(part[keep] for part in parts))
+        return HeadVotes(
+            states=self.states[keep],
+            features=self.features[keep],
+            first=self.first[keep],
+            weight=self.weight[keep],
+            rater=self.rater[keep],
+            prompt=self.prompt[keep],
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,10 +72,10 @@ def weighting(
             )
         told = [attributes.get(rater, {}).get(attribute) for rater in raters]
         if missing := sorted(set(wanted) - set(told)):
-            known = sorted({one for one in told if one is not None})
+            there = sorted({one for one in told if one is not None})
             raise DataError(
                 f"reward.population.{attribute}: nobody of {missing[0]!r} judged; raters told"
-                f" {', '.join(known) or 'nothing'}; ask such raters, or leave the group out"
+                f" {', '.join(there) or 'nothing'}; ask such raters, or leave the group out"
             )
         for group in wanted:
             places[attribute, group] = np.array([one == group for one in told])
