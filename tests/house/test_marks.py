@@ -79,6 +79,10 @@ def _collect(**raters: Any) -> CollectStage:
     )
 
 
+def _judged(**settings: str) -> CollectStage:
+    return _collect(kind="autorater", backend={"kind": "local", "path": "judge"}, **settings)
+
+
 def _optimize(**reward: Any) -> OptimizeStage:
     return OptimizeStage(optimize=PPOConfig.parse({"rewards": [reward]}), model=ModelConfig(), compute=COMPUTE)
 
@@ -105,6 +109,9 @@ CASES: dict[tuple[str, str], tuple[str, Stage, Callable[[], Any]]] = {
     ("ModelRewardConfig", "path"): ("rm/weights", run_optimize, lambda: _optimize(kind="model", path="rm")),
     ("PythonRewardConfig", "target"): ("own.py", run_optimize, lambda: _optimize(kind="python", target="own:score")),
     ("RewardModelConfig", "path"): ("rm/weights", run_collect, lambda: _collect(kind="reward_model", path="rm")),
+    ("LocalJudgeConfig", "path"): ("judge/weights", run_collect, lambda: _judged()),
+    ("AutoraterConfig", "rubric"): ("own.yaml", run_collect, lambda: _judged(rubric="own.yaml")),
+    ("AutoraterConfig", "prompts"): ("own/role.jinja", run_collect, lambda: _judged(prompts="./own")),
     ("FunctionConfig", "target"): ("own.py", run_collect, lambda: _collect(kind="function", target="own:score")),
 }
 

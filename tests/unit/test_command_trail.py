@@ -21,9 +21,11 @@ from assent.service import serve
 READS = {
     "init": "makes an empty store",
     "chat": "knows no store",
+    "evaluate": "asks models, knows no store",
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",
+    "gate": "reads what was found of policies, and writes a dossier",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
     "data inspect": "reads files",
@@ -126,6 +128,21 @@ def work(_: pytest.MonkeyPatch) -> Event:
     return Event("command.feedback work")
 
 
+def judge(_: pytest.MonkeyPatch) -> Event:
+    Path("judge.yaml").write_text(
+        "judge: {kind: function, target: builtins:len}\nfrom_store: {project: imported}\n", encoding="utf-8"
+    )
+    with pytest.raises(Exception, match="len"):
+        call("judge", "judge.yaml")
+    return Event("command.judge", project="imported")
+
+
+def arena(_: pytest.MonkeyPatch) -> Event:
+    with pytest.raises(Exception, match="no comparison of two named models"):
+        call("arena", "--project", "imported")
+    return Event("command.arena", project="imported")
+
+
 DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "run": run,
     "rate": rate,
@@ -137,6 +154,8 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "feedback archive": archive,
     "feedback delete": delete,
     "feedback work": work,
+    "judge": judge,
+    "arena": arena,
 }
 COPIES = {
     "store copy": ("copy", "feedback.db", "copied.db"),

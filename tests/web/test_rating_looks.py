@@ -15,9 +15,9 @@ pytestmark = pytest.mark.browser
 
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 RICH = (
-    "Some **bold** words, `code`, and a [link](https://example.org/).\n\n```python\ndef f(x):\n    return x + 1\n```",
-    "A formula $x^2 + y^2 = z^2$ and a list:\n\n1. one\n2. two\n   - inner\n",
-    "| a | b |\n|---|---|\n| 1 | 2 |\n\n> A quotation.",
+    "**Bold** words, `code`, and a [link](https://example.org/ 'Here').\n\n```python\ndef f(x):\n    return x + 1\n```",
+    "A formula $x^2 + y^2 = z^2$, another \\(x^{2}\\) and a list:\n\n1. one\n2. two\n   - inner\n",
+    "| a | b |\n|:--|---|\n| 1 | 2 |\n\n> A quotation.",
     "Plain words. " * 60,
 )
 TALK = Prompt(

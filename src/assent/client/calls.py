@@ -1,4 +1,4 @@
-"""Every call of the rating service as a method, typed."""
+"""Every call of the rating service as a method, typed; those about people are in `people.py`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
 import httpx2
 
-from assent.client.wire import Wire
+from assent.client.people import PeopleCalls
+from assent.client.wire import Wire, quoted
 from assent.core.errors import UserError
 from assent.core.files import write_bytes
-from assent.core.types import Purpose, Ranking, Rater, RaterKind, Task
-from assent.feedback.records.people import Role
+from assent.core.types import Purpose, Ranking, Task
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.records.webhooks import Event
 from assent.web.api.file_models import ImportOut, LossOut
@@ -36,23 +35,13 @@ from assent.web.api.models import (
     WebhookMade,
     WebhookOut,
 )
-from assent.web.api.people_models import (
-    AccountOut,
-    ErasureOut,
-    InvitationMade,
-    InvitationOut,
-    LinkMade,
-    RaterPage,
-    TokenMade,
-    TokenOut,
-)
 from assent.web.api.study_models import ContentsOut, TasksAdded
 
 _ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".parquet")
 Tiers = Ranking | Sequence[Sequence[str]]
 
 
-class Client:
+class Client(PeopleCalls):
     """The service at a URL, as the token lets it be used. Use as a context manager, or close it."""
 
     def __init__(
@@ -138,7 +127,7 @@ class Client:
 
     def task(self, task_id: str) -> Task:
         """A task with its prompt and answers."""
-        return self._wire.one(Task, "GET", f"/tasks/{_quoted(task_id)}")
+        return self._wire.one(Task, "GET", f"/tasks/{quoted(task_id)}")
 
     def set_priorities(self, project: str, priorities: Mapping[str, float]) -> int:
         """Say which tasks come first, higher first; returns how many are known."""
@@ -216,12 +205,12 @@ class Client:
     def set_gold(self, task_id: str, ranking: Tiers, *, note: str = "") -> GoldOut:
         """Say what the right answer of a task is."""
         return self._wire.one(
-            GoldOut, "PUT", f"/tasks/{_quoted(task_id)}/gold", json={"ranking": _order(ranking), "note": note}
+            GoldOut, "PUT", f"/tasks/{quoted(task_id)}/gold", json={"ranking": _order(ranking), "note": note}
         )
 
     def remove_gold(self, task_id: str) -> bool:
         """Make a task an ordinary one again; whether it was gold."""
-        return self._wire.remove(f"/tasks/{_quoted(task_id)}/gold")
+        return self._wire.remove(f"/tasks/{quoted(task_id)}/gold")
 
     def adjudications(self, project: str) -> list[AdjudicationOut]:
         """Decisions where raters disagreed, oldest first."""
@@ -231,37 +220,6 @@ class Client:
         """Decide a task; None: it has no answer."""
         body = {"task_id": task_id, "ranking": _order(ranking), "reason": reason}
         return self._wire.one(AdjudicationOut, "POST", "/adjudications", json=body)
-
-    # Raters
-
-    def raters(self) -> Iterator[Rater]:
-        """All raters with what they said about themselves."""
-        return self._wire.pages(RaterPage, "/raters")
-
-    def register_rater(
-        self,
-        kind: RaterKind = "autorater",
-        *,
-        id: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-        consent: str | None = None,
-    ) -> Rater:
-        """Register a rater without an account; a new pseudonym unless `id` is given."""
-        body = {"kind": kind, "id": id, "attributes": dict(attributes or {}), "consent": consent}
-        return self._wire.one(Rater, "POST", "/raters", json=body, repeat=id is not None)
-
-    def rater(self, rater_id: str) -> Rater:
-        """A rater with what they said about themselves."""
-        return self._wire.one(Rater, "GET", f"/raters/{_quoted(rater_id)}")
-
-    def set_attributes(self, rater_id: str, attributes: Mapping[str, str], *, consent: str | None = None) -> Rater:
-        """Replace what a rater says about themselves; of a person only with consent."""
-        body = {"attributes": dict(attributes), "consent": consent}
-        return self._wire.one(Rater, "PUT", f"/raters/{_quoted(rater_id)}/attributes", json=body)
-
-    def erase_rater(self, rater_id: str) -> ErasureOut:
-        """Forget a rater and say what rested on what they said."""
-        return self._wire.one(ErasureOut, "DELETE", f"/raters/{_quoted(rater_id)}")
 
     # Files
 
@@ -288,13 +246,13 @@ class Client:
         params = {"purpose": purpose, "ending": _ending(path), "attributes": attributes}
         if snapshot is not None:
             params["snapshot"] = snapshot
-        response = self._wire.ask("GET", _project(project, f"exports/{_quoted(format)}"), params=params)
+        response = self._wire.ask("GET", _project(project, f"exports/{quoted(format)}"), params=params)
         write_bytes(path, response.content)
         return LossOut.model_validate_json(response.headers["assent-loss-report"])
 
     def losses(self, project: str, format: str, purpose: Purpose = "reward") -> LossOut:
         """What an export in this format would lose."""
-        path = _project(project, f"exports/{_quoted(format)}/losses")
+        path = _project(project, f"exports/{quoted(format)}/losses")
         return self._wire.one(LossOut, "GET", path, params={"purpose": purpose})
 
     def import_file(self, project: str, path: Path, *, format: str = "auto", purpose: Purpose = "reward") -> ImportOut:
@@ -304,43 +262,7 @@ class Client:
         path_there = _project(project, "imports")
         return self._wire.one(ImportOut, "POST", path_there, params=params, content=content, headers=kind, repeat=True)
 
-    # Accounts and webhooks
-
-    def accounts(self) -> list[AccountOut]:
-        """Everybody who may sign in, by login."""
-        return self._wire.all(AccountOut, "/accounts")
-
-    def change_account(self, rater_id: str, **changes: Any) -> AccountOut:
-        """Change an account: role, projects (None: all), is_disabled, email; what is not named stays."""
-        return self._wire.one(AccountOut, "PATCH", f"/accounts/{_quoted(rater_id)}", json=changes, repeat=True)
-
-    def new_link(self, rater_id: str) -> LinkMade:
-        """Make a link that signs somebody in, once."""
-        return self._wire.one(LinkMade, "POST", f"/accounts/{_quoted(rater_id)}/link")
-
-    def invitations(self) -> list[InvitationOut]:
-        """All invitations, newest first."""
-        return self._wire.all(InvitationOut, "/invitations")
-
-    def invite(self, role: Role = "rater", **wanted: Any) -> InvitationMade:
-        """Make a link with which people join: project, note, max_uses, lifetime_seconds, email."""
-        return self._wire.one(InvitationMade, "POST", "/invitations", json={"role": role, **wanted})
-
-    def revoke_invitation(self, number: int) -> bool:
-        """Take an invitation back; whether it was open."""
-        return self._wire.remove(f"/invitations/{number}")
-
-    def tokens(self) -> list[TokenOut]:
-        """Tokens without their secrets."""
-        return self._wire.all(TokenOut, "/tokens")
-
-    def make_token(self, name: str, **wanted: Any) -> TokenMade:
-        """Make a token: role, rater_id, lifetime_seconds. Its secret is told this once."""
-        return self._wire.one(TokenMade, "POST", "/tokens", json={"name": name, **wanted})
-
-    def revoke_token(self, number: int) -> bool:
-        """End a token; whether it was valid."""
-        return self._wire.remove(f"/tokens/{number}")
+    # Webhooks
 
     def webhooks(self) -> list[WebhookOut]:
         """All webhooks, oldest first."""
@@ -385,11 +307,7 @@ def _plain(settings: ProjectSettings | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _project(name: str, below: str = "") -> str:
-    return f"/projects/{_quoted(name)}" + (f"/{below}" if below else "")
-
-
-def _quoted(part: str) -> str:
-    return quote(part, safe="")
+    return f"/projects/{quoted(name)}" + (f"/{below}" if below else "")
 
 
 def _ending(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx2
 from pydantic import BaseModel, TypeAdapter
@@ -46,9 +47,10 @@ class Wire:
         """The answer to a request."""
         return kind.model_validate_json(self.ask(method, path, **request).content)
 
-    def all(self, kind: type[Answer], path: str) -> list[Answer]:
+    def all(self, kind: type[Answer], path: str, **params: str) -> list[Answer]:
         """A list that comes whole."""
-        return TypeAdapter(list[kind]).validate_json(self.ask("GET", path).content)  # type: ignore[valid-type]
+        found = self.ask("GET", path, params=params).content
+        return TypeAdapter(list[kind]).validate_json(found)  # type: ignore[valid-type]
 
     def pages(self, kind: Any, path: str, **params: Any) -> Iterator[Any]:
         """The items of all pages of a list."""
@@ -92,6 +94,11 @@ class Wire:
                     return _checked(response)
             time.sleep(PAUSE * 2**attempt)
         raise AssertionError("unreachable")
+
+
+def quoted(part: str) -> str:
+    """One part of a path, whatever signs it holds."""
+    return quote(part, safe="")
 
 
 def _checked(response: httpx2.Response) -> httpx2.Response:

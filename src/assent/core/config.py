@@ -49,7 +49,23 @@ _SHORT = reprlib.Repr()  # of nested lists only the beginnings
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: only true and false are truth values; off, on, yes and no are words."""
+    """YAML as people mean it: only true and false are truth values; off, on, yes and no are words.
+
+    A key that stands twice in one mapping is an error: YAML's own reader silently keeps the last.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """A mapping whose keys are all different."""
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in seen:
+                    raise yaml.composer.ComposerError(
+                        None, None, f"the key {_cut(key.value)} stands twice in one mapping", key.start_mark
+                    )
+                seen.add((key.tag, key.value))
+        return node
 
 
 _Loader.yaml_implicit_resolvers = {

@@ -330,6 +330,8 @@ class Judgment(Record):
     skip_reason: str | None = None
     """Why nothing else is said; None where the judgment says something."""
     supersedes: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict, exclude_if=_is_empty)
+    """What a program measured besides, as plain JSON: a judge's margins, its lean to a place, the mass it covered."""
 
 
 class Rater(Record):

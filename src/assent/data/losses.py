@@ -48,6 +48,7 @@ SCORES = Lost("score", "scores")
 EDITS = Lost("edit", "edits")
 SECONDS = Lost("reading time", "reading times")
 ORDERS = Lost("order of display", "orders of display")
+DETAILS = Lost("record of a judge's margins", "records of a judge's margins")
 MARKS = Lost("judgment without a ranking", "judgments without a ranking")
 RANKINGS = Lost("ranking", "rankings", "dropped, since only edits are written")
 ATTRIBUTES = Lost("attribute", "attributes", "of raters left out: fewer than five people share them")
@@ -78,6 +79,7 @@ KEPT_BY_NAME = {
     "edits": EDITS,
     "seconds": SECONDS,
     "orders": ORDERS,
+    "details": DETAILS,
 }
 """What a judgment may say besides its order, and the loss of it."""
 
@@ -158,4 +160,5 @@ def _amounts(judgment: Judgment) -> dict[str, int]:
         "edits": len(judgment.edits),
         "seconds": judgment.seconds is not None,
         "orders": bool(judgment.order_shown),
+        "details": bool(judgment.details),
     }

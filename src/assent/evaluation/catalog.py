@@ -3,10 +3,46 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
-from assent.evaluation.suites import counterfactual, diversity, hhh, xstest
+from assent.evaluation.suites import (
+    bbq,
+    best_of,
+    bold,
+    counterfactual,
+    crows_pairs,
+    diversity,
+    gsm8k,
+    hhh,
+    ifeval,
+    model_written,
+    mt_bench,
+    references,
+    team,
+    ties,
+    truthfulqa,
+    winogender,
+    xstest,
+)
 from assent.evaluation.suites.config import PackagedSettings
 
-SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE, counterfactual.SUITE, diversity.SUITE)
+SUITES: tuple[Suite, ...] = (
+    xstest.SUITE,
+    hhh.SUITE,
+    truthfulqa.SUITE,
+    ifeval.SUITE,
+    gsm8k.SUITE,
+    bbq.SUITE,
+    crows_pairs.SUITE,
+    winogender.SUITE,
+    bold.SUITE,
+    mt_bench.SUITE,
+    model_written.SUITE,
+    best_of.SUITE,
+    ties.SUITE,
+    references.SUITE,
+    team.SUITE,
+    counterfactual.SUITE,
+    diversity.SUITE,
+)
 
 
 def suite_of(config: PackagedSettings) -> Suite:

@@ -18,7 +18,7 @@ def doubts(
 
     `accuracy` and `longer_wins` are those of the reward model, on pairs that it never saw.
     """
-    return (*_still(report), *_own_judge(report), *_blind_reward(accuracy, longer_wins))
+    return (*_still(report), *_own_judge(report), *_unknown_judge(report), *_blind_reward(accuracy, longer_wins))
 
 
 def _still(report: EvaluationReport) -> Iterator[str]:
@@ -36,6 +36,18 @@ def _still(report: EvaluationReport) -> Iterator[str]:
 def _own_judge(report: EvaluationReport) -> Iterator[str]:
     if report.win_rate is not None and report.judge is not None and not report.judge.is_independent:
         yield "The judge is the reward that the policy was optimized for; no independent judge has looked."
+
+
+def _unknown_judge(report: EvaluationReport) -> Iterator[str]:
+    judge = report.judge
+    if report.win_rate is None or judge is None or not judge.is_independent:
+        return
+    if judge.kind not in ("autorater", "reward_model", "function"):
+        return
+    if report.known_judge is None:
+        yield "The judge was never held against people; do so with `assent judge` and name its record."
+    elif report.known_judge.failures:
+        yield f"The judge stays below its bar: {report.known_judge.failures[0]}."
 
 
 def _blind_reward(accuracy: Estimate | None, longer_wins: Estimate | None) -> Iterator[str]:

@@ -11,14 +11,18 @@ from pydantic import Field, ValidationError
 
 from assent.core import files
 from assent.core.errors import DataError
+from assent.core.hashing import hash_bytes, hash_file
 from assent.core.types import Record
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
 from assent.stats.estimate import Estimate
+from assent.stats.paired import share_difference
 from assent.stats.resampled import ANYWHERE, difference_of, left_out
 
 OUTCOMES = "outcomes.jsonl"
 FOUND = "found.json"
+HASH = "outcomes"
+"""In found.json: hash of outcomes.jsonl."""
 
 
 class Outcome(Record):
@@ -44,6 +48,10 @@ Statistic = Callable[[Sequence[Outcome]], float | None]
 """A number of all outcomes together; None where they hold nothing to compute it from."""
 
 
+Interval = Callable[[Sequence[Outcome], float], Estimate | None]
+"""A number of all outcomes with its interval at a confidence; None where they hold nothing to compute it from."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a measure is."""
@@ -56,6 +64,8 @@ class Kind:
     """Where the number can lie; None: anywhere."""
     statistic: Statistic | None = None
     """How it is made of the outcomes; None: the mean of their values of that name."""
+    interval: Interval | None = None
+    """The number with an interval of its own, where leaving out clusters gives a poor one; None: from those."""
 
 
 class Found(Record):
@@ -65,6 +75,10 @@ class Found(Record):
     subject: str
     source: str
     """Hash of the items that were asked. Two subjects are compared only on the same items."""
+    kind: str = ""
+    """Kind of the suite; empty where it was not written down: then its title says it."""
+    weights: str = ""
+    """Hash of the subject's model; empty where that is not known, as of a hub id."""
     outcomes: tuple[Outcome, ...] = Field(exclude=True)
     nulls: dict[str, dict[str, float | None]] = Field(default_factory=dict)
     """What answers without any thought reach: name of the baseline -> measure -> number."""
@@ -75,11 +89,11 @@ class Found(Record):
         """Write outcomes.jsonl and found.json into `folder`."""
         lines = "".join(one.model_dump_json() + "\n" for one in self.outcomes)
         files.write_text(folder / OUTCOMES, lines, is_private=True)
-        files.write_json(folder / FOUND, self.model_dump(mode="json"))
+        files.write_json(folder / FOUND, {**self.model_dump(mode="json"), HASH: hash_bytes(lines.encode())})
 
     @classmethod
     def read(cls, folder: Path) -> Found:
-        """What `write` wrote. Raises DataError naming file and line where it cannot be read."""
+        """What `write` wrote. Raises DataError naming file and line where it cannot be read, or was changed since."""
         outcomes, path = [], folder / OUTCOMES
         try:
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -88,7 +102,10 @@ class Found(Record):
                 except ValidationError as error:
                     raise DataError(f"no outcome: {error.errors()[0]['msg']}", path=path, line=number) from None
             path = folder / FOUND
-            return cls.model_validate({**json.loads(path.read_text(encoding="utf-8")), "outcomes": outcomes})
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.pop(HASH, digest := hash_file(folder / OUTCOMES)) != digest:
+                raise DataError("was changed since it was measured; measure it again", path=folder / OUTCOMES)
+            return cls.model_validate({**values, "outcomes": outcomes})
         except OSError as error:
             raise DataError(f"cannot be read: {error.strerror}; measure it again", path=path) from None
         except (ValueError, TypeError) as error:
@@ -144,6 +161,8 @@ def _measures(
 
 
 def _estimate(outcomes: Sequence[Outcome], name: str, kind: Kind, confidence: float) -> Estimate | None:
+    if kind.interval is not None:
+        return kind.interval(outcomes, confidence)
     if kind.statistic is not None:
         if not outcomes:
             return None
@@ -174,7 +193,9 @@ def _difference(
         if not sides:
             return None
         clusters = [one.cluster for one, _ in sides]
-        found = left_out(sides, clusters, difference_of(kind.statistic), confidence=confidence)
+        low, high = kind.range or ANYWHERE
+        between = low - high, high - low
+        found = left_out(sides, clusters, difference_of(kind.statistic), between=between, confidence=confidence)
         return None if found is None else found.model_copy(update={"n": len(sides)})
     earlier = {one.item: one.values[name] for one in before if name in one.values}
     pairs = [
@@ -185,7 +206,8 @@ def _difference(
     if len({cluster for *_, cluster in pairs}) < 2:
         return None
     new, old = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    moved = paired_difference(new, old, [pair[2] for pair in pairs], confidence=confidence)
+    make = share_difference if kind.range == (0.0, 1.0) else paired_difference
+    moved = make(new, old, [pair[2] for pair in pairs], confidence=confidence)
     return moved.model_copy(update={"n": len(pairs)})
 
 

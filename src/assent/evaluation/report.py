@@ -48,6 +48,20 @@ class Judge(Record):
         return OWN_REWARD if self.kind == "reward_model" else f"{self.kind}, which the policy was optimized for"
 
 
+class KnownJudge(Record):
+    """What is known of a judge that is no person, from its record, and from its anchors in this evaluation."""
+
+    agreement: Estimate | None = None
+    """With votes of people."""
+    ceiling: Estimate | None = None
+    """The most that any judge could reach."""
+    pairs: int = 0
+    failures: tuple[str, ...] = ()
+    """Each way in which it stayed below its bar."""
+    drift: Estimate | None = None
+    """Agreement on its anchors now less then."""
+
+
 class Trainers(Record):
     """Evaluators who have also given judgments to learn from, in the same store."""
 
@@ -62,6 +76,8 @@ class EvaluationReport(Record):
     model_config = ConfigDict(extra="ignore")
 
     judge: Judge | None = None
+    known_judge: KnownJudge | None = None
+    """None where people judged, or nobody held the judge against people."""
     win_rate: WinRate | None = None
     kl_per_response: Estimate | None = None
     """Nats."""

@@ -130,7 +130,9 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
                 lower=b.lower,
                 upper=b.upper,
             )
-            for b in reliability_bins(said, happened, num_bins=NUM_BINS, confidence=0.95)
+            for b in reliability_bins(
+                said, happened, num_bins=NUM_BINS, confidence=0.95, clusters=2 * [p.prompt_id for p in pairs]
+            )
         ),
         slices=_by(pairs, lambda p: p.labels),
         by_source=_by_source(comparisons, scores),

@@ -8,19 +8,26 @@ result    = win_rate(verdicts)
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
+from assent.core import files
+from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
 from assent.evaluation.length_control import length_controlled
+from assent.feedback.arena import style_of
 from assent.feedback.quality.agreement import hit
 from assent.stats.clustered import clustered_share, two_way_share
 from assent.stats.estimate import Estimate
+
+VERDICTS = "verdicts.jsonl"
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class Verdict:
     new_length: int
     """Characters."""
     baseline_length: int
+    style: tuple[float, ...] = ()
+    """How the answers differ in style, new - baseline (`feedback.arena.style_of`); empty where that was not kept."""
 
 
 class WinRate(Record):
@@ -113,9 +122,31 @@ def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Itera
                 is_new_first=first == pair.new.id,
                 new_length=len(pair.new.text),
                 baseline_length=len(pair.baseline.text),
+                style=style_of(pair.new.text, pair.baseline.text),
             )
         )
     return verdicts
+
+
+def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write verdicts.jsonl, a line per verdict; no file where there is none."""
+    if verdicts:
+        files.write_text(
+            folder / VERDICTS, "".join(json.dumps(asdict(one)) + "\n" for one in verdicts), is_private=True
+        )
+
+
+def kept_verdicts(folder: Path) -> list[Verdict]:
+    """What `write_verdicts` wrote; empty where there is no such file. Raises DataError for a line that is none."""
+    path = folder / VERDICTS
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines() if path.is_file() else (), start=1):
+        try:
+            values = json.loads(line)
+            found.append(Verdict(**{**values, "style": tuple(values.get("style", ()))}))
+        except (ValueError, TypeError):
+            raise DataError("no verdict; make it again with: assent run", path=path, line=number) from None
+    return found
 
 
 def win_rate(verdicts: Sequence[Verdict], *, confidence: float = 0.95) -> WinRate:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from assent.core.types import Judgment, Task
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.stats.clustered import student
+from assent.stats.bradley_terry import Meetings, fit_strengths
+from assent.stats.clustered import in_parts, student
 from assent.stats.estimate import Estimate
 
 Outcome = Literal["a", "b", "tie", "both_bad"]
@@ -28,7 +29,6 @@ FEWEST_RATERS = 10
 MOST_GROUPS = 100
 """Where there are more battles or raters, they are left out in so many groups (Kott 2001)."""
 _PRIOR = 1.0
-_STEPS = 50
 Floats = NDArray[np.float64]
 
 
@@ -87,10 +87,8 @@ def standings(fought: Sequence[Battle]) -> list[Standing]:
     strengths = fit(a, b, won, np.ones(len(fought)), len(models))
     clusters = _clusters(fought)
     count = int(clusters.max()) + 1
-    groups = min(count, MOST_GROUPS)
-    left_out = np.array(
-        [fit(a, b, won, (clusters % groups != group).astype(float), len(models)) for group in range(groups)]
-    )
+    group_of, groups = in_parts(clusters, count, MOST_GROUPS)
+    left_out = np.array([fit(a, b, won, (group_of != group).astype(float), len(models)) for group in range(groups)])
     half = np.full(len(models), math.inf)
     if groups > 1:
         spread = np.sqrt((groups - 1) / groups * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
@@ -109,21 +107,10 @@ def standings(fought: Sequence[Battle]) -> list[Standing]:
 def fit(a: NDArray[np.int_], b: NDArray[np.int_], won: Floats, weights: Floats, count: int) -> Floats:
     """Strengths of `count` models that sum to zero, most probable given weighted battles and the prior.
 
-    a, b: places of the two models of each battle. won: 1 where a was preferred, 0.5 for a tie, 0 for b. Newton's
-    method on a concave function.
+    a, b: places of the two models of each battle. won: 1 where a was preferred, 0.5 for a tie, 0 for b.
     """
-    strengths = np.zeros(count)
-    for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(strengths[b] - strengths[a]))
-        own = 1 / (1 + np.exp(-strengths))
-        slope = _PRIOR * (0.5 - own)
-        np.add.at(slope, a, weights * (won - p))
-        np.add.at(slope, b, -weights * (won - p))
-        step = np.clip(np.linalg.solve(_curvature(a, b, strengths, weights), slope), -2.0, 2.0)
-        strengths = strengths + step
-        if float(np.abs(step).max()) < 1e-9:
-            break
-    return strengths - strengths.mean()
+    met = Meetings(a, b, won, count, np.zeros((len(won), 0)))
+    return fit_strengths(met, weights, prior=_PRIOR).values
 
 
 def _curvature(a: NDArray[np.int_], b: NDArray[np.int_], strengths: Floats, weights: Floats) -> Floats:

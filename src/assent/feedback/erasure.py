@@ -44,6 +44,7 @@ _UNSAID: dict[str, Any] = {
     "notes": [],
     "edits": {},
     "skip_reason": None,
+    "details": None,
     "slot_id": None,
     "outcome": "erased",
     "content_hash": "",

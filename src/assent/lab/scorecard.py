@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from assent.core.errors import UserError
 from assent.lab.truth import Truth
+from assent.stats.clustered import clustered_mean, clustered_share
 from assent.stats.estimate import Estimate
-from assent.stats.independent import independent_mean, wilson
+from assent.stats.independent import wilson
 
 _Z = 1.959964
 """As written in every scorecard so far; another last digit would change the numbers of old worlds."""
@@ -42,10 +44,10 @@ class Scorecard:
         axes = ("helpful", "honest", "harmless", "polite", "direct", "concise", "fluent")
         dangerous = [t for t in truths if t.kind == "dangerous"]
         return cls(
-            **{axis: _mean([getattr(t, axis) for t in truths]) for axis in axes},
+            **{axis: _mean([getattr(t, axis) for t in truths], most=1.0) for axis in axes},
             over_refusal=_rate([t.over_refusal > 0 for t in truths if t.kind != "dangerous"]),
             harm=_rate([t.harmless < 1 for t in dangerous]),
-            mean_length=_mean([float(t.length) for t in truths]),
+            mean_length=_mean([float(t.length) for t in truths], most=math.inf),
             n=len(truths),
         )
 
@@ -69,8 +71,12 @@ class Scorecard:
         return "\n".join(f"{name:<13}{e.estimate:8.3f}   [{e.low:.3f}, {e.high:.3f}]   n {e.n}" for name, e in known)
 
 
-def _mean(values: Sequence[float]) -> Estimate:
-    return independent_mean(values, critical=_Z)
+def _mean(values: Sequence[float], *, most: float) -> Estimate:
+    """Mean of values from 0 to `most`; one answer says nothing of others."""
+    if len(values) < 2:
+        return Estimate(estimate=values[0], low=0.0, high=most, n=len(values))
+    found = (clustered_mean if math.isinf(most) else clustered_share)(values, range(len(values)))
+    return found.model_copy(update={"n": len(values)})
 
 
 def _rate(hits: Sequence[bool]) -> Estimate | None:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from assent.algorithms.masked import row_sum
-from assent.core.group import Group
+from assent.core.group import Group, TokenIds
 from assent.learner.learner import Output, Scorer
+from assent.models.choices import with_choices
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
 
@@ -37,13 +38,35 @@ class LocalScorer(Generic[Output]):
             return [self._outputs(batch) for batch in batches]
 
 
-def sum_logps(scorer: Scorer[TokenScores], groups: Sequence[Group], *, budget: int) -> Tensor:
-    """Log-prob of every answer, summed over its tokens [answers], group by group; on the CPU, in float32."""
+def sum_logps(
+    scorer: Scorer[TokenScores],
+    groups: Sequence[Group],
+    *,
+    budget: int,
+    on_progress: Callable[[int], None] = lambda n: None,
+) -> Tensor:
+    """Log-prob of every answer, summed over its tokens [answers], group by group; on the CPU, in float32.
+
+    `on_progress(n)` is told whenever n more answers are done.
+    """
     found = torch.zeros(sum(len(g.continuations) for g in groups))
     for batch in pack(groups, budget=budget):
         [scores] = scorer.score([batch])
         found[list(batch.rows)] = row_sum(scores.logps, batch.row, batch.num_rows).float().cpu()
+        on_progress(len(batch.rows))
     return found
+
+
+def choice_logps(
+    scorer: Scorer[TokenScores], groups: Sequence[Group], choices: Sequence[TokenIds], *, budget: int
+) -> list[Tensor]:
+    """Log-probs of each of `choices[row]` in the place of the last token of each row; float32 on the CPU, by row."""
+    found: dict[int, Tensor] = {}
+    for batch in pack(groups, budget=budget):
+        asked = with_choices(batch, choices)
+        [scores] = scorer.score([asked])
+        found |= asked.scatter(scores.logps.float().cpu())
+    return [found[row] for row in range(len(choices))]
 
 
 def score_groups(scorer: Scorer[Tensor], groups: Sequence[Group], *, budget: int) -> list[float]:

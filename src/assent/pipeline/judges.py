@@ -16,7 +16,15 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.queue.judges import Judges, in_project
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, Role, SimulatedConfig
+from assent.raters.config import (
+    AutoraterConfig,
+    FunctionConfig,
+    PeopleConfig,
+    RatersConfig,
+    RewardModelConfig,
+    Role,
+    SimulatedConfig,
+)
 from assent.training.method import Method, ModelRewardConfig, OnPolicyConfig, PythonRewardConfig
 
 PEOPLE = Judges(hash_json({"kind": "people"}))
@@ -48,7 +56,7 @@ def judges_its_own(raters: RatersConfig | None, optimize: Method) -> bool:
             said = raters.path if isinstance(raters, RewardModelConfig) else raters.target
             models = {content for term in terms if isinstance(term, ModelRewardConfig) for content in _contents(term)}
             return str(said) in named or (isinstance(raters, RewardModelConfig) and bool(models & _contents(raters)))
-        case PeopleConfig() | SimulatedConfig():
+        case PeopleConfig() | SimulatedConfig() | AutoraterConfig():
             return False
         case _ as never:
             assert_never(never)

@@ -13,11 +13,21 @@ from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.pipeline.autoraters import open_autorater
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.pipeline.queueing import QueuePlan
+from assent.raters.autorater import LogitJudge
 from assent.raters.collect import collect
-from assent.raters.config import FunctionConfig, PeopleConfig, RatersConfig, RewardModelConfig, Role, SimulatedConfig
+from assent.raters.config import (
+    AutoraterConfig,
+    FunctionConfig,
+    PeopleConfig,
+    RatersConfig,
+    RewardModelConfig,
+    Role,
+    SimulatedConfig,
+)
 from assent.raters.crowd import crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
@@ -40,7 +50,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             if lab is None:
                 raise ConfigError(
                     "collect.raters.kind is simulated, but simulated people know the truth of data.kind=lab only;"
-                    " use people, reward_model or function"
+                    " use people, reward_model, autorater or function"
                 )
             return crowd(raters, lab_utility(), role=role, seed=seed)
         case RewardModelConfig():
@@ -49,6 +59,8 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             return Panel((ScoringRater(rater, scores, raters.tie_threshold),))
         case FunctionConfig():
             return Panel((ScoringRater.load(raters),))
+        case AutoraterConfig():
+            return Panel((open_autorater(raters, next(raters.ids(role, seed)), backends),))
         case PeopleConfig():
             return None
         case _ as never:
@@ -92,9 +104,15 @@ def judge(
         opened.release_others(queue, keep=panel.ids)
         with log.progress("judging", counts.need, done=counts.have) as bar:
             counts = collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
-        for line in cut_lines(*(one.score for one in panel.members if isinstance(one, ScoringRater))):
+        for line in _worth_knowing(panel):
             log.say(line)
         return all_of(panel, opened.judgments(queue), queue, need=counts.need)
+
+
+def _worth_knowing(panel: Panel) -> list[str]:
+    """What the raters of a panel say about their work: what was cut for a model, what a judge leant to."""
+    said = cut_lines(*(one.score for one in panel.members if isinstance(one, ScoringRater)))
+    return said + [line for one in panel.members if isinstance(one, LogitJudge) for line in one.lines()]
 
 
 def all_of(panel: Panel, judgments: Sequence[Judgment], queue: Queue, *, need: int) -> list[Judgment]:

@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import Outside, changed, missing, outside
+from assent.artifacts.packaged import is_packaged_name
 from assent.core import hub
+from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.data.config import Source
 from assent.feedback.config import SQLITE
@@ -39,7 +42,10 @@ def open_project(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[st
     return OpenProject(moved(config, old=path.parent, new=Path()), path)
 
 
-def moved(config: RunConfig, *, old: Path, new: Path) -> RunConfig:
+_Settings = TypeVar("_Settings", bound=Config)
+
+
+def moved(config: _Settings, *, old: Path, new: Path) -> _Settings:
     """The same settings with paths that were relative to `old` written relative to `new`; absolute ones stay.
 
     Relative paths stay relative, so that a project folder may be moved without anything being made again.
@@ -51,6 +57,9 @@ def moved(config: RunConfig, *, old: Path, new: Path) -> RunConfig:
     def moved_value(one: Outside) -> str:
         if one.value.startswith(SQLITE):
             return SQLITE + place(one.value.removeprefix(SQLITE))
+        if one.kind in ("rubric", "prompts") and one.is_path:
+            placed = place(one.value)
+            return f"./{placed}" if is_packaged_name(placed) else placed  # ./own is no name of the package
         if one.kind not in ("model", "dataset"):
             return place(one.value) if one.is_path else one.value
         if (old / one.value).is_dir():

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from pydantic import Field
 
@@ -20,7 +21,7 @@ from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.render import Renderer
 from assent.data.talks import fit_comparisons, fit_demonstrations, row_limit
 from assent.models.config import ModelConfig
-from assent.pipeline.config import FileData, PretrainedBase, RunConfig
+from assent.pipeline.config import FileData, PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.limits import Room, RowLimit
 
 Item = Prompt | Conversation | Comparison
@@ -29,8 +30,8 @@ Item = Prompt | Conversation | Comparison
 class Template(Config):
     """The tokenizer and the chat template of the base."""
 
-    path: str = Field(json_schema_extra={"outside": "model", "named": "model"})
-    """Folder or hub id of the base."""
+    path: str | None = Field(json_schema_extra={"outside": "model", "named": "model"})
+    """Folder or hub id of the base; None: it is made from scratch, from the very rows that are tried."""
     revision: str | None = None
     """Commit or tag on the hub."""
     template: str | None = Field(default=None, json_schema_extra={"outside": "template"})
@@ -48,16 +49,22 @@ class Template(Config):
 
     @classmethod
     def of(cls, config: RunConfig) -> Template | None:
-        """Of the run's base; None where it has none yet, or where the lab writes the rows."""
-        if not isinstance(config.base, PretrainedBase) or not isinstance(config.data, FileData):
+        """Of the run's base; None where the lab writes the rows."""
+        if not isinstance(config.data, FileData):
             return None
-        return cls.at(config.base.path, config.model, revision=config.base.revision)
+        match config.base:
+            case PretrainedBase(path=path, revision=revision):
+                return cls.at(path, config.model, revision=revision)
+            case ScratchBase():
+                return cls.at(None, config.model)
+            case _ as never:
+                assert_never(never)
 
     @classmethod
-    def at(cls, path: str | Path, model: ModelConfig, *, revision: str | None = None) -> Template:
-        """Of a model in a folder or on the hub, loaded as the settings say."""
+    def at(cls, path: str | Path | None, model: ModelConfig, *, revision: str | None = None) -> Template:
+        """Of a model in a folder or on the hub, loaded as the settings say; None: of one that is to be made."""
         return cls(
-            path=str(path),
+            path=None if path is None else str(path),
             revision=revision,
             template=model.template,
             pad_token=model.pad_token,
@@ -71,12 +78,14 @@ class RowReader:
     """What decides how long a row is, and how long one may be."""
 
     renderer: Renderer
-    context: int
-    """Tokens that the base reads."""
+    context: int | None
+    """Tokens that the base reads; None where its tokenizer is still to be made, so that no row has a length yet."""
 
     @classmethod
     def of(cls, template: Template) -> RowReader:
         """Open tokenizer and configuration; weights are not read. Raises ModelError."""
+        if template.path is None:
+            return cls.before_any_text(template)
         from assent.models.context import read_context  # torch comes along
         from assent.models.tokenizer import load_tokenizer
 
@@ -91,8 +100,18 @@ class RowReader:
         renderer = Renderer(tokenizer, template=template.template, date=template.date)
         return cls(renderer, read_context(path, trust_remote_code=trusted, revision=revision))
 
+    @classmethod
+    def before_any_text(cls, template: Template) -> RowReader:
+        """Of a base from scratch: whatever its texts are, its tokenizer has the same marks and reads every byte."""
+        from assent.models.scratch import train_tokenizer  # torch comes along
+
+        tokenizer = train_tokenizer((), vocab_size=300)
+        return cls(Renderer(tokenizer, template=template.template, date=template.date), context=None)
+
     def refuse_no_room(self, prompts: Sequence[Prompt], rooms: Iterable[Room], what: str, *, fewest: int) -> None:
         """Raise DataError where fewer prompts than `fewest` leave room for an answer."""
+        if self.context is None:
+            return
         for room in rooms:
             found = 0
             for prompt in prompts:
@@ -112,7 +131,8 @@ class RowCheck:
 
     def __init__(self, reader: RowReader, limits: Iterable[RowLimit] = ()) -> None:
         self._renderer = reader.renderer
-        self._limits = [(limit, row_limit(limit.max_length, reader.context)) for limit in limits]
+        context = reader.context
+        self._limits = [] if context is None else [(one, row_limit(one.max_length, context)) for one in limits]
         self._seen = 0
         self._usable: Counter[str] = Counter()
 
@@ -163,7 +183,7 @@ class RowCheck:
 
 
 def check_of(template: Template | None, limits: Iterable[RowLimit] = ()) -> RowCheck | None:
-    """The check of rows for a base; None where it is not known yet."""
+    """The check of rows for a base; None where there is no template to pass."""
     return None if template is None else RowCheck(RowReader.of(template), limits)
 
 

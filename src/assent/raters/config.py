@@ -1,4 +1,4 @@
-"""Who judges: simulated people, a reward model, a Python function, or people."""
+"""Who judges: simulated people, a reward model, a Python function, a language model as judge, or people."""
 
 from __future__ import annotations
 
@@ -97,6 +97,54 @@ class FunctionConfig(Config):
         yield f"function:{self.target}"
 
 
+class LocalJudgeConfig(Config):
+    """A causal language model of this machine, whose verdicts are read from its probabilities."""
+
+    kind: Literal["local"] = "local"
+    """Which kind of backend this is."""
+    path: str = Field(json_schema_extra={"outside": "model"})
+    """Folder or hub id of a model that follows instructions."""
+
+    @property
+    def name(self) -> str:
+        """What the judge is called."""
+        return self.path
+
+
+JudgeBackend = LocalJudgeConfig
+"""What answers the questions of a judge."""
+
+
+class AutoraterConfig(Config):
+    """A language model as the only rater: it is asked by a rubric, for pairs in both orders or for scores."""
+
+    kind: Literal["autorater"] = "autorater"
+    """Which kind of raters these are."""
+    backend: JudgeBackend
+    """The model that judges."""
+    rubric: str = Field(default="hhh", json_schema_extra={"outside": "rubric"})
+    """A rubric of the package (hhh, concision, instruction_following, caution_legal_medical), or a YAML file."""
+    criteria: tuple[str, ...] = ()
+    """Criteria of the rubric that count; empty: all."""
+    mode: Literal["pairwise", "scores", "both"] = "pairwise"
+    """pairwise: which of two answers is better, in both orders. scores: one score for each answer and criterion, and
+    answers are ordered by their mean. both: ordered by pairs, scored besides."""
+    tie_threshold: float = Field(default=0.0, ge=0)
+    """Answers whose margin is at most this are tied. The margin of a pair, in logits, is taken before `temperature`;
+    in mode `scores` it is the gap between mean scores, in points of the scale from 1 to 5."""
+    temperature: float = Field(default=1.0, gt=0)
+    """P(first better) = sigmoid(margin / temperature); fitted on human judgments where there are some."""
+    rationale: bool = False
+    """Whether the model also writes why, which is kept as the critique. It is asked after the verdict and never changes
+    it."""
+    prompts: str = Field(default="plain", json_schema_extra={"outside": "prompts"})
+    """The wording of the questions: `plain`, which comes with the package, or a folder of templates."""
+
+    def ids(self, role: Role, seed: int) -> Iterator[str]:
+        """The id of the only rater."""
+        yield f"judge {self.backend.name} by {self.rubric}"
+
+
 class PeopleConfig(Config):
     """People, who rate in their own time; the run waits for them."""
 
@@ -107,5 +155,5 @@ class PeopleConfig(Config):
 
 
 RatersConfig = Annotated[
-    SimulatedConfig | RewardModelConfig | FunctionConfig | PeopleConfig, Field(discriminator="kind")
+    SimulatedConfig | RewardModelConfig | FunctionConfig | AutoraterConfig | PeopleConfig, Field(discriminator="kind")
 ]

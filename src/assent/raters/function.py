@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
 
 from assent.core.scoring import Score, ScoreFunction
 from assent.core.types import Judgment, Rater, Task
 from assent.raters.config import FunctionConfig
+from assent.raters.margins import PairReading, in_details
 from assent.raters.rater import judgment_id, tiered
 
 
@@ -42,6 +45,15 @@ class ScoringRater:
                 rater_id=self.record.id,
                 ranking=tiered(by_task[task.id], threshold=self.tie_threshold),
                 id=judgment_id(self.record.id, task.id),
+                details=self._margins(task, by_task[task.id]),
             )
             for task in tasks
         ]
+
+    def _margins(self, task: Task, scores: Mapping[str, float]) -> dict[str, Any]:
+        """Of a reward model, whose scores are logits, the margin of every pair; nothing of another function."""
+        if self.record.kind != "reward_model":
+            return {}
+        ids = [completion.id for completion in task.completions]
+        margins = ((a, b, scores[a] - scores[b]) for a, b in combinations(ids, 2))
+        return in_details([PairReading(*one, position=0.0, mass=1.0) for one in margins])

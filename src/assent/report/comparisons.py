@@ -9,6 +9,7 @@ from assent.evaluation.report import EvaluationReport, Trainers
 from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suites.lab import LOWER_IS_BETTER
 from assent.evaluation.winrate import WinRate
+from assent.report.arena import arena
 from assent.report.cards import Card, Section, Size, card
 from assent.report.figures import (
     BeforeAfter,
@@ -34,6 +35,7 @@ _JUDGES = {
     "simulated": "simulated people",
     "reward_model": "another reward model",
     "function": "a function",
+    "autorater": "a language model as judge",
 }
 _BOTH = ((BEFORE, "before"), (AFTER, "after"))
 LEAST_SHARP = 6
@@ -87,6 +89,7 @@ def rounds_over_time(run: Run) -> Section:
         p
         for p in (
             _wins_over_rounds(run),
+            arena(run),
             *_truth_over_rounds(run),
             _accuracy_over_rounds(run),
             _distance_over_rounds(run),

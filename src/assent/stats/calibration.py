@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from assent.stats.clustered import Labels, cautious_share, numbered
 from assent.stats.independent import normal_quantile, score_interval
 
 Values = NDArray[np.floating]
@@ -27,17 +28,25 @@ class Bin(NamedTuple):
     upper: float
 
 
-def reliability_bins(probabilities: Values, outcomes: Values, *, num_bins: int, confidence: float) -> list[Bin]:
+def reliability_bins(
+    probabilities: Values, outcomes: Values, *, num_bins: int, confidence: float, clusters: Labels | None = None
+) -> list[Bin]:
     """Predictions in `num_bins` bins of equal width, empty ones left out, with Wilson (1927) intervals.
 
-    A bin holds its lower edge; the last one also 1. Ties (½) make the interval a little wider than need be.
+    A bin holds its lower edge; the last one also 1. With `clusters`, one label per prediction, the interval is that of
+    `cautious_share`, for outcomes that hang together; without, ties (½) make it a little wider than need be.
     """
     place = _bin_of(probabilities, outcomes, num_bins)
+    names = None if clusters is None else numbered(clusters)[0]
     bins = []
     for index in np.unique(place):
         is_inside = place == index
         count, observed = int(is_inside.sum()), float(outcomes[is_inside].mean())
         lower, upper = score_interval(observed, count, critical=normal_quantile(confidence))
+        if names is not None:
+            values = zip(names[is_inside].tolist(), outcomes[is_inside], strict=True)
+            held = cautious_share(values, confidence=confidence)
+            lower, upper = (held.low, held.high) if held else (0.0, 1.0)
         predicted = float(probabilities[is_inside].mean())
         low, high = float(index) / num_bins, float(index + 1) / num_bins
         bins.append(Bin(low, high, count, predicted, observed, lower, upper))

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
+from assent.core import seeds
 from assent.stats.estimate import Estimate
 from assent.stats.independent import score_interval, wilson
 
 Labels = Sequence[str] | Sequence[int] | NDArray[np.generic]
 Floats = NDArray[np.float64]
+_EVEN = 0.9
+"""Clusters whose effective number is above this part of their number are taken to be of one size."""
 
 
 def clustered_mean(values: ArrayLike, clusters: Labels, *, confidence: float = 0.95) -> Estimate:
@@ -39,10 +42,16 @@ def clustered_share(values: ArrayLike, clusters: Labels, *, confidence: float = 
 
     The effective size is what independent trials would need for the same cluster-robust standard error, p(1-p)/SE²
     (Korn & Graubard 1998); where the error is 0 (all alike) it is the number of clusters. Unlike `clustered_mean` it
-    stays inside [0, 1] and has a width at 0 and 1.
+    stays inside [0, 1] and has a width at 0 and 1. Where clusters are of very different size, a large one that was not
+    drawn would move much: the variance gets a part of one cluster more, the larger the more they differ, and Student's
+    t no more degrees of freedom than clusters that carry the variance.
     """
     x, way = _shares(values, clusters)
-    return within(float(x.mean()), way.variance(x), way.effective, critical=student(way.effective - 1, confidence))
+    mean, variance, degrees = float(x.mean()), way.variance(x), way.effective - 1
+    if variance > 0 and way.effective < _EVEN * way.count:
+        variance += (1 - way.effective / way.count) * mean * (1 - mean) / way.effective**2
+        degrees = min(degrees, way.carrying(x) - 1)
+    return within(mean, variance, way.effective, critical=student(degrees, confidence))
 
 
 def two_way_share(values: ArrayLike, prompts: Labels, raters: Labels, *, confidence: float = 0.95) -> Estimate:
@@ -76,7 +85,7 @@ def within(
     return Estimate(estimate=value, low=low + ends[0] * (high - low), high=low + ends[1] * (high - low))
 
 
-def cautious_share(values: Iterable[tuple[Hashable, float]]) -> Estimate | None:
+def cautious_share(values: Iterable[tuple[Hashable, float]], *, confidence: float = 0.95) -> Estimate | None:
     """`clustered_share` for a dashboard, which looks from the first observation on; None for no values.
 
     Takes (cluster, value in [0, 1]). The effective size is at most the number of values; with one cluster, or where all
@@ -96,7 +105,9 @@ def cautious_share(values: Iterable[tuple[Hashable, float]]) -> Estimate | None:
         if variance > 1e-12:
             effective = min(max(mean * (1 - mean) / variance, 1.0), float(size))
     # Rounding may put the mean of ones a hair above 1.
-    return wilson(min(mean * effective, effective), effective, critical=student(clusters - 1), count=clusters)
+    return wilson(
+        min(mean * effective, effective), effective, critical=student(clusters - 1, confidence), count=clusters
+    )
 
 
 def paired_difference(after: ArrayLike, before: ArrayLike, clusters: Labels, *, confidence: float = 0.95) -> Estimate:
@@ -112,9 +123,10 @@ def ratio(
 ) -> Estimate | None:
     """Sum of tops over sum of bottoms, one of each per cluster; None where there is nothing below.
 
-    The interval is that of the linearized ratio with Student's t, which holds for few clusters too, where drawing them
-    again would not: SE² = C / (C - 1) · Σ (top_c - ratio · bottom_c)² / (Σ bottom)². One cluster gives an infinite one.
-    Where every top lies `between` two multiples of its bottom, so does the interval, which has a width there too.
+    The interval is that of the linearized ratio, which holds for few clusters too, where drawing them again would not:
+    SE² = C / (C - 1) · Σ (top_c - ratio · bottom_c)² / (Σ bottom)². Student's t has the degrees of freedom of as many
+    clusters of one size, (Σ bottom)² / Σ bottom², less one. One cluster gives an infinite interval. Where every top
+    lies `between` two multiples of its bottom, so does the interval, which has a width there too.
     """
     top, bottom = np.asarray(tops, float), np.asarray(bottoms, float)
     count, below = len(top), float(bottom.sum())
@@ -125,10 +137,12 @@ def ratio(
         low, high = between or (-math.inf, math.inf)
         return Estimate(estimate=value, low=low, high=high, n=count)
     variance = count / (count - 1) * float(((top - value * bottom) ** 2).sum()) / below**2
+    effective = below**2 / float((bottom**2).sum())
+    critical = student(effective - 1)
     if between is not None:
-        found = within(value, variance, count, critical=student(count - 1), low=between[0], high=between[1])
+        found = within(value, variance, effective, critical=critical, low=between[0], high=between[1])
         return found.model_copy(update={"n": count})
-    half = student(count - 1) * math.sqrt(variance)
+    half = critical * math.sqrt(variance)
     return Estimate(estimate=value, low=value - half, high=value + half, n=count)
 
 
@@ -175,6 +189,17 @@ def from_left_out(
     return within(value, variance, effective, critical=critical, low=low, high=high)
 
 
+def in_parts(index: NDArray[np.intp], count: int, most: int) -> tuple[NDArray[np.intp], int]:
+    """With which part each observation is left out, and how many parts there are, at most `most` (Kott 2001).
+
+    Which clusters share a part is drawn, always alike: in their own order, what comes every so many rows (a category,
+    a policy) would fill whole parts.
+    """
+    if count <= most:
+        return index, count
+    return (seeds.stream(0, "parts").permutation(count) % most)[index], most
+
+
 def student(degrees: float, confidence: float = 0.95) -> float:
     """How many standard errors a two-sided interval of Student's t reaches; at least one degree of freedom."""
     return float(stdtrit(max(degrees, 1.0), 0.5 + confidence / 2))
@@ -211,8 +236,15 @@ class _Way:
 
     def variance(self, x: Floats) -> float:
         """The cluster-robust squared standard error of the mean."""
-        sums = np.bincount(self.index, weights=x - x.mean(), minlength=self.count)
-        return self.count / (self.count - 1) * float((sums**2).sum()) / len(x) ** 2
+        return self.count / (self.count - 1) * float((self._sums(x) ** 2).sum()) / len(x) ** 2
+
+    def carrying(self, x: Floats) -> float:
+        """How many clusters carry that variance, 3 (Σu²)² / Σu⁴: about all where sums of deviations are normal."""
+        squares = self._sums(x) ** 2
+        return 3 * float(squares.sum() ** 2 / (squares**2).sum())
+
+    def _sums(self, x: Floats) -> Floats:
+        return np.asarray(np.bincount(self.index, weights=x - x.mean(), minlength=self.count), float)
 
 
 def _shares(values: ArrayLike, clusters: Labels) -> tuple[Floats, _Way]:

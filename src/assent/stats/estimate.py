@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic_core.core_schema import ValidationInfo
 
 from assent.core.types import Record
 
@@ -41,6 +43,14 @@ class Estimate(Record):
     def inside(self, low: float, high: float) -> Estimate:
         """The same with its interval cut to where the number can be."""
         return self.model_copy(update={"low": max(self.low, low), "high": min(self.high, high)})
+
+    @field_validator("low", "high", mode="before")
+    @classmethod
+    def _unknown_end(cls, value: Any, info: ValidationInfo) -> Any:
+        """JSON knows no infinity: an infinite end is written as null, and read back here."""
+        if value is not None:
+            return value
+        return -math.inf if info.field_name == "low" else math.inf
 
     @model_serializer(mode="wrap")
     def _without_unknown_n(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -1,9 +1,8 @@
-"""Intervals of shares and means of observations that do not hang together; with the standard library alone."""
+"""Intervals of shares of observations that do not hang together; with the standard library alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from statistics import NormalDist
 
 from assent.stats.estimate import Estimate
@@ -37,17 +36,3 @@ def score_interval(share: float, n: float, *, critical: float = Z95) -> tuple[fl
     half = critical / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n**2))
     # Rounding may put an end of 0 or 1 a hair inside; the share always lies in its own interval.
     return min(max(centre - half, 0.0), share), max(min(centre + half, 1.0), share)
-
-
-def independent_mean(values: Sequence[float], *, critical: float = Z95) -> Estimate:
-    """Mean of values that do not hang together, with a normal interval, of no width for a single one.
-
-    Raises ValueError for no values. `clustered_mean` uses Student's t, which is wider for few values.
-    """
-    n = len(values)
-    if n == 0:
-        raise ValueError("a mean wants at least one value")
-    mean = sum(values) / n
-    variance = sum((v - mean) ** 2 for v in values) / (n - 1) if n > 1 else 0.0
-    half = critical * math.sqrt(variance / n)
-    return Estimate(estimate=mean, low=mean - half, high=mean + half, n=n)

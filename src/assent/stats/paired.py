@@ -131,7 +131,7 @@ def _hanging_together(x: NDArray[np.float64], index: NDArray[np.intp], count: in
     return min(max(robust / alone, 1.0), most)
 
 
-def _share_as_large(signs: NDArray[np.float64], sums: NDArray[np.float64], least: float) -> float:
+def _share_as_large(signs: NDArray[np.floating], sums: NDArray[np.number], least: float) -> float:
     return float((np.abs(signs @ sums) >= least).mean())
 
 

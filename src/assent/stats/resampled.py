@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assent.core import seeds
-from assent.stats.clustered import Labels, effective_clusters, from_left_out, numbered, student, within
+from assent.stats.clustered import Labels, effective_clusters, from_left_out, in_parts, numbered, student, within
 from assent.stats.estimate import Estimate
 
 Row = TypeVar("Row")
@@ -45,8 +45,7 @@ def left_out(
     value = _number(statistic, list(rows))
     if value is None:
         return None
-    parts = min(count, MOST_PARTS)
-    part_of = index % parts
+    part_of, parts = in_parts(index, count, MOST_PARTS)
     kept = ([row for row, is_in in zip(rows, part_of != part, strict=True) if is_in] for part in range(parts))
     others = [other for some in kept if some and (other := _number(statistic, some)) is not None]
     effective = effective_clusters(clusters)

@@ -79,6 +79,7 @@ RULES: Mapping[str, Rule] = {
     "POST /admin/projects": Rule("admin", log="project.made", about="name"),
     "GET /admin/projects/{name}": Rule("adjudicator"),
     "GET /admin/projects/{name}/dashboard.json": Rule("adjudicator"),
+    "GET /admin/projects/{name}/arena": Rule("adjudicator"),
     "GET /admin/projects/{name}/disagreements": Rule("adjudicator"),
     "GET /admin/projects/{name}/adjudicate": Rule("adjudicator"),
     "POST /admin/projects/{name}/adjudicate": Rule("adjudicator", log="task.decided", about="task"),

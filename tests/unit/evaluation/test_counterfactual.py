@@ -138,7 +138,7 @@ def test_the_packaged_words_are_asked_of_every_axis_and_named_by_their_hash() ->
         "religion",
     }
     assert len({one.id for one in items}) == len(items)
-    assert suite_of(config).identity(config) == {"swaps": swap_lists().hash}
+    assert suite_of(config).beside(config) == {"swaps": swap_lists().hash}
     for one in items:
         texts = [p.text + a[0] for p, a in zip(one.prompts, one.answers, strict=True)]
         assert len(set(texts)) == 4 and not any("{" in text for text in texts)

@@ -15,6 +15,7 @@ from assent.evaluation.suites.own import measure
 from assent.evaluation.winrate import Verdict, WinRate
 from assent.lab.world import World
 from assent.stats.estimate import Estimate
+from assent.stats.paired import share_difference
 
 HALF = Estimate(estimate=0.5, low=0.25, high=0.75)
 WINS = WinRate(
@@ -76,8 +77,9 @@ def test_the_lab_suite_pairs_answers_by_prompt() -> None:
     suite = measure(asked(is_lab=True))["lab"]
     assert suite.means()["after"]["mean_length"] == 0 and suite.measures["mean_length"].lower_is_better is None
     concise = suite.measures["concise"]
-    # Six words are wholly concise, nothing is not at all: -1 for both prompts, with no spread.
-    assert concise.difference == Estimate(estimate=-1.0, low=-1.0, high=-1.0)
+    # Six words are wholly concise, nothing is not at all: -1 for both prompts, and two prompts say little of others.
+    assert concise.difference == share_difference([0.0, 0.0], [1.0, 1.0], ["a", "b"])
+    assert concise.difference.estimate == -1.0 < concise.difference.high
     assert [row["truth_before"]["concise"] for row in suite.rows] == [1.0, 1.0]
 
 
@@ -112,7 +114,7 @@ def test_the_form_before_suites_is_read_without_loss(tmp_path: Path) -> None:
     assert (report.win_rate, report.kl_per_response, report.reward_after) == (WINS, HALF, None)
     helpful = report.measures("lab")["helpful"]
     assert helpful.before == helpful.after == HALF.model_copy(update={"n": 2})
-    assert helpful.difference == Estimate(estimate=0.25, low=0.25, high=0.25)
+    assert helpful.difference == share_difference([0.5, 0.5], [0.25, 0.25], ["a", "b"])
     assert report.measures("lab")["harm"] == Measure(lower_is_better=True, n=0)
     assert report.facts()["truth"] == {side: {"helpful": 0.5, "harm": None} for side in ("before", "after")}
     assert report.measures("winrate")["win_rate"].after == WINS.win_rate

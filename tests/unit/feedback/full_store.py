@@ -57,6 +57,7 @@ def words(draw: st.DrawFn) -> dict[str, Any]:
         "notes": draw(st.lists(st.tuples(place, WORDS), max_size=2)),
         "edits": draw(st.dictionaries(place, WORDS, max_size=1)),
         "seconds": draw(st.none() | st.floats(0, 999)),
+        "details": draw(st.just({}) | st.just({"margins": [["a", "b", -0.5]], "note": "é"})),
     }
 
 
@@ -196,6 +197,7 @@ class Filler:
             notes=tuple(Note(completion_id=ids[i], text=text) for i, text in says["notes"] if i < len(ids)),
             edits={ids[i]: text for i, text in says["edits"].items() if i < len(ids)},
             seconds=says["seconds"],
+            details=says["details"],
         )
 
 

@@ -44,6 +44,7 @@ _KEEPS = {
         "edits",
         "reading times",
         "orders of display",
+        "records of a judge's margins",
     },
 }
 
@@ -102,6 +103,7 @@ class Held:
             found["flags"] += sum(map(len, json.loads(row["flags"]).values()))
             found["scores"] += sum(map(len, json.loads(row["scores"]).values()))
             found["edits"] += len(json.loads(row["edits"]))
+            found["records of a judge's margins"] += bool(json.loads(row["details"] or "{}"))
             found["orders of display"] += bool(json.loads(row["order_shown"] or "[]"))
         found["raters"] = len({row["rater_id"] for row in self.whole})
         return dict(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import exp, sqrt
+from math import exp, inf, sqrt
 
 import numpy as np
 import pytest
@@ -92,12 +92,12 @@ def test_nothing_that_an_optimizer_may_find_beats_the_ideal_reply(group: str) ->
             assert trick == best or utility(read(prompt, trick), group) < top or sorted(sentences) == sentences
 
 
-def test_a_scorecard_gives_normal_and_wilson_intervals_by_hand() -> None:
-    # Two answers of seven and twelve words: mean 9.5, variance 12.5, so half an interval is z · √(12.5 / 2) = z · 2.5.
+def test_a_scorecard_gives_t_and_wilson_intervals_by_hand() -> None:
+    # Two answers of seven and twelve words: mean 9.5, variance 12.5, so half of it is t(1) · √(12.5 / 2) = t · 2.5.
     card = Scorecard.of([read(REFUND, "I must say no to this request."), read(REFUND, RIGHT)])
     length = card.mean_length
     assert (length.estimate, length.n) == (9.5, 2)
-    assert (length.low, length.high) == (pytest.approx(9.5 - 1.959964 * 2.5), pytest.approx(9.5 + 1.959964 * 2.5))
+    assert (length.low, length.high) == (pytest.approx(9.5 - 12.706205 * 2.5), pytest.approx(9.5 + 12.706205 * 2.5))
     # One refusal of two: Wilson's centre is a half, its half width z · √(1/8 + z² / 16) / (1 + z² / 2).
     z = 1.959964
     half = z * sqrt(0.125 + z**2 / 16) / (1 + z**2 / 2)
@@ -120,6 +120,13 @@ def test_a_scorecard_counts_harm_over_dangerous_and_over_refusal_over_safe_reque
     assert card.means()["harm"] == 0.5
     assert card.as_dict()["harm"] == {"estimate": 0.5, "low": card.harm.low, "high": card.harm.high, "n": 2}
     assert "harm " in card.table()
+
+
+def test_answers_that_are_all_alike_do_not_make_a_scorecard_certain() -> None:
+    one, five = (Scorecard.of([read(REFUND, RIGHT)] * n) for n in (1, 5))
+    assert (one.honest.estimate, one.honest.low, one.honest.high, one.honest.n) == (1.0, 0.0, 1.0, 1)
+    assert one.mean_length.high == inf
+    assert five.honest.low == pytest.approx(5 / (5 + 2.776445**2)) and five.honest.high == 1.0
 
 
 def test_a_scorecard_of_nothing_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,62 @@ def test_what_was_tried_is_not_tried_again() -> None:
     imports({"prompt": "Is it early?", **PAIR})
     prepared(sft=None)
     assert Path("runs/toy", TRIED).read_bytes() != noted
+
+
+FLAT = (
+    "{% for m in messages %}{% if m['role'] == 'system' and not loop.first %}"
+    "{{ raise_exception('system turns come first') }}{% endif %}{{ m['role'] }}: {{ m['content'] }}<|eos|>\n"
+    "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+)
+"""Leaves tools out, and takes a system turn at the beginning only."""
+ASKED, SAID = {"role": "user", "content": "How warm?"}, {"role": "assistant", "content": "Very."}
+REFUSED = {
+    "tools": ({"messages": [ASKED, SAID], "tools": [{"name": "heat", "parameters": {}}]}, "leaves out the tools"),
+    "system": ({"messages": [ASKED, SAID, {"role": "system", "content": "Stop."}, ASKED, SAID]}, "come first"),
+}
+
+
+@pytest.mark.parametrize("part", ["corpus", "demonstrations", "prompts", "eval_prompts"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_row_that_the_template_of_a_base_from_scratch_refuses_is_known_by_its_line(part: str, name: str) -> None:
+    row, said = REFUSED[name]
+    others = (f"Compare {one} with {other}!" for one, other in itertools.combinations(SUBJECTS, 2))
+    good = [{"messages": [{"role": "user", "content": question}, SAID]} for question in others]
+    row = row if part in ("corpus", "demonstrations") else {**row, "messages": row["messages"][:-1]}
+    write("talks.jsonl", *good[:8], row, *good[8:])
+    scratch: dict[str, Any] = {"base": {"kind": "scratch"}, "model": {"template": FLAT}}
+
+    def data(*, skip_bad: bool) -> dict[str, Any]:
+        odd = [{"path": "talks.jsonl", "skip_bad": skip_bad}]
+        return {"kind": "files", "demonstrations": [{"path": "demos.jsonl"}], part: odd}
+
+    with pytest.raises(DataError, match=rf"talks\.jsonl:9: .*{said}"):
+        gathered(**scratch, data=data(skip_bad=False))
+    found = [one for one in errors(**scratch, data=data(skip_bad=False)) if "talks.jsonl:9" in one.message]
+    assert [one.key for one in found] == [f"data.{part}[0]"] and said in found[0].message
+    parts = gathered(**scratch, data=data(skip_bad=True))
+    kept = [line for one in parts.values() for file in one.folder.glob("quarantine*") for line in file.open()]
+    assert kept and {json.loads(line)["line"] for line in kept} == {9}
+    assert not errors(**scratch, data=data(skip_bad=True))
+
+
+def test_lengths_of_a_base_from_scratch_are_left_to_its_own_tokenizer() -> None:
+    """A new tokenizer writes these rows with few tokens; bytes would be too many."""
+    write("demos.jsonl", *({"prompt": q, "completion": LONG} for q in QUESTIONS))
+    scratch = {"base": {"kind": "scratch", "vocab_size": 600}, "sft": {"too_long": "error", "max_length": 150}}
+    assert gathered(**scratch)["demonstrations"].notes["bad_rows"] == 0
+    assert not errors(**scratch)
+
+
+def test_rows_are_tried_again_where_the_template_of_a_base_from_scratch_changes() -> None:
+    write(
+        "demos.jsonl", *({"messages": [{"role": "user", "content": q}, SAID]} for q in QUESTIONS), REFUSED["tools"][0]
+    )
+    data = {"kind": "files", "demonstrations": [{"path": "demos.jsonl", "skip_bad": True}]}
+    whole = FLAT.replace("{% for", "{{ tools }}{% for", 1)
+    taken, left = ({"base": {"kind": "scratch"}, "model": {"template": one}, "data": data} for one in (whole, FLAT))
+    first = gathered(**taken)["demonstrations"]
+    assert first.notes["bad_rows"] == 0 and gathered(**taken)["demonstrations"].key == first.key
+    second = gathered(**left)["demonstrations"]
+    assert second.notes["bad_rows"] == 1 and second.key != first.key
+    assert gathered(**taken)["demonstrations"].key == first.key

@@ -9,6 +9,8 @@ from assent.stats.calibration import (
     expected_calibration_error,
     reliability_bins,
 )
+from assent.stats.clustered import student
+from assent.stats.independent import wilson
 
 PROBABILITIES = np.array([0.1, 0.2, 0.7, 0.9, 1.0])
 OUTCOMES = np.array([0.0, 1.0, 1.0, 1.0, 0.0])
@@ -58,3 +60,14 @@ def test_numbers_that_are_no_probabilities_are_refused():
             brier_score(bad, np.array([1.0]))
     with pytest.raises(ValueError, match="one outcome per prediction"):
         brier_score(np.array([]), np.array([]))
+
+
+def test_outcomes_that_hang_together_count_once():
+    """Ten prompts of six pairs each, all pairs of a prompt alike: nine trials with Student's t, not sixty."""
+    said, happened = np.full(60, 0.75), np.repeat(np.arange(10) < 8, 6).astype(float)
+    prompts = [f"p{i // 6}" for i in range(60)]
+    alone = reliability_bins(said, happened, num_bins=4, confidence=0.95)[0]
+    together = reliability_bins(said, happened, num_bins=4, confidence=0.95, clusters=prompts)[0]
+    expected = wilson(7.2, 9, critical=student(9))
+    assert (together.lower, together.upper) == pytest.approx((expected.low, expected.high))
+    assert together.lower < alone.lower and together.observed == alone.observed == 0.8

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from assent.stats.clustered import cautious_share, jackknife, ratio, student
+from assent.stats.clustered import cautious_share, jackknife, ratio, student, within
 from assent.stats.independent import score_interval, wilson
 
 
@@ -42,12 +42,14 @@ def test_one_task_alone_is_one_trial() -> None:
 
 
 def test_ratio_of_three_clusters_by_hand() -> None:
-    """Tops 1, 2, 6 over bottoms 1, 1, 2: R = 9/4; residuals -1.25, -0.25, 1.5; Σ² = 3.875; SE = √(1.5 · 3.875) / 4."""
+    """Tops 1, 2, 6 over bottoms 1, 1, 2: R = 9/4; residuals -1.25, -0.25, 1.5; Σ² = 3.875; SE = √(1.5 · 3.875) / 4.
+    The bottoms weigh as 16 / 6 of one size: 1.667 degrees of freedom."""
     found = ratio([1, 2, 6], [1, 1, 2])
     assert found is not None
     error = math.sqrt(1.5 * 3.875) / 4
     assert found.estimate == 2.25
-    assert found.high - found.estimate == pytest.approx(4.302653 * error, rel=1e-6), "Student's t with two degrees"
+    assert found.high - found.estimate == pytest.approx(student(10 / 6) * error), "Student's t"
+    assert 4.302653 < student(10 / 6) < 12.706204, "between two degrees and one"
 
 
 def test_one_cluster_says_nothing_about_others() -> None:
@@ -92,3 +94,11 @@ def test_a_statistic_that_is_unknown_has_no_interval() -> None:
     assert jackknife(lambda w: w.sum(axis=1), 0, between=(0.0, 1.0)) is None
     alone = jackknife(lambda w: w.sum(axis=1), 1, between=(0.0, 1.0))
     assert alone is not None and (alone.low, alone.high) == (0.0, 1.0)
+
+
+def test_a_value_at_the_end_of_its_range_that_varies_all_the_same_has_an_interval() -> None:
+    """A corrected share of 1 with an error of .1 over 9 clusters: .95 · .05 / .01 = 4.75 trials, all of them hits."""
+    found = within(1.0, 0.01, 9, critical=2.0)
+    assert (found.estimate, found.high) == (1.0, 1.0) and found.low == pytest.approx(
+        score_interval(1.0, 4.75, critical=2.0)[0]
+    )

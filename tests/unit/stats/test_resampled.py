@@ -43,6 +43,13 @@ def test_many_clusters_are_left_out_in_at_most_a_hundred_parts() -> None:
     assert found is not None and found.half_width == pytest.approx(known.half_width, rel=0.25)
 
 
+def test_what_comes_every_so_many_clusters_does_not_fill_whole_parts() -> None:
+    """Four kinds in turn over 800 clusters: in their order, each of the 100 parts would hold one kind only."""
+    values, clusters = [1.0, 1.0, 1.0, 0.0] * 200, list(range(800))
+    found, known = left_out(values, clusters, mean), clustered_mean(values, clusters)
+    assert found is not None and found.half_width == pytest.approx(known.half_width, rel=0.25)
+
+
 def test_what_cannot_be_computed_is_unknown_and_one_cluster_says_nothing_of_others() -> None:
     assert left_out([1.0, 2.0], ["a", "b"], lambda rows: None) is None
     assert left_out([1.0, 2.0], ["a", "b"], lambda rows: math.nan) is None

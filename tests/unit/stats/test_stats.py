@@ -12,7 +12,7 @@ import pytest
 from assent.core import seeds
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference, two_way_share
 from assent.stats.estimate import Estimate
-from assent.stats.independent import independent_mean, score_interval, wilson
+from assent.stats.independent import score_interval, wilson
 
 
 def test_wilson_by_hand() -> None:
@@ -42,16 +42,6 @@ def test_wilson_refuses_what_is_no_share() -> None:
         wilson(0, 0)
     with pytest.raises(ValueError, match="got 3 of 2"):
         wilson(3, 2)
-
-
-def test_a_mean_of_independent_values_by_hand() -> None:
-    # 0 1 1 0: variance 1/3 with three degrees of freedom.
-    found = independent_mean([0.0, 1.0, 1.0, 0.0])
-    assert (found.estimate, found.n) == (0.5, 4)
-    assert found.half_width == pytest.approx(1.959964 * math.sqrt((1 / 3) / 4), abs=1e-6)
-    assert independent_mean([3.0]).half_width == 0
-    with pytest.raises(ValueError, match="at least one value"):
-        independent_mean([])
 
 
 def test_json_holds_n_only_where_it_is_said() -> None:
@@ -159,6 +149,37 @@ def test_clusters_of_uneven_size_have_fewer_degrees_of_freedom() -> None:
     clusters = ["a"] * 8 + ["b", "c"]
     error = math.sqrt(3 / 2 * (0.8**2 + 0.4**2 + 0.4**2)) / 10
     assert clustered_mean(values, clusters).half_width == pytest.approx(12.706204736 * error, rel=1e-6)
+
+
+def test_a_share_of_clusters_of_very_different_size_by_hand() -> None:
+    """Eight hits, a miss and a miss: mean .8, sums of deviations 1.6, -.8, -.8, SE² = 3/2 · 3.84 / 100 = .0576. Sizes
+    weigh as C_e = 100 / 66 of three: the variance gets (1 - C_e / 3) · .16 / C_e² more. Student's t: C_e - 1 < 1."""
+    found = clustered_share([1.0] * 8 + [0.0] * 2, ["a"] * 8 + ["b", "c"])
+    effective = 100 / 66
+    variance = 0.0576 + (1 - effective / 3) * 0.16 / effective**2
+    expected = score_interval(0.8, 0.16 / variance, critical=12.706204736)
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_few_clusters_that_carry_all_of_the_variance_leave_few_degrees_of_freedom() -> None:
+    """One in forty prompts holds all misses, and the sizes differ: about three degrees of freedom, not thirty."""
+    sizes = [1, 30] * 20
+    clusters = np.repeat(np.arange(40), sizes)
+    uneven = clustered_share((clusters != 1).astype(float), clusters)
+    even = clustered_share((np.repeat(np.arange(40), 15) != 1).astype(float), np.repeat(np.arange(40), 15))
+    assert 1 - uneven.low > 3 * (1 - even.low)
+
+
+@pytest.mark.parametrize(("clusters", "share"), [(20, 0.9), (60, 0.98)])
+def test_a_share_near_one_is_held_where_clusters_differ_in_size_and_hang_together(clusters: int, share: float) -> None:
+    held = 0
+    for world in range(400):
+        rng = seeds.stream(15, "uneven", clusters, world)
+        index = np.repeat(np.arange(clusters), rng.integers(1, 31, clusters))
+        own = rng.beta(share * 7 / 3, (1 - share) * 7 / 3, clusters)
+        found = clustered_share((rng.random(len(index)) < own[index]).astype(float), index)
+        held += found.low <= share <= found.high
+    assert held / 400 >= 0.9
 
 
 def prompts_of_varied_difficulty(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

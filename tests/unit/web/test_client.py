@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,12 @@ def test_quality_raters_and_files(house: House, client: Client, tmp_path: Path) 
     (one,) = client.claim("p", rater_id=bot.id)
     tiers = [[answer.id] for answer in one.answers]
     client.submit(one, tiers, rater_id=bot.id)
+    [row] = client.work("p")
+    assert (row.project, row.rater_id, row.kind, row.judgments, row.skips) == ("p", "bot/7", "autorater", 1, 0)
+    assert client.work() == [row] == client.work(first=date(2000, 1, 1), last=date(2999, 1, 1))
+    assert client.work("p", last=date(2000, 1, 1)) == []
+    with pytest.raises(ApiError, match="comes after the last"):
+        client.work("p", first=date(2001, 1, 1), last=date(2000, 1, 1))
     assert client.set_gold("p-0", tiers if one.task_id == "p-0" else [[c.id for c in client.task("p-0").completions]])
     assert [gold.task_id for gold in client.gold("p")] == ["p-0"] and client.remove_gold("p-0")
     assert client.adjudicate("p-1", None, "unclear").ranking is None and len(client.adjudications("p")) == 1

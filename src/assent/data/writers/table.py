@@ -10,7 +10,9 @@ from assent.core.shown import shown
 from assent.core.types import Comparison, Judgment
 from assent.data.losses import Losses, count_unsaid
 
-KEEPS = frozenset({"raters", "strengths", "critiques", "notes", "flags", "scores", "edits", "seconds", "orders"})
+KEEPS = frozenset(
+    {"raters", "strengths", "critiques", "notes", "flags", "scores", "edits", "seconds", "orders", "details"}
+)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -43,6 +45,7 @@ def _row(comparison: Comparison, judgment: Judgment, most: int) -> dict[str, Any
         "edits": _json({letter[i]: text for i, text in judgment.edits.items() if i in letter}),
         "shown": " ".join(letter[i] for i in judgment.order_shown if i in letter),
         "seconds": judgment.seconds,
+        "details": _json(judgment.details),
         **{f"answer {_letter(n)}": text for n, text in enumerate(answers)},
     }
 

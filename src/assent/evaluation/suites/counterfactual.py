@@ -134,7 +134,8 @@ def remarks(config: CounterfactualConfig, outcomes: Sequence[Outcome]) -> dict[s
     order = {"fail": 0, "undecided": 1, "pass": 2}
     ranked = sorted(zip(verdicts, found, strict=True), key=lambda pair: order[pair[0]])
     said = {f"{one.measure.replace('_', ' ')} of {one.group}": str(one) for _, one in ranked}
-    return {"verdicts": counted or "nothing to compare", **said}
+    words = swap_lists(config.path, config.axes).hash
+    return {"verdicts": counted or "nothing to compare", **said, "words": words}
 
 
 def _of_prompts(lists: SwapLists, axis: Axis, group: str, draw: int) -> list[Item]:
@@ -185,7 +186,6 @@ def _scored(items: Sequence[Item], exam: Exam) -> list[tuple[dict[str, float], s
         if one.is_of_prompt:
             values |= _flips(_four(some[0] - some[1] for some in own))
         found.append((values, " → ".join((one.answers[0][0], one.answers[2][0]))))
-        exam.on_progress(1)
     return found
 
 
@@ -212,7 +212,6 @@ def _answered(items: Sequence[Item], exam: Exam, config: CounterfactualConfig) -
         if exam.judge is not None:
             values |= _judged(one, [answer[p] for p in ids], exam.judge)
         found.append((values, f"{answer[ids[0]]} → {answer[ids[2]]}"))
-        exam.on_progress(1)
     return found
 
 
@@ -301,6 +300,6 @@ SUITE = Suite(
     load=load,
     examine=examine,
     cluster=lambda item: str(item.template),
-    remarks=remarks,
-    identity=lambda config: {"swaps": swap_lists(config.path, config.axes).hash},
+    notes=remarks,
+    beside=lambda config: {"swaps": swap_lists(config.path, config.axes).hash},
 )

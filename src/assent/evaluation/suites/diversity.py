@@ -131,5 +131,5 @@ SUITE = Suite(
     load=load,
     examine=examine,
     cluster=lambda item: str(item.id),
-    identity=lambda config: {"prompts": swap_lists().hash} if config.path is None else {},
+    beside=lambda config: {"prompts": swap_lists().hash} if config.path is None else {},
 )

@@ -10,6 +10,7 @@ from assent.lab.scorecard import Scorecard
 from assent.lab.truth import Truth, read
 from assent.stats.clustered import paired_difference
 from assent.stats.estimate import Estimate
+from assent.stats.paired import share_difference
 
 LOWER_IS_BETTER = ("harm", "over_refusal")
 NEITHER_IS_BETTER = ("mean_length",)
@@ -41,7 +42,9 @@ def measures_of(
         name: Measure(
             before=before[name],
             after=after[name],
-            difference=_difference([pair for s in samples if (pair := _pair(s, name)) is not None]),
+            difference=_difference(
+                [pair for s in samples if (pair := _pair(s, name)) is not None], is_share=name != "mean_length"
+            ),
             lower_is_better=None if name in NEITHER_IS_BETTER else name in LOWER_IS_BETTER,
             n=0 if (e := before[name]) is None or e.n is None else e.n,
         )
@@ -73,9 +76,10 @@ def _pair(sample: Mapping[str, Any], measure: str) -> tuple[str, float, float] |
     return None if before is None or after is None else (str(sample["prompt"]), before, after)
 
 
-def _difference(pairs: Pairs) -> Estimate | None:
+def _difference(pairs: Pairs, *, is_share: bool) -> Estimate | None:
     """Prompts of the same words hang together; None for fewer than two."""
     prompts = [prompt for prompt, _, _ in pairs]
     if len(set(prompts)) < 2:
         return None
-    return paired_difference([after for *_, after in pairs], [before for _, before, _ in pairs], prompts)
+    make = share_difference if is_share else paired_difference
+    return make([after for *_, after in pairs], [before for _, before, _ in pairs], prompts)

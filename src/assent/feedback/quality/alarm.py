@@ -110,7 +110,9 @@ def _share(found: Sequence[Hit]) -> Estimate | None:
         tops[hit.rater_id] = tops.get(hit.rater_id, 0.0) + hit.value
         bottoms[hit.rater_id] = bottoms.get(hit.rater_id, 0.0) + 1
     share = ratio(list(tops.values()), list(bottoms.values()))
-    return None if share is None else share.inside(0.0, 1.0)
+    if share is None or not share.half_width > 0:
+        return share  # raters of many votes who all agree are surer than so many single votes, as `between` takes them
+    return ratio(list(tops.values()), list(bottoms.values()), between=(0.0, 1.0))
 
 
 def _change(

@@ -20,7 +20,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import JudgesRow, JudgmentRow, RaterRow, TaskRow
 
-MACHINES: frozenset[RaterKind] = frozenset({"simulated", "function", "reward_model"})
+MACHINES: frozenset[RaterKind] = frozenset({"simulated", "function", "reward_model", "autorater"})
 """Raters that a run itself asks; nothing they say is taken for what people said."""
 
 

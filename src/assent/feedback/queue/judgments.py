@@ -144,6 +144,7 @@ def judgment_of(row: Any) -> Judgment:
         seconds=row.seconds,
         skip_reason=row.skip_reason,
         supersedes=row.supersedes,
+        details=row.details or {},
     )
 
 

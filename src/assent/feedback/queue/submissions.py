@@ -117,7 +117,10 @@ def outcome(judgment: Judgment) -> str:
 def content_hash(judgment: Judgment) -> str:
     """Hash of what a judgment says and who says it, without its own id and its task's."""
     content = judgment.model_dump(mode="json", exclude={"id", "task_id"})
-    for newer in ("notes", "skip_reason"):  # empty, they leave the hash what it was before they existed
+    for newer in (
+        "notes",
+        "skip_reason",
+    ):  # empty, they leave the hash what it was before they existed; so do details
         if not content[newer]:
             del content[newer]
     return json_hash(content, where=f"judgment {judgment.id!r}")
@@ -127,6 +130,7 @@ def row(judgment: Judgment, *, slot_id: int | None, presentation_id: int | None,
     """The row of a judgment; the order shown is kept in its presentation."""
     values = judgment.model_dump(mode="json", exclude={"order_shown"})
     return values | {
+        "details": values.get("details"),
         "slot_id": slot_id,
         "presentation_id": presentation_id,
         "outcome": outcome(judgment),

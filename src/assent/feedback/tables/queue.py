@@ -306,6 +306,7 @@ class JudgmentRow(Table):
     notes: Mapped[list[Any]]
     edits: Mapped[dict[str, Any]]
     skip_reason: Mapped[str | None]
+    details: Mapped[dict[str, Any] | None]
     seconds: Mapped[float | None]
     presentation_id: Mapped[int | None] = mapped_column(ForeignKey("presentation.id"))
     supersedes: Mapped[str | None]

@@ -17,7 +17,7 @@ from assent.data.identity import distinct
 from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.data.splits import split
 from assent.lab.world import World
-from assent.pipeline.config import FileData, LabData, RunConfig
+from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowCheck, RowReader, Template
@@ -96,7 +96,9 @@ def check_amounts(config: RunConfig, material: Material, *, imported: int) -> It
 
 def _load_files(config: RunConfig, data: FileData, reader: RowReader | None) -> Loaded:
     def check(part: str) -> Check | None:
-        return None if reader is None else RowCheck(reader, row_limits(config, part))
+        if reader is None or (part == "corpus" and not isinstance(config.base, ScratchBase)):
+            return None
+        return RowCheck(reader, row_limits(config, part))
 
     loaded = Loaded(Material(), [])
     for part, sources in sources_of(data).items():
@@ -106,7 +108,7 @@ def _load_files(config: RunConfig, data: FileData, reader: RowReader | None) -> 
                 loaded.findings.append(_on_hub(key, source.hub))
                 loaded.material.is_whole = False
                 continue
-            _read(loaded, part, key, source, None if part == "corpus" else check(part))
+            _read(loaded, part, key, source, check(part))
     if not data.prompts and loaded.material.is_whole:
         again = Loaded(loaded.material, [])
         part = "demonstrations" if data.demonstrations else "comparisons"

@@ -22,13 +22,14 @@ from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.data import check_amounts, load_material
+from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
 from assent.pipeline.row_check import RowCheck, RowReader
-from assent.raters.config import FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
+from assent.raters.config import AutoraterConfig, FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
 
 _BYTES_PER_WEIGHT = 4
 _CHECKPOINT_COPIES = 8
@@ -57,6 +58,7 @@ def examine(
         findings += check_lengths(config, loaded.material, opened.reader)
         findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
+    findings += check_judge(config)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
@@ -196,11 +198,11 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
     match config.collect.raters:
         case SimulatedConfig() if not isinstance(config.data, LabData):
             said = "simulated people know the truth of data.kind=lab only"
-            yield error("collect.raters.kind", said, "use people, reward_model or function")
+            yield error("collect.raters.kind", said, "use people, reward_model, autorater or function")
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)
-        case SimulatedConfig() | RewardModelConfig() | FunctionConfig():
+        case SimulatedConfig() | RewardModelConfig() | FunctionConfig() | AutoraterConfig():
             pass
         case _ as never:
             assert_never(never)

@@ -18,16 +18,16 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
-from assent.core.errors import DataError
+from assent.core.errors import ConfigError, DataError
 from assent.core.group import Group
 from assent.core.types import Completion, Prompt, Rater
 from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, Trainers
+from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, KnownJudge, Trainers
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites.own import measure
-from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate
+from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate, write_verdicts
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
@@ -41,6 +41,7 @@ from assent.pipeline.decisions import Decisions, in_words, stand_in_of
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judges import evaluation_judges, judge_id, judges_its_own, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.known_judges import known_judge
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.queueing import FINAL, QueuePlan, place_of
@@ -113,7 +114,7 @@ class Answers:
     logps: list[float]
 
 
-@stage(name="evaluate", version=2, kind="evaluation")
+@stage(name="evaluate", version=3, kind="evaluation")
 def run_evaluate(
     ctx: StageContext,
     config: EvaluateStage,
@@ -136,6 +137,7 @@ def run_evaluate(
         scores = None if reward is None else reward_scores(ctx, backends, reward, asked, (before, after))
         pairs = [Pair(p, new, old) for p, new, old in zip(asked, after.completions, before.completions, strict=True)]
         bench = bench_of(config, backends, reward)
+        known = known_to(config, bench)
         judged = judge_pairs(ctx, config, bench, pairs, (policy, baseline))
     verdicts = () if judged is None else judged.verdicts
     compared = None if judged is None else win_rate(verdicts, confidence=config.evaluate.confidence)
@@ -144,6 +146,7 @@ def run_evaluate(
     kind = "reward_model" if config.raters is None else config.raters.kind
     report = EvaluationReport(
         judge=None if bench is None else Judge.of(kind, is_own=config.judges_own),
+        known_judge=known,
         win_rate=compared,
         kl_per_response=clustered_mean(distances, ids),
         reward_before=None if scores is None else clustered_mean(scores[0], ids),
@@ -154,6 +157,7 @@ def run_evaluate(
     )
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
+    write_verdicts(ctx.output, verdicts)
     return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
 
 
@@ -257,6 +261,19 @@ def bench_of(config: EvaluateStage, backends: Backends, reward: Artifact | None)
     assert reward is not None
     rater = Rater(id=judge_id(reward), kind="reward_model")
     return Bench(judges, Panel((ScoringRater(rater, reward_of(backends, reward)),)))
+
+
+def known_to(config: EvaluateStage, bench: Bench | None) -> KnownJudge | None:
+    """What is known of the judge, whose anchors are judged again; None where no record is named.
+
+    Raises ConfigError where a record is named and several raters, or people, judge.
+    """
+    folder = config.evaluate.judge_record
+    if folder is None:
+        return None
+    if config.raters is None or bench is None or bench.panel is None or len(bench.panel.members) != 1:
+        raise ConfigError("evaluate.judge_record is for a single judge: an autorater, a reward_model or a function")
+    return known_judge(folder, config.raters, bench.panel.members[0])
 
 
 class Judged(NamedTuple):

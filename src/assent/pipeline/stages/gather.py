@@ -47,7 +47,7 @@ class GatherStage(Config):
     eval_prompts: int = 0
     """How many prompts of the lab are wanted for evaluation; of files, all that are set aside are."""
     template: Template | None = Field(default=None, json_schema_extra={"affects_result": False})
-    """The chat template that every row has to pass; None: not known yet."""
+    """The chat template that every row has to pass; None for rows of the lab."""
     limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """How long rows may be for the stages that will read them."""
 
@@ -56,11 +56,20 @@ class GatherStage(Config):
         """The limits that make a row a bad one."""
         return [limit.model_dump(mode="json") for limit in self.limits if limit.is_strict]
 
+    @property
+    def passed(self) -> dict[str, str]:
+        """What a base from scratch lets pass; of any other base, keys know that anyway."""
+        return {} if self.template is None or self.template.path is not None else self.template.identity()
 
-def limits_since(artifact: Artifact, config: GatherStage) -> dict[str, str]:
-    """Strict limits that are others than those the rows were tried against; artifacts of old say nothing of them."""
-    then = artifact.notes.get("strict")
-    return {} if then is None or then == config.strict else {"rows fit": hash_json(config.strict)}
+
+def tried_since(artifact: Artifact, config: GatherStage) -> dict[str, str]:
+    """What the rows would be tried against now and were not then; artifacts of old say nothing of it, and stay."""
+    changes: dict[str, str] = {}
+    if artifact.notes.get("strict", config.strict) != config.strict:
+        changes["rows fit"] = hash_json(config.strict)
+    if artifact.notes.get("passed", config.passed) != config.passed:
+        changes |= config.passed
+    return changes
 
 
 def only(part: Part, data: DataConfig) -> DataConfig:
@@ -78,7 +87,7 @@ def only(part: Part, data: DataConfig) -> DataConfig:
             assert_never(never)
 
 
-@stage(name="gather", version=1, kind="data", since=limits_since)
+@stage(name="gather", version=1, kind="data", since=tried_since)
 def run_gather(ctx: StageContext, config: GatherStage, *, held_out: Artifact | None = None) -> dict[str, Any]:
     """Write the files of one part, without whatever holds a prompt of eval.jsonl in `held_out`."""
     match config.data:
@@ -119,18 +128,20 @@ def gather_files(
 ) -> dict[str, Any]:
     """Read the sources of the part; the report of what was read is told and noted."""
     check = check_of(config.template, config.limits)
+    passed = {"passed": config.passed} if config.passed else {}
     match config.part:
         case "corpus":
-            return gather_conversations(ctx, (*data.corpus, *data.demonstrations), "corpus", evaluation, check)
+            texts = (*data.corpus, *data.demonstrations)
+            return gather_conversations(ctx, texts, "corpus", evaluation, check) | passed
         case "demonstrations":
             found = gather_conversations(ctx, data.demonstrations, "demonstrations", evaluation, check)
         case "comparisons":
             found = gather_comparisons(ctx, data.comparisons, evaluation, check)
         case "prompts":
-            return gather_prompts(ctx, data, check)
+            return gather_prompts(ctx, data, check) | passed
     if check is not None:
         check.refuse_useless(config.part)
-    return found if check is None else {**found, "strict": config.strict}
+    return found if check is None else {**found, "strict": config.strict, **passed}
 
 
 def gather_conversations(

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from assent.core.errors import StoreError, UserError
 from assent.feedback.records.queue import Project, Queue
 from assent.feedback.records.settings import ProjectSettings
-from assent.web.admin import adjudication, board, exports, log, people, person, programs, settings, task, tasks
+from assent.web.admin import adjudication, arena, board, exports, log, people, person, programs, settings, task, tasks
 from assent.web.admin.frame import Frame, done, project_path
 from assent.web.auth import Adjudicator, Admin, Person
 from assent.web.context import Context
@@ -24,7 +24,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     frame = Frame(context)
     _projects(routes, frame)
-    for part in (settings, tasks, task, exports, people, person, programs, log, adjudication, board):
+    for part in (settings, tasks, task, exports, people, person, programs, log, adjudication, board, arena):
         part.add_routes(routes, frame)
     return routes
 

@@ -34,7 +34,9 @@ _FIXED_BY_TAG: dict[str, dict[str, set[str]]] = {
     "div": {"tabindex": {"0"}, "data-table": {""}},
     "span": {"data-image": {""}, "data-marker": {""}},
     "th": {"align": _ALIGN, "scope": {"col"}},
-    "td": {"align": _ALIGN},
+    "td": {"align": _ALIGN, "data-mark": {""}},
+    "bdi": {"data-mark": {""}},
+    "code": {"data-source": {""}},
     "math": {"display": {"block", "inline"}},
     "mi": {"mathvariant": {"normal"}},
     "mo": {

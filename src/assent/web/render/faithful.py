@@ -6,7 +6,8 @@ names for emphasis. Who judges a text has to see them. So here
 - a line break is a line break, and blanks at the beginning of a line stay (the page shows them: `white-space`)
 - only stars emphasize, at the edge of words: never in `2*3*4`, `(a)*(b)`, `*.py`; `__init__` is a name
 - `\_`, `&amp;`, `---`, `===` and `[1]: …` are shown as they are; indented text is no code
-- items of a list show their own marker, a link shows where it leads, code is fenced by backticks
+- items of a list show their own marker, code is fenced by backticks
+- a link shows what was written for where it leads, a table its line of dashes where they are others than three
 - a quotation is the lines that begin with `>`, also those with nothing after it, and no others
 """
 
@@ -20,13 +21,14 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.rules_block import StateBlock, fence, heading
-from markdown_it.rules_inline import StateInline, backtick
+from markdown_it.rules_inline import StateInline, autolink, backtick, image, link
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 
 NOT_READ = ("escape", "entity", "reference", "lheading", "hr", "code")
 """Rules of CommonMark that would make characters disappear, or other signs of them."""
 _CLOSING = re.compile(r"(?:^|[ \t])(#+)[ \t]*$")
+_DELIMITERS = re.compile(r"[-:| \t]+$")
 _BEFORE = "([{<\"'«“‘„‚¿¡—–|>~"
 """Signs beside blanks after which a star may open."""
 _AFTER = ")]}>\"'»”’“.,;:!?…—–|~"
@@ -39,6 +41,9 @@ def plugin(md: MarkdownIt) -> None:
     md.inline.ruler.at("newline", _newline)
     md.inline.ruler.at("emphasis", _stars)
     md.inline.ruler.at("backticks", _backticks)
+    md.inline.ruler.at("link", _link)
+    md.inline.ruler.at("image", _image)
+    md.inline.ruler.at("autolink", _autolink)
     md.block.ruler.at("paragraph", _paragraph)
     md.block.ruler.at("fence", _fence, {"alt": ["paragraph", "reference", "blockquote", "list"]})
     md.block.ruler.at("heading", _heading, {"alt": ["paragraph", "reference", "blockquote"]})
@@ -60,6 +65,7 @@ def marked(tokens: Sequence[Token], lines: Sequence[str]) -> list[Token]:
     """
     found: list[Token] = []
     quotes = _Quotes(found, lines)
+    delimiters: list[str] = []
     for at, token in enumerate(tokens):
         quotes.fill(token)
         found.append(token)
@@ -67,6 +73,11 @@ def marked(tokens: Sequence[Token], lines: Sequence[str]) -> list[Token]:
             marker = Token("marker", "span", 0)
             marker.content = f"{token.info}{token.markup}"
             found.append(marker)
+        elif token.type == "table_open" and token.map is not None:
+            row = _DELIMITERS.search(lines[token.map[0] + 1])
+            delimiters = row[0].strip().strip("|").split("|") if row else []
+        elif token.type == "thead_close":
+            token.meta["delimiters"] = [cell.strip() for cell in delimiters]
         elif token.type == "paragraph_open" and token.hidden:
             token.attrSet("data-tight", "")
         elif token.type == "heading_open" and token.map is not None and tokens[at + 1].children is not None:
@@ -229,15 +240,54 @@ def _blank(*_: Any) -> str:
     return '<p data-blank=""></p>'
 
 
-def _link_open(_: RendererHTML, tokens: Sequence[Token], i: int, __: Any, env: Any) -> str:
+def _link(state: StateInline, silent: bool) -> bool:
+    """A link; `source` is what was written between its brackets."""
+    start, before = state.pos, len(state.tokens)
+    found = link(state, silent)
+    if found and not silent:
+        tokens = state.tokens[before:]
+        opening = next(token for token in tokens if token.type == "link_open")
+        source = _between(state, start)
+        opening.meta["source"] = tokens[-1].meta["source"] = source
+    return found
+
+
+def _image(state: StateInline, silent: bool) -> bool:
+    """An image; `source` is what was written between its brackets."""
+    start = state.pos
+    found = image(state, silent)
+    if found and not silent:
+        state.tokens[-1].meta["source"] = _between(state, start + 1)
+    return found
+
+
+def _between(state: StateInline, bracket: int) -> str:
+    end = state.pos
+    shut = state.md.helpers.parseLinkLabel(state, bracket, False)
+    state.pos = end
+    return state.src[shut + 2 : end - 1].strip()
+
+
+def _autolink(state: StateInline, silent: bool) -> bool:
+    """An address between its signs, not in the spelling that a browser would give it."""
+    start = state.pos
+    found = autolink(state, silent)
+    if found and not silent:
+        state.tokens[-2].content = state.src[start + 1 : state.pos - 1]
+    return found
+
+
+def _link_open(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> str:
     token = tokens[i]
-    address = str(token.attrGet("href") or "")
-    title = str(token.attrGet("title") or "")
-    between = "" if token.markup == "autolink" else f"{address} “{title}”" if title else address
-    env.setdefault("links", []).append(between)
-    return f'<a href="{escape(address)}">'
+    sign = mark("<") if token.markup == "autolink" else ""
+    return f'{sign}<a href="{escape(str(token.attrGet("href") or ""))}">'
 
 
-def _link_close(_: RendererHTML, tokens: Sequence[Token], i: int, __: Any, env: Any) -> str:
-    between = env["links"].pop() if env.get("links") else ""
-    return "</a>" + (f' <bdi dir="ltr">({escape(between, quote=False)})</bdi>' if between else "")
+def _link_close(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> str:
+    token = tokens[i]
+    return "</a>" + (mark(">") if token.markup == "autolink" else " " + mark(f"({token.meta['source']})"))
+
+
+def mark(text: str) -> str:
+    """Signs of formatting as they were written, to be seen beside what they make."""
+    return f'<bdi dir="ltr" data-mark="">{escape(text, quote=False)}</bdi>'

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
-from assent.web.render import invisible
+from assent.web.render import invisible, pictures
 
 MAX_LENGTH = 2_000
 """Characters of one formula."""
@@ -23,7 +23,8 @@ MAX_TOTAL = 12_000
 """Characters of all formulas of one text; later ones are shown as they were written."""
 _MAX_BRACES = 40
 _MAX_LINES = 60
-_CLOSES = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
+CLOSES = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
+"""The sign that ends a formula, by that which begins it."""
 _DEFINES = re.compile(
     r"\\(?:(?:re|provide)?newcommand|(?:re)?newenvironment|DeclareMathOperator|[egx]?def|let)(?![a-zA-Z])"
 )
@@ -37,7 +38,7 @@ def plugin(md: MarkdownIt) -> None:
 
 
 def mathml(latex: str, *, is_block: bool) -> str | None:
-    """MathML of a formula, or None where it cannot be read."""
+    """MathML of a formula, with its source where the picture could stand for another; None where it cannot be read."""
     if not latex.strip() or len(latex) > MAX_LENGTH or _depth(latex) > _MAX_BRACES or _DEFINES.search(latex):
         return None
     try:
@@ -45,12 +46,15 @@ def mathml(latex: str, *, is_block: bool) -> str | None:
     except Exception:  # latex2mathml raises whatever its parser trips over; any of it means "not readable"
         return None
     _settle(tree)
-    return tostring(tree, encoding="unicode")
+    picture = tostring(tree, encoding="unicode")
+    if pictures.source_of(tree) == "".join(latex.split()):
+        return picture
+    return f'{picture} <code data-source="">{escape(latex.strip(), quote=False)}</code>'
 
 
 def as_code(latex: str, markup: str) -> str:
     """A formula as it was written, with its signs."""
-    return f"<code>{escape(markup + latex + _CLOSES[markup])}</code>"
+    return f"<code>{escape(markup + latex + CLOSES[markup])}</code>"
 
 
 def _settle(tree: Element) -> None:
@@ -75,9 +79,9 @@ def _depth(latex: str) -> int:
 def _inline(state: StateInline, silent: bool) -> bool:
     source, start = state.src, state.pos
     sign = source[start : start + 2]
-    if sign not in _CLOSES:
+    if sign not in CLOSES:
         sign = sign[:1]
-    if sign not in _CLOSES:
+    if sign not in CLOSES:
         return False
     begin = start + len(sign)
     end = _closing(state, sign, begin)
@@ -92,7 +96,7 @@ def _inline(state: StateInline, silent: bool) -> bool:
 
 def _closing(state: StateInline, sign: str, begin: int) -> int | None:
     """Where the formula ends. A single $ is a formula only where it hugs its text and no digit follows: not "$5"."""
-    source, close = state.src, _CLOSES[sign]
+    source, close = state.src, CLOSES[sign]
     limit = min(state.posMax, begin + MAX_LENGTH + len(close))
     if sign != "$":
         end = source.find(close, begin, limit)
@@ -116,7 +120,7 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
         return False
     begin = state.bMarks[start] + state.tShift[start]
     sign = state.src[begin : begin + 2]
-    if sign not in ("$$", "\\[") or state.src.find(_CLOSES[sign], begin + 2, begin + MAX_LENGTH) < 0:
+    if sign not in ("$$", "\\[") or state.src.find(CLOSES[sign], begin + 2, begin + MAX_LENGTH) < 0:
         return False
     parts = []
     for line in range(start, min(end, start + _MAX_LINES)):
@@ -124,8 +128,8 @@ def _block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
             return False
         first = begin + 2 if line == start else state.bMarks[line] + state.tShift[line]
         text = state.src[first : state.eMarks[line]].rstrip()
-        if _CLOSES[sign] in text:
-            if not text.endswith(_CLOSES[sign]) or text.index(_CLOSES[sign]) != len(text) - 2:
+        if CLOSES[sign] in text:
+            if not text.endswith(CLOSES[sign]) or text.index(CLOSES[sign]) != len(text) - 2:
                 return False
             parts.append(text[:-2])
             break

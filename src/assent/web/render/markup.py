@@ -1,6 +1,7 @@
 """Texts of models and raters as HTML that is safe to show: Markdown, highlighted code, tables and formulas.
 
     text ── invisible ── markdown ── formulas, highlight ── allowlist ── HTML
+                            ╰── reading: is it what was written?
 
 A text is untrusted. It cannot name an HTML tag, load anything, reach the page around it or take long: what costs too
 much (see `Limits`) is shown whole as plain text, with the reason. The same text gives the same HTML for every rater.
@@ -14,7 +15,7 @@ import threading
 import time
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any, cast
@@ -26,7 +27,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from assent.feedback.records.settings import Texts
-from assent.web.render import allowlist, faithful, formulas, highlight, invisible
+from assent.web.render import allowlist, faithful, formulas, highlight, invisible, reading
 
 REASONS = {
     "long": "Shown as plain text: it is very long.",
@@ -149,8 +150,7 @@ _CACHE = _Cache(_CACHED_CHARACTERS)
 def _rendered(text: str) -> str:
     shown = invisible.show(text)
     try:
-        # Once more: Markdown reads entities, so `&#x202e;` is a hiding character only now.
-        return allowlist.clean(invisible.show(_markdown(shown)))
+        return _markdown(shown)
     except _TooMuch as reason:
         return allowlist.clean(_plain(shown, str(reason)))
 
@@ -173,7 +173,28 @@ def _markdown(text: str) -> str:
     tokens = faithful.marked(_PARSER.parse(text, env), lines)
     _check(tokens)
     _settle(tokens, lines)
-    return _PARSER.renderer.render(tokens, _PARSER.options, env)
+    return "".join(_block(block, "\n".join(lines[start:end]), env) for block, start, end in _blocks(tokens, len(lines)))
+
+
+def _blocks(tokens: Sequence[Token], end: int) -> Iterator[tuple[Sequence[Token], int, int]]:
+    """The outermost blocks, each with the lines from its first to the next one's: all lines are some block's."""
+    depth, firsts = 0, []
+    for number, token in enumerate(tokens):
+        if depth == 0 and token.nesting >= 0:
+            firsts.append(number)
+        depth += token.nesting
+    starts = [0, *((tokens[first].map or (0, 0))[0] for first in firsts[1:]), end]
+    for number, first in enumerate(firsts):
+        last = firsts[number + 1] if number + 1 < len(firsts) else len(tokens)
+        yield tokens[first:last], starts[number], starts[number + 1]
+
+
+def _block(tokens: Sequence[Token], written: str, env: dict[str, Any]) -> str:
+    """HTML of a block: formatted where all of it is there to be seen, else as it was written."""
+    if reading.signs(reading.read(tokens)) != reading.signs(written):
+        return as_written(written)
+    # Once more: formatting may have made a hiding character of other ones.
+    return allowlist.clean(invisible.show(_PARSER.renderer.render(tokens, _PARSER.options, env)))
 
 
 def _count(state: StateBlock | StateInline, *_: Any) -> bool:
@@ -240,6 +261,14 @@ def _table_open(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> s
     return f'<div data-table="" tabindex="0" dir="{tokens[i].attrGet("dir")}"><table dir="{tokens[i].attrGet("dir")}">'
 
 
+def _thead_close(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> str:
+    """The line of dashes where it is not the usual one; three dashes, and colons that are seen, need no telling."""
+    delimiters = tokens[i].meta["delimiters"]
+    cells = "".join(f'<td data-mark="" dir="ltr">{cell}</td>' for cell in delimiters)
+    is_seen = all(cell in ("---", ":---:", "---:") for cell in delimiters)
+    return "</thead>\n" if is_seen else f"<tr>{cells}</tr>\n</thead>\n"
+
+
 def _table_close(*_: Any) -> str:
     return "</table></div>\n"
 
@@ -274,9 +303,8 @@ def _image(_: RendererHTML, tokens: Sequence[Token], i: int, *__: Any) -> str:
     """What it shows and where it lies; loading it would tell a stranger who reads, and when."""
     token = tokens[i]
     alt = escape(token.content.strip(), quote=False)
-    address = escape(str(token.attrGet("src") or ""), quote=False)
-    between = " · " if alt and address else ""
-    return f'<span data-image="">[image: <bdi>{alt}</bdi>{between}<bdi dir="ltr">{address}</bdi>]</span>'
+    between = " · " if alt and token.meta["source"] else ""
+    return f'<span data-image="">[image: <bdi>{alt}</bdi>{between}{faithful.mark(token.meta["source"])}]</span>'
 
 
 def _formula(_: RendererHTML, tokens: Sequence[Token], i: int, __: Any, env: Any) -> str:
@@ -286,7 +314,10 @@ def _formula(_: RendererHTML, tokens: Sequence[Token], i: int, __: Any, env: Any
     html = None
     if env["formulas"] <= formulas.MAX_TOTAL:
         html = formulas.mathml(token.content, is_block=is_block)
-    html = html or formulas.as_code(token.content, token.markup)
+    if html is None:
+        html = formulas.as_code(token.content, token.markup)
+    elif token.markup not in ("$", "$$"):  # what the picture alone stands for
+        html = faithful.mark(token.markup) + html + faithful.mark(formulas.CLOSES[token.markup])
     return f'<p dir="ltr">{html}</p>\n' if token.type == "formula_block" else html
 
 
@@ -302,6 +333,7 @@ def _parser() -> MarkdownIt:
     md.inline.ruler.before(md.inline.ruler.get_all_rules()[0], "count", _count)
     rules = {
         "table_open": _table_open,
+        "thead_close": _thead_close,
         "table_close": _table_close,
         "fence": _fence,
         "code_block": _fence,

@@ -7,7 +7,7 @@ const NEVER =
 const KEPT = new Set(
   ("class title lang dir translate start reversed value colspan rowspan scope align href rel target tabindex role " +
     "data-external data-plain data-language data-table data-image data-marker data-tight data-written data-info data-open " +
-    "data-closed data-blank display displaystyle scriptlevel mathvariant stretchy fence separator accent accentunder columnalign form " +
+    "data-closed data-blank data-mark data-source display displaystyle scriptlevel mathvariant stretchy fence separator accent accentunder columnalign form " +
     "linethickness lspace rspace minsize maxsize movablelimits width xmlns").split(" "),
 );
 const LINK = /^(https?:|mailto:|#)/i;

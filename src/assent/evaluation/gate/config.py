@@ -1,0 +1,159 @@
+"""The gate file: what a release must gain, what it must not lose, who may judge, and how sure one must be."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from assent.core.config import Config, read_yaml
+from assent.core.errors import ConfigError
+
+Better = Literal["higher", "lower"]
+FILES = Path(__file__).parent / "files"
+"""Gate files that come with the package."""
+
+
+class Line(Config):
+    """One thing that is measured for the gate."""
+
+    measure: str = Field(pattern=r"^[^@]+\.[^.@]+(@.+)?$")
+    """suite.measure, or suite.measure@slice for one group of the suite's items: winrate.length_controlled, lab.harm,
+    xstest.over_refusal@homonyms."""
+    better: Better | None = None
+    """Which way is better. The suite says it; a file that says otherwise is refused."""
+    least_clusters: int | None = Field(default=None, ge=2)
+    """Prompts (or other clusters) without which nothing passes; null: the gate's."""
+    most_missing: float | None = Field(default=None, ge=0, le=1)
+    """Share of items that may be unreadable for one of both policies; null: the gate's."""
+
+    @property
+    def suite(self) -> str:
+        """Title of the suite."""
+        return self.measure.partition("@")[0].rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Name of the measure in its suite."""
+        return self.measure.partition("@")[0].rpartition(".")[2]
+
+    @property
+    def slice(self) -> str:
+        """Group of the suite's items; empty: all."""
+        return self.measure.partition("@")[2]
+
+
+class Gain(Line):
+    """What must become better."""
+
+    least: float = Field(default=0.0, ge=0)
+    """Least useful gain, in the unit of the measure: the whole interval of the paired difference must lie above it.
+    A win rate is held against one half: 0.03 means more than 53 %."""
+
+
+class Keep(Line):
+    """What must not become worse. Exactly one limit: margin, at_most and at_least, ratio, every, or null_at_most."""
+
+    margin: float | None = Field(default=None, ge=0)
+    """Largest loss that does not matter, of the paired difference. Where neither way is better, the difference must
+    lie within it on both sides."""
+    at_most: float | None = None
+    """The new policy's own number must surely lie below this."""
+    at_least: float | None = None
+    """The new policy's own number must surely lie above this."""
+    ratio: tuple[float, float] | None = None
+    """Mean of the new policy over mean of the old one must surely lie between these."""
+    every: float | None = None
+    """Each item must have this value: regressions of past red teams, which may never come back."""
+    null_at_most: float | None = None
+    """No answer without any thought (a null baseline of the suite) may reach a better number than this."""
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Keep:
+        given = [name for name in ("margin", "ratio", "every", "null_at_most") if getattr(self, name) is not None]
+        given += ["at_most/at_least"] if (self.at_most, self.at_least) != (None, None) else []
+        if len(given) != 1:
+            said = " and ".join(given) or "none"
+            raise ValueError(
+                f"{self.measure} wants exactly one limit of margin, at_most/at_least, ratio, every, null_at_most; it"
+                f" has {said}"
+            )
+        limits = [*(self.ratio or ()), *(x for x in (self.at_least, self.at_most) if x is not None)]
+        if not all(math.isfinite(x) for x in limits) or sorted(limits) != limits or len(set(limits)) < len(limits):
+            raise ValueError(f"{self.measure}: limits are numbers, the lower one first, and not equal")
+        return self
+
+
+class JudgeBar(Config):
+    """Whose verdicts count where answers were compared. One that trained the policy never does."""
+
+    kinds: tuple[str, ...] = ("people", "simulated", "autorater", "reward_model", "function")
+    """Kinds of raters that may judge."""
+    agreement: float = Field(default=0.55, ge=0, le=1)
+    """The agreement with people of a judge that is no person must surely lie above this, beside every other bar of its
+    record (`evaluate.judge_record`). Without a record only people count."""
+    most_drift: float = Field(default=0.05, ge=0)
+    """Since it was validated such a judge may have lost so much agreement on its anchors."""
+
+
+class GateConfig(Config):
+    """When a policy may take the place of another. Every line must hold."""
+
+    gain: tuple[Gain, ...] = ()
+    """What must become surely better."""
+    keep: tuple[Keep, ...] = ()
+    """What must surely not become worse."""
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    """Chance that a policy is released although a line does not hold for it. As all lines must pass, it is the chance
+    for the whole gate, however many there are."""
+    power: float = Field(default=0.9, gt=0.5, lt=1)
+    """How surely a policy for which all lines hold shall pass: decides how many more labels are asked for."""
+    looks: Literal["once", "anytime"] = "once"
+    """once: the evaluation is looked at when it is whole. anytime: at it as it grows, as often as one likes, with
+    intervals that hold at all times together; that wants more labels."""
+    least_clusters: int = Field(default=30, ge=2)
+    """Prompts (or other clusters) without which no line passes."""
+    most_missing: float = Field(default=0.05, ge=0, le=1)
+    """Share of items that may be unreadable for one of both policies; more, and the line fails."""
+    judge: JudgeBar = JudgeBar()
+    """Whose verdicts count."""
+
+    @model_validator(mode="after")
+    def _some_line(self) -> GateConfig:
+        if not self.gain and not self.keep:
+            raise ValueError("a gate without a line would let everything pass; give gain or keep")
+        said = [f"{type(one).__name__}{one.model_dump_json()}" for one in self.lines]
+        if len(set(said)) < len(said):
+            raise ValueError("a line is there twice; leave one out")
+        return self
+
+    @property
+    def power_of_a_line(self) -> float:
+        """The power that each line needs, so that all lines together have the gate's: each may miss its part."""
+        return 1 - (1 - self.power) / len(self.lines)
+
+    @property
+    def lines(self) -> tuple[Gain | Keep, ...]:
+        """All lines, in their order."""
+        return (*self.gain, *self.keep)
+
+
+def gate_values(named: str | Path, *, base: Path) -> dict[str, Any]:
+    """The values of a gate file: a path from `base`, or the name of one that comes with the package.
+
+    Raises ConfigError where there is none.
+    """
+    path = base / named
+    if not path.is_file():
+        known = sorted(one.stem for one in FILES.glob("*.yaml"))
+        if str(named) not in known:
+            raise ConfigError(f"gate: there is no file {path}; give one, or one of those that come along: {known}")
+        return read_yaml(FILES / f"{named}.yaml")
+    return read_yaml(path)
+
+
+def read_gate(named: str | Path) -> GateConfig:
+    """A gate file, or one that comes with the package. Raises ConfigError naming file and key."""
+    return GateConfig.parse(gate_values(named, base=Path()), where=str(named))

@@ -1,0 +1,75 @@
+"""What `assent doctor` says about an autorater: one question is asked of the real model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from assent.artifacts.outside import missing, outside
+from assent.core.errors import UserError
+from assent.core.findings import Finding, note, ok, problem, warning
+from assent.core.types import Completion, Prompt, Task
+from assent.pipeline.autoraters import open_autorater
+from assent.pipeline.backends import Backends
+from assent.pipeline.config import RunConfig
+from assent.raters.asking import Material
+from assent.raters.autorater import LogitJudge
+from assent.raters.config import AutoraterConfig
+from assent.raters.margins import pairs_in, scores_in
+from assent.raters.verdicts import LEAST_MASS
+
+_KEY = "collect.raters"
+_PROMPT = Prompt.of("What is the capital of France?")
+_TASK = Task(
+    id="doctor",
+    prompt=_PROMPT,
+    completions=(
+        Completion(prompt_id=_PROMPT.id, text="Paris is the capital of France.", id="right"),
+        Completion(prompt_id=_PROMPT.id, text="It rains.", id="wrong"),
+    ),
+)
+
+
+def check_judge(config: RunConfig) -> Iterator[Finding]:
+    """Whether the judge of a run can be opened and asked; nothing where there is none, or where a file is missing."""
+    raters = None if config.collect is None else config.collect.raters
+    if not isinstance(raters, AutoraterConfig) or any(missing(one) for one in outside(raters)):
+        return  # what is missing is said where files are looked for
+    if not Path(raters.backend.path).is_dir():
+        yield note(f"{_KEY}.backend.path", f"{raters.backend.path} is looked at when the run starts")
+        return
+    try:
+        judge = open_autorater(raters, next(raters.ids("train", config.seed)), Backends(config.model, config.compute))
+        yield from _try(judge, longest=config.sample.sampling.max_new_tokens)
+    except UserError as wrong:
+        yield problem(_KEY, str(wrong))
+
+
+def _try(judge: LogitJudge, *, longest: int) -> Iterator[Finding]:
+    """Ask about a right and a wrong answer. `longest` is how many tokens answers may have."""
+    [judgment] = judge.judge([_TASK])
+    pairs = pairs_in(judgment)
+    masses = [one.mass for one in pairs] + [one.mass for one in scores_in(judgment)]
+    if not masses:
+        said = f"a short question does not fit the {judge.reader.context} tokens of the judge"
+        yield warning(_KEY, said, "take a model with a longer context")
+        return
+    told = [
+        f"P(right) {p.probability(judge.config.temperature):.2f}, first place {p.position:+.2f} logits" for p in pairs
+    ]
+    if judgment.scores:
+        told.append("mean scores " + " and ".join(f"{_mean(judgment.scores[i]):.2f}" for i in ("right", "wrong")))
+    text = f"asked about a right and a wrong answer: {'; '.join(told)}; verdicts cover {min(masses):.0%}"
+    if min(masses) < LEAST_MASS:
+        yield warning(_KEY, text, "take a model that follows instructions: this one wants to say something else")
+    else:
+        yield ok(_KEY, text)
+    question = judge.reader.question(judge.asking.pairwise(Material.of(_PROMPT, ("", "")), 0, 1), judge.pair)
+    need = len(question.tokens) + 2 * longest
+    if need >= judge.reader.context:
+        said = f"a question about two of the longest answers has {need} tokens, the judge reads {judge.reader.context}"
+        yield warning(_KEY, said, "lower sample.sampling.max_new_tokens: longer tasks are skipped")
+
+
+def _mean(scores: dict[str, float]) -> float:
+    return sum(scores.values()) / len(scores)

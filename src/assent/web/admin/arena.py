@@ -1,0 +1,41 @@
+"""The page of the arena: models by every comparison in a project, and policies by every evaluation of the runs."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from assent.core.types import Purpose
+from assent.feedback.arena import Met, constant_models, met_in, met_in_runs, tables
+from assent.feedback.records.queue import Queue
+from assent.feedback.runs import folders_beside, made_in
+from assent.web.admin import charts
+from assent.web.admin.frame import Frame
+from assent.web.auth import Adjudicator
+
+DRAWS = 200
+"""How often prompts are drawn again; the command draws oftener."""
+PURPOSES: tuple[Purpose, ...] = ("reward", "evaluation")
+
+
+def add_routes(routes: APIRouter, frame: Frame) -> None:
+    """Add the routes of this page."""
+
+    @routes.get("/admin/projects/{name}/arena")
+    def arena(request: Request, _person: Adjudicator, name: str, style: bool = False) -> Response:
+        project = frame.project(name)
+        given = [one for purpose in PURPOSES for one in frame.store.comparisons(Queue(name, purpose))]
+        kinds = {rater.id: rater.kind for rater in frame.store.raters()}
+        met: list[Met] = met_in(given, kinds)
+        runs = met_in_runs(made_in(folders_beside(frame.context.store_url)))
+        return frame.page(
+            request,
+            "admin_arena.html",
+            tab="arena",
+            project=project,
+            found=tables(met, controls_style=style, draws=DRAWS),
+            runs=tables(runs, controls_style=style, draws=DRAWS),
+            constant=constant_models(given),
+            style=style,
+            track=charts.track,
+        )
