@@ -14,7 +14,7 @@ from assent.data.config import Source
 from assent.data.rows import BadRow, Row, parts, read_rows
 from assent.evaluation.nulls import NULLS
 from assent.evaluation.outcomes import Found, Kind, Outcome, estimates
-from assent.evaluation.settings import SuiteSettings
+from assent.evaluation.settings import PackagedSettings
 from assent.evaluation.subject import Ability, Subject
 from assent.raters.rater import SingleRater
 
@@ -33,7 +33,7 @@ class Exam:
 class Suite:
     """Questions, how answers to them are measured, and what the numbers mean."""
 
-    config: type[SuiteSettings]
+    config: type[PackagedSettings]
     """Its settings; their `kind` names it."""
     kinds: Mapping[str, Kind]
     """Measures by name; a suite whose files name further ones (own) has those in `measures`."""

@@ -84,8 +84,15 @@ def examined(config: MeasureStage, subject: Subject, *, judge: SingleRater | Non
     """What the suite finds of a subject, and says of it in a line."""
     suite = suite_of(config.suite)
     found = sit(suite, config.suite, Exam(subject, config.items_seed, judge))
-    for name, one in estimates(found.outcomes, suite.measures(config.suite)).items():
-        log(f"{config.suite.title} {name.replace('_', ' ')}: {'does not apply' if one is None else one}")
+    said = estimates(found.outcomes, suite.measures(config.suite))
+    for name, one in said.items():
+        if one is not None:
+            log(f"{config.suite.title} {name.replace('_', ' ')}: {one}")
+    if left := [name.replace("_", " ") for name, one in said.items() if one is None]:
+        log(f"{config.suite.title}, does not apply: {', '.join(left)}")
+    for name, value in found.notes.items():
+        if isinstance(value, str):
+            log(f"{config.suite.title} {name}: {value}")
     return found
 
 
