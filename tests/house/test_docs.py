@@ -16,6 +16,7 @@ import yaml
 from assent.core.config import overlay, read_yaml
 from assent.data.config import Source
 from assent.data.load import load_comparisons, load_conversations, load_prompts
+from assent.pipeline.commands.judge import JudgeFile
 from assent.pipeline.config import RunConfig
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,11 @@ def test_functions_and_files_that_a_page_names_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_id)
 def test_yaml_blocks_are_valid_settings(page: Path) -> None:
     for block in YAML.findall(page.read_text(encoding="utf-8")):
-        RunConfig.parse(overlay(_below(yaml.safe_load(block)), yaml.safe_load(block)), where=f"{_id(page)}: {block}")
+        values, where = yaml.safe_load(block), f"{_id(page)}: {block}"
+        if "judge" in values:  # what `assent judge` reads
+            JudgeFile.parse(values, where=where)
+        else:
+            RunConfig.parse(overlay(_below(values), values), where=where)
 
 
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("src/**/starter/*.yaml")]), ids=_id)

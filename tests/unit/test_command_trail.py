@@ -25,6 +25,7 @@ READS = {
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",
+    "gate": "reads what was found of policies, and writes a dossier",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
     "data inspect": "reads files",

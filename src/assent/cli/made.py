@@ -31,6 +31,7 @@ def chat(
     from assent.core.config import overlay, parse_sets
     from assent.service.chat import ChatConfig, chat_loop
 
+    _say_passed_over(policy, against)
     drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
     chat_loop(policy, chat_config, against=against, seed=seed)
@@ -85,5 +86,15 @@ def export(
     """
     from assent.pipeline.commands.export import export_model
 
+    _say_passed_over(artifact)
     for line in export_model(artifact, to, adapter=adapter, dtype=dtype):
         typer.echo(line)
+
+
+def _say_passed_over(*names: str | None) -> None:
+    """On stderr, where a run's name means an older policy because newer ones did not pass their gate."""
+    from assent.artifacts.find import passed_over
+
+    for name in names:
+        if name is not None and (line := passed_over(name)) is not None:
+            typer.echo(line, err=True)

@@ -3,10 +3,42 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
-from assent.evaluation.suites import hhh, xstest
+from assent.evaluation.suites import (
+    bbq,
+    best_of,
+    bold,
+    crows_pairs,
+    gsm8k,
+    hhh,
+    ifeval,
+    model_written,
+    mt_bench,
+    references,
+    team,
+    ties,
+    truthfulqa,
+    winogender,
+    xstest,
+)
 from assent.evaluation.suites.config import SuiteSettings
 
-SUITES: tuple[Suite, ...] = (xstest.SUITE, hhh.SUITE)
+SUITES: tuple[Suite, ...] = (
+    xstest.SUITE,
+    hhh.SUITE,
+    truthfulqa.SUITE,
+    ifeval.SUITE,
+    gsm8k.SUITE,
+    bbq.SUITE,
+    crows_pairs.SUITE,
+    winogender.SUITE,
+    bold.SUITE,
+    mt_bench.SUITE,
+    model_written.SUITE,
+    best_of.SUITE,
+    ties.SUITE,
+    references.SUITE,
+    team.SUITE,
+)
 
 
 def suite_of(config: SuiteSettings) -> Suite:

@@ -14,9 +14,11 @@ import assent
 from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.evaluation.doubts import doubts
+from assent.evaluation.gate.decide import line_in_words
 from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
+from assent.pipeline.stages.gate import decision_of
 from assent.pipeline.stages.measure import MeasureStage, suite_reports
 from assent.stats.estimate import Estimate
 
@@ -70,7 +72,7 @@ def not_as_given(stages: Mapping[str, Artifact]) -> dict[str, dict[str, int]]:
 def final_values(config: RunConfig, result: RunResult) -> dict[str, Any]:
     """The numbers of the last comparison, with the reward model of the last round."""
     assert result.final is not None
-    last = result.rounds[-1]
+    last = result.promoted[-1]
     values = with_suites(policy_values(result.final, last.reward), config, last.measured, result.start.measured)
     return {"artifact": result.final.name, **values}
 
@@ -95,6 +97,19 @@ def round_values(config: RunConfig, result: RoundResult) -> dict[str, Any]:
         "judgments": None if result.judgments is None else result.judgments.notes.get("judgments"),
         "reward": reward_values(result.reward),
         **with_suites(policy_values(result.evaluation, result.reward), config, result.measured, result.measured_before),
+        "gate": gate_values(result),
+    }
+
+
+def gate_values(result: RoundResult) -> dict[str, Any] | None:
+    """What the gate said of a round's policy, and whether it is promoted; None without a gate."""
+    if result.gate is None:
+        return None
+    decision = decision_of(result.gate)
+    return {
+        "promoted": result.is_promoted,
+        "verdict": decision.verdict,
+        "lines": [line_in_words(one) for one in decision.lines],
     }
 
 
@@ -103,9 +118,11 @@ def with_suites(
 ) -> dict[str, Any]:
     """The numbers of a comparison and beside them those of suites with questions of their own."""
     found = suite_reports(after, before, MeasureStage.all_of(config))
+    dumped = {name: one.model_dump(mode="json") for name, one in found.items()}
     return {
         **values,
-        "suites": values["suites"] | {name: one.model_dump(mode="json")["measures"] for name, one in found.items()},
+        "suites": values["suites"] | {name: one["measures"] for name, one in dumped.items()},
+        "suite_details": {name: {k: v for k, v in one.items() if k != "measures"} for name, one in dumped.items()},
     }
 
 

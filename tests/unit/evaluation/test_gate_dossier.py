@@ -13,9 +13,8 @@ from assent.core.hashing import hash_file
 from assent.evaluation.gate.config import GateConfig, read_gate
 from assent.evaluation.gate.dossier import EVIDENCE, PAGE, VERDICT, ask, replay
 from assent.evaluation.gate.evidence import Evidence, of_evaluation
-from assent.evaluation.gate.judge import JudgeRecord
 from assent.evaluation.outcomes import Found
-from assent.evaluation.report import EvaluationReport, Judge
+from assent.evaluation.report import EvaluationReport, Judge, KnownJudge
 from assent.evaluation.winrate import Verdict, win_rate, write_verdicts
 from assent.stats.estimate import Estimate
 
@@ -43,11 +42,10 @@ def test_a_dossier_gives_the_same_verdict_from_its_folder_alone(tmp_path: Path) 
     )
 
 
-def test_a_judges_record_is_part_of_the_dossier(tmp_path: Path) -> None:
-    held = {"with_votes": {"estimate": 0.8, "low": 0.75, "high": 0.85}, "pairs": 200}
-    record = JudgeRecord.model_validate({"judge": "gpt", "agreement": held})
-    judged = evidence(Judge(kind="autorater", is_independent=True), ("gpt",), **shown(200).suites)
-    assert ask(tmp_path / "gate", gate(), judged, record=record).verdict == "pass"
+def test_what_is_known_of_a_judge_is_part_of_the_dossier(tmp_path: Path) -> None:
+    known = KnownJudge(agreement=Estimate(estimate=0.8, low=0.75, high=0.85), pairs=200)
+    judged = evidence(Judge(kind="autorater", is_independent=True), known, **shown(200).suites)
+    assert ask(tmp_path / "gate", gate(), judged).verdict == "pass"
     assert replay(tmp_path / "gate").verdict == "pass"
 
 
@@ -129,9 +127,9 @@ def test_numbers_of_an_evaluation_come_from_its_verdicts_and_not_from_its_summar
     write_verdicts(tmp_path, verdicts)
     rows = [{"prompt": f"p{n}", "before": "a b", "after": "a b c"} for n in range(40)]
     (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    suites, judge, names = of_evaluation(tmp_path)
+    suites, report = of_evaluation(tmp_path)
     scores = [one.values["win_rate"] for one in suites["winrate"].after.outcomes]
-    assert sum(scores) / len(scores) == 0.75 and judge is not None and names == ()
+    assert sum(scores) / len(scores) == 0.75 and report.judge is not None
     assert "anna" not in suites["winrate"].after.model_dump_json() + repr(suites["winrate"].after.outcomes)
     repeated = [one.values["repeated"] for one in suites["answers"].after.outcomes]
     assert repeated == [0.0] + [1.0] * 39

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from html import escape
 
 import pytest
 from hypothesis import example, given, settings
@@ -274,6 +275,21 @@ def test_pictures_of_formulas_that_look_alike_show_their_sources(pieces: list[st
 )
 def test_texts_that_differ_look_different(one: str, other: str) -> None:
     assert markup.render(one) != markup.render(other)
+
+
+@pytest.mark.parametrize(
+    "one", ["a || b", "x...", "x << y", r"x^{2}", r"a \cdot\cdot b", r"\text{sin} x", "x % y", r"\frac ab"]
+)
+def test_a_picture_that_another_formula_would_give_shows_its_source(one: str) -> None:
+    assert f'<code data-source="">{escape(one)}</code>' in markup.render(f"${one}$")
+
+
+@pytest.mark.parametrize(
+    "one", [r"\|x\|", r"x_1, \ldots, x_n", r"x \ll y", "x^2", r"\frac{a}{b}", r"\sin x", r"\text{if } x > 0"]
+)
+def test_a_formula_as_anyone_would_write_it_is_a_picture_alone(one: str) -> None:
+    html = markup.render(f"${one}$")
+    assert "<math" in html and "data-source" not in html
 
 
 def test_indentation_and_line_breaks_stay_without_a_fence() -> None:

@@ -15,8 +15,10 @@ from assent.core.hashing import hash_json, short
 from assent.evaluation.catalog import SUITES
 from assent.evaluation.length_control import length_controlled
 from assent.evaluation.outcomes import Found, Kind, Outcome
-from assent.evaluation.report import EvaluationReport, Judge, read_samples
+from assent.evaluation.report import EvaluationReport, Judge, KnownJudge, read_samples
 from assent.evaluation.suites import lab
+from assent.evaluation.suites.config import OwnConfig
+from assent.evaluation.suites.team import criterion
 from assent.evaluation.winrate import kept_verdicts
 from assent.lab.truth import AXES
 from assent.stats.estimate import Estimate
@@ -69,6 +71,13 @@ AGAINST: Mapping[str, float] = {WINRATE: 0.5}
 """Suites that measure both policies together, and what "no difference" is there."""
 
 
+def kinds_of(suite: str) -> Mapping[str, Kind]:
+    """What the measures of a kind of suite are. Raises DataError for one that this version does not know."""
+    if suite not in KINDS:
+        raise DataError(f"no suite of this version is of kind {suite!r}; measure it again")
+    return KINDS[suite]
+
+
 @dataclass(frozen=True)
 class Compared:
     """What one suite found of both policies."""
@@ -92,9 +101,12 @@ class Compared:
     @property
     def kinds(self) -> Mapping[str, Kind]:
         """What its measures are. Raises DataError for a suite that this version does not know."""
-        if self.kind not in KINDS:
-            raise DataError(f"{self.after.suite}: no suite of this version is of kind {self.kind!r}; measure it again")
-        return KINDS[self.kind]
+        kinds = kinds_of(self.kind)
+        if self.kind != OwnConfig.model_fields["kind"].default:
+            return kinds
+        # A team's own suite has a measure for each of its criteria, which only its outcomes name.
+        names = dict.fromkeys(name for one in self.after.outcomes for name in one.values)
+        return {**kinds, **{name: criterion(name) for name in names if name not in kinds}}
 
     @property
     def against(self) -> float | None:
@@ -120,8 +132,8 @@ class Evidence:
     """By title."""
     judge: Judge | None = None
     """Who compared the answers."""
-    judges: tuple[str, ...] = ()
-    """The same by name; empty for people, whose names are nobody's business here."""
+    known_judge: KnownJudge | None = None
+    """What is known of a judge that is no person."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Where it comes from: settings, seeds, hashes of data and weights."""
 
@@ -132,11 +144,14 @@ class Evidence:
             title: [_rows(one.after), None if one.before is None else _rows(one.before)]
             for title, one in self.suites.items()
         }
-        return short(hash_json([found, None if self.judge is None else str(self.judge), list(self.judges)]))
+        judges = [None if one is None else one.model_dump(mode="json") for one in (self.judge, self.known_judge)]
+        return short(hash_json([found, judges]))
 
 
-def of_evaluation(folder: Path) -> tuple[dict[str, Compared], Judge | None, tuple[str, ...]]:
-    """What a blind evaluation's folder holds, outcome by outcome; numbers in its summary are not looked at.
+def of_evaluation(folder: Path) -> tuple[dict[str, Compared], EvaluationReport]:
+    """What a blind evaluation's folder holds, outcome by outcome, and its report for who judged.
+
+    Numbers of the report are not looked at, and people's names do not go along.
 
     Raises DataError where a file cannot be read.
     """
@@ -145,7 +160,7 @@ def of_evaluation(folder: Path) -> tuple[dict[str, Compared], Judge | None, tupl
     if any(row.get("truth_after") for row in samples):
         found[LAB] = Compared(_truths(samples, "after"), _truths(samples, "before"))
     if report.win_rate is None or report.judge is None:
-        return found, report.judge, ()
+        return found, report
     verdicts = kept_verdicts(folder)
     is_people = report.judge.kind == "people"
     outcomes = [
@@ -167,8 +182,7 @@ def of_evaluation(folder: Path) -> tuple[dict[str, Compared], Judge | None, tupl
         if row.get("preferred") is not None
     ]
     found[WINRATE] = Compared(_found(WINRATE, "after", outcomes))
-    names = () if is_people else tuple(sorted({one.rater_id for one in verdicts}))
-    return found, report.judge, names
+    return found, report
 
 
 def _found(kind: str, subject: str, outcomes: Sequence[Outcome]) -> Found:

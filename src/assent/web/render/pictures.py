@@ -7,6 +7,7 @@ A picture that holds anything not listed here stands for none.
 from __future__ import annotations
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from xml.etree.ElementTree import Element
@@ -34,6 +35,9 @@ for _name in _COMMANDS.split():
     _SIGNS.setdefault(chr(int(convert_symbol(f"\\{_name}") or "0", 16)), f"\\{_name}")
 _ITSELF = frozenset("+*/=<>()[]|,.!?:;")
 
+_DOUBLE = re.compile(r"\.\.|<<|>>|\|\||(?:\\cdot){2}")
+"""Signs that look like one of their own where they stand side by side: … ≪ ≫ ‖ ⋯"""
+
 
 class _Unknown(Exception):
     """Something that does not show how it was written."""
@@ -46,9 +50,10 @@ def source_of(tree: Element) -> str | None:
     if any(_is_word(one) and _is_word(next_) for one, next_ in itertools.pairwise(leaves)):
         return None
     try:
-        return "".join(_source(tree).split())
+        source = "".join(_source(tree).split())
     except _Unknown:
         return None
+    return None if _DOUBLE.search(source) else source
 
 
 def _source(node: Element) -> str:
