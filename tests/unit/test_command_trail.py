@@ -21,6 +21,7 @@ from assent.service import serve
 READS = {
     "init": "makes an empty store",
     "chat": "knows no store",
+    "serve": "knows no store",
     "evaluate": "asks models, knows no store",
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",

@@ -13,11 +13,10 @@ from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.pipeline.autoraters import open_autorater
+from assent.pipeline.autoraters import Autorater, open_autorater
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.pipeline.queueing import QueuePlan
-from assent.raters.autorater import LogitJudge
 from assent.raters.collect import collect
 from assent.raters.config import (
     AutoraterConfig,
@@ -112,7 +111,7 @@ def judge(
 def _worth_knowing(panel: Panel) -> list[str]:
     """What the raters of a panel say about their work: what was cut for a model, what a judge leant to."""
     said = cut_lines(*(one.score for one in panel.members if isinstance(one, ScoringRater)))
-    return said + [line for one in panel.members if isinstance(one, LogitJudge) for line in one.lines()]
+    return said + [line for one in panel.members if isinstance(one, Autorater) for line in one.lines()]
 
 
 def all_of(panel: Panel, judgments: Sequence[Judgment], queue: Queue, *, need: int) -> list[Judgment]:
