@@ -14,7 +14,7 @@ from assent.evaluation.gate.evidence import Compared
 from assent.evaluation.outcomes import Kind, Outcome, estimates
 from assent.stats.clustered import clustered_mean
 from assent.stats.estimate import Estimate
-from assent.stats.paired import share_difference
+from assent.stats.paired import score_difference, share_difference
 from assent.stats.resampled import ANYWHERE, difference_of, left_out
 from assent.stats.sequential import asymptotic_sequence, bounded_sequence, in_order
 
@@ -114,7 +114,9 @@ def difference(compared: Compared, name: str, kind: Kind, level: Level) -> Readi
 
     def once(confidence: float) -> Estimate:
         if is_share:
-            return share_difference(pairs.after, pairs.before, pairs.clusters, confidence=confidence)
+            is_binary = bool(np.isin([pairs.after, pairs.before], (0.0, 1.0)).all())
+            make = score_difference if is_binary else share_difference
+            return make(pairs.after, pairs.before, pairs.clusters, confidence=confidence)
         return clustered_mean(pairs.after - pairs.before, pairs.clusters, confidence=confidence)
 
     span = (low - high, high - low) if math.isfinite(high - low) else None
