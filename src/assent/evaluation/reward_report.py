@@ -10,12 +10,14 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from assent.core.types import Comparison, Record
+from assent.evaluation.inheritance import Debias, Inheritance
 from assent.evaluation.outcomes import Kind, Outcome
 from assent.evaluation.rater_report import RaterReport
 from assent.feedback.quality.agreement import hit, other_raters
 from assent.stats.calibration import brier_score, expected_calibration_error, reliability_bins
 from assent.stats.clustered import clustered_share
 from assent.stats.estimate import Estimate
+from assent.stats.paired import share_difference
 
 NUM_BINS = 10
 SLICE_KEYS = ("kind", "intent", "source", "category", "language")
@@ -79,6 +81,10 @@ class RewardReport(Record):
     """Accuracy per stated strength."""
     raters: RaterReport | None = None
     """What is known of raters and groups, where they are in the loss."""
+    inheritance: Inheritance | None = None
+    """What the score leans on, and which group of raters it has that from."""
+    debias: Debias | None = None
+    """What was taken out of the head, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,17 @@ REWARD_KINDS: Mapping[str, Kind] = {
         statistic=calibration_error,
     ),
 }
+
+
+def accuracy_difference(
+    comparisons: Sequence[Comparison], after: Sequence[float], before: Sequence[float]
+) -> Estimate | None:
+    """Accuracy of one set of scores less that of another on the same pairs; None for fewer than two prompts."""
+    new, old = _judged_pairs(comparisons, after), _judged_pairs(comparisons, before)
+    prompts = [pair.prompt_id for pair in new]
+    if len(set(prompts)) < 2:
+        return None
+    return share_difference([p.is_right for p in new], [p.is_right for p in old], prompts)
 
 
 def rater_agreement(comparisons: Sequence[Comparison]) -> Estimate | None:
