@@ -104,6 +104,10 @@ def work(
 def criteria(
     to: Annotated[Path | None, typer.Option("--to", help="Write everything as JSON too.")] = None,
     project: ProjectOption = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", help="A project in which programs judged the same answers. Repeatable."),
+    ] = None,
     purpose: PurposeOption = "reward",
     config: Config = PROJECT,
     store: StoreUrl = None,
@@ -116,7 +120,8 @@ def criteria(
     from assent.pipeline.commands.feedback import StoreQueue
     from assent.service.serve import store_of
 
-    for line in criteria_of(StoreQueue(store_of(config, store), project, purpose), to=to):
+    asked = StoreQueue(store_of(config, store), project, purpose)
+    for line in criteria_of(asked, beside=tuple(beside or ()), to=to):
         typer.echo(safe(line))
 
 

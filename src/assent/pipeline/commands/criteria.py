@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from assent.core.files import write_text
@@ -17,12 +18,17 @@ from assent.pipeline.commands.feedback import StoreQueue, open_store
 from assent.stats.estimate import Estimate
 
 
-def criteria_of(asked: StoreQueue, *, to: Path | None) -> Iterator[str]:
-    """Means, agreement and weights by criterion of a queue, and judges corrected by people; also into a file."""
+def criteria_of(asked: StoreQueue, *, beside: Sequence[str] = (), to: Path | None) -> Iterator[str]:
+    """Means, agreement and weights by criterion of a queue, and judges corrected by people; also into a file.
+
+    `beside` names projects in which others, such as programs, judged the same answers; what to ask is the first's.
+    """
     with open_store(asked.store_url) as store:
         queue = asked.queue(store)
-        found = read(store, queue)
-        note(store.events, "feedback criteria", project=queue.project)
+        others = [replace(asked, project=name).queue(store) for name in beside]
+        found = read(store, [queue, *others])
+        for one in (queue, *others):
+            note(store.events, "feedback criteria", project=one.project)
     if to is not None:
         values = None if found is None else found.model_dump(mode="json")
         write_text(to, json.dumps(values, ensure_ascii=False, indent=2) + "\n", is_private=True)
@@ -38,17 +44,17 @@ def criteria_of(asked: StoreQueue, *, to: Path | None) -> Iterator[str]:
         yield f"wrote {to}"
 
 
-def read(store: Store, queue: Queue) -> ByCriteria | None:
-    """What the current judgments of a queue say by criterion; None where nobody scored anything."""
-    judgments = store.judgments(queue)
+def read(store: Store, queues: Sequence[Queue]) -> ByCriteria | None:
+    """What the current judgments of queues say by the criteria of the first; None where nobody scored anything."""
+    judgments = [one for queue in queues for one in store.judgments(queue)]
     tasks = store.tasks(sorted({one.task_id for one in judgments}))
     return ByCriteria.of(
         judgments,
         {name: TaskFacts.of(task) for name, task in tasks.items()},
-        store.projects.get(queue.project).settings.criteria,
+        store.projects.get(queues[0].project).settings.criteria,
         kinds={rater.id: rater.kind for rater in store.raters()},
-        gold=set(store.projects.gold(queue.project)),
-        repeats={row.task_id for row in store.said(queue.project) if row.repeat_of},
+        gold={task for queue in queues for task in store.projects.gold(queue.project)},
+        repeats={row.task_id for queue in queues for row in store.said(queue.project) if row.repeat_of},
     )
 
 
