@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -51,6 +51,7 @@ class World:
 
     seed: int
     mix: np.ndarray
+    known: dict[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(cls, seed: int) -> World:
@@ -60,15 +61,18 @@ class World:
 
     def states(self, texts: Sequence[str]) -> np.ndarray:
         """[N, WIDTH]: the same text has the same state."""
-        rows = []
         for text in texts:
-            noise = seeds.stream(self.seed, "bias", "state", text).normal(size=WIDTH) * NOISE
-            noise[0] += quality(text)
-            noise[1] += float(any(word in text for word in COAST))
-            noise[2] += float(any(word in text for word in HILLS))
-            noise[3] += np.log(max(1, len(text.split())))
-            rows.append(noise @ self.mix)
-        return np.array(rows)
+            if text not in self.known:
+                self.known[text] = self._state(text)
+        return np.array([self.known[text] for text in texts])
+
+    def _state(self, text: str) -> np.ndarray:
+        found = seeds.stream(self.seed, "bias", "state", text).normal(size=WIDTH) * NOISE
+        found[0] += quality(text)
+        found[1] += float(any(word in text for word in COAST))
+        found[2] += float(any(word in text for word in HILLS))
+        found[3] += np.log(max(1, len(text.split())))
+        return found @ self.mix
 
 
 @dataclass(frozen=True)
@@ -240,10 +244,6 @@ def is_traced(found: Inheritance) -> bool:
     return any(BIASED in alarm and "origin: coast" in alarm for alarm in found.alarms)
 
 
-def is_identity_alarm(found: Inheritance) -> bool:
-    return any("origin:" in alarm for alarm in found.alarms)
-
-
 def share(values: Sequence[bool]) -> Estimate:
     return wilson(sum(values), len(values))
 
@@ -251,7 +251,7 @@ def share(values: Sequence[bool]) -> Estimate:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--prompts", type=int, default=800)
+    parser.add_argument("--prompts", type=int, default=600)
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--votes", type=int, default=3)
     parser.add_argument("--leans", type=float, nargs="+", default=[0.0, -0.5, -1.0, -2.0])

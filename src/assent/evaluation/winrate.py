@@ -24,6 +24,8 @@ from assent.core.types import Completion, Judgment, Prompt, Record, Task
 from assent.evaluation.length_control import length_controlled
 from assent.feedback.arena import style_of
 from assent.feedback.quality.agreement import hit
+from assent.feedback.quality.facts import TaskFacts
+from assent.feedback.quality.sheets import Score, Sheets
 from assent.stats.clustered import clustered_share, two_way_share
 from assent.stats.estimate import Estimate
 
@@ -126,6 +128,15 @@ def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Itera
             )
         )
     return verdicts
+
+
+def read_scores(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Iterable[Judgment]) -> list[Score]:
+    """Scores by criterion in judgments of `tasks`; the model of each is "before", the baseline, or "after"."""
+    sides = {one.id: side for pair in pairs for one, side in ((pair.new, "after"), (pair.baseline, "before"))}
+    facts = {
+        task.id: replace(TaskFacts.of(task), models={c.id: sides[c.id] for c in task.completions}) for task in tasks
+    }
+    return Sheets.read(judgments, facts).scores
 
 
 def write_verdicts(folder: Path, verdicts: Sequence[Verdict], *, are_people: bool) -> None:

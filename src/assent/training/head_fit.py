@@ -101,15 +101,15 @@ def debiased(
 ) -> Floats:
     """A head [d] near `head` whose score says nothing of some features, nor moves along some `directions` [m, d].
 
-    On `answers` it has no linear relation with the features numbered in `drop`. Fitted jointly with these, with the
+    On `answers` its lean (see `leans`) on each feature numbered in `drop` is 0. Fitted jointly with these, with the
     features in `beside` and with the place shown, which take what votes say of them; the part of `head` that says what
     is dropped is taken out, and what is left is scaled and mended by a ridge.
     """
     states, features = answers.centred()
     kept = [i for i in drop if features[:, i].std() > 0]
     basis = np.eye(states.shape[1])
-    # w says nothing of the features where their covariance with the states is orthogonal to it.
-    forbidden = features[:, kept].T @ states / max(len(states), 1)
+    # w says nothing of a feature where what the feature does to the states, the others given, is orthogonal to it.
+    forbidden = np.linalg.lstsq(features, states, rcond=None)[0][kept]
     if directions is not None:
         forbidden = np.concatenate([forbidden, directions])
     forbidden = forbidden[np.linalg.norm(forbidden, axis=1) > 0]

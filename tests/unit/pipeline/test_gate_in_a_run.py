@@ -197,3 +197,15 @@ def test_a_reward_model_is_held_to_its_own_limits_on_held_out_pairs() -> None:
     assert calibration_error(found.outcomes) == pytest.approx(report["ece"])
     accuracy = sum(one.values["accuracy"] for one in found.outcomes) / len(found.outcomes)
     assert accuracy == pytest.approx(report["accuracy"]["estimate"]) and len(found.outcomes) == report["pairs"]
+
+
+def test_a_run_that_is_asked_again_with_more_prompts_takes_a_further_look() -> None:
+    write(rounds=1, gate=gate(SURE))
+    run()
+    write(rounds=1, gate=gate(SURE), evaluate={"prompts": 3, "sampling": {"max_new_tokens": 4}})
+    run()
+    again = find_artifact("runs/toy/round-1/gate")
+    assert again.notes["look"] == 2 and replay(again.folder / "dossier").look == 2
+    write(rounds=1, gate=gate({**SURE, "at_most": 1.2}), evaluate={"prompts": 3, "sampling": {"max_new_tokens": 4}})
+    run()
+    assert find_artifact("runs/toy/round-1/gate").notes["look"] == 2

@@ -113,7 +113,7 @@ def decide(config: GateConfig, evidence: Evidence, *, look: int = 1) -> Decision
     """
     refuse_impossible(config, evidence)
     refused = refusal_of(evidence.judge, evidence.known_judge, config.judge)
-    level = Level(config.alpha, look if config.looks == "anytime" else None)
+    level = Level(config.alpha, look if config.looks == "anytime" or look > 1 else None)
     lines = tuple(_said(one, config, evidence, level, refused) for one in config.lines)
     verdicts = [one.verdict for one in lines]
     slices, seen = explored(config, evidence)
