@@ -136,6 +136,11 @@ def work(_: pytest.MonkeyPatch) -> Event:
     return Event("command.feedback work")
 
 
+def criteria(_: pytest.MonkeyPatch) -> Event:
+    call("feedback", "criteria", "--to", "criteria.json")
+    return Event("command.feedback criteria", project="imported")
+
+
 def judge(_: pytest.MonkeyPatch) -> Event:
     Path("judge.yaml").write_text(
         "judge: {kind: function, target: builtins:len}\nfrom_store: {project: imported}\n", encoding="utf-8"
@@ -163,6 +168,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "feedback archive": archive,
     "feedback delete": delete,
     "feedback work": work,
+    "feedback criteria": criteria,
     "judge": judge,
     "arena": arena,
 }

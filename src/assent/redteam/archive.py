@@ -92,7 +92,7 @@ def holds(chain: Sequence[str], part: Sequence[str]) -> bool:
 class Archive:
     """Elites by cell: families of the chain, group of the behaviour, and kind of answer."""
 
-    kind_of: Callable[[str], str]
+    kind_of: Callable[[str], str | None]
     """What kind of answer a text is, such as a refusal."""
     cells: dict[tuple[tuple[str, ...], str, str], list[Attempt]] = field(default_factory=dict)
 

@@ -35,7 +35,7 @@ class Plan:
     behaviours: Sequence[Behaviour]
     operators: Sequence[Operator]
     detector: Detector
-    kind_of: Callable[[str], str]
+    kind_of: Callable[[str], str | None]
     """What kind of answer a text is; tells the search which answers are rare."""
     seconds: Sequence[Detector] = ()
     """Further detectors, by which what was found is checked."""

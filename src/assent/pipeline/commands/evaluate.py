@@ -98,11 +98,13 @@ def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str,
     for one in suites:
         kind, equals, path = one.partition("=")
         known = sorted(suite.kind for suite in SUITES)
-        if not equals or kind not in known:
-            raise ConfigError(f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}")
-        values = overlay(
-            values, {"suites": [*values.get("suites", ()), {"kind": kind, "path": str(Path(path).absolute())}]}
-        )
+        alone = sorted(suite.kind for suite in SUITES if not suite.config.model_fields["path"].is_required())
+        if kind not in known or (not equals and kind not in alone):
+            raise ConfigError(
+                f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}; without a path {', '.join(alone)}"
+            )
+        said = {"kind": kind} | ({"path": str(Path(path).absolute())} if equals else {})
+        values = overlay(values, {"suites": [*values.get("suites", ()), said]})
     if "suites" not in values:
         raise ConfigError("no suites: give a file with suites, or --suite kind=path")
     config = SuitesFile.parse(overlay(values, parse_sets(settings)), where=str(file or "assent evaluate"))
