@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
+from assent.evaluation.settings import PackagedSettings
 from assent.evaluation.suites import (
     bbq,
     best_of,
@@ -15,6 +16,7 @@ from assent.evaluation.suites import (
     ifeval,
     model_written,
     mt_bench,
+    redteam,
     references,
     team,
     ties,
@@ -22,7 +24,6 @@ from assent.evaluation.suites import (
     winogender,
     xstest,
 )
-from assent.evaluation.suites.config import PackagedSettings
 
 SUITES: tuple[Suite, ...] = (
     xstest.SUITE,
@@ -40,6 +41,7 @@ SUITES: tuple[Suite, ...] = (
     ties.SUITE,
     references.SUITE,
     team.SUITE,
+    redteam.SUITE,
     counterfactual.SUITE,
     diversity.SUITE,
 )

@@ -14,8 +14,8 @@ from assent.data.config import Source
 from assent.data.rows import BadRow, Row, parts, read_rows
 from assent.evaluation.nulls import NULLS
 from assent.evaluation.outcomes import Found, Kind, Outcome, estimates
+from assent.evaluation.settings import PackagedSettings
 from assent.evaluation.subject import Ability, Subject
-from assent.evaluation.suites.config import PackagedSettings
 from assent.raters.rater import SingleRater
 
 
@@ -47,6 +47,8 @@ class Suite:
     """What an item hangs together with; a limit draws whole clusters."""
     wants_judge: Callable[[Any], bool] = field(default=lambda config: False, repr=False)
     """Whether it cannot do without a judge."""
+    criteria: Callable[[Any], tuple[str, ...]] = field(default=lambda config: (), repr=False)
+    """Criteria of the judge that the config names; none: all that the judge has."""
     measured: Callable[[Any], Mapping[str, Kind]] | None = field(default=None, repr=False)
     """The measures of a config, where they are not all of `kinds`."""
     notes: Callable[[Any, Sequence[Outcome]], Mapping[str, int | str]] = field(

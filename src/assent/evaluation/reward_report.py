@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from assent.core.types import Comparison, Record
 from assent.evaluation.inheritance import Debias, Inheritance
+from assent.evaluation.outcomes import Kind, Outcome
 from assent.evaluation.rater_report import RaterReport
 from assent.feedback.quality.agreement import hit, other_raters
 from assent.stats.calibration import brier_score, expected_calibration_error, reliability_bins
@@ -141,6 +142,36 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
         pairs=len(pairs),
         prompts=prompts,
     )
+
+
+def reward_outcomes(comparisons: Sequence[Comparison], scores: Sequence[float]) -> list[Outcome]:
+    """Each decided pair as an outcome, for who holds the reward model to a limit; `scores` as in `reward_report`."""
+    outcomes = []
+    for i, pair in enumerate(_judged_pairs(comparisons, scores)):
+        said = float(1 / (1 + np.exp(-np.clip(pair.lead, -60, 60))))
+        values = {"accuracy": pair.is_right, "said": said, "brier": (1 - said) ** 2, "longer": pair.longer}
+        outcomes.append(Outcome(item=str(i), cluster=pair.prompt_id, values=values))
+    return outcomes
+
+
+def calibration_error(outcomes: Sequence[Outcome]) -> float | None:
+    """The expected calibration error of pairs, both readings of each, as in the report."""
+    said = np.array([one.values["said"] for one in outcomes if "said" in one.values])
+    if not len(said):
+        return None
+    happened = np.concatenate([np.ones(len(said)), np.zeros(len(said))])
+    return expected_calibration_error(np.concatenate([said, 1 - said]), happened, num_bins=NUM_BINS)
+
+
+REWARD_KINDS: Mapping[str, Kind] = {
+    "accuracy": Kind("Share of decided held-out pairs whose better answer has the higher score."),
+    "brier": Kind("Mean squared error of its probabilities on such pairs.", lower_is_better=True),
+    "ece": Kind(
+        "Distance between its probabilities and what raters said, over bins.",
+        lower_is_better=True,
+        statistic=calibration_error,
+    ),
+}
 
 
 def accuracy_difference(

@@ -47,6 +47,10 @@ class PolicySubject:
         """It answers, and says how likely a text is."""
         return frozenset({"answers", "likelihoods"})
 
+    def room(self, prompt: Prompt) -> int | None:
+        """Tokens left for an answer; see `Bounded`."""
+        return self.writer.room(prompt)
+
     def answers(self, prompts: Sequence[Prompt], *, sampling: Sampling, seed: int) -> list[str]:
         """Its answers; see `Subject`. Raises UserError naming a prompt that leaves no room for an answer."""
         for prompt in prompts:

@@ -91,15 +91,17 @@ class RewardConfig(Config):
     """What happens to longer ones."""
     eval_share: float = Field(default=0.15, gt=0, lt=1)
     """Share of prompts held out for accuracy and calibration."""
-    population: dict[str, dict[str, float]] = Field(default_factory=dict)
+    population: dict[str, dict[str, float]] = Field(default_factory=dict, json_schema_extra={"added_later": True})
     """Attribute of raters -> group -> share in the population that the reward should speak for; {}: as they come."""
-    population_cap: float = Field(default=5.0, ge=1)
+    population_cap: float = Field(default=5.0, ge=1, json_schema_extra={"added_later": True})
     """No judgment weighs more than so many times the mean."""
-    augment: tuple[str, ...] = ()
+    augment: tuple[str, ...] = Field(default=(), json_schema_extra={"added_later": True})
     """Axes of words for people (name, identity, religion, age, nationality) that are exchanged in copies of pairs."""
-    debias: tuple[Literal["length", "position", "identity"], ...] = ()
+    debias: tuple[Literal["length", "position", "identity"], ...] = Field(
+        default=(), json_schema_extra={"added_later": True}
+    )
     """Leans that are fitted beside the reward and dropped at scoring."""
-    swaps: Path | None = Field(default=None, json_schema_extra={"outside": "file"})
+    swaps: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
     """Words for people, for `augment` and `debias: [identity]`: a .yaml file or a folder; null: those of Assent."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-5)
     """Optimizer of this stage."""

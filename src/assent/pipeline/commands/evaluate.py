@@ -12,6 +12,7 @@ from pydantic import Field
 
 from assent.artifacts.find import model_folder, passed_over
 from assent.artifacts.identity import hash_whole
+from assent.artifacts.outside import changed
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.files import new_directory
@@ -108,9 +109,7 @@ def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str,
         raise ConfigError("no suites: give a file with suites, or --suite kind=path")
     config = SuitesFile.parse(overlay(values, parse_sets(settings)), where=str(file or "assent evaluate"))
     base = Path() if file is None else file.parent
-    placed = tuple(
-        one if one.path is None else one.model_copy(update={"path": base / one.path}) for one in config.suites
-    )
+    placed = tuple(changed(one, lambda o: str(base / o.value) if o.is_path else o.value) for one in config.suites)
     titles = [one.title for one in placed]
     if twice := sorted({one for one in titles if titles.count(one) > 1}):
         raise ConfigError(f"two suites are called {twice[0]!r}; give one of them another name")

@@ -10,14 +10,16 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
+from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
 from assent.data.fit import fit
 from assent.data.render import Renderer
 from assent.data.splits import split
 from assent.data.talks import row_limit
+from assent.evaluation.outcomes import Found, Outcome
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
-from assent.evaluation.reward_report import RewardReport, reward_report
+from assent.evaluation.reward_report import RewardReport, reward_outcomes, reward_report
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
@@ -59,9 +61,9 @@ class RewardStage(Config):
         return {"tie strength": "fitted apart"} if learns_ties else {}
 
 
-@stage(name="fit reward", version=3, kind="reward")
+@stage(name="fit reward", version=2, kind="reward")
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
-    """Write reward/ (a plain sequence-classification model) and report.json."""
+    """Write reward/ (a plain sequence-classification model), report.json, and each held-out pair as an outcome."""
     backends, wanted = Backends(config.model, config.compute), config.reward
     sides = sides_of(judgments, wanted)
     attributes = attributes_of(judgments)
@@ -87,7 +89,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         debias, inherited = leaning.mended(ctx.log, seed=seeds.derive(ctx.seed, "augment"))
         trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
-        report = measured(model, test, reading, trained)
+        report, outcomes = measured(model, test, reading, trained)
         if limit < model.max_length:
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
@@ -97,6 +99,8 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
     for alarm in alarms:
         ctx.log.say(f"raters: {alarm}")
     files.write_json(ctx.output / "report.json", report.model_dump(mode="json"))
+    source = hash_json([[one.item, one.cluster] for one in outcomes])
+    Found(suite="reward", subject=ctx.key, source=source, kind="reward", outcomes=tuple(outcomes)).write(ctx.output)
     return {
         "comparisons": len(learn.groups),
         "held_out": len(test.groups),
@@ -122,15 +126,18 @@ def sides_of(judgments: Artifact, config: RewardConfig) -> dict[str, list[Compar
     return split(comparisons, shares, seed=HELD_OUT_SEED, part_of=lambda c: str(c.meta.get("source", "")))
 
 
-def measured(model: ScalarModel, test: RankedGroups, reading: Reading, trained: Trained) -> RewardReport:
-    """How far the model can be trusted, on what it never saw."""
+def measured(
+    model: ScalarModel, test: RankedGroups, reading: Reading, trained: Trained
+) -> tuple[RewardReport, list[Outcome]]:
+    """How far the model can be trusted, on what it never saw, and every pair of that."""
     scores = score_groups(row_scorer(model), test.groups, budget=reading.budget)
     relevant = relevance_of(model, reading.renderer, test.comparisons, limit=reading.limit, budget=reading.budget)
     raters = None
     if trained.raters is not None:
         tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=reading.budget)
         raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
-    return reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
+    report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
+    return report, reward_outcomes(test.comparisons, scores)
 
 
 def relevance_of(
