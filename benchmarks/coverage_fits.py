@@ -14,6 +14,7 @@ from scipy.special import expit
 from assent.algorithms.rater_likelihood import Votes, ranking_votes
 from assent.algorithms.rater_posterior import Evidence, Posterior, RaterState, Spreads
 from assent.evaluation.length_control import length_controlled
+from assent.feedback.arena import Met, table
 from assent.feedback.battles import Battle, standings
 from assent.feedback.quality.agreement import krippendorff_alpha
 from assent.stats.clustered import clustered_share
@@ -54,6 +55,23 @@ def battle(votes: int) -> World:
             won = random.random() < expit(truth[a] - truth[b])
             fought.append(Battle(f"m{a}", f"m{b}", "a" if won else "b", f"r{n}"))
         return {one.model: one.strength for one in standings(fought)}.get("m0", UNKNOWN), 1.0
+
+    return world
+
+
+def arena(prompts: int) -> World:
+    """The same by the arena: three raters of one mind on two battles a prompt."""
+    truth = np.array([1.0, 0.25, -0.25, -1.0])
+
+    def world(random: Random) -> tuple[Estimate, float]:
+        met = []
+        for prompt in range(prompts):
+            for _ in range(2):
+                a, b = random.choice(4, 2, replace=False)
+                won = float(random.random() < expit(truth[a] - truth[b]))
+                met += 3 * [Met(f"m{a}", f"m{b}", won, str(prompt), "person")]
+        found = {one.model: one.strength for one in table(met, draws=60, seed=int(random.integers(2**31))).places}
+        return found.get("m0", UNKNOWN), 1.0
 
     return world
 
@@ -297,6 +315,8 @@ def rows() -> Iterator[Row]:
         yield Row("length_controlled", how, lengths(prompts, 2, skill=skill, shift=shift), cost=8)
     for votes in (12, 40, 150):
         yield Row("standings, strength", f"{votes} votes on 4 models", battle(votes), cost=8)
+    for prompts in (20, 60, 200):
+        yield Row("arena, strength", f"{prompts} prompts, 4 models", arena(prompts), cost=8)
     for votes in (10, 40):
         yield Row("rater's sharpness", f"8 raters of {votes} votes", sharpness(8, votes), cost=8)
     for clusters in (60, 200, 600):

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from assent.cli import app
+from assent.core.errors import AwaitingJudgments
 from assent.core.types import Rater
 from assent.feedback.people.events import Event
 from assent.feedback.store import Store
@@ -21,10 +22,12 @@ from assent.service import serve
 READS = {
     "init": "makes an empty store",
     "chat": "knows no store",
+    "serve": "knows no store",
     "evaluate": "asks models, knows no store",
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",
+    "gate": "reads what was found of policies, and writes a dossier",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
     "data inspect": "reads files",
@@ -65,6 +68,12 @@ def noted(url: str = URL) -> list[Event]:
         events = store.events.find(what="command.")
     assert {event.account for event in events} == {f"os:{pwd.getpwuid(os.getuid()).pw_name}"}
     return [Event(event.what, about=event.about, project=event.project) for event in reversed(events)]
+
+
+def redteam(_: pytest.MonkeyPatch) -> Event:
+    with pytest.raises(AwaitingJudgments):
+        call("redteam", "--planted", "persona", "--budget", "260", "--operator", "wrapper", "--ask", "red")
+    return Event("command.redteam", about="tasks 3", project="red")
 
 
 def export(_: pytest.MonkeyPatch) -> Event:
@@ -151,6 +160,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "run": run,
     "rate": rate,
     "import": lambda _: Event("command.import", about="24", project="imported"),  # the fixture's
+    "redteam": redteam,
     "feedback export": export,
     "feedback import": bring_in,
     "feedback snapshot": fix,

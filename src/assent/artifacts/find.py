@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from assent.artifacts.layout import RUNS
+from assent.artifacts.layout import RUN_SETTINGS, RUNS
 from assent.artifacts.round import ROUND, STAGES, named, names_of, read_round
-from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError
+from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError, read_manifest
+from assent.core.config import read_yaml
 from assent.core.errors import UserError
 
 MODELS = {stage.kind: stage.model for stage in STAGES if stage.model}
@@ -19,8 +20,9 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 def find_artifact(name: str) -> Artifact:
     """The artifact that a path means, verified.
 
-    A run folder means its newest policy, a round's folder the policy of the round, `round-2/reward` its reward model
-    (a stage or a kind of artifact); the folder of an artifact may be shortened. Raises UserError saying what there is.
+    A run folder means its newest promoted policy (`passed_over` says where that is not the newest), a round's folder
+    the policy of the round, `round-2/reward` its reward model (a stage or a kind of artifact); the folder of an
+    artifact may be shortened. Raises UserError saying what there is.
     """
     path = Path(name)
     if (path / MANIFEST).is_file():
@@ -77,9 +79,38 @@ def _of_round(folder: Path, part: str, name: str) -> Artifact:
     return _verified(folder.parent / "artifacts" / meant.artifact)
 
 
+def passed_over(name: str) -> str | None:
+    """In a line, which rounds of a run did not pass their gate, where its name means an older policy; else None."""
+    run = Path(name)
+    if (run / MANIFEST).is_file() or (run / ROUND).is_file() or not (run / "artifacts").is_dir():
+        return None
+    newest: list[str] = []
+    for folder in reversed(_with_policies(run)):
+        if _is_promoted(folder):
+            return f"{name}: {', '.join(newest)} did not pass its gate; this is {folder.name}" if newest else None
+        newest.append(folder.name)
+    return None
+
+
+def _with_policies(run: Path) -> list[Path]:
+    return [folder for folder in _rounds(run) if named(read_round(folder), "policy") is not None]
+
+
+def _is_promoted(folder: Path) -> bool:
+    """Whether a round's policy passed its gate, or had to pass none; one whose gate was not asked yet did not."""
+    gate = named(read_round(folder), "gate")
+    if gate is None:
+        settings = folder.parent / RUN_SETTINGS
+        return folder.name == "round-0" or not settings.is_file() or not read_yaml(settings).get("gate")
+    try:
+        return read_manifest(folder.parent / "artifacts" / gate.artifact).notes.get("verdict") == "pass"
+    except InvalidArtifactError:
+        return False
+
+
 def _newest_policy(run: Path) -> Artifact:
-    for folder in reversed(_rounds(run)):
-        if named(read_round(folder), "policy") is not None:
+    for folder in reversed(_with_policies(run)):
+        if _is_promoted(folder):
             return _of_round(folder, "policy", str(run))
     raise UserError(f"{run} has no policy yet; finish it with `assent run`")
 

@@ -49,12 +49,16 @@ class Identity:
 def resolved(value: Any) -> Any:
     """A config as JSON, defaults included, without fields marked `Field(json_schema_extra={"affects_result": False})`.
 
-    Such fields (how often to save, how much to print) may change without anything being made again.
+    Such fields (how often to save, how much to print) may change without anything being made again. A field marked
+    `{"added_later": True}` is left out too where it has its default: what was made before there was such a field keeps
+    its key.
     """
     match value:
         case BaseModel():
-            fields = type(value).model_fields.items()
-            return {n: resolved(getattr(value, n)) for n, info in fields if affects_result(info)}
+            fields = [(n, info, getattr(value, n)) for n, info in type(value).model_fields.items()]
+            return {
+                n: resolved(one) for n, info, one in fields if affects_result(info) and not _is_as_before(info, one)
+            }
         case Mapping():
             return {str(key): resolved(below) for key, below in value.items()}
         case list() | tuple():
@@ -71,6 +75,16 @@ def affects_result(info: FieldInfo) -> bool:
     """Whether a field of a config enters keys."""
     extra = info.json_schema_extra
     return not (isinstance(extra, dict) and extra.get("affects_result") is False)
+
+
+def _is_as_before(info: FieldInfo, value: Any) -> bool:
+    """Whether a field that came later says what was so before it came."""
+    extra = info.json_schema_extra
+    return (
+        isinstance(extra, dict)
+        and extra.get("added_later") is True
+        and value == info.get_default(call_default_factory=True)
+    )
 
 
 def hash_folder(folder: Path) -> str:

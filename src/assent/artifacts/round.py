@@ -36,6 +36,7 @@ STAGES = (
     RoundStage("reward", "reward", "reward", "fit reward", model="reward"),
     RoundStage("optimize", "policy", "policy", "optimize", model="policy"),
     RoundStage("evaluate", "evaluation", "evaluation", "evaluate"),
+    RoundStage("gate", "gate", "gate", "gate"),
 )
 
 

@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import feedback, judged, made, projects, rating, runs, store
+from assent.cli import attacked, feedback, judged, made, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -21,7 +21,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Align a language model with the people who use it: SFT, rankings, reward model, PPO or DPO, blind evaluation,"
     " next round.\n\nStart with [bold]assent init my-project[/bold], which holds a small example that runs as it is."
-    "\n\nExit codes: 0 done; 1 the run failed; 2 something you gave cannot be used; 3 people have to rate first;"
+    "\n\nExit codes: 0 done; 1 the run failed, or a gate said FAIL; 2 something you gave cannot be used; 3 people have"
+    " to rate first, or a gate is UNDECIDED;"
     " 130 stopped by Ctrl-C.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on it.")
@@ -53,8 +54,11 @@ app.command(epilog=PATHS)(rating.rate)
 app.command()(projects.init)
 app.command(name="import")(projects.import_)
 app.command()(made.chat)
+app.command()(made.serve)
 app.command()(made.report)
 app.command()(judged.evaluate)
+app.command()(attacked.redteam)
+app.command()(judged.gate)
 app.command()(judged.judge)
 app.command()(judged.arena)
 app.command()(made.lineage)

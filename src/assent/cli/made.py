@@ -1,4 +1,4 @@
-"""The commands on what runs made: `assent chat`, `assent report`, `assent lineage`, `assent export`."""
+"""The commands on what runs made: `assent chat`, `assent serve`, `assent report`, `assent lineage`, `assent export`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,62 @@ def chat(
     from assent.core.config import overlay, parse_sets
     from assent.service.chat import ChatConfig, chat_loop
 
+    _say_passed_over(policy, against)
     drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
     chat_loop(policy, chat_config, against=against, seed=seed)
+
+
+def serve(
+    policies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME=]POLICY...",
+            help="runs/x/round-2, an artifact, a model folder, or a hub id. Several may be given.",
+        ),
+    ] = None,
+    reward: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[NAME=]PATH", help="A reward model for /score, e.g. runs/x/round-1/reward. Repeatable."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any but this machine's own wants a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)] = 8001,
+    base_url: Annotated[
+        str | None, typer.Option(help="How it is reached through a proxy, e.g. https://models.example.org.")
+    ] = None,
+    token_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Environment variable that holds the token callers must send.")
+    ] = None,
+    token_file: Annotated[
+        Path, typer.Option(help="Where a token is written that had to be made, readable by you alone.")
+    ] = Path("serve-token.txt"),
+    waiting: Annotated[int, typer.Option(help="Requests that may wait; others get 503.", min=1, max=300)] = 64,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="How models are loaded, e.g. --set dtype=bfloat16. Repeatable."
+        ),
+    ] = None,
+) -> None:
+    """Serve policies and reward models to evaluation tools, over the HTTP interface that OpenAI's clients speak.
+
+    For evaluation; for production export and use an inference server. Ctrl-C ends.
+    """
+    from assent.service.endpoint.start import EndpointOptions, serve_models
+    from assent.service.serve import ServerAddress
+
+    options = EndpointOptions(
+        policies=tuple(policies or ()),
+        rewards=tuple(reward or ()),
+        at=ServerAddress(host, port, base_url),
+        token_env=token_env,
+        token_file=token_file,
+        waiting=waiting,
+        settings=tuple(settings or ()),
+    )
+    serve_models(options, say=typer.echo)
 
 
 def report(
@@ -85,5 +138,15 @@ def export(
     """
     from assent.pipeline.commands.export import export_model
 
+    _say_passed_over(artifact)
     for line in export_model(artifact, to, adapter=adapter, dtype=dtype):
         typer.echo(line)
+
+
+def _say_passed_over(*names: str | None) -> None:
+    """On stderr, where a run's name means an older policy because newer ones did not pass their gate."""
+    from assent.artifacts.find import passed_over
+
+    for name in names:
+        if name is not None and (line := passed_over(name)) is not None:
+            typer.echo(line, err=True)

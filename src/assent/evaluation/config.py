@@ -21,7 +21,7 @@ class EvaluateConfig(Config):
     """How many raters judge each pair. Those who also gave training labels are counted and named in the report."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Coverage of every interval."""
-    judge_record: Path | None = Field(default=None, json_schema_extra={"outside": "file"})
+    judge_record: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
     """The folder that `assent judge` wrote for the raters of this run, where they are a judge. Its anchors are judged
     again before the comparison; a judge that became worse judges nothing."""
     bootstrap_draws: int | None = Field(default=None, json_schema_extra={"affects_result": False})

@@ -14,8 +14,8 @@ from assent.data.config import Source
 from assent.data.rows import BadRow, Row, parts, read_rows
 from assent.evaluation.nulls import NULLS
 from assent.evaluation.outcomes import Found, Kind, Outcome, estimates
+from assent.evaluation.settings import PackagedSettings
 from assent.evaluation.subject import Ability, Subject
-from assent.evaluation.suites.config import SuiteSettings
 from assent.raters.rater import SingleRater
 
 
@@ -27,18 +27,16 @@ class Exam:
     seed: int
     judge: SingleRater | None = None
     """Who judges answers, for suites that need somebody."""
-    on_progress: Callable[[int], None] = field(default=lambda n: None, repr=False)
-    """Told how many more items are done."""
 
 
 @dataclass(frozen=True)
 class Suite:
     """Questions, how answers to them are measured, and what the numbers mean."""
 
-    config: type[SuiteSettings]
+    config: type[PackagedSettings]
     """Its settings; their `kind` names it."""
     kinds: Mapping[str, Kind]
-    """Measures by name."""
+    """Measures by name; a suite whose files name further ones (own) has those in `measures`."""
     abilities: frozenset[Ability]
     """What a subject needs one of, to be examined."""
     load: Callable[[Any], Sequence[Any]]
@@ -47,13 +45,27 @@ class Suite:
     """What it finds of a subject, one outcome per item, in their order."""
     cluster: Callable[[Any], str] = field(default=lambda item: str(item), repr=False)
     """What an item hangs together with; a limit draws whole clusters."""
-    wants_judge: bool = False
+    wants_judge: Callable[[Any], bool] = field(default=lambda config: False, repr=False)
     """Whether it cannot do without a judge."""
+    criteria: Callable[[Any], tuple[str, ...]] = field(default=lambda config: (), repr=False)
+    """Criteria of the judge that the config names; none: all that the judge has."""
+    measured: Callable[[Any], Mapping[str, Kind]] | None = field(default=None, repr=False)
+    """The measures of a config, where they are not all of `kinds`."""
+    notes: Callable[[Any, Sequence[Outcome]], Mapping[str, int | str]] = field(
+        default=lambda config, outcomes: {}, repr=False
+    )
+    """What else is to be said of what was found: what could not be read, a version, a signature."""
+    beside: Callable[[Any], Mapping[str, str]] = field(default=lambda config: {}, repr=False)
+    """Hashes of what it reads that the config does not name: name -> hash."""
 
     @property
     def kind(self) -> str:
         """Its name."""
         return str(self.config.model_fields["kind"].default)
+
+    def measures(self, config: Any) -> Mapping[str, Kind]:
+        """The measures of a config by name."""
+        return self.kinds if self.measured is None else self.measured(config)
 
 
 def sit(suite: Suite, config: Any, exam: Exam) -> Found:
@@ -66,11 +78,15 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
             f"suite {config.title}: it wants {' or '.join(sorted(suite.abilities))}, and {exam.subject.name} gives"
             f" {', '.join(sorted(exam.subject.abilities)) or 'none'}; leave the suite out for it"
         )
-    if suite.wants_judge and exam.judge is None:
-        raise ConfigError(f"suite {config.title} wants a judge; give suites' judge, an autorater, in the settings")
+    if suite.wants_judge(config) and exam.judge is None:
+        raise ConfigError(f"suite {config.title} wants a judge; name one as `judge` beside `suites`")
     items = drawn(suite.load(config), config.limit, exam.seed, cluster=suite.cluster)
+    if not items:
+        raise ConfigError(f"suite {config.title}: {config.path} holds nothing that the suite can ask")
     outcomes = suite.examine(config, items, exam)
-    nulls = {} if suite.wants_judge else {null.name: _means(suite, config, items, null, exam) for null in NULLS}
+    # A judge's time is dear: where one is asked, the constant answer alone stands for those without thought.
+    shown = NULLS[:1] if suite.wants_judge(config) else NULLS
+    nulls = {null.name: _means(suite, config, items, null, exam) for null in shown}
     source = short(hash_json([suite.kind, [[one.item, one.prompt] for one in outcomes]]))
     return Found(
         suite=config.title,
@@ -79,12 +95,15 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
         kind=suite.kind,
         outcomes=tuple(outcomes),
         nulls=nulls,
-        notes={"items": len(items)},
+        notes={"items": len(items), **suite.notes(config, outcomes)},
     )
 
 
 def drawn(items: Sequence[Any], limit: int | None, seed: int, *, cluster: Callable[[Any], str]) -> list[Any]:
-    """At most `limit` items, whole clusters of them, in their order; the same for the same seed."""
+    """At most `limit` items, whole clusters of them, in their order; the same for the same seed.
+
+    Raises ConfigError where no cluster is that small.
+    """
     if limit is None or len(items) <= limit:
         return list(items)
     names = list(dict.fromkeys(cluster(item) for item in items))
@@ -97,6 +116,11 @@ def drawn(items: Sequence[Any], limit: int | None, seed: int, *, cluster: Callab
         if sizes[names[place]] <= room:
             kept.add(names[place])
             room -= sizes[names[place]]
+    if not kept:
+        raise ConfigError(
+            f"a limit of {limit} items is too low: what hangs together is asked together, {min(sizes.values())} items"
+            " at least; raise the limit, or leave it out"
+        )
     return [item for item in items if cluster(item) in kept]
 
 
@@ -115,5 +139,5 @@ def rows_of(path: Path) -> list[Row]:
 
 
 def _means(suite: Suite, config: Any, items: Sequence[Any], null: Subject, exam: Exam) -> dict[str, float | None]:
-    found = estimates(suite.examine(config, items, Exam(null, exam.seed)), suite.kinds)
+    found = estimates(suite.examine(config, items, Exam(null, exam.seed, exam.judge)), suite.measures(config))
     return {name: None if one is None else one.estimate for name, one in found.items()}

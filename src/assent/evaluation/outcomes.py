@@ -21,6 +21,8 @@ from assent.stats.resampled import ANYWHERE, difference_of, left_out
 
 OUTCOMES = "outcomes.jsonl"
 FOUND = "found.json"
+OF_REWARD = " of the reward model"
+"""What is added to a suite's title where a reward model sat it."""
 HASH = "outcomes"
 """In found.json: hash of outcomes.jsonl."""
 
@@ -48,6 +50,10 @@ Statistic = Callable[[Sequence[Outcome]], float | None]
 """A number of all outcomes together; None where they hold nothing to compute it from."""
 
 
+Interval = Callable[[Sequence[Outcome], float], Estimate | None]
+"""A number of all outcomes with its interval at a confidence; None where they hold nothing to compute it from."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """What a measure is."""
@@ -60,6 +66,8 @@ class Kind:
     """Where the number can lie; None: anywhere."""
     statistic: Statistic | None = None
     """How it is made of the outcomes; None: the mean of their values of that name."""
+    interval: Interval | None = None
+    """The number with an interval of its own, where leaving out clusters gives a poor one; None: from those."""
 
 
 class Found(Record):
@@ -155,6 +163,8 @@ def _measures(
 
 
 def _estimate(outcomes: Sequence[Outcome], name: str, kind: Kind, confidence: float) -> Estimate | None:
+    if kind.interval is not None:
+        return kind.interval(outcomes, confidence)
     if kind.statistic is not None:
         if not outcomes:
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
@@ -38,4 +38,13 @@ class Subject(Protocol):
 
     def scores(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[float]:
         """A reward model's score of each answer; higher is better."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A subject that knows how long it can read."""
+
+    def room(self, prompt: Prompt) -> int | None:
+        """Tokens left for an answer to a prompt, negative where it is too long; None where it is not known."""
         ...

@@ -139,8 +139,13 @@ def read_scores(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Iterabl
     return Sheets.read(judgments, facts).scores
 
 
-def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write verdicts.jsonl, a line per verdict; no file where there is none."""
+def write_verdicts(folder: Path, verdicts: Sequence[Verdict], *, are_people: bool) -> None:
+    """Write verdicts.jsonl, a line per verdict; no file where there is none.
+
+    In place of a person's id there is a hash of it with the pair: it tells raters of a pair apart, and follows nobody.
+    """
+    if are_people:
+        verdicts = [replace(one, rater_id=short(hash_json([one.pair_id, one.rater_id]))) for one in verdicts]
     if verdicts:
         files.write_text(
             folder / VERDICTS, "".join(json.dumps(asdict(one)) + "\n" for one in verdicts), is_private=True

@@ -38,12 +38,22 @@ class LocalScorer(Generic[Output]):
             return [self._outputs(batch) for batch in batches]
 
 
-def sum_logps(scorer: Scorer[TokenScores], groups: Sequence[Group], *, budget: int) -> Tensor:
-    """Log-prob of every answer, summed over its tokens [answers], group by group; on the CPU, in float32."""
+def sum_logps(
+    scorer: Scorer[TokenScores],
+    groups: Sequence[Group],
+    *,
+    budget: int,
+    on_progress: Callable[[int], None] = lambda n: None,
+) -> Tensor:
+    """Log-prob of every answer, summed over its tokens [answers], group by group; on the CPU, in float32.
+
+    `on_progress(n)` is told whenever n more answers are done.
+    """
     found = torch.zeros(sum(len(g.continuations) for g in groups))
     for batch in pack(groups, budget=budget):
         [scores] = scorer.score([batch])
         found[list(batch.rows)] = row_sum(scores.logps, batch.row, batch.num_rows).float().cpu()
+        on_progress(len(batch.rows))
     return found
 
 

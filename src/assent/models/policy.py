@@ -118,6 +118,15 @@ class PolicyModel:
         self.ledger.count(head_rows=batch.num_scored, scored=batch.num_scored)
         return self._head.logps(batch.take_scored(self.hidden(batch)), batch, temperature, with_entropy)
 
+    def logits(self, batch: GroupBatch) -> Float[Tensor, "S V"]:
+        """Logits of the scored tokens, whole, for whoever wants alternatives; without a gradient."""
+        batch = batch.to(self.device)
+        with torch.no_grad():
+            if self.mode == "padded":
+                rows = PaddedRows.of(batch)
+                return batch.take_scored(rows.flat(rows.run(self.core).logits)).float()
+            return self._head.logits(batch.take_scored(self.hidden(batch)))
+
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:
         """Be the model as it was loaded, inside this block: adapters off. Raises ModelError without LoRA."""
@@ -179,6 +188,10 @@ class _Head:
         scale = float(getattr(settings, "logit_scale", None) or 1.0)  # Cohere multiplies
         scale /= float(getattr(settings, "logits_scaling", None) or 1.0)  # Granite divides
         return cls(hf.get_output_embeddings(), scale=scale, softcap=getattr(settings, "final_logit_softcapping", None))
+
+    def logits(self, states: Float[Tensor, "S d"]) -> Float[Tensor, "S V"]:
+        logits = self._layer(states if self._scale == 1.0 else states * self._scale).float()
+        return logits if self._softcap is None else self._softcap * torch.tanh(logits / self._softcap)
 
     def logps(
         self, states: Float[Tensor, "S d"], batch: GroupBatch, temperature: float, with_entropy: bool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from assent.artifacts.layout import RUNS
+from assent.core.hashing import hash_json
 from assent.core.types import Rater
 from assent.data.render import Renderer
 from assent.generation.local import LocalEngine
@@ -11,19 +13,30 @@ from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, device_of
 from assent.pipeline.learners import policy_scorer
 from assent.raters.asking import Asking, load_prompts
 from assent.raters.autorater import LogitJudge
-from assent.raters.config import AutoraterConfig, LocalJudgeConfig
+from assent.raters.config import AutoraterConfig, EndpointJudgeConfig, LocalJudgeConfig
+from assent.raters.endpoint import EndpointJudge
+from assent.raters.endpoint_cache import ReplyCache
+from assent.raters.endpoint_client import EndpointClient, key_of
 from assent.raters.reading import Reader
 from assent.raters.rubric import Rubric
 
+JUDGE_CACHE = RUNS / "judge-cache"
+"""Replies of judges behind addresses, of all runs in a folder."""
+Autorater = LogitJudge | EndpointJudge
 
-def open_autorater(config: AutoraterConfig, rater_id: str, backends: Backends) -> LogitJudge:
+
+def open_autorater(config: AutoraterConfig, rater_id: str, backends: Backends) -> Autorater:
     """The judge behind the settings. Raises ConfigError for its rubric and prompts, ModelError for its model.
 
     A judge is no model of the run: it speaks by its own chat template, and no adapter is laid on it.
     """
     asking = Asking(Rubric.load(config.rubric, config.criteria), load_prompts(config.prompts))
-    reader, writer = _open(config.backend, backends)
     rater = Rater(id=rater_id, kind="autorater")
+    if isinstance(config.backend, EndpointJudgeConfig):
+        versions = {"rubric": asking.rubric.hash, "prompts": hash_json(dict(asking.prompts))}
+        client = EndpointClient(config.backend, key_of(config.backend), ReplyCache(JUDGE_CACHE), versions)
+        return EndpointJudge(rater, config, asking, client)
+    reader, writer = _open(config.backend, backends)
     return LogitJudge(rater, config, asking, reader, writer if config.rationale else None)
 
 

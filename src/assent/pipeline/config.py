@@ -13,6 +13,7 @@ from assent.core.types import MAX_ANSWERS
 from assent.data.config import DataConfig as Sources
 from assent.data.config import Source
 from assent.evaluation.config import EvaluateConfig
+from assent.evaluation.gate.config import GateConfig, gate_values
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.settings import Goal
@@ -204,6 +205,12 @@ class RunConfig(Config):
     suites: tuple[SuiteConfig, ...] = ()
     """Suites with questions of their own, of which every policy of the run, and reward models where they can be asked,
     are examined."""
+    suites_judge: RatersConfig | None = None
+    """Who judges the answers in suites that want a judge (MT-Bench, a team's own criteria); null: nobody."""
+    gate: GateConfig | None = None
+    """What a round's policy must gain and must not lose to be promoted: the next round starts from the newest promoted
+    one. Also the path of a gate file, or the name of one that comes along (default, lab); null: every round promotes.
+    """
     store: StoreConfig = StoreConfig()
     """Where judgments live."""
     compute: ComputeConfig = ComputeConfig()
@@ -262,7 +269,9 @@ class RunConfig(Config):
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
         titles = [one.title for one in self.suites]
-        if twice := sorted({one for one in titles if titles.count(one) > 1} | ({"lab", "winrate"} & set(titles))):
+        if twice := sorted(
+            {one for one in titles if titles.count(one) > 1} | ({"lab", "winrate", "answers", "reward"} & set(titles))
+        ):
             raise ValueError(f"suites: {twice[0]!r} names two suites; give one of them another name")
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
@@ -275,4 +284,6 @@ def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[
     for extra in overlays:
         values = overlay(values, read_yaml(extra))
     values = overlay(values, parse_sets(settings))
+    if isinstance(values.get("gate"), str):
+        values["gate"] = gate_values(values["gate"], base=path.parent)
     return RunConfig.parse(values, where=str(path))

@@ -13,10 +13,15 @@ import torch
 import assent
 from assent.artifacts.store import Artifact
 from assent.core import files
+from assent.core.runlog import read_metrics
+from assent.evaluation.collapse import collapse_alarms, sampler_alarm
 from assent.evaluation.doubts import doubts
+from assent.evaluation.gate.decide import line_in_words
 from assent.evaluation.report import EvaluationReport
+from assent.evaluation.suites.config import DiversityConfig
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
+from assent.pipeline.stages.gate import decision_of
 from assent.pipeline.stages.measure import MeasureStage, suite_reports
 from assent.stats.estimate import Estimate
 
@@ -50,7 +55,7 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
         "not_as_given": not_as_given(stages_of(result)),
         "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
-        "rounds": [round_values(config, r) for r in result.rounds],
+        "rounds": [round_values(config, r, result.start.measured) for r in result.rounds],
         "final": None if result.final is None else final_values(config, result),
         "machine": this_machine(),
     }
@@ -70,7 +75,7 @@ def not_as_given(stages: Mapping[str, Artifact]) -> dict[str, dict[str, int]]:
 def final_values(config: RunConfig, result: RunResult) -> dict[str, Any]:
     """The numbers of the last comparison, with the reward model of the last round."""
     assert result.final is not None
-    last = result.rounds[-1]
+    last = result.promoted[-1]
     values = with_suites(policy_values(result.final, last.reward), config, last.measured, result.start.measured)
     return {"artifact": result.final.name, **values}
 
@@ -86,8 +91,8 @@ def this_machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {platform.system()}, {versions}"
 
 
-def round_values(config: RunConfig, result: RoundResult) -> dict[str, Any]:
-    """The numbers of one round."""
+def round_values(config: RunConfig, result: RoundResult, first: Mapping[str, Artifact]) -> dict[str, Any]:
+    """The numbers of one round; `first` is what suites found of the run's first policy."""
     return {
         "round": result.number,
         "seconds": {name: a.manifest.seconds for name, a in result.stages.items()},
@@ -95,7 +100,32 @@ def round_values(config: RunConfig, result: RoundResult) -> dict[str, Any]:
         "judgments": None if result.judgments is None else result.judgments.notes.get("judgments"),
         "reward": reward_values(result.reward),
         **with_suites(policy_values(result.evaluation, result.reward), config, result.measured, result.measured_before),
+        "drift": drift(config, result, first),
+        "gate": gate_values(result),
     }
+
+
+def gate_values(result: RoundResult) -> dict[str, Any] | None:
+    """What the gate said of a round's policy, and whether it is promoted; None without a gate."""
+    if result.gate is None:
+        return None
+    decision = decision_of(result.gate)
+    return {
+        "promoted": result.is_promoted,
+        "verdict": decision.verdict,
+        "lines": [line_in_words(one) for one in decision.lines],
+    }
+
+
+def drift(config: RunConfig, result: RoundResult, first: Mapping[str, Artifact]) -> list[str]:
+    """Alarms: answers that have become alike, held against the run's first policy; a sampler that is another policy."""
+    stages, measured = MeasureStage.all_of(config), result.measured
+    gaps = [row["sampler_gap_mean"] for row in read_metrics(result.policy.folder) if "sampler_gap_mean" in row]
+    sampler = sampler_alarm(max(gaps, default=None))
+    titles = [title for title, stage in stages.items() if isinstance(stage.suite, DiversityConfig) and title in first]
+    found = suite_reports({title: measured[title] for title in titles if title in measured}, first, stages)
+    alarms = [alarm for one in found.values() for alarm in collapse_alarms(one.measures)]
+    return alarms if sampler is None else [*alarms, sampler]
 
 
 def with_suites(
@@ -103,9 +133,11 @@ def with_suites(
 ) -> dict[str, Any]:
     """The numbers of a comparison and beside them those of suites with questions of their own."""
     found = suite_reports(after, before, MeasureStage.all_of(config))
+    dumped = {name: one.model_dump(mode="json") for name, one in found.items()}
     return {
         **values,
-        "suites": values["suites"] | {name: one.model_dump(mode="json")["measures"] for name, one in found.items()},
+        "suites": values["suites"] | {name: one["measures"] for name, one in dumped.items()},
+        "suite_details": {name: {k: v for k, v in one.items() if k != "measures"} for name, one in dumped.items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -15,11 +16,14 @@ from assent.core.hashing import hash_json
 from assent.core.types import Prompt
 from assent.data.beside import read_beside
 from assent.data.heldout import FEWEST_PROMPTS
+from assent.evaluation.gate.config import GateConfig
+from assent.evaluation.outcomes import OF_REWARD
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
+from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import imported_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.judging import IMPORTED
@@ -30,8 +34,9 @@ from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
+from assent.pipeline.stages.gate import GateStage, decision_of, run_gate
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
-from assent.pipeline.stages.measure import OF_REWARD, MeasureStage, run_measure, suite_of
+from assent.pipeline.stages.measure import MeasureStage, run_measure, suite_of
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
@@ -69,6 +74,13 @@ class RoundResult:
     """What suites found of its policy and of its reward model, by their titles."""
     measured_before: Mapping[str, Artifact] = field(default_factory=dict)
     """The same of what it started from."""
+    gate: Artifact | None = None
+    """What its gate said, with the dossier."""
+
+    @property
+    def is_promoted(self) -> bool:
+        """Whether later rounds start from its policy: always without a gate. A plan takes it that gates pass."""
+        return self.gate is None or not self.gate.is_made or decision_of(self.gate).verdict == "pass"
 
     @property
     def stages(self) -> dict[str, Artifact]:
@@ -84,23 +96,35 @@ class RunResult:
     start: Start
     rounds: tuple[RoundResult, ...]
     final: Artifact | None
-    """The last policy against the fine-tuned one, where a run has more than one round."""
+    """The last promoted policy against the fine-tuned one, where more than one was promoted."""
+
+    @property
+    def promoted(self) -> tuple[RoundResult, ...]:
+        """Rounds whose policy passed its gate; all where there is none."""
+        return promoted(self.rounds)
 
 
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
+    refuse_gate(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
     for number in range(1, config.rounds + 1):
         with run.within("round", number):
             rounds.append(run_round(run, config, start, rounds))
     final = None
-    if len(rounds) > 1:
+    kept = promoted(rounds)
+    if len(kept) > 1:
         with run.within("final"):
             stage = EvaluateStage.of(config, None, like=projects_before(config, rounds))
-            last = rounds[-1]
+            last = kept[-1]
             final = evaluate(run, stage, start, last.policy, start.policy, last.reward)
     return RunResult(start, tuple(rounds), final)
+
+
+def promoted(rounds: Sequence[RoundResult]) -> tuple[RoundResult, ...]:
+    """Those whose policy passed its gate; all where there is none."""
+    return tuple(one for one in rounds if one.is_promoted)
 
 
 def prepare(run: Runner, config: RunConfig) -> Start:
@@ -123,17 +147,17 @@ def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifa
         abilities = suite_of(stage.suite).abilities
         with run.within("suite", title):
             if abilities & {"answers", "likelihoods"}:
-                found[title] = run(run_measure, stage, policy=policy)
+                found[title] = run(run_measure, stage, extra=stage.beside, policy=policy)
             if reward is not None and "scores" in abilities:
-                found[title + OF_REWARD] = run(run_measure, stage, reward=reward)
+                found[title + OF_REWARD] = run(run_measure, stage, extra=stage.beside, reward=reward)
     return found
 
 
 def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundResult]) -> RoundResult:
-    """One round, from the newest policy."""
-    number = len(earlier) + 1
-    policy = earlier[-1].policy if earlier else start.policy
-    previous = (earlier[-1].start if earlier else None) if config.sample.previous_share else None
+    """One round, from the newest promoted policy."""
+    number, kept = len(earlier) + 1, promoted(earlier)
+    policy = kept[-1].policy if kept else start.policy
+    previous = (kept[-1].start if kept else None) if config.sample.previous_share else None
     samples = None
     if config.collect is not None:
         asked = start.data["prompts"]
@@ -160,8 +184,23 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
     stage = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
     evaluation = evaluate(run, stage, start, better, policy, reward)
-    measured, before = measure_all(run, config, better, reward), earlier[-1].measured if earlier else start.measured
-    return RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
+    measured, before = measure_all(run, config, better, reward), kept[-1].measured if kept else start.measured
+    done = RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
+    return done if config.gate is None else dataclasses.replace(done, gate=ask_gate(run, config.gate, done))
+
+
+def ask_gate(run: Runner, gate: GateConfig, found: RoundResult) -> Artifact:
+    """Whether a round's policy takes the place of the one that it started from."""
+    return run(
+        run_gate,
+        GateStage(gate=gate),
+        policy=found.policy,
+        start=found.start,
+        evaluation=found.evaluation,
+        reward=found.reward,
+        measured=tuple(found.measured.values()),
+        measured_before=tuple(found.measured_before.values()),
+    )
 
 
 def evaluate(

@@ -25,6 +25,7 @@ from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
 _SAID = ("lab", "winrate")
+_SHOWN = 4  # measures of one suite in the last lines; the report has all
 """Suites that the verdict has lines of their own for."""
 Wait = Callable[[AwaitingJudgments], None]
 """Returns when the missing judgments are there."""
@@ -176,7 +177,7 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     else:
         preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
         yield f"{name}: the new policy is preferred to its start in {preferred}"
-    for warning in values.get("warnings", ()):
+    for warning in (*values.get("warnings", ()), *values.get("drift", ())):
         yield f"  warning: {warning}"
     if (trainers := policy.get("trainers")) is not None and trainers["raters"]:
         yield f"  {trainers['verdicts']} of the verdicts are by {trainers['raters']} who also gave training labels"
@@ -193,7 +194,12 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     for suite, measures in values.get("suites", {}).items():
         moved = [_moved(measure, found) for measure, found in measures.items()] if suite not in _SAID else []
         if moved:
-            yield f"  {suite} before → after: {', '.join(moved)}"
+            more = f", and {len(moved) - _SHOWN} more measures" if len(moved) > _SHOWN else ""
+            yield f"  {suite} before → after: {', '.join(moved[:_SHOWN])}{more}"
+    if (gate := values.get("gate")) is not None:
+        end = "promoted" if gate["promoted"] else "not promoted: the next round starts from where this one did"
+        yield f"  gate: {gate['verdict'].upper()}, {end}"
+        yield from (f"    {line}" for line in gate["lines"] if not line.startswith("PASS"))
 
 
 def _scope(policy: Mapping[str, Any]) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 
 from assent.core.errors import UserError
 from assent.core.group import Group
+from assent.core.progress import Bar
 from assent.core.types import Prompt
 from assent.data.plain_text import plain_group
 from assent.data.render import Renderer
@@ -19,6 +22,11 @@ from assent.learner.learner import Scorer
 from assent.learner.scorer import sum_logps
 from assent.models.policy import TokenScores
 from assent.training.rewards import ModelReward
+
+Watch = Callable[[str, int], AbstractContextManager[Bar]]
+"""Opens a bar of so many steps: `RunLog.progress`, `Screen.bar`."""
+AT_ONCE = 256
+"""Answers that a reward model scores between two steps of its bar."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +40,16 @@ class PolicySubject:
     context: int
     """Tokens that question and answer may have together."""
     tokens_per_microbatch: int
+    watch: Watch = field(repr=False)
 
     @property
     def abilities(self) -> frozenset[Ability]:
         """It answers, and says how likely a text is."""
         return frozenset({"answers", "likelihoods"})
+
+    def room(self, prompt: Prompt) -> int | None:
+        """Tokens left for an answer; see `Bounded`."""
+        return self.writer.room(prompt)
 
     def answers(self, prompts: Sequence[Prompt], *, sampling: Sampling, seed: int) -> list[str]:
         """Its answers; see `Subject`. Raises UserError naming a prompt that leaves no room for an answer."""
@@ -47,7 +60,10 @@ class PolicySubject:
                     f"suite prompt {prompt.text[:60]!r} leaves {room} of {sampling.max_new_tokens} tokens for an answer"
                     f" in the context of {self.name}; lower sampling.max_new_tokens of the suite"
                 )
-        rows = self.writer.write(prompts, num_samples=1, sampling=sampling, seed=seed)
+        with self.watch(f"answers of {self.name}", len(prompts)) as bar:
+            rows = self.writer.write(
+                prompts, num_samples=1, sampling=sampling, seed=seed, on_progress=lambda n: bar.advance(n)
+            )
         return [row[0].text for row in rows]
 
     def likelihoods(self, prompts: Sequence[Prompt], options: Sequence[Sequence[str]]) -> list[list[float]]:
@@ -73,7 +89,12 @@ class PolicySubject:
                     f"an item of the suite has {longest} tokens, and {self.name} reads {self.context}; leave it out, or"
                     " take a policy with a longer context"
                 )
-        sums = sum_logps(self.scorer, groups, budget=self.tokens_per_microbatch).double().numpy()
+        number = sum(len(group.continuations) for group in groups)
+        with self.watch(f"likelihoods by {self.name}", number) as bar:
+            found = sum_logps(
+                self.scorer, groups, budget=self.tokens_per_microbatch, on_progress=lambda n: bar.advance(n)
+            )
+        sums = found.double().numpy()
         ends = np.cumsum([len(group.continuations) for group in groups])[:-1]
         return [part.tolist() for part in np.split(sums, ends)] if groups else []
 
@@ -84,6 +105,7 @@ class RewardSubject:
 
     name: str
     model: ModelReward
+    watch: Watch = field(repr=False)
 
     @property
     def abilities(self) -> frozenset[Ability]:
@@ -104,4 +126,21 @@ class RewardSubject:
 
     def scores(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[float]:
         """Its scores; see `Subject`."""
-        return list(self.model(prompts, answers))
+        found: list[float] = []
+        with self.watch(f"scores by {self.name}", len(prompts)) as bar:
+            for start, end in _parts(prompts):
+                found += self.model(prompts[start:end], answers[start:end])
+                bar.advance(end - start)
+        return found
+
+
+def _parts(prompts: Sequence[Prompt]) -> Iterator[tuple[int, int]]:
+    """Parts of about AT_ONCE answers; neighbours of one prompt stay together, since they share its computation."""
+    start = end = 0
+    for _, some in groupby(prompts, key=lambda prompt: prompt.id):
+        end += len(list(some))
+        if end - start >= AT_ONCE:
+            yield start, end
+            start = end
+    if end > start:
+        yield start, end

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -111,7 +113,82 @@ class LocalJudgeConfig(Config):
         return self.path
 
 
-JudgeBackend = LocalJudgeConfig
+class EndpointJudgeConfig(Config):
+    """A model behind an OpenAI-compatible address, whose verdicts are read from what it writes."""
+
+    kind: Literal["endpoint"] = "endpoint"
+    """Which kind of backend this is."""
+    base_url: str
+    """Address of the interface, such as https://api.openai.com/v1 or http://127.0.0.1:8001/v1."""
+    model: str = Field(min_length=1, max_length=200)
+    """The model's name there."""
+    key_env: str = Field(default="OPENAI_API_KEY", json_schema_extra={"affects_result": False})
+    """Name of the environment variable that holds the key; the key itself stands in no file. An address of this machine
+    needs none."""
+    temperature: float | None = Field(default=0.0, ge=0)
+    """Of the model's sampling; null leaves it out, for models that take none."""
+    max_tokens: int = Field(default=600, ge=16)
+    """Longest reply, in tokens. What is cut is no verdict."""
+    max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """How the interface calls it."""
+    structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
+    """How the reply is held to JSON; auto asks for a schema and takes less where that is refused, and says so."""
+    concurrency: int = Field(default=4, ge=1, le=64, json_schema_extra={"affects_result": False})
+    """Tasks asked about at once."""
+    timeout: float = Field(default=60.0, gt=0, json_schema_extra={"affects_result": False})
+    """Seconds for one reply."""
+    retries: int = Field(default=5, ge=0, le=20, json_schema_extra={"affects_result": False})
+    """Further attempts where an address does not answer, or asks to wait."""
+    budget_tokens: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
+    """Tokens, in and out, that one command may use; it stops before it would use more."""
+    budget_money: float | None = Field(default=None, gt=0, json_schema_extra={"affects_result": False})
+    """Likewise in money, by the two prices."""
+    price_in: float = Field(default=0.0, ge=0, json_schema_extra={"affects_result": False})
+    """Price of a million tokens that are sent."""
+    price_out: float = Field(default=0.0, ge=0, json_schema_extra={"affects_result": False})
+    """Price of a million tokens that come back."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EndpointJudgeConfig:
+        # Said of the whole, so that no error shows a value that may be a key.
+        for name in ("base_url", "model", "key_env"):
+            if _KEY.search(getattr(self, name)):
+                raise ValueError(
+                    f"{name} looks like a key; put the key into an environment variable and name it in key_env"
+                )
+        if not _VARIABLE.fullmatch(self.key_env):
+            raise ValueError("key_env wants the name of an environment variable, such as OPENAI_API_KEY, and no key")
+        if not _ADDRESS.fullmatch(self.base_url):
+            raise ValueError(
+                "base_url is no address such as https://api.example.org/v1, without user, password or query"
+            )
+        if self.budget_money is not None and not (self.price_in or self.price_out):
+            raise ValueError("budget_money wants prices: set price_in and price_out, for a million tokens each")
+        return self
+
+    @property
+    def name(self) -> str:
+        """What the judge is called."""
+        return f"{self.model} at {self.host}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the address is this machine's."""
+        return urlsplit(self.base_url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+    @property
+    def host(self) -> str:
+        """The machine that is asked."""
+        return urlsplit(self.base_url).netloc
+
+
+_KEY = re.compile(
+    r"(?:^|[^A-Za-z0-9])(?:sk|pk|rk|gsk|hf|xai|ghp|key)[-_][A-Za-z0-9_-]{16,}|AIza[A-Za-z0-9_-]{20,}|Bearer "
+)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+(?:/[^\s?#@]*)?")
+
+JudgeBackend = Annotated[LocalJudgeConfig | EndpointJudgeConfig, Field(discriminator="kind")]
 """What answers the questions of a judge."""
 
 

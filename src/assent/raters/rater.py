@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
+from assent.core.errors import RunError
 from assent.core.hashing import hash_json
 from assent.core.types import Judgment, Ranking, Rater, Task
 
@@ -25,6 +26,40 @@ class SingleRater(Raters, Protocol):
     def record(self) -> Rater:
         """Who it is."""
         ...
+
+
+@runtime_checkable
+class GivesEach(Protocol):
+    """A rater whose judgments come one by one, in any order; each is kept before the next one is waited for."""
+
+    def judge_each(self, tasks: Sequence[Task]) -> Iterator[Judgment]:
+        """One judgment of each task."""
+        ...
+
+
+class JudgingStoppedError(RunError):
+    """A rater cannot go on for a reason that is none of the tasks'; what it has said before is kept."""
+
+
+def given(rater: SingleRater, tasks: Sequence[Task]) -> Iterator[list[Judgment]]:
+    """A rater's judgments of tasks, in portions to keep.
+
+    Where a rater fails on several tasks at once it is asked one by one, so that only the task that fails is lost.
+    """
+    if isinstance(rater, GivesEach):
+        for judgment in rater.judge_each(tasks):
+            yield [judgment]
+        return
+    try:
+        said = rater.judge(tasks)
+    except Exception:
+        if len(tasks) < 2:
+            raise
+    else:
+        yield said
+        return
+    for task in tasks:
+        yield rater.judge([task])
 
 
 def judgment_id(rater_id: str, task_id: str, seed: int = 0) -> str:

@@ -23,8 +23,10 @@ from assent.report.configuration import read_settings
 from assent.report.diff import visible
 from assent.report.examples import first_examples, largest_changes
 from assent.report.figures import Bar, bars, percent
+from assent.report.gate import gates
 from assent.report.lineage_plot import lineage_svg
 from assent.report.run_folder import Run, find_run, read_run
+from assent.report.suites import suite_tables
 from assent.report.training import fine_tuning, optimization
 from assent.report.verdict import changes, verdict_of
 from assent.stats.estimate import Estimate
@@ -71,9 +73,17 @@ def page_of(run: Run) -> str:
         tiles=_tiles(run),
         sections=[
             s
-            for s in (comparison(run), rounds_over_time(run), reward_model(run), optimization(run), fine_tuning(run))
+            for s in (
+                comparison(run),
+                gates(run),
+                rounds_over_time(run),
+                reward_model(run),
+                optimization(run),
+                fine_tuning(run),
+            )
             if s.cards
         ],
+        suites=suite_tables(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),
         seconds=Svg(_seconds(run)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from assent.core.runlog import read_metrics
 from assent.core.types import Record
 from assent.evaluation.report import EVALUATION, SAMPLES, EvaluationReport, read_samples
 from assent.evaluation.reward_report import RewardReport
+from assent.evaluation.suite import SuiteReport
 
 RESULT = "result.json"
 
@@ -69,6 +70,11 @@ class Round:
         return metrics_of(self.artifacts.get(stage))
 
     @property
+    def is_promoted(self) -> bool:
+        """Whether its policy passed the gate; without a gate, always."""
+        return "gate" not in self.artifacts or self.artifacts["gate"].notes.get("verdict") == "pass"
+
+    @property
     def method(self) -> dict[str, Any]:
         """Resolved settings of the optimizer of the policy; its `kind` is ppo or dpo."""
         artifact = self.artifacts.get("optimize")
@@ -83,13 +89,15 @@ class Run:
     result: Mapping[str, Any]
     rounds: tuple[Round, ...]
     final: Evaluation | None
-    """The last policy against the fine-tuned one, where there is more than one round."""
+    """The last promoted policy against the fine-tuned one, where more than one was promoted."""
     artifacts: tuple[Artifact, ...]
     """All that the run rests on, in the order it was made."""
     labels: Mapping[str, str]
     """key -> what the artifact is in this run: "data · prompts", "round 2 · reward"."""
     problems: tuple[str, ...]
     """What could not be read, in words."""
+    suites: Mapping[str, SuiteReport] = field(default_factory=dict)
+    """What suites with questions of their own found in the comparison that decides, by their titles."""
 
     @property
     def name(self) -> str:
@@ -98,8 +106,9 @@ class Run:
 
     @property
     def headline(self) -> Evaluation | None:
-        """The evaluation that decides: the final one, else that of the last round."""
-        return self.final or next((r.evaluation for r in reversed(self.rounds) if r.evaluation), None)
+        """The evaluation that decides: the final one, else that of the newest promoted round, else of the last."""
+        best = sorted(self.rounds, key=lambda one: (one.is_promoted, one.number), reverse=True)
+        return self.final or next((r.evaluation for r in best if r.evaluation), None)
 
     def stage(self, name: str) -> Artifact | None:
         """The artifact of a stage that a run has once (base, sft)."""
@@ -141,6 +150,7 @@ def read_run(folder: Path) -> Run:
         used,
         _labels(used, rounds, final),
         tuple(dict.fromkeys(problems)),
+        _suites(result, folder / RESULT),
     )
 
 
@@ -174,14 +184,28 @@ def _round(values: Mapping[str, Any], artifacts: Mapping[str, Artifact]) -> Roun
 
 def _final(everything: Iterable[Artifact], rounds: list[Round]) -> Artifact | None:
     """The evaluation of the last policy against the one that the first round started from."""
-    if len(rounds) < 2 or "optimize" not in rounds[-1].artifacts or "optimize" not in rounds[0].artifacts:
+    if len(rounds) < 2 or "optimize" not in rounds[0].artifacts:
         return None
-    last = rounds[-1].artifacts["optimize"].key
+    passed = [one for one in rounds if one.is_promoted]
+    if not passed or "optimize" not in passed[-1].artifacts:
+        return None
+    last = passed[-1].artifacts["optimize"].key
     first = rounds[0].artifacts["optimize"].manifest.parents.get("start")
     fitting = [
         a for a in everything if (a.manifest.parents.get("policy"), a.manifest.parents.get("baseline")) == (last, first)
     ]
     return fitting[-1] if fitting else None
+
+
+def _suites(result: Mapping[str, Any], path: Path) -> dict[str, SuiteReport]:
+    """The measures of result.json with slices, null baselines and notes; of the final comparison, or the last round."""
+    rounds: list[Mapping[str, Any]] = list(result.get("rounds") or ())
+    values: Mapping[str, Any] = result.get("final") or (rounds[-1] if rounds else {})
+    measures = values.get("suites") or {}
+    return {
+        title: _parse(SuiteReport, {"measures": measures.get(title, {}), **details}, path)
+        for title, details in (values.get("suite_details") or {}).items()
+    }
 
 
 def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | None) -> dict[str, str]:

@@ -244,7 +244,7 @@ class _Way:
         return 3 * float(squares.sum() ** 2 / (squares**2).sum())
 
     def _sums(self, x: Floats) -> Floats:
-        return np.bincount(self.index, weights=x - x.mean(), minlength=self.count)
+        return np.asarray(np.bincount(self.index, weights=x - x.mean(), minlength=self.count), float)
 
 
 def _shares(values: ArrayLike, clusters: Labels) -> tuple[Floats, _Way]:

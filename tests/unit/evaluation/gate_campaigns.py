@@ -9,7 +9,7 @@ import numpy as np
 from assent.core.hashing import hash_json
 from assent.evaluation.gate.evidence import Compared, Evidence
 from assent.evaluation.outcomes import Found, Outcome
-from assent.evaluation.report import Judge
+from assent.evaluation.report import Judge, KnownJudge
 
 
 def found(kind: str, subject: str, values: Sequence[Mapping[str, float]], *, groups: Sequence[str] = ()) -> Found:
@@ -35,9 +35,9 @@ def wins(scores: Sequence[float], longer: Sequence[float] | None = None) -> Comp
     return Compared(found("winrate", "new", rows))
 
 
-def evidence(judge: Judge | None = None, judges: tuple[str, ...] = (), **suites: Compared) -> Evidence:
+def evidence(judge: Judge | None = None, known: KnownJudge | None = None, **suites: Compared) -> Evidence:
     """What two policies showed; people judged them unless it is said otherwise."""
-    return Evidence("new", "old", suites, judge or Judge(kind="people", is_independent=True), judges)
+    return Evidence("new", "old", suites, judge or Judge(kind="people", is_independent=True), known)
 
 
 def coins(rate: float, size: int, seed: int) -> list[float]:

@@ -9,8 +9,7 @@ from assent.core.errors import ConfigError
 from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.gate.decide import Decision, decide, in_words
 from assent.evaluation.gate.evidence import Compared
-from assent.evaluation.gate.judge import Held, JudgeRecord
-from assent.evaluation.report import Judge
+from assent.evaluation.report import Judge, KnownJudge
 from assent.stats.estimate import Estimate
 
 
@@ -129,23 +128,28 @@ def test_a_suite_that_a_null_baseline_passes_fails() -> None:
 def test_a_judge_that_trained_the_policy_or_was_never_validated_does_not_count() -> None:
     config = gate(gain=[{"measure": "winrate.win_rate"}])
 
-    def said(judge: Judge, record: JudgeRecord | None = None) -> tuple[str, str]:
-        shown = evidence(judge, ("gpt",), winrate=MANY.suites["winrate"])
-        return only(decide(config, shown, record=record))
+    def said(judge: Judge, known: KnownJudge | None = None) -> tuple[str, str]:
+        return only(decide(config, evidence(judge, known, winrate=MANY.suites["winrate"])))
 
-    def known(low: float, **more: object) -> JudgeRecord:
-        held = Held(with_votes=Estimate(estimate=low + 0.05, low=low, high=low + 0.1), pairs=300)
-        return JudgeRecord.model_validate({"judge": "gpt", "agreement": held, **more})
+    def known(low: float, **more: object) -> KnownJudge:
+        held = Estimate(estimate=low + 0.05, low=low, high=low + 0.1)
+        return KnownJudge.model_validate({"agreement": held, "pairs": 300, **more})
 
     own = Judge(kind="reward_model", is_independent=False)
     other = Judge(kind="autorater", is_independent=True)
     assert said(own, known(0.9))[1].endswith("is what the policy was optimized for")
-    assert said(other)[1] == "autorater was never held against people; validate it and give judge.record"
+    assert said(other)[1].startswith("the autorater was never held against people")
     assert "is 0.550 [0.500, 0.600], not surely above 0.55" in said(other, known(0.5))[1]
     assert "stays below its bar: padded" in said(other, known(0.7, failures=("padded answers win",)))[1]
     assert "has drifted" in said(other, known(0.7, drift={"estimate": -0.2, "low": -0.3, "high": -0.1}))[1]
     assert said(other, known(0.7)) == ("pass", "")
     assert said(Judge(kind="people", is_independent=True)) == ("pass", "")
+    assert only(
+        decide(
+            gate(gain=[{"measure": "winrate.win_rate"}], judge={"kinds": ["people"]}),
+            evidence(other, known(0.7), winrate=MANY.suites["winrate"]),
+        )
+    )[1].startswith("verdicts of autorater do not count here")
 
 
 def test_a_gate_without_lines_with_two_limits_or_a_line_twice_is_refused() -> None:

@@ -11,11 +11,11 @@ from gate_campaigns import coins, evidence, found, shares, wins
 from assent.core.errors import DataError, RunError, UserError
 from assent.core.hashing import hash_file
 from assent.evaluation.gate.config import GateConfig, read_gate
+from assent.evaluation.gate.decide import decide
 from assent.evaluation.gate.dossier import EVIDENCE, PAGE, VERDICT, ask, replay
 from assent.evaluation.gate.evidence import Evidence, of_evaluation
-from assent.evaluation.gate.judge import JudgeRecord
 from assent.evaluation.outcomes import Found
-from assent.evaluation.report import EvaluationReport, Judge
+from assent.evaluation.report import EvaluationReport, Judge, KnownJudge
 from assent.evaluation.winrate import Verdict, win_rate, write_verdicts
 from assent.stats.estimate import Estimate
 
@@ -43,11 +43,10 @@ def test_a_dossier_gives_the_same_verdict_from_its_folder_alone(tmp_path: Path) 
     )
 
 
-def test_a_judges_record_is_part_of_the_dossier(tmp_path: Path) -> None:
-    held = {"with_votes": {"estimate": 0.8, "low": 0.75, "high": 0.85}, "pairs": 200}
-    record = JudgeRecord.model_validate({"judge": "gpt", "agreement": held})
-    judged = evidence(Judge(kind="autorater", is_independent=True), ("gpt",), **shown(200).suites)
-    assert ask(tmp_path / "gate", gate(), judged, record=record).verdict == "pass"
+def test_what_is_known_of_a_judge_is_part_of_the_dossier(tmp_path: Path) -> None:
+    known = KnownJudge(agreement=Estimate(estimate=0.8, low=0.75, high=0.85), pairs=200)
+    judged = evidence(Judge(kind="autorater", is_independent=True), known, **shown(200).suites)
+    assert ask(tmp_path / "gate", gate(), judged).verdict == "pass"
     assert replay(tmp_path / "gate").verdict == "pass"
 
 
@@ -126,12 +125,13 @@ def test_numbers_of_an_evaluation_come_from_its_verdicts_and_not_from_its_summar
     honest = win_rate(verdicts)
     boast = honest.model_copy(update={"win_rate": Estimate(estimate=0.99, low=0.98, high=1.0)})
     EvaluationReport(judge=Judge(kind="people", is_independent=True), win_rate=boast).write(tmp_path)
-    write_verdicts(tmp_path, verdicts)
+    write_verdicts(tmp_path, verdicts, are_people=True)
     rows = [{"prompt": f"p{n}", "before": "a b", "after": "a b c"} for n in range(40)]
     (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    suites, judge, names = of_evaluation(tmp_path)
+    suites, report = of_evaluation(tmp_path)
+    assert "anna" not in (tmp_path / "verdicts.jsonl").read_text()
     scores = [one.values["win_rate"] for one in suites["winrate"].after.outcomes]
-    assert sum(scores) / len(scores) == 0.75 and judge is not None and names == ()
+    assert sum(scores) / len(scores) == 0.75 and report.judge is not None
     assert "anna" not in suites["winrate"].after.model_dump_json() + repr(suites["winrate"].after.outcomes)
     repeated = [one.values["repeated"] for one in suites["answers"].after.outcomes]
     assert repeated == [0.0] + [1.0] * 39
@@ -149,3 +149,17 @@ def test_a_suite_of_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no suite of this version is of kind 'strange'"):
         ask(tmp_path / "gate", gate(), odd)
     assert not (tmp_path / "gate").exists()
+
+
+def test_prompts_on_which_every_judge_abstained_are_unreadable_and_not_left_out(tmp_path: Path) -> None:
+    verdicts = [Verdict(f"p{n}", "gpt", f"pair{n}", 1.0, n % 2 == 0, 10 + n % 3, 10) for n in range(80)]
+    EvaluationReport(judge=Judge(kind="people", is_independent=True), win_rate=win_rate(verdicts)).write(tmp_path)
+    write_verdicts(tmp_path, verdicts, are_people=True)
+    rows = [{"prompt": f"p{n}", "before": "a", "after": "b"} for n in range(100)]
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    suites, report = of_evaluation(tmp_path)
+    for name in ("win_rate", "length_controlled"):
+        config = GateConfig.parse({"gain": [{"measure": f"winrate.{name}"}]})
+        (line,) = decide(config, evidence(report.judge, winrate=suites["winrate"])).lines
+        assert (line.verdict, line.missing, line.clusters) == ("fail", pytest.approx(0.2), 80), name
+        assert decide(config.model_copy(update={"most_missing": 0.2001}), evidence(**suites)).verdict == "pass"

@@ -64,7 +64,7 @@ def test_every_maker_of_intervals_has_a_row(coverage: ModuleType) -> None:
     for name in (
         *("wilson", "clustered_mean", "clustered_share", "cautious_share", "two_way_share", "paired_difference"),
         *("share_difference", "ratio", "jackknife", "left_out", "drawn_again", "length_controlled", "reliability_bins"),
-        *("standings", "sharpness", "alpha", "mcnemar", "corrected_share", "none_of", "signal_detection"),
+        *("standings", "arena", "sharpness", "alpha", "mcnemar", "corrected_share", "none_of", "signal_detection"),
         *("prediction_powered", "bounded_sequence", "asymptotic_sequence"),
     ):
         assert name in measured, name

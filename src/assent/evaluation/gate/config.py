@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,12 +91,11 @@ class JudgeBar(Config):
 
     kinds: tuple[str, ...] = ("people", "simulated", "autorater", "reward_model", "function")
     """Kinds of raters that may judge."""
-    record: Path | None = Field(default=None, json_schema_extra={"outside": "file"})
-    """What is known of a judge that is no person: its folder or judge.json. Without it only people count."""
     agreement: float = Field(default=0.55, ge=0, le=1)
-    """Its agreement with people must surely lie above this."""
+    """The agreement with people of a judge that is no person must surely lie above this, beside every other bar of its
+    record (`evaluate.judge_record`). Without a record only people count."""
     most_drift: float = Field(default=0.05, ge=0)
-    """Since it was validated it may have lost so much agreement on its anchors, where that was measured."""
+    """Since it was validated such a judge may have lost so much agreement on its anchors."""
 
 
 class GateConfig(Config):
@@ -107,11 +105,11 @@ class GateConfig(Config):
     """What must become surely better."""
     keep: tuple[Keep, ...] = ()
     """What must surely not become worse."""
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    alpha: float = Field(default=0.025, gt=0, lt=0.5)
     """Chance that a policy is released although a line does not hold for it. As all lines must pass, it is the chance
-    for the whole gate, however many there are."""
+    for the whole gate, however many there are. 0.025 is the usual two-sided interval of 95 %."""
     power: float = Field(default=0.9, gt=0.5, lt=1)
-    """How surely what is true shall be seen: decides how many more labels are asked for."""
+    """How surely a policy for which all lines hold shall pass: decides how many more labels are asked for."""
     looks: Literal["once", "anytime"] = "once"
     """once: the evaluation is looked at when it is whole. anytime: at it as it grows, as often as one likes, with
     intervals that hold at all times together; that wants more labels."""
@@ -132,6 +130,11 @@ class GateConfig(Config):
         return self
 
     @property
+    def power_of_a_line(self) -> float:
+        """The power that each line needs, so that all lines together have the gate's: each may miss its part."""
+        return 1 - (1 - self.power) / len(self.lines)
+
+    @property
     def lines(self) -> tuple[Gain | Keep, ...]:
         """All lines, in their order."""
         return (*self.gain, *self.keep)
@@ -140,7 +143,6 @@ class GateConfig(Config):
 def gate_values(named: str | Path, *, base: Path) -> dict[str, Any]:
     """The values of a gate file: a path from `base`, or the name of one that comes with the package.
 
-    A relative `judge.record` in it is taken from the file's folder, and given as seen from `base`.
     Raises ConfigError where there is none.
     """
     path = base / named
@@ -149,11 +151,7 @@ def gate_values(named: str | Path, *, base: Path) -> dict[str, Any]:
         if str(named) not in known:
             raise ConfigError(f"gate: there is no file {path}; give one, or one of those that come along: {known}")
         return read_yaml(FILES / f"{named}.yaml")
-    values = read_yaml(path)
-    judge = values.get("judge")
-    if isinstance(judge, Mapping) and isinstance(judge.get("record"), str):
-        values["judge"] = {**judge, "record": str(Path(named).parent / judge["record"])}
-    return values
+    return read_yaml(path)
 
 
 def read_gate(named: str | Path) -> GateConfig:

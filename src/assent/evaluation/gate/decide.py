@@ -7,15 +7,15 @@ the number of lines costs nothing (intersection-union test, Berger 1982).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from assent.core.errors import ConfigError
 from assent.core.types import Record
 from assent.evaluation.gate.config import Gain, GateConfig, Keep, Line
-from assent.evaluation.gate.evidence import OWN, WINRATE, Compared, Evidence
-from assent.evaluation.gate.judge import JudgeRecord, refusal_of
+from assent.evaluation.gate.evidence import AGAINST, OWN, REWARD, WINRATE, Compared, Evidence
+from assent.evaluation.gate.judge import refusal_of
 from assent.evaluation.gate.more import more_items
 from assent.evaluation.gate.reading import Level, Pairs, Reading, read
 from assent.evaluation.outcomes import Kind
@@ -106,14 +106,14 @@ class _Limits:
         return [one for one in (self.low, self.high) if one is not None]
 
 
-def decide(config: GateConfig, evidence: Evidence, *, record: JudgeRecord | None = None, look: int = 1) -> Decision:
-    """Hold the evidence against every line. `record` is what is known of a judge that is no person.
+def decide(config: GateConfig, evidence: Evidence, *, look: int = 1) -> Decision:
+    """Hold the evidence against every line.
 
     Raises ConfigError for a line that no suite could ever give, or that turns a measure's direction around.
     """
     refuse_impossible(config, evidence)
-    refused = refusal_of(evidence.judge, evidence.judges, config.judge, record)
-    level = Level(config.alpha, look if config.looks == "anytime" else None)
+    refused = refusal_of(evidence.judge, evidence.known_judge, config.judge)
+    level = Level(config.alpha, look if config.looks == "anytime" or look > 1 else None)
     lines = tuple(_said(one, config, evidence, level, refused) for one in config.lines)
     verdicts = [one.verdict for one in lines]
     slices, seen = explored(config, evidence)
@@ -134,15 +134,15 @@ def refuse_impossible(config: GateConfig, evidence: Evidence) -> None:
     """Raise ConfigError for a measure that its suite does not have, a wrong direction, or a limit that cannot apply."""
     for line in config.lines:
         if (compared := evidence.suites.get(line.suite)) is not None:
-            refuse_line(line, compared)
+            refuse_line(line, compared.kind, compared.kinds)
 
 
-def refuse_line(line: Line, compared: Compared) -> None:
-    """The same of one line whose suite was measured."""
-    kind = compared.kinds.get(line.name)
+def refuse_line(line: Line, suite: str, kinds: Mapping[str, Kind]) -> None:
+    """The same of one line whose suite, of that kind and with those measures, is measured."""
+    kind = kinds.get(line.name)
     if kind is None:
-        near = difflib.get_close_matches(line.name, compared.kinds, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(compared.kinds))}"
+        near = difflib.get_close_matches(line.name, kinds, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(kinds))}"
         raise ConfigError(f"gate: {line.measure}: suite {line.suite} has no measure {line.name!r}; {hint}")
     says = {True: "lower", False: "higher", None: None}[kind.lower_is_better]
     if line.better is not None and says is not None and line.better != says:
@@ -150,11 +150,7 @@ def refuse_line(line: Line, compared: Compared) -> None:
     is_gain = isinstance(line, Gain)
     if says is None and line.better is None and (is_gain or (isinstance(line, Keep) and line.null_at_most is not None)):
         raise ConfigError(f"gate: {line.measure}: neither way is better of itself; say better: higher or lower")
-    if (
-        isinstance(line, Keep)
-        and line.ratio is not None
-        and (kind.statistic is not None or compared.against is not None)
-    ):
+    if isinstance(line, Keep) and line.ratio is not None and (kind.statistic is not None or suite in AGAINST):
         raise ConfigError(f"gate: {line.measure} is no mean of both policies, so it has no ratio; give a margin")
 
 
@@ -212,7 +208,7 @@ def _held(
         reason = "it surely does not hold"
     elif reading.clusters < least or verdict == "undecided":
         verdict = "undecided"
-        more = more_items(reading, limits.ends, level, config.power, least=least)
+        more = more_items(reading, limits.ends, level, config.power_of_a_line, least=least)
         is_inside = _Limits(limits.low, limits.high).verdict(_point(reading.estimate)) == "pass"
         reason = _undecided(reading, least, more, is_inside=is_inside)
     return said.model_copy(
@@ -233,6 +229,8 @@ def labels_of(line: Line) -> str:
     """What further evidence of a line is made of."""
     if line.suite == WINRATE:
         return "prompts with verdicts of the judge"
+    if line.suite == REWARD:
+        return "held-out prompts with comparisons"
     if line.suite in OWN:
         return "evaluation prompts"
     return f"items of suite {line.suite}" + (f" in {line.slice!r}" if line.slice else "")

@@ -3,7 +3,6 @@
 verdict.json        the decision, line by line
 dossier.md          the same for people, with the replay command
 gate.json           the gate, every setting
-judge.json          what is known of the judge, where it is no person
 looks.json          every look so far, and the items that were there
 evidence.json       the policies, settings, seeds, hashes of data and weights, and the hash of every file below
 evidence/<suite>/after/outcomes.jsonl …    every raw outcome and verdict
@@ -11,9 +10,10 @@ evidence/<suite>/after/outcomes.jsonl …    every raw outcome and verdict
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,8 @@ from assent.core.types import Record
 from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.gate.decide import Decision, Verdict, decide
 from assent.evaluation.gate.evidence import Compared, Evidence
-from assent.evaluation.gate.judge import RECORD, JudgeRecord
 from assent.evaluation.outcomes import Found, Outcome
-from assent.evaluation.report import Judge
+from assent.evaluation.report import Judge, KnownJudge
 
 VERDICT, PAGE, GATE, LOOKS, EVIDENCE = "verdict.json", "dossier.md", "gate.json", "looks.json", "evidence.json"
 
@@ -52,7 +51,7 @@ class Looks(Record):
     looks: tuple[Look, ...] = ()
 
 
-def ask(folder: Path, config: GateConfig, evidence: Evidence, *, record: JudgeRecord | None = None) -> Decision:
+def ask(folder: Path, config: GateConfig, evidence: Evidence) -> Decision:
     """Take a look at the evidence and write the dossier; the earlier looks of the folder count.
 
     The same evidence again is no new look. Raises UserError where the gate allows one look and another was taken, where
@@ -70,28 +69,27 @@ def ask(folder: Path, config: GateConfig, evidence: Evidence, *, record: JudgeRe
                 f"{folder}: this gate allows one look, and it was taken ({last.verdict.upper()}); set looks: anytime"
                 " before the first look, or gather evidence of new items and name another folder with --to"
             )
-    decision = decide(config, ordered, record=record, look=number)
-    taken = Look(number=number, evidence=ordered.hash, verdict=decision.verdict, items=_items(ordered))
-    looks = Looks(gate=before.gate, looks=(*(one for one in before.looks if one.number < number), taken))
-    write(folder, config, ordered, decision, looks, record)
+    return take_look(folder, config, ordered, number, earlier=[one for one in before.looks if one.number < number])
+
+
+def take_look(
+    folder: Path, config: GateConfig, evidence: Evidence, number: int, *, earlier: Sequence[Look] = ()
+) -> Decision:
+    """Decide at the look of this number and write the dossier."""
+    decision = decide(config, evidence, look=number)
+    taken = Look(number=number, evidence=evidence.hash, verdict=decision.verdict, items=_items(evidence))
+    write(folder, config, evidence, decision, Looks(gate=_hash_of(config), looks=(*earlier, taken)))
     return decision
 
 
-def write(
-    folder: Path,
-    config: GateConfig,
-    evidence: Evidence,
-    decision: Decision,
-    looks: Looks,
-    record: JudgeRecord | None,
-) -> None:
+def write(folder: Path, config: GateConfig, evidence: Evidence, decision: Decision, looks: Looks) -> None:
     """Write the dossier; it is there whole or, as before, not at all."""
     with files.new_directory(folder) as new:
-        fill(new, config, evidence, decision, record)
+        fill(new, config, evidence, decision)
         files.write_json(new / LOOKS, looks.model_dump(mode="json"))
 
 
-def fill(folder: Path, config: GateConfig, evidence: Evidence, decision: Decision, record: JudgeRecord | None) -> None:
+def fill(folder: Path, config: GateConfig, evidence: Evidence, decision: Decision) -> None:
     """Everything of a dossier but its looks, into an empty folder."""
     places = {}
     for title, compared in evidence.suites.items():
@@ -102,8 +100,6 @@ def fill(folder: Path, config: GateConfig, evidence: Evidence, decision: Decisio
         if compared.before is not None:
             compared.before.write(folder / places[title] / "before")
     files.write_json(folder / GATE, config.model_dump(mode="json"))
-    if record is not None:
-        files.write_json(folder / RECORD, record.model_dump(mode="json"))
     files.write_json(folder / VERDICT, decision.model_dump(mode="json"))
     files.write_text(folder / PAGE, "\n".join(page(config, evidence, decision)) + "\n")
     hashes = {
@@ -113,7 +109,7 @@ def fill(folder: Path, config: GateConfig, evidence: Evidence, decision: Decisio
         "after": evidence.after,
         "before": evidence.before,
         "judge": None if evidence.judge is None else evidence.judge.model_dump(),
-        "judges": list(evidence.judges),
+        "known_judge": None if evidence.known_judge is None else evidence.known_judge.model_dump(mode="json"),
         "suites": {title: path.as_posix() for title, path in places.items()},
         "facts": dict(evidence.facts),
         "files": hashes,
@@ -136,11 +132,11 @@ def replay(folder: Path) -> Decision:
         kept = Decision.model_validate(_json(folder / VERDICT))
         judge = None if values["judge"] is None else Judge.model_validate(values["judge"])
         suites = {title: _compared(folder / place) for title, place in values["suites"].items()}
-        evidence = Evidence(values["after"], values["before"], suites, judge, tuple(values["judges"]), values["facts"])
+        known = None if values["known_judge"] is None else KnownJudge.model_validate(values["known_judge"])
+        evidence = Evidence(values["after"], values["before"], suites, judge, known, values["facts"])
     except (ValidationError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"is no dossier of a gate ({type(error).__name__})", path=folder) from None
-    record = JudgeRecord.read(folder / RECORD) if (folder / RECORD).is_file() else None
-    again = decide(config, evidence, record=record, look=kept.look)
+    again = decide(config, evidence, look=kept.look)
     if again != kept:
         raise RunError(
             f"{folder} says {kept.verdict.upper()}, and its evidence gives {again.verdict.upper()} with other numbers;"
@@ -156,7 +152,7 @@ def page(config: GateConfig, evidence: Evidence, decision: Decision) -> Iterator
     looks = "one look" if config.looks == "once" else f"look {decision.look} of any number"
     yield (
         f"{looks[0].upper()}{looks[1:]}. A policy for which a line does not hold is released with a chance of at most"
-        f" {config.alpha:.1%}. Judge: {'nobody' if evidence.judge is None else _code(str(evidence.judge))}."
+        f" {config.alpha:.1%}. Judge: {_judge_in_words(evidence)}."
     )
     yield ""
     yield "| verdict | line | wanted | found | items | prompts | unreadable | why, and what is missing |"
@@ -186,8 +182,21 @@ def page(config: GateConfig, evidence: Evidence, decision: Decision) -> Iterator
     yield "Decide again from this folder alone: `assent gate --replay FOLDER`"
 
 
+def _judge_in_words(evidence: Evidence) -> str:
+    judge, known = evidence.judge, evidence.known_judge
+    if judge is None:
+        return "nobody compared the answers"
+    if known is None:
+        return _code(str(judge))
+    return f"{_code(str(judge))}, whose agreement with people is {known.agreement} on {known.pairs} pairs"
+
+
+def _hash_of(config: GateConfig) -> str:
+    return short(hash_json(config.model_dump(mode="json")))
+
+
 def _looks_of(folder: Path, config: GateConfig) -> Looks:
-    gate = short(hash_json(config.model_dump(mode="json")))
+    gate = _hash_of(config)
     if not (folder / LOOKS).is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder} holds something that is no dossier; name another folder with --to")
@@ -222,7 +231,7 @@ def _in_earlier_order(evidence: Evidence, last: Look, folder: Path) -> Evidence:
             None if (old := evidence.suites[title].before) is None else _sorted(old, places),
         )
     whole = {title: suites.get(title, one) for title, one in evidence.suites.items()}
-    return Evidence(evidence.after, evidence.before, whole, evidence.judge, evidence.judges, evidence.facts)
+    return dataclasses.replace(evidence, suites=whole)
 
 
 def _sorted(found: Found, places: Mapping[str, int]) -> Found:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from assent.core.types import Message, Prompt
+from assent.core.types import Prompt
 from assent.evaluation.exam import Exam, Suite, rows_of
 from assent.evaluation.outcomes import Kind, Outcome
+from assent.evaluation.preferences import credit, preferences
 from assent.evaluation.suites.config import HHHConfig
 
 
@@ -30,7 +31,7 @@ def load(config: HHHConfig) -> list[Item]:
     """The pairs of the file."""
     items = []
     for number, row in enumerate(rows_of(config.path)):
-        prompt = Prompt(messages=(Message(role="user", content=row.text("query")),))
+        prompt = Prompt.of(row.text("query"))
         pair = row.text("chosen"), row.text("rejected")
         items.append(Item(f"{prompt.id}-{number}", prompt, *pair, row.optional_text("source")))
     return items
@@ -38,27 +39,17 @@ def load(config: HHHConfig) -> list[Item]:
 
 def examine(config: HHHConfig, items: Sequence[Item], exam: Exam) -> list[Outcome]:
     """Whether the better answer is preferred: 1, 0, or half for a tie."""
-    prompts = [one.prompt for one in items]
-    if "scores" in exam.subject.abilities:
-        asked = [prompt for prompt in prompts for _ in range(2)]
-        scores = exam.subject.scores(asked, [text for one in items for text in (one.chosen, one.rejected)])
-        pairs = [(scores[2 * i], scores[2 * i + 1]) for i in range(len(items))]
-    else:
-        found = exam.subject.likelihoods(prompts, [(one.chosen, one.rejected) for one in items])
-        pairs = [
-            (good / len(one.chosen.encode()), bad / len(one.rejected.encode()))
-            for one, (good, bad) in zip(items, found, strict=True)
-        ]
+    found = preferences(exam.subject, [one.prompt for one in items], [(one.chosen, one.rejected) for one in items])
     return [
         Outcome(
             item=one.id,
             cluster=one.prompt.id,
-            values={"accuracy": 0.5 if good == bad else float(good > bad)},
+            values={"accuracy": credit(values)[0]},
             group=one.group,
             prompt=one.prompt.text,
-            answer=one.chosen if good > bad else one.rejected,
+            answer=one.chosen if values[0] > values[1] else one.rejected,
         )
-        for one, (good, bad) in zip(items, pairs, strict=True)
+        for one, values in zip(items, found, strict=True)
     ]
 
 

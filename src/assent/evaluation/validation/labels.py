@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Any
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Task
 
@@ -122,7 +123,7 @@ def said_of(tasks: Sequence[Task], judgments: Iterable[Judgment], *, criterion: 
         if judgment is None:
             found.append(Said(None))
             continue
-        reading = next(
+        reading: dict[str, Any] = next(
             (r for r in judgment.details.get("pairs", ()) if {r["first"], r["second"]} == {first, second}), {}
         )
         sign = 1 if reading.get("first") == first else -1

@@ -9,7 +9,7 @@ from pathlib import Path
 from assent.artifacts.find import store_at
 from assent.core import files
 from assent.core.errors import ConfigError, UserError
-from assent.core.types import Comparison, Purpose
+from assent.core.types import Comparison, Purpose, RaterKind
 from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.feedback.arena import Met, Table, constant_models, met_in, met_in_runs, tables
@@ -97,7 +97,7 @@ def _met(asked: Asked) -> tuple[list[Met], dict[str, float]]:
     return met, constant_models(comparisons)
 
 
-def _of_store(asked: Asked) -> tuple[list[Comparison], Mapping[str, str]]:
+def _of_store(asked: Asked) -> tuple[list[Comparison], Mapping[str, RaterKind]]:
     config = StoreConfig() if asked.store_url is None else StoreConfig(url=asked.store_url)
     if not config.exists:
         raise UserError(f"there is no store at {config.shown}; correct --store")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from assent.artifacts.find import model_folder
+from assent.artifacts.find import model_folder, passed_over
+from assent.artifacts.identity import hash_whole
+from assent.artifacts.outside import changed
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError
+from assent.core.files import new_directory
+from assent.core.progress import Screen
 from assent.evaluation.catalog import SUITES, suite_of
 from assent.evaluation.outcomes import Found, report
 from assent.evaluation.subject import Subject
@@ -20,7 +25,9 @@ from assent.evaluation.suites.config import SuiteConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.stages.measure import MeasureStage, examined, policy_subject, reward_subject
+from assent.pipeline.stages.measure import MeasureStage, examined, judge_of, policy_subject, reward_subject
+from assent.pipeline.subjects import Watch
+from assent.raters.config import RatersConfig
 
 EVALUATIONS = Path("evaluations")
 
@@ -32,6 +39,8 @@ class SuitesFile(Config):
     """Each with its kind and where its questions lie; relative paths are taken from the file's own folder."""
     seed: int = 0
     """Draws items, where a suite has a limit, and answers."""
+    judge: RatersConfig | None = None
+    """Who judges the answers in suites that want a judge; null: nobody."""
     model: ModelConfig = ModelConfig()
     """How models are loaded."""
     compute: ComputeConfig = ComputeConfig()
@@ -39,10 +48,7 @@ class SuitesFile(Config):
 
     def stages(self) -> dict[str, MeasureStage]:
         """The suites by their titles."""
-        return {
-            one.title: MeasureStage(suite=one, items_seed=self.seed, model=self.model, compute=self.compute)
-            for one in self.suites
-        }
+        return {one.title: MeasureStage.of(one, self.seed, self.judge, self.model, self.compute) for one in self.suites}
 
 
 def evaluate(
@@ -58,19 +64,30 @@ def evaluate(
     Of several models the first is what the others are compared with, item by item. `suites` are "kind=path".
     """
     config = suites_file(file, suites, settings)
+    yield from (line for name in names if (line := passed_over(name)) is not None)
+    stages = config.stages()
+    for stage in stages.values():
+        # Questions that cannot be read are known before a model is loaded.
+        suite_of(stage.suite).load(stage.suite)
     backends = Backends(config.model, config.compute)
+    watch = Screen(sys.stderr).bar
     with machine(config.compute):
-        subjects = [named_subject(backends, name) for name in names]
-        for title, stage in config.stages().items():
+        subjects = [named_subject(backends, name, watch=watch) for name in names]
+        weights = {name: weights_of(name) for name in names}
+        for title, stage in stages.items():
             first: Found | None = None
+            judge = judge_of(stage, backends)
             for subject in subjects:
                 if not suite_of(stage.suite).abilities & subject.abilities:
                     yield f"{title}: {subject.name} cannot be asked that; it is left out"
                     continue
-                found = examined(stage, subject, log=lambda text: None)
-                folder = to / re.sub(r"[^\w.-]+", "-", subject.name).strip("-.") / title
-                found.write(folder)
-                yield from table(report(found, suite_of(stage.suite).kinds, before=first), found)
+                found = examined(stage, subject, judge=judge, log=lambda text: None)
+                found = found.model_copy(update={"weights": weights[subject.name]})
+                measured = report(found, suite_of(stage.suite).measures(stage.suite), before=first)
+                folder = folder_of(to, subject.name) / title
+                with new_directory(folder) as partial:
+                    found.write(partial)
+                yield from table(measured, found)
                 yield f"  every item: {folder}"
                 first = first or found
 
@@ -81,28 +98,41 @@ def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str,
     for one in suites:
         kind, equals, path = one.partition("=")
         known = sorted(suite.kind for suite in SUITES)
-        if not equals or kind not in known:
-            raise ConfigError(f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}")
-        values = overlay(
-            values, {"suites": [*values.get("suites", ()), {"kind": kind, "path": str(Path(path).absolute())}]}
-        )
+        alone = sorted(suite.kind for suite in SUITES if not suite.config.model_fields["path"].is_required())
+        if kind not in known or (not equals and kind not in alone):
+            raise ConfigError(
+                f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}; without a path {', '.join(alone)}"
+            )
+        said = {"kind": kind} | ({"path": str(Path(path).absolute())} if equals else {})
+        values = overlay(values, {"suites": [*values.get("suites", ()), said]})
     if "suites" not in values:
         raise ConfigError("no suites: give a file with suites, or --suite kind=path")
     config = SuitesFile.parse(overlay(values, parse_sets(settings)), where=str(file or "assent evaluate"))
     base = Path() if file is None else file.parent
-    placed = tuple(one.model_copy(update={"path": base / one.path}) for one in config.suites)
+    placed = tuple(changed(one, lambda o: str(base / o.value) if o.is_path else o.value) for one in config.suites)
     titles = [one.title for one in placed]
     if twice := sorted({one for one in titles if titles.count(one) > 1}):
         raise ConfigError(f"two suites are called {twice[0]!r}; give one of them another name")
     return config.model_copy(update={"suites": placed})
 
 
-def named_subject(backends: Backends, name: str) -> Subject:
+def named_subject(backends: Backends, name: str, *, watch: Watch) -> Subject:
     """The policy or the reward model that a name means."""
     folder = model_folder(name)
     if is_reward(folder):
-        return reward_subject(backends, folder, name=name)
-    return policy_subject(backends, folder, name=name)
+        return reward_subject(backends, folder, name=name, watch=watch)
+    return policy_subject(backends, folder, name=name, watch=watch)
+
+
+def folder_of(evaluations: Path, name: str) -> Path:
+    """Where what was found of a model of this name is written."""
+    return evaluations / re.sub(r"[^\w.-]+", "-", name).strip("-.")
+
+
+def weights_of(name: str) -> str:
+    """Hash of the model that a name means; empty for a hub id."""
+    folder = model_folder(name)
+    return hash_whole(folder) if isinstance(folder, Path) else ""
 
 
 def is_reward(folder: Path | str) -> bool:
@@ -124,8 +154,7 @@ def table(found: SuiteReport, of: Found) -> Iterator[str]:
         ]
         beside = f"; without any thought: {', '.join(nulls)}" if nulls else ""
         yield f"  {name.replace('_', ' ')}: {_numbers(one)}{beside}"
-    missing = _missing(of)
-    yield from (f"  {name}: could not be read of {count} items" for name, count in missing.items())
+    yield from (f"  {name}: {value}" for name, value in of.notes.items() if name != "items" and value)
 
 
 def _numbers(one: Measure) -> str:
@@ -135,8 +164,3 @@ def _numbers(one: Measure) -> str:
     if moved is None:
         return alone
     return f"{alone}; {moved.estimate:+.3f} [{moved.low:+.3f}, {moved.high:+.3f}] against the first"
-
-
-def _missing(of: Found) -> Mapping[str, int]:
-    """Notes that count items."""
-    return {name: value for name, value in of.notes.items() if isinstance(value, int) and name != "items" and value}

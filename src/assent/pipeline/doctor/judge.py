@@ -14,7 +14,8 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.raters.asking import Material
 from assent.raters.autorater import LogitJudge
-from assent.raters.config import AutoraterConfig
+from assent.raters.config import AutoraterConfig, LocalJudgeConfig
+from assent.raters.endpoint import EndpointJudge
 from assent.raters.margins import pairs_in, scores_in
 from assent.raters.verdicts import LEAST_MASS
 
@@ -35,14 +36,27 @@ def check_judge(config: RunConfig) -> Iterator[Finding]:
     raters = None if config.collect is None else config.collect.raters
     if not isinstance(raters, AutoraterConfig) or any(missing(one) for one in outside(raters)):
         return  # what is missing is said where files are looked for
-    if not Path(raters.backend.path).is_dir():
+    if isinstance(raters.backend, LocalJudgeConfig) and not Path(raters.backend.path).is_dir():
         yield note(f"{_KEY}.backend.path", f"{raters.backend.path} is looked at when the run starts")
         return
     try:
         judge = open_autorater(raters, next(raters.ids("train", config.seed)), Backends(config.model, config.compute))
-        yield from _try(judge, longest=config.sample.sampling.max_new_tokens)
+        if isinstance(judge, LogitJudge):
+            yield from _try(judge, longest=config.sample.sampling.max_new_tokens)
+        else:
+            yield from _not_asked(judge)
     except UserError as wrong:
         yield problem(_KEY, str(wrong))
+
+
+def _not_asked(judge: EndpointJudge) -> Iterator[Finding]:
+    """What can be said of an address without asking it, which may cost."""
+    backend = judge.client.config
+    yield note(f"{_KEY}.backend", f"{backend.name} is first asked when the run starts, since that may cost")
+    if backend.budget_tokens is None and backend.budget_money is None and not backend.is_here:
+        yield warning(
+            f"{_KEY}.backend", f"{backend.host} is asked without a limit", "set budget_tokens or budget_money"
+        )
 
 
 def _try(judge: LogitJudge, *, longest: int) -> Iterator[Finding]:

@@ -18,9 +18,9 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.config import Config
-from assent.core.errors import ConfigError, DataError
+from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.group import Group
-from assent.core.types import Completion, Prompt, Rater
+from assent.core.types import Completion, Judgment, Prompt, Rater
 from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
@@ -159,7 +159,7 @@ def run_evaluate(
     )
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
-    write_verdicts(ctx.output, verdicts)
+    write_verdicts(ctx.output, verdicts, are_people=kind == "people")
     return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
 
 
@@ -312,11 +312,24 @@ def judge_pairs(
             judgments, stood = stand_in_of(judgments, store.projects.adjudications(queue.project))
         ctx.log.say(in_words(stood))
     verdicts = read_verdicts(pairs, tasks, judgments)
+    _refuse_too_few(verdicts, judgments)
     with Store.open(config.store.url) as store:
         trained = store.trainers({verdict.rater_id for verdict in verdicts})
     theirs = sum(verdict.rater_id in trained for verdict in verdicts)
     scores = read_scores(pairs, tasks, judgments)
     return Judged(verdicts, scores, queue.project, Trainers(raters=len(trained), verdicts=theirs), stood)
+
+
+def _refuse_too_few(verdicts: Sequence[Verdict], judgments: Sequence[Judgment]) -> None:
+    """Raise UserError where nothing can be said of what judges judged: skips are no verdicts."""
+    prompts = len({verdict.prompt_id for verdict in verdicts})
+    if prompts < 2:
+        reasons = [one.skip_reason for one in judgments if one.skip_reason]
+        why = f", for example because {reasons[0]}" if reasons else ""
+        raise UserError(
+            f"a win rate wants verdicts on at least two prompts, and there are verdicts on {prompts}: of"
+            f" {len(judgments)} judgments {len(reasons)} are skips{why}; ask for more prompts or take other raters"
+        )
 
 
 def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:

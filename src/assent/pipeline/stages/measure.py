@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,21 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.config import Config
+from assent.core.errors import ConfigError
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.exam import Exam, sit
-from assent.evaluation.outcomes import Found, estimates, report
+from assent.evaluation.outcomes import OF_REWARD, Found, estimates, report
 from assent.evaluation.subject import Subject
 from assent.evaluation.suite import SuiteReport
 from assent.evaluation.suites.config import SuiteConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.config import ComputeConfig, RunConfig
+from assent.pipeline.judging import panel_of
 from assent.pipeline.learners import policy_scorer
-from assent.pipeline.subjects import PolicySubject, RewardSubject
+from assent.pipeline.subjects import PolicySubject, RewardSubject, Watch
+from assent.raters.config import AutoraterConfig, RatersConfig
+from assent.raters.rater import SingleRater
 
 
 class MeasureStage(Config):
@@ -30,6 +34,8 @@ class MeasureStage(Config):
     """The suite and its settings."""
     items_seed: int
     """Draws the items and the answers: the same of every policy of a run, so that they can be compared by item."""
+    judge: RatersConfig | None
+    """Who judges, where the suite wants somebody; null otherwise."""
     model: ModelConfig
     """How the subject is loaded."""
     compute: ComputeConfig
@@ -40,9 +46,24 @@ class MeasureStage(Config):
         """The suites of a run by their titles."""
         seed = seeds.derive(config.seed, "suites")
         return {
-            one.title: cls(suite=one, items_seed=seed, model=config.model, compute=config.compute)
-            for one in config.suites
+            one.title: cls.of(one, seed, config.suites_judge, config.model, config.compute) for one in config.suites
         }
+
+    @classmethod
+    def of(
+        cls, suite: SuiteConfig, seed: int, judge: RatersConfig | None, model: ModelConfig, compute: ComputeConfig
+    ) -> MeasureStage:
+        """The stage of one suite, with the judge only where the suite wants one, asked for scores of its criteria."""
+        sat = suite_of(suite)
+        wanted = judge if sat.wants_judge(suite) else None
+        if isinstance(wanted, AutoraterConfig):
+            wanted = wanted.model_copy(update={"mode": "scores", "criteria": sat.criteria(suite) or wanted.criteria})
+        return cls(suite=suite, items_seed=seed, judge=wanted, model=model, compute=compute)
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """Hashes of what the suite reads that its settings do not name."""
+        return dict(suite_of(self.suite).beside(self.suite))
 
 
 @stage(name="measure", version=1, kind="measurement")
@@ -52,40 +73,57 @@ def run_measure(
     """Write outcomes.jsonl, an outcome per item, and found.json; notes are the measures with their intervals."""
     backends = Backends(config.model, config.compute)
     with machine(config.compute):
-        subject = subject_of(backends, policy, reward)
-        found = examined(config, subject, log=ctx.log.say)
+        subject = subject_of(backends, policy, reward, watch=ctx.log.progress)
+        found = examined(config, subject, judge=judge_of(config, backends), log=ctx.log.say)
     found.write(ctx.output)
-    measures = estimates(found.outcomes, suite_of(config.suite).kinds)
-    return {name: None if one is None else one.model_dump() for name, one in measures.items()}
+    measures = estimates(found.outcomes, suite_of(config.suite).measures(config.suite))
+    return {name: None if one is None else one.model_dump(mode="json") for name, one in measures.items()}
 
 
-def examined(config: MeasureStage, subject: Subject, *, log: Any) -> Found:
+def examined(config: MeasureStage, subject: Subject, *, judge: SingleRater | None, log: Callable[[str], None]) -> Found:
     """What the suite finds of a subject, and says of it in a line."""
     suite = suite_of(config.suite)
-    found = sit(suite, config.suite, Exam(subject, config.items_seed))
-    for name, one in estimates(found.outcomes, suite.kinds).items():
-        log(f"{config.suite.title} {name.replace('_', ' ')}: {'does not apply' if one is None else one}")
+    found = sit(suite, config.suite, Exam(subject, config.items_seed, judge))
+    said = estimates(found.outcomes, suite.measures(config.suite))
+    for name, one in said.items():
+        if one is not None:
+            log(f"{config.suite.title} {name.replace('_', ' ')}: {one}")
+    if left := [name.replace("_", " ") for name, one in said.items() if one is None]:
+        log(f"{config.suite.title}, does not apply: {', '.join(left)}")
+    for name, value in found.notes.items():
+        if isinstance(value, str):
+            log(f"{config.suite.title} {name}: {value}")
     return found
 
 
-def subject_of(backends: Backends, policy: Artifact | None, reward: Artifact | None) -> Subject:
+def judge_of(config: MeasureStage, backends: Backends) -> SingleRater | None:
+    """The judge of a suite that wants one. Raises ConfigError where it is no single rater."""
+    if config.judge is None or not suite_of(config.suite).wants_judge(config.suite):
+        return None
+    panel = panel_of(config.judge, lab=None, role="evaluation", seed=config.items_seed, backends=backends)
+    if panel is None or len(panel.members) != 1:
+        raise ConfigError(f"judge.kind is {config.judge.kind}; suites want one rater that gives scores, an autorater")
+    return panel.members[0]
+
+
+def subject_of(backends: Backends, policy: Artifact | None, reward: Artifact | None, *, watch: Watch) -> Subject:
     """The policy, or the reward model, as a subject."""
     if policy is not None:
-        return policy_subject(backends, policy.file("policy"), name=policy.name)
+        return policy_subject(backends, policy.file("policy"), name=policy.name, watch=watch)
     assert reward is not None
-    return reward_subject(backends, reward.file("reward"), name=reward.name)
+    return reward_subject(backends, reward.file("reward"), name=reward.name, watch=watch)
 
 
-def policy_subject(backends: Backends, folder: Path | str, *, name: str) -> PolicySubject:
+def policy_subject(backends: Backends, folder: Path | str, *, name: str, watch: Watch) -> PolicySubject:
     """A policy's folder, loaded."""
     model = backends.policy(folder, trainable=False)
     writer, scorer = backends.writer(model, name=name), policy_scorer(model)
-    return PolicySubject(name, writer, writer.renderer, scorer, model.max_length, TOKENS_PER_MICROBATCH)
+    return PolicySubject(name, writer, writer.renderer, scorer, model.max_length, TOKENS_PER_MICROBATCH, watch)
 
 
-def reward_subject(backends: Backends, folder: Path | str, *, name: str) -> RewardSubject:
+def reward_subject(backends: Backends, folder: Path | str, *, name: str, watch: Watch) -> RewardSubject:
     """A reward model's folder, loaded."""
-    return RewardSubject(name, backends.scorer(folder, normalize=True))
+    return RewardSubject(name, backends.scorer(folder, normalize=True), watch)
 
 
 def suite_reports(
@@ -96,9 +134,6 @@ def suite_reports(
     for title, artifact in after.items():
         stage_config = config[title.removesuffix(OF_REWARD)]
         earlier = Found.read(before[title].folder) if title in before else None
-        found[title] = report(Found.read(artifact.folder), suite_of(stage_config.suite).kinds, before=earlier)
+        kinds = suite_of(stage_config.suite).measures(stage_config.suite)
+        found[title] = report(Found.read(artifact.folder), kinds, before=earlier)
     return found
-
-
-OF_REWARD = " of the reward model"
-"""What is added to a suite's title where a reward model sat it."""

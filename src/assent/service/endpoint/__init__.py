@@ -1,0 +1,1 @@
+"""The endpoint: policies and reward models behind the HTTP interface that OpenAI's clients speak, for evaluation."""
