@@ -185,3 +185,12 @@ def test_what_the_judge_does_not_know_is_counted() -> None:
     fewer = Sheets(judges.found[5:])
     [old] = corrected_scores(people, fewer, SCALES)
     assert (old.items, old.labels, old.unjudged) == (295, 95, 5)
+
+
+def test_scores_that_are_no_numbers_are_left_out_everywhere() -> None:
+    people, judges = _judged_and_labelled(100)
+    odd = gave("odd", "lm", a={"helpful": math.inf}), gave("odd", "ann", a={"helpful": math.nan})
+    with_odd = Sheets((*people.found, *read(odd[1]).found)), Sheets((*judges.found, *read(odd[0]).found))
+    assert corrected_scores(*with_odd, SCALES) == corrected_scores(people, judges, SCALES)
+    found = scored(with_odd[0], SCALES)
+    assert found is not None and found.criteria[0].off_scale == 1

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 import numpy as np
 
 from assent.core.types import Judgment, RaterKind, Record
-from assent.feedback.quality.criteria import Scored, scored
+from assent.feedback.quality.criteria import Scored, fits, scored
 from assent.feedback.quality.facts import TaskFacts
 from assent.feedback.quality.sheets import Scale, Sheets, by_answer, by_side
 from assent.feedback.records import settings as asked_for
@@ -82,10 +82,11 @@ def corrected_scores(people: Sheets, judges: Sheets, scales: Mapping[str, Scale]
     """The mean of each model on each criterion that judges and people scored; several judges count as their mean."""
     found = []
     for name in [*scales, *sorted({one.criterion for one in people.scores} - scales.keys())]:
-        low, high = scales.get(name, ANYWHERE)
-        said = by_answer(s for s in people.scores if s.criterion == name and low <= s.value <= high)
-        judged = by_answer(s for s in judges.scores if s.criterion == name)
-        found += _of_models(name, judged, said, (low, high))
+        scale = scales.get(name)
+        said = by_answer(s for s in people.scores if s.criterion == name and fits(s.value, scale))
+        # A judge may have a scale of its own, for any number that tells answers apart will do.
+        judged = by_answer(s for s in judges.scores if s.criterion == name and fits(s.value, None))
+        found += _of_models(name, judged, said, scale or ANYWHERE)
     return found
 
 

@@ -111,7 +111,7 @@ def scored(sheets: Sheets, scales: Mapping[str, Scale]) -> Scored | None:
 
 def _criterion(name: str, everything: Sequence[Score], scale: Scale | None, shown: int) -> Criterion:
     given = [one for one in everything if one.criterion == name]
-    said = [one for one in given if _fits(one.value, scale)]
+    said = [one for one in given if fits(one.value, scale)]
     answers = by_answer(said)
     return Criterion(
         name=name,
@@ -150,6 +150,11 @@ def differences(answers: Mapping[tuple[str, str, str], float], scale: Scale | No
     return found
 
 
+def fits(value: float, scale: Scale | None) -> bool:
+    """Whether a score is a finite number and on the scale, where that is known."""
+    return math.isfinite(value) and (scale is None or scale[0] <= value <= scale[1])
+
+
 def mean(values: Sequence[tuple[float, str]], scale: Scale | None) -> Estimate:
     """The mean of (value, prompt), its interval clustered by prompt and, where the scale is known, inside it.
 
@@ -165,10 +170,6 @@ def mean(values: Sequence[tuple[float, str]], scale: Scale | None) -> Estimate:
     share = clustered_share([min(max((one - low) / (high - low), 0.0), 1.0) for one in x], prompts)
     ends = (low + (high - low) * part for part in (share.estimate, share.low, share.high))
     return Estimate(**dict(zip(("estimate", "low", "high"), ends, strict=True)), n=count)
-
-
-def _fits(value: float, scale: Scale | None) -> bool:
-    return math.isfinite(value) and (scale is None or scale[0] <= value <= scale[1])
 
 
 def _middle(values: Sequence[float]) -> float:
@@ -264,7 +265,7 @@ def _pairs(sheet: Sheet, scales: Mapping[str, Scale | None]) -> list[_Pair]:
     found = []
     for choice in sheet.choices:
         one, other = (sheet.judgment.scores.get(answer, {}) for answer in (choice.first, choice.second))
-        both = [n for n in scales if n in one and n in other and all(_fits(s[n], scales[n]) for s in (one, other))]
+        both = [n for n in scales if n in one and n in other and all(fits(s[n], scales[n]) for s in (one, other))]
         found.append(_Pair(choice.prompt_id, {name: one[name] - other[name] for name in both}, choice.score))
     return found
 

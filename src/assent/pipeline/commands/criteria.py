@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from assent.core.files import write_text
-from assent.feedback.quality.corrected import WIN_RATE, ByCriteria, Corrected
+from assent.feedback.quality.corrected import ByCriteria, Corrected
 from assent.feedback.quality.criteria import Scored
 from assent.feedback.quality.facts import TaskFacts
 from assent.feedback.records.queue import Queue
@@ -80,7 +80,7 @@ def _lines(who: str, side: Scored) -> Iterator[str]:
 
 
 def _corrected(one: Corrected) -> str:
-    of = f"{one.model} against {one.other}" if one.what == WIN_RATE else one.model or "not named"
+    of = f"{one.model} against {one.other}" if one.other else one.model or "not named"
     sides = f"people alone {one.labels_alone}, judges alone {one.judge_alone:.3f}"
     counts = f"{one.labels} of {one.items} labelled, {one.saved} labels saved"
     unjudged = f", {one.unjudged} labelled that no judge knows left out" if one.unjudged else ""
