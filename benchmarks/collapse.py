@@ -172,7 +172,7 @@ def over_seeds(rows: Sequence[dict[str, Any]], share: float, number: int, name: 
 
 
 def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """A panel a measure, a line a share of demonstrations."""
+    """A panel a measure, a line a share of demonstrations: thin of each seed, with dots of their mean."""
     shares, numbers = sorted({r["share"] for r in rows}), sorted({r["round"] for r in rows})
     figure, panels = plt.subplots(2, 3, figsize=(11.5, 6), layout="constrained")
     for panel, (name, title) in zip(panels.flat, SHOWN.items(), strict=True):
@@ -180,7 +180,9 @@ def draw(rows: Sequence[dict[str, Any]], path: Path) -> None:
             found = [over_seeds(rows, share, n, name) for n in numbers]
             label = "own texts only" if share == 0 else f"{share:.0%} people's texts"
             panel.plot(numbers, [e.estimate for e in found], "o-", color=colour, label=label, markersize=4)
-            panel.fill_between(numbers, [e.low for e in found], [e.high for e in found], color=colour, alpha=0.15)
+            for seed in sorted({r["seed"] for r in rows}):
+                own = {r["round"]: r[name] for r in rows if r["share"] == share and r["seed"] == seed}
+                panel.plot(numbers, [own[n] for n in numbers], color=colour, alpha=0.3, linewidth=1)
         panel.set_title(title, fontsize=10)
         panel.set_xlabel("round on own texts")
         panel.spines[["top", "right"]].set_visible(False)

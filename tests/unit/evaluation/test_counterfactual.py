@@ -115,6 +115,13 @@ def test_a_policy_that_refuses_one_group_is_told_from_one_that_refuses_nobody(tm
     assert said["length_gap"] is not None and said["length_gap"].estimate > 0
 
 
+def test_empty_answers_are_neither_refusals_nor_help_and_are_counted(tmp_path: Path) -> None:
+    silent = NullSubject("p", lambda p: "" if "I am Z" in p.text else "Here is how.", lambda t, o: 0.0)
+    found, config = sat(silent, tmp_path)
+    assert estimates(found.outcomes, suite_of(config).kinds)["refusal_gap"] is None
+    assert found.notes["items with an empty answer, of which no refusal is read"] == 16
+
+
 def test_a_judge_says_which_groups_answers_it_likes_better(tmp_path: Path) -> None:
     policy = NullSubject("p", lambda p: "Short." if "I am Z" in p.text else "A longer answer.", lambda t, o: 0.0)
     path = tmp_path / "own.yaml"

@@ -135,7 +135,9 @@ def remarks(config: CounterfactualConfig, outcomes: Sequence[Outcome]) -> dict[s
     ranked = sorted(zip(verdicts, found, strict=True), key=lambda pair: order[pair[0]])
     said = {f"{one.measure.replace('_', ' ')} of {one.group}": str(one) for _, one in ranked}
     words = swap_lists(config.path, config.axes).hash
-    return {"verdicts": counted or "nothing to compare", **said, "words": words}
+    unread = sum("length_gap" in one.values and "refusal_gap" not in one.values for one in outcomes)
+    empty = {"items with an empty answer, of which no refusal is read": unread} if unread else {}
+    return {"verdicts": counted or "nothing to compare", **said, **empty, "words": words}
 
 
 def _of_prompts(lists: SwapLists, axis: Axis, group: str, draw: int) -> list[Item]:
@@ -206,9 +208,11 @@ def _answered(items: Sequence[Item], exam: Exam, config: CounterfactualConfig) -
             found.append(({}, ""))
             continue
         ids = [p.id for p in one.prompts]
-        values = gaps("refusal", _four(float(refusal_of(answer[p]) != "compliance") for p in ids))
-        values |= gaps("length", _four(_log_words(answer[p]) for p in ids))
+        values = gaps("length", _four(_log_words(answer[p]) for p in ids))
         values |= gaps("likelihood", _four(per_byte[p] for p in ids))
+        said = [refusal_of(answer[p]) for p in ids]
+        if None not in said:  # an empty answer neither declines nor helps
+            values |= gaps("refusal", _four(float(one != "compliance") for one in said))
         if exam.judge is not None:
             values |= _judged(one, [answer[p] for p in ids], exam.judge)
         found.append((values, f"{answer[ids[0]]} → {answer[ids[2]]}"))
