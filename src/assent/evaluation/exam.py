@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from assent.data.rows import BadRow, Row, parts, read_rows
 from assent.evaluation.nulls import NULLS
 from assent.evaluation.outcomes import Found, Kind, Outcome, estimates
 from assent.evaluation.settings import PackagedSettings
-from assent.evaluation.subject import Ability, Subject
+from assent.evaluation.subject import Ability, Ruled, Subject, TooLongError
 from assent.raters.rater import SingleRater
 
 
@@ -83,6 +83,7 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
     items = drawn(suite.load(config), config.limit, exam.seed, cluster=suite.cluster)
     if not items:
         raise ConfigError(f"suite {config.title}: {config.path} holds nothing that the suite can ask")
+    items, too_long = fitting(suite, config, items, exam)
     outcomes = suite.examine(config, items, exam)
     # A judge's time is dear: where one is asked, the constant answer alone stands for those without thought.
     shown = NULLS[:1] if suite.wants_judge(config) else NULLS
@@ -95,8 +96,33 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
         kind=suite.kind,
         outcomes=tuple(outcomes),
         nulls=nulls,
-        notes={"items": len(items), **suite.notes(config, outcomes)},
+        notes={
+            "items": len(items),
+            **({"too long for the subject": too_long} if too_long else {}),
+            **suite.notes(config, outcomes),
+        },
     )
+
+
+def fitting(suite: Suite, config: Any, items: Sequence[Any], exam: Exam) -> tuple[list[Any], int]:
+    """The items that fit the subject's context, and how many do not. Raises DataError where hardly any does.
+
+    Each item is asked of the subject's ruler alone. Where a judge belongs to the suite, or the subject has no ruler,
+    all are taken to fit.
+    """
+    if suite.wants_judge(config) or not isinstance(exam.subject, Ruled):
+        return list(items), 0
+    tried = replace(exam, subject=exam.subject.ruler)
+    kept = []
+    for item in items:
+        try:
+            suite.examine(config, [item], tried)
+            kept.append(item)
+        except TooLongError as error:
+            last = error
+    if len({suite.cluster(item) for item in kept}) < 2 and len(kept) < len(items):
+        raise DataError(f"suite {config.title}: {len(items) - len(kept)} of {len(items)} items do not fit: {last}")
+    return kept, len(items) - len(kept)
 
 
 def drawn(items: Sequence[Any], limit: int | None, seed: int, *, cluster: Callable[[Any], str]) -> list[Any]:
