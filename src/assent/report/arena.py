@@ -24,4 +24,4 @@ def arena(run: Run) -> Card | None:
         f"Bradley-Terry over {found.battles:,} verdicts on {found.prompts:,} prompts: the share of comparisons that a"
         " policy would win against the average of these. Intervals over prompts."
     )
-    return card("Arena", note, intervals(rows, "Policies by all blind comparisons", reference=0.5))
+    return card("Arena", note, intervals(rows, "Policies by all blind comparisons", reference=0.5), size="wide")

@@ -41,7 +41,7 @@ def _card(one: Round, decision: Decision) -> Card:
     ]
     open_lines = [line_in_words(said) for said in decision.lines if said.verdict != "pass"]
     end = "promoted" if decision.verdict == "pass" else "not promoted"
-    note = f"{decision.verdict.upper()}, {end}. " + ("; ".join(open_lines) or "Every line holds.")
+    note = "\n".join([f"{decision.verdict.upper()}, {end}.", *(open_lines or ["Every line holds."])])
     svg = levels(rows, f"Gate of round {one.number}", references=(0.0,)) if rows else ""
     return card(f"Round {one.number}", note, svg, size="wide")
 

@@ -28,7 +28,12 @@ def inherited(report: RewardReport) -> list[Card]:
     rows = [Row(name, value, AFTER if _is_unsure(value) else WARM) for name, value in found.leans.items()]
     note = "What one more unit of it (a log word; naming the group) adds to the score, in its standard deviations."
     cards.append(
-        card("What the reward leans on", note, levels(rows[:MOST_ROWS], "Leans of the reward", references=(0,)))
+        card(
+            "What the reward leans on",
+            note,
+            levels(rows[:MOST_ROWS], "Leans of the reward", references=(0,)),
+            size="wide",
+        )
     )
     own = [
         Row(f"{one.group} · {feature}", value, AFTER if _is_unsure(value) else WARM)
