@@ -1,4 +1,4 @@
-"""Requests as lm-evaluation-harness and Inspect send them to `assent serve`: their numbers are those of Assent's own suites."""
+"""Requests as evaluation tools send them to `assent serve`: their numbers are those of the suites of Assent itself."""
 
 from __future__ import annotations
 
