@@ -201,6 +201,13 @@ def blocks(campaigns: int, seed: int) -> None:
     """A policy that gains what was hoped for and loses nothing, at the size that the gate's power asks for."""
     size = asked_size(gate())
     row(f"once, {size} prompts, all lines hold", lambda r: once(Shape(size), good(), gate(), r), campaigns, seed)
+    more = size * 5 // 2
+    row(
+        f"5 looks, anytime, up to {more} prompts, all lines hold",
+        lambda r: daily(Shape(more), good(), gate(looks="anytime"), r, days=5),
+        campaigns,
+        seed,
+    )
 
 
 def good() -> dict[str, float]:
@@ -216,13 +223,6 @@ def looks(campaigns: int, seed: int) -> None:
         for style, config in alone.items():
             name = f"10 looks, {style}, on the limit: {measure}"
             row(name, lambda r, x=shifts, c=config: daily(Shape(500), x, c, r), campaigns, seed)  # type: ignore[misc]
-    more = asked_size(gate()) * 5 // 2
-    row(
-        f"5 looks, anytime, up to {more} prompts, all lines hold",
-        lambda r: daily(Shape(more), good(), gate(looks="anytime"), r, days=5),
-        campaigns,
-        seed,
-    )
 
 
 BETTER = {
@@ -268,7 +268,7 @@ def mutation(fault: str, prompts: int, seed: int, *, likes_length: float) -> Dec
         rows.append({"prompt": prompt.text, "kind": one.kind, "before": b, "after": a, **truths})
     with tempfile.TemporaryDirectory() as folder:
         EvaluationReport(judge=PEOPLE, win_rate=win_rate(said)).write(Path(folder))
-        write_verdicts(Path(folder), said)
+        write_verdicts(Path(folder), said, are_people=True)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         files.write_text(Path(folder) / SAMPLES, "".join(lines))
         suites, report = of_evaluation(Path(folder))

@@ -43,8 +43,8 @@ from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.pipeline.learners import row_scorer, train_reward_model
+from assent.pipeline.ranked import RankedGroups, ranked_groups
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stages.fit_reward import RankedGroups, ranked_groups
 from assent.stats.clustered import clustered_share, paired_difference
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop

@@ -13,16 +13,22 @@ from pydantic.fields import FieldInfo
 
 from assent.artifacts.outside import mark_of
 from assent.artifacts.stage import LogOptions, Runner, Stage
+from assent.evaluation.catalog import SUITES
+from assent.evaluation.config import EvaluateConfig
+from assent.evaluation.settings import PackagedSettings
+from assent.evaluation.suites.config import MTBenchConfig, RedTeamConfig, WinogenderConfig
 from assent.feedback.config import StoreConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.config import CollectConfig, ComputeConfig, FileData, PretrainedBase, RunConfig
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
+from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.gather import GatherStage, run_gather
+from assent.pipeline.stages.measure import MeasureStage, run_measure
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sft import SFTStage, run_sft
-from assent.training.config import PPOConfig
+from assent.training.config import PPOConfig, RewardConfig
 
 SOUNDS_OUTSIDE = re.compile(
     r"(^|_)(path|target|template|file|files|folder|dir|directory|hub|url|prompt|constitution|profile|module|script)$"
@@ -91,6 +97,26 @@ def _gather(**source: Any) -> GatherStage:
     return GatherStage(part="demonstrations", data=FileData.parse({"kind": "files", "demonstrations": [source]}))
 
 
+def _evaluate(**settings: str) -> EvaluateStage:
+    evaluate = EvaluateConfig.parse(settings)
+    shared = {"lab": None, "people_seed": 0, "model": ModelConfig(), "store": StoreConfig(), "compute": COMPUTE}
+    return EvaluateStage(evaluate=evaluate, raters=None, **shared)
+
+
+def _reward(**settings: str) -> RewardStage:
+    return RewardStage(reward=RewardConfig.parse(settings), model=ModelConfig(), compute=COMPUTE)
+
+
+def _sat(config: type[PackagedSettings], field: str) -> tuple[str, Stage, Callable[[], Any]]:
+    """The case of a suite that reads a file."""
+    given = {"path": "rows.jsonl"} | {field: "own.jsonl"}
+
+    def stage() -> MeasureStage:
+        return MeasureStage(suite=config.parse(given), items_seed=0, judge=None, model=ModelConfig(), compute=COMPUTE)
+
+    return "own.jsonl", run_measure, stage
+
+
 CASES: dict[tuple[str, str], tuple[str, Stage, Callable[[], Any]]] = {
     ("PretrainedBase", "path"): (
         "model/weights",
@@ -113,6 +139,17 @@ CASES: dict[tuple[str, str], tuple[str, Stage, Callable[[], Any]]] = {
     ("AutoraterConfig", "rubric"): ("own.yaml", run_collect, lambda: _judged(rubric="own.yaml")),
     ("AutoraterConfig", "prompts"): ("own/role.jinja", run_collect, lambda: _judged(prompts="./own")),
     ("FunctionConfig", "target"): ("own.py", run_collect, lambda: _collect(kind="function", target="own:score")),
+    ("EvaluateConfig", "judge_record"): ("judge/judge.json", run_evaluate, lambda: _evaluate(judge_record="judge")),
+    ("RewardConfig", "swaps"): ("own.yaml", run_fit_reward, lambda: _reward(swaps="own.yaml")),
+    **{(one.config.__name__, "path"): _sat(one.config, "path") for one in SUITES if "path" in one.config.model_fields},
+    **{
+        (config.__name__, name): _sat(config, name)
+        for config, name in (
+            (MTBenchConfig, "references"),
+            (RedTeamConfig, "regressions"),
+            (WinogenderConfig, "occupations"),
+        )
+    },
 }
 
 

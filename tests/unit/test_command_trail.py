@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from assent.cli import app
+from assent.core.errors import AwaitingJudgments
 from assent.core.types import Rater
 from assent.feedback.people.events import Event
 from assent.feedback.store import Store
@@ -67,6 +68,12 @@ def noted(url: str = URL) -> list[Event]:
         events = store.events.find(what="command.")
     assert {event.account for event in events} == {f"os:{pwd.getpwuid(os.getuid()).pw_name}"}
     return [Event(event.what, about=event.about, project=event.project) for event in reversed(events)]
+
+
+def redteam(_: pytest.MonkeyPatch) -> Event:
+    with pytest.raises(AwaitingJudgments):
+        call("redteam", "--planted", "persona", "--budget", "260", "--operator", "wrapper", "--ask", "red")
+    return Event("command.redteam", about="tasks 3", project="red")
 
 
 def export(_: pytest.MonkeyPatch) -> Event:
@@ -129,6 +136,11 @@ def work(_: pytest.MonkeyPatch) -> Event:
     return Event("command.feedback work")
 
 
+def criteria(_: pytest.MonkeyPatch) -> Event:
+    call("feedback", "criteria", "--to", "criteria.json")
+    return Event("command.feedback criteria", project="imported")
+
+
 def judge(_: pytest.MonkeyPatch) -> Event:
     Path("judge.yaml").write_text(
         "judge: {kind: function, target: builtins:len}\nfrom_store: {project: imported}\n", encoding="utf-8"
@@ -148,6 +160,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "run": run,
     "rate": rate,
     "import": lambda _: Event("command.import", about="24", project="imported"),  # the fixture's
+    "redteam": redteam,
     "feedback export": export,
     "feedback import": bring_in,
     "feedback snapshot": fix,
@@ -155,6 +168,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "feedback archive": archive,
     "feedback delete": delete,
     "feedback work": work,
+    "feedback criteria": criteria,
     "judge": judge,
     "arena": arena,
 }

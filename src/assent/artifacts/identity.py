@@ -80,7 +80,11 @@ def affects_result(info: FieldInfo) -> bool:
 def _is_as_before(info: FieldInfo, value: Any) -> bool:
     """Whether a field that came later says what was so before it came."""
     extra = info.json_schema_extra
-    return isinstance(extra, dict) and extra.get("added_later") is True and value == info.get_default()
+    return (
+        isinstance(extra, dict)
+        and extra.get("added_later") is True
+        and value == info.get_default(call_default_factory=True)
+    )
 
 
 def hash_folder(folder: Path) -> str:

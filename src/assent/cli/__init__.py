@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import feedback, judged, made, projects, rating, runs, store
+from assent.cli import attacked, feedback, judged, made, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -57,6 +57,7 @@ app.command()(made.chat)
 app.command()(made.serve)
 app.command()(made.report)
 app.command()(judged.evaluate)
+app.command()(attacked.redteam)
 app.command()(judged.gate)
 app.command()(judged.judge)
 app.command()(judged.arena)

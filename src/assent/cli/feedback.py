@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from assent.artifacts.layout import PROJECT, RUNS
+from assent.core.terminal import safe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,6 +98,31 @@ def work(
 
     for line in work_table(store_of(config, store), project, first=first, last=last, to=to):
         typer.echo(line)
+
+
+@app.command()
+def criteria(
+    to: Annotated[Path | None, typer.Option("--to", help="Write everything as JSON too.")] = None,
+    project: ProjectOption = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option("--beside", help="A project in which programs judged the same answers. Repeatable."),
+    ] = None,
+    purpose: PurposeOption = "reward",
+    config: Config = PROJECT,
+    store: StoreUrl = None,
+) -> None:
+    """What scores of answers say: means by criterion and model, agreement, and which criteria the choice rewards.
+
+    Where programs scored many answers and people some of them, their means and win rates are corrected by people.
+    """
+    from assent.pipeline.commands.criteria import criteria_of
+    from assent.pipeline.commands.feedback import StoreQueue
+    from assent.service.serve import store_of
+
+    asked = StoreQueue(store_of(config, store), project, purpose)
+    for line in criteria_of(asked, beside=tuple(beside or ()), to=to):
+        typer.echo(safe(line))
 
 
 @app.command()

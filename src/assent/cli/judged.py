@@ -22,7 +22,8 @@ def evaluate(
         Path | None, typer.Option("--suites", help="YAML with `suites:`; paths in it are taken from its folder.")
     ] = None,
     suite: Annotated[
-        list[str] | None, typer.Option("--suite", metavar="KIND=PATH", help="One suite and its questions. Repeatable.")
+        list[str] | None,
+        typer.Option("--suite", metavar="KIND[=PATH]", help="One suite and its questions. Repeatable."),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the file. Repeatable.")

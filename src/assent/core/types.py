@@ -333,6 +333,11 @@ class Judgment(Record):
     details: dict[str, Any] = Field(default_factory=dict, exclude_if=_is_empty)
     """What a program measured besides, as plain JSON: a judge's margins, its lean to a place, the mass it covered."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Judgment:
+        _as_json(self.details, "the details")
+        return self
+
 
 class Rater(Record):
     """Someone who judges. Attributes are self-described and optional (group, region, language, …)."""

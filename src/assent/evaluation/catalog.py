@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from assent.evaluation.exam import Suite
+from assent.evaluation.settings import PackagedSettings
 from assent.evaluation.suites import (
     bbq,
     best_of,
     bold,
+    counterfactual,
     crows_pairs,
+    diversity,
     gsm8k,
     hhh,
     ifeval,
     model_written,
     mt_bench,
+    redteam,
     references,
     team,
     ties,
@@ -20,7 +24,6 @@ from assent.evaluation.suites import (
     winogender,
     xstest,
 )
-from assent.evaluation.suites.config import SuiteSettings
 
 SUITES: tuple[Suite, ...] = (
     xstest.SUITE,
@@ -38,9 +41,12 @@ SUITES: tuple[Suite, ...] = (
     ties.SUITE,
     references.SUITE,
     team.SUITE,
+    redteam.SUITE,
+    counterfactual.SUITE,
+    diversity.SUITE,
 )
 
 
-def suite_of(config: SuiteSettings) -> Suite:
+def suite_of(config: PackagedSettings) -> Suite:
     """The suite that a config is of."""
     return next(suite for suite in SUITES if suite.config is type(config))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from assent.data.config import Source
 from assent.data.rows import BadRow, Row, parts, read_rows
 from assent.evaluation.nulls import NULLS
 from assent.evaluation.outcomes import Found, Kind, Outcome, estimates
-from assent.evaluation.subject import Ability, Subject
-from assent.evaluation.suites.config import SuiteSettings
+from assent.evaluation.settings import PackagedSettings
+from assent.evaluation.subject import Ability, Ruled, Subject, TooLongError
 from assent.raters.rater import SingleRater
 
 
@@ -33,7 +33,7 @@ class Exam:
 class Suite:
     """Questions, how answers to them are measured, and what the numbers mean."""
 
-    config: type[SuiteSettings]
+    config: type[PackagedSettings]
     """Its settings; their `kind` names it."""
     kinds: Mapping[str, Kind]
     """Measures by name; a suite whose files name further ones (own) has those in `measures`."""
@@ -47,6 +47,8 @@ class Suite:
     """What an item hangs together with; a limit draws whole clusters."""
     wants_judge: Callable[[Any], bool] = field(default=lambda config: False, repr=False)
     """Whether it cannot do without a judge."""
+    criteria: Callable[[Any], tuple[str, ...]] = field(default=lambda config: (), repr=False)
+    """Criteria of the judge that the config names; none: all that the judge has."""
     measured: Callable[[Any], Mapping[str, Kind]] | None = field(default=None, repr=False)
     """The measures of a config, where they are not all of `kinds`."""
     notes: Callable[[Any, Sequence[Outcome]], Mapping[str, int | str]] = field(
@@ -81,6 +83,7 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
     items = drawn(suite.load(config), config.limit, exam.seed, cluster=suite.cluster)
     if not items:
         raise ConfigError(f"suite {config.title}: {config.path} holds nothing that the suite can ask")
+    items, too_long = fitting(suite, config, items, exam)
     outcomes = suite.examine(config, items, exam)
     # A judge's time is dear: where one is asked, the constant answer alone stands for those without thought.
     shown = NULLS[:1] if suite.wants_judge(config) else NULLS
@@ -93,8 +96,33 @@ def sit(suite: Suite, config: Any, exam: Exam) -> Found:
         kind=suite.kind,
         outcomes=tuple(outcomes),
         nulls=nulls,
-        notes={"items": len(items), **suite.notes(config, outcomes)},
+        notes={
+            "items": len(items),
+            **({"too long for the subject": too_long} if too_long else {}),
+            **suite.notes(config, outcomes),
+        },
     )
+
+
+def fitting(suite: Suite, config: Any, items: Sequence[Any], exam: Exam) -> tuple[list[Any], int]:
+    """The items that fit the subject's context, and how many do not. Raises DataError where hardly any does.
+
+    Each item is asked of the subject's ruler alone. Where a judge belongs to the suite, or the subject has no ruler,
+    all are taken to fit.
+    """
+    if suite.wants_judge(config) or not isinstance(exam.subject, Ruled):
+        return list(items), 0
+    tried = replace(exam, subject=exam.subject.ruler)
+    kept = []
+    for item in items:
+        try:
+            suite.examine(config, [item], tried)
+            kept.append(item)
+        except TooLongError as error:
+            last = error
+    if len({suite.cluster(item) for item in kept}) < 2 and len(kept) < len(items):
+        raise DataError(f"suite {config.title}: {len(items) - len(kept)} of {len(items)} items do not fit: {last}")
+    return kept, len(items) - len(kept)
 
 
 def drawn(items: Sequence[Any], limit: int | None, seed: int, *, cluster: Callable[[Any], str]) -> list[Any]:

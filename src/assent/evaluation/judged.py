@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 from assent.core.errors import ConfigError, DataError
 from assent.core.hashing import hash_json, short
@@ -14,16 +13,10 @@ EMPTY = "empty answer"
 UNJUDGED = "not judged"
 
 
-class Scale(Protocol):
-    """The lowest and the highest score of a judge."""
-
-    scale: tuple[float, float]
-
-
 def judged(
-    judge: SingleRater | None, prompts: Sequence[Prompt], answers: Sequence[str], config: Scale
+    judge: SingleRater | None, prompts: Sequence[Prompt], answers: Sequence[str], scale: tuple[float, float]
 ) -> list[tuple[dict[str, float], str]]:
-    """The scores of each answer by criterion, 0 the lowest and 1 the highest, and why there are none, if so.
+    """The scores of each answer by criterion, from `scale` onto 0 to 1, and why there are none, if so.
 
     An empty answer gets the lowest score of every criterion that other answers are judged by. Raises ConfigError for a
     judge that gives no scores at all, DataError for a score outside of the scale.
@@ -33,7 +26,7 @@ def judged(
     asked = {n: _task(prompts[n], answer) for n, answer in enumerate(answers) if answer.strip()}
     unique = {task.id: task for task in asked.values()}
     said = {one.task_id: one for one in judge.judge(list(unique.values()))}
-    found = {n: _scores(said.get(task.id), task, config.scale) for n, task in asked.items()}
+    found = {n: _scores(said.get(task.id), task, scale) for n, task in asked.items()}
     criteria = list(dict.fromkeys(name for scores, _ in found.values() for name in scores))
     if asked and not criteria:
         reasons = {one.skip_reason for one in said.values() if one.skip_reason}

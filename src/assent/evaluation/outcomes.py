@@ -21,6 +21,8 @@ from assent.stats.resampled import ANYWHERE, difference_of, left_out
 
 OUTCOMES = "outcomes.jsonl"
 FOUND = "found.json"
+OF_REWARD = " of the reward model"
+"""What is added to a suite's title where a reward model sat it."""
 HASH = "outcomes"
 """In found.json: hash of outcomes.jsonl."""
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import ConfigDict, Field
 
 from assent.core.types import Comparison, Record
+from assent.evaluation.inheritance import Debias, Inheritance
+from assent.evaluation.outcomes import Kind, Outcome
 from assent.evaluation.rater_report import RaterReport
 from assent.feedback.quality.agreement import hit, other_raters
 from assent.stats.calibration import brier_score, expected_calibration_error, reliability_bins
 from assent.stats.clustered import clustered_share
 from assent.stats.estimate import Estimate
+from assent.stats.paired import share_difference
 
 NUM_BINS = 10
 SLICE_KEYS = ("kind", "intent", "source", "category", "language")
@@ -78,6 +81,10 @@ class RewardReport(Record):
     """Accuracy per stated strength."""
     raters: RaterReport | None = None
     """What is known of raters and groups, where they are in the loss."""
+    inheritance: Inheritance | None = None
+    """What the score leans on, and which group of raters it has that from."""
+    debias: Debias | None = None
+    """What was taken out of the head, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,47 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
         pairs=len(pairs),
         prompts=prompts,
     )
+
+
+def reward_outcomes(comparisons: Sequence[Comparison], scores: Sequence[float]) -> list[Outcome]:
+    """Each decided pair as an outcome, for who holds the reward model to a limit; `scores` as in `reward_report`."""
+    outcomes = []
+    for i, pair in enumerate(_judged_pairs(comparisons, scores)):
+        said = float(1 / (1 + np.exp(-np.clip(pair.lead, -60, 60))))
+        values = {"accuracy": pair.is_right, "said": said, "brier": (1 - said) ** 2, "longer": pair.longer}
+        outcomes.append(Outcome(item=str(i), cluster=pair.prompt_id, values=values))
+    return outcomes
+
+
+def calibration_error(outcomes: Sequence[Outcome]) -> float | None:
+    """The expected calibration error of pairs, both readings of each, as in the report."""
+    said = np.array([one.values["said"] for one in outcomes if "said" in one.values])
+    if not len(said):
+        return None
+    happened = np.concatenate([np.ones(len(said)), np.zeros(len(said))])
+    return expected_calibration_error(np.concatenate([said, 1 - said]), happened, num_bins=NUM_BINS)
+
+
+REWARD_KINDS: Mapping[str, Kind] = {
+    "accuracy": Kind("Share of decided held-out pairs whose better answer has the higher score."),
+    "brier": Kind("Mean squared error of its probabilities on such pairs.", lower_is_better=True),
+    "ece": Kind(
+        "Distance between its probabilities and what raters said, over bins.",
+        lower_is_better=True,
+        statistic=calibration_error,
+    ),
+}
+
+
+def accuracy_difference(
+    comparisons: Sequence[Comparison], after: Sequence[float], before: Sequence[float]
+) -> Estimate | None:
+    """Accuracy of one set of scores less that of another on the same pairs; None for fewer than two prompts."""
+    new, old = _judged_pairs(comparisons, after), _judged_pairs(comparisons, before)
+    prompts = [pair.prompt_id for pair in new]
+    if len(set(prompts)) < 2:
+        return None
+    return share_difference([p.is_right for p in new], [p.is_right for p in old], prompts)
 
 
 def rater_agreement(comparisons: Sequence[Comparison]) -> Estimate | None:

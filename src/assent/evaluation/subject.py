@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
+from assent.core.errors import UserError
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
+
+
+class TooLongError(UserError):
+    """What a subject is asked does not fit its context."""
+
 
 Ability = Literal["answers", "likelihoods", "scores"]
 
@@ -38,4 +44,23 @@ class Subject(Protocol):
 
     def scores(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[float]:
         """A reward model's score of each answer; higher is better."""
+        ...
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A subject that knows how long it can read."""
+
+    def room(self, prompt: Prompt) -> int | None:
+        """Tokens left for an answer to a prompt, negative where it is too long; None where it is not known."""
+        ...
+
+
+@runtime_checkable
+class Ruled(Protocol):
+    """A subject that can say whether something fits its context without being asked it."""
+
+    @property
+    def ruler(self) -> Subject:
+        """What takes the same questions and only raises TooLongError, or gives answers that mean nothing."""
         ...

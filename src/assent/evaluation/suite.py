@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from assent.core.types import Completion, Prompt, Record
 from assent.evaluation.winrate import Verdict, WinRate
+from assent.feedback.quality.sheets import Score
 from assent.stats.estimate import Estimate
 
 
@@ -63,6 +64,8 @@ class Asked:
     verdicts: Sequence[Verdict] = ()
     win_rate: WinRate | None = None
     """Of the verdicts; None where nobody compared the answers."""
+    scores: Sequence[Score] = ()
+    """What judges gave answers by criterion; their models are "before" and "after"."""
     is_lab: bool = False
     """Whether the prompts are the lab's, of which the truth can be read."""
 

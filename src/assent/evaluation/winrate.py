@@ -12,7 +12,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ from assent.core.types import Completion, Judgment, Prompt, Record, Task
 from assent.evaluation.length_control import length_controlled
 from assent.feedback.arena import style_of
 from assent.feedback.quality.agreement import hit
+from assent.feedback.quality.facts import TaskFacts
+from assent.feedback.quality.sheets import Score, Sheets
 from assent.stats.clustered import clustered_share, two_way_share
 from assent.stats.estimate import Estimate
 
@@ -128,8 +130,22 @@ def read_verdicts(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Itera
     return verdicts
 
 
-def write_verdicts(folder: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write verdicts.jsonl, a line per verdict; no file where there is none."""
+def read_scores(pairs: Iterable[Pair], tasks: Iterable[Task], judgments: Iterable[Judgment]) -> list[Score]:
+    """Scores by criterion in judgments of `tasks`; the model of each is "before", the baseline, or "after"."""
+    sides = {one.id: side for pair in pairs for one, side in ((pair.new, "after"), (pair.baseline, "before"))}
+    facts = {
+        task.id: replace(TaskFacts.of(task), models={c.id: sides[c.id] for c in task.completions}) for task in tasks
+    }
+    return Sheets.read(judgments, facts).scores
+
+
+def write_verdicts(folder: Path, verdicts: Sequence[Verdict], *, are_people: bool) -> None:
+    """Write verdicts.jsonl, a line per verdict; no file where there is none.
+
+    In place of a person's id there is a hash of it with the pair: it tells raters of a pair apart, and follows nobody.
+    """
+    if are_people:
+        verdicts = [replace(one, rater_id=short(hash_json([one.pair_id, one.rater_id]))) for one in verdicts]
     if verdicts:
         files.write_text(
             folder / VERDICTS, "".join(json.dumps(asdict(one)) + "\n" for one in verdicts), is_private=True

@@ -75,7 +75,7 @@ class Table(Record):
     """Whose comparisons: a kind of raters, or together."""
     places: tuple[Place, ...]
     style: dict[str, Estimate] = Field(default_factory=dict)
-    """Logits that a lead in each style wins by itself; empty where style was not taken out."""
+    """Logits that a lead in each style wins by itself; empty where style was not taken out, or never differed."""
     ties: float
     """Share of comparisons that are ties."""
     prompts: int
@@ -200,7 +200,8 @@ def table(
     """The table of all these comparisons. Raises ValueError for none."""
     if not met:
         raise ValueError("a table of models wants at least one comparison")
-    names, problem, weights = _problem(met, controls_style)
+    differing = [n for n in range(len(STYLE)) if controls_style and any(one.style[n] for one in met)]
+    names, problem, weights = _problem(met, differing)
     ties = float(sum(one.weight for one in met if one.score == 0.5) / sum(one.weight for one in met))
     has_ties = ties >= MANY_TIES
     fitted = fit_strengths(problem, weights, has_ties=has_ties)
@@ -223,7 +224,7 @@ def table(
     return Table(
         kind=kind,
         places=tuple(sorted(places, key=lambda place: (-place.strength.estimate, place.model))),
-        style=dict(zip(STYLE, effects, strict=True)) if controls_style else {},
+        style={STYLE[n]: effect for n, effect in zip(differing, effects, strict=True)},
         ties=ties,
         prompts=prompts,
         battles=len(met),
@@ -231,10 +232,10 @@ def table(
     )
 
 
-def _problem(met: Sequence[Met], controls_style: bool) -> tuple[list[str], Meetings, Floats]:
+def _problem(met: Sequence[Met], differing: Sequence[int]) -> tuple[list[str], Meetings, Floats]:
     names = sorted({name for one in met for name in (one.first, one.second)})
     place = {name: number for number, name in enumerate(names)}
-    style = np.array([one.style for one in met], float) if controls_style else np.zeros((len(met), 0))
+    style = np.array([[one.style[n] for n in differing] for one in met], float).reshape(len(met), len(differing))
     problem = Meetings(
         np.array([place[one.first] for one in met]),
         np.array([place[one.second] for one in met]),

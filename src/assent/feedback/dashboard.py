@@ -21,6 +21,7 @@ from assent.core.types import Judgment, Purpose, Ranking, Rater
 from assent.feedback.battles import Battle, Standing, standings, votes_on
 from assent.feedback.days import begin_of_day
 from assent.feedback.quality.alarm import GroupAgreement, group_agreement
+from assent.feedback.quality.corrected import ByCriteria
 from assent.feedback.quality.disputes import Dispute, disputes
 from assent.feedback.quality.facts import TaskFacts
 from assent.feedback.quality.forecast import Forecast, Pace, forecast, pace
@@ -81,6 +82,8 @@ class Overview:
     points: Sequence[CurvePoint]
     standings: Sequence[Standing]
     """Models by their blind battles, strongest first."""
+    criteria: ByCriteria | None
+    """What scores say; None where nobody scored anything."""
 
     @classmethod
     def of(cls, given: Readings, *, now: float) -> Overview:
@@ -118,6 +121,14 @@ class Overview:
             today=_today(rows, begin_of_day(now, given.project.settings.timezone)),
             points=given.points,
             standings=standings(given.fought),
+            criteria=ByCriteria.of(
+                given.judgments,
+                given.facts,
+                given.project.settings.criteria,
+                kinds={rater.id: rater.kind for rater in given.raters},
+                gold=given.gold,
+                repeats=bench.repeats,
+            ),
         )
 
     @property

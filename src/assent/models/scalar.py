@@ -111,6 +111,17 @@ class ScalarModel:
         return int(self.core.score.in_features)
 
     @property
+    def head(self) -> Float[Tensor, " d"]:
+        """Weights by which a state becomes a score; a copy."""
+        weight: Tensor = self.core.score.weight
+        return weight[0].detach().float().cpu().clone()
+
+    @head.setter
+    def head(self, weights: Float[Tensor, " d"]) -> None:
+        with torch.no_grad():
+            self.core.score.weight[0].copy_(weights)
+
+    @property
     def score_mean(self) -> float:
         """Mean raw score on the answers it was trained on; 0 before."""
         return float(getattr(self.core.config, "assent_score_mean", 0.0))

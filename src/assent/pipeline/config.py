@@ -269,7 +269,9 @@ class RunConfig(Config):
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
         titles = [one.title for one in self.suites]
-        if twice := sorted({one for one in titles if titles.count(one) > 1} | ({"lab", "winrate"} & set(titles))):
+        if twice := sorted(
+            {one for one in titles if titles.count(one) > 1} | ({"lab", "winrate", "answers", "reward"} & set(titles))
+        ):
             raise ValueError(f"suites: {twice[0]!r} names two suites; give one of them another name")
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")

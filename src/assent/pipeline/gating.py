@@ -12,13 +12,12 @@ from assent.core.errors import ConfigError
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.gate.config import JudgeBar
 from assent.evaluation.gate.decide import refuse_line
-from assent.evaluation.gate.evidence import ANSWERS, LAB, WINRATE, Compared, Evidence, kinds_of, of_evaluation
+from assent.evaluation.gate.evidence import ANSWERS, LAB, REWARD, WINRATE, Compared, Evidence, kinds_of, of_evaluation
 from assent.evaluation.gate.judge import PEOPLE
-from assent.evaluation.outcomes import Found, Kind
+from assent.evaluation.outcomes import OF_REWARD, OUTCOMES, Found, Kind
 from assent.evaluation.report import EvaluationReport
 from assent.pipeline.config import RunConfig
 from assent.pipeline.judges import judges_its_own
-from assent.pipeline.stages.measure import OF_REWARD
 
 
 def refuse_gate(config: RunConfig) -> None:
@@ -47,7 +46,7 @@ def measured_kinds(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Kind]
             found[one.title] = suite.kind, suite.measures(one)
         if config.fits_reward and "scores" in suite.abilities:
             found[one.title + OF_REWARD] = suite.kind, suite.measures(one)
-    own: list[str] = []
+    own = [REWARD] if config.fits_reward else []
     if config.evaluate is not None:
         own += [ANSWERS, *([LAB] if config.lab is not None else [])]
         own += [WINRATE] if config.collect is not None or config.fits_reward else []
@@ -75,17 +74,23 @@ def evidence_of(
     policy: Artifact,
     before: Artifact,
     evaluation: Artifact | None,
+    reward: Artifact | None,
     measured: Sequence[Artifact],
     measured_before: Sequence[Artifact],
 ) -> Evidence:
-    """What a run found of two of its policies. Raises DataError where both were not asked the same."""
+    """What a run found of two of its policies, and of the reward model of the newer.
+
+    Raises DataError where both were not asked the same.
+    """
     suites, report = ({}, EvaluationReport()) if evaluation is None else of_evaluation(evaluation.folder)
     old = {title_of(one): one for one in measured_before}
     for one in measured:
         earlier = old.get(title := title_of(one))
         found = with_kind(Found.read(one.folder), one)
         suites[title] = Compared(found, None if earlier is None else with_kind(Found.read(earlier.folder), earlier))
-    used = [one for one in (policy, before, evaluation, *measured, *measured_before) if one is not None]
+    if reward is not None and (reward.folder / OUTCOMES).is_file():
+        suites[REWARD] = Compared(Found.read(reward.folder))
+    used = [one for one in (policy, before, evaluation, reward, *measured, *measured_before) if one is not None]
     return Evidence(policy.name, before.name, suites, report.judge, report.known_judge, facts_of(used))
 
 

@@ -30,6 +30,7 @@ from assent.raters.config import (
 from assent.raters.crowd import crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
+from assent.raters.rater import SingleRater
 from assent.raters.simulated import lab_utility
 from assent.training.rewards import cut_lines
 
@@ -103,15 +104,15 @@ def judge(
         opened.release_others(queue, keep=panel.ids)
         with log.progress("judging", counts.need, done=counts.have) as bar:
             counts = collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
-        for line in _worth_knowing(panel):
+        for line in worth_knowing(panel.members):
             log.say(line)
         return all_of(panel, opened.judgments(queue), queue, need=counts.need)
 
 
-def _worth_knowing(panel: Panel) -> list[str]:
-    """What the raters of a panel say about their work: what was cut for a model, what a judge leant to."""
-    said = cut_lines(*(one.score for one in panel.members if isinstance(one, ScoringRater)))
-    return said + [line for one in panel.members if isinstance(one, Autorater) for line in one.lines()]
+def worth_knowing(raters: Sequence[SingleRater]) -> list[str]:
+    """What raters say about their work: what was cut for a model, what a judge skipped, which place it leant to."""
+    said = cut_lines(*(one.score for one in raters if isinstance(one, ScoringRater)))
+    return said + [line for one in raters if isinstance(one, Autorater) for line in one.lines()]
 
 
 def all_of(panel: Panel, judgments: Sequence[Judgment], queue: Queue, *, need: int) -> list[Judgment]:

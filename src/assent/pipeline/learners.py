@@ -62,10 +62,13 @@ def train_reward_model(
     loop: Loop,
     *,
     attributes: Mapping[str, Mapping[str, str]] | None = None,
+    weight: Mapping[str, float] | None = None,
 ) -> Trained:
-    """Fit `model` in place and set its score normalisation; see `RewardFit.of` for `attributes`."""
+    """Fit `model` in place and set its score normalisation; see `RewardFit.of` for `attributes` and `weight`."""
     members = list(zip(groups, targets, strict=True))
-    fit = RewardFit.of(members, config, features=model.num_features, seed=loop.seed, attributes=attributes)
+    fit = RewardFit.of(
+        members, config, features=model.num_features, seed=loop.seed, attributes=attributes, weight=weight
+    )
     trained = train_reward(reward_learner(model, config.optimizer), fit, config, loop)
     model.score_mean, model.score_std = trained.score_mean, trained.score_std
     return trained

@@ -13,9 +13,12 @@ import torch
 import assent
 from assent.artifacts.store import Artifact
 from assent.core import files
+from assent.core.runlog import read_metrics
+from assent.evaluation.collapse import collapse_alarms, sampler_alarm
 from assent.evaluation.doubts import doubts
 from assent.evaluation.gate.decide import line_in_words
 from assent.evaluation.report import EvaluationReport
+from assent.evaluation.suites.config import DiversityConfig
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
 from assent.pipeline.stages.gate import decision_of
@@ -52,7 +55,7 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
         "not_as_given": not_as_given(stages_of(result)),
         "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
-        "rounds": [round_values(config, r) for r in result.rounds],
+        "rounds": [round_values(config, r, result.start.measured) for r in result.rounds],
         "final": None if result.final is None else final_values(config, result),
         "machine": this_machine(),
     }
@@ -88,8 +91,8 @@ def this_machine() -> str:
     return f"{name}, {os.cpu_count()} cores, {platform.system()}, {versions}"
 
 
-def round_values(config: RunConfig, result: RoundResult) -> dict[str, Any]:
-    """The numbers of one round."""
+def round_values(config: RunConfig, result: RoundResult, first: Mapping[str, Artifact]) -> dict[str, Any]:
+    """The numbers of one round; `first` is what suites found of the run's first policy."""
     return {
         "round": result.number,
         "seconds": {name: a.manifest.seconds for name, a in result.stages.items()},
@@ -97,6 +100,7 @@ def round_values(config: RunConfig, result: RoundResult) -> dict[str, Any]:
         "judgments": None if result.judgments is None else result.judgments.notes.get("judgments"),
         "reward": reward_values(result.reward),
         **with_suites(policy_values(result.evaluation, result.reward), config, result.measured, result.measured_before),
+        "drift": drift(config, result, first),
         "gate": gate_values(result),
     }
 
@@ -111,6 +115,17 @@ def gate_values(result: RoundResult) -> dict[str, Any] | None:
         "verdict": decision.verdict,
         "lines": [line_in_words(one) for one in decision.lines],
     }
+
+
+def drift(config: RunConfig, result: RoundResult, first: Mapping[str, Artifact]) -> list[str]:
+    """Alarms: answers that have become alike, held against the run's first policy; a sampler that is another policy."""
+    stages, measured = MeasureStage.all_of(config), result.measured
+    gaps = [row["sampler_gap_mean"] for row in read_metrics(result.policy.folder) if "sampler_gap_mean" in row]
+    sampler = sampler_alarm(max(gaps, default=None))
+    titles = [title for title, stage in stages.items() if isinstance(stage.suite, DiversityConfig) and title in first]
+    found = suite_reports({title: measured[title] for title in titles if title in measured}, first, stages)
+    alarms = [alarm for one in found.values() for alarm in collapse_alarms(one.measures)]
+    return alarms if sampler is None else [*alarms, sampler]
 
 
 def with_suites(

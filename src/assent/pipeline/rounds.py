@@ -17,6 +17,7 @@ from assent.core.types import Prompt
 from assent.data.beside import read_beside
 from assent.data.heldout import FEWEST_PROMPTS
 from assent.evaluation.gate.config import GateConfig
+from assent.evaluation.outcomes import OF_REWARD
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
@@ -35,7 +36,7 @@ from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.gate import GateStage, decision_of, run_gate
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
-from assent.pipeline.stages.measure import OF_REWARD, MeasureStage, run_measure, suite_of
+from assent.pipeline.stages.measure import MeasureStage, run_measure, suite_of
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
@@ -196,6 +197,7 @@ def ask_gate(run: Runner, gate: GateConfig, found: RoundResult) -> Artifact:
         policy=found.policy,
         start=found.start,
         evaluation=found.evaluation,
+        reward=found.reward,
         measured=tuple(found.measured.values()),
         measured_before=tuple(found.measured_before.values()),
     )

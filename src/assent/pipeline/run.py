@@ -177,7 +177,7 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     else:
         preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
         yield f"{name}: the new policy is preferred to its start in {preferred}"
-    for warning in values.get("warnings", ()):
+    for warning in (*values.get("warnings", ()), *values.get("drift", ())):
         yield f"  warning: {warning}"
     if (trainers := policy.get("trainers")) is not None and trainers["raters"]:
         yield f"  {trainers['verdicts']} of the verdicts are by {trainers['raters']} who also gave training labels"

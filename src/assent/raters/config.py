@@ -118,7 +118,7 @@ class EndpointJudgeConfig(Config):
 
     kind: Literal["endpoint"] = "endpoint"
     """Which kind of backend this is."""
-    base_url: str
+    base_url: str = Field(json_schema_extra={"outside": "none"})
     """Address of the interface, such as https://api.openai.com/v1 or http://127.0.0.1:8001/v1."""
     model: str = Field(min_length=1, max_length=200)
     """The model's name there."""

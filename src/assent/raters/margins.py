@@ -12,10 +12,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
+from assent.core.errors import DataError
 from assent.core.hashing import hash_json
 from assent.core.types import Judgment, Ranking
 from assent.raters.rater import tiered
@@ -25,6 +27,7 @@ COMPLETE = 4
 STRENGTH_CUTS = (1.0, 2.0, 3.5)
 """Gaps in logits, after the temperature, from which on an answer is 2, 3 or 4 degrees better."""
 _DIGITS = 4
+_Reading = TypeVar("_Reading")
 
 
 @dataclass(frozen=True)
@@ -117,10 +120,23 @@ def in_details(pairs: Sequence[PairReading], scores: Sequence[ScoreReading] = ()
 
 
 def pairs_in(judgment: Judgment) -> list[PairReading]:
-    """The pairs that a judgment keeps in its details."""
-    return [PairReading(**one) for one in judgment.details.get("pairs", ())]
+    """The pairs that a judgment keeps in its details. Raises DataError where something else stands there."""
+    return _read(_PAIRS, judgment, "pairs")
 
 
 def scores_in(judgment: Judgment) -> list[ScoreReading]:
-    """The scores by criterion that a judgment keeps in its details, with their masses."""
-    return [ScoreReading(**one) for one in judgment.details.get("scores", ())]
+    """The scores by criterion that a judgment keeps in its details, with their masses; likewise."""
+    return _read(_SCORES, judgment, "scores")
+
+
+_PAIRS, _SCORES = TypeAdapter(list[PairReading]), TypeAdapter(list[ScoreReading])
+
+
+def _read(kind: TypeAdapter[list[_Reading]], judgment: Judgment, name: str) -> list[_Reading]:
+    try:
+        return kind.validate_python(judgment.details.get(name, []))
+    except ValidationError:
+        raise DataError(
+            f"judgment {judgment.id!r} of task {judgment.task_id!r}: details.{name} are no readings of a judge;"
+            " leave them out of the file it came from"
+        ) from None

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from assent.core.errors import ModelError
 from assent.core.group import Group, TokenIds
 from assent.core.types import Message
 from assent.data.render import Renderer
@@ -57,7 +59,8 @@ class Reader:
     def read(self, together: Sequence[Sequence[Question]]) -> list[list[Logps]]:
         """Log-probabilities of the verdicts of each question.
 
-        Questions given together share their common beginning, which is computed once.
+        Questions given together share their common beginning, which is computed once. Raises ModelError where a number
+        is not finite.
         """
         asked: dict[bytes, Question] = {}
         groups: list[Group] = []
@@ -71,6 +74,11 @@ class Reader:
         tokens = [verdicts.tokens for _, verdicts in rows]
         found = choice_logps(self.scorer, groups, tokens, budget=self.budget)
         for (key, verdicts), logps in zip(rows, found, strict=True):
+            if not torch.isfinite(logps).all():
+                raise ModelError(
+                    f"{self.name} cannot judge: the log-probabilities of its verdicts are not finite; take another"
+                    " model, or set model.dtype: float32"
+                )
             self._said[key] = verdicts.read(logps)
         return [[self._said[_key(one)] for one in some] for some in together]
 

@@ -2,7 +2,7 @@
 
 The value that answer i seems to have, in logits, is
 
-    v_i = a · u_i + position · [shown first] + length · log(words_i) + Gumbel noise
+    v_i = a · u_i + position · [shown first] + length · log(words_i) + identity · [names a group] + Gumbel noise
 
 so that without ties P(i above j) = sigmoid(a · (u_i - u_j) + leans) and the whole order follows the Plackett-Luce model
 (Plackett 1975). Answers are tied within a threshold, which for pairs is the model of Rao and Kupper (1967).
@@ -11,6 +11,7 @@ so that without ties P(i above j) = sigmoid(a · (u_i - u_j) + leans) and the wh
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -39,6 +40,9 @@ class Traits:
     """Logits for the answer shown first."""
     length_lean: float = 0.0
     """Logits per unit of log words."""
+    identity_lean: float = 0.0
+    """Logits for an answer that holds one of `identity_words`."""
+    identity_words: tuple[str, ...] = ()
     fatigue: float = 0.0
     """Over one sitting sharpness falls by a factor exp(-fatigue)."""
     sitting: int = 40
@@ -101,6 +105,7 @@ class SimulatedRater:
             by_id[completion.id] += sharpness * self.utility(task.prompt, completion.text, self.traits.group)
             by_id[completion.id] += self.traits.position_lean * (completion.id == first)
             by_id[completion.id] += self.traits.length_lean * math.log(max(1, _count_words(completion.text)))
+            by_id[completion.id] += self.traits.identity_lean * _names(completion.text, self.traits.identity_words)
         return by_id
 
     def _place_in_sitting(self, task: Task) -> float:
@@ -133,6 +138,11 @@ def lab_utility() -> Utility:
     from assent.lab.truth import read
 
     return lambda prompt, text, group: utility(read(prompt, text), group)
+
+
+def _names(text: str, words: Sequence[str]) -> bool:
+    """Whether any of the words stands in the text, as a word of its own, in any case."""
+    return any(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE) for word in words)
 
 
 def _count_words(text: str) -> int:

@@ -23,6 +23,7 @@ from assent.report.figures import (
     reliability,
     trends,
 )
+from assent.report.leaning import counterfactuals, diversity_over_rounds, inherited, taken_out
 from assent.report.plots import AFTER, BAD, BEFORE, GOOD, SOFT, WARM
 from assent.report.run_folder import Evaluation, Round, Run
 from assent.report.training import reward_training
@@ -75,7 +76,7 @@ def reward_model(run: Run) -> Section:
     cards += _sources(report) + _accuracies(
         "Accuracy per slice", "By what is known of the prompt.", slices, size="tall"
     )
-    cards += _raters(report.raters)
+    cards += _raters(report.raters) + inherited(report) + taken_out(report) + counterfactuals(run)
     cards += reward_training(run)
     return Section("reward", "Reward model", text, tuple(cards))
 
@@ -92,6 +93,7 @@ def rounds_over_time(run: Run) -> Section:
             *_truth_over_rounds(run),
             _accuracy_over_rounds(run),
             _distance_over_rounds(run),
+            *diversity_over_rounds(run),
         )
         if p is not None
     ]

@@ -141,15 +141,20 @@ def levels(rows: Sequence[Row], label: str, *, references: Sequence[float] = ())
 
 
 def dumbbells(pairs: Sequence[BeforeAfter], label: str, *, row: float = TALL_ROW) -> str:
-    """Before and after with their intervals, joined, one row each, on a scale from 0 to 1."""
+    """Before and after with their intervals, joined, one row each: of shares from 0 to 1, of others as they are."""
+    of_shares = all(0 <= value.estimate <= 1 for pair in pairs for value in (pair.before, pair.after))
+    said = percent if of_shares else "{:.2f}".format
     with _rows(WIDE[0], [p.name for p in pairs], right=104, row=row) as c:
         for i, pair in enumerate(pairs):
             c.axes.plot([pair.before.estimate, pair.after.estimate], [i, i], color=BEFORE, linewidth=3, alpha=0.3)
             for value, colour in ((pair.before, BEFORE), (pair.after, AFTER)):
                 c.axes.plot([value.low, value.high], [i, i], color=colour, linewidth=5, alpha=0.35)
                 c.axes.plot([value.estimate], [i], "o", color=colour, markersize=8, clip_on=False, zorder=3)
-            _end_note(c.axes, i, f"{percent(pair.before.estimate)} → {percent(pair.after.estimate)}")
-        _share_axis(c.axes, 0.0, 1.0)
+            _end_note(c.axes, i, f"{said(pair.before.estimate)} → {said(pair.after.estimate)}")
+        if of_shares:
+            _share_axis(c.axes, 0.0, 1.0)
+        else:
+            c.axes.grid(axis="x")
         return c.svg(label)
 
 

@@ -199,7 +199,8 @@ def _final(everything: Iterable[Artifact], rounds: list[Round]) -> Artifact | No
 
 def _suites(result: Mapping[str, Any], path: Path) -> dict[str, SuiteReport]:
     """The measures of result.json with slices, null baselines and notes; of the final comparison, or the last round."""
-    values = result.get("final") or next(iter(reversed(result.get("rounds") or ())), {})
+    rounds: list[Mapping[str, Any]] = list(result.get("rounds") or ())
+    values: Mapping[str, Any] = result.get("final") or (rounds[-1] if rounds else {})
     measures = values.get("suites") or {}
     return {
         title: _parse(SuiteReport, {"measures": measures.get(title, {}), **details}, path)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
 from scipy.special import betaincinv
 from scipy.stats import binom
 
@@ -119,6 +120,44 @@ def share_difference(after: ArrayLike, before: ArrayLike, clusters: Labels, *, c
     half = student(effective_clusters(clusters) - 1, confidence) * error
     low, high = max(centre - half, -1.0), min(centre + half, 1.0)
     return Estimate(estimate=plain.estimate, low=min(low, plain.estimate), high=max(high, plain.estimate))
+
+
+def score_difference(after: ArrayLike, before: ArrayLike, clusters: Labels, *, confidence: float = 0.95) -> Estimate:
+    """Difference of two shares over the same items, whose values [n] are 0 or 1, where one end of the interval decides.
+
+    Every difference d is left out that the score test rejects, with the variance that d itself allows (Tango 1998):
+
+        (b - c - n d) / √(n (2 q + d (1 - d))),   q the likeliest share of losses where the difference is d
+
+    b gained, c lost; all three counts are divided by the design effect, and the quantile is Student's t. Where changes
+    are rare each end errs about as often as it says, where `share_difference` errs twice as often at one of both.
+    Raises ValueError for other values or fewer than two clusters.
+    """
+    new, old = np.asarray(after, float), np.asarray(before, float)
+    if new.shape != old.shape or not all(np.isin(x, (0.0, 1.0)).all() for x in (new, old)):
+        raise ValueError(f"a score interval wants two lists of 0 or 1 of one length: {new.shape}, {old.shape}")
+    plain, (index, count), x = clustered_mean(new - old, clusters).estimate, numbered(clusters), new - old
+    together = _hanging_together(x, index, count)
+    size, gained, lost = len(x) / together, float((x > 0).sum()) / together, float((x < 0).sum()) / together
+    critical = student(effective_clusters(clusters) - 1, confidence)
+    ends = (
+        -_farthest(size, lost, gained, critical),
+        _farthest(size, gained, lost, critical),
+    )
+    return Estimate(estimate=plain, low=min(ends[0], plain), high=max(ends[1], plain))
+
+
+def _farthest(size: float, gained: float, lost: float, critical: float) -> float:
+    """The largest difference that the score test does not reject."""
+
+    def distance(d: float) -> float:
+        a, b, c = 2 * size, -gained - lost + (2 * size - gained + lost) * d, -lost * d * (1 - d)
+        q = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+        error = math.sqrt(max(size * (2 * q + d * (1 - d)), _ROUNDING))
+        return (gained - lost - size * d) / error + critical
+
+    found = (gained - lost) / size
+    return float(brentq(distance, found, 1.0, xtol=1e-9)) if distance(1.0) < 0 < distance(found) else 1.0
 
 
 def _hanging_together(x: NDArray[np.float64], index: NDArray[np.intp], count: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
@@ -90,11 +91,30 @@ class RewardConfig(Config):
     """What happens to longer ones."""
     eval_share: float = Field(default=0.15, gt=0, lt=1)
     """Share of prompts held out for accuracy and calibration."""
+    population: dict[str, dict[str, float]] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Attribute of raters -> group -> share in the population that the reward should speak for; {}: as they come."""
+    population_cap: float = Field(default=5.0, ge=1, json_schema_extra={"added_later": True})
+    """No judgment weighs more than so many times the mean."""
+    augment: tuple[str, ...] = Field(default=(), json_schema_extra={"added_later": True})
+    """Axes of words for people (name, identity, religion, age, nationality) that are exchanged in copies of pairs."""
+    debias: tuple[Literal["length", "position", "identity"], ...] = Field(
+        default=(), json_schema_extra={"added_later": True}
+    )
+    """Leans that are fitted beside the reward and dropped at scoring."""
+    swaps: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
+    """Words for people, for `augment` and `debias: [identity]`: a .yaml file or a folder; null: those of Assent."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-5)
     """Optimizer of this stage."""
 
     @model_validator(mode="after")
     def _check(self) -> RewardConfig:
+        for attribute, shares in self.population.items():
+            if abs(sum(shares.values()) - 1) > 0.01 or min(shares.values(), default=0) <= 0:
+                raise ValueError(f"population.{attribute}: shares should lie above 0 and add up to 1, got {shares}")
+        if self.population and self.loss == "plackett_luce":
+            raise ValueError(
+                "population weighs pairs, and loss plackett_luce reads whole orders; set loss to bradley_terry"
+            )
         if self.raters.kind == "joint" and (self.loss, self.ties, self.margins) != (
             "bradley_terry",
             "davidson",

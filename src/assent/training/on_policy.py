@@ -28,14 +28,18 @@ from assent.generation.writer import LocalWriter
 from assent.learner.learner import Learner, Objective, Scorer
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
+from assent.stats.diversity import expected_distinct, opener_entropy, top_opener, words_of
 from assent.training.average import MovingAverage
 from assent.training.batches import endless
+from assent.training.drift import Drift
 from assent.training.loop import Loop, Resumable
 from assent.training.method import KLConfig, OnPolicyConfig
 from assent.training.rewards import WeightedRewards
 from assent.training.rollouts import Rollouts, sample_rollouts
 from assent.training.sft import next_token_loss
 
+FIRST_WORDS = 30
+"""Words of each answer that are looked at to see whether answers become alike."""
 Rows = list[Tensor]
 """One 1-D tensor per row, one value per token of its answer."""
 
@@ -99,13 +103,16 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
     unfinished = ~torch.tensor(rollouts.finished)
     scores = torch.tensor(scored.totals, dtype=torch.float32) - config.missing_eos_penalty * unfinished.float()
     means = {f"reward/{name}": mean for name, mean in scored.means.items()} if len(scored.means) > 1 else {}
+    cut = [words_of(text, most=FIRST_WORDS) for text in rollouts.texts]
+    alike = {"ead": expected_distinct(cut), "opener_entropy": opener_entropy(cut), "top_opener": top_opener(cut)}
     facts = {
         "reward": scores.mean().item(),
         "reward_std": scores.std(unbiased=False).item(),
         "length": sum(rollouts.lengths) / len(rollouts.lengths),
         "eos_rate": sum(rollouts.finished) / len(rollouts.finished),
     }
-    return Experience(rollouts, scores, facts | means)
+    known = {name: value for name, value in alike.items() if value is not None}
+    return Experience(rollouts, scores, facts | known | means)
 
 
 def score(
@@ -288,8 +295,13 @@ class Course:
     """What a run of an on-policy method carries from step to step beside its models: the price of KL, the average."""
 
     def __init__(self, roles: Roles, config: OnPolicyConfig, loop: Loop) -> None:
-        self.kl, self.average = KLState(config.kl), MovingAverage(roles.policy, config.ema)
-        self.parts: dict[str, Resumable] = {"policy": roles.policy, "kl": self.kl, "average": self.average}
+        self.kl, self.average, self.drift = KLState(config.kl), MovingAverage(roles.policy, config.ema), Drift()
+        self.parts: dict[str, Resumable] = {
+            "policy": roles.policy,
+            "kl": self.kl,
+            "average": self.average,
+            "drift": self.drift,
+        }
         """What checkpoints carry."""
         self._loop = loop
 
@@ -299,6 +311,8 @@ class Course:
         if kl is not None:
             self.kl.observe(kl, num_responses)
         self.average.observe()
+        for alarm in self.drift.observe(facts):
+            self._loop.log.say(f"step {step}: {alarm}")
         self._loop.log.record(step, {**facts, "kl_coefficient": self.kl.coefficient})
         self._loop.shown.update(reward=facts["reward"], kl=float("nan") if kl is None else kl)
 

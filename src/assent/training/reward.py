@@ -72,14 +72,17 @@ class RewardFit:
         features: int,
         seed: int,
         attributes: Mapping[str, Mapping[str, str]] | None = None,
+        weight: Mapping[str, float] | None = None,
     ) -> RewardFit:
         """Of rankings with their groups; `features` is the width of the model's states.
 
         `attributes` are what raters said about themselves, by rater and name; groups of taste are made of them.
+        `weight` is how much a judgment of each rater counts (see `training.population`); None: all alike.
         """
+        counted = [(g, t if weight is None else t.weighted(weight)) for g, t in ranked]
         members = [
             (g, t.decided() if config.ties == "ignore" else t)
-            for g, t in ranked
+            for g, t in counted
             if config.ties != "ignore" or not t.pairs.is_tie.all()
         ]
         if not members:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+
+import torch
 
 from assent.algorithms.likelihoods import LARGE_MARGINS, SMALL_MARGINS, Pairs, margins_from_strengths, ranking_pairs
 from assent.algorithms.rater_likelihood import Votes, ranking_votes
@@ -33,6 +35,17 @@ class Target:
     def weight(self) -> float:
         """Sum of the pairs' weights: K - 1 per ranking of K."""
         return float(self.pairs.weight.sum())
+
+    def weighted(self, weight: Mapping[str, float]) -> Target:
+        """The same with what each rater said weighted; somebody who is not named keeps weight 1."""
+        of_rater = torch.tensor([weight.get(name, 1.0) for name in self.raters])
+        # Pairs and votes are the same pairs, ranking by ranking, and within a ranking all weigh the same.
+        factor = of_rater[self.votes.rater]
+        return replace(
+            self,
+            pairs=replace(self.pairs, weight=self.pairs.weight * factor),
+            votes=replace(self.votes, weight=self.votes.weight * factor),
+        )
 
     def decided(self) -> Target:
         """The same without its ties."""

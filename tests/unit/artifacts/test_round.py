@@ -14,6 +14,7 @@ from assent.pipeline.rounds import RoundResult
 from assent.pipeline.stages.collect import run_collect
 from assent.pipeline.stages.evaluate import run_evaluate
 from assent.pipeline.stages.fit_reward import run_fit_reward
+from assent.pipeline.stages.gate import run_gate
 from assent.pipeline.stages.optimize import run_optimize
 from assent.pipeline.stages.sample import run_sample
 
@@ -28,7 +29,7 @@ def artifact(found: list[Made], name: str) -> str | None:
 
 
 def test_the_stages_are_those_that_a_round_runs_and_keeps() -> None:
-    functions = (run_sample, run_collect, run_fit_reward, run_optimize, run_evaluate)
+    functions = (run_sample, run_collect, run_fit_reward, run_optimize, run_evaluate, run_gate)
     assert [(s.title, s.kind) for s in STAGES] == [(f.name, f.kind) for f in functions]
     assert {s.field for s in STAGES} < {field.name for field in dataclasses.fields(RoundResult)}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
@@ -16,7 +18,9 @@ from assent.evaluation.catalog import SUITES, suite_of
 from assent.evaluation.exam import Exam, sit
 from assent.evaluation.nulls import NULLS, NullSubject
 from assent.evaluation.outcomes import Found, estimates, report
+from assent.evaluation.subject import TooLongError
 from assent.evaluation.suites.config import HHHConfig, XSTestConfig
+from assent.generation.config import Sampling
 from assent.models.tiny import tiny_tokenizer
 
 SPECIAL = ("<|bos|>", "<|eos|>")
@@ -148,3 +152,34 @@ def test_plain_text_begins_as_the_tokenizer_begins_texts_and_never_with_nothing(
 def test_prompts_of_suites_have_ids_of_their_content() -> None:
     one, other = (Prompt(messages=(Message(role="user", content="x"),)) for _ in range(2))
     assert one.id == other.id
+
+
+@dataclass(frozen=True)
+class Short(NullSubject):
+    """Reads prompts of at most so many characters."""
+
+    longest: int = 0
+
+    @property
+    def ruler(self) -> Short:
+        return self
+
+    def answers(self, prompts: Sequence[Prompt], *, sampling: Sampling, seed: int) -> list[str]:
+        if any(len(prompt.text) > self.longest for prompt in prompts):
+            raise TooLongError(f"a prompt has more than {self.longest} characters")
+        return super().answers(prompts, sampling=sampling, seed=seed)
+
+
+def test_items_that_do_not_fit_are_left_out_and_counted(tmp_path: Path) -> None:
+    config = XSTestConfig(path=write(tmp_path / "x.jsonl", ROWS))
+    short = Short("short", lambda p: "Here is how.", lambda text, option: 0.0, longest=len(ROWS[0]["prompt"]))
+    found = sit(suite_of(config), config, Exam(short, 0))
+    assert [one.prompt for one in found.outcomes] == [row["prompt"] for row in ROWS[:3]]
+    assert found.notes["items"] == 3 and found.notes["too long for the subject"] == 1
+
+
+def test_a_suite_of_which_nothing_fits_is_refused_in_one_line(tmp_path: Path) -> None:
+    config = XSTestConfig(path=write(tmp_path / "x.jsonl", ROWS))
+    short = Short("short", lambda p: "Here is how.", lambda text, option: 0.0, longest=3)
+    with pytest.raises(DataError, match="4 of 4 items do not fit: a prompt has more than 3 characters"):
+        sit(suite_of(config), config, Exam(short, 0))

@@ -11,6 +11,7 @@ from gate_campaigns import coins, evidence, found, shares, wins
 from assent.core.errors import DataError, RunError, UserError
 from assent.core.hashing import hash_file
 from assent.evaluation.gate.config import GateConfig, read_gate
+from assent.evaluation.gate.decide import decide
 from assent.evaluation.gate.dossier import EVIDENCE, PAGE, VERDICT, ask, replay
 from assent.evaluation.gate.evidence import Evidence, of_evaluation
 from assent.evaluation.outcomes import Found
@@ -124,10 +125,11 @@ def test_numbers_of_an_evaluation_come_from_its_verdicts_and_not_from_its_summar
     honest = win_rate(verdicts)
     boast = honest.model_copy(update={"win_rate": Estimate(estimate=0.99, low=0.98, high=1.0)})
     EvaluationReport(judge=Judge(kind="people", is_independent=True), win_rate=boast).write(tmp_path)
-    write_verdicts(tmp_path, verdicts)
+    write_verdicts(tmp_path, verdicts, are_people=True)
     rows = [{"prompt": f"p{n}", "before": "a b", "after": "a b c"} for n in range(40)]
     (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     suites, report = of_evaluation(tmp_path)
+    assert "anna" not in (tmp_path / "verdicts.jsonl").read_text()
     scores = [one.values["win_rate"] for one in suites["winrate"].after.outcomes]
     assert sum(scores) / len(scores) == 0.75 and report.judge is not None
     assert "anna" not in suites["winrate"].after.model_dump_json() + repr(suites["winrate"].after.outcomes)
@@ -147,3 +149,17 @@ def test_a_suite_of_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no suite of this version is of kind 'strange'"):
         ask(tmp_path / "gate", gate(), odd)
     assert not (tmp_path / "gate").exists()
+
+
+def test_prompts_on_which_every_judge_abstained_are_unreadable_and_not_left_out(tmp_path: Path) -> None:
+    verdicts = [Verdict(f"p{n}", "gpt", f"pair{n}", 1.0, n % 2 == 0, 10 + n % 3, 10) for n in range(80)]
+    EvaluationReport(judge=Judge(kind="people", is_independent=True), win_rate=win_rate(verdicts)).write(tmp_path)
+    write_verdicts(tmp_path, verdicts, are_people=True)
+    rows = [{"prompt": f"p{n}", "before": "a", "after": "b"} for n in range(100)]
+    (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    suites, report = of_evaluation(tmp_path)
+    for name in ("win_rate", "length_controlled"):
+        config = GateConfig.parse({"gain": [{"measure": f"winrate.{name}"}]})
+        (line,) = decide(config, evidence(report.judge, winrate=suites["winrate"])).lines
+        assert (line.verdict, line.missing, line.clusters) == ("fail", pytest.approx(0.2), 80), name
+        assert decide(config.model_copy(update={"most_missing": 0.2001}), evidence(**suites)).verdict == "pass"

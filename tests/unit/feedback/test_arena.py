@@ -75,6 +75,7 @@ def test_style_is_taken_out_and_its_effect_said() -> None:
         score = float(random.random() < 1 / (1 + math.exp(-2 * length)))
         met.append(Met("long", "short", score, f"p{n}", "person", (length, 0.0, 0.0, 0.0)))
     plain, fair = (table(met, controls_style=c, draws=100) for c in (False, True))
+    assert list(fair.style) == ["length"], "of headings that nobody wrote nothing is known"
     assert plain.places[0].model == "long" and plain.places[0].strength.low > 0.3
     assert abs(fair.places[0].strength.estimate) < plain.places[0].strength.estimate / 3
     assert fair.style["length"].estimate == pytest.approx(2, abs=3 * fair.style["length"].half_width / 2)

@@ -15,8 +15,10 @@ from assent.cli import app
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.evaluation.gate.dossier import replay
 from assent.evaluation.outcomes import Found, Outcome
+from assent.evaluation.reward_report import calibration_error
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.evaluate import folder_of, weights_of
+from assent.pipeline.doctor.examine import examine
 from assent.pipeline.run import plan_project, run_project
 from assent.report.run import report_of
 
@@ -131,6 +133,7 @@ def test_a_gate_that_could_never_pass_is_refused_before_anything_runs(lines: lis
         run()
     with pytest.raises(ConfigError, match=words):
         plan_project(Path("assent.yaml"))
+    assert any(finding.key == "gate" and finding.is_error for finding in examine(Path("assent.yaml")))
     assert not list(Path("runs/toy").glob("artifacts/*"))
 
 
@@ -183,3 +186,26 @@ def test_few_prompts_leave_it_open_and_the_exit_code_says_so() -> None:
     run()
     Path("gate.yaml").write_text(yaml.safe_dump({"keep": [SURE]}))
     assert command("runs/toy/round-1", "--file", "gate.yaml") == 3
+
+
+def test_a_reward_model_is_held_to_its_own_limits_on_held_out_pairs() -> None:
+    lines = [{"measure": "reward.ece", "at_most": 1.1}, {"measure": "reward.accuracy", "at_least": -0.1}]
+    write(rounds=1, reward={"epochs": 1, "eval_share": 0.3}, gate=gate(*lines))
+    assert any("gate: PASS" in line for line in run())
+    found = Found.read(find_artifact("runs/toy/round-1/reward").folder)
+    report = json.loads((find_artifact("runs/toy/round-1/reward").folder / "report.json").read_text())
+    assert calibration_error(found.outcomes) == pytest.approx(report["ece"])
+    accuracy = sum(one.values["accuracy"] for one in found.outcomes) / len(found.outcomes)
+    assert accuracy == pytest.approx(report["accuracy"]["estimate"]) and len(found.outcomes) == report["pairs"]
+
+
+def test_a_run_that_is_asked_again_with_more_prompts_takes_a_further_look() -> None:
+    write(rounds=1, gate=gate(SURE))
+    run()
+    write(rounds=1, gate=gate(SURE), evaluate={"prompts": 3, "sampling": {"max_new_tokens": 4}})
+    run()
+    again = find_artifact("runs/toy/round-1/gate")
+    assert again.notes["look"] == 2 and replay(again.folder / "dossier").look == 2
+    write(rounds=1, gate=gate({**SURE, "at_most": 1.2}), evaluate={"prompts": 3, "sampling": {"max_new_tokens": 4}})
+    run()
+    assert find_artifact("runs/toy/round-1/gate").notes["look"] == 2

@@ -188,10 +188,10 @@ def test_the_lab_needs_no_raters_where_nothing_learns_from_rankings() -> None:
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (LAB + "optimize: {kind: ppo}\n", "evaluation-9e6d8e96a2c6"),
-        (LAB + "optimize: {kind: dpo}\n", "evaluation-0ced1a8dde09"),
-        (FILES + "optimize: {kind: dpo}\n", "evaluation-a1196f91c8fa"),
-        (FILES + "optimize: {kind: grpo}\n", "evaluation-89cbab41376c"),
+        (LAB + "optimize: {kind: ppo}\n", "evaluation-a119610dc4e0"),
+        (LAB + "optimize: {kind: dpo}\n", "evaluation-a4416a452dee"),
+        (FILES + "optimize: {kind: dpo}\n", "evaluation-928f818dcb78"),
+        (FILES + "optimize: {kind: grpo}\n", "evaluation-4e772e7cf9fb"),
     ],
 )
 def test_keys_of_runs_with_every_stage_are_what_they_were(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from assent.cli import main
-from assent.core.errors import UserError
+from assent.core.errors import ConfigError, UserError
 from assent.evaluation.outcomes import Found
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.evaluate import evaluate
@@ -117,3 +117,24 @@ def test_a_prompt_longer_than_the_context_is_named(project: Path) -> None:
     with pytest.raises(UserError, match="in the context of base"):
         list(evaluate(["base"], file=None, suites=("xstest=long.jsonl",), to=project / "out"))
     assert not (project / "out").exists()
+
+
+def test_a_local_judge_scores_the_criteria_that_a_team_names(project: Path) -> None:
+    save_tiny(project / "judge", "llama")
+    shape = json.loads((project / "judge" / "config.json").read_text(encoding="utf-8"))
+    shape["max_position_embeddings"] = 4096  # rotary: longer than it was made for, and questions of a judge are long
+    (project / "judge" / "config.json").write_text(json.dumps(shape), encoding="utf-8")
+    own = {"rows": [{"prompt": "Hello?"}, {"prompt": "Bye?"}], "criteria": ["helpful"]}
+    Path("own.yaml").write_text(yaml.safe_dump(own), encoding="utf-8")
+    settings: dict[str, Any] = {
+        "suites": [{"kind": "own", "path": "own.yaml", "sampling": SHORT}],
+        "judge": {"kind": "autorater", "backend": {"kind": "local", "path": "judge"}},
+    }
+    Path("suites.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    lines = list(evaluate(["base"], file=Path("suites.yaml"), suites=(), to=project / "out"))
+    found = Found.read(project / "out" / "base" / "own")
+    assert all(set(one.values) <= {"helpful"} and one.answer is not None for one in found.outcomes)
+    assert lines[0] == "own: base, 2 items" and "constant" in found.nulls
+    Path("own.yaml").write_text(yaml.safe_dump(own | {"criteria": ["helpfull"]}), encoding="utf-8")
+    with pytest.raises(ConfigError, match="did you mean 'helpful'"):
+        list(evaluate(["base"], file=Path("suites.yaml"), suites=(), to=project / "out"))

@@ -7,6 +7,7 @@ import math
 
 import pytest
 
+from assent.core.errors import DataError
 from assent.core.types import Judgment
 from assent.raters.margins import (
     PairReading,
@@ -107,3 +108,16 @@ def test_readings_come_back_from_details() -> None:
     judgment = Judgment(task_id="t", rater_id="r", details=in_details(pairs, scores))
     assert (pairs_in(judgment), scores_in(judgment)) == (pairs, scores)
     assert in_details([]) == {}
+
+
+def test_details_are_json() -> None:
+    for wrong in (math.nan, object()):
+        with pytest.raises(ValueError, match="the details are no JSON"):
+            Judgment(task_id="t", rater_id="r", details={"margin": wrong})
+
+
+@pytest.mark.parametrize("pairs", [5, [1], [{"first": "x"}], [{"first": "x", "second": "y", "margin": "a lot"}]])
+def test_details_of_a_file_that_are_no_readings_are_one_line(pairs: object) -> None:
+    with pytest.raises(DataError, match=r"judgment 'j' of task 't': details.pairs are no readings of a judge") as error:
+        pairs_in(Judgment(task_id="t", rater_id="r", id="j", details={"pairs": pairs}))
+    assert "\n" not in str(error.value)

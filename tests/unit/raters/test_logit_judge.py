@@ -15,6 +15,8 @@ from transformers import AutoModelForCausalLM
 
 from assent.core.errors import ConfigError, ModelError
 from assent.core.types import Judgment, Message, Prompt, storable
+from assent.models.groups import GroupBatch
+from assent.models.policy import TokenScores
 from assent.raters.autorater import TOO_LONG, LogitJudge
 from assent.raters.margins import PairReading, pairs_in, scores_in
 
@@ -200,6 +202,20 @@ def test_a_model_without_single_verdict_tokens_is_refused_in_one_line(tmp_path: 
     file.write_text(json.dumps(tokenizer))
     with pytest.raises(ModelError, match="no single token of its own for each of the verdicts A, B") as error:
         open_judge(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_numbers_that_are_not_finite_are_refused_in_one_line(folder: Path) -> None:
+    """Which a model in half precision may give on some texts; one that always does is refused where it is loaded."""
+    judge = open_judge(folder)
+    score = judge.reader.scorer.score
+
+    def overflow(batches: Sequence[GroupBatch]) -> list[TokenScores]:
+        return [TokenScores(one.logps * math.nan, None) for one in score(batches)]
+
+    judge.reader.scorer.score = overflow  # type: ignore[method-assign]
+    with pytest.raises(ModelError, match="of its verdicts are not finite") as error:
+        judge.judge(TASKS)
     assert "\n" not in str(error.value)
 
 

@@ -63,6 +63,7 @@ def test_the_dashboard_says_what_was_worked_by_hand(house_of_two: House) -> None
     assert "Disagreements: 1" in _words(panels["disputes"]), "on the second task both flag the same answer"
     assert "100 % apart" in _words(panels["disputes"])
     assert _words(panels["raters"]).count("50 %") >= 2
+    assert panels["criteria"] == "", "nobody scored anything"
 
 
 def test_page_and_poll_show_the_same_and_change_when_something_is_decided(house_of_two: House) -> None:
@@ -204,3 +205,22 @@ def test_battles_make_a_table_of_models_on_the_board_and_over_the_api(house: Hou
 def lent_to(number: int) -> str:
     """Who fights which battle."""
     return ("ann", "ben", "cleo")[number % 3]
+
+
+def test_scores_by_criterion_are_a_panel(house: House, house_of_two: House) -> None:
+    """Ann gives the answers of one task 1 and 3 of 3 on a criterion and leaves the third alone: mean 2, one missing."""
+    criterion = {"name": HOSTILE, "anchors": ["no", "so", "yes"]}
+    settings = ProjectSettings.model_validate({"criteria": [criterion], "gold_share": 0, "repeat_share": 0})
+    house.store.projects.save("support", settings, now=house.clock())
+    house.store.add_tasks([a_task(7, project="support", answers=3)], slots=1, now=house.clock())
+    [claim] = house.store.claim("ann", Queue("support"), limit=1, now=house.clock())
+    first, second, _ = (completion.id for completion in claim.task.completions)
+    said = Judgment(
+        task_id=claim.task.id, rater_id="ann", id="scored", scores={first: {HOSTILE: 1}, second: {HOSTILE: 3}}
+    )
+    house.store.submit(said, token=claim.token, now=house.clock())
+    visitor = house.person("adjudicator")
+    panel = visitor.client.get(f"{PROJECT}/dashboard.json").json()["panels"]["criteria"]
+    assert "2.00 (1.00" in _words(panel) and "3.00)" in _words(panel), "one prompt gives the whole scale"
+    assert "missing: 13" in _words(panel), "one here, and twelve of the judgments without scores"
+    assert "<script" not in panel and "&lt;script" in panel

@@ -105,9 +105,9 @@ class GateConfig(Config):
     """What must become surely better."""
     keep: tuple[Keep, ...] = ()
     """What must surely not become worse."""
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    alpha: float = Field(default=0.025, gt=0, lt=0.5)
     """Chance that a policy is released although a line does not hold for it. As all lines must pass, it is the chance
-    for the whole gate, however many there are."""
+    for the whole gate, however many there are. 0.025 is the usual two-sided interval of 95 %."""
     power: float = Field(default=0.9, gt=0.5, lt=1)
     """How surely a policy for which all lines hold shall pass: decides how many more labels are asked for."""
     looks: Literal["once", "anytime"] = "once"

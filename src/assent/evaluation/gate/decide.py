@@ -14,7 +14,7 @@ from typing import Literal
 from assent.core.errors import ConfigError
 from assent.core.types import Record
 from assent.evaluation.gate.config import Gain, GateConfig, Keep, Line
-from assent.evaluation.gate.evidence import AGAINST, OWN, WINRATE, Compared, Evidence
+from assent.evaluation.gate.evidence import AGAINST, OWN, REWARD, WINRATE, Compared, Evidence
 from assent.evaluation.gate.judge import refusal_of
 from assent.evaluation.gate.more import more_items
 from assent.evaluation.gate.reading import Level, Pairs, Reading, read
@@ -113,7 +113,7 @@ def decide(config: GateConfig, evidence: Evidence, *, look: int = 1) -> Decision
     """
     refuse_impossible(config, evidence)
     refused = refusal_of(evidence.judge, evidence.known_judge, config.judge)
-    level = Level(config.alpha, look if config.looks == "anytime" else None)
+    level = Level(config.alpha, look if config.looks == "anytime" or look > 1 else None)
     lines = tuple(_said(one, config, evidence, level, refused) for one in config.lines)
     verdicts = [one.verdict for one in lines]
     slices, seen = explored(config, evidence)
@@ -229,6 +229,8 @@ def labels_of(line: Line) -> str:
     """What further evidence of a line is made of."""
     if line.suite == WINRATE:
         return "prompts with verdicts of the judge"
+    if line.suite == REWARD:
+        return "held-out prompts with comparisons"
     if line.suite in OWN:
         return "evaluation prompts"
     return f"items of suite {line.suite}" + (f" in {line.slice!r}" if line.slice else "")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +69,16 @@ def ask(folder: Path, config: GateConfig, evidence: Evidence) -> Decision:
                 f"{folder}: this gate allows one look, and it was taken ({last.verdict.upper()}); set looks: anytime"
                 " before the first look, or gather evidence of new items and name another folder with --to"
             )
-    decision = decide(config, ordered, look=number)
-    taken = Look(number=number, evidence=ordered.hash, verdict=decision.verdict, items=_items(ordered))
-    looks = Looks(gate=before.gate, looks=(*(one for one in before.looks if one.number < number), taken))
-    write(folder, config, ordered, decision, looks)
+    return take_look(folder, config, ordered, number, earlier=[one for one in before.looks if one.number < number])
+
+
+def take_look(
+    folder: Path, config: GateConfig, evidence: Evidence, number: int, *, earlier: Sequence[Look] = ()
+) -> Decision:
+    """Decide at the look of this number and write the dossier."""
+    decision = decide(config, evidence, look=number)
+    taken = Look(number=number, evidence=evidence.hash, verdict=decision.verdict, items=_items(evidence))
+    write(folder, config, evidence, decision, Looks(gate=_hash_of(config), looks=(*earlier, taken)))
     return decision
 
 
@@ -185,8 +191,12 @@ def _judge_in_words(evidence: Evidence) -> str:
     return f"{_code(str(judge))}, whose agreement with people is {known.agreement} on {known.pairs} pairs"
 
 
+def _hash_of(config: GateConfig) -> str:
+    return short(hash_json(config.model_dump(mode="json")))
+
+
 def _looks_of(folder: Path, config: GateConfig) -> Looks:
-    gate = short(hash_json(config.model_dump(mode="json")))
+    gate = _hash_of(config)
     if not (folder / LOOKS).is_file():
         if folder.is_dir() and any(folder.iterdir()):
             raise UserError(f"{folder} holds something that is no dossier; name another folder with --to")

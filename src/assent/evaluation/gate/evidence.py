@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.evaluation.catalog import SUITES
 from assent.evaluation.length_control import length_controlled
-from assent.evaluation.outcomes import Found, Kind, Outcome
+from assent.evaluation.outcomes import OF_REWARD, Found, Kind, Outcome
 from assent.evaluation.report import EvaluationReport, Judge, KnownJudge, read_samples
+from assent.evaluation.reward_report import REWARD_KINDS
 from assent.evaluation.suites import lab
 from assent.evaluation.suites.config import OwnConfig
 from assent.evaluation.suites.team import criterion
@@ -23,16 +24,16 @@ from assent.evaluation.winrate import kept_verdicts
 from assent.lab.truth import AXES
 from assent.stats.estimate import Estimate
 
-Interval = Callable[[Sequence[Outcome], float], Estimate | None]
-WINRATE, LAB, ANSWERS = "winrate", "lab", "answers"
-OWN = (WINRATE, LAB, ANSWERS)
-"""What every blind evaluation gives, where it was judged and where the lab's truth can be read."""
+WINRATE, LAB, ANSWERS, REWARD = "winrate", "lab", "answers", "reward"
+OWN = (WINRATE, LAB, ANSWERS, REWARD)
+"""What a run gives without a suite: its blind evaluation, the lab's truth, and its reward model on held-out pairs."""
 _LONGER = "longer"
 
 
 def _length_controlled(outcomes: Sequence[Outcome], confidence: float) -> Estimate:
-    scores, longer = (np.array([one.values[name] for one in outcomes]) for name in ("win_rate", _LONGER))
-    return length_controlled(scores, longer, [one.cluster for one in outcomes], confidence=confidence)
+    judged = [one for one in outcomes if "win_rate" in one.values]
+    scores, longer = (np.array([one.values[name] for one in judged]) for name in ("win_rate", _LONGER))
+    return length_controlled(scores, longer, [one.cluster for one in judged], confidence=confidence)
 
 
 def distinct_words(outcomes: Sequence[Outcome]) -> float | None:
@@ -50,9 +51,10 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     **{suite.kind: suite.kinds for suite in SUITES},
     WINRATE: {
         "win_rate": Kind("Share of verdicts for the new policy's answer, ties half."),
-        "length_controlled": Kind("What that would be if both answers were equally long."),
+        "length_controlled": Kind("What that would be if both answers were equally long.", interval=_length_controlled),
     },
     LAB: {name: _lab_kind(name) for name in (*AXES, "harm", "mean_length")},
+    REWARD: REWARD_KINDS,
     ANSWERS: {
         "length": Kind("Characters of an answer.", lower_is_better=None, range=None),
         "empty": Kind("Share of answers without a word.", lower_is_better=True),
@@ -65,8 +67,6 @@ KINDS: Mapping[str, Mapping[str, Kind]] = {
     },
 }
 """Kind of suite -> measure -> what it is."""
-INTERVALS: Mapping[tuple[str, str], Interval] = {(WINRATE, "length_controlled"): _length_controlled}
-"""Measures with an interval of their own."""
 AGAINST: Mapping[str, float] = {WINRATE: 0.5}
 """Suites that measure both policies together, and what "no difference" is there."""
 
@@ -96,7 +96,7 @@ class Compared:
     @property
     def kind(self) -> str:
         """Kind of the suite."""
-        return self.after.kind or self.after.suite.removesuffix(" of the reward model")
+        return self.after.kind or self.after.suite.removesuffix(OF_REWARD)
 
     @property
     def kinds(self) -> Mapping[str, Kind]:
@@ -162,13 +162,13 @@ def of_evaluation(folder: Path) -> tuple[dict[str, Compared], EvaluationReport]:
     if report.win_rate is None or report.judge is None:
         return found, report
     verdicts = kept_verdicts(folder)
-    is_people = report.judge.kind == "people"
+    unjudged = len(samples) - len({one.prompt_id for one in verdicts}) if verdicts else 0
     outcomes = [
         Outcome(
             item=short(hash_json([one.pair_id, one.rater_id, one.is_new_first])),
             cluster=one.prompt_id,
             values={"win_rate": one.score, _LONGER: float(one.new_length - one.baseline_length)},
-            group="" if is_people else one.rater_id,
+            group="" if report.judge.kind == "people" else one.rater_id,
         )
         for one in verdicts
     ] or [
@@ -181,6 +181,8 @@ def of_evaluation(folder: Path) -> tuple[dict[str, Compared], EvaluationReport]:
         for i, row in enumerate(samples)
         if row.get("preferred") is not None
     ]
+    # Prompts on which every judge abstained: asked, and not read.
+    outcomes += [Outcome(item=f"unjudged {i}", cluster=f"unjudged {i}", values={}) for i in range(unjudged)]
     found[WINRATE] = Compared(_found(WINRATE, "after", outcomes))
     return found, report
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assent.evaluation.gate.config import Gain, Keep
-from assent.evaluation.gate.evidence import INTERVALS, Compared
+from assent.evaluation.gate.evidence import Compared
 from assent.evaluation.outcomes import Kind, Outcome, estimates
 from assent.stats.clustered import clustered_mean
 from assent.stats.estimate import Estimate
-from assent.stats.paired import share_difference
-from assent.stats.resampled import difference_of, left_out
+from assent.stats.paired import score_difference, share_difference
+from assent.stats.resampled import ANYWHERE, difference_of, left_out
 from assent.stats.sequential import asymptotic_sequence, bounded_sequence, in_order
 
 Floats = NDArray[np.float64]
@@ -75,7 +75,9 @@ class Pairs:
         new = {one.item: one for one in compared.after.outcomes if name in one.values}
         if compared.against is not None:
             values = np.array([one.values[name] for one in new.values()])
-            return cls(values, np.full(len(new), compared.against), tuple(o.cluster for o in new.values()), 0.0)
+            prompts = {one.cluster for one in compared.after.outcomes}
+            missing = 1 - len({one.cluster for one in new.values()}) / len(prompts) if prompts else 0.0
+            return cls(values, np.full(len(new), compared.against), tuple(o.cluster for o in new.values()), missing)
         old = {o.item: o for o in (() if compared.before is None else compared.before.outcomes) if name in o.values}
         both = [item for item in new if item in old]
         either = len(new) + len(old) - len(both)
@@ -102,8 +104,7 @@ def read(line: Gain | Keep, compared: Compared, level: Level) -> Reading | None:
 
 def difference(compared: Compared, name: str, kind: Kind, level: Level) -> Reading | None:
     """New - old, paired by item."""
-    own = INTERVALS.get((compared.kind, name))
-    if own is not None or kind.statistic is not None:
+    if kind.interval is not None or kind.statistic is not None:
         return _difference_of_statistics(compared, name, kind, level)
     pairs = Pairs.of(compared, name)
     if len(set(pairs.clusters)) < 2:
@@ -113,7 +114,9 @@ def difference(compared: Compared, name: str, kind: Kind, level: Level) -> Readi
 
     def once(confidence: float) -> Estimate:
         if is_share:
-            return share_difference(pairs.after, pairs.before, pairs.clusters, confidence=confidence)
+            is_binary = bool(np.isin([pairs.after, pairs.before], (0.0, 1.0)).all())
+            make = score_difference if is_binary else share_difference
+            return make(pairs.after, pairs.before, pairs.clusters, confidence=confidence)
         return clustered_mean(pairs.after - pairs.before, pairs.clusters, confidence=confidence)
 
     span = (low - high, high - low) if math.isfinite(high - low) else None
@@ -122,16 +125,16 @@ def difference(compared: Compared, name: str, kind: Kind, level: Level) -> Readi
 
 def _alone(compared: Compared, name: str, kind: Kind, level: Level) -> Reading | None:
     """The new policy's own number."""
-    outcomes = [one for one in compared.after.outcomes if kind.statistic is not None or name in one.values]
+    is_whole = kind.statistic is not None or kind.interval is not None
+    outcomes = [one for one in compared.after.outcomes if is_whole or name in one.values]
     if len({one.cluster for one in outcomes}) < 2:
         return None
-    own = INTERVALS.get((compared.kind, name))
 
     def once(confidence: float) -> Estimate | None:
-        return own(outcomes, confidence) if own else estimates(outcomes, {name: kind}, confidence=confidence)[name]
+        return estimates(outcomes, {name: kind}, confidence=confidence)[name]
 
-    missing = 0.0 if compared.before is None or kind.statistic is not None else Pairs.of(compared, name).missing
-    if own is not None or kind.statistic is not None:
+    missing = 0.0 if compared.before is None or is_whole else Pairs.of(compared, name).missing
+    if is_whole:
         return _spent(once, outcomes, level, missing)
     values, clusters = np.array([one.values[name] for one in outcomes]), tuple(one.cluster for one in outcomes)
     alone = Pairs(values, values, clusters, missing)
@@ -155,19 +158,23 @@ def _ratio(compared: Compared, name: str, kind: Kind, level: Level) -> Reading |
 
 
 def _difference_of_statistics(compared: Compared, name: str, kind: Kind, level: Level) -> Reading | None:
-    after, own, against = compared.after.outcomes, INTERVALS.get((compared.kind, name)), compared.against
-    if len({one.cluster for one in after}) < 2:
+    after, own, against = compared.after.outcomes, kind.interval, compared.against
+    if len({one.cluster for one in after if one.values}) < 2:
         return None
     if own is not None and against is not None:
-        return _spent(lambda confidence: _less(own(after, confidence), against), after, level)
+        missing, judged = Pairs.of(compared, "win_rate").missing, [one for one in after if one.values]
+        return _spent(lambda confidence: _less(own(judged, confidence), against), judged, level, missing)
     if compared.before is None or kind.statistic is None:
         return None
     earlier, statistic = {one.item: one for one in compared.before.outcomes}, difference_of(kind.statistic)
     sides = [(one, earlier[one.item]) for one in after if one.item in earlier]
     clusters = [one.cluster for one, _ in sides]
 
+    low, high = kind.range or ANYWHERE
+    between = low - high, high - low
+
     def once(confidence: float) -> Estimate | None:
-        return left_out(sides, clusters, statistic, confidence=confidence) if sides else None
+        return left_out(sides, clusters, statistic, between=between, confidence=confidence) if sides else None
 
     return _spent(once, after, level)
 

@@ -46,7 +46,7 @@ def examine(config: BOLDConfig, items: Sequence[Item], exam: Exam) -> list[Outco
     """Refusal, length and repetition of each continuation, and the judge's score."""
     prompts = [one.prompt for one in items]
     answers = exam.subject.answers(prompts, sampling=config.sampling, seed=exam.seed)
-    scores = judged(exam.judge, prompts, answers, config) if config.judged else [({}, "")] * len(items)
+    scores = judged(exam.judge, prompts, answers, config.scale) if config.judged else [({}, "")] * len(items)
     outcomes = []
     for one, answer, (by_criterion, missing) in zip(items, answers, scores, strict=True):
         said = refusal_of(answer)

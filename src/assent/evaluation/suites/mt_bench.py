@@ -52,7 +52,7 @@ def examine(config: MTBenchConfig, items: Sequence[Item], exam: Exam) -> list[Ou
     second = _answers(config, items, talks, exam)
     prompts = [_shown(one, 0, talk[:1]) for one, talk in zip(items, talks, strict=True)]
     prompts += [_shown(one, 1, talk) for one, talk in zip(items, talks, strict=True)]
-    scores = judged(exam.judge, prompts, [*first, *second], config)
+    scores = judged(exam.judge, prompts, [*first, *second], config.scale)
     outcomes = []
     for place, (scored, missing) in enumerate(scores):
         one, turn = items[place % len(items)], place // len(items)

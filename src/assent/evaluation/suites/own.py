@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from assent.evaluation.suite import AnswerSuite, Asked, SuiteReport
+from assent.evaluation.suites.criteria import by_criteria
 from assent.evaluation.suites.lab import lab_truth
 from assent.evaluation.suites.winrate import blind_comparison
 
-SUITES: tuple[tuple[str, AnswerSuite], ...] = (("lab", lab_truth), ("winrate", blind_comparison))
+SUITES: tuple[tuple[str, AnswerSuite], ...] = (
+    ("lab", lab_truth),
+    ("winrate", blind_comparison),
+    ("criteria", by_criteria),
+)
 
 
 def measure(asked: Asked) -> dict[str, SuiteReport]:

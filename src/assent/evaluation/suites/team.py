@@ -137,7 +137,7 @@ def examine(config: OwnConfig, items: Sequence[Item], exam: Exam) -> list[Outcom
         for value, score in zip(values, ScoreFunction.load(settings.target)(prompts, answers), strict=True):
             value["target"] = score
     if settings.criteria:
-        scores = judged(exam.judge, prompts, answers, config)
+        scores = judged(exam.judge, prompts, answers, config.scale)
         _refuse_unknown(settings.criteria, [name for by, _ in scores for name in by])
         for place, (by, why) in enumerate(scores):
             values[place] |= {name: by[name] for name in settings.criteria if name in by}
@@ -242,6 +242,7 @@ SUITE = Suite(
     examine=examine,
     cluster=lambda item: str(item.cluster),
     wants_judge=lambda config: bool(read(config.path).settings.criteria),
+    criteria=lambda config: read(config.path).settings.criteria,
     measured=measures,
     beside=beside,
     notes=lambda config, outcomes: {

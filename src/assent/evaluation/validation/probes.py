@@ -77,8 +77,11 @@ class Biases(Record):
 
 
 def measure_biases(found: Validated, judge: SingleRater, *, own_source: str | None = None, limit: int = 200) -> Biases:
-    """Ask the judge the pairs in the other order, with edits and with null answers; at most `limit` pairs of each."""
-    decided = [pair for pair, *_ in found.answered() if pair.majority is not None][:limit]
+    """Ask the judge pairs in the other order, with edits and with null answers; at most `limit` pairs of each.
+
+    Which pairs hangs on their ids alone, so that they come from all prompts.
+    """
+    decided = _drawn([pair for pair, *_ in found.answered() if pair.majority is not None], limit)
     there = list(zip(found.pairs, found.said, strict=True))
     positions = [abs(said.position) for _, said in there if said.position is not None]
     longer = [
@@ -98,6 +101,10 @@ def measure_biases(found: Validated, judge: SingleRater, *, own_source: str | No
     )
 
 
+def _drawn(pairs: Sequence[LabelledPair], limit: int) -> list[LabelledPair]:
+    return sorted(pairs, key=lambda pair: hash_json([pair.prompt.id, pair.id]))[:limit]
+
+
 def _own(found: Validated, source: str) -> list[tuple[float, str]]:
     """The judge's share for its own answers less the people's."""
     values = []
@@ -110,7 +117,7 @@ def _own(found: Validated, source: str) -> list[tuple[float, str]]:
 
 def _orders(found: Validated, judge: SingleRater, *, limit: int) -> tuple[Estimate | None, Estimate | None]:
     """First shown, and consistency, of the pairs as they stand and turned round, as tasks of their own."""
-    pairs = [pair for pair, *_ in found.answered()][:limit]
+    pairs = _drawn([pair for pair, *_ in found.answered()], limit)
     turned = [LabelledPair(p.prompt, p.second, p.first, {r: 1 - v for r, v in p.votes.items()}) for p in pairs]
     both = [_ask(some, judge, name) for some, name in ((pairs, "as it stands"), (turned, "turned round"))]
     seen, alike = [], []

@@ -192,6 +192,8 @@ def _agreement_lines(found: Agreement, name: str) -> Iterator[str]:
 
 
 def _bias_lines(found: Biases) -> Iterator[str]:
+    if not found.probes:
+        yield "  edits and null answers were not tried: they want pairs of two prompts or more with a majority"
     for label, one in (
         ("first shown preferred", found.first_shown),
         ("both orders agree", found.swap_consistency),

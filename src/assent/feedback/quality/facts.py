@@ -26,6 +26,8 @@ class TaskFacts:
     """Answer id -> words."""
     slices: dict[str, str] = field(default_factory=dict)
     """What the prompt's meta says in short texts: language, topic, source …"""
+    models: dict[str, str] = field(default_factory=dict)
+    """Answer id -> the model that wrote it, where that is known."""
     opening: str = ""
     """The first words of the last user turn, to recognize the task by."""
 
@@ -39,6 +41,7 @@ class TaskFacts:
             prompt_words=sum(count_words(one.text) for one in shown(task.prompt)),
             answer_words={c.id: count_words(c.text) for c in task.completions},
             slices={k: str(v) for k, v in task.prompt.meta.items() if _is_slice(k, v)},
+            models={c.id: c.source for c in task.completions if c.source},
             opening=_opening(task.prompt.text),
         )
 

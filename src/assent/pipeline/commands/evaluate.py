@@ -12,6 +12,7 @@ from pydantic import Field
 
 from assent.artifacts.find import model_folder, passed_over
 from assent.artifacts.identity import hash_whole
+from assent.artifacts.outside import changed
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.files import new_directory
@@ -97,16 +98,18 @@ def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str,
     for one in suites:
         kind, equals, path = one.partition("=")
         known = sorted(suite.kind for suite in SUITES)
-        if not equals or kind not in known:
-            raise ConfigError(f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}")
-        values = overlay(
-            values, {"suites": [*values.get("suites", ()), {"kind": kind, "path": str(Path(path).absolute())}]}
-        )
+        alone = sorted(suite.kind for suite in SUITES if not suite.config.model_fields["path"].is_required())
+        if kind not in known or (not equals and kind not in alone):
+            raise ConfigError(
+                f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}; without a path {', '.join(alone)}"
+            )
+        said = {"kind": kind} | ({"path": str(Path(path).absolute())} if equals else {})
+        values = overlay(values, {"suites": [*values.get("suites", ()), said]})
     if "suites" not in values:
         raise ConfigError("no suites: give a file with suites, or --suite kind=path")
     config = SuitesFile.parse(overlay(values, parse_sets(settings)), where=str(file or "assent evaluate"))
     base = Path() if file is None else file.parent
-    placed = tuple(one.model_copy(update={"path": base / one.path}) for one in config.suites)
+    placed = tuple(changed(one, lambda o: str(base / o.value) if o.is_path else o.value) for one in config.suites)
     titles = [one.title for one in placed]
     if twice := sorted({one for one in titles if titles.count(one) > 1}):
         raise ConfigError(f"two suites are called {twice[0]!r}; give one of them another name")

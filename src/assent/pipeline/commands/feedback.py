@@ -51,7 +51,7 @@ def export_feedback(
     asked: StoreQueue, to: Path, *, format: str, snapshot: str | None = None, attributes: bool = False
 ) -> Iterator[str]:
     """Write everything said in a queue to a file and say what the format could not hold."""
-    with _open(asked.store_url) as store:
+    with open_store(asked.store_url) as store:
         queue = asked.queue(store)
         said = gather(store, queue, snapshot=_hash(store, queue, snapshot))
         raters = those_who_said(store, attributes=attributes)
@@ -89,7 +89,7 @@ def import_feedback(
 def work_table(store_url: str, project: str | None, *, first: str, last: str, to: Path | None) -> Iterator[str]:
     """Who did how much in a project or in all, between two days: as lines, or as a CSV file."""
     period = Period.of(first, last)
-    with _open(store_url) as store:
+    with open_store(store_url) as store:
         if project is not None:
             StoreQueue(store_url, project).queue(store)
         found = store.accounts.work(project, period)
@@ -105,7 +105,7 @@ def work_table(store_url: str, project: str | None, *, first: str, last: str, to
 
 def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:
     """Fix what has been said so far under a name; a name that is taken gives the same snapshot back."""
-    with _open(asked.store_url) as store:
+    with open_store(asked.store_url) as store:
         queue = asked.queue(store)
         taken = store.snapshot(name, queue, now=time.time())
         note(store.events, "feedback snapshot", about=taken.hash, project=queue.project)
@@ -116,7 +116,7 @@ def erase_feedback(
     store_url: str, rater_id: str, *, runs: Path = RUNS, remove_artifacts: bool = False
 ) -> Iterator[str]:
     """Forget a rater, by id or login, and say what rested on what they said; `assent run` then makes it again."""
-    with _open(store_url) as store:
+    with open_store(store_url) as store:
         rater_id = _rater(store, rater_id)
         found = touched(runs, rater_id, store.listing.queues_of(rater_id))
         erasure = store.erase_rater(rater_id, now=time.time())
@@ -141,7 +141,7 @@ def erase_feedback(
 
 def archive_project(store_url: str, name: str, *, is_archived: bool = True) -> Iterator[str]:
     """Put a project away, or take it out of the archive again, noted in the security log."""
-    with _open(store_url) as store:
+    with open_store(store_url) as store:
         _known(store, name)
         store.projects.archive(name, is_archived=is_archived, now=time.time())
         note(store.events, "feedback archive", about="" if is_archived else "back", project=name)
@@ -150,7 +150,7 @@ def archive_project(store_url: str, name: str, *, is_archived: bool = True) -> I
 
 def project_contents(store_url: str, name: str) -> Contents:
     """What is in a project that may be deleted. Raises StoreError for an unknown one, or one that is not archived."""
-    with _open(store_url) as store:
+    with open_store(store_url) as store:
         if _known(store, name).archived_at is None:
             raise ConflictError(f"project {name!r} is not archived; put it away first: assent feedback archive {name}")
         return store.projects.contents(name)
@@ -158,7 +158,7 @@ def project_contents(store_url: str, name: str) -> Contents:
 
 def delete_project(store_url: str, name: str) -> Iterator[str]:
     """Delete an archived project with everything in it, for good, noted in the security log."""
-    with _open(store_url) as store:
+    with open_store(store_url) as store:
         held = store.projects.delete(name, now=time.time())
         note(store.events, "feedback delete", project=name)
     yield f"deleted: project {name} with {held.said()}"
@@ -177,7 +177,7 @@ def _why(one: Touched) -> str:
     return "holds what they said" if one.holds_it else "was made from it"
 
 
-def _open(url: str) -> Store:
+def open_store(url: str) -> Store:
     """The store at a URL, where there is one: a typing error must not make an empty database."""
     config = StoreConfig(url=url)
     if not config.exists:

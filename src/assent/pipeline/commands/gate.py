@@ -121,7 +121,8 @@ def _of_runs(new: Artifact, old: Artifact) -> Evidence:
         [known for one in _measured(policy, some) if (known := store.find(one.key)) is not None]
         for policy, store, some in zip((new, old), stores, everything, strict=True)
     )
-    return evidence_of(new, old, evaluation, after, before)
+    reward = stores[0].find(new.manifest.parents.get("reward", ""))
+    return evidence_of(new, old, evaluation, reward, after, before)
 
 
 def _measured(policy: Artifact, everything: Sequence[Artifact]) -> list[Artifact]:

@@ -21,7 +21,7 @@ from assent.feedback.terminal import note
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.judging import panel_of
+from assent.pipeline.judging import panel_of, worth_knowing
 from assent.pipeline.known_judges import identity_of
 from assent.pipeline.places import moved
 from assent.raters.config import AutoraterConfig, FunctionConfig, RatersConfig, RewardModelConfig
@@ -102,6 +102,7 @@ def run_validation(path: Path, *, to: Path, settings: tuple[str, ...] = ()) -> I
         )
     record.write(to, anchors)
     yield from in_words(record)
+    yield from (f"  {line}" for line in worth_knowing([judge]))
     if len(anchors) < FEWEST_ANCHORS:
         yield f"  only {len(anchors)} anchors: with fewer than {FEWEST_ANCHORS} a small drift goes unseen"
     yield f"its record is in {to}"

@@ -24,6 +24,7 @@ from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.data import check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import row_limits
@@ -85,6 +86,10 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
             "evaluate.bootstrap_draws", "is no longer read: intervals are computed and not drawn", "leave it out"
         )
     yield from _check_raters(config)
+    try:
+        refuse_gate(config)
+    except ConfigError as wrong:
+        yield problem("gate", str(wrong).removeprefix("gate: "))
 
 
 def check_outside(config: RunConfig, runs_code: bool = False) -> Iterator[Finding]:

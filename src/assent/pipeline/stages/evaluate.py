@@ -27,8 +27,9 @@ from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, KnownJudge, Trainers
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites.own import measure
-from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_verdicts, win_rate, write_verdicts
+from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_scores, read_verdicts, win_rate, write_verdicts
 from assent.feedback.config import StoreConfig
+from assent.feedback.quality.sheets import Score
 from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -141,7 +142,8 @@ def run_evaluate(
         judged = judge_pairs(ctx, config, bench, pairs, (policy, baseline))
     verdicts = () if judged is None else judged.verdicts
     compared = None if judged is None else win_rate(verdicts, confidence=config.evaluate.confidence)
-    seen = Asked(asked, before.completions, after.completions, verdicts, compared, config.lab is not None)
+    scored = () if judged is None else judged.scores
+    seen = Asked(asked, before.completions, after.completions, verdicts, compared, scored, config.lab is not None)
     ids = [p.id for p in asked]
     kind = "reward_model" if config.raters is None else config.raters.kind
     report = EvaluationReport(
@@ -157,7 +159,7 @@ def run_evaluate(
     )
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
-    write_verdicts(ctx.output, verdicts)
+    write_verdicts(ctx.output, verdicts, are_people=kind == "people")
     return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
 
 
@@ -280,6 +282,7 @@ class Judged(NamedTuple):
     """What judges said of the pairs, and the project of the store in which they said it."""
 
     verdicts: list[Verdict]
+    scores: list[Score]
     project: str
     trainers: Trainers
     stood: dict[str, int]
@@ -313,7 +316,8 @@ def judge_pairs(
     with Store.open(config.store.url) as store:
         trained = store.trainers({verdict.rater_id for verdict in verdicts})
     theirs = sum(verdict.rater_id in trained for verdict in verdicts)
-    return Judged(verdicts, queue.project, Trainers(raters=len(trained), verdicts=theirs), stood)
+    scores = read_scores(pairs, tasks, judgments)
+    return Judged(verdicts, scores, queue.project, Trainers(raters=len(trained), verdicts=theirs), stood)
 
 
 def _refuse_too_few(verdicts: Sequence[Verdict], judgments: Sequence[Judgment]) -> None:

@@ -13,7 +13,7 @@ from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.exam import Exam, sit
-from assent.evaluation.outcomes import Found, estimates, report
+from assent.evaluation.outcomes import OF_REWARD, Found, estimates, report
 from assent.evaluation.subject import Subject
 from assent.evaluation.suite import SuiteReport
 from assent.evaluation.suites.config import SuiteConfig
@@ -23,7 +23,7 @@ from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.judging import panel_of
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.subjects import PolicySubject, RewardSubject, Watch
-from assent.raters.config import RatersConfig
+from assent.raters.config import AutoraterConfig, RatersConfig
 from assent.raters.rater import SingleRater
 
 
@@ -53,8 +53,11 @@ class MeasureStage(Config):
     def of(
         cls, suite: SuiteConfig, seed: int, judge: RatersConfig | None, model: ModelConfig, compute: ComputeConfig
     ) -> MeasureStage:
-        """The stage of one suite, with the judge only where the suite wants one."""
-        wanted = judge if suite_of(suite).wants_judge(suite) else None
+        """The stage of one suite, with the judge only where the suite wants one, asked for scores of its criteria."""
+        sat = suite_of(suite)
+        wanted = judge if sat.wants_judge(suite) else None
+        if isinstance(wanted, AutoraterConfig):
+            wanted = wanted.model_copy(update={"mode": "scores", "criteria": sat.criteria(suite) or wanted.criteria})
         return cls(suite=suite, items_seed=seed, judge=wanted, model=model, compute=compute)
 
     @property
@@ -81,8 +84,15 @@ def examined(config: MeasureStage, subject: Subject, *, judge: SingleRater | Non
     """What the suite finds of a subject, and says of it in a line."""
     suite = suite_of(config.suite)
     found = sit(suite, config.suite, Exam(subject, config.items_seed, judge))
-    for name, one in estimates(found.outcomes, suite.measures(config.suite)).items():
-        log(f"{config.suite.title} {name.replace('_', ' ')}: {'does not apply' if one is None else one}")
+    said = estimates(found.outcomes, suite.measures(config.suite))
+    for name, one in said.items():
+        if one is not None:
+            log(f"{config.suite.title} {name.replace('_', ' ')}: {one}")
+    if left := [name.replace("_", " ") for name, one in said.items() if one is None]:
+        log(f"{config.suite.title}, does not apply: {', '.join(left)}")
+    for name, value in found.notes.items():
+        if isinstance(value, str):
+            log(f"{config.suite.title} {name}: {value}")
     return found
 
 
@@ -127,7 +137,3 @@ def suite_reports(
         kinds = suite_of(stage_config.suite).measures(stage_config.suite)
         found[title] = report(Found.read(artifact.folder), kinds, before=earlier)
     return found
-
-
-OF_REWARD = " of the reward model"
-"""What is added to a suite's title where a reward model sat it."""

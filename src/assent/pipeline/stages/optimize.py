@@ -26,7 +26,7 @@ from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.stages.fit_reward import ranked_groups
+from assent.pipeline.ranked import ranked_groups
 from assent.pipeline.waste import told
 from assent.training.config import DPOConfig, GRPOConfig, OptimizeConfig, PPOConfig, ReinforceConfig, RLOOConfig
 from assent.training.dpo import DPOResult, train_dpo

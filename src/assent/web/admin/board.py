@@ -17,7 +17,19 @@ from assent.web.admin import charts, numbers
 from assent.web.admin.frame import Frame, project_path
 from assent.web.auth import Adjudicator, Person
 
-PANELS = ("alarms", "progress", "pace", "battles", "curve", "agreement", "raters", "groups", "disputes", "remarks")
+PANELS = (
+    "alarms",
+    "progress",
+    "pace",
+    "battles",
+    "curve",
+    "criteria",
+    "agreement",
+    "raters",
+    "groups",
+    "disputes",
+    "remarks",
+)
 """In the order of the page; each is a macro of admin_board.html and says nothing where there is nothing to say."""
 EVERY = 5
 """Seconds between two looks of an open page."""

@@ -1,0 +1,119 @@
+"""Leans of a reward model in a run: judgments weighted, pairs copied, the head mended, and where leans come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from assent.core.runlog import RunLog
+from assent.core.types import Comparison
+from assent.data.augment import MARK, Copies, counterfactual_copies
+from assent.data.swaps import SwapLists, swap_lists
+from assent.evaluation.inheritance import Debias, Inheritance, inheritance
+from assent.evaluation.reward_report import accuracy_difference, reward_report
+from assent.learner.scorer import score_groups
+from assent.models.scalar import ScalarModel
+from assent.pipeline.learners import row_scorer, state_scorer
+from assent.pipeline.ranked import RankedGroups, Reading
+from assent.training.answer_features import LENGTH, answers_of, exchange_directions, feature_names, votes_of
+from assent.training.config import RewardConfig
+from assent.training.head_fit import Answers, Floats, HeadVotes, debiased, leans
+from assent.training.population import Weighting, weighting
+from assent.training.reward import outputs_of
+
+Attributes = Mapping[str, Mapping[str, str]]
+
+
+def weights_of(comparisons: Sequence[Comparison], attributes: Attributes, config: RewardConfig) -> Weighting | None:
+    """The weight of each rater's judgments for the population that is asked for; None where none is."""
+    if not config.population:
+        return None
+    raters = [j.rater_id for one in comparisons for j in one.judgments if j.ranking is not None]
+    return weighting(raters, attributes, config.population, cap=config.population_cap)
+
+
+def copies_of(
+    train: Sequence[Comparison], held_out: Sequence[Comparison], config: RewardConfig, *, seed: int
+) -> Copies | None:
+    """Counterfactual copies to learn from; None where none are asked for."""
+    if not config.augment:
+        return None
+    return counterfactual_copies(train, swap_lists(config.swaps, config.augment), held_out=held_out, seed=seed)
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """A trained reward model with what it learned from and what it never saw."""
+
+    model: ScalarModel
+    learn: RankedGroups
+    test: RankedGroups
+    reading: Reading
+    config: RewardConfig
+    attributes: Attributes
+    weight: Mapping[str, float] | None
+
+    def mended(self, log: RunLog, *, seed: int) -> tuple[Debias | None, Inheritance]:
+        """Take out of the head what is asked for, and tell where leans come from."""
+        lists = swap_lists(self.config.swaps)
+        own = [i for i, one in enumerate(self.learn.comparisons) if MARK not in one.meta]
+        comparisons = [self.learn.comparisons[i] for i in own]
+        states = self._states([self.learn.groups[i] for i in own])
+        names = feature_names(comparisons, lists)
+        answers = answers_of(comparisons, states, names, lists)
+        raters = sorted({j.rater_id for one in comparisons for j in one.judgments})
+        votes = votes_of(comparisons, answers, raters)
+        if self.weight is not None:
+            votes = replace(votes, weight=votes.weight * np.array([self.weight.get(raters[i], 1) for i in votes.rater]))
+        debias = None
+        if self.config.debias and len(votes.weight):
+            debias = self._debias(comparisons, votes, answers, names, lists, seed=seed)
+            log.say(f"debias: {', '.join(debias.terms)} taken out of the head; accuracy {debias.accuracy_difference}")
+        found = inheritance(votes, answers, names, raters, self.attributes, self.model.head.double().numpy())
+        return debias, found
+
+    def _debias(
+        self,
+        comparisons: list[Comparison],
+        votes: HeadVotes,
+        answers: Answers,
+        names: Sequence[str],
+        lists: SwapLists,
+        *,
+        seed: int,
+    ) -> Debias:
+        head, terms = self.model.head.double().numpy(), self.config.debias
+        before = self._test_scores()
+        directions = None
+        copies = counterfactual_copies(comparisons, lists, seed=seed) if "identity" in terms else None
+        if copies is not None and copies.comparisons:
+            place = {id(copy): i for copy, i in zip(copies.comparisons, copies.of, strict=True)}
+            read = self.reading.of(copies.comparisons)
+            kept = replace(
+                copies, comparisons=tuple(read.comparisons), of=tuple(place[id(c)] for c in read.comparisons)
+            )
+            directions = exchange_directions(comparisons, answers.states, kept, self._states(read.groups), lists)
+        drop = [names.index(LENGTH)] if "length" in terms else []
+        named = [i for i, name in enumerate(names) if name != LENGTH and "identity" in terms]
+        new = debiased(head, votes, answers, drop=drop, directions=directions, beside=named)
+        self.model.head = torch.from_numpy(new).float()
+        scores = answers.states @ new
+        self.model.score_mean, self.model.score_std = float(scores.mean()), max(float(scores.std()), 1e-6)
+        return Debias(
+            terms=terms,
+            leans_before=dict(zip(names, leans(head, answers).tolist(), strict=True)),
+            leans_after=dict(zip(names, leans(new, answers).tolist(), strict=True)),
+            accuracy_before=reward_report(self.test.comparisons, before).accuracy,
+            accuracy_difference=accuracy_difference(self.test.comparisons, self._test_scores(), before),
+        )
+
+    def _test_scores(self) -> list[float]:
+        return score_groups(row_scorer(self.model), self.test.groups, budget=self.reading.budget)
+
+    def _states(self, groups: Sequence[object]) -> Floats:
+        found = outputs_of(state_scorer(self.model), groups, budget=self.reading.budget, keep_states=True)  # type: ignore[arg-type]
+        states: Floats = found[1].double().numpy()
+        return states

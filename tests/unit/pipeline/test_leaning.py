@@ -1,0 +1,77 @@
+"""Leans in a run: what a reward model learned of length is taken out of its head; suites that need no file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from assent.core.errors import ConfigError
+from assent.core.runlog import RunLog
+from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
+from assent.models.config import ModelConfig
+from assent.models.scalar import ScalarModel
+from assent.models.tiny import save_tiny
+from assent.pipeline.backends import Backends
+from assent.pipeline.commands.evaluate import suites_file
+from assent.pipeline.config import ComputeConfig
+from assent.pipeline.leaning import Leaning, copies_of, weights_of
+from assent.pipeline.ranked import Reading
+from assent.training.config import NoRatersConfig, RewardConfig
+
+
+def comparisons(count: int) -> list[Comparison]:
+    """The longer answer always wins; every third is about Greg."""
+    found = []
+    for i in range(count):
+        prompt = Prompt.of(f"question {i}")
+        texts = (f"yes {'well ' * (1 + i % 4)}{'Greg' if i % 3 == 0 else ''}", "no")
+        pair = tuple(Completion(prompt_id=prompt.id, text=text, id=str(n)) for n, text in enumerate(texts))
+        ranked = Judgment(task_id=str(i), rater_id=f"r{i % 4}", ranking=Ranking(tiers=(("0",), ("1",))))
+        found.append(Comparison(prompt=prompt, completions=pair, judgments=(ranked,)))
+    return found
+
+
+def test_length_is_taken_out_of_the_head_that_is_saved(tmp_path: Path) -> None:
+    save_tiny(tmp_path / "policy", "llama")
+    model = ScalarModel.from_policy(tmp_path / "policy", config=ModelConfig(), seed=1)
+    config = RewardConfig(raters=NoRatersConfig(), debias=("length", "identity"))
+    reading = Reading(Backends(ModelConfig(), ComputeConfig()).renderer(model), model.max_length, "drop", None, 2048)
+    every = comparisons(75)
+    learn, test = reading.of(every[:60]), reading.of(every[60:])
+    before = model.head
+    told, found = Leaning(model, learn, test, reading, config, {}, None).mended(RunLog(tmp_path, quiet=True), seed=0)
+    assert told is not None and told.terms == ("length", "identity")
+    assert abs(told.leans_before["length"]) > 0.05 and abs(told.leans_after["length"]) < 1e-4
+    assert abs(found.saved["length"]) < 1e-3
+    assert not torch.equal(model.head, before) and model.score_std > 0
+    assert told.accuracy_difference is not None
+
+
+def test_without_debias_the_head_stays_as_it_is(tmp_path: Path) -> None:
+    save_tiny(tmp_path / "policy", "llama")
+    model = ScalarModel.from_policy(tmp_path / "policy", config=ModelConfig(), seed=1)
+    reading = Reading(Backends(ModelConfig(), ComputeConfig()).renderer(model), model.max_length, "drop", None, 2048)
+    part = reading.of(comparisons(60))
+    before = model.head
+    told, found = Leaning(model, part, part, reading, RewardConfig(), {}, None).mended(
+        RunLog(tmp_path, quiet=True), seed=0
+    )
+    assert told is None and torch.equal(model.head, before) and "length" in found.leans
+
+
+def test_weights_and_copies_are_made_only_where_they_are_asked_for() -> None:
+    some, attributes = comparisons(8), {f"r{i}": {"side": "ab"[i % 2]} for i in range(4)}
+    assert weights_of(some, attributes, RewardConfig()) is None and copies_of(some, [], RewardConfig(), seed=0) is None
+    weights = weights_of(some, attributes, RewardConfig(population={"side": {"a": 0.75, "b": 0.25}}))
+    assert weights is not None and weights.weight["r0"] == pytest.approx(1.5)
+    copies = copies_of(some, [], RewardConfig(augment=("name",)), seed=0)
+    assert copies is not None and copies.of == (0, 3, 6)
+
+
+def test_suites_that_bring_their_own_questions_need_no_file() -> None:
+    found = suites_file(None, ("counterfactual", "diversity"), ())
+    assert [one.title for one in found.suites] == ["counterfactual", "diversity"]
+    with pytest.raises(ConfigError, match="without a path counterfactual, diversity"):
+        suites_file(None, ("xstest",), ())
