@@ -66,7 +66,7 @@ class MeasureStage(Config):
         return dict(suite_of(self.suite).beside(self.suite))
 
 
-@stage(name="measure", version=2, kind="measurement")
+@stage(name="measure", version=1, kind="measurement")
 def run_measure(
     ctx: StageContext, config: MeasureStage, *, policy: Artifact | None = None, reward: Artifact | None = None
 ) -> dict[str, Any]:

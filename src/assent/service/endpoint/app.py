@@ -1,4 +1,4 @@
-"""The endpoint's routes: chats, texts, models, scores."""
+"""The endpoint's routes: chats, texts, models, tokens, scores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ from assent.service.endpoint.door import Door
 from assent.service.endpoint.models import Answered, Ask, Question, ServedPolicy, ServedReward
 from assent.service.endpoint.refused import Refused, refusal
 from assent.service.endpoint.replies import Pieces, chat_reply, completion_reply, event
-from assent.service.endpoint.wire import ChatRequest, CompletionRequest, Drawn, ScoreRequest, parse, prompt_of
+from assent.service.endpoint.wire import (
+    ChatRequest,
+    CompletionRequest,
+    DetokenizeRequest,
+    Drawn,
+    ScoreRequest,
+    TokenizeRequest,
+    parse,
+    prompt_of,
+)
 
 LONGEST = 1024
 """Tokens of an answer to a chat that names no number, where the context holds them."""
@@ -43,6 +52,9 @@ class Endpoint:
             Route("/v1/models", self.models),
             Route("/v1/chat/completions", _answered(self.chat), methods=["POST"]),
             Route("/v1/completions", _answered(self.completions), methods=["POST"]),
+            Route("/tokenize", _answered(self.tokenize), methods=["POST"]),
+            Route("/detokenize", _answered(self.detokenize), methods=["POST"]),
+            Route("/tokenizer_info", _answered(self.tokenizer_info)),
             Route("/score", _answered(self.score), methods=["POST"]),
         ]
         errors: dict[Any, Any] = {HTTPException: _no_route}
@@ -97,6 +109,31 @@ class Endpoint:
             policy, answered, echo=asked.echo, with_logprobs=asked.logprobs is not None, seed=ask.seed
         )
         return JSONResponse(reply)
+
+    async def tokenize(self, request: Request) -> Response:
+        """A text as tokens."""
+        asked = parse(TokenizeRequest, await request.body())
+        policy = _named(self._policies, asked.model, "model")
+        text, is_whole = asked.prompt, asked.add_special_tokens
+        order = Order(lambda orders: [policy.encode(text, add_special_tokens=is_whole)], None)
+        tokens = await self._done(request, order)
+        return JSONResponse({"count": len(tokens), "max_model_len": policy.policy.max_length, "tokens": tokens})
+
+    async def detokenize(self, request: Request) -> Response:
+        """Tokens as text, special ones spelled out."""
+        asked = parse(DetokenizeRequest, await request.body())
+        policy = _named(self._policies, asked.model, "model")
+        policy.check_tokens(asked.tokens, "tokens")
+        order = Order(lambda orders: [policy.decode(asked.tokens)], None)
+        return JSONResponse({"prompt": await self._done(request, order)})
+
+    async def tokenizer_info(self, request: Request) -> Response:
+        """What a tool that has no tokenizer of its own needs to know of a policy's."""
+        policy = _named(self._policies, request.query_params.get("model"), "model")
+        tokenizer: Any = policy.policy.tokenizer
+        names = ("bos_token", "eos_token", "pad_token", "unk_token", "chat_template")
+        said = {name: getattr(tokenizer, name, None) for name in names}
+        return JSONResponse({"tokenizer_class": type(tokenizer).__name__, **said})
 
     async def score(self, request: Request) -> Response:
         """Score answers with a reward model."""
@@ -245,5 +282,8 @@ async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
         return Refused(405, f"{request.url.path} does not take {request.method}").response()
-    known = "/v1/chat/completions, /v1/completions, /v1/models, /score, /health"
-    return Refused(error.status_code, f"there is nothing at {request.url.path}; there is: {known}").response()
+    known = (
+        "/v1/chat/completions, /v1/completions, /v1/models, /tokenize, /detokenize, /tokenizer_info, /score, /health"
+    )
+    hint = "; tell the tool to use chat completions" if request.url.path == "/v1/responses" else ""
+    return Refused(error.status_code, f"there is nothing at {request.url.path}; there is: {known}{hint}").response()

@@ -127,6 +127,19 @@ class ServedPolicy:
         tokenizer = self.policy.tokenizer
         return str(tokenizer.decode(ids, skip_special_tokens=is_plain, clean_up_tokenization_spaces=False))
 
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """A text as token ids, with or without what the tokenizer lays around it; special tokens in it are control."""
+        tokenizer: Any = self.policy.tokenizer
+        found = tokenizer(text, add_special_tokens=add_special_tokens, split_special_tokens=False, verbose=False)
+        return list(found["input_ids"])
+
+    def check_tokens(self, tokens: Sequence[int], field: str) -> None:
+        """Raise Refused where a request's field holds a number that is no token of the model."""
+        size = int(self.policy.core.get_input_embeddings().weight.shape[0])
+        wrong = next((token for token in tokens if not 0 <= token < size), None)
+        if wrong is not None:
+            raise Refused(400, f"{field} holds the token {wrong}; this model has 0 to {size - 1}", param=field)
+
     def read(self, tokens: TokenIds, *, temperature: float, top: int) -> Reading:
         """Read a row under softmax(logits / temperature), 0 meaning 1 as in sampling."""
         if len(tokens) < 2:
@@ -146,10 +159,7 @@ class ServedPolicy:
         elif isinstance(question, str):
             tokens = self._encoded(question)
         else:
-            size = int(self.policy.core.get_input_embeddings().weight.shape[0])
-            wrong = next((token for token in question if not 0 <= token < size), None)
-            if wrong is not None:
-                raise Refused(400, f"prompt holds the token {wrong}; this model has 0 to {size - 1}", param="prompt")
+            self.check_tokens(question, "prompt")
             tokens = np.array(question, dtype=np.int64)
         if len(tokens) == 0:
             raise Refused(400, "prompt has no tokens; send at least one", param="prompt")
@@ -164,9 +174,9 @@ class ServedPolicy:
         return tokens
 
     def _encoded(self, text: str) -> TokenIds:
-        """A text as it stands: with what the tokenizer lays before texts; special tokens written in it are control."""
+        """A text as it stands, with what the tokenizer lays before texts."""
         tokenizer: Any = self.policy.tokenizer
-        ids = tokenizer(text, split_special_tokens=False, verbose=False)["input_ids"]
+        ids = self.encode(text, add_special_tokens=True)
         if not ids:  # where texts begin with nothing, the empty one begins after the last one's end
             begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
             ids = [] if begin is None else [begin]

@@ -29,10 +29,14 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "functions": ([],),
     "tool_choice": (),
     "parallel_tool_calls": (),
-    "reasoning_effort": (),
+    "reasoning_effort": ("none",),
     "modalities": (["text"],),
     "best_of": (1,),
     "suffix": ("",),
+    "top_k": (-1, 0),
+    "min_p": (0,),
+    "repetition_penalty": (1,),
+    "num_beams": (1,),
     "service_tier": ("auto", "default"),
 }
 """Fields that are known and not supported, with the values that ask for nothing."""
@@ -164,6 +168,19 @@ class CompletionRequest(Drawn):
         if not 1 <= len(given) <= MOST_PROMPTS:
             raise Refused(400, f"prompt holds {len(given)} prompts; send 1 to {MOST_PROMPTS}", param="prompt")
         return tuple(one if isinstance(one, str) else tuple(one) for one in given)
+
+
+class TokenizeRequest(Fields):
+    """POST /tokenize, as vLLM's server takes it for a text."""
+
+    prompt: str
+    add_special_tokens: bool = True
+
+
+class DetokenizeRequest(Fields):
+    """POST /detokenize, as vLLM's server takes it."""
+
+    tokens: list[int]
 
 
 class ScoreRequest(Fields):
