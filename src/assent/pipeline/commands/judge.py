@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from assent.core import progress
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError, UserError
-from assent.core.types import Comparison, Purpose
+from assent.core.types import Comparison, Judgment, Purpose, Rater, Task
 from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.evaluation.validation.record import FEWEST_ANCHORS, Bar, in_words
@@ -27,8 +31,32 @@ from assent.pipeline.places import moved
 from assent.raters.config import AutoraterConfig, FunctionConfig, RatersConfig, RewardModelConfig
 from assent.raters.rater import SingleRater
 
+AT_ONCE = 32
+"""Tasks between two looks at the bar."""
 JUDGES = (AutoraterConfig, RewardModelConfig, FunctionConfig)
 """Raters that can be held against people."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A judge at work, with a bar: its tasks are handed to it in parts."""
+
+    judge_of: SingleRater
+    watch: Callable[[str, int], AbstractContextManager[progress.Bar]]
+
+    @property
+    def record(self) -> Rater:
+        """That of the judge."""
+        return self.judge_of.record
+
+    def judge(self, tasks: Sequence[Task]) -> list[Judgment]:
+        """What the judge says."""
+        said: list[Judgment] = []
+        with self.watch(f"judging {tasks[0].id.rpartition('-')[0]}" if tasks else "judging", len(tasks)) as bar:
+            for start in range(0, len(tasks), AT_ONCE):
+                said += self.judge_of.judge(tasks[start : start + AT_ONCE])
+                bar.advance(len(tasks[start : start + AT_ONCE]))
+        return said
 
 
 class StoreLabels(Config):
@@ -91,7 +119,7 @@ def run_validation(path: Path, *, to: Path, settings: tuple[str, ...] = ()) -> I
     with machine(config.compute):
         judge = open_judge(config.judge, Backends(config.model, config.compute))
         record, anchors = validate(
-            judge,
+            Watched(judge, progress.Screen(sys.stderr).bar),
             comparisons,
             identity=identity_of(config.judge),
             bar=config.bar,
