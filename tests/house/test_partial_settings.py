@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from assent.core.config import Config
+from assent.evaluation.catalog import SUITES
 from assent.learner.config import OptimizerConfig
 from assent.pipeline.config import RunConfig
 from assent.training.config import methods
@@ -21,6 +22,8 @@ NEEDED: dict[str, dict[str, Any]] = {
         "base": {"kind": "pretrained", "path": "model"},
         "data": {"kind": "files", "demonstrations": [{"path": "d"}]},
     },
+    "GateConfig": {"gain": [{"measure": "winrate.win_rate"}]},
+    **{suite.config.__name__: {"path": "rows.jsonl"} for suite in SUITES if "path" in suite.config.model_fields},
 }
 """What a class wants besides the settings that are tried."""
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from assent.core import seeds
 from assent.stats.estimate import Estimate
@@ -202,6 +201,8 @@ def in_parts(index: NDArray[np.intp], count: int, most: int) -> tuple[NDArray[np
 
 def student(degrees: float, confidence: float = 0.95) -> float:
     """How many standard errors a two-sided interval of Student's t reaches; at least one degree of freedom."""
+    from scipy.special import stdtrit  # where settings alone are read, nothing of scipy is loaded
+
     return float(stdtrit(max(degrees, 1.0), 0.5 + confidence / 2))
 
 
