@@ -200,6 +200,7 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
         cells = []
         for name in SHOWN:
             first, end = over_seeds(rows, share, 0, name), over_seeds(rows, share, last, name)
+            end = end if name in ("opener_entropy", "human_loss") else end.inside(0, 1)
             cells.append(f"{first.estimate:.3f} → {end}")
         print(f"| {share:.0%} | " + " | ".join(cells) + " |")
     print(f"\n{len({r['seed'] for r in rows})} seeds, {last} rounds")
