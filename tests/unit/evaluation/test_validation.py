@@ -182,3 +182,29 @@ def test_votes_by_criterion_are_read_from_scores() -> None:
     assert labelled_pairs([comparison])[0].votes == {"r": 1.0}
     assert labelled_pairs([comparison], criterion="helpful")[0].votes == {"r": 0.0}
     assert labelled_pairs([comparison], criterion="honest") == []
+
+
+def test_a_judge_is_asked_once_of_each_pair_whatever_people_scored() -> None:
+    prompt = Prompt(messages=(Message(role="user", content="q"),))
+    other = Prompt(messages=(Message(role="user", content="r"),))
+    given, asked_of = [], []
+    for one in (prompt, other):
+        a, b = (Completion(prompt_id=one.id, text=text) for text in ("9 good", "1 bad"))
+        scores = {a.id: {"helpful": 5.0, "honest": 4.0}, b.id: {"helpful": 1.0, "honest": 5.0}}
+        ranking = Ranking(tiers=((a.id,), (b.id,)))
+        said = Judgment(task_id="t", rater_id="r", scores=scores, ranking=ranking, id=one.id)
+        given.append(Comparison(prompt=one, completions=(a, b), judgments=(said,)))
+
+    class Counting(Scorer):
+        def one(self, task: Task) -> Judgment:
+            if not task.id.startswith("probe"):
+                asked_of.append(task.id)
+            judged = super().one(task)
+            first, second = (c.id for c in task.completions)
+            return judged.model_copy(update={"scores": {first: {"helpful": 4.0}, second: {"helpful": 2.0}}})
+
+    record, _ = validate(Counting(quality), given, identity="x", bar=Bar())
+    assert len(asked_of) == 2
+    assert list(record.criteria) == ["helpful"], "of honesty the judge says nothing"
+    helpful = record.criteria["helpful"].with_votes
+    assert helpful is not None and helpful.estimate == 1

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import t as student_t
 
 from assent.core.types import Record
 from assent.evaluation.reward_report import ceiling_of
-from assent.evaluation.validation.labels import LabelledPair, Validated
+from assent.evaluation.validation.labels import LabelledPair, Validated, clustered
 from assent.stats.clustered import clustered_mean, clustered_share
 from assent.stats.estimate import Estimate
 from assent.stats.multiple import benjamini_yekutieli
@@ -53,11 +53,11 @@ def agreement(found: Validated) -> Agreement:
     return Agreement(
         pairs=len(found.pairs),
         abstained=len(found.pairs) - len(answered),
-        with_votes=_share(votes),
-        with_majority=_share(most),
+        with_votes=clustered(clustered_share, votes),
+        with_majority=clustered(clustered_share, most),
         people=people,
         ceiling=ceiling_of(people),
-        longer_wins=_share(longer),
+        longer_wins=clustered(clustered_share, longer),
         ties=None if not answered else sum(pick == 0.5 for *_, pick in answered) / len(answered),
         people_ties=None if not all_votes else sum(vote == 0.5 for vote in all_votes) / len(all_votes),
     )
@@ -69,7 +69,7 @@ def by_slice(found: Validated) -> dict[str, Estimate]:
     for pair, _, pick in found.answered():
         for name in pair.slices:
             grouped.setdefault(name, []).extend((_alike(pick, vote), pair.prompt.id) for vote in pair.votes.values())
-    shares = {name: _share(some) for name, some in sorted(grouped.items())}
+    shares = {name: clustered(clustered_share, some) for name, some in sorted(grouped.items())}
     return {name: share for name, share in shares.items() if share is not None}
 
 
@@ -82,7 +82,7 @@ def people_agree(pairs: Sequence[LabelledPair]) -> Estimate | None:
             others = votes[:number] + votes[number + 1 :]
             if others:
                 found.append((sum(_alike(one, other) for other in others) / len(others), pair.prompt.id))
-    return _share(found)
+    return clustered(clustered_share, found)
 
 
 class AltTest(Record):
@@ -130,7 +130,7 @@ def alt_test(found: Validated, *, epsilon: float = 0.15, q: float = 0.05) -> Alt
         left_out=len(people) - len(tested),
         epsilon=epsilon,
         passes=None if len(tested) < FEWEST_PEOPLE else rate >= 0.5,
-        advantage=_mean(flat),
+        advantage=clustered(clustered_mean, flat),
     )
 
 
@@ -146,18 +146,3 @@ def _p_value(gaps: Sequence[float], epsilon: float) -> float:
 def _alike(one: float, other: float | None) -> float:
     """1 where both say the same, 0 where the opposite, half where one of them ties and the other does not."""
     return 1 - abs(one - (0.5 if other is None else other))
-
-
-def _share(values: Sequence[tuple[float, str]]) -> Estimate | None:
-    return _of(clustered_share, values)
-
-
-def _mean(values: Sequence[tuple[float, str]]) -> Estimate | None:
-    return _of(clustered_mean, values)
-
-
-def _of(make: Callable[..., Estimate], values: Sequence[tuple[float, str]]) -> Estimate | None:
-    clusters = [cluster for _, cluster in values]
-    if len(set(clusters)) < 2:
-        return None
-    return make([value for value, _ in values], clusters).model_copy(update={"n": len(values)})

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Task
+from assent.stats.estimate import Estimate
 
 OVERALL = "overall"
 """The criterion of a ranking: which answer is better, all in all."""
@@ -130,6 +131,16 @@ def said_of(tasks: Sequence[Task], judgments: Iterable[Judgment], *, criterion: 
         margin = None if reading.get("margin") is None or criterion != OVERALL else sign * float(reading["margin"])
         found.append(Said(vote(judgment, first, second, criterion=criterion), margin, reading.get("position")))
     return found
+
+
+def clustered(
+    make: Callable[[list[float], list[str]], Estimate], values: Sequence[tuple[float, str]]
+) -> Estimate | None:
+    """The estimate that `make` gives of (value, prompt or person); None with fewer than two of those."""
+    clusters = [cluster for _, cluster in values]
+    if len(set(clusters)) < 2:
+        return None
+    return make([value for value, _ in values], clusters).model_copy(update={"n": len(values)})
 
 
 def _stripped(completion: Completion) -> Completion:

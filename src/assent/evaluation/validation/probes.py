@@ -10,6 +10,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -17,7 +18,7 @@ from assent.core.config import read_yaml
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Record
 from assent.evaluation.nulls import CONSTANT
-from assent.evaluation.validation.labels import LabelledPair, Said, Validated, said_of, tasks_of
+from assent.evaluation.validation.labels import LabelledPair, Said, Validated, clustered, said_of, tasks_of
 from assent.raters.rater import SingleRater
 from assent.stats.clustered import clustered_mean, clustered_share
 from assent.stats.estimate import Estimate
@@ -41,9 +42,14 @@ class Edit:
 
 
 @functools.cache
+def _texts() -> dict[str, Any]:
+    """edits.yaml, read once."""
+    return read_yaml(_EDITS)
+
+
 def edits() -> tuple[Edit, ...]:
     """All edits of edits.yaml, in its order."""
-    return tuple(Edit(name, **said) for name, said in read_yaml(_EDITS)["edits"].items())
+    return tuple(Edit(name, **said) for name, said in _texts()["edits"].items())
 
 
 class Probe(Record):
@@ -94,8 +100,8 @@ def measure_biases(found: Validated, judge: SingleRater, *, own_source: str | No
         first_shown=first_shown,
         swap_consistency=swap,
         position=sum(positions) / len(positions) if positions else None,
-        longer=_mean(longer),
-        own=None if own_source is None else _mean(_own(found, own_source)),
+        longer=clustered(clustered_mean, longer),
+        own=None if own_source is None else clustered(clustered_mean, _own(found, own_source)),
         probes={edit.name: probe for edit in edits() if (probe := _probe(edit, decided, judge)) is not None},
         nulls={name: share for name, share in _nulls(decided, judge).items() if share is not None},
     )
@@ -125,7 +131,7 @@ def _orders(found: Validated, judge: SingleRater, *, limit: int) -> tuple[Estima
         seen += [(said.pick, pair.prompt.id) for said in (one, other) if said.pick is not None]
         if one.pick is not None and other.pick is not None:
             alike.append((float(abs(one.pick - (1 - other.pick)) < 1), pair.prompt.id))
-    return _share(seen), _share(alike)
+    return clustered(clustered_share, seen), clustered(clustered_share, alike)
 
 
 def _probe(edit: Edit, pairs: Sequence[LabelledPair], judge: SingleRater) -> Probe | None:
@@ -154,7 +160,7 @@ def _placebo(text: str, length: int) -> str:
     room = length - len(text) - 2
     if room <= 0:
         return text
-    words = str(read_yaml(_EDITS)["placebo"]) + " "
+    words = str(_texts()["placebo"]) + " "
     return f"{text}\n\n{(words * (1 + room // len(words)))[:room]}".rstrip()
 
 
@@ -184,7 +190,8 @@ def _nulls(pairs: Sequence[LabelledPair], judge: SingleRater) -> dict[str, Estim
     found = {}
     for name, texts in answers.items():
         wins = _wins(pairs, texts, judge, f"null {name}")
-        found[name] = _share([(w, p.prompt.id) for w, p in zip(wins, pairs, strict=True) if w is not None])
+        said = [(win, pair.prompt.id) for win, pair in zip(wins, pairs, strict=True) if win is not None]
+        found[name] = clustered(clustered_share, said)
     return found
 
 
@@ -199,17 +206,3 @@ def _better(pair: LabelledPair) -> Completion:
 
 def _worse(pair: LabelledPair) -> Completion:
     return pair.second if pair.majority == 1 else pair.first
-
-
-def _share(values: Sequence[tuple[float, str]]) -> Estimate | None:
-    clusters = [cluster for _, cluster in values]
-    if len(set(clusters)) < 2:
-        return None
-    return clustered_share([value for value, _ in values], clusters).model_copy(update={"n": len(values)})
-
-
-def _mean(values: Sequence[tuple[float, str]]) -> Estimate | None:
-    clusters = [cluster for _, cluster in values]
-    if len(set(clusters)) < 2:
-        return None
-    return clustered_mean([value for value, _ in values], clusters).model_copy(update={"n": len(values)})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from assent.core import seeds
 from assent.core.errors import DataError
 from assent.core.types import Comparison
 from assent.evaluation.validation.agreement import agreement, alt_test, by_slice
 from assent.evaluation.validation.fitting import calibration
-from assent.evaluation.validation.labels import OVERALL, Validated, labelled_pairs, said_of, tasks_of
+from assent.evaluation.validation.labels import OVERALL, LabelledPair, Validated, labelled_pairs, said_of, tasks_of
 from assent.evaluation.validation.probes import measure_biases
 from assent.evaluation.validation.record import Anchor, Bar, JudgeRecord, failures, hash_of_labels
 from assent.raters.rater import SingleRater
@@ -32,21 +32,16 @@ def validate(
     """
     theirs = [_without(one, judge.record.id) for one in comparisons]
     labels = [one for one in theirs if one is not None]
-    pairs = labelled_pairs(labels)
-    if not pairs:
+    scored = {c for one in labels for j in one.judgments for said in j.scores.values() for c in said}
+    names = [OVERALL, *sorted(scored - {OVERALL})]
+    pairs = {name: labelled_pairs(labels, criterion=name) for name in names}
+    if not pairs[OVERALL]:
         raise DataError(
             f"no pair of answers has a vote of anybody but {judge.record.id}; give comparisons that people made"
         )
-    tasks = tasks_of(pairs)
-    judgments = judge.judge(tasks)
-    found = Validated(tuple(pairs), tuple(said_of(tasks, judgments)))
-    criteria = {}
-    for name in sorted({c for one in labels for j in one.judgments for said in j.scores.values() for c in said}):
-        scored = labelled_pairs(labels, criterion=name)
-        own = tasks_of(scored, name=f"criterion {name}")
-        said = said_of(own, judge.judge(own), criterion=name) if scored else []
-        if any(one.pick is not None for one in said):
-            criteria[name] = agreement(Validated(tuple(scored), tuple(said)))
+    heard = _asked(judge, pairs)
+    found = heard.pop(OVERALL)
+    criteria = {name: agreement(one) for name, one in heard.items() if one.answered()}
     whole, alt = agreement(found), alt_test(found, epsilon=epsilon)
     biases = measure_biases(found, judge, own_source=own_source)
     record = JudgeRecord(
@@ -54,7 +49,7 @@ def validate(
         identity=identity,
         labels=hash_of_labels(labels),
         agreement=whole,
-        criteria={name: one for name, one in criteria.items() if name != OVERALL},
+        criteria=criteria,
         slices=by_slice(found),
         alt_test=alt,
         biases=biases,
@@ -73,6 +68,21 @@ def choose_anchors(found: Validated, number: int, *, seed: int) -> list[Anchor]:
         Anchor(prompt=pair.prompt, first=pair.first, second=pair.second, share=pair.share, pick=pick)
         for pair, _, pick in (answered[i] for i in drawn)
     ]
+
+
+def _asked(judge: SingleRater, pairs: Mapping[str, Sequence[LabelledPair]]) -> dict[str, Validated]:
+    """What the judge says of the pairs of each criterion; it is asked once of each, and says all it says then."""
+    every = {_key(pair): pair for some in pairs.values() for pair in some}
+    tasks = dict(zip(every, tasks_of(list(every.values())), strict=True))
+    judgments = judge.judge(list(tasks.values()))
+    return {
+        name: Validated(tuple(some), tuple(said_of([tasks[_key(one)] for one in some], judgments, criterion=name)))
+        for name, some in pairs.items()
+    }
+
+
+def _key(pair: LabelledPair) -> tuple[str, str, str]:
+    return pair.prompt.id, pair.first.id, pair.second.id
 
 
 def _without(comparison: Comparison, rater: str) -> Comparison | None:
