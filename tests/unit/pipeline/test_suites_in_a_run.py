@@ -13,8 +13,9 @@ from assent.cli import main
 from assent.core.errors import ConfigError, UserError
 from assent.evaluation.outcomes import Found
 from assent.models.tiny import save_tiny
-from assent.pipeline.commands.evaluate import evaluate
+from assent.pipeline.commands.evaluate import evaluate, suites_file
 from assent.pipeline.run import run_project
+from assent.raters.config import RewardModelConfig
 from assent.report.run import report_of
 
 SHORT = {"temperature": 0.0, "max_new_tokens": 4}
@@ -138,3 +139,14 @@ def test_a_local_judge_scores_the_criteria_that_a_team_names(project: Path) -> N
     Path("own.yaml").write_text(yaml.safe_dump(own | {"criteria": ["helpfull"]}), encoding="utf-8")
     with pytest.raises(ConfigError, match="did you mean 'helpful'"):
         list(evaluate(["base"], file=Path("suites.yaml"), suites=(), to=project / "out"))
+
+
+def test_every_path_of_a_suites_file_is_taken_from_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The judge's model too, not the questions alone."""
+    (tmp_path / "there" / "judge").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    text = "suites: [{kind: xstest, path: x.jsonl}]\njudge: {kind: reward_model, path: judge}\n"
+    Path("there/suites.yaml").write_text(text, encoding="utf-8")
+    found = suites_file(Path("there/suites.yaml"), (), ())
+    assert found.suites[0].path == Path("there/x.jsonl")
+    assert isinstance(found.judge, RewardModelConfig) and found.judge.path == "there/judge"

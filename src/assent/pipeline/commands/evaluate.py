@@ -12,7 +12,6 @@ from pydantic import Field
 
 from assent.artifacts.find import model_folder, passed_over
 from assent.artifacts.identity import hash_whole
-from assent.artifacts.outside import changed
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.files import new_directory
@@ -25,6 +24,7 @@ from assent.evaluation.suites.config import SuiteConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.places import moved
 from assent.pipeline.stages.measure import MeasureStage, examined, judge_of, policy_subject, reward_subject
 from assent.pipeline.subjects import Watch
 from assent.raters.config import RatersConfig
@@ -108,12 +108,10 @@ def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str,
     if "suites" not in values:
         raise ConfigError("no suites: give a file with suites, or --suite kind=path")
     config = SuitesFile.parse(overlay(values, parse_sets(settings)), where=str(file or "assent evaluate"))
-    base = Path() if file is None else file.parent
-    placed = tuple(changed(one, lambda o: str(base / o.value) if o.is_path else o.value) for one in config.suites)
-    titles = [one.title for one in placed]
+    titles = [one.title for one in config.suites]
     if twice := sorted({one for one in titles if titles.count(one) > 1}):
         raise ConfigError(f"two suites are called {twice[0]!r}; give one of them another name")
-    return config.model_copy(update={"suites": placed})
+    return config if file is None else moved(config, old=file.parent, new=Path())
 
 
 def named_subject(backends: Backends, name: str, *, watch: Watch) -> Subject:
