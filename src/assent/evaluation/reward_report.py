@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from assent.core.types import Comparison, Record
@@ -112,7 +113,7 @@ def reward_report(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
     agreed = rater_agreement(comparisons)
     # Which answer is called first is arbitrary: both readings of a pair enter, so that calibration is symmetric.
     leads = np.array([p.lead for p in pairs])
-    said = 1 / (1 + np.exp(-np.clip(np.concatenate([leads, -leads]), -60, 60)))
+    said = _said(np.concatenate([leads, -leads]))
     happened = np.concatenate([np.ones(len(pairs)), np.zeros(len(pairs))])
     return RewardReport(
         accuracy=_accuracy(pairs),
@@ -148,7 +149,7 @@ def reward_outcomes(comparisons: Sequence[Comparison], scores: Sequence[float]) 
     """Each decided pair as an outcome, for who holds the reward model to a limit; `scores` as in `reward_report`."""
     outcomes = []
     for i, pair in enumerate(_judged_pairs(comparisons, scores)):
-        said = float(1 / (1 + np.exp(-np.clip(pair.lead, -60, 60))))
+        said = float(_said(np.array(pair.lead)))
         values = {"accuracy": pair.is_right, "said": said, "brier": (1 - said) ** 2, "longer": pair.longer}
         outcomes.append(Outcome(item=str(i), cluster=pair.prompt_id, values=values))
     return outcomes
@@ -207,6 +208,11 @@ def ceiling_of(agreement: Estimate | None) -> Estimate | None:
     ends = (agreement.estimate, agreement.low, agreement.high)
     estimate, low, high = ((1 + math.sqrt(max(2 * a - 1, 0.0))) / 2 for a in ends)
     return Estimate(estimate=estimate, low=low, high=high, n=agreement.n)
+
+
+def _said(leads: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How surely the model says that the better answer is better."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(leads, -60, 60))))
 
 
 def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) -> list[_JudgedPair]:

@@ -22,14 +22,12 @@ from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
 from assent.evaluation.length_control import length_controlled
-from assent.feedback.arena import style_of
+from assent.feedback.arena import VERDICTS, style_of
 from assent.feedback.quality.agreement import hit
 from assent.feedback.quality.facts import TaskFacts
 from assent.feedback.quality.sheets import Score, Sheets
 from assent.stats.clustered import clustered_share, two_way_share
 from assent.stats.estimate import Estimate
-
-VERDICTS = "verdicts.jsonl"
 
 
 @dataclass(frozen=True)

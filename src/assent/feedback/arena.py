@@ -21,11 +21,14 @@ from pydantic import Field
 
 from assent.artifacts.store import Artifact
 from assent.core import seeds
+from assent.core.errors import DataError
 from assent.core.types import Comparison, RaterKind, Record
-from assent.stats.bradley_terry import Floats, Meetings, Strengths, fit_strengths
+from assent.stats.bradley_terry import Floats, Meetings, Strengths, fit_strengths, share_of
 from assent.stats.clustered import numbered, student
 from assent.stats.estimate import Estimate
 
+VERDICTS = "verdicts.jsonl"
+"""In the artifact of an evaluation: what every rater said of every pair."""
 STYLE = ("length", "headings", "lists", "bold")
 """Differences of style, in this order: (a - b) / (a + b) of characters, and of marks per character."""
 MANY_TIES = 0.1
@@ -112,20 +115,23 @@ def met_in(comparisons: Iterable[Comparison], kinds: Mapping[str, RaterKind]) ->
 def met_in_runs(made: Iterable[Artifact]) -> list[Met]:
     """Every verdict that evaluations of runs have kept, on the policies that they compared, by their artifacts' names.
 
-    Of an evaluation from before verdicts were kept there is none. What cannot be read is left out.
+    Of an evaluation from before verdicts were kept there is none. Raises DataError for a line that is no verdict.
     """
     everything = list(made)
     names = {one.key: one.name for one in everything}
     found = []
     for one in everything:
-        if one.kind != "evaluation" or not (path := one.folder / "verdicts.jsonl").is_file():
+        if one.kind != "evaluation" or not (path := one.folder / VERDICTS).is_file():
             continue
         new, old = (names.get(one.manifest.parents.get(side, ""), side) for side in ("policy", "baseline"))
         kind = _kind_of_judge(one)
-        for line in path.read_text(encoding="utf-8").splitlines():
-            said = json.loads(line)
-            style = tuple(said.get("style") or (_lead(said["new_length"], said["baseline_length"]), 0.0, 0.0, 0.0))
-            found.append(Met(new, old, float(said["score"]), str(said["prompt_id"]), kind, style))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            try:
+                said = json.loads(line)
+                style = tuple(said.get("style") or (_lead(said["new_length"], said["baseline_length"]), 0.0, 0.0, 0.0))
+                found.append(Met(new, old, float(said["score"]), str(said["prompt_id"]), kind, style))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise DataError("no verdict; make it again with: assent run", path=path, line=number) from None
     return found
 
 
@@ -215,7 +221,7 @@ def table(
         Place(
             model=name,
             strength=value,
-            share=_share(value),
+            share=share_of(value),
             rank=_rank(value, values),
             battles=sum(name in (one.first, one.second) for one in met),
         )
@@ -291,8 +297,3 @@ def _joined(names: Sequence[str], met: Sequence[Met], first: str) -> set[str]:
         found |= new
         todo += new
     return found
-
-
-def _share(strength: Estimate) -> Estimate:
-    value, low, high = (1 / (1 + math.exp(-s)) for s in (strength.estimate, strength.low, strength.high))
-    return Estimate(estimate=value, low=low, high=high)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from assent.core.types import Judgment, Task
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.stats.bradley_terry import Meetings, fit_strengths
+from assent.stats.bradley_terry import Meetings, fit_strengths, share_of
 from assent.stats.clustered import in_parts, student
 from assent.stats.estimate import Estimate
 
@@ -100,7 +100,7 @@ def standings(fought: Sequence[Battle]) -> list[Standing]:
     for name, i in place.items():
         at, reach = float(strengths[i]), float(half[i])
         strength = Estimate(estimate=at, low=at - reach, high=at + reach, n=count)
-        table.append(Standing(model=name, strength=strength, share=_share(strength), **_tally(name, fought)))
+        table.append(Standing(model=name, strength=strength, share=share_of(strength), **_tally(name, fought)))
     return sorted(table, key=lambda standing: (-standing.strength.estimate, standing.model))
 
 
@@ -147,12 +147,6 @@ def _clusters(fought: Sequence[Battle]) -> NDArray[np.int_]:
         return np.arange(len(fought))
     place = {rater: i for i, rater in enumerate(raters)}
     return np.array([place[battle.rater_id] for battle in fought])
-
-
-def _share(strength: Estimate) -> Estimate:
-    """The share of wins that log-odds stand for, their interval with them."""
-    value, low, high = (1 / (1 + math.exp(-s)) for s in (strength.estimate, strength.low, strength.high))
-    return Estimate(estimate=value, low=low, high=high, n=strength.n)
 
 
 def _tally(name: str, fought: Sequence[Battle]) -> dict[str, int]:

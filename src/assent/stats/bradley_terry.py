@@ -9,10 +9,13 @@ maximised by Newton's method. A weak prior, one tie of each competitor against a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from assent.stats.estimate import Estimate
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.intp]
@@ -74,6 +77,12 @@ def fit_strengths(
     values = theta[: met.count]
     tie = float(np.exp(theta[size])) if has_ties else 0.0
     return Strengths(values - values.mean(), theta[met.count : size], tie)
+
+
+def share_of(strength: Estimate) -> Estimate:
+    """The share of wins against the average that a strength stands for, its interval with it; n stays."""
+    value, low, high = (1 / (1 + math.exp(-s)) for s in (strength.estimate, strength.low, strength.high))
+    return Estimate(estimate=value, low=low, high=high, n=strength.n)
 
 
 def _problem(met: Meetings, weights: Floats, prior: float, has_ties: bool) -> tuple[Floats, Floats, Floats]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize_scalar
+from scipy.special import expit
 
 from assent.core.hashing import hash_json
 from assent.core.types import Record
@@ -52,11 +53,11 @@ def calibration(found: Validated) -> Calibration | None:
         inside, rest = folds == fold, folds != fold
         if not rest.any():
             inside, rest = np.ones(len(rows), bool), np.ones(len(rows), bool)
-        by_temperature[inside] = sigmoid(margins[inside] / fit_temperature(margins[rest], shares[rest]))
+        by_temperature[inside] = expit(margins[inside] / fit_temperature(margins[rest], shares[rest]))
         by_curve[inside] = read_curve(fit_curve(margins[rest], shares[rest]), margins[inside])
     votes = [vote for pair, *_ in found.answered() for vote in pair.votes.values()]
     ties = sum(vote == 0.5 for vote in votes) / len(votes)
-    ece = [_ece(p, shares) for p in (sigmoid(margins), by_temperature, by_curve)]
+    ece = [_ece(p, shares) for p in (expit(margins), by_temperature, by_curve)]
     both = np.concatenate([by_temperature, 1 - by_temperature]), np.concatenate([shares, 1 - shares])
     return Calibration(
         temperature=fit_temperature(margins, shares),
@@ -95,11 +96,6 @@ def read_curve(curve: Sequence[tuple[float, float]], margins: Floats) -> Floats:
     steps, levels = np.array([m for m, _ in curve]), np.array([p for _, p in curve])
     place = np.clip(np.searchsorted(steps, margins, side="right") - 1, 0, len(levels) - 1)
     return np.asarray(levels[place], float)
-
-
-def sigmoid(x: Floats) -> Floats:
-    """1 / (1 + exp(-x))."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -500, 500))))
 
 
 def _ece(probabilities: Floats, shares: Floats) -> float:
