@@ -109,8 +109,9 @@ class Desk:
 
     @property
     def waiting(self) -> int:
-        """Orders that somebody waits for and that are not begun."""
-        return sum(not order.is_left for order in self._waiting)
+        """Orders that somebody waits for and that are not begun; may be asked from any thread."""
+        with self._change:
+            return sum(not order.is_left for order in self._waiting)
 
     def _work(self) -> None:
         if self._within is None:
