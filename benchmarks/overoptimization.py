@@ -22,8 +22,8 @@ from assent.core.runlog import read_metrics
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare, run_round
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.training.config import PPOConfig
-from assent.training.method import KLConfig, ModelRewardConfig, PythonRewardConfig
+from assent.training.on_policy_config import KLConfig, PPOConfig
+from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
 
 TRUTH = "assent.lab.reward:truth"
 NOISE = "assent.lab.reward:noise"

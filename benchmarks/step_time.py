@@ -25,9 +25,10 @@ from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
 from assent.pipeline.learners import policy_learner, train_reward_model
-from assent.training.config import DPOConfig, NoRatersConfig, RewardConfig, SFTConfig
+from assent.training.config import NoRatersConfig, RewardConfig, SFTConfig
 from assent.training.dpo import train_dpo
 from assent.training.loop import Loop
+from assent.training.preference_config import DPOConfig
 from assent.training.sft import train_sft
 from assent.training.targets import Target, target_of
 

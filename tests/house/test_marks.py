@@ -28,7 +28,8 @@ from assent.pipeline.stages.gather import GatherStage, run_gather
 from assent.pipeline.stages.measure import MeasureStage, run_measure
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sft import SFTStage, run_sft
-from assent.training.config import PPOConfig, RewardConfig
+from assent.training.config import RewardConfig
+from assent.training.on_policy_config import PPOConfig
 
 SOUNDS_OUTSIDE = re.compile(
     r"(^|_)(path|target|template|file|files|folder|dir|directory|hub|url|prompt|constitution|profile|module|script)$"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
 import peft
 import torch
@@ -15,7 +14,6 @@ import transformers
 from assent.artifacts.find import MODELS, model_folder
 from assent.artifacts.store import Artifact
 from assent.core.errors import ConfigError
-from assent.core.scoring import Score, ScoreFunction
 from assent.data.render import Renderer
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
@@ -26,8 +24,7 @@ from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import adapters_off, policy_scorer, row_scorer
-from assent.training.method import ModelRewardConfig, OnPolicyConfig, PythonRewardConfig
-from assent.training.rewards import ModelReward, WeightedRewards
+from assent.training.rewards import ModelReward
 
 ADAPTER = "adapter"
 """Folder of a LoRA artifact that holds its adapter alone."""
@@ -110,24 +107,6 @@ class Backends:
     def writer_named(self, name: str) -> LocalWriter:
         """The model that `find.model_folder` finds under a name, loaded to answer. Raises UserError."""
         return self.writer(self.policy(model_folder(name), trainable=False), name=name)
-
-    def rewards(self, config: OnPolicyConfig, trained: Path | None) -> WeightedRewards:
-        """The weighted sum of the configured rewards; `trained` is this round's reward model."""
-        terms: list[tuple[float, str, Score]] = []
-        for term in config.rewards:
-            match term:
-                case ModelRewardConfig():
-                    folder = term.path or trained
-                    if folder is None:
-                        raise ConfigError("optimize.rewards names the round's reward model, but this run trains none")
-                    budget = config.optimizer.tokens_per_microbatch
-                    reward = self.scorer(folder, normalize=config.normalize_reward, tokens_per_microbatch=budget)
-                    terms.append((term.weight, Path(folder).parent.name if term.path is None else term.path, reward))
-                case PythonRewardConfig():
-                    terms.append((term.weight, term.target, ScoreFunction.load(term.target)))
-                case _ as never:
-                    assert_never(never)
-        return WeightedRewards(tuple(terms), config.reward_clip)
 
     def reference(self, policy: PolicyModel, start: Path, *, temperature: float) -> Scorer[TokenScores]:
         """The start of a policy: the same base with its adapter off, or a frozen copy of a full model."""

@@ -21,7 +21,8 @@ from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.raters.config import RatersConfig
-from assent.training.config import OptimizeConfig, PPOConfig, RewardConfig, SFTConfig, methods
+from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
+from assent.training.on_policy_config import PPOConfig
 
 
 class PretrainedBase(Config):

@@ -25,7 +25,9 @@ from assent.raters.config import (
     Role,
     SimulatedConfig,
 )
-from assent.training.method import Method, ModelRewardConfig, OnPolicyConfig, PythonRewardConfig
+from assent.training.method import Method
+from assent.training.on_policy_config import OnPolicyConfig
+from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
 
 PEOPLE = Judges(hash_json({"kind": "people"}))
 """People, whoever they are."""

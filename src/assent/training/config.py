@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from assent.core.config import Config
-from assent.core.findings import Finding, error
 from assent.learner.config import OptimizerConfig
-from assent.training.method import KLConfig, Method, Need, OnPolicyConfig, RankedRows
+from assent.training.method import Method
+from assent.training.on_policy_config import GRPOConfig, PPOConfig, ReinforceConfig, RLOOConfig
+from assent.training.preference_config import DPOConfig
 
 
 class SFTConfig(Config):
@@ -129,134 +129,6 @@ class RewardConfig(Config):
                 f"loss plackett_luce treats ties by Davidson-Luce; set ties to davidson instead of {self.ties}"
             )
         return self
-
-
-class PPOConfig(OnPolicyConfig):
-    """Proximal policy optimization with a separate value model."""
-
-    title: ClassVar[str] = "PPO"
-
-    kind: Literal["ppo"] = "ppo"
-    """Which method moves the policy."""
-    gamma: float = Field(default=1.0, gt=0, le=1)
-    """Discount per token."""
-    lam: float = Field(default=0.95, ge=0, le=1)
-    """GAE lambda."""
-    epochs: int = Field(default=4, ge=1)
-    """Passes over each batch of rollouts."""
-    value_clip: float | None = Field(default=0.2, gt=0)
-    """Value clip around the old value; null: not clipped."""
-    value_coefficient: float = Field(default=0.1, gt=0)
-    """Factor on 0.5 * squared value error; the value model has its own optimizer, so it acts through clipping."""
-    critic_warmup: int = Field(default=2, ge=0)
-    """Batches that train only the value model, before the policy moves."""
-    value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, schedule="constant", warmup=0.0)
-    """Optimizer of the value model."""
-
-    @property
-    def wants(self) -> frozenset[Need]:
-        """As every on-policy method, and a reward model where the run fits one: the value model starts from it."""
-        return super().wants | {"reward"}
-
-    def _problems(self) -> Iterator[Finding]:
-        yield from super()._problems()
-        if self.critic_warmup >= self.steps:
-            said = f"is {self.critic_warmup} of {self.steps} steps, so the policy never moves"
-            yield error("optimize.critic_warmup", said, "lower it, or raise optimize.steps")
-
-
-class GroupKLConfig(KLConfig):
-    """The term that holds the policy near where it started, for methods that compare answers of one prompt."""
-
-    kind: Literal["adaptive", "fixed", "off"] = "fixed"
-    """`off` has to be said: without it the policy learns to please the reward model and nobody else."""
-    coefficient: float = Field(default=0.04, ge=0)
-    """Price of one nat (start value if adaptive)."""
-    estimator: Literal["k1", "k3"] = "k3"
-    """k3: added to the loss of every token (Shao et al. 2024, eq. 4); k1: subtracted from each answer's reward."""
-
-
-class GRPOConfig(OnPolicyConfig):
-    """Group-relative policy optimization: every answer against the others of its prompt, no value model."""
-
-    title: ClassVar[str] = "GRPO"
-
-    kind: Literal["grpo"] = "grpo"
-    """Which method moves the policy."""
-    samples_per_prompt: int = Field(default=8, ge=2)
-    """Rollouts per prompt, compared with one another; their prompt is computed once."""
-    kl: GroupKLConfig = GroupKLConfig()
-    """How the policy is held near its start."""
-    clip_high: float | None = Field(default=None, gt=0)
-    """Upper clip of the ratio where it differs from the lower (0.28 in DAPO); null: `clip`."""
-    scale: Literal["std", "none"] = "std"
-    """Divide advantages by the deviation of the group's rewards, or not (Dr. GRPO)."""
-    average: Literal["answer", "token", "constant"] = "answer"
-    """Mean over each answer's tokens, then over answers; over all tokens alike (DAPO); or the sum of an answer's tokens
-    over the length limit (Dr. GRPO)."""
-    overlong_buffer: int = Field(default=0, ge=0)
-    """Tokens before the length limit over which an answer loses up to 1 of its reward (DAPO); 0: off."""
-
-    def _problems(self) -> Iterator[Finding]:
-        yield from super()._problems()
-        if self.overlong_buffer > self.sampling.max_new_tokens:
-            said = f"is {self.overlong_buffer}, more than the {self.sampling.max_new_tokens} tokens of an answer"
-            yield error("optimize.overlong_buffer", said, "lower it")
-
-
-class RLOOConfig(OnPolicyConfig):
-    """REINFORCE leave-one-out: whole answers, each against the mean of the others of its prompt."""
-
-    title: ClassVar[str] = "RLOO"
-
-    kind: Literal["rloo"] = "rloo"
-    """Which method moves the policy."""
-    samples_per_prompt: int = Field(default=8, ge=2)
-    """Rollouts per prompt, compared with one another; their prompt is computed once."""
-
-
-class ReinforceConfig(OnPolicyConfig):
-    """REINFORCE++: PPO's clip and token-level KL without a value model, advantages whitened over the whole batch."""
-
-    title: ClassVar[str] = "REINFORCE++"
-
-    kind: Literal["reinforce++"] = "reinforce++"
-    """Which method moves the policy."""
-    baseline: Literal["none", "group"] = "none"
-    """Subtract the mean reward of the prompt's answers first (REINFORCE++-baseline, for several rollouts a prompt)."""
-
-
-class DPOConfig(Method):
-    """Direct preference optimization on the same judgments (Rafailov et al. 2023)."""
-
-    title: ClassVar[str] = "DPO"
-    learns_from: ClassVar[str] = "the rankings themselves"
-
-    kind: Literal["dpo"] = "dpo"
-    """Which method moves the policy."""
-    beta: float = Field(default=0.1, gt=0)
-    """Strength of the implicit KL."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """Assumed share of flipped labels (conservative DPO)."""
-    epochs: float = Field(default=1.0, gt=0)
-    """Passes over the comparisons."""
-    batch_size: int = Field(default=32, ge=1)
-    """Comparisons per optimizer step; every decided pair of a ranking counts 2/K."""
-    max_length: int | None = None
-    """Longest prompt and answer in tokens; null: the model's context."""
-    too_long: Literal["error", "drop", "truncate_left"] = "drop"
-    """What happens to longer ones."""
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6)
-    """Optimizer of the policy."""
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """The judgments; no reward model stands between."""
-        return frozenset({"judgments"})
-
-    def ranked_rows(self) -> RankedRows:
-        """As the settings say."""
-        return RankedRows(self.max_length, self.too_long)
 
 
 OptimizeConfig = Annotated[

@@ -20,8 +20,8 @@ from assent.learner.scorer import sum_logps
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
 from assent.training.batches import EpochBatches
-from assent.training.config import DPOConfig
 from assent.training.loop import Loop
+from assent.training.preference_config import DPOConfig
 from assent.training.targets import Target, local_pairs
 
 

@@ -20,7 +20,6 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
-from assent.training.config import GRPOConfig
 from assent.training.loop import Loop
 from assent.training.on_policy import (
     Course,
@@ -35,6 +34,7 @@ from assent.training.on_policy import (
     surrogate,
     update_policy,
 )
+from assent.training.on_policy_config import GRPOConfig
 
 EPSILON = 1e-4
 """Added to a group's deviation."""

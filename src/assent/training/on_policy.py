@@ -33,7 +33,7 @@ from assent.training.average import MovingAverage
 from assent.training.batches import endless
 from assent.training.drift import Drift
 from assent.training.loop import Loop, Resumable
-from assent.training.method import KLConfig, OnPolicyConfig
+from assent.training.on_policy_config import KLConfig, OnPolicyConfig
 from assent.training.rewards import WeightedRewards
 from assent.training.rollouts import Rollouts, sample_rollouts
 from assent.training.sft import next_token_loss

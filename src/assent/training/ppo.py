@@ -24,7 +24,6 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.learner.learner import Learner
 from assent.models.groups import GroupBatch
-from assent.training.config import PPOConfig
 from assent.training.loop import Loop
 from assent.training.on_policy import (
     Course,
@@ -41,6 +40,7 @@ from assent.training.on_policy import (
     score,
     summary,
 )
+from assent.training.on_policy_config import PPOConfig
 
 
 def train_ppo(

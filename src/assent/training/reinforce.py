@@ -15,7 +15,6 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
-from assent.training.config import ReinforceConfig
 from assent.training.loop import Loop
 from assent.training.on_policy import (
     Course,
@@ -29,6 +28,7 @@ from assent.training.on_policy import (
     score,
     update_policy,
 )
+from assent.training.on_policy_config import ReinforceConfig
 
 
 def train_reinforce(roles: Roles, prompts: Sequence[Prompt], config: ReinforceConfig, loop: Loop) -> None:

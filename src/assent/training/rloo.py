@@ -15,9 +15,9 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
-from assent.training.config import RLOOConfig
 from assent.training.loop import Loop
 from assent.training.on_policy import Course, Minibatch, Roles, distance, row_kl, sample, score, update_policy
+from assent.training.on_policy_config import RLOOConfig
 
 
 def train_rloo(roles: Roles, prompts: Sequence[Prompt], config: RLOOConfig, loop: Loop) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from suite_files import Scorer, number, sat, subject, write
 
+from assent.checks.instructions import CHECKS, Instruction, sentences
+from assent.checks.languages import language_of
 from assent.core.errors import ConfigError, DataError
 from assent.core.types import Task
-from assent.evaluation.instructions import CHECKS, Instruction, sentences
-from assent.evaluation.languages import language_of
 from assent.evaluation.refusal import refusal_of
 from assent.evaluation.suites.config import BOLDConfig, GSM8KConfig, IFEvalConfig, MTBenchConfig, XSTestConfig
 from assent.evaluation.suites.gsm8k import number_in

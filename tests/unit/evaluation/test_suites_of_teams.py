@@ -11,8 +11,8 @@ import pytest
 import yaml
 from suite_files import Scorer, number, sat, subject, write
 
+from assent.checks import references
 from assent.core.errors import ConfigError, DataError
-from assent.evaluation import references
 from assent.evaluation.outcomes import Outcome
 from assent.evaluation.suites import team
 from assent.evaluation.suites.config import OwnConfig, ReferencesConfig

@@ -36,22 +36,21 @@ from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.learners import adapters_off, policy_learner, policy_scorer, reward_learner, value_learner
-from assent.training.config import (
-    DPOConfig,
-    GRPOConfig,
-    NoRatersConfig,
-    PPOConfig,
-    ReinforceConfig,
-    RewardConfig,
-    RLOOConfig,
-    SFTConfig,
-)
+from assent.training.config import NoRatersConfig, RewardConfig, SFTConfig
 from assent.training.dpo import train_dpo
 from assent.training.grpo import train_grpo
 from assent.training.loop import Loop
-from assent.training.method import KLConfig, OnPolicyConfig
 from assent.training.on_policy import Roles
+from assent.training.on_policy_config import (
+    GRPOConfig,
+    KLConfig,
+    OnPolicyConfig,
+    PPOConfig,
+    ReinforceConfig,
+    RLOOConfig,
+)
 from assent.training.ppo import train_ppo
+from assent.training.preference_config import DPOConfig
 from assent.training.reinforce import train_reinforce
 from assent.training.reward import RewardFit, train_reward
 from assent.training.rewards import WeightedRewards

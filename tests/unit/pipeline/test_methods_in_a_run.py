@@ -10,8 +10,11 @@ import pytest
 import assent
 from assent.pipeline.run import plan_project
 from assent.report.training import METHODS
-from assent.training.config import DPOConfig, GRPOConfig, PPOConfig, ReinforceConfig, RLOOConfig, methods
-from assent.training.method import Method, ModelRewardConfig, PTXConfig, PythonRewardConfig
+from assent.training.config import methods
+from assent.training.method import Method
+from assent.training.on_policy_config import GRPOConfig, PPOConfig, PTXConfig, ReinforceConfig, RLOOConfig
+from assent.training.preference_config import DPOConfig
+from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
 
 OWN = (PythonRewardConfig(target="my_rewards:short"),)
 OTHER = (ModelRewardConfig(path="models/judge"),)

@@ -22,11 +22,17 @@ from assent.generation.config import Sampling
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel, TokenScores
 from assent.pipeline.learners import policy_learner, policy_scorer
-from assent.training.config import GroupKLConfig, GRPOConfig, ReinforceConfig, RLOOConfig
 from assent.training.grpo import advantages_of, differ, grpo_objective, train_grpo
 from assent.training.loop import Loop
-from assent.training.method import KLConfig, OnPolicyConfig
 from assent.training.on_policy import Minibatch, Roles, sample, score, update_policy
+from assent.training.on_policy_config import (
+    GroupKLConfig,
+    GRPOConfig,
+    KLConfig,
+    OnPolicyConfig,
+    ReinforceConfig,
+    RLOOConfig,
+)
 from assent.training.reinforce import token_advantages, train_reinforce
 from assent.training.rewards import WeightedRewards
 from assent.training.rloo import rloo_objective, train_rloo

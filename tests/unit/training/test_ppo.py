@@ -23,10 +23,9 @@ from assent.generation.local import LocalEngine
 from assent.learner.learner import Learner
 from assent.models.policy import PolicyModel
 from assent.pipeline.learners import policy_learner, policy_scorer, value_learner
-from assent.training.config import PPOConfig
 from assent.training.loop import Loop
-from assent.training.method import KLConfig
 from assent.training.on_policy import Roles
+from assent.training.on_policy_config import KLConfig, PPOConfig
 from assent.training.ppo import train_ppo
 from assent.training.rewards import WeightedRewards
 

@@ -16,9 +16,10 @@ from assent.core.runlog import read_metrics
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.learner.scorer import score_groups
 from assent.pipeline.learners import policy_learner, row_scorer, train_reward_model
-from assent.training.config import DPOConfig, NoRatersConfig, RewardConfig
+from assent.training.config import NoRatersConfig, RewardConfig
 from assent.training.dpo import train_dpo
 from assent.training.loop import Loop
+from assent.training.preference_config import DPOConfig
 from assent.training.targets import Target, target_of
 
 ANSWERS = ("You have a refund today.", "I am sorry.", "No.", "Open the settings, then follow the link, please.")

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assent.checks.references import normalised
 from assent.core.types import Prompt
 from assent.data.rows import Row
 from assent.evaluation.exam import Exam, Suite, rows_of
 from assent.evaluation.outcomes import Kind, Outcome
-from assent.evaluation.references import normalised
 from assent.evaluation.suites.config import BBQConfig
 
 LETTERS = "ABC"

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from assent.checks.references import last_number
 from assent.core import seeds
 from assent.core.types import Prompt
 from assent.evaluation.exam import Exam, Suite, rows_of
 from assent.evaluation.outcomes import Kind, Outcome
-from assent.evaluation.references import last_number
 from assent.evaluation.suites.config import GSM8KConfig
 
 NO_NUMBER = "no number"

@@ -2,7 +2,7 @@
 
 Strict looks at the answer as it is; loose forgives a first or a last line and asterisks (any of eight readings).
 Prompt-level: all instructions of a prompt hold. Instruction-level: each counts by itself, clustered by prompt. The
-checks are our own (`evaluation/instructions.py`).
+checks are our own (`checks/instructions.py`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assent.checks.instructions import Instruction
 from assent.core.errors import DataError
 from assent.core.types import Prompt
 from assent.data.rows import Row
 from assent.evaluation.exam import Exam, Suite, rows_of
-from assent.evaluation.instructions import Instruction
 from assent.evaluation.outcomes import Kind, Outcome
 from assent.evaluation.suites.config import IFEvalConfig
 

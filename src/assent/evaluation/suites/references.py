@@ -10,9 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from assent.checks import references
 from assent.core.types import Prompt
 from assent.data.rows import Row
-from assent.evaluation import references
 from assent.evaluation.corpus import ROUGES, corpus_score, counts, refuse_absent, rouge, signature
 from assent.evaluation.exam import Exam, Suite, rows_of
 from assent.evaluation.outcomes import Kind, Outcome

@@ -24,12 +24,12 @@ from pydantic import Field
 
 from assent.artifacts.identity import hash_whole
 from assent.artifacts.modules import source_hash_of
+from assent.checks import references
 from assent.core.config import Config, overlay, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.scoring import ScoreFunction
 from assent.core.types import Prompt
 from assent.data.rows import Row
-from assent.evaluation import references
 from assent.evaluation.exam import Exam, Suite, rows_of
 from assent.evaluation.judged import UNJUDGED, judged
 from assent.evaluation.outcomes import Kind, Outcome

@@ -27,14 +27,16 @@ from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
+from assent.pipeline.rewarding import rewards_of
 from assent.pipeline.waste import told
-from assent.training.config import DPOConfig, GRPOConfig, OptimizeConfig, PPOConfig, ReinforceConfig, RLOOConfig
+from assent.training.config import OptimizeConfig
 from assent.training.dpo import DPOResult, train_dpo
 from assent.training.grpo import train_grpo
 from assent.training.loop import Loop
-from assent.training.method import OnPolicyConfig
 from assent.training.on_policy import Roles
+from assent.training.on_policy_config import GRPOConfig, OnPolicyConfig, PPOConfig, ReinforceConfig, RLOOConfig
 from assent.training.ppo import train_ppo
+from assent.training.preference_config import DPOConfig
 from assent.training.reinforce import train_reinforce
 from assent.training.rewards import ModelReward, cut_lines
 from assent.training.rloo import train_rloo
@@ -120,7 +122,7 @@ class Work:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
-        rewards = self.backends.rewards(config, self._reward)
+        rewards = rewards_of(config, self.backends, self._reward)
         roles = Roles(
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from assent.checks.languages import LANGUAGES, language_of
 from assent.core.errors import DataError
-from assent.evaluation.languages import LANGUAGES, language_of
 
 _ENDS = re.compile(r"[.!?。！？।]+[\"'”’)\]]*(?=\s|$)")
 _ABBREVIATIONS = (

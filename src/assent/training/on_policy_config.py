@@ -1,0 +1,224 @@
+"""Settings of the methods that sample from the policy they train: PPO, GRPO, RLOO, REINFORCE++."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from assent.core.config import Config
+from assent.core.findings import Finding, error, ok, warning
+from assent.generation.config import Sampling
+from assent.learner.config import OptimizerConfig
+from assent.training.method import Method, Need
+from assent.training.reward_terms import ModelRewardConfig, RewardTerm
+
+
+class KLConfig(Config):
+    """The term that holds the policy near where it started; k1 in the reward, per token."""
+
+    kind: Literal["adaptive", "fixed", "off"] = "adaptive"
+    """`off` has to be said: without it the policy learns to please the reward model and nobody else."""
+    coefficient: float = Field(default=0.05, ge=0)
+    """Reward lost per nat and token (start value if adaptive)."""
+    target: float = Field(default=6.0, gt=0)
+    """KL per response in nats that the adaptive controller steers to."""
+    horizon: int = Field(default=10_000, ge=1)
+    """Responses over which the adaptive controller acts (Ziegler et al. 2019)."""
+
+
+class PTXConfig(Config):
+    """Mix the demonstrations' next-token loss into the update (Ouyang et al. 2022, eq. 2)."""
+
+    coefficient: float = Field(default=0.0, ge=0)
+    """Weight of the next-token loss relative to the policy loss; 0: off."""
+    batch_size: int = Field(default=32, ge=1)
+    """Demonstrations per optimizer step."""
+
+
+class OnPolicyConfig(Method):
+    """What every method has that samples from the policy it trains."""
+
+    learns_from: ClassVar[str] = "scores"
+
+    steps: int = Field(default=100, ge=1)
+    """Batches of rollouts."""
+    prompts_per_step: int = Field(default=64, ge=1)
+    """Prompts per batch."""
+    samples_per_prompt: int = Field(default=4, ge=1)
+    """Rollouts per prompt; their prompt is computed once."""
+    sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
+    """Rollout sampling; top-p and greedy decoding would bias the ratio and are refused."""
+    rewards: tuple[RewardTerm, ...] = (ModelRewardConfig(),)
+    """Weighted sum of reward models and Python functions."""
+    normalize_reward: bool = True
+    """Shift and scale each reward model's score by its mean and deviation on the training answers."""
+    reward_clip: float | None = Field(default=5.0, gt=0)
+    """The summed reward is clipped to plus or minus this; null: not clipped."""
+    missing_eos_penalty: float = Field(default=1.0, ge=0)
+    """Subtracted from the reward of an answer that did not end."""
+    kl: KLConfig = KLConfig()
+    """How the policy is held near its start."""
+    epochs: int = Field(default=1, ge=1)
+    """Passes over each batch of rollouts."""
+    minibatches: int = Field(default=1, ge=1)
+    """Optimizer steps per pass."""
+    clip: float = Field(default=0.2, gt=0)
+    """Policy ratio clip."""
+    kl_limit: float | None = Field(default=0.1, gt=0)
+    """Stop using a batch once the mean KL per token to its rollout policy exceeds this; null: never."""
+    ptx: PTXConfig = PTXConfig()
+    """Mix of the demonstrations' loss."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
+    """Optimizer of the policy."""
+
+    @property
+    def updates(self) -> int:
+        """Optimizer steps of the policy, if no batch is cut short."""
+        return self.steps * self.epochs * self.minibatches
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Prompts, this round's reward model where a term of the reward is it, demonstrations for the PTX mix."""
+        needs: set[Need] = {"prompts"}
+        if any(isinstance(term, ModelRewardConfig) and term.path is None for term in self.rewards):
+            needs.add("reward")
+        if self.ptx.coefficient:
+            needs.add("demonstrations")
+        return frozenset(needs)
+
+    def answers(self) -> int | None:
+        """Longest rollout in tokens."""
+        return self.sampling.max_new_tokens
+
+    def prompts_at_once(self) -> int | None:
+        """Prompts of one batch of rollouts."""
+        return self.prompts_per_step
+
+    def checks(self) -> Iterator[Finding]:
+        """Greedy or cut-off sampling, no KL without saying so, more minibatches than prompts, an average too slow."""
+        found = list(self._problems())
+        if not any(one.is_error for one in found):
+            yield ok(
+                "optimize", f"{self.title}, {self.steps} steps of {self.prompts_per_step} prompts, KL {self.kl.kind}"
+            )
+        yield from found
+
+    def _problems(self) -> Iterator[Finding]:
+        sampling = self.sampling
+        if sampling.temperature <= 0:
+            said = f"is {sampling.temperature}, and greedy rollouts explore nothing"
+            yield error("optimize.sampling.temperature", said, "use 1.0")
+        if sampling.top_p < 1:
+            said = f"is {sampling.top_p}, which biases the ratio to the rollout policy"
+            yield error("optimize.sampling.top_p", said, "use 1.0 for rollouts")
+        if self.kl.kind != "off" and self.kl.coefficient == 0:
+            yield error("optimize.kl.coefficient", "is 0", "say optimize.kl.kind=off if no KL control is meant")
+        if self.minibatches > self.prompts_per_step:
+            said = f"is {self.minibatches}, more than the {self.prompts_per_step} prompts of a step"
+            yield error("optimize.minibatches", said, "lower it")
+        if self.kl.kind == "off":
+            said = "is off: the policy learns to please the reward model and nobody else"
+            fix = "use adaptive or fixed, unless over-optimization is what you want to see"
+            yield warning("optimize.kl.kind", said, fix)
+        if self.ema is not None and 1 / (1 - self.ema) > self.steps:
+            said = f"{self.ema} averages over about {1 / (1 - self.ema):.0f} steps, but there are only {self.steps}"
+            yield warning("optimize.ema", said, "lower it, or leave it out")
+
+
+class PPOConfig(OnPolicyConfig):
+    """Proximal policy optimization with a separate value model."""
+
+    title: ClassVar[str] = "PPO"
+
+    kind: Literal["ppo"] = "ppo"
+    """Which method moves the policy."""
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount per token."""
+    lam: float = Field(default=0.95, ge=0, le=1)
+    """GAE lambda."""
+    epochs: int = Field(default=4, ge=1)
+    """Passes over each batch of rollouts."""
+    value_clip: float | None = Field(default=0.2, gt=0)
+    """Value clip around the old value; null: not clipped."""
+    value_coefficient: float = Field(default=0.1, gt=0)
+    """Factor on 0.5 * squared value error; the value model has its own optimizer, so it acts through clipping."""
+    critic_warmup: int = Field(default=2, ge=0)
+    """Batches that train only the value model, before the policy moves."""
+    value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, schedule="constant", warmup=0.0)
+    """Optimizer of the value model."""
+
+    @property
+    def wants(self) -> frozenset[Need]:
+        """As every on-policy method, and a reward model where the run fits one: the value model starts from it."""
+        return super().wants | {"reward"}
+
+    def _problems(self) -> Iterator[Finding]:
+        yield from super()._problems()
+        if self.critic_warmup >= self.steps:
+            said = f"is {self.critic_warmup} of {self.steps} steps, so the policy never moves"
+            yield error("optimize.critic_warmup", said, "lower it, or raise optimize.steps")
+
+
+class GroupKLConfig(KLConfig):
+    """The term that holds the policy near where it started, for methods that compare answers of one prompt."""
+
+    kind: Literal["adaptive", "fixed", "off"] = "fixed"
+    """`off` has to be said: without it the policy learns to please the reward model and nobody else."""
+    coefficient: float = Field(default=0.04, ge=0)
+    """Price of one nat (start value if adaptive)."""
+    estimator: Literal["k1", "k3"] = "k3"
+    """k3: added to the loss of every token (Shao et al. 2024, eq. 4); k1: subtracted from each answer's reward."""
+
+
+class GRPOConfig(OnPolicyConfig):
+    """Group-relative policy optimization: every answer against the others of its prompt, no value model."""
+
+    title: ClassVar[str] = "GRPO"
+
+    kind: Literal["grpo"] = "grpo"
+    """Which method moves the policy."""
+    samples_per_prompt: int = Field(default=8, ge=2)
+    """Rollouts per prompt, compared with one another; their prompt is computed once."""
+    kl: GroupKLConfig = GroupKLConfig()
+    """How the policy is held near its start."""
+    clip_high: float | None = Field(default=None, gt=0)
+    """Upper clip of the ratio where it differs from the lower (0.28 in DAPO); null: `clip`."""
+    scale: Literal["std", "none"] = "std"
+    """Divide advantages by the deviation of the group's rewards, or not (Dr. GRPO)."""
+    average: Literal["answer", "token", "constant"] = "answer"
+    """Mean over each answer's tokens, then over answers; over all tokens alike (DAPO); or the sum of an answer's tokens
+    over the length limit (Dr. GRPO)."""
+    overlong_buffer: int = Field(default=0, ge=0)
+    """Tokens before the length limit over which an answer loses up to 1 of its reward (DAPO); 0: off."""
+
+    def _problems(self) -> Iterator[Finding]:
+        yield from super()._problems()
+        if self.overlong_buffer > self.sampling.max_new_tokens:
+            said = f"is {self.overlong_buffer}, more than the {self.sampling.max_new_tokens} tokens of an answer"
+            yield error("optimize.overlong_buffer", said, "lower it")
+
+
+class RLOOConfig(OnPolicyConfig):
+    """REINFORCE leave-one-out: whole answers, each against the mean of the others of its prompt."""
+
+    title: ClassVar[str] = "RLOO"
+
+    kind: Literal["rloo"] = "rloo"
+    """Which method moves the policy."""
+    samples_per_prompt: int = Field(default=8, ge=2)
+    """Rollouts per prompt, compared with one another; their prompt is computed once."""
+
+
+class ReinforceConfig(OnPolicyConfig):
+    """REINFORCE++: PPO's clip and token-level KL without a value model, advantages whitened over the whole batch."""
+
+    title: ClassVar[str] = "REINFORCE++"
+
+    kind: Literal["reinforce++"] = "reinforce++"
+    """Which method moves the policy."""
+    baseline: Literal["none", "group"] = "none"
+    """Subtract the mean reward of the prompt's answers first (REINFORCE++-baseline, for several rollouts a prompt)."""
