@@ -11,7 +11,7 @@ from assent.core.config import Config
 from assent.learner.config import OptimizerConfig
 from assent.training.method import Method
 from assent.training.on_policy_config import GRPOConfig, PPOConfig, ReinforceConfig, RLOOConfig
-from assent.training.preference_config import DPOConfig
+from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, SimPOConfig
 
 
 class SFTConfig(Config):
@@ -132,7 +132,8 @@ class RewardConfig(Config):
 
 
 OptimizeConfig = Annotated[
-    PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | DPOConfig, Field(discriminator="kind")
+    PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | DPOConfig | KTOConfig | ORPOConfig | SimPOConfig,
+    Field(discriminator="kind"),
 ]
 
 
