@@ -92,12 +92,24 @@ WITHOUT_REFERENCE = (
     Shown("margin", "Margin", "Lead of the better answer per token."),
     Shown("sft_loss", "Next-token loss", "Nats per token of the best answers.", low=0),
 )
+ONLINE = (
+    Shown("contrast", "Contrast", "Score of the best answer less that of the worst.", low=0),
+    *(one for one in DPO if one.name in ("accuracy", "margin", "better_gain")),
+)
 METHODS = {
     "ppo": (REWARD, *ROLLOUTS, *PPO, *STEPS),
     "grpo": (REWARD, *ROLLOUTS, *GRPO, *STEPS),
     "rloo": (REWARD, *ROLLOUTS, *RLOO, *STEPS),
     "reinforce++": (REWARD, *ROLLOUTS, *STEPS),
     "dpo": DPO,
+    "online_dpo": (REWARD, *(one for one in ROLLOUTS if one.name != "clip_fraction"), *ONLINE, *STEPS),
+    "best_of_n": (
+        REWARD,
+        Shown("best_reward", "Best reward", "Mean score of the answers that were kept."),
+        Shown("kl_bound", "KL of the best of n", "At most so many nats from the start: log n - (n - 1)/n.", low=0),
+        Shown("loss", "Loss", "Nats per token of the answers that were kept.", low=0),
+        *STEP,
+    ),
     "kto": (*KTO, *STEP),
     "orpo": (*WITHOUT_REFERENCE, *STEP),
     "simpo": (*WITHOUT_REFERENCE, *STEP),

@@ -37,8 +37,8 @@ class PTXConfig(Config):
     """Demonstrations per optimizer step."""
 
 
-class SampledConfig(Method):
-    """What every method has that samples answers and has them scored."""
+class OnPolicyConfig(Method):
+    """What every method has that samples from the policy it trains."""
 
     learns_from: ClassVar[str] = "scores"
 
@@ -58,46 +58,6 @@ class SampledConfig(Method):
     """The summed reward is clipped to plus or minus this; null: not clipped."""
     missing_eos_penalty: float = Field(default=1.0, ge=0)
     """Subtracted from the reward of an answer that did not end."""
-    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
-    """Optimizer of the policy."""
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """Prompts, and this round's reward model where a term of the reward is it."""
-        names = any(isinstance(term, ModelRewardConfig) and term.path is None for term in self.rewards)
-        return frozenset({"prompts", "reward"} if names else {"prompts"})
-
-    def answers(self) -> int | None:
-        """Longest rollout in tokens."""
-        return self.sampling.max_new_tokens
-
-    def prompts_at_once(self) -> int | None:
-        """Prompts of one batch of rollouts."""
-        return self.prompts_per_step
-
-    def checks(self) -> Iterator[Finding]:
-        """Greedy or cut-off sampling, and what cannot work in the method's own settings."""
-        found = list(self._problems())
-        if not any(one.is_error for one in found):
-            yield ok("optimize", self._in_words())
-        yield from found
-
-    def _in_words(self) -> str:
-        return f"{self.title}, {self.steps} steps of {self.prompts_per_step} prompts"
-
-    def _problems(self) -> Iterator[Finding]:
-        sampling = self.sampling
-        if sampling.temperature <= 0:
-            said = f"is {sampling.temperature}, and greedy rollouts explore nothing"
-            yield error("optimize.sampling.temperature", said, "use 1.0")
-        if sampling.top_p < 1:
-            said = f"is {sampling.top_p}, which biases the ratio to the rollout policy"
-            yield error("optimize.sampling.top_p", said, "use 1.0 for rollouts")
-
-
-class OnPolicyConfig(SampledConfig):
-    """What every method has that moves the policy by the gradient of the reward of its own samples."""
-
     kl: KLConfig = KLConfig()
     """How the policy is held near its start."""
     epochs: int = Field(default=1, ge=1)
@@ -112,6 +72,8 @@ class OnPolicyConfig(SampledConfig):
     """Mix of the demonstrations' loss."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
+    """Optimizer of the policy."""
 
     @property
     def updates(self) -> int:
@@ -120,15 +82,39 @@ class OnPolicyConfig(SampledConfig):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """As every method that samples, and demonstrations for the PTX mix."""
-        return super().needs | ({"demonstrations"} if self.ptx.coefficient else set())
+        """Prompts, this round's reward model where a term of the reward is it, demonstrations for the PTX mix."""
+        needs: set[Need] = {"prompts"}
+        if any(isinstance(term, ModelRewardConfig) and term.path is None for term in self.rewards):
+            needs.add("reward")
+        if self.ptx.coefficient:
+            needs.add("demonstrations")
+        return frozenset(needs)
 
-    def _in_words(self) -> str:
-        return f"{super()._in_words()}, KL {self.kl.kind}"
+    def answers(self) -> int | None:
+        """Longest rollout in tokens."""
+        return self.sampling.max_new_tokens
+
+    def prompts_at_once(self) -> int | None:
+        """Prompts of one batch of rollouts."""
+        return self.prompts_per_step
+
+    def checks(self) -> Iterator[Finding]:
+        """Greedy or cut-off sampling, no KL without saying so, more minibatches than prompts, an average too slow."""
+        found = list(self._problems())
+        if not any(one.is_error for one in found):
+            yield ok(
+                "optimize", f"{self.title}, {self.steps} steps of {self.prompts_per_step} prompts, KL {self.kl.kind}"
+            )
+        yield from found
 
     def _problems(self) -> Iterator[Finding]:
-        """No KL without saying so, more minibatches than prompts, an average too slow."""
-        yield from super()._problems()
+        sampling = self.sampling
+        if sampling.temperature <= 0:
+            said = f"is {sampling.temperature}, and greedy rollouts explore nothing"
+            yield error("optimize.sampling.temperature", said, "use 1.0")
+        if sampling.top_p < 1:
+            said = f"is {sampling.top_p}, which biases the ratio to the rollout policy"
+            yield error("optimize.sampling.top_p", said, "use 1.0 for rollouts")
         if self.kl.kind != "off" and self.kl.coefficient == 0:
             yield error("optimize.kl.coefficient", "is 0", "say optimize.kl.kind=off if no KL control is meant")
         if self.minibatches > self.prompts_per_step:

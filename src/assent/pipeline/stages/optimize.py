@@ -30,6 +30,7 @@ from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
 from assent.pipeline.rewarding import rewards_of
 from assent.pipeline.waste import told
+from assent.training.best_of_n import train_best_of_n
 from assent.training.config import OptimizeConfig
 from assent.training.dpo import train_dpo
 from assent.training.grpo import train_grpo
@@ -37,6 +38,8 @@ from assent.training.kto import train_kto
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import GRPOConfig, OnPolicyConfig, PPOConfig, ReinforceConfig, RLOOConfig
+from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
+from assent.training.online_dpo import train_online_dpo
 from assent.training.orpo import train_orpo
 from assent.training.ppo import train_ppo
 from assent.training.preference import PreferenceResult
@@ -47,8 +50,8 @@ from assent.training.rloo import train_rloo
 from assent.training.simpo import train_simpo
 from assent.training.targets import Target
 
-Train = Callable[[Roles, Sequence[Prompt], Any, Loop], None]
-"""An on-policy method: roles, prompts, its settings, the loop."""
+Train = Callable[[Roles, Sequence[Prompt], Any, Loop], Mapping[str, Any] | None]
+"""An on-policy method: roles, prompts, its settings, the loop; what it found beside its log, if anything."""
 TrainOnRankings = Callable[[Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop], PreferenceResult]
 """A method on rankings: the policy, groups of answers, who ranked them how, its settings, the loop."""
 
@@ -94,6 +97,10 @@ def run_optimize(
                 facts = work.on_policy(train_rloo, rloo)
             case ReinforceConfig() as reinforce:
                 facts = work.on_policy(train_reinforce, reinforce)
+            case OnlineDPOConfig() as online:
+                facts = work.on_policy(train_online_dpo, online)
+            case BestOfNConfig() as best:
+                facts = work.on_policy(train_best_of_n, best)
             case DPOConfig() as dpo:
                 facts = work.on_rankings(train_dpo, dpo, partial(relabelled, config=dpo, reward=given["reward"]))
             case ORPOConfig() as orpo:
@@ -148,7 +155,7 @@ class Work:
             max_new_tokens=config.sampling.max_new_tokens,
             log=self.ctx.log,
         )
-        train(roles, pool, config, self.loop)
+        found = train(roles, pool, config, self.loop) or {}
         scored = [score for _, _, score in rewards.terms]
         for line in cut_lines(*scored):
             self.ctx.log.say(line)
@@ -157,6 +164,7 @@ class Work:
             **({"rewards_cut": cut} if cut else {}),
             "steps": config.steps,
             "prompts": len(pool),
+            **found,
             **told(self.ctx.log, self.policy, writer.engine),
         }
 
