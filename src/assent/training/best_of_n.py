@@ -43,12 +43,12 @@ def train_best_of_n(roles: Roles, prompts: Sequence[Prompt], config: BestOfNConf
             experience = sample(roles, prompts, config, seed=loop.seed, step=step)
             best = kept.keep(experience, config.samples_per_prompt)
             loop.log.record(step, {**experience.facts, "best_reward": best, "kl_bound": bound})
-            loop.shown.update(reward=experience.facts["reward"], best=best)
+            loop.shown.update(reward=experience.facts["reward"], kept=best)
             continue
         metrics = update(roles, kept, order, config, number=step - config.steps, seed=loop.seed)
         average.observe()
         loop.log.record(step, {**metrics, "kl_bound": bound})
-        loop.shown.update(loss=metrics["loss"])
+        loop.shown = {"loss": metrics["loss"]}
     average.take()
     means = kept.rewards.mean(0).tolist()
     return {"kept": len(kept.groups), "mean_reward": means[0], "best_reward": means[1], "kl_bound": bound}
