@@ -180,6 +180,15 @@ def test_a_log_that_shows_a_failure_names_that_failure_and_no_other(
     assert all(finding.level == "warning" and finding.fix for finding in symptom(log))
 
 
+def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_to_be_short() -> None:
+    assert list(see.answers_never_end(Log("optimize", _over(**ROLLOUTS | {"eos_rate": lambda t: 0.3 + 0.7 * t}))))
+
+
+def test_a_loss_that_blew_up_at_once_has_not_fallen_though_it_comes_down_later() -> None:
+    log = Log("sft", _over(**LEARNS | {"loss": lambda t: 2.0 if t < 0.06 else 60 - 56 * t}))
+    assert [f.message for f in symptoms(log, SFT)] == ["the loss rose: 2 at first, 5.44 at the end"]
+
+
 @pytest.mark.parametrize(
     ("among", "courses", "found"),
     [

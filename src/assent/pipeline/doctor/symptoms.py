@@ -78,11 +78,11 @@ def nothing_scored(log: Log) -> Iterator[Finding]:
 
 
 def loss_stays(log: Log) -> Iterator[Finding]:
-    """A loss that ends where it began."""
-    early, late = log.early("loss"), log.late("loss")
-    if late > 0.995 * early and early > 0:
-        rose = late > 1.05 * early
-        said = f"the loss {'rose' if rose else 'did not fall'}: {early:.3g} at first, {late:.3g} at the end"
+    """A loss that ends where it began, before the first steps moved it."""
+    first, late = sum(log.series("loss")[:3]) / 3, log.late("loss")
+    if late > 0.995 * first > 0:
+        rose = late > 1.05 * first
+        said = f"the loss {'rose' if rose else 'did not fall'}: {first:.3g} at first, {late:.3g} at the end"
         fix = "lower the learning rate" if rose else "raise the learning rate, or give it more steps"
         yield warning(log.key, said, fix)
 
@@ -203,10 +203,12 @@ def length_drifts(log: Log) -> Iterator[Finding]:
 
 
 def answers_never_end(log: Log) -> Iterator[Finding]:
-    """Rollouts that hit the limit of tokens."""
-    late = log.late("eos_rate")
-    if late < 0.7:
-        said = f"{1 - late:.0%} of the answers hit the limit of tokens and were cut"
+    """Rollouts that hit the limit of tokens, at first or at the end."""
+    early, late = log.early("eos_rate"), log.late("eos_rate")
+    if min(early, late) < 0.7:
+        said = (
+            f"{1 - early:.0%} of the answers hit the limit of tokens and were cut at first, {1 - late:.0%} at the end"
+        )
         yield warning(f"{log.key}.sampling.max_new_tokens", said, "raise it, or raise missing_eos_penalty")
 
 
@@ -222,7 +224,7 @@ def answers_alike(log: Log) -> Iterator[Finding]:
     """Openings that have become the same, or words fewer than drawing at random would give."""
     for name, words in (("ead", "different words (EAD)"), ("opener_entropy", "entropy of openings")):
         early, late = log.early(name), log.late(name)
-        if late < 0.6 * early:
+        if late < 0.4 * early:
             yield warning(
                 log.key, f"{words} fell from {early:.2f} to {late:.2f}: answers become alike", "raise kl.coefficient"
             )
