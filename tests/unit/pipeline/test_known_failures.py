@@ -186,7 +186,7 @@ def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_
 
 def test_a_loss_that_blew_up_at_once_has_not_fallen_though_it_comes_down_later() -> None:
     log = Log("sft", _over(**LEARNS | {"loss": lambda t: 2.0 if t < 0.06 else 60 - 56 * t}))
-    assert [f.message for f in symptoms(log, SFT)] == ["the loss rose: 2 at first, 6.15 at the end"]
+    assert [f.message for f in symptoms(log, SFT)] == ["the loss rose: 2 before the first step, 6.15 at the end"]
 
 
 @pytest.mark.parametrize(

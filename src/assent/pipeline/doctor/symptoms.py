@@ -78,13 +78,14 @@ def nothing_scored(log: Log) -> Iterator[Finding]:
 
 
 def loss_stays(log: Log) -> Iterator[Finding]:
-    """A loss that ends where it began, before the first steps moved it."""
-    first, late = sum(log.series("loss")[:3]) / 3, log.late("loss")
-    if late > 0.995 * first > 0:
-        rose = late > 1.05 * first
-        said = f"the loss {'rose' if rose else 'did not fall'}: {first:.3g} at first, {late:.3g} at the end"
-        fix = "lower the learning rate" if rose else "raise the learning rate, or give it more steps"
-        yield warning(log.key, said, fix)
+    """A loss that ends where it began, or above where it was before the first step."""
+    losses, early, late = log.series("loss"), log.early("loss"), log.late("loss")
+    if losses and late > 1.2 * losses[0] > 0:
+        said = f"the loss rose: {losses[0]:.3g} before the first step, {late:.3g} at the end"
+        yield warning(log.key, said, "lower the learning rate")
+    elif late > 0.995 * early > 0:
+        said = f"the loss did not fall: {early:.3g} at first, {late:.3g} at the end"
+        yield warning(log.key, said, "raise the learning rate, or give it more steps")
 
 
 def overfits(log: Log) -> Iterator[Finding]:
