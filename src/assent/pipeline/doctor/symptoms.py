@@ -83,7 +83,7 @@ def loss_stays(log: Log) -> Iterator[Finding]:
     if losses and late > 1.2 * losses[0] > 0:
         said = f"the loss rose: {losses[0]:.3g} before the first step, {late:.3g} at the end"
         yield warning(log.key, said, "lower the learning rate")
-    elif late > 0.995 * early > 0:
+    elif late > 0.98 * early > 0:
         said = f"the loss did not fall: {early:.3g} at first, {late:.3g} at the end"
         yield warning(log.key, said, "raise the learning rate, or give it more steps")
 
