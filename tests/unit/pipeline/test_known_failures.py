@@ -184,6 +184,15 @@ def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_
     assert list(see.answers_never_end(Log("optimize", _over(**ROLLOUTS | {"eos_rate": lambda t: 0.3 + 0.7 * t}))))
 
 
+def test_a_loss_that_fell_by_less_than_batches_differ_has_not_fallen() -> None:
+    def noisy(fall: float) -> Log:
+        return Log("sft", _over(200, **LEARNS | {"loss": lambda t: 2 - fall * t + 0.4 * math.sin(1e4 * t)}))
+
+    # A standard error of about 0.4 · √½ · √(2/20) = 0.09 of the difference; the loss falls by 0.9 of the fall.
+    assert [f.message.split(":")[0] for f in symptoms(noisy(0.1), SFT)] == ["the loss did not fall"]
+    assert symptoms(noisy(0.5), SFT) == []
+
+
 def test_a_loss_that_blew_up_at_once_has_not_fallen_though_it_comes_down_later() -> None:
     log = Log("sft", _over(**LEARNS | {"loss": lambda t: 2.0 if t < 0.06 else 60 - 56 * t}))
     assert [f.message for f in symptoms(log, SFT)] == ["the loss rose: 2 before the first step, 6.15 at the end"]

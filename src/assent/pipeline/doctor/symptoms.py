@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,13 +37,21 @@ class Log:
         """Mean of the last tenth, likewise."""
         return self._mean(name, first=False)
 
+    def chance(self, name: str) -> float:
+        """Standard error of the difference of both means; 0 where they rest on too few steps to know it."""
+        parts = [self._part(name, first=first) for first in (True, False)]
+        if len(parts[0]) < FEWEST:
+            return 0.0
+        return math.sqrt(sum(statistics.variance(part) / len(part) for part in parts))
+
     def _mean(self, name: str, *, first: bool) -> float:
+        part = self._part(name, first=first)
+        return sum(part) / len(part) if part else math.nan
+
+    def _part(self, name: str, *, first: bool) -> list[float]:
         values = [v for v in self.series(name) if math.isfinite(v)]
-        if len(values) < FEWEST:
-            return math.nan
-        size = max(3, len(values) // 10)
-        part = values[:size] if first else values[-size:]
-        return sum(part) / size
+        size = max(3, len(values) // 10) if len(values) >= FEWEST else 0
+        return values[:size] if first else values[len(values) - size :]
 
 
 Symptom = Callable[[Log], Iterator[Finding]]
@@ -83,7 +92,7 @@ def loss_stays(log: Log) -> Iterator[Finding]:
     if losses and late > 1.2 * losses[0] > 0:
         said = f"the loss rose: {losses[0]:.3g} before the first step, {late:.3g} at the end"
         yield warning(log.key, said, "lower the learning rate")
-    elif late > 0.98 * early > 0:
+    elif early - late < max(0.02 * early, 2 * log.chance("loss")) and early > 0:
         said = f"the loss did not fall: {early:.3g} at first, {late:.3g} at the end"
         yield warning(log.key, said, "raise the learning rate, or give it more steps")
 
