@@ -62,10 +62,10 @@ def test_a_budget_gives_evaluations_what_they_need_and_rankings_the_rest() -> No
 
 def test_a_budget_decides_the_sizes_of_a_run_and_contradictions_are_refused() -> None:
     config = RunConfig.parse({**RUN, "budget": {"labels": 4000}})
-    assert (config.sample.prompts, config.evaluate and config.evaluate.prompts) == (1006, 197)
+    assert (config.sample.prompts, config.evaluate and config.evaluate.prompts) == (1005, 197)
     again = RunConfig.parse(config.model_dump(mode="json"))
     assert again == config, "what a run writes down can be read again"
-    with pytest.raises(ConfigError, match=r"sample\.prompts is 50, but budget makes it 1006; leave it out"):
+    with pytest.raises(ConfigError, match=r"sample\.prompts is 50, but budget makes it 1005; leave it out"):
         RunConfig.parse({**RUN, "budget": {"labels": 4000}, "sample": {"prompts": 50}})
     with pytest.raises(ConfigError, match="collect is missing"):
         RunConfig.parse({**RUN, "collect": None, "budget": {"labels": 4000}})
