@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -53,9 +53,10 @@ class Opener:
         """One term. Raises ConfigError where it wants this round's reward model and there is none."""
         match term:
             case ModelRewardConfig():
-                score: Score = self._model(term.path, term.normalize)
+                score: Score = self._model(term.path, term.normalize, term.asked)
                 normalize: Normalize = "batch" if term.normalize == "batch" else "none"
-                return Term(term.weight, term.name or self._name(term.path), score, normalize)
+                name = term.title if term.name or term.asked else self._name(term.path)
+                return Term(term.weight, name, score, normalize)
             case EnsembleRewardConfig():
                 members = tuple(self._model(path, term.normalize) for path in term.models)
                 normalize = "batch" if term.normalize == "batch" else "none"
@@ -69,12 +70,16 @@ class Opener:
             case _ as never:
                 assert_never(never)
 
-    def _model(self, path: str | None, normalize: NormalizeScores | None) -> ModelReward:
+    def _model(
+        self, path: str | None, normalize: NormalizeScores | None, criteria: Mapping[str, float] | None = None
+    ) -> ModelReward:
         folder = path or self.trained
         if folder is None:
             raise ConfigError("optimize.rewards names the round's reward model, but this run trains none")
         is_scaled = self.config.normalize_reward if normalize is None else normalize == "trained"
         budget = self.config.optimizer.tokens_per_microbatch
+        if criteria:
+            return self.backends.criterion_scorer(folder, criteria, points=not is_scaled, tokens_per_microbatch=budget)
         return self.backends.scorer(folder, normalize=is_scaled, tokens_per_microbatch=budget)
 
     def _name(self, path: str | None) -> str:

@@ -44,6 +44,10 @@ class Method(Config):
         """Longest answer that it samples, in tokens; None where it samples none."""
         return None
 
+    def criteria(self) -> frozenset[str]:
+        """Criteria for which it needs heads of the round's reward model."""
+        return frozenset()
+
     def reading(self) -> tuple[Any, ...]:
         """Terms of its reward that read something of each prompt's row."""
         return ()

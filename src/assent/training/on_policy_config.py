@@ -91,6 +91,11 @@ class OnPolicyConfig(Method):
             needs.add("demonstrations")
         return frozenset(needs)
 
+    def criteria(self) -> frozenset[str]:
+        """Of terms that ask the round's reward model."""
+        asking = [one for one in self.rewards if isinstance(one, ModelRewardConfig) and one.uses_trained]
+        return frozenset(name for one in asking for name in one.asked)
+
     def reading(self) -> tuple[RewardTerm, ...]:
         """Terms that hold answers against something in the prompt's row."""
         return tuple(term for term in self.rewards if term.reads)

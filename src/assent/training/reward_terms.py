@@ -29,12 +29,28 @@ class ModelRewardConfig(TermConfig):
     """Folder of a reward model; null: the one this round trained."""
     normalize: NormalizeScores | None = Field(default=None, json_schema_extra={"added_later": True})
     """trained: shift and scale by mean and deviation on the training answers. batch: by those of the step's answers.
-    none: raw scores. null: as `normalize_reward` says."""
+    none: raw scores. null: as `normalize_reward` says. Scores of criteria are in deviations where they are scaled,
+    else points on the raters' scale."""
+    criterion: str | None = Field(default=None, json_schema_extra={"added_later": True})
+    """A criterion of the model (`reward.criteria`) instead of its overall score."""
+    criteria: dict[str, float] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Several of them with their weights: the reward is the weighted sum."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ModelRewardConfig:
+        if self.criterion is not None and self.criteria:
+            raise ValueError("criterion and criteria are both given; name the one among the others, with its weight")
+        return self
 
     @property
     def title(self) -> str:
-        """Its folder, or that it is the round's."""
-        return self.name or self.path or "reward model"
+        """Its criteria, its folder, or that it is the round's."""
+        return self.name or " ".join(self.asked) or self.path or "reward model"
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """The criteria it asks for, with their weights; {}: the overall score."""
+        return dict(self.criteria) if self.criterion is None else {self.criterion: 1.0}
 
     @property
     def uses_trained(self) -> bool:
