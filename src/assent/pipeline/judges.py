@@ -49,7 +49,7 @@ def evaluation_judges(raters: RatersConfig | None, reward: Artifact | None, *, s
 
 def judges_its_own(raters: RatersConfig | None, optimize: Method) -> bool:
     """Whether those who compare the policies are what the policy was optimized for: a reward of the run."""
-    terms = optimize.rewards if isinstance(optimize, OnPolicyConfig) else ()
+    terms = list(optimize.terms.values()) if isinstance(optimize, OnPolicyConfig) else []
     match raters:
         case None:
             return True

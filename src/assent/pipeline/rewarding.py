@@ -17,6 +17,7 @@ from assent.pipeline.autoraters import open_autorater
 from assent.pipeline.backends import Backends
 from assent.raters.endpoint_cache import ReplyCache
 from assent.training.check_terms import CheckTerm, LengthRewardConfig
+from assent.training.constraints import Constraints
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.reward_ensemble import EnsembleReward
 from assent.training.reward_judge import JudgeReward
@@ -48,6 +49,11 @@ class Opener:
     def rewards(self) -> WeightedRewards:
         """The weighted sum of the configured rewards."""
         return WeightedRewards(tuple(map(self.term, self.config.rewards)), self.config.reward_clip)
+
+    def constraints(self) -> Constraints | None:
+        """The costs that are kept below limits; None where there are none."""
+        settings = self.config.constraints
+        return Constraints([self.term(one.cost) for one in settings], settings) if settings else None
 
     def term(self, term: RewardTerm) -> Term:
         """One term. Raises ConfigError where it wants this round's reward model and there is none."""
@@ -99,12 +105,12 @@ class Opener:
 
 def refuse_prompts(config: OnPolicyConfig, prompts: Sequence[Prompt]) -> None:
     """Raise DataError for the first prompt that lacks what a term reads of it: before anything is trained."""
-    for place, term in enumerate(config.rewards):
+    for key, term in config.terms.items():
         for prompt in prompts:
             try:
                 term.refuse_prompt(prompt)
             except DataError as wrong:
-                raise DataError(f"optimize.rewards[{place}] cannot score prompt {prompt.id}: {wrong}") from None
+                raise DataError(f"{key} cannot score prompt {prompt.id}: {wrong}") from None
 
 
 def scorers(terms: Sequence[Term]) -> list[Score]:

@@ -12,6 +12,7 @@ from assent.core.findings import Finding, error, ok, warning
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.raters.config import AutoraterConfig
+from assent.training.constraint_config import ConstraintConfig
 from assent.training.method import Method, Need
 from assent.training.reward_terms import JudgeRewardConfig, ModelRewardConfig, RewardTerm
 
@@ -53,6 +54,8 @@ class OnPolicyConfig(Method):
     """Rollout sampling; top-p and greedy decoding would bias the ratio and are refused."""
     rewards: tuple[RewardTerm, ...] = (ModelRewardConfig(),)
     """The reward: a weighted sum of models, functions, judges and checks."""
+    constraints: tuple[ConstraintConfig, ...] = Field(default=(), json_schema_extra={"added_later": True})
+    """Costs that are kept below limits while the reward is raised (Dai et al. 2023)."""
     normalize_reward: bool = True
     """Shift and scale each reward model's score by its mean and deviation on the training answers."""
     reward_clip: float | None = Field(default=5.0, gt=0)
@@ -85,26 +88,32 @@ class OnPolicyConfig(Method):
     def needs(self) -> frozenset[Need]:
         """Prompts, this round's reward model where a term of the reward is it, demonstrations for the PTX mix."""
         needs: set[Need] = {"prompts"}
-        if any(term.uses_trained for term in self.rewards):
+        if any(term.uses_trained for term in self.terms.values()):
             needs.add("reward")
         if self.ptx.coefficient:
             needs.add("demonstrations")
         return frozenset(needs)
 
+    @property
+    def terms(self) -> dict[str, RewardTerm]:
+        """Everything that answers are measured by, under the key that it stands under."""
+        rewards = {f"optimize.rewards[{n}]": term for n, term in enumerate(self.rewards)}
+        return rewards | {f"optimize.constraints[{n}].cost": one.cost for n, one in enumerate(self.constraints)}
+
     def criteria(self) -> frozenset[str]:
         """Of terms that ask the round's reward model."""
-        asking = [one for one in self.rewards if isinstance(one, ModelRewardConfig) and one.uses_trained]
+        asking = [one for one in self.terms.values() if isinstance(one, ModelRewardConfig) and one.uses_trained]
         return frozenset(name for one in asking for name in one.asked)
 
     def reading(self) -> tuple[RewardTerm, ...]:
         """Terms that hold answers against something in the prompt's row."""
-        return tuple(term for term in self.rewards if term.reads)
+        return tuple(term for term in self.terms.values() if term.reads)
 
     def judges(self) -> Iterator[tuple[str, AutoraterConfig]]:
         """Those that reward."""
-        for place, term in enumerate(self.rewards):
+        for key, term in self.terms.items():
             if isinstance(term, JudgeRewardConfig):
-                yield f"optimize.rewards[{place}].judge", term.asked
+                yield f"{key}.judge", term.asked
 
     def answers(self) -> int | None:
         """Longest rollout in tokens."""
@@ -146,10 +155,11 @@ class OnPolicyConfig(Method):
             yield warning("optimize.ema", said, "lower it, or leave it out")
 
     def _same_names(self) -> Iterator[Finding]:
-        names = [term.title for term in self.rewards]
-        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-            said = f"has {names.count(name)} terms called {name!r}, which a log could not tell apart"
-            yield error("optimize.rewards", said, "give each a name of its own")
+        of_costs = [one.cost.title for one in self.constraints]
+        for key, names in (("rewards", [term.title for term in self.rewards]), ("constraints", of_costs)):
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                said = f"has {names.count(name)} terms called {name!r}, which a log could not tell apart"
+                yield error(f"optimize.{key}", said, "give each a name of its own")
 
 
 class PPOConfig(OnPolicyConfig):

@@ -105,7 +105,7 @@ def test_with_skip_bad_it_is_left_out_and_counted_and_another_key_reads_the_rows
 
 def test_the_doctor_says_what_the_lab_does_not_have_and_that_a_judge_is_missing(project: Path) -> None:
     lab = ("data={kind: lab, corpus: 10, demonstrations: 10, prompts: 10}", "optimize.rewards=[{kind: numeric}]")
-    [found] = [one for one in examine(Path("assent.yaml"), (), lab) if one.key == "optimize.rewards"]
+    [found] = [one for one in examine(Path("assent.yaml"), (), lab) if one.key == "optimize" and one.is_error]
     assert found.is_error and "no 'answer'" in found.message
     missing = "optimize.rewards=[{kind: judge, judge: {backend: {kind: local, path: ./nowhere}}}]"
     [found] = [one for one in examine(Path("assent.yaml"), (), (missing,)) if one.key.startswith("optimize.rewards")]

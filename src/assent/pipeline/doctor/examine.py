@@ -149,7 +149,7 @@ def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
             for prompt in material.prompts:
                 term.refuse_prompt(prompt)
         except DataError as wrong:
-            yield problem("optimize.rewards", f"{term.title} cannot score prompt {prompt.id}: {wrong}")
+            yield problem("optimize", f"{term.title} cannot score prompt {prompt.id}: {wrong}")
 
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:

@@ -126,8 +126,10 @@ class Work:
         refuse_prompts(config, asked)
         tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
         opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
-        rewards = opener.rewards()
+        rewards, constraints = opener.rewards(), opener.constraints()
+        terms = (*rewards.terms, *(() if constraints is None else constraints.costs))
         roles = Roles(
+            constraints=constraints,
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
@@ -142,11 +144,12 @@ class Work:
             log=self.ctx.log,
         )
         train(roles, pool, config, self.loop)
-        for line in worth_telling(rewards.terms):
+        for line in worth_telling(terms):
             self.ctx.log.say(line)
-        cut = sum(one.cut.total for one in scorers(rewards.terms) if isinstance(one, ModelReward))
+        cut = sum(one.cut.total for one in scorers(terms) if isinstance(one, ModelReward))
         return {
             **({"rewards_cut": cut} if cut else {}),
+            **({} if constraints is None else {"multipliers": constraints.multipliers}),
             "steps": config.steps,
             "prompts": len(pool),
             **told(self.ctx.log, self.policy, writer.engine),
