@@ -182,7 +182,11 @@ def _by_criterion(report: RewardReport) -> list[Card]:
     ]
     note = "Share of held-out pairs that a criterion's head orders as the rater scored them."
     note += f" Rank correlation with scores: {'; '.join(told)}." if told else ""
-    return _accuracies("Accuracy per criterion", note, found)
+    if not found:
+        return []
+    rows = [Row(name, value) for name, value in found.items()]
+    title = "Accuracy per criterion"
+    return [card(title, note, intervals(rows, title, reference=0.5), size="wide")]
 
 
 def _accuracy(report: RewardReport) -> list[Card]:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from assent.core.errors import DataError
+from assent.core.errors import ConfigError, DataError
 from assent.core.runlog import read_metrics
+from assent.models.config import ModelConfig
+from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
 from assent.pipeline.doctor.examine import examine
 from assent.pipeline.run import plan_project, run_project
+from assent.report.run import report_of
 
 JUDGE = {"backend": {"kind": "local", "path": "judge"}, "rubric": "caution_legal_medical"}
 REWARDS = [
@@ -110,3 +113,64 @@ def test_the_doctor_says_what_the_lab_does_not_have_and_that_a_judge_is_missing(
     missing = "optimize.rewards=[{kind: judge, judge: {backend: {kind: local, path: ./nowhere}}}]"
     [found] = [one for one in examine(Path("assent.yaml"), (), (missing,)) if one.key.startswith("optimize.rewards")]
     assert found.is_error and "no such folder" in found.message
+
+
+LAB = """
+name: held
+base:
+  kind: scratch
+  vocab_size: 400
+  shape: {hidden: 16, layers: 1, heads: 1, context: 128}
+  pretrain: {epochs: 1}
+data: {kind: lab, corpus: 30, demonstrations: 20, prompts: 24}
+sft: null
+sample: {prompts: 16, answers: 3, sampling: {max_new_tokens: 6}}
+collect: {raters: {kind: simulated, criteria: [fluent, harmless]}, overlap_share: 0.0}
+reward: {criteria: [fluent, harmless], batch_size: 4, eval_share: 0.3}
+optimize:
+  kind: rloo
+  steps: 3
+  prompts_per_step: 4
+  samples_per_prompt: 2
+  sampling: {max_new_tokens: 6}
+  rewards:
+    - {kind: ensemble, models: [null, ./other], take: lower, name: both}
+    - {kind: model, criteria: {fluent: 1.0, harmless: 0.5}, normalize: batch, weight: 0.5, name: mix}
+  constraints:
+    - {cost: {kind: model, criterion: harmless, weight: -1, normalize: none}, limit: -4.9, integral: 1.0}
+evaluate: null
+compute: {threads: 1, device: cpu}
+log: {tensorboard: false}
+"""
+
+
+def test_the_lab_holds_a_criterion_that_people_score_with_an_ensemble_as_the_reward(project: Path) -> None:
+    ScalarModel.from_policy("base", config=ModelConfig(), seed=1).save("other", merged=True)
+    Path("assent.yaml").write_text(LAB, encoding="utf-8")
+    list(run_project(Path("assent.yaml"), quiet=True))
+    [log] = (one.parent for one in Path("runs/held/artifacts").glob("policy-*/metrics.jsonl") if _is_optimized(one))
+    steps = read_metrics(log)
+    price, summed = 0.0, 0.0
+    for step in steps:
+        assert step["spread/both"] > 0 and -5.5 < step["cost/harmless"] < -0.5 and step["limit/harmless"] == -4.9
+        summed = max(0.0, summed + step["cost/harmless"] + 4.9)
+        price = max(0.0, step["cost/harmless"] + 4.9 + summed)
+        assert step["multiplier/harmless"] == pytest.approx(price)
+    manifest = json.loads((log / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["notes"]["multipliers"] == [steps[-1]["multiplier/harmless"]]
+    [reward] = Path("runs/held/artifacts").glob("reward-*/report.json")
+    assert json.loads(reward.read_text(encoding="utf-8"))["criteria"]["fluent"]["pairs"] > 0
+    report_of(Path("runs/held"))
+    page = Path("runs/held/report.html").read_text(encoding="utf-8")
+    for title in ("Accuracy per criterion", "Cost: harmless", "Price: harmless", "Reward: both"):
+        assert title in page
+
+
+def _is_optimized(metrics: Path) -> bool:
+    return "cost/harmless" in metrics.read_text(encoding="utf-8")
+
+
+def test_a_criterion_that_the_reward_model_does_not_learn_is_said_before_anything_runs(project: Path) -> None:
+    Path("assent.yaml").write_text(LAB, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"asks the round's reward model for harmless.*reward.criteria"):
+        plan_project(Path("assent.yaml"), (), ("reward.criteria=[fluent]",))
