@@ -271,6 +271,11 @@ class RunConfig(Config):
                 " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
                 " leave reward out"
             )
+        if lost := sorted(self.optimize.criteria() - set(() if self.reward is None else self.reward.criteria)):
+            raise ValueError(
+                f"optimize.rewards asks the round's reward model for {', '.join(lost)}, of which it has no head; name"
+                " them in reward.criteria"
+            )
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
         if isinstance(self.data, FileData):

@@ -30,6 +30,8 @@ class Target:
     """The same pairs with who said so, and how; numbers of raters are places in `raters`."""
     raters: tuple[str, ...]
     """Who ranked, one per ranking."""
+    scores: torch.Tensor | None = None
+    """What people scored each answer by each criterion [K, C], in deviations from the mean; NaN: nobody scored it."""
 
     @property
     def weight(self) -> float:

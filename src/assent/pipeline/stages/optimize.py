@@ -27,7 +27,7 @@ from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
-from assent.pipeline.rewarding import rewards_of
+from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
 from assent.pipeline.waste import told
 from assent.training.config import OptimizeConfig
 from assent.training.dpo import DPOResult, train_dpo
@@ -38,7 +38,7 @@ from assent.training.on_policy_config import GRPOConfig, OnPolicyConfig, PPOConf
 from assent.training.ppo import train_ppo
 from assent.training.preference_config import DPOConfig
 from assent.training.reinforce import train_reinforce
-from assent.training.rewards import ModelReward, cut_lines
+from assent.training.rewards import ModelReward
 from assent.training.rloo import train_rloo
 from assent.training.targets import Target
 
@@ -122,8 +122,14 @@ class Work:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
-        rewards = rewards_of(config, self.backends, self._reward)
+        asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
+        refuse_prompts(config, asked)
+        tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
+        opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
+        rewards, constraints = opener.rewards(), opener.constraints()
+        terms = (*rewards.terms, *(() if constraints is None else constraints.costs))
         roles = Roles(
+            constraints=constraints,
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
@@ -131,19 +137,19 @@ class Work:
             demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
         )
         pool = that_fit(
-            read_records(self.given["prompts"].file("prompts.jsonl"), Prompt),
+            asked,
             writer.renderer,
             context=writer.context,
             max_new_tokens=config.sampling.max_new_tokens,
             log=self.ctx.log,
         )
         train(roles, pool, config, self.loop)
-        scored = [score for _, _, score in rewards.terms]
-        for line in cut_lines(*scored):
+        for line in worth_telling(terms):
             self.ctx.log.say(line)
-        cut = sum(one.cut.total for one in scored if isinstance(one, ModelReward))
+        cut = sum(one.cut.total for one in scorers(terms) if isinstance(one, ModelReward))
         return {
             **({"rewards_cut": cut} if cut else {}),
+            **({} if constraints is None else {"multipliers": constraints.multipliers}),
             "steps": config.steps,
             "prompts": len(pool),
             **told(self.ctx.log, self.policy, writer.engine),
