@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import assert_never
 
+from assent.checks.code.scoring import CodeScore
 from assent.core.errors import ConfigError
 from assent.core.scoring import Score, ScoreFunction
+from assent.core.types import Prompt
 from assent.pipeline.backends import Backends
+from assent.training.code_reward import CodeRewardConfig
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig, RewardTerm
 from assent.training.rewards import WeightedRewards
@@ -31,5 +35,20 @@ def opened(term: RewardTerm, config: OnPolicyConfig, backends: Backends, trained
             return (Path(folder).parent.name if term.path is None else term.path), reward
         case PythonRewardConfig():
             return term.target, ScoreFunction.load(term.target)
+        case CodeRewardConfig():
+            return term.title, term.open()
         case _ as never:
             assert_never(never)
+
+
+def refuse_prompts(config: OnPolicyConfig, prompts: Sequence[Prompt]) -> None:
+    """Raise DataError for the first prompt that lacks what a term reads of it: before anything is trained."""
+    for term in config.rewards:
+        if isinstance(term, CodeRewardConfig):
+            for prompt in prompts:
+                term.refuse_prompt(prompt)
+
+
+def spent_lines(scores: Sequence[Score]) -> list[str]:
+    """What scoring code took and found, in words."""
+    return [one.spent.line() for one in scores if isinstance(one, CodeScore)]

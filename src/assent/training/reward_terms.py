@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from assent.core.config import Config
+from assent.training.code_reward import CodeRewardConfig
 
 
 class ModelRewardConfig(Config):
@@ -31,4 +32,4 @@ class PythonRewardConfig(Config):
     """Factor in the sum of rewards."""
 
 
-RewardTerm = Annotated[ModelRewardConfig | PythonRewardConfig, Field(discriminator="kind")]
+RewardTerm = Annotated[ModelRewardConfig | PythonRewardConfig | CodeRewardConfig, Field(discriminator="kind")]

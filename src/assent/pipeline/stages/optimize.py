@@ -27,7 +27,7 @@ from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
-from assent.pipeline.rewarding import rewards_of
+from assent.pipeline.rewarding import refuse_prompts, rewards_of, spent_lines
 from assent.pipeline.waste import told
 from assent.training.config import OptimizeConfig
 from assent.training.dpo import DPOResult, train_dpo
@@ -122,6 +122,8 @@ class Work:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
+        asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
+        refuse_prompts(config, asked)
         rewards = rewards_of(config, self.backends, self._reward)
         roles = Roles(
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
@@ -131,7 +133,7 @@ class Work:
             demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
         )
         pool = that_fit(
-            read_records(self.given["prompts"].file("prompts.jsonl"), Prompt),
+            asked,
             writer.renderer,
             context=writer.context,
             max_new_tokens=config.sampling.max_new_tokens,
@@ -139,7 +141,7 @@ class Work:
         )
         train(roles, pool, config, self.loop)
         scored = [score for _, _, score in rewards.terms]
-        for line in cut_lines(*scored):
+        for line in (*cut_lines(*scored), *spent_lines(scored)):
             self.ctx.log.say(line)
         cut = sum(one.cut.total for one in scored if isinstance(one, ModelReward))
         return {
