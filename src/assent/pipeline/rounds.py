@@ -252,7 +252,8 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         template = Template.of(config)
         # Of a base from scratch no length is known before its tokenizer is made, from these very rows.
         limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
-        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits)
+        terms = config.optimize.reading() if part == "prompts" else ()
+        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits, terms=terms)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")

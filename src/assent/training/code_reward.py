@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
@@ -13,8 +14,8 @@ from assent.checks.code.protections import Isolation, open_sandbox
 from assent.checks.code.sandbox import Limits
 from assent.checks.code.scoring import CodeScore, Parts
 from assent.core.config import Config
-from assent.core.errors import DataError
 from assent.core.types import Prompt
+from assent.training.term_config import Normalize, TermConfig, meta_at
 
 
 class CodePartsConfig(Config):
@@ -36,14 +37,14 @@ class CodePartsConfig(Config):
         return self
 
 
-class CodeRewardConfig(Config):
+class CodeRewardConfig(TermConfig):
     """Code in the answer: does it parse, pass its tests, is it clean and safe. It is run in a sandbox."""
 
     kind: Literal["code"] = "code"
     """Which kind of reward this is."""
     tests: str | None = Field(default="tests", min_length=1)
-    """Column of a prompt's row with its tests, a list of `{call, value}` or of `assert call == value`; null: none, the
-    code only has to run."""
+    """Column of the prompt's row with its tests, a list of `{call, value}` or of `assert call == value`; null: there
+    are none, the code only has to run."""
     parts: CodePartsConfig = CodePartsConfig()
     """What each part pays."""
     isolation: Isolation = "auto"
@@ -55,38 +56,29 @@ class CodeRewardConfig(Config):
     """After which it is killed, whatever it waits for."""
     memory_mb: int = Field(default=512, ge=128)
     """Address space."""
-    workers: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
     """Answers that run at a time; null: one a core."""
     rules: str = Field(default=RULES, min_length=1)
     """Rules of ruff, as in its `--select`."""
     severity: Severity = "medium"
     """Least severity of bandit's findings that counts."""
-    weight: float = 1.0
-    """Factor in the sum of rewards."""
+    normalize: Normalize = "none"
+    """none: as it is; batch: less the mean of the step's answers, divided by their deviation."""
 
     @property
-    def title(self) -> str:
-        """What it is called in logs."""
-        return "code"
+    def reads(self) -> Mapping[str, str]:
+        """The tests."""
+        return {} if self.tests is None else {"code": self.tests}
 
     def refuse_prompt(self, prompt: Prompt) -> None:
         """Raise DataError where a prompt has no tests, or none that can be read."""
         self.cases(prompt)
 
     def cases(self, prompt: Prompt) -> tuple[Case, ...]:
-        """The tests of a prompt. Raises DataError that names it where there are none."""
+        """The tests of a prompt. Raises DataError where there are none."""
         if self.tests is None:
             return ()
-        if self.tests not in prompt.meta:
-            there = ", ".join(map(repr, prompt.meta)) or "nothing"
-            raise DataError(
-                f"prompt {prompt.id!r} has no tests under {self.tests!r}; beside the prompt it has {there}: add them,"
-                " or name the column in the code reward's `tests`"
-            )
-        try:
-            return cases_of(prompt.meta[self.tests])
-        except DataError as wrong:
-            raise DataError(f"prompt {prompt.id!r}: {wrong}") from None
+        return cases_of(meta_at(prompt, self.tests))
 
     def open(self) -> CodeScore:
         """The score, in a sandbox that was seen to hold. Raises ConfigError where none does, or a tool is missing."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.core.findings import Finding, ok
+from assent.raters.config import AutoraterConfig
 
 Need = Literal["prompts", "reward", "judgments", "demonstrations"]
 """What a round can give a method besides the policy it starts from."""
@@ -42,6 +43,14 @@ class Method(Config):
     def answers(self) -> int | None:
         """Longest answer that it samples, in tokens; None where it samples none."""
         return None
+
+    def reading(self) -> tuple[Any, ...]:
+        """Terms of its reward that read something of each prompt's row."""
+        return ()
+
+    def judges(self) -> Iterator[tuple[str, AutoraterConfig]]:
+        """Judges among what it maximises, each with the key that it stands under."""
+        return iter(())
 
     def ranked_rows(self) -> RankedRows | None:
         """Which ranked answers it can read; None where it learns from none."""

@@ -102,7 +102,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
     scored = roles.reward(rollouts.row_prompts, rollouts.texts)
     unfinished = ~torch.tensor(rollouts.finished)
     scores = torch.tensor(scored.totals, dtype=torch.float32) - config.missing_eos_penalty * unfinished.float()
-    means = {f"reward/{name}": mean for name, mean in scored.means.items()} if len(scored.means) > 1 else {}
+    terms = scored.facts if len(scored.facts) > 1 else {}
     cut = [words_of(text, most=FIRST_WORDS) for text in rollouts.texts]
     alike = {"ead": expected_distinct(cut), "opener_entropy": opener_entropy(cut), "top_opener": top_opener(cut)}
     facts = {
@@ -112,7 +112,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
         "eos_rate": sum(rollouts.finished) / len(rollouts.finished),
     }
     known = {name: value for name, value in alike.items() if value is not None}
-    return Experience(rollouts, scores, facts | known | means)
+    return Experience(rollouts, scores, facts | known | terms)
 
 
 def score(

@@ -11,8 +11,9 @@ from assent.core.config import Config
 from assent.core.findings import Finding, error, ok, warning
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
+from assent.raters.config import AutoraterConfig
 from assent.training.method import Method, Need
-from assent.training.reward_terms import ModelRewardConfig, RewardTerm
+from assent.training.reward_terms import JudgeRewardConfig, ModelRewardConfig, RewardTerm
 
 
 class KLConfig(Config):
@@ -51,7 +52,7 @@ class OnPolicyConfig(Method):
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
     """Rollout sampling; top-p and greedy decoding would bias the ratio and are refused."""
     rewards: tuple[RewardTerm, ...] = (ModelRewardConfig(),)
-    """Weighted sum of reward models and Python functions."""
+    """The reward: a weighted sum of models, functions, judges and checks."""
     normalize_reward: bool = True
     """Shift and scale each reward model's score by its mean and deviation on the training answers."""
     reward_clip: float | None = Field(default=5.0, gt=0)
@@ -84,11 +85,21 @@ class OnPolicyConfig(Method):
     def needs(self) -> frozenset[Need]:
         """Prompts, this round's reward model where a term of the reward is it, demonstrations for the PTX mix."""
         needs: set[Need] = {"prompts"}
-        if any(isinstance(term, ModelRewardConfig) and term.path is None for term in self.rewards):
+        if any(term.uses_trained for term in self.rewards):
             needs.add("reward")
         if self.ptx.coefficient:
             needs.add("demonstrations")
         return frozenset(needs)
+
+    def reading(self) -> tuple[RewardTerm, ...]:
+        """Terms that hold answers against something in the prompt's row."""
+        return tuple(term for term in self.rewards if term.reads)
+
+    def judges(self) -> Iterator[tuple[str, AutoraterConfig]]:
+        """Those that reward."""
+        for place, term in enumerate(self.rewards):
+            if isinstance(term, JudgeRewardConfig):
+                yield f"optimize.rewards[{place}].judge", term.asked
 
     def answers(self) -> int | None:
         """Longest rollout in tokens."""
@@ -117,6 +128,7 @@ class OnPolicyConfig(Method):
             yield error("optimize.sampling.top_p", said, "use 1.0 for rollouts")
         if self.kl.kind != "off" and self.kl.coefficient == 0:
             yield error("optimize.kl.coefficient", "is 0", "say optimize.kl.kind=off if no KL control is meant")
+        yield from self._same_names()
         if self.minibatches > self.prompts_per_step:
             said = f"is {self.minibatches}, more than the {self.prompts_per_step} prompts of a step"
             yield error("optimize.minibatches", said, "lower it")
@@ -127,6 +139,12 @@ class OnPolicyConfig(Method):
         if self.ema is not None and 1 / (1 - self.ema) > self.steps:
             said = f"{self.ema} averages over about {1 / (1 - self.ema):.0f} steps, but there are only {self.steps}"
             yield warning("optimize.ema", said, "lower it, or leave it out")
+
+    def _same_names(self) -> Iterator[Finding]:
+        names = [term.title for term in self.rewards]
+        for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+            said = f"has {names.count(name)} terms called {name!r}, which a log could not tell apart"
+            yield error("optimize.rewards", said, "give each a name of its own")
 
 
 class PPOConfig(OnPolicyConfig):

@@ -21,7 +21,7 @@ class Parts:
 
     parses: float
     passes: float
-    """Share of the tests that hold; 1 where there are none."""
+    """Share of the tests that hold; where there are none, whether it came to its end."""
     lint: float = 0.0
     """1 / (1 + findings)."""
     safe: float = 0.0
@@ -30,7 +30,7 @@ class Parts:
     def score(self, weights: Parts) -> float:
         """Their weighted sum. Clean and safe count by the share that passes: code that does nothing is both."""
         quality = weights.lint * self.lint + weights.safe * self.safe
-        return weights.parses * self.parses + weights.passes * self.passes * self.parses + quality * self.passes
+        return weights.parses * self.parses + weights.passes * self.passes + quality * self.passes
 
 
 @dataclass
@@ -42,19 +42,21 @@ class Spent:
     """Answers that are the same, to the same prompt, are run once a batch."""
     seconds: float = 0.0
     in_sandbox: float = 0.0
-    late: int = 0
+    stopped: int = 0
     """Runs that did not come to their end in time, memory or one process."""
     parses: float = 0.0
     passes: float = 0.0
     all_pass: int = 0
+    last: dict[str, float] = field(default_factory=dict)
+    """Of the last batch, by name."""
 
     def line(self) -> str:
         """In words."""
         n = max(self.answers, 1)
         return (
-            f"code: {self.answers} answers, {self.parses / n:.1%} parse, {self.all_pass / n:.1%} pass all their tests"
+            f"{self.answers} answers, {self.parses / n:.1%} parse, {self.all_pass / n:.1%} pass all their tests"
             f" (mean share {self.passes / n:.1%}); {self.runs} runs of {self.in_sandbox / max(self.runs, 1):.2f} s,"
-            f" {self.late} of them stopped, {self.seconds:.1f} s in all"
+            f" {self.stopped} of them stopped, {self.seconds:.1f} s in all"
         )
 
 
@@ -75,6 +77,10 @@ class CodeScore:
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """One score per answer, at most the sum of the weights."""
         return [one.score(self.weights) for one in self.examine(prompts, completions)]
+
+    def watched(self) -> dict[str, float]:
+        """Of the last batch: shares that parse and that pass all tests, runs that were stopped, seconds."""
+        return self.spent.last
 
     def examine(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[Parts]:
         """What was found of each answer. The same code for the same prompt is run once."""
@@ -105,15 +111,18 @@ class CodeScore:
         return dict(zip(different, zip(lint, safe, strict=True), strict=True))
 
     def _count(self, parts: Sequence[Parts], trials: Sequence[Trial], seconds: float) -> None:
-        spent = self.spent
+        spent, stopped = self.spent, sum(one.stopped for one in trials)
+        parses, passing = sum(one.parses for one in parts), sum(one.passes == 1 for one in parts)
         spent.answers += len(parts)
         spent.runs += len(trials)
         spent.seconds += seconds
         spent.in_sandbox += sum(one.seconds for one in trials)
-        spent.late += sum(one.stopped for one in trials)
-        spent.parses += sum(one.parses for one in parts)
+        spent.stopped += stopped
+        spent.parses += parses
         spent.passes += sum(one.passes for one in parts)
-        spent.all_pass += sum(one.passes == 1 for one in parts)
+        spent.all_pass += passing
+        n = max(len(parts), 1)
+        spent.last = {"parses": parses / n, "passes": passing / n, "stopped": stopped, "seconds": seconds}
 
 
 def _parts(trial: Trial, cases: Sequence[Case], lint: int | None, safe: int | None) -> Parts:

@@ -14,14 +14,14 @@ import torch
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import missing, outside
 from assent.core import hub
-from assent.core.errors import ConfigError, UserError
+from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
-from assent.pipeline.doctor.data import check_amounts, load_material
+from assent.pipeline.doctor.data import Material, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.gating import refuse_gate
@@ -59,7 +59,7 @@ def examine(
         findings += check_lengths(config, loaded.material, opened.reader)
         findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
-    findings += check_judge(config)
+    findings += [*check_prompts(config, loaded.material), *check_judge(config)]
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
@@ -140,6 +140,16 @@ def check_imports(config: RunConfig, reader: Reader) -> Iterator[Finding]:
         yield warning("store.skip_bad", f"{tried.line(config.store)}: left out", "correct them if you need them")
     else:
         yield error("store.url", tried.line(config.store), "set store.skip_bad: true, or name another store")
+
+
+def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
+    """Prompts without what a term of the reward reads of them; rows of files are tried where they are read."""
+    for term in config.optimize.reading():
+        try:
+            for prompt in material.prompts:
+                term.refuse_prompt(prompt)
+        except DataError as wrong:
+            yield problem("optimize.rewards", f"{term.title} cannot score prompt {prompt.id}: {wrong}")
 
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:

@@ -27,7 +27,7 @@ from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
-from assent.pipeline.rewarding import refuse_prompts, rewards_of, spent_lines
+from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
 from assent.pipeline.waste import told
 from assent.training.config import OptimizeConfig
 from assent.training.dpo import DPOResult, train_dpo
@@ -38,7 +38,7 @@ from assent.training.on_policy_config import GRPOConfig, OnPolicyConfig, PPOConf
 from assent.training.ppo import train_ppo
 from assent.training.preference_config import DPOConfig
 from assent.training.reinforce import train_reinforce
-from assent.training.rewards import ModelReward, cut_lines
+from assent.training.rewards import ModelReward
 from assent.training.rloo import train_rloo
 from assent.training.targets import Target
 
@@ -124,7 +124,9 @@ class Work:
         temperature = config.sampling.temperature
         asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
         refuse_prompts(config, asked)
-        rewards = rewards_of(config, self.backends, self._reward)
+        tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
+        opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
+        rewards = opener.rewards()
         roles = Roles(
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
@@ -140,10 +142,9 @@ class Work:
             log=self.ctx.log,
         )
         train(roles, pool, config, self.loop)
-        scored = [score for _, _, score in rewards.terms]
-        for line in (*cut_lines(*scored), *spent_lines(scored)):
+        for line in worth_telling(rewards.terms):
             self.ctx.log.say(line)
-        cut = sum(one.cut.total for one in scored if isinstance(one, ModelReward))
+        cut = sum(one.cut.total for one in scorers(rewards.terms) if isinstance(one, ModelReward))
         return {
             **({"rewards_cut": cut} if cut else {}),
             "steps": config.steps,
