@@ -24,6 +24,7 @@ from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.data import Material, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
@@ -60,6 +61,7 @@ def examine(
         findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
     findings += [*check_prompts(config, loaded.material), *check_judge(config)]
+    findings += check_sandbox(config)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
