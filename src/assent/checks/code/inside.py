@@ -112,7 +112,7 @@ def _shut(asked: dict[str, Any], out: int) -> list[str]:
     os.close(null)
     os.closerange(out + 1, 256)
     for name, most in asked["limits"].items():
-        with contextlib.suppress(ValueError, OSError):  # what a system does not know, or holds lower already
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # what a system does not know, or holds lower already
             resource.setrlimit(getattr(resource, name), (most, most + (name == "RLIMIT_CPU")))
     done = ["limits"]
     if not sys.platform.startswith("linux"):

@@ -73,5 +73,6 @@ def _bubblewrap() -> list[str]:
             command += ["--symlink", str(Path(folder).readlink()), folder]
         elif Path(folder).is_dir():
             command += ["--ro-bind", folder, folder]
+    command += ["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]  # where the loader looks for libpython
     command += ["--dev-bind", "/dev/null", "/dev/null", "--dir", "/empty", "--chdir", "/empty"]
     return [*command, "--remount-ro", "/"]
