@@ -110,9 +110,12 @@ def _shut(asked: dict[str, Any], out: int) -> list[str]:
     for number in (0, 1, 2):
         os.dup2(null, number)
     os.close(null)
-    os.closerange(out + 1, 256)
+    os.closerange(3, out)
+    os.closerange(out + 1, 1024)
     for name, most in asked["limits"].items():
-        with contextlib.suppress(AttributeError, ValueError, OSError):  # what a system does not know, or holds lower already
+        with contextlib.suppress(
+            AttributeError, ValueError, OSError
+        ):  # what a system does not know, or holds lower already
             resource.setrlimit(getattr(resource, name), (most, most + (name == "RLIMIT_CPU")))
     done = ["limits"]
     if not sys.platform.startswith("linux"):
