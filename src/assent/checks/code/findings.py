@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,8 @@ Severity = Literal["low", "medium", "high"]
 RULES = "E4,E7,E9,F,B"
 """Rules of ruff: wrong or misleading code (pycodestyle without layout, pyflakes, bugbear), not taste."""
 _SECONDS = 60
+Read = Callable[[Any], tuple[Counter[str], set[str]]]
+"""From a tool's JSON: findings by file, and the files that it could not read."""
 
 
 def lint_findings(codes: Sequence[str], rules: str = RULES) -> list[int | None]:
@@ -39,7 +41,7 @@ def refuse_without(tool: Literal["ruff", "bandit"]) -> None:
         raise ConfigError(f'a code reward asks for {tool}, which is not installed; pip install "assent[code]"')
 
 
-def _counted(codes: Sequence[str], command: Sequence[str], read: Any) -> list[int | None]:
+def _counted(codes: Sequence[str], command: Sequence[str], read: Read) -> list[int | None]:
     """Findings by code, all in one run; where that fails, one by one, so that one code spoils no other's."""
     if not codes:
         return []
@@ -52,14 +54,14 @@ def _counted(codes: Sequence[str], command: Sequence[str], read: Any) -> list[in
         return [*_counted(codes[:half], command, read), *_counted(codes[half:], command, read)]
 
 
-def _run(codes: Sequence[str], command: Sequence[str], read: Any) -> list[int | None]:
+def _run(codes: Sequence[str], command: Sequence[str], read: Read) -> list[int | None]:
     with tempfile.TemporaryDirectory(prefix="code-") as folder:
         names = [f"answer_{number}.py" for number in range(len(codes))]
         for name, code in zip(names, codes, strict=True):
             Path(folder, name).write_bytes(code.encode("utf-8"))
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", *command], cwd=folder, capture_output=True, timeout=_SECONDS, check=False
+                [sys.executable, "-P", "-m", *command], cwd=folder, capture_output=True, timeout=_SECONDS, check=False
             )
         except subprocess.TimeoutExpired:
             raise RunError(f"{command[0]} took more than {_SECONDS} s") from None
