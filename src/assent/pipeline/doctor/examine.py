@@ -20,6 +20,7 @@ from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
+from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
@@ -78,6 +79,9 @@ def summary(findings: list[Finding]) -> str:
 
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
+    if config.budget is not None:
+        found = split(config.budget, use_of(config.rounds, config.collect, config.evaluate))
+        yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
     yield from config.optimize.checks()
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
