@@ -9,6 +9,7 @@ from typing import assert_never
 
 from assent.artifacts.identity import resolved
 from assent.artifacts.outside import hashes
+from assent.checks.code.scoring import CodeScore
 from assent.core.errors import ConfigError, DataError
 from assent.core.hashing import hash_json
 from assent.core.scoring import Score, ScoreFunction
@@ -17,6 +18,7 @@ from assent.pipeline.autoraters import open_autorater
 from assent.pipeline.backends import Backends
 from assent.raters.endpoint_cache import ReplyCache
 from assent.training.check_terms import CheckTerm, LengthRewardConfig
+from assent.training.code_reward import CodeRewardConfig
 from assent.training.constraints import Constraints
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.reward_ensemble import EnsembleReward
@@ -73,6 +75,8 @@ class Opener:
                 return Term(term.weight, term.title, self._judge(term), term.normalize)
             case CheckTerm():
                 return Term(term.weight, term.title, self._check(term), term.normalize)
+            case CodeRewardConfig():
+                return Term(term.weight, term.title, term.open(), term.normalize)
             case _ as never:
                 assert_never(never)
 
@@ -127,4 +131,6 @@ def worth_telling(terms: Sequence[Term]) -> list[str]:
     for term in terms:
         if isinstance(term.score, JudgeReward):
             said += [*term.score.tally.lines(term.name), *(f"{term.name}: {line}" for line in term.score.lines())]
+        if isinstance(term.score, CodeScore):
+            said.append(f"{term.name}: {term.score.spent.line()}")
     return said

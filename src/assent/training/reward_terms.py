@@ -14,6 +14,7 @@ from assent.training.check_terms import (
     LengthRewardConfig,
     NumericRewardConfig,
 )
+from assent.training.code_reward import CodeRewardConfig
 from assent.training.term_config import Normalize, TermConfig
 
 NormalizeScores = Literal["trained", "batch", "none"]
@@ -139,6 +140,7 @@ RewardTerm = Annotated[
     | NumericRewardConfig
     | FormatRewardConfig
     | LengthRewardConfig
-    | InstructionsRewardConfig,
+    | InstructionsRewardConfig
+    | CodeRewardConfig,
     Field(discriminator="kind"),
 ]

@@ -26,6 +26,7 @@ from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_ma
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
@@ -63,7 +64,7 @@ def examine(
         findings += check_disk(config, opened.reader)
     size = opened.reader.parameters if opened.reader is not None else 0
     findings += check_known(config, parameters=size, prompts=_pool(config, loaded))
-    findings += [*check_prompts(config, loaded.material), *check_judge(config)]
+    findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
