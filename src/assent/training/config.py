@@ -11,7 +11,8 @@ from assent.core.config import Config
 from assent.learner.config import OptimizerConfig
 from assent.training.method import Method
 from assent.training.on_policy_config import GRPOConfig, PPOConfig, ReinforceConfig, RLOOConfig
-from assent.training.preference_config import DPOConfig
+from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
+from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, SimPOConfig
 
 
 class SFTConfig(Config):
@@ -141,9 +142,9 @@ class RewardConfig(Config):
         return self
 
 
-OptimizeConfig = Annotated[
-    PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | DPOConfig, Field(discriminator="kind")
-]
+_Sampling = PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | OnlineDPOConfig | BestOfNConfig
+_Judged = DPOConfig | KTOConfig | ORPOConfig | SimPOConfig
+OptimizeConfig = Annotated[_Sampling | _Judged, Field(discriminator="kind")]
 
 
 def methods() -> dict[str, type[Method]]:

@@ -29,6 +29,8 @@ class Method(Config):
     """What people call it."""
     learns_from: ClassVar[str]
     """The end of "The policy learns from …" in the report."""
+    reads_marks: ClassVar[bool] = False
+    """Whether flags and scores teach it that came without a ranking, and tasks with a single answer."""
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -19,7 +19,7 @@ from assent.core import files
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Judgment, Prompt, Rater, Task
+from assent.core.types import Comparison, Judgment, Marked, Prompt, Rater, Task
 from assent.data.heldout import Kept, take_out
 from assent.feedback.config import StoreConfig
 from assent.feedback.quality.opinions import second_opinions
@@ -30,11 +30,12 @@ from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
 from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, stand_in
-from assent.pipeline.imported import Tried, check_for, imported_comparisons
+from assent.pipeline.imported import MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, place_of, predicted
+from assent.raters.config import PeopleConfig
 from assent.raters.panel import Panel
 
 
@@ -64,6 +65,8 @@ class CollectStage(Config):
     """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
     limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """How long imported rows may be."""
+    marks: bool = Field(default=False, json_schema_extra={"added_later": True})
+    """Whether flags and scores without a ranking are written down too."""
 
     @classmethod
     def of(cls, config: RunConfig, number: int, *, like: tuple[str, ...]) -> CollectStage:
@@ -80,6 +83,7 @@ class CollectStage(Config):
             place=place_of(config.name, 2 * number),
             like=like,
             limits=tuple(row_limits(config, "comparisons")),
+            marks=config.optimize.reads_marks,
         )
 
 
@@ -108,7 +112,7 @@ def run_collect(
     held_out: Artifact | None = None,
     reader: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's.
+    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's; so marks.jsonl.
 
     Imported ones that hold an evaluation prompt of `held_out` are left out; the others never do. With a `reader`, a
     base, those that it cannot take are left out too, into quarantine.jsonl.
@@ -131,7 +135,8 @@ def run_collect(
     if samples is not None and config.collect is not None:
         new = new_comparisons(ctx, config, config.collect, samples, advisor)
         comparisons += new.comparisons
-    if not comparisons:
+    marks = collected_marks(ctx, config, new, earlier, held_out) if config.marks else None
+    if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
@@ -151,7 +156,41 @@ def run_collect(
         "project": None if new is None else new.project,
         **left_out,
         **stood,
+        **({} if marks is None else {"marked": len(marks)}),
     }
+
+
+def collected_marks(
+    ctx: StageContext,
+    config: CollectStage,
+    new: NewComparisons | None,
+    earlier: Artifact | None,
+    held_out: Artifact | None,
+) -> list[Marked]:
+    """Write marks.jsonl: what was said without ranking two answers, imported, in earlier rounds and in this one."""
+    marks: list[Marked] = []
+    if earlier is not None:
+        marks += read_records(earlier.file(MARKS), Marked)
+    else:
+        imported = imported_marks(config.store)
+        asked = [one.prompt for one in imported]
+        kept = take_out(asked, read_records(held_out.file("eval.jsonl"), Prompt) if held_out is not None else [])
+        if imported and held_out is not None:
+            ctx.log.say(kept.line("imported tasks with flags or scores alone", of=len(asked)))
+        usable = {prompt.id for prompt in kept.items}
+        marks += [one for one in imported if one.prompt.id in usable]
+    if new is not None and config.collect is not None:
+        queue = Queue(new.project, "reward")
+        with Store.open(config.store.url) as store:
+            found, repeats = store.listing.marked(queue, snapshot=new.snapshot), store.listing.repeats(queue)
+        people = isinstance(config.collect.raters, PeopleConfig)
+        ids = None if people else set(config.collect.raters.ids("train", config.people_seed))
+        for one in found:
+            said = (j for j in one.judgments if j.task_id not in repeats and (ids is None or j.rater_id in ids))
+            if own := tuple(said):
+                marks.append(one.model_copy(update={"judgments": own}))
+    write_records(ctx.output / MARKS, marks)
+    return marks
 
 
 def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | None) -> Tried:
