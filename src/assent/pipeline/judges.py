@@ -18,6 +18,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.raters.config import (
     AutoraterConfig,
+    ConstitutionConfig,
     FunctionConfig,
     PeopleConfig,
     RatersConfig,
@@ -58,7 +59,7 @@ def judges_its_own(raters: RatersConfig | None, optimize: Method) -> bool:
             said = raters.path if isinstance(raters, RewardModelConfig) else raters.target
             models = {content for term in terms if isinstance(term, ModelRewardConfig) for content in _contents(term)}
             return str(said) in named or (isinstance(raters, RewardModelConfig) and bool(models & _contents(raters)))
-        case PeopleConfig() | SimulatedConfig() | AutoraterConfig():
+        case PeopleConfig() | SimulatedConfig() | AutoraterConfig() | ConstitutionConfig():
             return False
         case _ as never:
             assert_never(never)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from typing import assert_never, get_args
 
 from assent.core.errors import AwaitingJudgments, ConfigError, StoreError
 from assent.core.runlog import RunLog
@@ -13,13 +13,14 @@ from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.pipeline.autoraters import Autorater, open_autorater
+from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.pipeline.queueing import QueuePlan
 from assent.raters.collect import collect
 from assent.raters.config import (
     AutoraterConfig,
+    ConstitutionConfig,
     FunctionConfig,
     PeopleConfig,
     RatersConfig,
@@ -30,6 +31,7 @@ from assent.raters.config import (
 from assent.raters.crowd import crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
+from assent.raters.principles import MeanJudge, PrincipleJudge
 from assent.raters.rater import SingleRater
 from assent.raters.simulated import lab_utility
 from assent.training.rewards import cut_lines
@@ -61,6 +63,8 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             return Panel((ScoringRater.load(raters),))
         case AutoraterConfig():
             return Panel((open_autorater(raters, next(raters.ids(role, seed)), backends),))
+        case ConstitutionConfig():
+            return open_constitution(raters, backends, seed=seed)
         case PeopleConfig():
             return None
         case _ as never:
@@ -112,7 +116,8 @@ def judge(
 def worth_knowing(raters: Sequence[SingleRater]) -> list[str]:
     """What raters say about their work: what was cut for a model, what a judge skipped, which place it leant to."""
     said = cut_lines(*(one.score for one in raters if isinstance(one, ScoringRater)))
-    return said + [line for one in raters if isinstance(one, Autorater) for line in one.lines()]
+    telling = (*get_args(Autorater), PrincipleJudge, MeanJudge)
+    return said + [line for one in raters if isinstance(one, telling) for line in one.lines()]
 
 
 def all_of(panel: Panel, judgments: Sequence[Judgment], queue: Queue, *, need: int) -> list[Judgment]:

@@ -30,7 +30,14 @@ from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
 from assent.pipeline.row_check import RowCheck, RowReader
-from assent.raters.config import AutoraterConfig, FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
+from assent.raters.config import (
+    AutoraterConfig,
+    ConstitutionConfig,
+    FunctionConfig,
+    PeopleConfig,
+    RewardModelConfig,
+    SimulatedConfig,
+)
 
 _BYTES_PER_WEIGHT = 4
 _CHECKPOINT_COPIES = 8
@@ -207,7 +214,7 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)
-        case SimulatedConfig() | RewardModelConfig() | FunctionConfig() | AutoraterConfig():
+        case SimulatedConfig() | RewardModelConfig() | FunctionConfig() | AutoraterConfig() | ConstitutionConfig():
             pass
         case _ as never:
             assert_never(never)
