@@ -122,7 +122,11 @@ def missing(one: Outside) -> str | None:
         if one.kind == "model" and one.path.is_dir() and not any((one.path / n).is_file() for n in _MODEL_FILES):
             return f"{one.value} holds no config.json"
         return None
-    if one.kind in ("rubric", "constitution", "prompts") and not one.is_path and packaged_file(one.kind, one.value) is None:
+    if (
+        one.kind in ("rubric", "constitution", "prompts")
+        and not one.is_path
+        and packaged_file(one.kind, one.value) is None
+    ):
         return f"the package has no {one.kind} {one.value!r}: it has {', '.join(packaged_names(one.kind))}"
     return f"{one.value}: no such file or folder" if one.is_path and not one.path.exists() else None
 

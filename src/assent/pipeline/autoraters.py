@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from assent.artifacts.layout import RUNS
 from assent.core.hashing import hash_json
@@ -10,11 +11,12 @@ from assent.core.scoring import ScoreFunction
 from assent.core.types import Rater, RaterKind
 from assent.data.render import Renderer
 from assent.generation.local import LocalEngine
-from assent.generation.writer import LocalWriter
+from assent.generation.writer import LocalWriter, Writer
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, device_of
+from assent.pipeline.constitution_config import PolicyReviser, ReviseConfig
 from assent.pipeline.learners import policy_scorer
-from assent.raters.asking import Asking, load_prompts
+from assent.raters.asking import REVISING, Asking, load_prompts
 from assent.raters.autorater import LogitJudge
 from assent.raters.config import (
     AutoraterConfig,
@@ -27,10 +29,12 @@ from assent.raters.constitution import Constitution
 from assent.raters.endpoint import EndpointJudge
 from assent.raters.endpoint_cache import ReplyCache
 from assent.raters.endpoint_client import EndpointClient, key_of
+from assent.raters.endpoint_writer import EndpointWriter
 from assent.raters.panel import Panel
 from assent.raters.principles import MeanJudge, PrincipleJudge, ProgramJudge
 from assent.raters.rater import SingleRater
 from assent.raters.reading import Reader
+from assent.raters.revising import ProgramReviser, Reviser, WriterReviser
 from assent.raters.rubric import Rubric
 
 JUDGE_CACHE = RUNS / "judge-cache"
@@ -82,15 +86,31 @@ def _by_principle(
         function = ScoreFunction.load(config.backend.target).function
         return [ProgramJudge(rater, principle, function, config) for rater, principle in named]
     prompts = load_prompts(config.prompts)
-    asked = AutoraterConfig(
-        backend=config.backend, tie_threshold=config.tie_threshold, temperature=config.temperature
-    )
+    asked = AutoraterConfig(backend=config.backend, tie_threshold=config.tie_threshold, temperature=config.temperature)
     if isinstance(config.backend, EndpointJudgeConfig):
         versions = {"constitution": constitution.hash, "prompts": hash_json(prompts)}
         client = EndpointClient(config.backend, key_of(config.backend), ReplyCache(JUDGE_CACHE), versions)
         return [EndpointJudge(rater, asked, Asking(one.rubric, prompts), client) for rater, one in named]
     reader, _ = open_model(config.backend, backends)
     return [LogitJudge(rater, asked, Asking(one.rubric, prompts), reader) for rater, one in named]
+
+
+def open_reviser(config: ReviseConfig, backends: Backends, policy: Writer) -> Reviser:
+    """Who criticises and revises; `policy` is the one whose answers they are. Raises ConfigError, ModelError."""
+    if isinstance(config.by, ProgramConfig):
+        return ProgramReviser(config.by.name, ScoreFunction.load(config.by.target).function)
+    prompts = load_prompts(config.wording, needed=REVISING)
+    match config.by:
+        case PolicyReviser():
+            writer = policy
+        case LocalJudgeConfig() as local:
+            writer = open_model(local, backends)[1]
+        case EndpointJudgeConfig() as endpoint:
+            versions = {"constitution": config.loaded.hash, "prompts": hash_json(prompts)}
+            writer = EndpointWriter.of(endpoint, key_of(endpoint), ReplyCache(JUDGE_CACHE), versions)
+        case _ as never:
+            assert_never(never)
+    return WriterReviser(writer, prompts, config.writing)
 
 
 def open_model(backend: LocalJudgeConfig, backends: Backends) -> tuple[Reader, LocalWriter]:

@@ -1,4 +1,4 @@
-"""A run: gather, base, SFT, then rounds of sample → collect → reward → optimize → evaluate. This file is the map."""
+"""A run: gather, base, SFT, revisions, then rounds of sample → collect → reward → optimize → evaluate: the map."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ from assent.pipeline.stages.gate import GateStage, decision_of, run_gate
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
 from assent.pipeline.stages.measure import MeasureStage, run_measure, suite_of
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.revise import ReviseStage, run_revise
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
 from assent.raters.config import PeopleConfig
@@ -57,6 +58,8 @@ class Start:
     """The fine-tuned policy; the base itself in a run without SFT."""
     measured: Mapping[str, Artifact] = field(default_factory=dict)
     """What suites found of it, by their titles."""
+    tuned: Mapping[str, Artifact] = field(default_factory=dict)
+    """What was made between base and policy, by stage, in order."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,20 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     if not run.planning:
         refuse_no_room(config, Template.at(base.file("policy"), config.model), data["prompts"])
         refuse_unusable(run.root, config, base)
-    policy = base
+    policy, tuned = base, {}
     if config.sft is not None:
         policy = run(run_sft, SFTStage.of(config, config.sft), base=base, demonstrations=data["demonstrations"])
-    return Start(data, base, policy, measure_all(run, config, policy, None))
+        tuned["sft"] = policy
+    if config.constitution is not None:
+        with run.within("constitution"):
+            revised = run(
+                run_revise, ReviseStage.of(config, config.constitution), policy=policy, prompts=data["prompts"]
+            )
+            tuned["revise"] = revised
+            if config.constitution.sft is not None:
+                stage = SFTStage.of(config, config.constitution.sft)
+                policy = tuned["sft on revisions"] = run(run_sft, stage, base=policy, demonstrations=revised)
+    return Start(data, base, policy, measure_all(run, config, policy, None), tuned)
 
 
 def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifact | None) -> dict[str, Artifact]:

@@ -1,4 +1,4 @@
-"""Who judges: simulated people, a reward model, a Python function, a language model as judge, a constitution, or people."""
+"""Who judges: simulated people, a reward model, a function, a language model, a constitution, or people."""
 
 from __future__ import annotations
 

@@ -106,7 +106,9 @@ class Constitution(Config):
         for name in chosen:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(one.id for one in self.principles)}"
+                hint = (
+                    f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(one.id for one in self.principles)}"
+                )
                 raise ConfigError(f"constitution {self.name} has no principle and no topic {name!r}; {hint}")
         kept = tuple(one for one in self.principles if {one.id, *one.about} & set(chosen))
         return self.model_copy(update={"principles": kept}) if chosen else self

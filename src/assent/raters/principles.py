@@ -51,9 +51,7 @@ class PrincipleJudge:
         return [f"{self.principle.id}: {line}" for line in told()] if told is not None else []
 
     def _marked(self, judgment: Judgment) -> Judgment:
-        return judgment.model_copy(
-            update={"details": judgment.details | _named(self.constitution, self.principle.id)}
-        )
+        return judgment.model_copy(update={"details": judgment.details | _named(self.constitution, self.principle.id)})
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ class JudgeFile(Config):
     """What `assent judge` reads."""
 
     judge: RatersConfig
-    """An autorater, a constitution with `ask: all`, a reward model or a function, as under `collect.raters` of a run."""
+    """An autorater, a constitution with `ask: all`, a reward model or a function, as under `collect.raters`."""
     labels: tuple[Source, ...] = ()
     """Files of comparisons that people made."""
     from_store: StoreLabels | None = None
@@ -102,8 +102,10 @@ class JudgeFile(Config):
     @model_validator(mode="after")
     def _check(self) -> JudgeFile:
         if not isinstance(self.judge, JUDGES):
-            raise ValueError(f"judge.kind is {self.judge.kind}; a judge is an autorater, a constitution,"
-                             " a reward_model or a function")
+            raise ValueError(
+                f"judge.kind is {self.judge.kind}; a judge is an autorater, a constitution,"
+                " a reward_model or a function"
+            )
         if not self.labels and self.from_store is None:
             raise ValueError("no labels: give files of comparisons under labels, or a project under from_store")
         return self
