@@ -57,8 +57,10 @@ def open_autorater(config: AutoraterConfig, rater_id: str, backends: Backends) -
     return LogitJudge(rater, config, asking, reader, writer if config.rationale else None)
 
 
-def open_constitution(config: ConstitutionConfig, backends: Backends, *, seed: int) -> Panel:
+def open_constitution(config: ConstitutionConfig, backends: Backends, *, seed: int, abstains: bool = True) -> Panel:
     """The judges by the principles of a constitution, who share one model: a panel that draws them by weight, or one.
+
+    Where it `abstains`, what sees no difference between any of the answers gives no judgment; else a tie.
 
     Raises ConfigError for the constitution, the prompts and the program, ModelError for the model.
     """
@@ -66,13 +68,13 @@ def open_constitution(config: ConstitutionConfig, backends: Backends, *, seed: i
     kind: RaterKind = "function" if isinstance(config.backend, ProgramConfig) else "autorater"
     each = ids if config.ask == "drawn" else [f"{ids[0]} by {one.id}" for one in constitution.principles]
     members = tuple(
-        PrincipleJudge(inner, constitution, principle)
+        PrincipleJudge(inner, constitution, principle, abstains and config.ask == "drawn")
         for principle, inner in zip(
             constitution.principles, _by_principle(config, constitution, backends, each, kind), strict=True
         )
     )
     if config.ask == "all":
-        return Panel((MeanJudge(Rater(id=ids[0], kind=kind), members, constitution, config),), seed=seed)
+        return Panel((MeanJudge(Rater(id=ids[0], kind=kind), members, constitution, config, abstains),), seed=seed)
     weights = dict(zip(ids, constitution.weights.values(), strict=True))
     return Panel(members, seed=seed, weights=weights)
 

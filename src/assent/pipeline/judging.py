@@ -13,6 +13,7 @@ from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.pipeline.ai_labels import is_ai, without_ai
 from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
@@ -64,7 +65,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
         case AutoraterConfig():
             return Panel((open_autorater(raters, next(raters.ids(role, seed)), backends),))
         case ConstitutionConfig():
-            return open_constitution(raters, backends, seed=seed)
+            return open_constitution(raters, backends, seed=seed, abstains=role == "train")
         case PeopleConfig():
             return None
         case _ as never:
@@ -94,20 +95,22 @@ def judge(
         opened.add_tasks(queued, slots=slots, now=time.time())
         if wanted_first:
             opened.set_priorities(wanted_first, now=time.time())
-        counts = opened.counts(queue)
+        before = opened.judgments(queue)
+        counts = without_ai(opened.counts(queue), before)
         if panel is None:
-            reach = opened.within_reach(queue, now=time.time())
+            reach = without_ai(opened.within_reach(queue, now=time.time()), before)
             need = max(1, math.floor(enough * reach.need))
             if reach.have < need:
                 raise AwaitingJudgments(reach.have, need, where=queue.page, queue=(queue.project, queue.purpose))
             if reach.need < counts.need:
                 left = counts.need - reach.need
                 log.say(f"{left} more judgments were wanted; everybody at work has judged those tasks, so it goes on")
-            return opened.judgments(queue)
+            return [one for one in before if not is_ai(one)]
         # Nobody else is asked here: whoever holds a task only looked at it, or was stopped before the panel changed.
         opened.release_others(queue, keep=panel.ids)
         with log.progress("judging", counts.need, done=counts.have) as bar:
             counts = collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
+            counts = without_ai(counts, before)
         for line in worth_knowing(panel.members):
             log.say(line)
         return all_of(panel, opened.judgments(queue), queue, need=counts.need)

@@ -19,6 +19,8 @@ from assent.raters.constitution import Constitution, Principle
 from assent.raters.margins import PairReading, in_details, order, pairs_asked, pairs_in, strengths
 from assent.raters.rater import SingleRater, given, judgment_id
 
+NO_DIFFERENCE = "sees no difference"
+"""How the reason of a skip ends where a principle has nothing to say of any of the answers."""
 MEAN = "mean"
 """The principle that a judgment by all principles names."""
 
@@ -30,6 +32,9 @@ class PrincipleJudge:
     inner: SingleRater
     constitution: Constitution
     principle: Principle
+    abstains: bool = True
+    """Whether it says nothing where it sees no difference between any of the answers: a tie would say that they are
+    equally good, and one principle does not know that."""
 
     @property
     def record(self) -> Rater:
@@ -51,7 +56,9 @@ class PrincipleJudge:
         return [f"{self.principle.id}: {line}" for line in told()] if told is not None else []
 
     def _marked(self, judgment: Judgment) -> Judgment:
-        return judgment.model_copy(update={"details": judgment.details | _named(self.constitution, self.principle.id)})
+        details = judgment.details | _named(self.constitution, self.principle.id)
+        named = judgment.model_copy(update={"details": details})
+        return silenced(named, self.principle.id) if self.abstains else named
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,8 @@ class MeanJudge:
     members: tuple[PrincipleJudge, ...]
     constitution: Constitution
     config: ConstitutionConfig
+    abstains: bool = True
+    """As of a `PrincipleJudge`."""
 
     def judge(self, tasks: Sequence[Task]) -> list[Judgment]:
         """One judgment per task; where one principle has no verdict the task is skipped with its reason."""
@@ -124,7 +133,15 @@ class MeanJudge:
         ]
         each = {name: in_details(some)["pairs"] for name, some in read.items()} if pairs else {}
         mean = judged(self.record, task, pairs, self.config)
-        return mean.model_copy(update={"details": mean.details | mark | {"principles": each}})
+        whole = mean.model_copy(update={"details": mean.details | mark | {"principles": each}})
+        return silenced(whole, self.constitution.name) if self.abstains else whole
+
+
+def silenced(judgment: Judgment, name: str) -> Judgment:
+    """A judgment that ties all answers as one that says nothing but its margins; any other as it is."""
+    if judgment.ranking is None or len(judgment.ranking.tiers) > 1:
+        return judgment
+    return judgment.model_copy(update={"ranking": None, "skip_reason": f"{name} {NO_DIFFERENCE}"})
 
 
 def judged(record: Rater, task: Task, pairs: Sequence[PairReading], config: ConstitutionConfig) -> Judgment:

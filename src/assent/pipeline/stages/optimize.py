@@ -22,6 +22,7 @@ from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
+from assent.pipeline.ai_labels import weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
@@ -160,7 +161,9 @@ class Work:
         renderer = self.backends.renderer(self.policy)
         ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
         learner = policy_learner(self.policy, config.optimizer)
-        result = train(learner, ranked.groups, ranked.targets, config, self.loop)
+        labels = weights_in(self.given["judgments"])
+        targets = [one.weighted(labels) if labels else one for one in ranked.targets]
+        result = train(learner, ranked.groups, targets, config, self.loop)
         for line in ranked.fitted.lines("comparisons", max_length=limit):
             self.ctx.log.say(line)
         counts = {"comparisons": len(ranked.groups), **ranked.fitted.facts()}

@@ -79,7 +79,7 @@ def run_revise(ctx: StageContext, config: ReviseStage, *, policy: Artifact, prom
     if not learned:
         way = "set constitution.keep_unchanged: true" if facts["unfinished_answers"] < len(said) else _LONGER
         raise DataError(
-            f"nothing of {len(said)} answers is to be learned from, of {len(chosen)} prompts; steps: {_outcomes(facts)};"
+            f"nothing of {len(said)} answers to {len(chosen)} prompts is to be learned from, steps: {_outcomes(facts)};"
             f" take another reviser (constitution.by), or {way}"
         )
     return facts
