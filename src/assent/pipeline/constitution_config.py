@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from assent.core.config import Config
+from assent.core.errors import ConfigError
 from assent.generation.config import Sampling
 from assent.raters.config import ConstitutionConfig, EndpointJudgeConfig, LocalJudgeConfig, ProgramConfig
 from assent.raters.constitution import Constitution
@@ -53,8 +54,14 @@ class ReviseConfig(Config):
 
     @property
     def loaded(self) -> Constitution:
-        """The principles that are drawn from. Raises ConfigError."""
-        return Constitution.load(self.file, self.principles)
+        """The principles that are drawn from. Raises ConfigError, also where there are fewer of them than steps."""
+        found = Constitution.load(self.file, self.principles)
+        if self.revisions > len(found.principles):
+            raise ConfigError(
+                f"constitution.revisions is {self.revisions}, but there are {len(found.principles)} principles of"
+                f" {found.name} to draw from, and each step takes another one; lower it"
+            )
+        return found
 
 
 class AILabelsConfig(Config):

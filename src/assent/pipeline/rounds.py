@@ -21,6 +21,7 @@ from assent.evaluation.outcomes import OF_REWARD
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
+from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.gating import refuse_gate
@@ -41,7 +42,7 @@ from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.revise import ReviseStage, run_revise
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
-from assent.raters.config import PeopleConfig
+from assent.raters.config import ConstitutionConfig, PeopleConfig
 
 FILES_VERSION = "2"
 """Raised where the same files are read or split otherwise than before; the lab's data have the version of the stage."""
@@ -110,6 +111,7 @@ class RunResult:
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
     refuse_gate(config)
+    refuse_constitutions(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
     for number in range(1, config.rounds + 1):
@@ -123,6 +125,15 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
             last = kept[-1]
             final = evaluate(run, stage, start, last.policy, start.policy, last.reward)
     return RunResult(start, tuple(rounds), final)
+
+
+def refuse_constitutions(config: RunConfig) -> None:
+    """Raise ConfigError where a constitution of the run cannot be used, before anything is trained for nothing."""
+    raters = None if config.collect is None else config.collect.raters
+    ai = None if config.collect is None or config.collect.ai is None else config.collect.ai.raters
+    for one in (config.constitution, raters, ai):
+        if isinstance(one, ReviseConfig | ConstitutionConfig):
+            _ = one.loaded
 
 
 def promoted(rounds: Sequence[RoundResult]) -> tuple[RoundResult, ...]:

@@ -21,6 +21,7 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
+from assent.pipeline.doctor.constitution import check_constitution
 from assent.pipeline.doctor.data import Loaded, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.known import check_known
@@ -70,7 +71,7 @@ def examine(
     findings += check_known(
         config, parameters=opened.reader.parameters if opened.reader is not None else 0, prompts=_pool(config, loaded)
     )
-    findings += check_judge(config)
+    findings += [*check_constitution(config), *check_judge(config)]
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 

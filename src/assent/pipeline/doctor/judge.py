@@ -9,14 +9,15 @@ from assent.artifacts.outside import missing, outside
 from assent.core.errors import UserError
 from assent.core.findings import Finding, note, ok, problem, warning
 from assent.core.types import Completion, Prompt, Task
-from assent.pipeline.autoraters import open_autorater
+from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.raters.asking import Material
 from assent.raters.autorater import LogitJudge
-from assent.raters.config import AutoraterConfig, LocalJudgeConfig
+from assent.raters.config import AutoraterConfig, ConstitutionConfig, LocalJudgeConfig, ProgramConfig
 from assent.raters.endpoint import EndpointJudge
 from assent.raters.margins import pairs_in, scores_in
+from assent.raters.principles import PrincipleJudge
 from assent.raters.verdicts import LEAST_MASS
 
 _KEY = "collect.raters"
@@ -34,19 +35,34 @@ _TASK = Task(
 def check_judge(config: RunConfig) -> Iterator[Finding]:
     """Whether the judge of a run can be opened and asked; nothing where there is none, or where a file is missing."""
     raters = None if config.collect is None else config.collect.raters
-    if not isinstance(raters, AutoraterConfig) or any(missing(one) for one in outside(raters)):
+    if config.collect is not None and config.collect.ai is not None:
+        raters = config.collect.ai.raters
+    if not isinstance(raters, AutoraterConfig | ConstitutionConfig) or any(missing(one) for one in outside(raters)):
         return  # what is missing is said where files are looked for
+    if isinstance(raters.backend, ProgramConfig):
+        return  # it is asked when the run starts; whether it is there is said where files are looked for
     if isinstance(raters.backend, LocalJudgeConfig) and not Path(raters.backend.path).is_dir():
         yield note(f"{_KEY}.backend.path", f"{raters.backend.path} is looked at when the run starts")
         return
     try:
-        judge = open_autorater(raters, next(raters.ids("train", config.seed)), Backends(config.model, config.compute))
+        judge = _opened(raters, config)
         if isinstance(judge, LogitJudge):
             yield from _try(judge, longest=config.sample.sampling.max_new_tokens)
         else:
             yield from _not_asked(judge)
     except UserError as wrong:
         yield problem(_KEY, str(wrong))
+
+
+def _opened(raters: AutoraterConfig | ConstitutionConfig, config: RunConfig) -> Autorater:
+    """The judge; of one by principles the one by the first of them."""
+    backends = Backends(config.model, config.compute)
+    if isinstance(raters, AutoraterConfig):
+        return open_autorater(raters, next(raters.ids("train", config.seed)), backends)
+    drawn = raters.model_copy(update={"ask": "drawn"})
+    first = open_constitution(drawn, backends, seed=config.seed).members[0]
+    assert isinstance(first, PrincipleJudge) and isinstance(first.inner, Autorater)
+    return first.inner
 
 
 def _not_asked(judge: EndpointJudge) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.config import Config
-from assent.core.errors import ConfigError, DataError
+from assent.core.errors import DataError
 from assent.core.hashing import short
 from assent.core.types import Completion, Conversation, Message, Prompt
 from assent.feedback.queue.assign import draw
@@ -49,10 +49,9 @@ class ReviseStage(Config):
 def run_revise(ctx: StageContext, config: ReviseStage, *, policy: Artifact, prompts: Artifact) -> dict[str, Any]:
     """Write revisions.jsonl, every step of every answer, and demonstrations.jsonl, what is to be learned from.
 
-    Raises ConfigError where there are fewer principles than steps, DataError where nothing is left to learn from.
+    Raises ConfigError for the constitution, DataError where nothing is left to learn from.
     """
     revise, constitution = config.revise, config.revise.loaded
-    refuse_too_few(revise, constitution)
     backends = Backends(config.model, config.compute)
     with machine(config.compute):
         writer = writer_of(backends, policy)
@@ -83,15 +82,6 @@ def run_revise(ctx: StageContext, config: ReviseStage, *, policy: Artifact, prom
             f" take another reviser (constitution.by), or {way}"
         )
     return facts
-
-
-def refuse_too_few(revise: ReviseConfig, constitution: Constitution) -> None:
-    """Raise ConfigError where an answer cannot be revised by a principle of its own in every step."""
-    if revise.revisions > len(constitution.principles):
-        raise ConfigError(
-            f"constitution.revisions is {revise.revisions}, but {constitution.name} has"
-            f" {len(constitution.principles)} of the principles; each step takes another one, so lower it"
-        )
 
 
 def revised(
