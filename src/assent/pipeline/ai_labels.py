@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -96,6 +97,13 @@ def judge_beside(
 def is_ai(judgment: Judgment) -> bool:
     """Whether a judgment came in beside those of people."""
     return judgment.details.get("panel") == AI
+
+
+def beside_ai(slots: int | Mapping[str, int], tasks: Iterable[Task], judgments: Iterable[Judgment]) -> dict[str, int]:
+    """How many slots tasks need for so many judgments of others, where each of an AI's brought one of its own."""
+    brought = Counter(one.task_id for one in judgments if is_ai(one) and one.skip_reason is None)
+    wanted = {task.id: slots if isinstance(slots, int) else slots.get(task.id, 1) for task in tasks}
+    return {name: count + brought[name] for name, count in wanted.items()}
 
 
 def without_ai(counts: Counts, judgments: Iterable[Judgment]) -> Counts:

@@ -13,7 +13,7 @@ from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.pipeline.ai_labels import is_ai, without_ai
+from assent.pipeline.ai_labels import beside_ai, is_ai, without_ai
 from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
@@ -92,10 +92,10 @@ def judge(
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
         wanted_first = {} if panel is not None or plan is None else plan.prepare(opened, queue, tasks)
-        opened.add_tasks(queued, slots=slots, now=time.time())
+        before = opened.judgments(queue)
+        opened.add_tasks(queued, slots=beside_ai(slots, queued, before), now=time.time())
         if wanted_first:
             opened.set_priorities(wanted_first, now=time.time())
-        before = opened.judgments(queue)
         counts = without_ai(opened.counts(queue), before)
         if panel is None:
             reach = without_ai(opened.within_reach(queue, now=time.time()), before)
@@ -105,7 +105,7 @@ def judge(
             if reach.need < counts.need:
                 left = counts.need - reach.need
                 log.say(f"{left} more judgments were wanted; everybody at work has judged those tasks, so it goes on")
-            return [one for one in before if not is_ai(one)]
+            return [one for one in opened.judgments(queue) if not is_ai(one)]
         # Nobody else is asked here: whoever holds a task only looked at it, or was stopped before the panel changed.
         opened.release_others(queue, keep=panel.ids)
         with log.progress("judging", counts.need, done=counts.have) as bar:
