@@ -18,6 +18,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.raters.config import (
     AutoraterConfig,
+    ConstitutionConfig,
     FunctionConfig,
     PeopleConfig,
     RatersConfig,
@@ -61,7 +62,7 @@ def judges_its_own(raters: RatersConfig | None, optimize: Method) -> bool:
         case AutoraterConfig():
             asked = [term.judge for term in terms if isinstance(term, JudgeRewardConfig)]
             return any((one.backend, one.rubric) == (raters.backend, raters.rubric) for one in asked)
-        case PeopleConfig() | SimulatedConfig():
+        case PeopleConfig() | SimulatedConfig() | ConstitutionConfig():
             return False
         case _ as never:
             assert_never(never)

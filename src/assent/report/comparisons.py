@@ -36,6 +36,7 @@ _JUDGES = {
     "reward_model": "another reward model",
     "function": "a function",
     "autorater": "a language model as judge",
+    "constitution": "a judge by the principles of a constitution",
 }
 _BOTH = ((BEFORE, "before"), (AFTER, "after"))
 LEAST_SHARP = 6

@@ -22,6 +22,7 @@ from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
 from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
+from assent.pipeline.doctor.constitution import check_constitution
 from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.known import check_known
@@ -33,7 +34,14 @@ from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
 from assent.pipeline.row_check import RowCheck, RowReader
-from assent.raters.config import AutoraterConfig, FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
+from assent.raters.config import (
+    AutoraterConfig,
+    ConstitutionConfig,
+    FunctionConfig,
+    PeopleConfig,
+    RewardModelConfig,
+    SimulatedConfig,
+)
 
 _BYTES_PER_WEIGHT = 4
 _CHECKPOINT_COPIES = 8
@@ -64,6 +72,7 @@ def examine(
         findings += check_disk(config, opened.reader)
     size = opened.reader.parameters if opened.reader is not None else 0
     findings += check_known(config, parameters=size, prompts=_pool(config, loaded))
+    findings += check_constitution(config)
     findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
@@ -232,7 +241,7 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)
-        case SimulatedConfig() | RewardModelConfig() | FunctionConfig() | AutoraterConfig():
+        case SimulatedConfig() | RewardModelConfig() | FunctionConfig() | AutoraterConfig() | ConstitutionConfig():
             pass
         case _ as never:
             assert_never(never)

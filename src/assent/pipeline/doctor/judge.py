@@ -11,14 +11,15 @@ from assent.artifacts.outside import missing, outside
 from assent.core.errors import UserError
 from assent.core.findings import Finding, note, ok, problem, warning
 from assent.core.types import Completion, Prompt, Task
-from assent.pipeline.autoraters import open_autorater
+from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.raters.asking import Material
 from assent.raters.autorater import LogitJudge
-from assent.raters.config import AutoraterConfig, LocalJudgeConfig
+from assent.raters.config import AutoraterConfig, ConstitutionConfig, LocalJudgeConfig, ProgramConfig
 from assent.raters.endpoint import EndpointJudge
 from assent.raters.margins import pairs_in, scores_in
+from assent.raters.principles import PrincipleJudge
 from assent.raters.verdicts import LEAST_MASS
 
 _PROMPT = Prompt.of("What is the capital of France?")
@@ -51,28 +52,44 @@ class Length(NamedTuple):
 def check_judge(config: RunConfig) -> Iterator[Finding]:
     """Whether every judge of a run can be opened and asked; nothing where there is none, or where a file is missing."""
     raters = None if config.collect is None else config.collect.raters
-    if isinstance(raters, AutoraterConfig):
+    if isinstance(raters, AutoraterConfig | ConstitutionConfig):
         longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
         yield from _check(raters, Place("collect.raters", longest), config)
+    if config.collect is not None and config.collect.ai is not None:
+        longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
+        yield from _check(config.collect.ai.raters, Place("collect.ai.raters", longest), config)
     for key, judge in config.optimize.judges():
         longest = Length(config.optimize.answers() or 0, "optimize.sampling.max_new_tokens")
         yield from _check(judge, Place(key, longest), config)
 
 
-def _check(asked: AutoraterConfig, place: Place, config: RunConfig) -> Iterator[Finding]:
+def _check(asked: AutoraterConfig | ConstitutionConfig, place: Place, config: RunConfig) -> Iterator[Finding]:
     if any(missing(one) for one in outside(asked)):
         return  # what is missing is said where files are looked for
+    if isinstance(asked.backend, ProgramConfig):
+        return  # it is asked when the run starts; whether it is there is said where files are looked for
     if isinstance(asked.backend, LocalJudgeConfig) and not Path(asked.backend.path).is_dir():
         yield note(f"{place.key}.backend.path", f"{asked.backend.path} is looked at when the run starts")
         return
     try:
-        judge = open_autorater(asked, next(asked.ids("train", config.seed)), Backends(config.model, config.compute))
+        judge = _opened(asked, config)
         if isinstance(judge, LogitJudge):
             yield from _try(judge, place)
         else:
             yield from _not_asked(judge, place.key)
     except UserError as wrong:
         yield problem(place.key, str(wrong))
+
+
+def _opened(raters: AutoraterConfig | ConstitutionConfig, config: RunConfig) -> Autorater:
+    """The judge; of one by principles the one by the first of them."""
+    backends = Backends(config.model, config.compute)
+    if isinstance(raters, AutoraterConfig):
+        return open_autorater(raters, next(raters.ids("train", config.seed)), backends)
+    drawn = raters.model_copy(update={"ask": "drawn"})
+    first = open_constitution(drawn, backends, seed=config.seed).members[0]
+    assert isinstance(first, PrincipleJudge) and isinstance(first.inner, Autorater)
+    return first.inner
 
 
 def _not_asked(judge: EndpointJudge, key: str) -> Iterator[Finding]:

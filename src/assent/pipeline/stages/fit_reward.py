@@ -29,6 +29,7 @@ from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
+from assent.pipeline.ai_labels import by_people, weighed, weights_in
 from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
@@ -71,7 +72,9 @@ class RewardStage(Config):
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
     """Write reward/ (a plain sequence-classification model), report.json, and each held-out pair as an outcome."""
     backends, wanted = Backends(config.model, config.compute), config.reward
-    sides = sides_of(judgments, wanted)
+    sides, labels = sides_of(judgments, wanted), weights_in(judgments)
+    if labels:
+        sides["held out"] = by_people(sides["held out"])
     attributes = attributes_of(judgments)
     copies = copies_of(sides["train"], sides["held out"], wanted, seed=seeds.derive(ctx.seed, "augment"))
     with machine(config.compute):
@@ -93,7 +96,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         for line in said:
             ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        weight = None if weights is None else weights.weight
+        weight = weighed(labels, None if weights is None else weights.weight)
         targets = [replace(t, scores=table(c, scales)) for c, t in zip(learn.comparisons, learn.targets, strict=True)]
         trained = train_reward_model(
             model,

@@ -22,6 +22,7 @@ from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
+from assent.pipeline.ai_labels import weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.labelling import Relabelled, labelled_groups, relabelled
@@ -189,7 +190,8 @@ class Work:
         limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
         ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
-        told_by = relabel(ranked.targets)
+        labels = weights_in(self.given["judgments"])
+        told_by = relabel([one.weighted(labels) if labels else one for one in ranked.targets])
         if told_by.line is not None:
             self.ctx.log.say(told_by.line)
         learner = policy_learner(self.policy, config.optimizer)
