@@ -195,6 +195,7 @@ def _checked(path: str | Path, settings: PretrainedConfig, form: _Form) -> Any:
 
 
 def tokenizer_of(path: str | Path, config: ModelConfig, revision: str | None = None) -> PreTrainedTokenizerFast:
+    """The tokenizer of a folder or hub id with the settings of a run. Raises ModelError."""
     return load_tokenizer(
         path,
         pad_token=config.pad_token,
