@@ -42,10 +42,6 @@ class OneBase(Backends):
         """Backends on the base of `policy` as the settings say; `backends` themselves where it is not to be shared."""
         if backends.model.lora is None or config.shared_base == "never":
             return backends
-        if backends.model.dtype != "float32" and not config.wants_shared_base:
-            rounded = f"saved reward models are rounded to {backends.model.dtype} and their adapters are not"
-            say(f"every model has a base of its own: {rounded}; optimize.shared_base=always shares it")
-            return backends
         return cls(backends.model, backends.compute, policy, start, config.wants_shared_base, say)
 
     def reward_model(self, folder: Path | str, *, trainable: bool) -> ScalarModel:
@@ -76,6 +72,9 @@ class OneBase(Backends):
 
     def _adapter(self, folder: Path) -> Path:
         """The folder of a reward model's adapter, which was trained on the very base. Raises _Apart or ModelError."""
+        if self.model.dtype != "float32" and not self.must:
+            rounded = f"merged, it was rounded to {self.model.dtype}, which its adapter alone is not"
+            raise _Apart(f"{rounded}; optimize.shared_base=always takes that")
         beside = folder.parent / ADAPTER
         is_artifact = (folder.parent / MANIFEST).is_file() and (beside / lora.CONFIG).is_file()
         adapter = beside if is_artifact else folder

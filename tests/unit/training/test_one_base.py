@@ -244,8 +244,9 @@ def test_what_does_not_fit_stays_apart_and_says_why_in_a_line(
 
 def test_rounded_weights_are_shared_only_where_that_is_asked_for(lora_round: Round) -> None:
     rounded = LORA.model_copy(update={"dtype": "bfloat16"})
-    backends, _, said = lora_round.open(model=rounded)
-    assert type(backends) is Backends and len(said) == 1 and "optimize.shared_base=always shares it" in said[0]
+    backends, policy, said = lora_round.open(model=rounded)
+    assert not addresses(policy) & addresses(backends.reward_model(lora_round.reward, trainable=False))
+    assert len(said) == 1 and "rounded to bfloat16" in said[0] and "optimize.shared_base=always takes that" in said[0]
     asked, policy, said = lora_round.open(model=rounded, shared_base="always")
     reward = asked.reward_model(lora_round.reward, trainable=False)
     assert policy.core.get_input_embeddings().weight.data_ptr() in addresses(reward) and said == []
