@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=2)
     parser.add_argument("--samples", type=int, default=2)
     parser.add_argument("--new-tokens", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("runs/four_roles.json"))
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
@@ -79,7 +80,7 @@ def main() -> None:
 
 def again(arguments: argparse.Namespace, folder: Path) -> list[str]:
     """This program with the same settings, in a process of its own."""
-    sizes = ("rank", "steps", "prompts", "samples", "new_tokens")
+    sizes = ("rank", "steps", "prompts", "samples", "new_tokens", "epochs")
     named = [text for one in sizes for text in (f"--{one.replace('_', '-')}", str(getattr(arguments, one)))]
     model = ["--model", str(arguments.model)] if arguments.model else []
     return [sys.executable, __file__, *named, *model, "--folder", str(folder)]
@@ -154,6 +155,7 @@ def train(arguments: argparse.Namespace) -> None:
         prompts_per_step=arguments.prompts,
         samples_per_prompt=arguments.samples,
         sampling=Sampling(temperature=1.0, max_new_tokens=arguments.new_tokens),
+        epochs=arguments.epochs,
         critic_warmup=0,
         kl_limit=None,
         optimizer=optimizer,
