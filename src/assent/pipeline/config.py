@@ -284,6 +284,8 @@ class RunConfig(Config):
                 f"optimize.rewards asks the round's reward model for {', '.join(lost)}, of which it has no head; name"
                 " them in reward.criteria"
             )
+        if self.model.lora is None and self.optimize.wants_shared_base:
+            raise ValueError("optimize.shared_base is always, but all weights are trained: set model.lora, or auto")
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
         if isinstance(self.data, FileData):

@@ -42,6 +42,11 @@ class Method(Config):
         """Inputs of the stage where the round has them: all that it needs, and what it would begin better with."""
         return self.needs
 
+    @property
+    def wants_shared_base(self) -> bool:
+        """Whether a run must not start where its models cannot stand on one base."""
+        return False
+
     def answers(self) -> int | None:
         """Longest answer that it samples, in tokens; None where it samples none."""
         return None

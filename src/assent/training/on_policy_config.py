@@ -78,6 +78,10 @@ class OnPolicyConfig(Method):
     """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
     """Optimizer of the policy."""
+    shared_base: Literal["auto", "always", "never"] = Field(default="auto", json_schema_extra={"added_later": True})
+    """Under `model.lora`, keep the base once in memory for policy, start, reward and value model, each with adapters of
+    its own. auto: where that gives the numbers of separate models; always: also of bfloat16 weights, and refuse to
+    start where it cannot be; never: a whole copy each."""
 
     @property
     def updates(self) -> int:
@@ -114,6 +118,11 @@ class OnPolicyConfig(Method):
         for key, term in self.terms.items():
             if isinstance(term, JudgeRewardConfig):
                 yield f"{key}.judge", term.asked
+
+    @property
+    def wants_shared_base(self) -> bool:
+        """Whether a run must not start where its models cannot stand on one base."""
+        return self.shared_base == "always"
 
     def answers(self) -> int | None:
         """Longest rollout in tokens."""

@@ -27,6 +27,7 @@ from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.labelling import Relabelled, labelled_groups, relabelled
 from assent.pipeline.learners import policy_learner, value_learner
+from assent.pipeline.one_base import OneBase
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
 from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
@@ -135,7 +136,10 @@ class Work:
             raise ValueError(f"{config.optimize.title} needs {', '.join(sorted(missing))}, and the round gave none")
         backends, folder = Backends(config.model, config.compute), start.file("policy")
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        return cls(ctx, backends, folder, backends.policy(folder, trainable=True), loop, given)
+        policy = backends.policy(folder, trainable=True)
+        if isinstance(config.optimize, OnPolicyConfig):
+            backends = OneBase.of(backends, policy, folder, config.optimize, ctx.log.say)
+        return cls(ctx, backends, folder, policy, loop, given)
 
     def on_policy(self, train: Train, config: OnPolicyConfig) -> dict[str, Any]:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
