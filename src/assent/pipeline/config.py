@@ -248,7 +248,7 @@ class RunConfig(Config):
     @property
     def reads_rankings(self) -> bool:
         """Whether anything learns from rankings: a reward model, or the method itself."""
-        return self.fits_reward or "judgments" in self.optimize.wants
+        return self.fits_reward or bool({"judgments", "gold"} & self.optimize.wants)
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
@@ -257,6 +257,11 @@ class RunConfig(Config):
                 f"reward is null, but {self.optimize.title} learns from the scores of the round's reward model; name"
                 " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
                 " leave reward out"
+            )
+        if self.reward is None and "gold" in self.optimize.needs:
+            raise ValueError(
+                "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
+                " or a function in optimize.guards.gold, or set it to null"
             )
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")

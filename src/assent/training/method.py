@@ -9,8 +9,8 @@ from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.core.findings import Finding, ok
 
-Need = Literal["prompts", "reward", "judgments", "demonstrations"]
-"""What a round can give a method besides the policy it starts from."""
+Need = Literal["prompts", "reward", "judgments", "demonstrations", "gold"]
+"""What a round can give a method besides the policy it starts from; gold: a held-out reward model, for guards."""
 
 
 class RankedRows(NamedTuple):
@@ -38,6 +38,11 @@ class Method(Config):
     def wants(self) -> frozenset[Need]:
         """Inputs of the stage where the round has them: all that it needs, and what it would begin better with."""
         return self.needs
+
+    @property
+    def gold_share(self) -> float | None:
+        """Share of prompts and raters that only a held-out reward model for guards learns from; None: there is none."""
+        return None
 
     def answers(self) -> int | None:
         """Longest answer that it samples, in tokens; None where it samples none."""

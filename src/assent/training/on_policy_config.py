@@ -11,6 +11,7 @@ from assent.core.config import Config
 from assent.core.findings import Finding, error, ok, warning
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
+from assent.training.guard_config import FittedGoldConfig, GuardsConfig
 from assent.training.method import Method, Need
 from assent.training.reward_terms import ModelRewardConfig, RewardTerm
 
@@ -74,6 +75,9 @@ class OnPolicyConfig(Method):
     """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
     """Optimizer of the policy."""
+    guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
+    """Measurements every few steps on held-out prompts, which may end the training; null: only numbers of the rollouts
+    themselves are watched."""
 
     @property
     def updates(self) -> int:
@@ -88,7 +92,15 @@ class OnPolicyConfig(Method):
             needs.add("reward")
         if self.ptx.coefficient:
             needs.add("demonstrations")
+        if self.gold_share is not None:
+            needs.add("gold")
         return frozenset(needs)
+
+    @property
+    def gold_share(self) -> float | None:
+        """As the guards say."""
+        gold = None if self.guards is None else self.guards.gold
+        return gold.share if isinstance(gold, FittedGoldConfig) else None
 
     def answers(self) -> int | None:
         """Longest rollout in tokens."""
@@ -127,6 +139,8 @@ class OnPolicyConfig(Method):
         if self.ema is not None and 1 / (1 - self.ema) > self.steps:
             said = f"{self.ema} averages over about {1 / (1 - self.ema):.0f} steps, but there are only {self.steps}"
             yield warning("optimize.ema", said, "lower it, or leave it out")
+        if self.guards is not None:
+            yield from self.guards.problems(steps=self.steps, has_kl=self.kl.kind != "off")
 
 
 class PPOConfig(OnPolicyConfig):

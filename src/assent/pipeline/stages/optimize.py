@@ -24,6 +24,7 @@ from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
+from assent.pipeline.guarding import held_out_reward, set_apart
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
@@ -31,6 +32,7 @@ from assent.pipeline.rewarding import rewards_of
 from assent.pipeline.waste import told
 from assent.training.config import OptimizeConfig
 from assent.training.dpo import DPOResult, train_dpo
+from assent.training.gauge import HeldOut
 from assent.training.grpo import train_grpo
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
@@ -74,10 +76,17 @@ def run_optimize(
     reward: Artifact | None = None,
     judgments: Artifact | None = None,
     demonstrations: Artifact | None = None,
+    gold: Artifact | None = None,
 ) -> dict[str, Any]:
     """Write policy/. Beside `start`, the method is given what its settings want (`Method.wants`)."""
     config.optimize.refuse()
-    given = {"prompts": prompts, "reward": reward, "judgments": judgments, "demonstrations": demonstrations}
+    given = {
+        "prompts": prompts,
+        "reward": reward,
+        "judgments": judgments,
+        "demonstrations": demonstrations,
+        "gold": gold,
+    }
     with machine(config.compute):
         work = Work.open(ctx, config, start, {name: one for name, one in given.items() if one is not None})
         match config.optimize:
@@ -123,19 +132,26 @@ class Work:
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
         rewards = rewards_of(config, self.backends, self._reward)
+        asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
+        apart, watched = set_apart(config.guards, asked)
+        pool, held_out = (
+            that_fit(
+                some,
+                writer.renderer,
+                context=writer.context,
+                max_new_tokens=config.sampling.max_new_tokens,
+                log=self.ctx.log,
+            )
+            for some in (apart, watched)
+        )
+        gold = held_out_reward(config, self.backends, self.given.get("gold"))
         roles = Roles(
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
             writer=writer,
             demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
-        )
-        pool = that_fit(
-            read_records(self.given["prompts"].file("prompts.jsonl"), Prompt),
-            writer.renderer,
-            context=writer.context,
-            max_new_tokens=config.sampling.max_new_tokens,
-            log=self.ctx.log,
+            held_out=None if config.guards is None else HeldOut(tuple(held_out), gold),
         )
         train(roles, pool, config, self.loop)
         scored = [score for _, _, score in rewards.terms]
@@ -144,8 +160,10 @@ class Work:
         cut = sum(one.cut.total for one in scored if isinstance(one, ModelReward))
         return {
             **({"rewards_cut": cut} if cut else {}),
-            "steps": config.steps,
+            "steps": self.loop.done,
             "prompts": len(pool),
+            **({"ended": self.loop.ended} if self.loop.ended is not None else {}),
+            **self.loop.facts,
             **told(self.ctx.log, self.policy, writer.engine),
         }
 
