@@ -39,33 +39,42 @@ CONFIG = Path("configs/demo.yaml")
 TRUTH = "assent.lab.reward:truth"
 CONFIDENCE = 0.95
 WITHIN = 0.9
-SETTINGS: dict[str, Any] = {
+WORLD: dict[str, Any] = {
+    "name": "goodhart",
+    "base": {"shape": {"hidden": 96, "layers": 3, "heads": 4, "context": 192}},
+    "data": {"kind": "lab", "corpus": 3000, "demonstrations": 5000, "prompts": 3000},
+    "sample": {"prompts": 800},
+    "evaluate": None,
+    "compute": {"threads": 1},
+}
+"""The demo with a smaller model, fine-tuned less: it has much to learn, so that a peak stands out."""
+RUN: dict[str, Any] = {
     "collect": {"overlap_share": 0.0},
+    "reward": {"raters": {"kind": "none"}, "epochs": 3},
     "optimize": {
         "kind": "grpo",
-        "steps": 48,
-        "prompts_per_step": 16,
+        "steps": 40,
+        "prompts_per_step": 24,
         "samples_per_prompt": 4,
         "epochs": 1,
         "minibatches": 1,
-        "sampling": {"temperature": 1.0, "max_new_tokens": 64},
+        "sampling": {"temperature": 1.0, "max_new_tokens": 40},
         "kl": {"kind": "off"},
-        "optimizer": {"learning_rate": 0.0007, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 4096},
+        "optimizer": {"learning_rate": 0.001, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 8192},
         "rewards": [{"kind": "model"}, {"kind": "python", "target": TRUTH, "weight": 0.0}],
         "reward_clip": None,
         "guards": {
-            "every": 3,
+            "every": 2,
             "prompts": 64,
-            "samples": 2,
+            "samples": 1,
             "gold": {"kind": "fitted", "share": 0.6},
             "then": "warn",
             "confidence": CONFIDENCE,
             "probes": False,
         },
     },
-    "evaluate": None,
-    "compute": {"threads": 1},
 }
+"""What follows from there, without any control of KL."""
 
 
 def main() -> None:
@@ -86,19 +95,20 @@ def main() -> None:
 
 def run_one(seed: int, settings: tuple[str, ...]) -> list[dict[str, Any]]:
     """The metrics of one run."""
-    demo = open_project(CONFIG, (), ("compute.threads=1",))
+    same = tuple(f"{name}={json.dumps(one)}" for name, one in WORLD.items())
+    own = tuple(f"{name}={json.dumps(one)}" for name, one in RUN.items())
     url = f"sqlite:///{Path('runs').resolve()}/goodhart-{seed}.db"
-    chosen = (*(f"{name}={json.dumps(one)}" for name, one in SETTINGS.items()), f"seed={seed}", f"store.url={url}")
-    config = open_project(CONFIG, (), (*chosen, *settings)).config
+    world = open_project(CONFIG, (), same)
+    config = open_project(CONFIG, (), (*same, *own, f"seed={seed}", f"store.url={url}", *settings)).config
     assert config.reward is not None
     logs = LogOptions(quiet=True, tensorboard=False)
-    with Runner(demo.run_folder, seed=demo.config.seed, logs=logs) as run:
-        start = prepare(run, demo.config)
+    with Runner(world.run_folder, seed=0, logs=logs) as run:
+        start = prepare(run, world.config)
         policy, prompts = start.policy, start.data["prompts"]
         with run.within("round", 1):
-            samples = run(run_sample, SampleStage.of(demo.config, 1), policy=policy, prompts=prompts)
+            samples = run(run_sample, SampleStage.of(world.config, 1), policy=policy, prompts=prompts)
     train, held = (RewardStage.of(config, config.reward, is_gold=is_gold) for is_gold in (False, True))
-    with Runner(demo.run_folder, seed=seed, logs=logs) as run, run.within("goodhart"):
+    with Runner(Path("runs") / f"goodhart-{seed}", seed=seed, logs=logs) as run, run.within("goodhart"):
         extra = judgments_identity(config, samples, is_first=True)
         judgments = run(run_collect, CollectStage.of(config, 1, like=()), extra=extra, samples=samples)
         reward = run(run_fit_reward, train, extra=train.revised(), start=policy, judgments=judgments)
