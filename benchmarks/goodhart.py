@@ -22,6 +22,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import numpy as np
 
 from assent.artifacts.stage import LogOptions, Runner
@@ -33,6 +37,8 @@ from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
+from assent.stats.independent import wilson
+from assent.stats.overoptimization import forecast
 from assent.training.gauge import Name, Point, read
 
 CONFIG = Path("configs/demo.yaml")
@@ -81,16 +87,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(20)))
     parser.add_argument("--set", action="append", default=[], dest="settings", help="e.g. optimize.steps=40")
-    parser.add_argument("--out", type=Path, default=Path("runs/goodhart"))
+    parser.add_argument("--out", type=Path, default=Path("runs/goodhart-seeds"), help="one file per seed; resumes")
+    parser.add_argument("--image", type=Path, help="where to draw the figure, e.g. docs/images/goodhart.svg")
     arguments = parser.parse_args()
-    found = []
+    found, runs = [], []
     for seed in arguments.seeds:
         path = arguments.out / f"seed-{seed}.json"
         if not path.exists():
             write_json(path, run_one(seed, tuple(arguments.settings)))
-        found.append(judged(seed, json.loads(path.read_text(encoding="utf-8"))))
+        runs.append(json.loads(path.read_text(encoding="utf-8")))
+        found.append(judged(seed, runs[-1]))
         print(json.dumps(found[-1]), flush=True)
     print_table(found)
+    if arguments.image is not None:
+        draw(runs, found, arguments.image)
 
 
 def run_one(seed: int, settings: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -172,12 +182,63 @@ def smooth(values: list[float], width: int = 5) -> np.ndarray:
 
 def print_table(found: list[dict[str, Any]]) -> None:
     """How many runs each rule ends within a tenth of the peak."""
-    print("| stopped by | runs within 10 % of the true peak | reached, mean | reached, worst |")
-    print("|---|---|---|---|")
+    print("| stopped by | runs within 10 % of the true peak | 95 % interval | reached, median | reached, worst |")
+    print("|---|---|---|---|---|")
     for name in found[0]["reached"]:
         reached = [one["reached"][name] for one in found]
         good = sum(share >= WITHIN for share in reached)
-        print(f"| {name} | {good} of {len(reached)} | {np.mean(reached):.2f} | {min(reached):.2f} |")
+        share = wilson(good, len(reached))
+        print(
+            f"| {name} | {good} of {len(reached)} | {share.low:.0%} to {share.high:.0%} | {np.median(reached):.2f} |"
+            f" {min(reached):.2f} |"
+        )
+
+
+def draw(runs: list[list[dict[str, Any]]], found: list[dict[str, Any]], path: Path) -> None:
+    """One run as the guard sees it beside the truth that it does not see; and what each rule reached in every run."""
+    order = sorted(range(len(found)), key=lambda i: found[i]["reached"]["held-out reward"])
+    chosen = order[len(order) // 2]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
+    one_run(left, runs[chosen], found[chosen])
+    names = list(found[0]["reached"])
+    for place, name in enumerate(names):
+        shares = [max(one["reached"][name], FLOOR) for one in found]
+        spread = np.linspace(-0.18, 0.18, len(shares))
+        right.plot(shares, place + spread, "o", markersize=4, alpha=0.7, color="#0072b2" if place == 0 else "#777777")
+    right.axvline(WITHIN, color="#333333", linewidth=1, linestyle="--")
+    right.set_yticks(range(len(names)), names)
+    right.invert_yaxis()
+    right.set_xlabel(f"share of the true gain at the peak, {len(found)} runs (below {FLOOR:.0f}: at the edge)")
+    for panel in (left, right):
+        panel.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+
+
+FLOOR = -2.0
+
+
+def one_run(panel: Any, rows: list[dict[str, Any]], result: dict[str, Any]) -> None:
+    """Proxy, held-out reward with its forecast, and truth over √KL, each less what it was at the start."""
+    steps = [row for row in rows if row["kind"] == "train"]
+    measured = [row for row in rows if row["kind"] == "guard"]
+    distance = [row["distance"] for row in measured]
+    for name, label, color in (("proxy", "reward that trains", "#0072b2"), ("gold", "held-out reward", "#d55e00")):
+        scores = [row[name] - measured[0][name] for row in measured]
+        panel.plot(distance, scores, "o", markersize=3.5, color=color, label=label)
+        fitted = forecast(distance, scores)
+        if fitted is not None:
+            grid = np.linspace(0, max(distance), 80)
+            panel.plot(grid, [fitted.at(float(d)) for d in grid], color=color)
+    truth = smooth([row[f"reward/{TRUTH}"] for row in steps]) - result["start"]
+    far = np.interp(range(len(truth)), [row["after"] for row in measured], distance)
+    panel.plot(far, truth, color="#333333", linestyle="--", label="truth (not seen by the guard)")
+    best = float(np.interp(result["chosen"]["held-out reward"], [row["after"] for row in measured], distance))
+    panel.axvline(best, color="#009e73", linewidth=1.2, label="weights that are kept")
+    panel.set_xlabel("√KL to the start, √nats per answer")
+    panel.set_ylabel("gain over the start")
+    panel.set_title(f"seed {result['seed']}, the median run", fontsize=10)
+    panel.legend(frameon=False, fontsize=8)
 
 
 if __name__ == "__main__":

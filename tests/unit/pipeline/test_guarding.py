@@ -109,12 +109,16 @@ def test_a_guarded_run_fits_its_held_out_reward_and_one_that_was_ended_says_so_e
     Path("scripted.py").write_text(SCRIPT, encoding="utf-8")
     Path("assent.yaml").write_text(TINY, encoding="utf-8")
     guards = {"every": 1, "prompts": 6, "samples": 1, "gold": {"kind": "fitted", "share": 0.5}, "then": "warn"}
-    list(run_project(Path("assent.yaml"), (), ("optimize.steps=2", f"optimize.guards={json.dumps(guards)}"), quiet=True))
+    list(
+        run_project(Path("assent.yaml"), (), ("optimize.steps=2", f"optimize.guards={json.dumps(guards)}"), quiet=True)
+    )
     policy = find_artifact("runs/toy")
     everything = ArtifactStore(Path("runs/toy/artifacts"), say=print, read_only=True).all()
     parts = {a.manifest.config["part"]: a for a in everything if a.manifest.stage == "fit reward"}
     assert sorted(parts) == ["gold", "train"]
-    assert policy.manifest.parents["gold"] == parts["gold"].key and policy.manifest.parents["reward"] == parts["train"].key
+    assert (
+        policy.manifest.parents["gold"] == parts["gold"].key and policy.manifest.parents["reward"] == parts["train"].key
+    )
     assert all(one.notes["used_by_neither"] > 0 for one in parts.values())
     rows = [row for row in read_metrics(policy.folder) if row["kind"] == "guard"]
     assert [row["after"] for row in rows] == [0, 1, 2] and all("gold" in row and "null/empty" in row for row in rows)

@@ -1,4 +1,4 @@
-"""The curve of Gao et al.: worked numbers, an independent fit, and intervals that hold the peak as often as they say."""
+"""The curve of Gao et al.: worked numbers, an independent fit, and intervals that hold as often as they say."""
 
 from __future__ import annotations
 

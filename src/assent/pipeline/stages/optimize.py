@@ -17,6 +17,7 @@ from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.render import Renderer
+from assent.data.splits import split_key
 from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
@@ -150,7 +151,7 @@ class Work:
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
             writer=writer,
-            demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
+            demonstrations=tuple(self._demonstrations(writer.renderer, held_out)) if config.ptx.coefficient else (),
             held_out=None if config.guards is None else HeldOut(tuple(held_out), gold),
         )
         train(roles, pool, config, self.loop)
@@ -189,9 +190,15 @@ class Work:
         reward = self.given.get("reward")
         return None if reward is None else reward.file("reward")
 
-    def _demonstrations(self, renderer: Renderer) -> list[Group]:
-        """Demonstrations as groups, those that do not fit left out."""
-        conversations = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+    def _demonstrations(self, renderer: Renderer, held_out: Sequence[Prompt]) -> list[Group]:
+        """Demonstrations as groups; those that do not fit are left out, and those of prompts that guards watch with."""
+        given = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+        watched = {split_key(prompt) for prompt in held_out}
+        conversations = [one for one in given if split_key(one) not in watched]
+        if len(conversations) < len(given):
+            self.ctx.log.say(
+                f"{len(given) - len(conversations)} demonstrations ask what the guards watch with: left out"
+            )
         limit = self.policy.max_length
         fitted = fit_demonstrations(conversations, renderer, max_length=limit, policy="drop")
         for line in fitted.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):
