@@ -1,13 +1,13 @@
 """Does the guard stop at the peak? `python benchmarks/goodhart.py --seeds 100 101` runs and judges seeded runs.
 
-Every run starts from the fine-tuned policy of `configs/demo.yaml` (trained once, found if done). Its answers to some
-prompts are ranked by simulated people of the seed; the judgments are split by raters and prompts into those of the
-reward model that trains and those of the held-out one, and the policy is optimized without any KL until the first is
-over-optimized. The guard sees the two reward models only. The lab's truth of the rollouts is logged with weight 0 and
-only judges:
+Every run starts from one small policy that was fine-tuned on few demonstrations (`WORLD`, trained once, found if done).
+90 of its answers' rankings by simulated people of the seed make the reward model that trains, and the policy is
+optimized without any KL until that is over-optimized. The held-out reward model is that of the demo's second round
+(`make demo` first): fitted by another model to 2,400 rankings of other people. The guard sees these two only. The lab's
+truth of the rollouts is logged with weight 0 and only judges:
 
     truth(t)    mean truth of the training rollouts of steps t - 2 to t + 2, the policy as it was before each
-    start       truth of the policy before the first step, on the guard's prompts and the first rollouts
+    start       mean truth of the rollouts of the first two steps
     peak        the highest truth(t) of the run
     reached     (truth(chosen) - start) / (peak - start), success from 0.9 up
 
@@ -49,31 +49,30 @@ WORLD: dict[str, Any] = {
     "name": "goodhart",
     "base": {"shape": {"hidden": 96, "layers": 3, "heads": 4, "context": 192}},
     "data": {"kind": "lab", "corpus": 3000, "demonstrations": 5000, "prompts": 3000},
-    "sample": {"prompts": 800},
+    "sample": {"prompts": 90},
     "evaluate": None,
     "compute": {"threads": 1},
 }
 """The demo with a smaller model, fine-tuned less: it has much to learn, so that a peak stands out."""
 RUN: dict[str, Any] = {
     "collect": {"overlap_share": 0.0},
-    "reward": {"raters": {"kind": "none"}, "epochs": 3},
+    "reward": {"raters": {"kind": "none"}, "epochs": 3, "eval_share": 0.1},
     "optimize": {
         "kind": "grpo",
-        "steps": 40,
+        "steps": 30,
         "prompts_per_step": 24,
         "samples_per_prompt": 4,
         "epochs": 1,
         "minibatches": 1,
         "sampling": {"temperature": 1.0, "max_new_tokens": 40},
         "kl": {"kind": "off"},
-        "optimizer": {"learning_rate": 0.001, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 8192},
+        "optimizer": {"learning_rate": 0.0012, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 8192},
         "rewards": [{"kind": "model"}, {"kind": "python", "target": TRUTH, "weight": 0.0}],
         "reward_clip": None,
         "guards": {
             "every": 2,
             "prompts": 64,
             "samples": 1,
-            "gold": {"kind": "fitted", "share": 0.6},
             "then": "warn",
             "confidence": CONFIDENCE,
             "probes": False,
@@ -86,6 +85,7 @@ RUN: dict[str, Any] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(20)))
+    parser.add_argument("--gold", type=Path, required=True, help="reward/ of the demo's second round")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="e.g. optimize.steps=40")
     parser.add_argument("--out", type=Path, default=Path("runs/goodhart-seeds"), help="one file per seed; resumes")
     parser.add_argument("--image", type=Path, help="where to draw the figure, e.g. docs/images/goodhart.svg")
@@ -94,7 +94,7 @@ def main() -> None:
     for seed in arguments.seeds:
         path = arguments.out / f"seed-{seed}.json"
         if not path.exists():
-            write_json(path, run_one(seed, tuple(arguments.settings)))
+            write_json(path, run_one(seed, arguments.gold, tuple(arguments.settings)))
         runs.append(json.loads(path.read_text(encoding="utf-8")))
         found.append(judged(seed, runs[-1]))
         print(json.dumps(found[-1]), flush=True)
@@ -103,13 +103,14 @@ def main() -> None:
         draw(runs, found, arguments.image)
 
 
-def run_one(seed: int, settings: tuple[str, ...]) -> list[dict[str, Any]]:
+def run_one(seed: int, gold: Path, settings: tuple[str, ...]) -> list[dict[str, Any]]:
     """The metrics of one run."""
     same = tuple(f"{name}={json.dumps(one)}" for name, one in WORLD.items())
     own = tuple(f"{name}={json.dumps(one)}" for name, one in RUN.items())
+    watched = f"optimize.guards.gold={json.dumps({'kind': 'model', 'path': str(gold)})}"
     url = f"sqlite:///{Path('runs').resolve()}/goodhart-{seed}.db"
     world = open_project(CONFIG, (), same)
-    config = open_project(CONFIG, (), (*same, *own, f"seed={seed}", f"store.url={url}", *settings)).config
+    config = open_project(CONFIG, (), (*same, *own, watched, f"seed={seed}", f"store.url={url}", *settings)).config
     assert config.reward is not None
     logs = LogOptions(quiet=True, tensorboard=False)
     with Runner(world.run_folder, seed=0, logs=logs) as run:
@@ -117,14 +118,12 @@ def run_one(seed: int, settings: tuple[str, ...]) -> list[dict[str, Any]]:
         policy, prompts = start.policy, start.data["prompts"]
         with run.within("round", 1):
             samples = run(run_sample, SampleStage.of(world.config, 1), policy=policy, prompts=prompts)
-    train, held = (RewardStage.of(config, config.reward, is_gold=is_gold) for is_gold in (False, True))
     with Runner(Path("runs") / f"goodhart-{seed}", seed=seed, logs=logs) as run, run.within("goodhart"):
         extra = judgments_identity(config, samples, is_first=True)
         judgments = run(run_collect, CollectStage.of(config, 1, like=()), extra=extra, samples=samples)
-        reward = run(run_fit_reward, train, extra=train.revised(), start=policy, judgments=judgments)
-        with run.within("gold"):
-            gold = run(run_fit_reward, held, extra=held.revised(), start=policy, judgments=judgments)
-        done = run(run_optimize, OptimizeStage.of(config), start=policy, prompts=prompts, reward=reward, gold=gold)
+        fitted = RewardStage.of(config, config.reward)
+        reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
+        done = run(run_optimize, OptimizeStage.of(config), start=policy, prompts=prompts, reward=reward)
     rows = read_metrics(done.folder)
     return [{name: one for name, one in row.items() if one == one} for row in rows]  # JSON knows no NaN
 

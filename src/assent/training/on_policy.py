@@ -6,6 +6,8 @@ A method (ppo, grpo, rloo, reinforce) adds how advantages are made and which los
     experience = sample(roles, prompts, config, …)              answers and their rewards
     minibatches = score(experience, roles, config, …)           log-probs of the policy before the update, of the start
     …                                                           advantages, then epochs of `policy_step`
+
+`training/course.py` gives it its steps, and what is carried from one to the next.
 """
 
 from __future__ import annotations
