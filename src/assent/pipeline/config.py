@@ -269,7 +269,7 @@ class RunConfig(Config):
     @property
     def reads_rankings(self) -> bool:
         """Whether anything learns from rankings: a reward model, or the method itself."""
-        return self.fits_reward or "judgments" in self.optimize.wants
+        return self.fits_reward or bool({"judgments", "gold"} & self.optimize.wants)
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
@@ -286,6 +286,11 @@ class RunConfig(Config):
             )
         if self.model.lora is None and self.optimize.wants_shared_base:
             raise ValueError("optimize.shared_base is always, but all weights are trained: set model.lora, or auto")
+        if self.reward is None and "gold" in self.optimize.needs:
+            raise ValueError(
+                "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
+                " or a function in optimize.guards.gold, or set it to null"
+            )
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
         if isinstance(self.data, FileData):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from pydantic import Field
 
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext, stage
@@ -32,6 +33,7 @@ from assent.models.scalar import ScalarModel
 from assent.pipeline.ai_labels import by_people, weighed, weights_in
 from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig, RunConfig
+from assent.pipeline.guarding import Parted, part
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
 from assent.pipeline.learners import all_heads, row_scorer, state_scorer, train_reward_model
 from assent.pipeline.ranked import RankedGroups, Reading
@@ -56,11 +58,17 @@ class RewardStage(Config):
     """How models are loaded."""
     compute: ComputeConfig
     """Where it runs."""
+    part: Literal["all", "train", "gold"] = Field(default="all", json_schema_extra={"added_later": True})
+    """Which judgments: all, or with a held-out reward for guards, those of one side."""
+    gold_share: float = Field(default=0.0, json_schema_extra={"added_later": True})
+    """Share of the held-out side."""
 
     @classmethod
-    def of(cls, config: RunConfig, reward: RewardConfig) -> RewardStage:
-        """As the run says."""
-        return cls(reward=reward, model=config.model, compute=config.compute)
+    def of(cls, config: RunConfig, reward: RewardConfig, *, is_gold: bool = False) -> RewardStage:
+        """As the run says; `is_gold`: the held-out one for guards."""
+        share = config.optimize.gold_share
+        part = "all" if share is None else "gold" if is_gold else "train"
+        return cls(reward=reward, model=config.model, compute=config.compute, part=part, gold_share=share or 0.0)
 
     def revised(self) -> dict[str, str]:
         """What enters the key beside the stage's version, which would make reward models anew that did not change."""
@@ -72,7 +80,7 @@ class RewardStage(Config):
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
     """Write reward/ (a plain sequence-classification model), report.json, and each held-out pair as an outcome."""
     backends, wanted = Backends(config.model, config.compute), config.reward
-    sides, labels = sides_of(judgments, wanted), weights_in(judgments)
+    (sides, parted), labels = sides_of(judgments, config), weights_in(judgments)
     if labels:
         sides["held out"] = by_people(sides["held out"])
     attributes = attributes_of(judgments)
@@ -88,9 +96,8 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         scales = scales_of(sides["train"], wanted.criteria)
         model.criteria = [scale.criterion for scale in scales]
         weights = weights_of(learn.comparisons, attributes, wanted)
-        said = [scale.line() for scale in scales] + [
-            line for one in (copies, weights) if one is not None for line in one.lines()
-        ]
+        said = [*([] if parted is None else parted.lines()), *(scale.line() for scale in scales)]
+        said += [line for one in (copies, weights) if one is not None for line in one.lines()]
         for part, what in ((learn, "comparisons"), (test, "comparisons that are held out")):
             said += part.fitted.lines(what, max_length=limit)
         for line in said:
@@ -127,6 +134,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         "comparisons": len(learn.groups),
         "held_out": len(test.groups),
         **{name: count + test.fitted.facts()[name] for name, count in learn.fitted.facts().items()},
+        **({} if parted is None else {"used_by_neither": parted.unused}),
         **({} if copies is None else copies.facts()),
         **({} if weights is None else weights.facts()),
         **trained.facts(),
@@ -142,11 +150,16 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
     }
 
 
-def sides_of(judgments: Artifact, config: RewardConfig) -> dict[str, list[Comparison]]:
-    """Comparisons to learn from and those that are held out, by prompt."""
+def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, list[Comparison]], Parted | None]:
+    """Comparisons to learn from and those that are held out, by prompt; of the part of the judgments that is wanted."""
     comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
-    shares = {"train": 1 - config.eval_share, "held out": config.eval_share}
-    return split(comparisons, shares, seed=HELD_OUT_SEED, part_of=lambda c: str(c.meta.get("source", "")))
+    parted = None
+    if config.part != "all":
+        parted = part(comparisons, config.gold_share)
+        comparisons = parted.gold if config.part == "gold" else parted.train
+    shares = {"train": 1 - config.reward.eval_share, "held out": config.reward.eval_share}
+    sides = split(comparisons, shares, seed=HELD_OUT_SEED, part_of=lambda c: str(c.meta.get("source", "")))
+    return sides, parted
 
 
 def measured(
