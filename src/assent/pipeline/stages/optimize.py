@@ -172,7 +172,7 @@ class Work:
         opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
         rewards, constraints = opener.rewards(), opener.constraints()
         terms = (*rewards.terms, *(() if constraints is None else constraints.costs))
-        gold = held_out_reward(config, self.backends, self.given.get("gold"))
+        gold = held_out_reward(opener, self.given.get("gold"))
         roles = Roles(
             constraints=constraints,
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
