@@ -14,6 +14,8 @@ Level = Literal["principles", "shared", "own"]
 an adapter of its own."""
 FEWEST_LABELS, MANY_LABELS = 100, 1000
 """Below the first a profile has principles only; above the second a reward head of its own."""
+FEWEST_RATERS = 5
+"""Labels of fewer raters are the taste of persons and no audience's, and would show what single people said."""
 NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
 
 
@@ -137,9 +139,9 @@ WRITTEN = ("reward", "policy", "evidence", "published")
 """Keys that the program writes."""
 
 
-def level_of(labels: int) -> Level:
-    """What so many labels allow: below 100 principles, up to 1000 a shared reward, above that an own one."""
-    if labels < FEWEST_LABELS:
+def level_of(labels: int, raters: int) -> Level:
+    """What so many labels allow: below 100, or of fewer than five raters, principles; up to 1000 a shared reward."""
+    if labels < FEWEST_LABELS or raters < FEWEST_RATERS:
         return "principles"
     return "shared" if labels <= MANY_LABELS else "own"
 

@@ -174,7 +174,7 @@ def _problems(tree: Tree, name: str) -> Iterator[str]:
         beyond = [one for one in profile.audience.get(attribute, values) if one not in values]
         if beyond:
             yield (
-                f"audience.{attribute} names {beyond[0]!r}, who are no part of {profile.parent!r} ({', '.join(values)});"
+                f"audience.{attribute} names {beyond[0]!r}, no part of {profile.parent!r} ({', '.join(values)});"
                 " an audience is a part of its parent's"
             )
     for line in profile.safety:

@@ -153,9 +153,9 @@ def logistic(
     start: Floats | None = None,
     beside: Floats | float = 0.0,
 ) -> Floats:
-    """Coefficients that make every row's "yes" likely: minimizes Σ w · softplus(-b - x·c) + ½ Σ penalty · c², by Newton.
+    """Coefficients that make every row's "yes" likely: minimizes Σ w · softplus(-b - x·c) + ½ Σ penalty · c².
 
-    `beside`, b [rows], are logits that are known already.
+    By Newton. `beside`, b [rows], are logits that are known already.
     """
     found = np.zeros(columns.shape[1]) if start is None else start.copy()
     for _ in range(_STEPS):
