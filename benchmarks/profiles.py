@@ -1,7 +1,7 @@
 """Do profiles find planted cultures, and refuse shams? `python benchmarks/profiles.py --seeds 0 1 2` on the lab.
 
-Two cultures are planted: people of the groups `plain` and `warm` (`lab/people.py`) rank answers of a fine-tuned policy,
-written along axes of tone. For each seed and group `assent profile fit` and `publish` run as a team would call them: the
+Two cultures are planted: people of the groups `plain` and `warm` (`lab/people.py`) rank answers written along axes of
+tone. For each seed and group `assent profile fit` and `publish` run as a team would call them: the
 offset is fitted, put to its trial, an adapter is trained, and people of the group who gave no label compare it with its
 parent. Shams: membership is shuffled over raters, and the offset's trial is the same. RUN is the folder of a finished
 run of `configs/demo.yaml`; it is written into, so give a copy.
@@ -26,6 +26,7 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.generation.config import Sampling
+from assent.lab.tones import TONES, reply_at
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.commands.profile import fit, new, publish
@@ -34,6 +35,7 @@ from assent.pipeline.profile_line import Line, Place
 from assent.pipeline.ranked import Reading
 from assent.pipeline.stages.profile_reward import ProfileRewardStage, poll_of, read_trial, seen_prompts, votes_in
 from assent.pipeline.stages.sample import make_task
+from assent.profiles.spread import positions
 from assent.profiles.trial import try_offset
 from assent.raters.collect import collect
 from assent.raters.config import SimulatedConfig
@@ -53,6 +55,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=600)
     parser.add_argument("--raters", type=int, default=60)
     parser.add_argument("--each", type=int, default=3, help="raters that rank each prompt")
+    parser.add_argument("--candidates", choices=["spread", "sampled"], default="spread")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--compared", type=int, default=150, help="prompts of the comparison")
     parser.add_argument("--shams", type=int, default=20)
@@ -86,11 +89,8 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
         for _ in new(place, culture, parent=None, audience={"group": culture}):
             pass
         began = time.time()
-        if arguments.no_adapters:
-            row = offset_of(place, culture, start, seed)
-        else:
-            row = whole(place, culture, start)
-        rows.append({"seed": seed, "culture": culture, "seconds": time.time() - began, **row})
+        found = offset_of(place, culture, start, seed) if arguments.no_adapters else whole(place, culture, start)
+        rows.append({"seed": seed, "culture": culture, "seconds": time.time() - began, **found})
         print(json.dumps(rows[-1]), flush=True)
     rows.append({"seed": seed, "shams": shams(place, start, arguments.shams, seed)})
     print(json.dumps(rows[-1]), flush=True)
@@ -99,24 +99,13 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
 
 def gather(arguments: argparse.Namespace, store: StoreConfig, start: str, seed: int) -> None:
     """Answers of the fine-tuned policy to prompts that no reward model has seen, ranked by a crowd of two cultures."""
-    run = arguments.run
-    first = find_artifact(str(run / "round-0"))
-    line_prompts = find_artifact(start).manifest.parents["prompts"]
-    folder = next(one for one in (run / "artifacts").glob("data-*") if line_prompts.startswith(one.name[5:]))
-    pool = read_records(folder / "prompts.jsonl", Prompt)
-    prompts = pool[-arguments.prompts :]  # rounds take theirs from the front
-    compute = ComputeConfig(threads=1)
-    with machine(compute):
-        writer = Backends(ModelConfig(), compute).writer_named(str(first.folder / "policy"))
-        drawn = writer.write(
-            prompts,
-            num_samples=4,
-            sampling=Sampling(temperature=1.0, max_new_tokens=64),
-            seed=seeds.derive(seed, "profiles", "answers"),
-        )
+    asked = find_artifact(start).manifest.parents["prompts"]
+    folder = next(one for one in (arguments.run / "artifacts").glob("data-*") if asked.startswith(one.name[5:]))
+    prompts = read_records(folder / "prompts.jsonl", Prompt)[-arguments.prompts :]  # rounds take theirs from the front
+    write = sampled if arguments.candidates == "sampled" else spread
     tasks = [
-        make_task(prompt, [Completion(prompt_id=prompt.id, text=one.text, source="sft") for one in row], key="profiles")
-        for prompt, row in zip(prompts, drawn, strict=True)
+        make_task(prompt, row, key=f"profiles {seed}")
+        for prompt, row in zip(prompts, write(arguments, prompts, seed), strict=True)
     ]
     tasks = [task.model_copy(update={"project": "cultures"}) for task in tasks if len(task.completions) > 1]
     raters = SimulatedConfig(number=arguments.raters, sharpness=3.0, groups=dict.fromkeys(CULTURES, 1.0))
@@ -124,6 +113,37 @@ def gather(arguments: argparse.Namespace, store: StoreConfig, start: str, seed: 
     with Store.open(store.url) as opened:
         opened.add_tasks(tasks, slots=arguments.each, now=time.time())
         collect(opened, panel, Queue("cultures", "reward"), clock=time.time)
+
+
+def sampled(arguments: argparse.Namespace, prompts: list[Prompt], seed: int) -> list[list[Completion]]:
+    """Four answers of the fine-tuned policy to each prompt."""
+    compute = ComputeConfig(threads=1)
+    with machine(compute):
+        first = find_artifact(str(arguments.run / "round-0"))
+        rows = (
+            Backends(ModelConfig(), compute)
+            .writer_named(str(first.folder / "policy"))
+            .write(
+                prompts,
+                num_samples=4,
+                sampling=Sampling(temperature=1.0, max_new_tokens=64),
+                seed=seeds.derive(seed, "profiles", "answers"),
+            )
+        )
+    return [
+        [Completion(prompt_id=prompt.id, text=one.text, source="sft") for one in row]
+        for prompt, row in zip(prompts, rows, strict=True)
+    ]
+
+
+def spread(arguments: argparse.Namespace, prompts: list[Prompt], seed: int) -> list[list[Completion]]:
+    """Four right answers to each prompt, each elsewhere on the lab's axes of tone."""
+    found = []
+    for prompt in prompts:
+        places = positions(TONES, 4, seed=seed, name=prompt.id)
+        said = [(reply_at(prompt, place, seed=seed).text, place) for place in places]
+        found.append([Completion(prompt_id=prompt.id, text=t, source="tones", meta={"tone": p}) for t, p in said])
+    return found
 
 
 def whole(place: Place, culture: str, start: str) -> dict[str, Any]:
