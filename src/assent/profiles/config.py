@@ -103,7 +103,7 @@ class Profile(Config):
     reward: str | None = None
     """The reward model that was fitted: folder of an artifact."""
     policy: str | None = None
-    """The policy that was trained: folder of an artifact, with its adapter in it."""
+    """The policy: folder of an artifact, with the adapter that was trained in it; the parent's with principles only."""
     evidence: Evidence | None = None
     """What it rests on."""
     published: Publication | None = None

@@ -89,7 +89,7 @@ def fit(place: Place, name: str, *, start: str | None, today: datetime.date) -> 
     evidence = counted(comparisons, members_of(raters, line.tree.audience(name)), today=today)
     yield f"{name}: {in_words(evidence)}"
     if evidence.level == "principles":
-        line.tree.write(name, evidence=evidence, reward=None, policy=None, published=None)
+        line.tree.write(name, evidence=evidence, reward=None, policy=str(line.policy.folder), published=None)
         yield f"an offset wants 100 labels of 5 raters or more; publish the principles: assent profile publish {name}"
         return
     with line.runner() as run:
@@ -146,9 +146,9 @@ def publish(place: Place, name: str, *, start: str | None, today: datetime.date)
     reasons = list(trial.reasons) if trial is not None else []
     wins, held, left_out = None, None, 0
     if not reasons:
-        if evidence.level != "principles" and line.profile.policy is None:
-            raise UserError(f"{line.tree.path(name)}: there is no adapter yet: assent profile fit {name}")
-        policy = line.policy if line.profile.policy is None else find_artifact(line.profile.policy)
+        if line.profile.policy is None:
+            raise UserError(f"{line.tree.path(name)}: there is no policy yet: assent profile fit {name}")
+        policy = find_artifact(line.profile.policy)
         found = _compared(line, store, policy)
         report = EvaluationReport.read(found.folder)
         wins, left_out = report.win_rate, int(found.notes["verdicts_left_out"])
