@@ -44,6 +44,15 @@ from assent.raters.simulated import lab_utility
 
 TODAY = datetime.date(2026, 1, 1)
 CULTURES = ("plain", "warm")
+METHOD = {
+    "kind": "rloo",
+    "prompts_per_step": 24,
+    "samples_per_prompt": 4,
+    "sampling": {"temperature": 1.0, "max_new_tokens": 64},
+    "kl": {"kind": "adaptive", "coefficient": 0.06, "target": 3.0, "horizon": 2000},
+    "optimizer": {"learning_rate": 0.0006, "schedule": "linear", "floor": 0.1, "warmup": 0.05},
+}
+"""How adapters are trained; whatever is not said is the default."""
 STORE = "sqlite:///{}"
 
 
@@ -79,7 +88,7 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
     gather(arguments, store, start, seed)
     settings = (
         f"seed={seed}",
-        f"optimize.steps={arguments.steps}",
+        f"optimize={json.dumps(METHOD | {'steps': arguments.steps})}",
         f"evaluate.prompts={arguments.compared}",
         "compute.threads=1",
     )

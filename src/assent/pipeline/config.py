@@ -96,6 +96,17 @@ class SampleConfig(Config):
     """Spread: the answers of a prompt take these temperatures in turn, so that raters see real differences."""
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
+    tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: to the point}. Each answer of a
+    prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
+
+    @model_validator(mode="after")
+    def _one_spread(self) -> SampleConfig:
+        if self.tones and self.temperatures:
+            raise ValueError("temperatures and tones both spread the answers; leave one of them out")
+        if blank := [axis for axis, word in self.tones.items() if not word.strip()]:
+            raise ValueError(f"tones.{blank[0]} has no word; say what an answer there is like")
+        return self
 
 
 class CollectConfig(Config):

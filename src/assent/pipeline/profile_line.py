@@ -28,6 +28,8 @@ from assent.training.on_policy_config import OnPolicyConfig
 
 LORA = LoraConfig(rank=8, alpha=16.0)
 """The adapter of a profile where the run itself was not trained with one."""
+LORA_RATE = 10
+"""So many times the learning rate of whole weights."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +142,21 @@ class Line:
 
 
 def optimizing(config: RunConfig) -> OptimizeStage:
-    """How the adapter is trained: as the run's policies are, under LoRA."""
+    """How the adapter is trained: as the run's policies are, under LoRA.
+
+    Of a run that trained whole weights the learning rate is taken ten times, as everywhere under LoRA.
+    """
     optimize: OptimizeConfig = config.optimize
     if not isinstance(optimize, OnPolicyConfig):
         raise ConfigError(
             f"optimize.kind is {optimize.kind}, which learns from rankings; a profile's adapter learns from its reward:"
             " add --set optimize.kind=rloo"
         )
-    model = config.model if config.model.lora is not None else config.model.model_copy(update={"lora": LORA})
+    model = config.model
+    if model.lora is None:
+        model = model.model_copy(update={"lora": LORA})
+        faster = optimize.optimizer.model_copy(update={"learning_rate": LORA_RATE * optimize.optimizer.learning_rate})
+        optimize = optimize.model_copy(update={"optimizer": faster})
     return OptimizeStage(optimize=optimize, model=model, compute=config.compute)
 
 

@@ -116,8 +116,8 @@ def run_profile_reward(
         seen = seen_prompts(learned, config.held_out)
         offset, trial = try_offset(poll, level=config.level, seen=seen, seed=ctx.seed)
         model.head = torch.from_numpy(poll.head + offset.direction).float()
-        scores = states @ (poll.head + offset.direction)
-        model.score_mean, model.score_std = float(scores.mean()), max(float(scores.std()), 1e-6)
+        # The parent's unit stays: what a nat of KL costs was chosen in it.
+        model.score_mean += float((states @ offset.direction).mean())
         model.save(ctx.output / "reward", merged=True)
     files.write_json(ctx.output / TRIAL, trial.model_dump(mode="json"))
     return {"passes": trial.passes, "p": trial.p, "spread": trial.spread, "votes": trial.learned.votes}
