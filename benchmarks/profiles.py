@@ -1,7 +1,7 @@
 """Do profiles find planted cultures, and refuse shams? `python benchmarks/profiles.py --seeds 0 1 2` on the lab.
 
-Two cultures are planted: people of the groups `plain` and `warm` (`lab/people.py`) rank answers written along axes of
-tone. For each seed and group `assent profile fit` and `publish` run as a team would call them: the
+Two cultures are planted: people of the groups `plain` and `warm` (`lab/people.py`) rank answers, half of them written
+along axes of tone. For each seed and group `assent profile fit` and `publish` run as a team would call them: the
 offset is fitted, put to its trial, an adapter is trained, and people of the group who gave no label compare it with its
 parent. Shams: membership is shuffled over raters, and the offset's trial is the same. RUN is the folder of a finished
 run of `configs/demo.yaml`; it is written into, so give a copy.
@@ -49,7 +49,7 @@ METHOD = {
     "prompts_per_step": 24,
     "samples_per_prompt": 4,
     "sampling": {"temperature": 1.0, "max_new_tokens": 64},
-    "kl": {"kind": "adaptive", "coefficient": 0.06, "target": 3.0, "horizon": 2000},
+    "kl": {"kind": "adaptive", "coefficient": 0.06, "target": 2.0, "horizon": 2000},
     "optimizer": {"learning_rate": 0.0006, "schedule": "linear", "floor": 0.1, "warmup": 0.05},
 }
 """How adapters are trained; whatever is not said is the default."""
@@ -60,12 +60,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, help="a copy of runs/demo")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--start", default="round-1", help="the round whose policy profiles start from")
+    parser.add_argument("--start", default="round-2", help="the round whose policy profiles start from")
     parser.add_argument("--prompts", type=int, default=600)
     parser.add_argument("--raters", type=int, default=60)
     parser.add_argument("--each", type=int, default=3, help="raters that rank each prompt")
     parser.add_argument("--candidates", choices=["spread", "sampled"], default="spread")
-    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--steps", type=int, default=24)
     parser.add_argument("--compared", type=int, default=150, help="prompts of the comparison")
     parser.add_argument("--shams", type=int, default=20)
     parser.add_argument("--no-adapters", action="store_true", help="offsets and shams alone")
@@ -125,33 +125,46 @@ def gather(arguments: argparse.Namespace, store: StoreConfig, start: str, seed: 
 
 
 def sampled(arguments: argparse.Namespace, prompts: list[Prompt], seed: int) -> list[list[Completion]]:
-    """Four answers of the fine-tuned policy to each prompt."""
-    compute = ComputeConfig(threads=1)
-    with machine(compute):
-        first = find_artifact(str(arguments.run / "round-0"))
-        rows = (
-            Backends(ModelConfig(), compute)
-            .writer_named(str(first.folder / "policy"))
-            .write(
-                prompts,
-                num_samples=4,
-                sampling=Sampling(temperature=1.0, max_new_tokens=64),
-                seed=seeds.derive(seed, "profiles", "answers"),
-            )
-        )
-    return [
-        [Completion(prompt_id=prompt.id, text=one.text, source="sft") for one in row]
-        for prompt, row in zip(prompts, rows, strict=True)
-    ]
+    """Two answers of the fine-tuned policy and two of the one that profiles start from, to each prompt."""
+    return [a + b for a, b in zip(*written(arguments, prompts, 2, seed), strict=True)]
 
 
 def spread(arguments: argparse.Namespace, prompts: list[Prompt], seed: int) -> list[list[Completion]]:
-    """Four right answers to each prompt, each elsewhere on the lab's axes of tone."""
+    """Two right answers to each prompt, each elsewhere on the lab's axes of tone, beside one of each policy.
+
+    Right answers alone would say nothing of faults, and the adapter would be free to make them.
+    """
     found = []
-    for prompt in prompts:
-        places = positions(TONES, 4, seed=seed, name=prompt.id)
+    for prompt, *own in zip(prompts, *written(arguments, prompts, 1, seed), strict=True):
+        places = positions(TONES, 2, seed=seed, name=prompt.id)
         said = [(reply_at(prompt, place, seed=seed).text, place) for place in places]
-        found.append([Completion(prompt_id=prompt.id, text=t, source="tones", meta={"tone": p}) for t, p in said])
+        toned = [Completion(prompt_id=prompt.id, text=t, source="tones", meta={"tone": p}) for t, p in said]
+        found.append([*toned, *own[0], *own[1]])
+    return found
+
+
+def written(arguments: argparse.Namespace, prompts: list[Prompt], each: int, seed: int) -> list[list[list[Completion]]]:
+    """`each` answers of both policies to every prompt."""
+    compute, found = ComputeConfig(threads=1), []
+    with machine(compute):
+        for name in ("round-0", arguments.start):
+            policy = find_artifact(str(arguments.run / name)).folder / "policy"
+            rows = (
+                Backends(ModelConfig(), compute)
+                .writer_named(str(policy))
+                .write(
+                    prompts,
+                    num_samples=each,
+                    sampling=Sampling(temperature=1.0, max_new_tokens=64),
+                    seed=seeds.derive(seed, "profiles", name),
+                )
+            )
+            found.append(
+                [
+                    [one.completion(prompt, source=name) for one in row]
+                    for prompt, row in zip(prompts, rows, strict=True)
+                ]
+            )
     return found
 
 

@@ -97,7 +97,7 @@ class SampleConfig(Config):
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
-    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: to the point}. Each answer of a
+    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: plain}. Each answer of a
     prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
 
     @model_validator(mode="after")
