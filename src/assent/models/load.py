@@ -31,6 +31,7 @@ from assent.models import score_head
 from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
 from assent.models.context import context_of
+from assent.models.criterion_heads import named as criteria_named
 from assent.models.lora import (
     NAME_BASE,
     AdapterBase,
@@ -77,28 +78,30 @@ def open_scalar(path: str | Path, config: ModelConfig, *, revision: str | None =
     return _open(path, config, _SCALAR, revision)
 
 
-def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
-    """Open the body of a causal language model under a score head whose weights are arbitrary."""
+def scalar_from_causal_lm(
+    path: str | Path, config: ModelConfig, *, revision: str | None = None, heads: int = 1
+) -> Opened:
+    """Open the body of a causal language model under so many score heads, whose weights are arbitrary."""
     lm = open_causal_lm(path, config, revision=revision)
-    return Opened(under_score(lm.hf, config, where=str(path)), lm.tokenizer, lm.base, lm.own_type)
+    return Opened(under_score(lm.hf, config, where=str(path), heads=heads), lm.tokenizer, lm.base, lm.own_type)
 
 
-def under_score(lm: PreTrainedModel, config: ModelConfig, *, where: str) -> PreTrainedModel:
-    """The body of a causal language model under a score head whose weights are arbitrary.
+def under_score(lm: PreTrainedModel, config: ModelConfig, *, where: str, heads: int = 1) -> PreTrainedModel:
+    """The body of a causal language model under so many score heads, whose weights are arbitrary.
 
     The weights of the body are those of `lm` themselves, no copy: `lm` is used up.
     """
-    hf = _classifier(lm, config)
+    hf = _classifier(lm, config, heads)
     if hf is None:
         _log.info("%s: transformers has no linear score head for %s, one is attached", where, type(lm).__name__)
-        hf = score_head.attach(lm, where=where)
+        hf = score_head.attach(lm, where=where, heads=heads)
     return hf.eval()
 
 
-def _classifier(lm: PreTrainedModel, config: ModelConfig) -> PreTrainedModel | None:
+def _classifier(lm: PreTrainedModel, config: ModelConfig, heads: int) -> PreTrainedModel | None:
     """The sequence-classification form of a language model; None where there is none, or none with one linear head."""
     settings = copy.deepcopy(lm.config)
-    settings.num_labels = 1
+    settings.num_labels = heads
     try:
         with quiet(), torch.device("meta"):  # a form without weights: the body comes from `lm`
             hf = AutoModelForSequenceClassification.from_config(
@@ -143,7 +146,9 @@ def _open(path: str | Path, config: ModelConfig, form: _Form, revision: str | No
         own_type = type_on_disk(path, settings, revision)
         hf = _read_weights(path, settings, config, _checked(path, settings, form), revision, has_adapter=False)
         if score_head.is_named(settings):
-            score_head.read(score_head.attach(hf, where=str(path)), path, revision=revision)
+            score_head.read(
+                score_head.attach(hf, where=str(path), heads=1 + len(criteria_named(settings))), path, revision=revision
+            )
     else:
         tokenizer, hf, own_type = _open_adapted(path, base, config, form, revision)
     fit_vocabulary(hf, tokenizer, where=str(path))
@@ -177,7 +182,7 @@ def _open_adapted(
         raise ModelError(f"{path}: the adapter's base cannot be opened: {error}; or {NAME_BASE}") from error
     grow_for_adapter(hf, path, tokenizer, revision=revision)
     if score_head.is_named(settings):
-        score_head.attach(hf, where=str(path))  # the adapter fills it
+        score_head.attach(hf, where=str(path), heads=1 + len(criteria_named(settings)))  # the adapter fills it
     hf = merge_adapter(hf, path, revision=revision)
     if has_own_generation and getattr(hf, "generation_config", None) is not None:
         hf.generation_config = GenerationConfig.from_pretrained(str(path), revision=revision)

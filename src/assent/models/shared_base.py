@@ -29,8 +29,9 @@ def reward_on(policy: PolicyModel, adapter: str | Path, *, config: ModelConfig) 
 
     Its tokenizer is the folder's own. Raises ModelError where the adapter does not fit the base.
     """
-    hf = lora.lay_fixed(_scalar_on(policy, config, where=str(adapter)), adapter, name=_REWARD)
     facts = json.loads((Path(adapter) / "config.json").read_text(encoding="utf-8"))
+    heads = len(facts.get("id2label") or ("the only one",))
+    hf = lora.lay_fixed(_scalar_on(policy, config, where=str(adapter), heads=heads), adapter, name=_REWARD)
     for name, value in facts.items():
         if name.startswith(_KEPT):
             setattr(hf.config, name, value)
@@ -50,7 +51,7 @@ def value_on(policy: PolicyModel, start: str | Path, *, config: ModelConfig, see
     return ScalarModel(hf, load.tokenizer_of(start, config), config=config, trainable=True, base=None)
 
 
-def _scalar_on(policy: PolicyModel, config: ModelConfig, *, where: str) -> PreTrainedModel:
+def _scalar_on(policy: PolicyModel, config: ModelConfig, *, where: str, heads: int = 1) -> PreTrainedModel:
     if not isinstance(policy.hf, peft.PeftModel) or config.lora is None:
         raise ModelError(f"{where}: all weights of the policy are trained, so none can be shared; set model.lora")
-    return load.under_score(lora.base_of(policy.hf), config, where=where)
+    return load.under_score(lora.base_of(policy.hf), config, where=where, heads=heads)

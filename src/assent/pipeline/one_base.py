@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,10 +54,10 @@ class OneBase(Backends):
             return super().reward_model(folder, trainable=trainable)
         return shared_base.value_from_reward(shared, config=self.model) if trainable else shared
 
-    def new_reward_model(self, policy: Path, *, seed: int) -> ScalarModel:
+    def new_reward_model(self, policy: Path, *, seed: int, criteria: Sequence[str] = ()) -> ScalarModel:
         """A fresh adapter and head on the base, which is asked for by its folder."""
-        if policy != self.start:
-            return super().new_reward_model(policy, seed=seed)
+        if policy != self.start or criteria:
+            return super().new_reward_model(policy, seed=seed, criteria=criteria)
         return shared_base.value_on(self.policy_model, policy, config=self.model, seed=seed)
 
     def _opened(self, folder: Path) -> ScalarModel | None:

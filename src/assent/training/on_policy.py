@@ -31,6 +31,7 @@ from assent.models.policy import TokenScores
 from assent.stats.diversity import expected_distinct, opener_entropy, top_opener, words_of
 from assent.training.average import MovingAverage
 from assent.training.batches import endless
+from assent.training.constraints import Constraints
 from assent.training.drift import Drift
 from assent.training.loop import Loop, Resumable
 from assent.training.on_policy_config import KLConfig, OnPolicyConfig
@@ -55,6 +56,8 @@ class Roles:
     writer: LocalWriter
     demonstrations: tuple[Group, ...] = ()
     """For the PTX mix."""
+    constraints: Constraints | None = None
+    """Costs that are kept below limits."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Experience:
 
     rollouts: Rollouts
     scores: Tensor
-    """[B], one reward per row."""
+    """[B], one reward per row, less the prices of costs where there are constraints."""
     facts: dict[str, float]
     """What is logged of them."""
 
@@ -102,7 +105,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
     scored = roles.reward(rollouts.row_prompts, rollouts.texts)
     unfinished = ~torch.tensor(rollouts.finished)
     scores = torch.tensor(scored.totals, dtype=torch.float32) - config.missing_eos_penalty * unfinished.float()
-    means = {f"reward/{name}": mean for name, mean in scored.means.items()} if len(scored.means) > 1 else {}
+    terms = scored.facts if len(scored.facts) > 1 else {}
     cut = [words_of(text, most=FIRST_WORDS) for text in rollouts.texts]
     alike = {"ead": expected_distinct(cut), "opener_entropy": opener_entropy(cut), "top_opener": top_opener(cut)}
     facts = {
@@ -111,8 +114,11 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
         "length": sum(rollouts.lengths) / len(rollouts.lengths),
         "eos_rate": sum(rollouts.finished) / len(rollouts.finished),
     }
+    if roles.constraints is not None:
+        scores, seen = roles.constraints.price(scores, rollouts.row_prompts, rollouts.texts)
+        terms = terms | seen
     known = {name: value for name, value in alike.items() if value is not None}
-    return Experience(rollouts, scores, facts | known | means)
+    return Experience(rollouts, scores, facts | known | terms)
 
 
 def score(
@@ -303,6 +309,8 @@ class Course:
             "drift": self.drift,
         }
         """What checkpoints carry."""
+        if roles.constraints is not None:
+            self.parts["constraints"] = roles.constraints
         self._loop = loop
 
     def finish_step(self, step: int, facts: Mapping[str, float], num_responses: int) -> None:
