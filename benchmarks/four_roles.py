@@ -133,9 +133,10 @@ def prepare(arguments: argparse.Namespace) -> None:
         start.symlink_to(arguments.model.resolve())
     else:
         tokenizer = tiny_tokenizer()
-        torch.manual_seed(0)
         small = LlamaConfig(**SMALL, vocab_size=8192, pad_token_id=0, bos_token_id=1, eos_token_id=2)
-        LlamaForCausalLM(small).save_pretrained(str(start))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            LlamaForCausalLM(small).save_pretrained(str(start))
         tokenizer.save_pretrained(str(start))
     model = ScalarModel.from_policy(start, config=lora(arguments.rank), seed=0)
     draw = torch.Generator().manual_seed(1)
