@@ -16,8 +16,8 @@ from assent.core.errors import ConfigError, UserError
 from assent.core.types import Comparison, Judgment, Purpose, Rater, Task
 from assent.data.config import Source
 from assent.data.load import load_comparisons
-from assent.evaluation.validation.record import FEWEST_ANCHORS, Bar, in_words
 from assent.evaluation.validation.probes import PROBED
+from assent.evaluation.validation.record import FEWEST_ANCHORS, Bar, in_words
 from assent.evaluation.validation.validate import validate
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
