@@ -20,6 +20,7 @@ from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
+from assent.pipeline.budget import BudgetConfig, with_budget
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
 from assent.training.on_policy_config import PPOConfig
@@ -96,6 +97,11 @@ class SampleConfig(Config):
     """Spread: the answers of a prompt take these temperatures in turn, so that raters see real differences."""
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
+    choose: Literal["next", "disagreement"] = Field(default="next", json_schema_extra={"added_later": True})
+    """The next prompts of the pool; or, from round 2 on, of `candidates` times as many those about whose answers the
+    reward models of earlier rounds disagree most (a single one: is least sure). One in five is random all the same."""
+    candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
+    """Prompts that are answered for each one that raters get, with `choose: disagreement`."""
 
 
 class CollectConfig(Config):
@@ -107,6 +113,9 @@ class CollectConfig(Config):
     """Share of the tasks that several raters judge, to measure agreement."""
     overlap: int = Field(default=3, ge=1)
     """How many judge those."""
+    second_opinions: float = Field(default=0.0, ge=0, le=1, json_schema_extra={"added_later": True})
+    """Further judgments, as a share of the tasks, that go where one more vote tells most once all have been judged:
+    where raters contradict one another, or where the only one is often wrong."""
     goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
     """What people are asked first, once an earlier round has a reward model: near_ties (worth most to a reward model),
     large_gaps (DPO), random. One task in five is drawn at random whatever the goal."""
@@ -181,6 +190,9 @@ class RunConfig(Config):
     """Every random choice of the run hangs on it."""
     rounds: int = Field(default=1, ge=1)
     """Rounds of sample, collect, reward, optimize, evaluate; judgments accumulate."""
+    budget: BudgetConfig | None = None
+    """A number of labels that is split between demonstrations, rankings and evaluation; it decides `sample.prompts` and
+    `evaluate.prompts`. null: these say how many."""
     base: BaseConfig
     """The model everything starts from."""
     model: ModelConfig = ModelConfig()
@@ -225,6 +237,7 @@ class RunConfig(Config):
         """No fine-tuning where nothing is said of it and there are no demonstrations; adapters learn faster."""
         if not isinstance(values, Mapping):
             return values
+        values = with_budget(values, CollectConfig, EvaluateConfig)
         if "sft" not in values and not _has_demonstrations(values.get("data")):
             values = {**values, "sft": None}
         model = values.get("model")

@@ -161,7 +161,10 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     samples = None
     if config.collect is not None:
         asked = start.data["prompts"]
-        samples = run(run_sample, SampleStage.of(config, number), policy=policy, prompts=asked, previous=previous)
+        known = tuple(one.reward for one in earlier if one.reward is not None)
+        advisors = known if config.sample.choose == "disagreement" else ()
+        stage = SampleStage.of(config, number)
+        samples = run(run_sample, stage, policy=policy, prompts=asked, previous=previous, advisors=advisors or None)
     judgments = None
     if samples is not None or config.reads_rankings:
         judgments = run(
@@ -182,8 +185,8 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     there = {**start.data, "judgments": judgments, "reward": reward}
     wanted: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
-    stage = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
-    evaluation = evaluate(run, stage, start, better, policy, reward)
+    judged = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
+    evaluation = evaluate(run, judged, start, better, policy, reward)
     measured, before = measure_all(run, config, better, reward), kept[-1].measured if kept else start.measured
     done = RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
     return done if config.gate is None else dataclasses.replace(done, gate=ask_gate(run, config.gate, done))

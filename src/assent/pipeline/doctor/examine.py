@@ -20,9 +20,11 @@ from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
+from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
-from assent.pipeline.doctor.data import check_amounts, load_material
+from assent.pipeline.doctor.data import Loaded, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
+from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import Tried, imported_comparisons
@@ -59,6 +61,9 @@ def examine(
         findings += check_lengths(config, loaded.material, opened.reader)
         findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
+    findings += check_known(
+        config, parameters=opened.reader.parameters if opened.reader is not None else 0, prompts=_pool(config, loaded)
+    )
     findings += check_judge(config)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
@@ -73,6 +78,9 @@ def summary(findings: list[Finding]) -> str:
 
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
+    if config.budget is not None:
+        found = split(config.budget, use_of(config.rounds, config.collect, config.evaluate))
+        yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
     yield from config.optimize.checks()
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
@@ -178,6 +186,13 @@ def check_trackers(config: LogConfig) -> list[Finding]:
         for name in config.trackers
         if importlib.util.find_spec(name) is None
     ]
+
+
+def _pool(config: RunConfig, loaded: Loaded) -> int | None:
+    """Prompts that a stage may draw from, where they are known."""
+    if isinstance(config.data, LabData):
+        return config.data.prompts
+    return len(loaded.material.prompts) if loaded.material.is_whole else None
 
 
 def _function_problem(target: str, runs_code: bool) -> str | None:

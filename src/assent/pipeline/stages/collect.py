@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,9 +19,10 @@ from assent.core import files
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Prompt, Rater, Task
+from assent.core.types import Comparison, Judgment, Prompt, Rater, Task
 from assent.data.heldout import Kept, take_out
 from assent.feedback.config import StoreConfig
+from assent.feedback.quality.opinions import second_opinions
 from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -212,6 +214,9 @@ def new_comparisons(
     plan = QueuePlan(config.title, config.place, config.like, collecting.goal, predict)
     enough = enough_of(collecting.raters)
     said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
+    if collecting.second_opinions:
+        slots = with_second_opinions(ctx, collecting, slots, said, raters=None if panel is None else len(panel.members))
+        said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
     need = min(math.floor(enough * sum(slots.values())), sum(j.skip_reason is None for j in said))
     with Store.open(config.store.url) as store:
         snapshot = store.snapshot(queue.project, queue, now=time.time())
@@ -220,6 +225,29 @@ def new_comparisons(
         found = once(ctx, store.comparisons(queue, snapshot=snapshot.hash), store.listing.repeats(queue))
     comparisons = found if panel is None else only_of(panel, found)
     return NewComparisons(comparisons, snapshot.hash, queue.project)
+
+
+def with_second_opinions(
+    ctx: StageContext,
+    collecting: CollectConfig,
+    slots: Mapping[str, int],
+    said: Sequence[Judgment],
+    *,
+    raters: int | None,
+) -> dict[str, int]:
+    """The slots, and one more where it tells most; `raters` are those of a panel, None for people.
+
+    What was chosen is kept beside the unfinished stage: asked again, with further judgments in, it is the same.
+    """
+    chosen = ctx.scratch / "second_opinions.json"
+    if not chosen.is_file():
+        open_to = {task for task, count in slots.items() if raters is None or count < raters}
+        labels = round(collecting.second_opinions * len(slots))
+        more = second_opinions([one for one in said if one.task_id in open_to], labels=labels)
+        files.write_json(chosen, sorted(more))
+        ctx.log.say(f"{len(more)} tasks get one more judgment, where it tells most of which answer is better")
+    again = set(json.loads(chosen.read_text(encoding="utf-8")))
+    return {task: count + (task in again) for task, count in slots.items()}
 
 
 def once(ctx: StageContext, comparisons: list[Comparison], repeats: Collection[str]) -> list[Comparison]:
