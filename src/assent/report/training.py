@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,7 +165,25 @@ def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Card]:
         )
         for one in shown
     ]
-    return [p for p in made if p is not None]
+    return [p for p in [*made, *_terms(logs)] if p is not None]
+
+
+def _terms(logs: Sequence[Metrics]) -> Iterator[Card | None]:
+    """The terms of a reward apart, and each cost with its limit and its price."""
+    names = sorted({name for log in logs for line in log for name in line})
+    for name in names:
+        what, _, term = name.partition("/")
+        match what:
+            case "reward":
+                shown = Shown(name, f"Reward: {term}", "Mean of this term before scaling and weight.")
+            case "cost":
+                shown = Shown(name, f"Cost: {term}", "Mean per step; the dashed line is its limit.")
+            case "multiplier":
+                shown = Shown(name, f"Price: {term}", "Reward lost per unit of this cost (Lagrange multiplier).", low=0)
+            case _:
+                continue
+        limits = [line[f"limit/{term}"] for log in logs for line in log if what == "cost" and f"limit/{term}" in line]
+        yield _over_steps(shown, logs, target=limits[-1] if limits else None)
 
 
 def _over_steps(

@@ -36,7 +36,7 @@ from assent.training.on_policy_config import (
 from assent.training.online_config import OnlineDPOConfig
 from assent.training.online_dpo import train_online_dpo
 from assent.training.reinforce import token_advantages, train_reinforce
-from assent.training.rewards import WeightedRewards
+from assent.training.rewards import Term, WeightedRewards
 from assent.training.rloo import rloo_objective, train_rloo
 
 SAMPLING = Sampling(temperature=0.7, max_new_tokens=12)
@@ -74,7 +74,7 @@ def roles(toy: Toy, reward: Score, *, policy: PolicyModel | None = None) -> Role
     return Roles(
         policy_learner(own, FAST, temperature=SAMPLING.temperature),
         policy_scorer(toy.policy(trainable=False), temperature=SAMPLING.temperature),
-        WeightedRewards(((1.0, "reward", reward),), clip=None),
+        WeightedRewards((Term(1.0, "reward", reward),), clip=None),
         toy.writer(own),
     )
 
