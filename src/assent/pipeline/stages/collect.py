@@ -140,7 +140,6 @@ def run_collect(
     marks = collected_marks(ctx, config, new, earlier, held_out) if config.marks else None
     if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
-    new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
     if config.decisions == "stand":
         decided = standing(config, comparisons, is_first=earlier is None, new=new)
@@ -155,7 +154,7 @@ def run_collect(
     return {
         "comparisons": len(comparisons),
         "judgments": judgments,
-        "new_judgments": new_judgments,
+        "new_judgments": 0 if new is None else sum(len(c.judgments) for c in new.comparisons),
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
@@ -189,8 +188,8 @@ def collected_marks(
         queue = Queue(new.project, "reward")
         with Store.open(config.store.url) as store:
             found, repeats = store.listing.marked(queue, snapshot=new.snapshot), store.listing.repeats(queue)
-        people = isinstance(config.collect.raters, PeopleConfig)
-        ids = None if people else set(config.collect.raters.ids("train", config.people_seed))
+        raters = config.collect.raters
+        ids = None if isinstance(raters, PeopleConfig) else set(raters.ids("train", config.people_seed))
         for one in found:
             said = (j for j in one.judgments if j.task_id not in repeats and (ids is None or j.rater_id in ids))
             if own := tuple(said):
