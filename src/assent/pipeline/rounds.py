@@ -206,7 +206,12 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     if config.reward is not None and config.fits_reward:
         fitted = RewardStage.of(config, config.reward)
         reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
-    there = {**start.data, "judgments": judgments, "reward": reward}
+    gold = None
+    if config.reward is not None and "gold" in config.optimize.needs:
+        with run.within("gold"):  # its own seed: another head, another order
+            held = RewardStage.of(config, config.reward, is_gold=True)
+            gold = run(run_fit_reward, held, extra=held.revised(), start=policy, judgments=judgments)
+    there = {**start.data, "judgments": judgments, "reward": reward, "gold": gold}
     wanted: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
     judged = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))

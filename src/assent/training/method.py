@@ -10,8 +10,8 @@ from assent.core.errors import ConfigError
 from assent.core.findings import Finding, ok
 from assent.raters.config import AutoraterConfig
 
-Need = Literal["prompts", "reward", "judgments", "demonstrations"]
-"""What a round can give a method besides the policy it starts from."""
+Need = Literal["prompts", "reward", "judgments", "demonstrations", "gold"]
+"""What a round can give a method besides the policy it starts from; gold: a held-out reward model, for guards."""
 
 
 class RankedRows(NamedTuple):
@@ -46,6 +46,11 @@ class Method(Config):
     def wants_shared_base(self) -> bool:
         """Whether a run must not start where its models cannot stand on one base."""
         return False
+
+    @property
+    def gold_share(self) -> float | None:
+        """Share of prompts and raters that only a held-out reward model for guards learns from; None: there is none."""
+        return None
 
     def answers(self) -> int | None:
         """Longest answer that it samples, in tokens; None where it samples none."""

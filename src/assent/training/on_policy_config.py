@@ -13,6 +13,7 @@ from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.raters.config import AutoraterConfig
 from assent.training.constraint_config import ConstraintConfig
+from assent.training.guard_config import FittedGoldConfig, GuardsConfig
 from assent.training.method import Method, Need
 from assent.training.reward_terms import JudgeRewardConfig, ModelRewardConfig, RewardTerm
 
@@ -82,6 +83,9 @@ class OnPolicyConfig(Method):
     """Under `model.lora`, keep the base once in memory for policy, start, reward and value model, each with adapters of
     its own. auto: where that gives the numbers of separate models; always: also of bfloat16 weights, and refuse to
     start where it cannot be; never: a whole copy each."""
+    guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
+    """Measurements every few steps on held-out prompts, which may end the training; null: only numbers of the rollouts
+    themselves are watched."""
 
     @property
     def updates(self) -> int:
@@ -96,6 +100,8 @@ class OnPolicyConfig(Method):
             needs.add("reward")
         if self.ptx.coefficient:
             needs.add("demonstrations")
+        if self.gold_share is not None:
+            needs.add("gold")
         return frozenset(needs)
 
     @property
@@ -123,6 +129,12 @@ class OnPolicyConfig(Method):
     def wants_shared_base(self) -> bool:
         """Whether a run must not start where its models cannot stand on one base."""
         return self.shared_base == "always"
+
+    @property
+    def gold_share(self) -> float | None:
+        """As the guards say."""
+        gold = None if self.guards is None else self.guards.gold
+        return gold.share if isinstance(gold, FittedGoldConfig) else None
 
     def answers(self) -> int | None:
         """Longest rollout in tokens."""
@@ -162,6 +174,8 @@ class OnPolicyConfig(Method):
         if self.ema is not None and 1 / (1 - self.ema) > self.steps:
             said = f"{self.ema} averages over about {1 / (1 - self.ema):.0f} steps, but there are only {self.steps}"
             yield warning("optimize.ema", said, "lower it, or leave it out")
+        if self.guards is not None:
+            yield from self.guards.problems(steps=self.steps, has_kl=self.kl.kind != "off")
 
     def _same_names(self) -> Iterator[Finding]:
         of_costs = [one.cost.title for one in self.constraints]

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from assent.core.findings import Finding, warning
+from assent.core.findings import Finding, error, warning
 from assent.learner.config import OptimizerConfig
 from assent.training.on_policy_config import KLConfig, OnPolicyConfig
 
@@ -66,3 +66,12 @@ class BestOfNConfig(ComparingConfig):
     """Not used: nothing is learned from answers of another policy than the start."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
     """Optimizer of the policy."""
+
+    def _problems(self) -> Iterator[Finding]:
+        yield from super()._problems()
+        if self.constraints:
+            said = "are given, and best of n learns from its start's answers, so that no price could steer a cost"
+            yield error("optimize.constraints", said, "subtract the cost in optimize.rewards by a negative weight")
+        if self.guards is not None:
+            said = "are given, and best of n samples from its start alone, so that there is no course to guard"
+            yield error("optimize.guards", said, "leave them out")

@@ -17,8 +17,9 @@ from assent.core.group import Group
 from assent.core.types import Prompt
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
+from assent.training.course import Course
 from assent.training.loop import Loop
-from assent.training.on_policy import Course, Experience, Minibatch, Roles, distance, sample, score, update_policy
+from assent.training.on_policy import Experience, Minibatch, Roles, distance, sample, score, update_policy
 from assent.training.online_config import OnlineDPOConfig
 
 
@@ -26,7 +27,7 @@ def train_online_dpo(roles: Roles, prompts: Sequence[Prompt], config: OnlineDPOC
     """Move the policy toward the best of its answers and away from the worst. Raises ConfigError for bad settings."""
     config.refuse()
     course = Course(roles, config, loop)
-    for step in loop.steps(config.steps, course.parts, description="online DPO"):
+    for step in course.steps():
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
@@ -45,7 +46,6 @@ def train_online_dpo(roles: Roles, prompts: Sequence[Prompt], config: OnlineDPOC
             seed=seeds.derive(loop.seed, "order", step),
         )
         course.finish_step(step, facts, len(experience.rollouts.texts))
-    course.average.take()
 
 
 def best_and_worst(scores: Tensor, samples: int) -> Tensor:

@@ -56,9 +56,9 @@ def headless(folder: Path) -> Path:
     return folder
 
 
-def trained_reward(base: Path, folder: Path) -> ScalarModel:
+def trained_reward(base: Path, folder: Path, *criteria: str) -> ScalarModel:
     """A reward model moved away from its start, saved as an adapter and merged."""
-    model = ScalarModel.from_policy(base, config=CONFIG, seed=2)
+    model = ScalarModel.from_policy(base, config=CONFIG, seed=2, also=criteria)
     draw = torch.Generator().manual_seed(1)
     for parameter in model.parameters().values():
         parameter.data.add_(0.05 * torch.randn(parameter.shape, generator=draw))
@@ -127,6 +127,19 @@ def test_scores_are_those_that_plain_peft_gives(tiny_folder: Folder, tmp_path: P
     wanted = plain(torch.tensor([TEXT])).logits[0]
     found = reward.at_last(packed((TEXT[:2], [TEXT[2:]])))
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("criteria", [("honest",), ("honest", "harmless")])
+def test_a_reward_model_with_heads_of_criteria_keeps_them_on_the_base(
+    criteria: tuple[str, ...], tiny_folder: Folder, tmp_path: Path
+) -> None:
+    base = tiny_folder("llama")
+    apart = trained_reward(base, tmp_path, *criteria)
+    policy = PolicyModel.load(base, config=CONFIG, trainable=True)
+    reward = shared_base.reward_on(policy, tmp_path / "adapter", config=CONFIG)
+    assert reward.criteria == apart.criteria and len(reward.criteria) == len(criteria)
+    assert torch.equal(reward.at_last(batch()), apart.at_last(batch()))
+    assert torch.equal(reward.core.score.weight, apart.core.score.weight)
 
 
 def test_the_base_is_in_memory_once(tiny_folder: Folder, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.render import Renderer
+from assent.data.splits import split_key
 from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
@@ -25,6 +26,7 @@ from assent.models.policy import PolicyModel, TokenScores
 from assent.pipeline.ai_labels import weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
+from assent.pipeline.guarding import held_out_reward, set_apart
 from assent.pipeline.labelling import Relabelled, labelled_groups, relabelled
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.one_base import OneBase
@@ -35,6 +37,7 @@ from assent.pipeline.waste import told
 from assent.training.best_of_n import train_best_of_n
 from assent.training.config import OptimizeConfig
 from assent.training.dpo import train_dpo
+from assent.training.gauge import HeldOut
 from assent.training.grpo import train_grpo
 from assent.training.kto import train_kto
 from assent.training.loop import Loop
@@ -84,10 +87,17 @@ def run_optimize(
     reward: Artifact | None = None,
     judgments: Artifact | None = None,
     demonstrations: Artifact | None = None,
+    gold: Artifact | None = None,
 ) -> dict[str, Any]:
     """Write policy/. Beside `start`, the method is given what its settings want (`Method.wants`)."""
     config.optimize.refuse()
-    given = {"prompts": prompts, "reward": reward, "judgments": judgments, "demonstrations": demonstrations}
+    given = {
+        "prompts": prompts,
+        "reward": reward,
+        "judgments": judgments,
+        "demonstrations": demonstrations,
+        "gold": gold,
+    }
     with machine(config.compute):
         work = Work.open(ctx, config, start, {name: one for name, one in given.items() if one is not None})
         match config.optimize:
@@ -147,24 +157,30 @@ class Work:
         temperature = config.sampling.temperature
         asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
         refuse_prompts(config, asked)
+        apart, watched = set_apart(config.guards, asked)
+        pool, held_out = (
+            that_fit(
+                some,
+                writer.renderer,
+                context=writer.context,
+                max_new_tokens=config.sampling.max_new_tokens,
+                log=self.ctx.log,
+            )
+            for some in (apart, watched)
+        )
         tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
         opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
         rewards, constraints = opener.rewards(), opener.constraints()
         terms = (*rewards.terms, *(() if constraints is None else constraints.costs))
+        gold = held_out_reward(opener, self.given.get("gold"))
         roles = Roles(
             constraints=constraints,
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
             writer=writer,
-            demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
-        )
-        pool = that_fit(
-            asked,
-            writer.renderer,
-            context=writer.context,
-            max_new_tokens=config.sampling.max_new_tokens,
-            log=self.ctx.log,
+            demonstrations=tuple(self._demonstrations(writer.renderer, held_out)) if config.ptx.coefficient else (),
+            held_out=None if config.guards is None else HeldOut(tuple(held_out), gold),
         )
         found = train(roles, pool, config, self.loop) or {}
         for line in worth_telling(terms):
@@ -173,8 +189,10 @@ class Work:
         return {
             **({"rewards_cut": cut} if cut else {}),
             **({} if constraints is None else {"multipliers": constraints.multipliers}),
-            "steps": config.steps,
+            "steps": self.loop.done,
             "prompts": len(pool),
+            **({"ended": self.loop.ended} if self.loop.ended is not None else {}),
+            **self.loop.facts,
             **found,
             **told(self.ctx.log, self.policy, writer.engine),
         }
@@ -222,9 +240,15 @@ class Work:
         reward = self.given.get("reward")
         return None if reward is None else reward.file("reward")
 
-    def _demonstrations(self, renderer: Renderer) -> list[Group]:
-        """Demonstrations as groups, those that do not fit left out."""
-        conversations = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+    def _demonstrations(self, renderer: Renderer, held_out: Sequence[Prompt]) -> list[Group]:
+        """Demonstrations as groups; those that do not fit are left out, and those of prompts that guards watch with."""
+        given = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+        watched = {split_key(prompt) for prompt in held_out}
+        conversations = [one for one in given if split_key(one) not in watched]
+        if len(conversations) < len(given):
+            self.ctx.log.say(
+                f"{len(given) - len(conversations)} demonstrations ask what the guards watch with: left out"
+            )
         limit = self.policy.max_length
         fitted = fit_demonstrations(conversations, renderer, max_length=limit, policy="drop")
         for line in fitted.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):
