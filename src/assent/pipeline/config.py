@@ -21,6 +21,7 @@ from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.pipeline.budget import BudgetConfig, with_budget
+from assent.pipeline.constitution_config import AILabelsConfig, ReviseConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
 from assent.training.on_policy_config import PPOConfig
@@ -102,6 +103,17 @@ class SampleConfig(Config):
     reward models of earlier rounds disagree most (a single one: is least sure). One in five is random all the same."""
     candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
     """Prompts that are answered for each one that raters get, with `choose: disagreement`."""
+    tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: plain}. Each answer of a
+    prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
+
+    @model_validator(mode="after")
+    def _one_spread(self) -> SampleConfig:
+        if self.tones and self.temperatures:
+            raise ValueError("temperatures and tones both spread the answers; leave one of them out")
+        if blank := [axis for axis, word in self.tones.items() if not word.strip()]:
+            raise ValueError(f"tones.{blank[0]} has no word; say what an answer there is like")
+        return self
 
 
 class CollectConfig(Config):
@@ -119,6 +131,8 @@ class CollectConfig(Config):
     goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
     """What people are asked first, once an earlier round has a reward model: near_ties (worth most to a reward model),
     large_gaps (DPO), random. One task in five is drawn at random whatever the goal."""
+    ai: AILabelsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
+    """A judge by a constitution whose judgments are learned from beside those of `raters`; null: none."""
 
 
 class ComputeConfig(Config):
@@ -202,6 +216,8 @@ class RunConfig(Config):
     sft: SFTConfig | None = SFTConfig()
     """Supervised fine-tuning; null: the base already answers. Where nothing is said of it and there are no
     demonstrations, it is null."""
+    constitution: ReviseConfig | None = None
+    """Critique and revision by a constitution before the first round, whose result is learned from; null: none."""
     sample: SampleConfig = SampleConfig()
     """Answers for the raters."""
     collect: CollectConfig | None = None
@@ -245,7 +261,10 @@ class RunConfig(Config):
         if lora is None:
             return values
         given = {name: values.get(name, cls.model_fields[name].default) for name in TRAINED}
-        return {**values, **{name: with_adapter_rates(one, TRAINED[name]) for name, one in given.items()}}
+        raised = {name: with_adapter_rates(one, TRAINED[name]) for name, one in given.items()}
+        if isinstance(revising := values.get("constitution"), Mapping) and revising.get("sft", {}) is not None:
+            raised["constitution"] = {**revising, "sft": with_adapter_rates(revising.get("sft", {}), TRAINED["sft"])}
+        return {**values, **raised}
 
     @property
     def lab(self) -> LabData | None:
@@ -261,7 +280,7 @@ class RunConfig(Config):
     @property
     def reads_rankings(self) -> bool:
         """Whether anything learns from rankings: a reward model, or the method itself."""
-        return self.fits_reward or "judgments" in self.optimize.wants
+        return self.fits_reward or bool({"judgments", "gold"} & self.optimize.wants)
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
@@ -270,6 +289,18 @@ class RunConfig(Config):
                 f"reward is null, but {self.optimize.title} learns from the scores of the round's reward model; name"
                 " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
                 " leave reward out"
+            )
+        if lost := sorted(self.optimize.criteria() - set(() if self.reward is None else self.reward.criteria)):
+            raise ValueError(
+                f"optimize.rewards asks the round's reward model for {', '.join(lost)}, of which it has no head; name"
+                " them in reward.criteria"
+            )
+        if self.model.lora is None and self.optimize.wants_shared_base:
+            raise ValueError("optimize.shared_base is always, but all weights are trained: set model.lora, or auto")
+        if self.reward is None and "gold" in self.optimize.needs:
+            raise ValueError(
+                "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
+                " or a function in optimize.guards.gold, or set it to null"
             )
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
@@ -282,6 +313,7 @@ class RunConfig(Config):
                 raise ValueError(
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
+        self._check_ai()
         titles = [one.title for one in self.suites]
         if twice := sorted(
             {one for one in titles if titles.count(one) > 1} | ({"lab", "winrate", "answers", "reward"} & set(titles))
@@ -290,6 +322,21 @@ class RunConfig(Config):
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self
+
+    def _check_ai(self) -> None:
+        ai = None if self.collect is None else self.collect.ai
+        if ai is None or self.collect is None:
+            return
+        if self.collect.raters.kind not in ("people", "simulated"):
+            raise ValueError(
+                f"collect.ai stands beside people, but collect.raters.kind is {self.collect.raters.kind}; set it to"
+                " people or simulated, or put the constitution under collect.raters and leave collect.ai out"
+            )
+        if ai.weight != 1 and self.fits_reward and self.reward is not None and self.reward.loss == "plackett_luce":
+            raise ValueError(
+                f"collect.ai.weight {ai.weight} weighs pairs, and reward.loss plackett_luce reads whole orders; set the"
+                " loss to bradley_terry, or the weight to 1"
+            )
 
 
 def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:

@@ -26,6 +26,7 @@ from assent.report.diff import visible
 from assent.report.examples import first_examples, largest_changes
 from assent.report.figures import Bar, bars, percent
 from assent.report.gate import gates
+from assent.report.guards import alarms, gauge
 from assent.report.lineage_plot import lineage_svg
 from assent.report.run_folder import Run, find_run, read_run
 from assent.report.suites import suite_tables
@@ -81,13 +82,13 @@ def page_of(run: Run) -> str:
                 rounds_over_time(run),
                 reward_model(run),
                 optimization(run),
+                gauge(run),
                 fine_tuning(run),
             )
             if s.cards
         ],
-        warnings=[found for found in examine_logs(run.folder) if found.level == "warning"]
-        if is_run(run.folder)
-        else [],
+        warnings=_warnings(run.folder),
+        alarms=alarms(run),
         suites=suite_tables(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),

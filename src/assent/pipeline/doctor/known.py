@@ -57,6 +57,8 @@ def optimizers(config: RunConfig) -> Iterator[tuple[str, str, OptimizerConfig]]:
     """Every optimizer that moves a pretrained model: its key, whose rate it is held against, its settings."""
     if config.sft is not None:
         yield "sft.optimizer", "sft", config.sft.optimizer
+    if config.constitution is not None and config.constitution.sft is not None:
+        yield "constitution.sft.optimizer", "sft", config.constitution.sft.optimizer
     if config.reward is not None and config.fits_reward:
         yield "reward.optimizer", "reward", config.reward.optimizer
     for name in type(config.optimize).model_fields:
