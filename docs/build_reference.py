@@ -127,7 +127,7 @@ def _type(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false", Path: "path"}
-    return {**names, datetime.date: "date"}[annotation]
+    return {**names, datetime.date: "date", type(None): "null"}[annotation]
 
 
 def _limits(field: FieldInfo) -> str:

@@ -144,6 +144,11 @@ CASES: dict[tuple[str, str], tuple[str, Stage, Callable[[], Any]]] = {
     ("Source", "path"): ("d.jsonl", run_gather, lambda: _gather(path="d.jsonl")),
     ("Source", "hub"): ("saved/data.arrow", run_gather, lambda: _gather(hub="saved")),
     ("ModelRewardConfig", "path"): ("rm/weights", run_optimize, lambda: _optimize(kind="model", path="rm")),
+    ("EnsembleRewardConfig", "models"): (
+        "rm/weights",
+        run_optimize,
+        lambda: _optimize(kind="ensemble", models=[None, "rm"]),
+    ),
     ("PythonRewardConfig", "target"): ("own.py", run_optimize, lambda: _optimize(kind="python", target="own:score")),
     ("RewardModelConfig", "path"): ("rm/weights", run_collect, lambda: _collect(kind="reward_model", path="rm")),
     ("LocalJudgeConfig", "path"): ("judge/weights", run_collect, lambda: _judged()),

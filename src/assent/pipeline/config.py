@@ -20,6 +20,7 @@ from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
+from assent.pipeline.budget import BudgetConfig, with_budget
 from assent.pipeline.constitution_config import AILabelsConfig, ReviseConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
@@ -97,6 +98,22 @@ class SampleConfig(Config):
     """Spread: the answers of a prompt take these temperatures in turn, so that raters see real differences."""
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
+    choose: Literal["next", "disagreement"] = Field(default="next", json_schema_extra={"added_later": True})
+    """The next prompts of the pool; or, from round 2 on, of `candidates` times as many those about whose answers the
+    reward models of earlier rounds disagree most (a single one: is least sure). One in five is random all the same."""
+    candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
+    """Prompts that are answered for each one that raters get, with `choose: disagreement`."""
+    tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: plain}. Each answer of a
+    prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
+
+    @model_validator(mode="after")
+    def _one_spread(self) -> SampleConfig:
+        if self.tones and self.temperatures:
+            raise ValueError("temperatures and tones both spread the answers; leave one of them out")
+        if blank := [axis for axis, word in self.tones.items() if not word.strip()]:
+            raise ValueError(f"tones.{blank[0]} has no word; say what an answer there is like")
+        return self
 
 
 class CollectConfig(Config):
@@ -108,6 +125,9 @@ class CollectConfig(Config):
     """Share of the tasks that several raters judge, to measure agreement."""
     overlap: int = Field(default=3, ge=1)
     """How many judge those."""
+    second_opinions: float = Field(default=0.0, ge=0, le=1, json_schema_extra={"added_later": True})
+    """Further judgments, as a share of the tasks, that go where one more vote tells most once all have been judged:
+    where raters contradict one another, or where the only one is often wrong."""
     goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
     """What people are asked first, once an earlier round has a reward model: near_ties (worth most to a reward model),
     large_gaps (DPO), random. One task in five is drawn at random whatever the goal."""
@@ -184,6 +204,9 @@ class RunConfig(Config):
     """Every random choice of the run hangs on it."""
     rounds: int = Field(default=1, ge=1)
     """Rounds of sample, collect, reward, optimize, evaluate; judgments accumulate."""
+    budget: BudgetConfig | None = None
+    """A number of labels that is split between demonstrations, rankings and evaluation; it decides `sample.prompts` and
+    `evaluate.prompts`. null: these say how many."""
     base: BaseConfig
     """The model everything starts from."""
     model: ModelConfig = ModelConfig()
@@ -230,6 +253,7 @@ class RunConfig(Config):
         """No fine-tuning where nothing is said of it and there are no demonstrations; adapters learn faster."""
         if not isinstance(values, Mapping):
             return values
+        values = with_budget(values, CollectConfig, EvaluateConfig)
         if "sft" not in values and not _has_demonstrations(values.get("data")):
             values = {**values, "sft": None}
         model = values.get("model")
@@ -256,7 +280,7 @@ class RunConfig(Config):
     @property
     def reads_rankings(self) -> bool:
         """Whether anything learns from rankings: a reward model, or the method itself."""
-        return self.fits_reward or "judgments" in self.optimize.wants
+        return self.fits_reward or bool({"judgments", "gold"} & self.optimize.wants)
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
@@ -265,6 +289,18 @@ class RunConfig(Config):
                 f"reward is null, but {self.optimize.title} learns from the scores of the round's reward model; name"
                 " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
                 " leave reward out"
+            )
+        if lost := sorted(self.optimize.criteria() - set(() if self.reward is None else self.reward.criteria)):
+            raise ValueError(
+                f"optimize.rewards asks the round's reward model for {', '.join(lost)}, of which it has no head; name"
+                " them in reward.criteria"
+            )
+        if self.model.lora is None and self.optimize.wants_shared_base:
+            raise ValueError("optimize.shared_base is always, but all weights are trained: set model.lora, or auto")
+        if self.reward is None and "gold" in self.optimize.needs:
+            raise ValueError(
+                "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
+                " or a function in optimize.guards.gold, or set it to null"
             )
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")

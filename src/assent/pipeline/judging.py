@@ -34,7 +34,7 @@ from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
 from assent.raters.principles import MeanJudge, PrincipleJudge
 from assent.raters.rater import SingleRater
-from assent.raters.simulated import lab_utility
+from assent.raters.simulated import lab_truths, lab_utility
 from assent.training.rewards import cut_lines
 
 IMPORTED = Queue(project="imported", purpose="reward")
@@ -55,7 +55,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
                     "collect.raters.kind is simulated, but simulated people know the truth of data.kind=lab only;"
                     " use people, reward_model, autorater or function"
                 )
-            return crowd(raters, lab_utility(), role=role, seed=seed)
+            return crowd(raters, lab_utility(), role=role, seed=seed, truth=lab_truths())
         case RewardModelConfig():
             scores = backends.scorer(raters.path, normalize=True)
             rater = Rater(id=next(raters.ids(role, seed)), kind="reward_model")

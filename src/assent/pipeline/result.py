@@ -24,6 +24,7 @@ from assent.pipeline.rounds import RoundResult, RunResult
 from assent.pipeline.stages.gate import decision_of
 from assent.pipeline.stages.measure import MeasureStage, suite_reports
 from assent.stats.estimate import Estimate
+from assent.training.alarms import Alarm
 
 NOT_AS_GIVEN = {
     "bad_rows": "bad rows",
@@ -44,6 +45,7 @@ NOT_AS_GIVEN = {
     "too_long": "too long",
     "shortened": "lost first exchanges",
     "truncated": "lost the beginning of their prompt",
+    "used_by_neither": "judgments of a rater of one part on a prompt of the other (guards)",
     "rewards_cut": "prompts that the reward model read without their beginning",
 }
 """Notes of stages that count what was left out, cut or named anew, and their words."""
@@ -105,8 +107,19 @@ def round_values(config: RunConfig, result: RoundResult, first: Mapping[str, Art
         "reward": reward_values(result.reward),
         **with_suites(policy_values(result.evaluation, result.reward), config, result.measured, result.measured_before),
         "drift": drift(config, result, first),
+        "guards": guard_values(result.policy),
         "gate": gate_values(result),
     }
+
+
+def guard_values(policy: Artifact) -> dict[str, Any] | None:
+    """What guards said while the policy was trained, and whether they ended it; None where nothing was alarming."""
+    notes = policy.notes
+    alarms = [str(Alarm(**one)) for one in notes.get("alarms", ())]
+    found = {name: one for name, one in notes.get("guards", {}).items() if one is not None}
+    if not alarms and not found:
+        return None
+    return {"alarms": alarms, "ended": notes.get("ended"), "steps": notes.get("steps"), **found}
 
 
 def gate_values(result: RoundResult) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import imported_hash, refuse_unusable
+from assent.pipeline.imported import imported_hash, imported_marks_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
@@ -185,7 +185,10 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     samples = None
     if config.collect is not None:
         asked = start.data["prompts"]
-        samples = run(run_sample, SampleStage.of(config, number), policy=policy, prompts=asked, previous=previous)
+        known = tuple(one.reward for one in earlier if one.reward is not None)
+        advisors = known if config.sample.choose == "disagreement" else ()
+        stage = SampleStage.of(config, number)
+        samples = run(run_sample, stage, policy=policy, prompts=asked, previous=previous, advisors=advisors or None)
     judgments = None
     if samples is not None or config.reads_rankings:
         judgments = run(
@@ -203,11 +206,16 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     if config.reward is not None and config.fits_reward:
         fitted = RewardStage.of(config, config.reward)
         reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
-    there = {**start.data, "judgments": judgments, "reward": reward}
+    gold = None
+    if config.reward is not None and "gold" in config.optimize.needs:
+        with run.within("gold"):  # its own seed: another head, another order
+            held = RewardStage.of(config, config.reward, is_gold=True)
+            gold = run(run_fit_reward, held, extra=held.revised(), start=policy, judgments=judgments)
+    there = {**start.data, "judgments": judgments, "reward": reward, "gold": gold}
     wanted: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
-    stage = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
-    evaluation = evaluate(run, stage, start, better, policy, reward)
+    judged = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
+    evaluation = evaluate(run, judged, start, better, policy, reward)
     measured, before = measure_all(run, config, better, reward), kept[-1].measured if kept else start.measured
     done = RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
     return done if config.gate is None else dataclasses.replace(done, gate=ask_gate(run, config.gate, done))
@@ -276,7 +284,8 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         template = Template.of(config)
         # Of a base from scratch no length is known before its tokenizer is made, from these very rows.
         limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
-        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits)
+        terms = config.optimize.reading() if part == "prompts" else ()
+        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits, terms=terms)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
@@ -312,6 +321,8 @@ def data_identity(data: LabData | FileData) -> dict[str, str]:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
+    if is_first and config.optimize.reads_marks:
+        imported["imported marks"] = imported_marks_hash(config.store)
     if is_first and config.store.skip_bad:
         imported["rows fit"] = hash_json([resolved(one) for one in row_limits(config, "comparisons") if one.is_strict])
     queues = [IMPORTED] if is_first else []

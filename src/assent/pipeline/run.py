@@ -179,8 +179,13 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     else:
         preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
         yield f"{name}: the new policy is preferred to its start in {preferred}"
-    for warning in (*values.get("warnings", ()), *values.get("drift", ())):
+    guards = values.get("guards") or {}
+    for warning in (*values.get("warnings", ()), *values.get("drift", ()), *guards.get("alarms", ())):
         yield f"  warning: {warning}"
+    if guards.get("ended"):
+        kept = guards.get("kept_step")
+        which = "" if kept is None else f", and the policy is that after step {kept}"
+        yield f"  training ended early, after {guards['steps']} steps{which}"
     if (trainers := policy.get("trainers")) is not None and trainers["raters"]:
         yield f"  {trainers['verdicts']} of the verdicts are by {trainers['raters']} who also gave training labels"
     if reward is not None and reward["heldout_accuracy"] is not None:

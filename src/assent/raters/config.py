@@ -16,6 +16,9 @@ from assent.raters.constitution import Constitution
 Role = Literal["train", "evaluation"]
 """What raters are asked for; those who evaluate are other people than those whose labels train."""
 
+LabAxis = Literal["helpful", "honest", "harmless", "polite", "direct", "concise", "fluent"]
+"""What the lab knows of an answer."""
+
 
 class SimulatedConfig(Config):
     """Simulated people: a known utility seen through noise and human weaknesses."""
@@ -54,6 +57,9 @@ class SimulatedConfig(Config):
     """Standard deviation over people of their leans (absolute), log tie threshold and log strength cuts."""
     words_per_minute: float = Field(default=240.0, gt=0)
     """Reading speed behind the active seconds of a judgment."""
+    criteria: tuple[LabAxis, ...] = Field(default=(), json_schema_extra={"added_later": True})
+    """What people also score each answer by, from 1 to 5, through noise and a level of their own; empty: they only
+    rank."""
 
     @model_validator(mode="after")
     def _check(self) -> SimulatedConfig:

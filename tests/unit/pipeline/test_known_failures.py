@@ -180,6 +180,24 @@ def test_a_log_that_shows_a_failure_names_that_failure_and_no_other(
     assert all(finding.level == "warning" and finding.fix for finding in symptom(log))
 
 
+def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_to_be_short() -> None:
+    assert list(see.answers_never_end(Log("optimize", _over(**ROLLOUTS | {"eos_rate": lambda t: 0.3 + 0.7 * t}))))
+
+
+def test_a_loss_that_fell_by_less_than_batches_differ_has_not_fallen() -> None:
+    def noisy(fall: float) -> Log:
+        return Log("sft", _over(200, **LEARNS | {"loss": lambda t: 2 - fall * t + 0.4 * (-1) ** round(199 * t)}))
+
+    # Means of 20 batches that are 0.4 above and below: a standard error of 0.4 · √(2/20) = 0.13 of their difference.
+    assert [f.message.split(":")[0] for f in symptoms(noisy(0.1), SFT)] == ["the loss did not fall"]
+    assert symptoms(noisy(0.5), SFT) == []
+
+
+def test_a_loss_that_blew_up_at_once_has_not_fallen_though_it_comes_down_later() -> None:
+    log = Log("sft", _over(**LEARNS | {"loss": lambda t: 2.0 if t < 0.06 else 60 - 56 * t}))
+    assert [f.message for f in symptoms(log, SFT)] == ["the loss rose: 2 before the first step, 6.15 at the end"]
+
+
 @pytest.mark.parametrize(
     ("among", "courses", "found"),
     [

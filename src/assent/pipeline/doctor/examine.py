@@ -14,18 +14,20 @@ import torch
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import missing, outside
 from assent.core import hub
-from assent.core.errors import ConfigError, UserError
+from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
+from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.constitution import check_constitution
-from assent.pipeline.doctor.data import Loaded, check_amounts, load_material
+from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
@@ -68,10 +70,10 @@ def examine(
         findings += check_lengths(config, loaded.material, opened.reader)
         findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
-    findings += check_known(
-        config, parameters=opened.reader.parameters if opened.reader is not None else 0, prompts=_pool(config, loaded)
-    )
-    findings += [*check_constitution(config), *check_judge(config)]
+    size = opened.reader.parameters if opened.reader is not None else 0
+    findings += check_known(config, parameters=size, prompts=_pool(config, loaded))
+    findings += check_constitution(config)
+    findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
@@ -85,6 +87,9 @@ def summary(findings: list[Finding]) -> str:
 
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
+    if config.budget is not None:
+        found = split(config.budget, use_of(config.rounds, config.collect, config.evaluate))
+        yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
     yield from config.optimize.checks()
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
@@ -152,6 +157,16 @@ def check_imports(config: RunConfig, reader: Reader) -> Iterator[Finding]:
         yield warning("store.skip_bad", f"{tried.line(config.store)}: left out", "correct them if you need them")
     else:
         yield error("store.url", tried.line(config.store), "set store.skip_bad: true, or name another store")
+
+
+def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
+    """Prompts without what a term of the reward reads of them; rows of files are tried where they are read."""
+    for term in config.optimize.reading():
+        try:
+            for prompt in material.prompts:
+                term.refuse_prompt(prompt)
+        except DataError as wrong:
+            yield problem("optimize", f"{term.title} cannot score prompt {prompt.id}: {wrong}")
 
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:

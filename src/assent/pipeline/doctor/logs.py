@@ -61,11 +61,10 @@ def _log(metrics: list[dict[str, Any]], artifact: Artifact | None, settings: Map
     if artifact is None:
         key = _stage_of(metrics)
         return Log(key, metrics, settings.get(key) or {})
-    key = {"base": "base.pretrain", "sft": "sft", "fit reward": "reward", "optimize": "optimize"}.get(
-        artifact.manifest.stage
-    )
-    if key is None:
+    named = {"base": "base.pretrain", "sft": "sft", "fit reward": "reward", "optimize": "optimize"}
+    if artifact.manifest.stage not in named:
         return None
+    key = named[artifact.manifest.stage]
     config = artifact.manifest.config
     return Log(key, metrics, config.get(key, config) if isinstance(config, Mapping) else {}, _found(artifact))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,13 +37,21 @@ class Log:
         """Mean of the last tenth, likewise."""
         return self._mean(name, first=False)
 
+    def chance(self, name: str) -> float:
+        """Standard error of the difference of both means; 0 where they rest on too few steps to know it."""
+        parts = [self._part(name, first=first) for first in (True, False)]
+        if len(parts[0]) < FEWEST:
+            return 0.0
+        return math.sqrt(sum(statistics.variance(part) / len(part) for part in parts))
+
     def _mean(self, name: str, *, first: bool) -> float:
+        part = self._part(name, first=first)
+        return sum(part) / len(part) if part else math.nan
+
+    def _part(self, name: str, *, first: bool) -> list[float]:
         values = [v for v in self.series(name) if math.isfinite(v)]
-        if len(values) < FEWEST:
-            return math.nan
-        size = max(3, len(values) // 10)
-        part = values[:size] if first else values[-size:]
-        return sum(part) / size
+        size = max(3, len(values) // 10) if len(values) >= FEWEST else 0
+        return values[:size] if first else values[len(values) - size :]
 
 
 Symptom = Callable[[Log], Iterator[Finding]]
@@ -78,13 +87,14 @@ def nothing_scored(log: Log) -> Iterator[Finding]:
 
 
 def loss_stays(log: Log) -> Iterator[Finding]:
-    """A loss that ends where it began."""
-    early, late = log.early("loss"), log.late("loss")
-    if late > 0.995 * early and early > 0:
-        rose = late > 1.05 * early
-        said = f"the loss {'rose' if rose else 'did not fall'}: {early:.3g} at first, {late:.3g} at the end"
-        fix = "lower the learning rate" if rose else "raise the learning rate, or give it more steps"
-        yield warning(log.key, said, fix)
+    """A loss that ends where it began, or above where it was before the first step."""
+    losses, early, late = log.series("loss"), log.early("loss"), log.late("loss")
+    if losses and late > 1.2 * losses[0] > 0:
+        said = f"the loss rose: {losses[0]:.3g} before the first step, {late:.3g} at the end"
+        yield warning(log.key, said, "lower the learning rate")
+    elif early - late < max(0.02 * early, 2 * log.chance("loss")) and early > 0:
+        said = f"the loss did not fall: {early:.3g} at first, {late:.3g} at the end"
+        yield warning(log.key, said, "raise the learning rate, or give it more steps")
 
 
 def overfits(log: Log) -> Iterator[Finding]:
@@ -203,10 +213,12 @@ def length_drifts(log: Log) -> Iterator[Finding]:
 
 
 def answers_never_end(log: Log) -> Iterator[Finding]:
-    """Rollouts that hit the limit of tokens."""
-    late = log.late("eos_rate")
-    if late < 0.7:
-        said = f"{1 - late:.0%} of the answers hit the limit of tokens and were cut"
+    """Rollouts that hit the limit of tokens, at first or at the end."""
+    early, late = log.early("eos_rate"), log.late("eos_rate")
+    if min(early, late) < 0.7:
+        said = (
+            f"{1 - early:.0%} of the answers hit the limit of tokens and were cut at first, {1 - late:.0%} at the end"
+        )
         yield warning(f"{log.key}.sampling.max_new_tokens", said, "raise it, or raise missing_eos_penalty")
 
 
@@ -222,7 +234,7 @@ def answers_alike(log: Log) -> Iterator[Finding]:
     """Openings that have become the same, or words fewer than drawing at random would give."""
     for name, words in (("ead", "different words (EAD)"), ("opener_entropy", "entropy of openings")):
         early, late = log.early(name), log.late(name)
-        if late < 0.6 * early:
+        if late < 0.4 * early:
             yield warning(
                 log.key, f"{words} fell from {early:.2f} to {late:.2f}: answers become alike", "raise kl.coefficient"
             )

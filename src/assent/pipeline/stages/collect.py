@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,9 +19,10 @@ from assent.core import files
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Prompt, Rater, Task
+from assent.core.types import Comparison, Judgment, Marked, Prompt, Rater, Task
 from assent.data.heldout import Kept, take_out
 from assent.feedback.config import StoreConfig
+from assent.feedback.quality.opinions import second_opinions
 from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -31,11 +33,12 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
 from assent.pipeline.constitution_config import AILabelsConfig
 from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, stand_in
-from assent.pipeline.imported import Tried, check_for, imported_comparisons
+from assent.pipeline.imported import MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of, worth_knowing
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, place_of, predicted
+from assent.raters.config import PeopleConfig
 
 
 class CollectStage(Config):
@@ -64,6 +67,8 @@ class CollectStage(Config):
     """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
     limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """How long imported rows may be."""
+    marks: bool = Field(default=False, json_schema_extra={"added_later": True})
+    """Whether flags and scores without a ranking are written down too."""
 
     @classmethod
     def of(cls, config: RunConfig, number: int, *, like: tuple[str, ...]) -> CollectStage:
@@ -80,6 +85,7 @@ class CollectStage(Config):
             place=place_of(config.name, 2 * number),
             like=like,
             limits=tuple(row_limits(config, "comparisons")),
+            marks=config.optimize.reads_marks,
         )
 
 
@@ -108,7 +114,7 @@ def run_collect(
     held_out: Artifact | None = None,
     reader: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's.
+    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's; so marks.jsonl.
 
     Imported ones that hold an evaluation prompt of `held_out` are left out; the others never do. With a `reader`, a
     base, those that it cannot take are left out too, into quarantine.jsonl.
@@ -131,7 +137,8 @@ def run_collect(
     if samples is not None and config.collect is not None:
         new = new_comparisons(ctx, config, config.collect, samples, advisor)
         comparisons += new.comparisons
-    if not comparisons:
+    marks = collected_marks(ctx, config, new, earlier, held_out) if config.marks else None
+    if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
@@ -154,8 +161,42 @@ def run_collect(
         "project": None if new is None else new.project,
         **left_out,
         **stood,
+        **({} if marks is None else {"marked": len(marks)}),
         **({} if new is None else new.facts),
     }
+
+
+def collected_marks(
+    ctx: StageContext,
+    config: CollectStage,
+    new: NewComparisons | None,
+    earlier: Artifact | None,
+    held_out: Artifact | None,
+) -> list[Marked]:
+    """Write marks.jsonl: what was said without ranking two answers, imported, in earlier rounds and in this one."""
+    marks: list[Marked] = []
+    if earlier is not None:
+        marks += read_records(earlier.file(MARKS), Marked)
+    else:
+        imported = imported_marks(config.store)
+        asked = [one.prompt for one in imported]
+        kept = take_out(asked, read_records(held_out.file("eval.jsonl"), Prompt) if held_out is not None else [])
+        if imported and held_out is not None:
+            ctx.log.say(kept.line("imported tasks with flags or scores alone", of=len(asked)))
+        usable = {prompt.id for prompt in kept.items}
+        marks += [one for one in imported if one.prompt.id in usable]
+    if new is not None and config.collect is not None:
+        queue = Queue(new.project, "reward")
+        with Store.open(config.store.url) as store:
+            found, repeats = store.listing.marked(queue, snapshot=new.snapshot), store.listing.repeats(queue)
+        people = isinstance(config.collect.raters, PeopleConfig)
+        ids = None if people else set(config.collect.raters.ids("train", config.people_seed))
+        for one in found:
+            said = (j for j in one.judgments if j.task_id not in repeats and (ids is None or j.rater_id in ids))
+            if own := tuple(said):
+                marks.append(one.model_copy(update={"judgments": own}))
+    write_records(ctx.output / MARKS, marks)
+    return marks
 
 
 def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | None) -> Tried:
@@ -223,6 +264,9 @@ def new_comparisons(
     plan = QueuePlan(config.title, config.place, config.like, collecting.goal, predict)
     enough = enough_of(collecting.raters)
     said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
+    if collecting.second_opinions:
+        slots = with_second_opinions(ctx, collecting, slots, said, raters=None if panel is None else len(panel.members))
+        said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
     need = min(math.floor(enough * sum(slots.values())), sum(j.skip_reason is None for j in said))
     ai = None if collecting.ai is None else beside(ctx, config, collecting.ai, backends, every, queue)
     named = queue.project if ai is None else f"{queue.project} with {ai.mark}"
@@ -269,6 +313,29 @@ def beside(
     ranked = sum(one.ranking is not None for one in said)
     facts = {"judgments": ranked, "silent": len(said) - ranked, "agreement": found.model_dump(mode="json")}
     return Beside(panel.ids, ai.raters.mark, ranked, {"ai": facts})
+
+
+def with_second_opinions(
+    ctx: StageContext,
+    collecting: CollectConfig,
+    slots: Mapping[str, int],
+    said: Sequence[Judgment],
+    *,
+    raters: int | None,
+) -> dict[str, int]:
+    """The slots, and one more where it tells most; `raters` are those of a panel, None for people.
+
+    What was chosen is kept beside the unfinished stage: asked again, with further judgments in, it is the same.
+    """
+    chosen = ctx.scratch / "second_opinions.json"
+    if not chosen.is_file():
+        open_to = {task for task, count in slots.items() if raters is None or count < raters}
+        labels = round(collecting.second_opinions * len(slots))
+        more = second_opinions([one for one in said if one.task_id in open_to], labels=labels)
+        files.write_json(chosen, sorted(more))
+        ctx.log.say(f"{len(more)} tasks get one more judgment, where it tells most of which answer is better")
+    again = set(json.loads(chosen.read_text(encoding="utf-8")))
+    return {task: count + (task in again) for task, count in slots.items()}
 
 
 def once(ctx: StageContext, comparisons: list[Comparison], repeats: Collection[str]) -> list[Comparison]:

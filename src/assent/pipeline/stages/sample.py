@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from assent.artifacts.jsonl import read_records, write_records
@@ -14,8 +15,12 @@ from assent.core.types import Completion, Prompt, Task
 from assent.generation.writer import LocalWriter, Writer
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
+from assent.pipeline.choosing import chosen as kept_of
+from assent.pipeline.choosing import worth_of
 from assent.pipeline.config import ComputeConfig, RunConfig, SampleConfig
 from assent.pipeline.prompts import that_fit
+from assent.profiles.principles import prompt_under
+from assent.profiles.spread import instruction, positions
 
 
 class SampleStage(Config):
@@ -44,15 +49,21 @@ def run_sample(
     policy: Artifact,
     prompts: Artifact,
     previous: Artifact | None = None,
+    advisors: Sequence[Artifact] | None = None,
 ) -> dict[str, Any]:
-    """Write tasks.jsonl, one task per prompt. Equal answers are merged; a prompt with one answer left is dropped."""
+    """Write tasks.jsonl, one task per prompt. Equal answers are merged; a prompt with one answer left is dropped.
+
+    With `advisors`, reward models of earlier rounds, more prompts are answered than raters get, and those are kept of
+    which the advisors say that labels teach most.
+    """
     backends = Backends(config.model, config.compute)
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
     from_previous = round(config.sample.answers * config.sample.previous_share) if previous is not None else 0
     with machine(config.compute):
         newest = writer_of(backends, policy)
         fitting = answerable(ctx, newest, pool, config.sample)
-        chosen = round_prompts(fitting, config.sample.prompts, config.round)
+        wanted = config.sample.prompts * (config.sample.candidates if advisors else 1)
+        chosen = round_prompts(fitting, wanted, config.round)
         from_newest = config.sample.answers - from_previous
         answers = sample_answers(ctx, newest, chosen, config.sample, from_newest, key=policy.key)
         if previous is not None and from_previous:
@@ -60,12 +71,21 @@ def run_sample(
                 ctx, writer_of(backends, previous), chosen, config.sample, from_previous, key=previous.key
             )
             answers = [a + b for a, b in zip(answers, older, strict=True)]
+        answered = len(chosen)
+        if advisors:
+            worth = worth_of(backends, advisors, chosen, answers)
+            places = kept_of(worth, config.sample.prompts, seed=ctx.seed)
+            chosen, answers = [chosen[i] for i in places], [answers[i] for i in places]
+            ctx.log.say(
+                f"{len(chosen)} of {answered} prompts go to raters, most of them where reward models are unsure"
+            )
     tasks = [make_task(p, a, key=ctx.key) for p, a in zip(chosen, answers, strict=True)]
     kept = [t for t in tasks if len(t.completions) > 1]
     write_records(ctx.output / "tasks.jsonl", kept)
     count = sum(len(t.completions) for t in kept)
     return {
         "prompts": len(chosen),
+        **({"candidates": answered} if advisors else {}),
         "tasks": len(kept),
         "answers": count,
         "unfinished": sum(not c.finished for t in kept for c in t.completions),
@@ -84,23 +104,28 @@ def writer_of(backends: Backends, policy: Artifact) -> LocalWriter:
 
 
 def answerable(ctx: StageContext, writer: LocalWriter, prompts: list[Prompt], config: SampleConfig) -> list[Prompt]:
-    """The prompts that leave the policy room for an answer."""
-    return that_fit(
-        prompts,
+    """The prompts that leave the policy room for an answer, also under the longest words on its tone."""
+    longest = instruction(dict.fromkeys(config.tones, -1.0), config.tones)
+    fitting = that_fit(
+        [prompt_under(one, (longest,)) for one in prompts] if longest else prompts,
         writer.renderer,
         context=writer.context,
         max_new_tokens=config.sampling.max_new_tokens,
         log=ctx.log,
     )
+    kept = {one.id for one in fitting}
+    return [one for one in prompts if one.id in kept]
 
 
 def sample_answers(
     ctx: StageContext, writer: Writer, prompts: list[Prompt], config: SampleConfig, num_samples: int, *, key: str
 ) -> list[list[Completion]]:
-    """`num_samples` answers to each prompt; with a spread of temperatures they take turns.
+    """`num_samples` answers to each prompt; with a spread of temperatures they take turns, with tones each has a place.
 
     `key` is that of the policy that writes: two policies draw from streams of their own.
     """
+    if config.tones:
+        return spread_answers(ctx, writer, prompts, config, num_samples, key=key)
     temperatures = config.temperatures or (config.sampling.temperature,)
     answers: list[list[Completion]] = [[] for _ in prompts]
     with ctx.log.progress(f"sampling from {writer.name}", len(prompts) * num_samples) as bar:
@@ -119,6 +144,29 @@ def sample_answers(
             how = {"temperature": sampling.temperature, "top_p": sampling.top_p}
             for answer, prompt, row in zip(answers, prompts, rows, strict=True):
                 answer.extend(written.completion(prompt, source=writer.name, **how) for written in row)
+    return answers
+
+
+def spread_answers(
+    ctx: StageContext, writer: Writer, prompts: list[Prompt], config: SampleConfig, num_samples: int, *, key: str
+) -> list[list[Completion]]:
+    """`num_samples` answers to each prompt, each asked for at another place of the axes of tone, which it records."""
+    seed = seeds.derive(ctx.seed, key, "tones")
+    places = [positions(list(config.tones), num_samples, seed=seed, name=one.id) for one in prompts]
+    answers: list[list[Completion]] = [[] for _ in prompts]
+    how = {"temperature": config.sampling.temperature, "top_p": config.sampling.top_p}
+    with ctx.log.progress(f"sampling from {writer.name}", len(prompts) * num_samples) as bar:
+        for turn in range(num_samples):
+            told = [instruction(place[turn], config.tones) for place in places]
+            rows = writer.write(
+                [prompt_under(one, (said,) if said else ()) for one, said in zip(prompts, told, strict=True)],
+                num_samples=1,
+                sampling=config.sampling,
+                seed=seeds.derive(seed, turn),
+                on_progress=bar.advance,
+            )
+            for answer, prompt, place, row in zip(answers, prompts, places, rows, strict=True):
+                answer.append(row[0].completion(prompt, source=writer.name, tone=place[turn], **how))
     return answers
 
 
