@@ -156,6 +156,12 @@ def arena(_: pytest.MonkeyPatch) -> Event:
     return Event("command.arena", project="imported")
 
 
+def try_principles(_: pytest.MonkeyPatch) -> Event:
+    with pytest.raises(Exception, match="nobody has judged these"):
+        call("constitution", "check", "hhh", "--project", "imported")
+    return Event("command.constitution check", project="imported")
+
+
 DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "run": run,
     "rate": rate,
@@ -171,6 +177,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "feedback criteria": criteria,
     "judge": judge,
     "arena": arena,
+    "constitution check": try_principles,
 }
 COPIES = {
     "store copy": ("copy", "feedback.db", "copied.db"),

@@ -11,10 +11,9 @@ from assent.core.hashing import hash_json
 from assent.core.scoring import Score
 from assent.core.types import Comparison, Prompt
 from assent.data.splits import side_of, split_key
-from assent.pipeline.backends import Backends
-from assent.pipeline.rewarding import opened
+from assent.pipeline.rewarding import Opener
 from assent.training.guard_config import FittedGoldConfig, GuardsConfig
-from assent.training.on_policy_config import OnPolicyConfig
+from assent.training.reward_terms import ModelRewardConfig
 
 SEED = 1
 """Another than that of the reward model's own held-out prompts; the same in every round and run."""
@@ -40,19 +39,15 @@ def set_apart(guards: GuardsConfig | None, prompts: Sequence[Prompt]) -> tuple[l
     return left, watched
 
 
-def held_out_reward(config: OnPolicyConfig, backends: Backends, gold: Artifact | None) -> Score | None:
+def held_out_reward(opener: Opener, gold: Artifact | None) -> Score | None:
     """The reward that guards watch; None where the settings want none."""
-    if config.guards is None or config.guards.gold is None:
+    guards = opener.config.guards
+    if guards is None or guards.gold is None:
         return None
-    term = config.guards.gold
-    if isinstance(term, FittedGoldConfig):
+    if isinstance(guards.gold, FittedGoldConfig):
         assert gold is not None
-        return backends.scorer(
-            gold.file("reward"),
-            normalize=config.normalize_reward,
-            tokens_per_microbatch=config.optimizer.tokens_per_microbatch,
-        )
-    return opened(term, config, backends, None)[1]
+        return opener.term(ModelRewardConfig(path=str(gold.file("reward")))).score
+    return opener.term(guards.gold).score
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,10 @@ NOT_AS_GIVEN = {
     "held_out_quoted": "hold one inside a longer text",
     "decided": "tasks whose judgments give way to an adjudicator's decision",
     "stood_for": "judgments for which such a decision stands",
+    "empty_answers": "answers without a word, which were not revised",
+    "not_revised": "revisions that could not be taken",
+    "unfinished_answers": "answers cut at their longest and not mended, which are not learned from",
+    "no_room": "prompts that leave no room for an answer",
     "too_long": "too long",
     "shortened": "lost first exchanges",
     "truncated": "lost the beginning of their prompt",
@@ -217,7 +221,7 @@ def start_stages(result: RunResult) -> dict[str, Artifact]:
     """The artifacts before the first round by stage; a run without SFT has none of that name."""
     start = result.start
     found = {f"gather {part}": artifact for part, artifact in start.data.items()} | {"base": start.base}
-    return found if start.policy is start.base else found | {"sft": start.policy}
+    return found | dict(start.tuned)
 
 
 def stages_of(result: RunResult) -> dict[str, Artifact]:

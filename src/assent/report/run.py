@@ -17,6 +17,8 @@ from assent.artifacts.layout import RUN_SETTINGS
 from assent.artifacts.lineage import lineage, render
 from assent.artifacts.store import ArtifactStore
 from assent.core import files
+from assent.core.findings import Finding
+from assent.pipeline.doctor.logs import examine_logs, is_run
 from assent.report.cards import Svg
 from assent.report.comparisons import comparison, reward_model, rounds_over_time
 from assent.report.configuration import read_settings
@@ -86,6 +88,9 @@ def page_of(run: Run) -> str:
             if s.cards
         ],
         alarms=alarms(run),
+        warnings=[found for found in examine_logs(run.folder) if found.level == "warning"]
+        if is_run(run.folder)
+        else [],
         suites=suite_tables(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),
@@ -97,6 +102,11 @@ def page_of(run: Run) -> str:
         facts=_facts(run),
         percent=percent,
     )
+
+
+def _warnings(folder: Path) -> list[Finding]:
+    """Known failures that the logs show."""
+    return [found for found in examine_logs(folder) if found.level == "warning"] if is_run(folder) else []
 
 
 def _harmless(value: Any) -> Any:

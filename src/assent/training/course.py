@@ -39,6 +39,8 @@ class Course:
             "drift": self.drift,
         }
         """What checkpoints carry."""
+        if roles.constraints is not None:
+            self.parts["constraints"] = roles.constraints
         self._roles, self._config, self._loop = roles, config, loop
         self.guards: Guards | None = None
         if config.guards is not None and roles.held_out is not None:

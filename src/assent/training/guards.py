@@ -125,10 +125,10 @@ class Guards:
     def _reward(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         """The weighted sum of all terms, not clipped and not scaled by the batch, so that steps can be compared."""
         totals = [0.0] * len(texts)
-        for weight, name, score, *_ in self._roles.reward.terms:
-            if weight:
-                scores = ScoreFunction(name, score)(prompts, texts)
-                totals = [total + weight * one for total, one in zip(totals, scores, strict=True)]
+        for term in self._roles.reward.terms:
+            if term.weight:
+                scores = ScoreFunction(term.name, term.score)(prompts, texts)
+                totals = [total + term.weight * one for total, one in zip(totals, scores, strict=True)]
         return totals
 
     def _probe(self, taken: int, drawn: Rollouts, facts: dict[str, float]) -> list[Alarm]:

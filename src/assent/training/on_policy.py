@@ -31,6 +31,7 @@ from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
 from assent.stats.diversity import expected_distinct, opener_entropy, top_opener, words_of
 from assent.training.batches import endless
+from assent.training.constraints import Constraints
 from assent.training.gauge import HeldOut
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.rewards import WeightedRewards
@@ -56,6 +57,8 @@ class Roles:
     """For the PTX mix."""
     held_out: HeldOut | None = None
     """For the guards; None where the settings want none."""
+    constraints: Constraints | None = None
+    """Costs that are kept below limits."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Experience:
 
     rollouts: Rollouts
     scores: Tensor
-    """[B], one reward per row."""
+    """[B], one reward per row, less the prices of costs where there are constraints."""
     facts: dict[str, float]
     """What is logged of them."""
 
@@ -103,7 +106,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
     scored = roles.reward(rollouts.row_prompts, rollouts.texts)
     unfinished = ~torch.tensor(rollouts.finished)
     scores = torch.tensor(scored.totals, dtype=torch.float32) - config.missing_eos_penalty * unfinished.float()
-    means = {f"reward/{name}": mean for name, mean in scored.means.items()} if len(scored.means) > 1 else {}
+    terms = scored.facts if len(scored.facts) > 1 else {}
     cut = [words_of(text, most=FIRST_WORDS) for text in rollouts.texts]
     alike = {"ead": expected_distinct(cut), "opener_entropy": opener_entropy(cut), "top_opener": top_opener(cut)}
     facts = {
@@ -112,8 +115,11 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
         "length": sum(rollouts.lengths) / len(rollouts.lengths),
         "eos_rate": sum(rollouts.finished) / len(rollouts.finished),
     }
+    if roles.constraints is not None:
+        scores, seen = roles.constraints.price(scores, rollouts.row_prompts, rollouts.texts)
+        terms = terms | seen
     known = {name: value for name, value in alike.items() if value is not None}
-    return Experience(rollouts, scores, facts | known | means)
+    return Experience(rollouts, scores, facts | known | terms)
 
 
 def score(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from assent.artifacts.outside import identity_of
 from assent.core import progress
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError, UserError
@@ -26,14 +27,19 @@ from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.judging import panel_of, worth_knowing
-from assent.pipeline.known_judges import identity_of
 from assent.pipeline.places import moved
-from assent.raters.config import AutoraterConfig, FunctionConfig, RatersConfig, RewardModelConfig
+from assent.raters.config import (
+    AutoraterConfig,
+    ConstitutionConfig,
+    FunctionConfig,
+    RatersConfig,
+    RewardModelConfig,
+)
 from assent.raters.rater import SingleRater
 
 AT_ONCE = 32
 """Tasks between two looks at the bar."""
-JUDGES = (AutoraterConfig, RewardModelConfig, FunctionConfig)
+JUDGES = (AutoraterConfig, ConstitutionConfig, RewardModelConfig, FunctionConfig)
 """Raters that can be held against people."""
 
 
@@ -72,7 +78,7 @@ class JudgeFile(Config):
     """What `assent judge` reads."""
 
     judge: RatersConfig
-    """An autorater, a reward model or a function, as under `collect.raters` of a run."""
+    """An autorater, a constitution with `ask: all`, a reward model or a function, as under `collect.raters`."""
     labels: tuple[Source, ...] = ()
     """Files of comparisons that people made."""
     from_store: StoreLabels | None = None
@@ -96,7 +102,10 @@ class JudgeFile(Config):
     @model_validator(mode="after")
     def _check(self) -> JudgeFile:
         if not isinstance(self.judge, JUDGES):
-            raise ValueError(f"judge.kind is {self.judge.kind}; a judge is an autorater, a reward_model or a function")
+            raise ValueError(
+                f"judge.kind is {self.judge.kind}; a judge is an autorater, a constitution,"
+                " a reward_model or a function"
+            )
         if not self.labels and self.from_store is None:
             raise ValueError("no labels: give files of comparisons under labels, or a project under from_store")
         return self
@@ -168,5 +177,8 @@ def open_judge(config: RatersConfig, backends: Backends) -> SingleRater:
     """The judge of the settings. Raises ConfigError for raters that are none."""
     panel = panel_of(config, lab=None, role="evaluation", seed=0, backends=backends)
     if panel is None or len(panel.members) != 1:
-        raise ConfigError(f"{config.kind} raters are no single judge; give an autorater, a reward_model or a function")
+        raise ConfigError(
+            f"{config.kind} raters are no single judge; give an autorater, a constitution with ask: all, a reward_model"
+            " or a function"
+        )
     return panel.members[0]

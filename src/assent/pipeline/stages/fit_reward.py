@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+import torch
 from pydantic import Field
 
 from assent.artifacts.jsonl import read_records
@@ -18,6 +20,7 @@ from assent.data.fit import fit
 from assent.data.render import Renderer
 from assent.data.splits import split
 from assent.data.talks import row_limit
+from assent.evaluation.criterion_report import CriterionReport, criterion_report
 from assent.evaluation.outcomes import Found, Outcome
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
@@ -25,16 +28,19 @@ from assent.evaluation.reward_report import RewardReport, reward_outcomes, rewar
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
+from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
+from assent.pipeline.ai_labels import by_people, weighed, weights_in
 from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.guarding import Parted, part
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
-from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
+from assent.pipeline.learners import all_heads, row_scorer, state_scorer, train_reward_model
 from assent.pipeline.ranked import RankedGroups, Reading
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
+from assent.training.criterion_fit import scales_of, table
 from assent.training.loop import Loop
 from assent.training.reward import Trained, taste_scores
 from assent.training.targets import MARGINS
@@ -74,27 +80,39 @@ class RewardStage(Config):
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
     """Write reward/ (a plain sequence-classification model), report.json, and each held-out pair as an outcome."""
     backends, wanted = Backends(config.model, config.compute), config.reward
-    sides, parted = sides_of(judgments, config)
+    (sides, parted), labels = sides_of(judgments, config), weights_in(judgments)
+    if labels:
+        sides["held out"] = by_people(sides["held out"])
     attributes = attributes_of(judgments)
     copies = copies_of(sides["train"], sides["held out"], wanted, seed=seeds.derive(ctx.seed, "augment"))
     with machine(config.compute):
-        model = backends.new_reward_model(start.file("policy"), seed=seeds.derive(ctx.seed, "head"))
+        head_seed = seeds.derive(ctx.seed, "head")
+        model = backends.new_reward_model(start.file("policy"), seed=head_seed, criteria=wanted.criteria)
         limit = row_limit(wanted.max_length, model.max_length)
         budget = wanted.optimizer.tokens_per_microbatch
         reading = Reading(backends.renderer(model), limit, wanted.too_long, MARGINS[wanted.margins], budget)
         more = () if copies is None else copies.comparisons
         learn, test = reading.of([*sides["train"], *more]), reading.of(sides["held out"])
+        scales = scales_of(sides["train"], wanted.criteria)
+        model.criteria = [scale.criterion for scale in scales]
         weights = weights_of(learn.comparisons, attributes, wanted)
-        said = [] if parted is None else parted.lines()
+        said = ([] if parted is None else parted.lines()) + [scale.line() for scale in scales]
         said += [line for one in (copies, weights) if one is not None for line in one.lines()]
         for part, what in ((learn, "comparisons"), (test, "comparisons that are held out")):
             said += part.fitted.lines(what, max_length=limit)
         for line in said:
             ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        weight = None if weights is None else weights.weight
+        weight = weighed(labels, None if weights is None else weights.weight)
+        targets = [replace(t, scores=table(c, scales)) for c, t in zip(learn.comparisons, learn.targets, strict=True)]
         trained = train_reward_model(
-            model, learn.groups, learn.targets, wanted, loop, attributes=attributes, weight=weight
+            model,
+            learn.groups,
+            targets if scales else learn.targets,
+            wanted,
+            loop,
+            attributes=attributes,
+            weight=weight,
         )
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         debias, inherited = leaning.mended(ctx.log, seed=seeds.derive(ctx.seed, "augment"))
@@ -104,7 +122,8 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
         waste = told(ctx.log, model)
-    report = report.model_copy(update={"debias": debias, "inheritance": inherited})
+        by_criterion = criteria_of(model, test, reading) if scales else {}
+    report = report.model_copy(update={"criteria": by_criterion, "debias": debias, "inheritance": inherited})
     alarms = [*(() if report.raters is None else report.raters.alarms), *inherited.alarms]
     for alarm in alarms:
         ctx.log.say(f"raters: {alarm}")
@@ -123,6 +142,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         "heldout_accuracy": plain(report.accuracy),
         "rater_agreement": plain(report.rater_agreement),
         "ceiling": plain(report.ceiling),
+        **({"criteria": {name: plain(one.accuracy) for name, one in by_criterion.items()}} if by_criterion else {}),
         "longer_wins": plain(report.longer_wins),
         "relevance": plain(report.relevance),
         "ece": report.ece,
@@ -154,6 +174,18 @@ def measured(
         raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
     report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
     return report, reward_outcomes(test.comparisons, scores)
+
+
+def criteria_of(model: ScalarModel, test: RankedGroups, reading: Reading) -> dict[str, CriterionReport]:
+    """How far each criterion's head can be trusted, on what it never saw."""
+    found = torch.zeros(sum(len(group.continuations) for group in test.groups), len(model.criteria))
+    for batch in pack(test.groups, budget=reading.budget):
+        [(_, _, said)] = all_heads(model).score([batch])
+        found[list(batch.rows)] = said.cpu()
+    return {
+        one.name: criterion_report(test.comparisons, one.name, found[:, n].tolist())
+        for n, one in enumerate(model.criteria)
+    }
 
 
 def relevance_of(
