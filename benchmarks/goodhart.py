@@ -2,9 +2,9 @@
 
 An answer is a point of sixteen qualities, drawn from a normal distribution around what the policy aims at, at first 0.
 Truth is a weighted sum of the qualities, less what too much of each costs. Two reward models, with a weight for every
-quality and its square, are fitted by logistic regression to comparisons of answers of the start: the one that trains to
-few, the held-out one to more, of other people (each with a sharpness and leans of their own). REINFORCE on samples moves
-the policy against the first, without any KL. Every few steps both score samples of the policy; what `training/gauge.py`
+quality and its square, are fitted by logistic regression to comparisons of answers of the start: the one that trains
+to few, the held-out one to more, of other people (each with a sharpness and leans of their own). REINFORCE moves the
+policy against the first, without any KL. Every few steps both score samples of the policy; what `training/gauge.py`
 reads in those scores decides. Truth and KL have closed forms, and truth only judges:
 
     truth(t)    expected truth of the policy after t steps, exact
@@ -41,6 +41,8 @@ BATCH, WATCHED = 64, 128
 RATE = 0.02
 PAIRS, HELD_PAIRS = 150, 2400
 """Comparisons behind the reward that trains, and behind the held-out one."""
+LABEL_NOISE = 1.5
+"""Deviation of one fresh label around what its rater thinks; the truth of the start's answers has one of about 1.5."""
 RATERS, CONFIDENCE, WITHIN = 8, 0.95, 0.9
 FLOOR = -1.0
 
@@ -75,17 +77,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(20)))
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--held-pairs", type=int, default=HELD_PAIRS)
+    parser.add_argument("--held-pairs", type=int, default=HELD_PAIRS, help="0: fresh labels in place of a model")
     parser.add_argument("--image", type=Path, help="where to draw the figure, e.g. docs/images/goodhart.svg")
     arguments = parser.parse_args()
     runs = [run(seed, arguments.pairs, arguments.held_pairs) for seed in arguments.seeds]
     found = [judged(one) for one in runs]
-    for seed, one, seen in zip(arguments.seeds, found, runs, strict=True):
+    for seed, one in zip(arguments.seeds, found, strict=True):
         shares = ", ".join(f"{name} {share:.2f}" for name, share in one["reached"].items())
         print(
-            f"seed {seed}: peak {one['peak']} of gain {one['gain']:.2f}, kept {one['kept']}, end {one['alarm']}; {shares}"
+            f"seed {seed}: peak {one['peak']}, gain {one['gain']:.2f}, kept {one['kept']}, end {one['alarm']}; {shares}"
         )
-        assert len(seen.truth) == STEPS + 1
     print_table(found)
     if arguments.image is not None:
         draw(runs, found, arguments.image)
@@ -109,13 +110,24 @@ def run(seed: int, pairs: int, held_pairs: int) -> Run:
         if step % EVERY == 0:
             answers = aim + fixed
             kl = float(np.mean(answers @ aim - aim @ aim / 2))  # k1: log π/π_ref of each answer
-            scores = [float(np.mean(features(answers) @ model)) for model in (trains, held)]
-            points.append(Point(step, float(np.sqrt(max(kl, 0))), *scores))
+            proxy, gold = (
+                float(np.mean(features(answers) @ model if model is not None else labelled(world, answers, seed, step)))
+                for model in (trains, held if held_pairs else None)
+            )
+            points.append(Point(step, float(np.sqrt(max(kl, 0))), proxy, gold))
         sampled = draws.normal(size=(BATCH, QUALITIES))
         rewards = features(aim + sampled) @ trains
         advantage = (rewards - rewards.mean()) / (rewards.std() + 1e-8)
         aim = aim + RATE * advantage @ sampled / np.sqrt(BATCH)
     return Run(points, np.array(truth), np.array(distance))
+
+
+def labelled(world: World, answers: np.ndarray, seed: int, step: int) -> np.ndarray:
+    """A fresh label of each answer, by people with leans of their own."""
+    leans = seeds.stream(seed, "people").normal(0, 0.2, (RATERS, QUALITIES))
+    random = seeds.stream(seed, "labels", step)
+    thought = world.truth(answers) + (answers * leans[random.integers(RATERS, size=len(answers))]).sum(1)
+    return np.asarray(thought + random.normal(0, LABEL_NOISE, len(answers)))
 
 
 def features(answers: np.ndarray) -> np.ndarray:
