@@ -39,11 +39,11 @@ from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.one_base import OneBase
-from assent.pipeline.rewarding import rewards_of
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import PPOConfig
 from assent.training.ppo import train_ppo
+from assent.training.rewards import Term, WeightedRewards
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees")
 PROMPTS = [Prompt.of(f"What should I know about {what}?") for what in SUBJECTS]
@@ -133,9 +133,10 @@ def prepare(arguments: argparse.Namespace) -> None:
         start.symlink_to(arguments.model.resolve())
     else:
         tokenizer = tiny_tokenizer()
-        torch.manual_seed(0)
         small = LlamaConfig(**SMALL, vocab_size=8192, pad_token_id=0, bos_token_id=1, eos_token_id=2)
-        LlamaForCausalLM(small).save_pretrained(str(start))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            LlamaForCausalLM(small).save_pretrained(str(start))
         tokenizer.save_pretrained(str(start))
     model = ScalarModel.from_policy(start, config=lora(arguments.rank), seed=0)
     draw = torch.Generator().manual_seed(1)
@@ -166,10 +167,11 @@ def train(arguments: argparse.Namespace) -> None:
     plain = Backends(ModelConfig() if is_full else lora(arguments.rank), ComputeConfig(threads=1))
     policy = plain.policy(start, trainable=True)
     backends = OneBase.of(plain, policy, start, config, print)
+    rewards = WeightedRewards((Term(1.0, "reward", backends.scorer(reward, normalize=True)),), config.reward_clip)
     roles = Roles(
         policy=policy_learner(policy, config.optimizer),
         reference=backends.reference(policy, start, temperature=1.0),
-        reward=rewards_of(config, backends, reward),
+        reward=rewards,
         writer=backends.writer(policy, name="start"),
     )
     value = value_learner(backends.critic(start, reward, seed=0), config.value_optimizer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 from typing import Annotated
@@ -10,13 +11,22 @@ import typer
 
 from assent.artifacts.layout import RUNS
 
+Profiles = Annotated[Path, typer.Option("--profiles", help="Folder of the profiles.")]
+PROFILES = Path("profiles")
+
 
 def chat(
-    policy: Annotated[str, typer.Argument(help="runs/x/round-2, an artifact, a run, a model folder, or a hub id.")],
+    policy: Annotated[
+        str | None, typer.Argument(help="runs/x/round-2, an artifact, a run, a model folder, or a hub id.")
+    ] = None,
     against: Annotated[str | None, typer.Option(help="A second policy that answers beside it.")] = None,
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.7,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer in tokens.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Instead of a policy: a published profile, with its principles.")
+    ] = None,
+    profiles: Profiles = PROFILES,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -31,10 +41,17 @@ def chat(
     from assent.core.config import overlay, parse_sets
     from assent.service.chat import ChatConfig, chat_loop
 
+    _refuse_both(policy, profile, "chat")
     _say_passed_over(policy, against)
     drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
-    chat_loop(policy, chat_config, against=against, seed=seed)
+    if profile is not None:
+        from assent.pipeline.profile_use import ProfilePolicy
+
+        meant = ProfilePolicy.of(profiles, profile, today=datetime.date.today())
+        chat_loop(meant.writer(chat_config.model, name=profile), chat_config, against=against, seed=seed)
+    elif policy is not None:
+        chat_loop(policy, chat_config, against=against, seed=seed)
 
 
 def serve(
@@ -63,6 +80,13 @@ def serve(
         Path, typer.Option(help="Where a token is written that had to be made, readable by you alone.")
     ] = Path("serve-token.txt"),
     waiting: Annotated[int, typer.Option(help="Requests that may wait; others get 503.", min=1, max=300)] = 64,
+    profiles: Annotated[
+        Path | None,
+        typer.Option(
+            "--profiles",
+            help="Folder of profiles: each that is published is asked as NAME:PROFILE, the base loaded once.",
+        ),
+    ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,6 +109,7 @@ def serve(
         token_file=token_file,
         waiting=waiting,
         settings=tuple(settings or ()),
+        profiles=profiles,
     )
     serve_models(options, say=typer.echo)
 
@@ -113,10 +138,10 @@ def lineage(
 
 
 def export(
-    artifact: Annotated[
-        str, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
-    ],
     to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist or be empty.")],
+    artifact: Annotated[
+        str | None, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
+    ] = None,
     adapter: Annotated[
         bool,
         typer.Option(
@@ -131,6 +156,13 @@ def export(
             " card says what rounding did. An adapter stays as it was trained unless another type is named.",
         ),
     ] = "base",
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile", help="Instead of an artifact: a published profile; its adapter lies on its parent's policy."
+        ),
+    ] = None,
+    profiles: Profiles = PROFILES,
 ) -> None:
     """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and a README.md.
 
@@ -138,9 +170,25 @@ def export(
     """
     from assent.pipeline.commands.export import export_model
 
+    _refuse_both(artifact, profile, "export")
     _say_passed_over(artifact)
-    for line in export_model(artifact, to, adapter=adapter, dtype=dtype):
-        typer.echo(line)
+    if profile is not None:
+        from assent.pipeline.profile_use import export_profile
+
+        today = datetime.date.today()
+        for line in export_profile(profiles, profile, to, adapter=adapter, dtype=dtype, today=today):
+            typer.echo(line)
+    elif artifact is not None:
+        for line in export_model(artifact, to, adapter=adapter, dtype=dtype):
+            typer.echo(line)
+
+
+def _refuse_both(named: str | None, profile: str | None, command: str) -> None:
+    """Raise UserError unless a model or a profile is named, and not both."""
+    from assent.core.errors import UserError
+
+    if (named is None) == (profile is None):
+        raise UserError(f"assent {command} wants a model, such as runs/x/round-2, or --profile NAME; not both")
 
 
 def _say_passed_over(*names: str | None) -> None:

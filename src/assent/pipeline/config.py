@@ -103,6 +103,17 @@ class SampleConfig(Config):
     reward models of earlier rounds disagree most (a single one: is least sure). One in five is random all the same."""
     candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
     """Prompts that are answered for each one that raters get, with `choose: disagreement`."""
+    tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: plain}. Each answer of a
+    prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
+
+    @model_validator(mode="after")
+    def _one_spread(self) -> SampleConfig:
+        if self.tones and self.temperatures:
+            raise ValueError("temperatures and tones both spread the answers; leave one of them out")
+        if blank := [axis for axis, word in self.tones.items() if not word.strip()]:
+            raise ValueError(f"tones.{blank[0]} has no word; say what an answer there is like")
+        return self
 
 
 class CollectConfig(Config):
@@ -279,11 +290,6 @@ class RunConfig(Config):
                 " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
                 " leave reward out"
             )
-        if self.reward is None and "gold" in self.optimize.needs:
-            raise ValueError(
-                "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
-                " or a function in optimize.guards.gold, or set it to null"
-            )
         if lost := sorted(self.optimize.criteria() - set(() if self.reward is None else self.reward.criteria)):
             raise ValueError(
                 f"optimize.rewards asks the round's reward model for {', '.join(lost)}, of which it has no head; name"
@@ -291,6 +297,11 @@ class RunConfig(Config):
             )
         if self.model.lora is None and self.optimize.wants_shared_base:
             raise ValueError("optimize.shared_base is always, but all weights are trained: set model.lora, or auto")
+        if self.reward is None and "gold" in self.optimize.needs:
+            raise ValueError(
+                "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
+                " or a function in optimize.guards.gold, or set it to null"
+            )
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
         if isinstance(self.data, FileData):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assent.artifacts.store import Artifact
 from assent.core.errors import DataError
@@ -13,7 +13,6 @@ from assent.core.types import Comparison, Prompt
 from assent.data.splits import side_of, split_key
 from assent.pipeline.rewarding import Opener
 from assent.training.guard_config import FittedGoldConfig, GuardsConfig
-from assent.training.reward_terms import ModelRewardConfig
 
 SEED = 1
 """Another than that of the reward model's own held-out prompts; the same in every round and run."""
@@ -41,13 +40,18 @@ def set_apart(guards: GuardsConfig | None, prompts: Sequence[Prompt]) -> tuple[l
 
 def held_out_reward(opener: Opener, gold: Artifact | None) -> Score | None:
     """The reward that guards watch; None where the settings want none."""
-    guards = opener.config.guards
-    if guards is None or guards.gold is None:
+    config = opener.config
+    if config.guards is None or config.guards.gold is None:
         return None
-    if isinstance(guards.gold, FittedGoldConfig):
+    term = config.guards.gold
+    if isinstance(term, FittedGoldConfig):
         assert gold is not None
-        return opener.term(ModelRewardConfig(path=str(gold.file("reward")))).score
-    return opener.term(guards.gold).score
+        return opener.backends.scorer(
+            gold.file("reward"),
+            normalize=config.normalize_reward,
+            tokens_per_microbatch=config.optimizer.tokens_per_microbatch,
+        )
+    return replace(opener, trained=None).term(term).score
 
 
 @dataclass(frozen=True)

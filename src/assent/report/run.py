@@ -87,10 +87,8 @@ def page_of(run: Run) -> str:
             )
             if s.cards
         ],
+        warnings=_warnings(run.folder),
         alarms=alarms(run),
-        warnings=[found for found in examine_logs(run.folder) if found.level == "warning"]
-        if is_run(run.folder)
-        else [],
         suites=suite_tables(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),

@@ -62,15 +62,15 @@ class Side:
         return written.text
 
 
-def chat_loop(policy: str, config: ChatConfig, *, against: str | None = None, seed: int = 0) -> None:
+def chat_loop(policy: str | Writer, config: ChatConfig, *, against: str | None = None, seed: int = 0) -> None:
     """Read messages from the keyboard, or the lines of a pipe, and write answers until /quit or the end of input.
 
     Raises UserError where a name is no model.
     """
-    names = [policy] if against is None else [policy, against]
-    sides = [Side.load(name, config.model) for name in names]
+    named = [policy] if against is None else [policy, against]
+    sides = [Side.load(one, config.model) if isinstance(one, str) else Side(one) for one in named]
     console = Console(highlight=False, emoji=False)
-    _say(console, f"{' against '.join(names)}  ({HELP})")
+    _say(console, f"{' against '.join(side.name for side in sides)}  ({HELP})")
     converse(console, sides, _ask(sys.stdin), config.sampling, seed=seed)
 
 

@@ -40,7 +40,8 @@ class Constraints:
 
         To be called once a step. Raises FunctionError naming the cost and the answer of a NaN or infinite score.
         """
-        costs, facts = [], {}
+        costs: list[list[float]] = []
+        facts: dict[str, float] = {}
         for number, cost in enumerate(self.costs):
             scores, seen = cost.measure(prompts, completions)
             own = [cost.weight * score for score in scores]

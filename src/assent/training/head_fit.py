@@ -78,7 +78,7 @@ class Answers:
 
 def projected(votes: HeadVotes, answers: Answers) -> tuple[HeadVotes, Answers]:
     """Both on the directions in which answers to one prompt differ most, so that many fits are quick."""
-    directions = _top(votes.states)
+    directions = top_directions(votes.states)
     return (
         replace(votes, states=votes.states @ directions),
         replace(answers, states=answers.states @ directions),
@@ -120,7 +120,7 @@ def debiased(
         basis = rows[rank:].T
     start = basis @ (basis.T @ head)
     inside = votes.states @ basis
-    chosen = _top(inside)
+    chosen = top_directions(inside)
     free = inside @ chosen
     terms = votes.features[:, sorted({*drop, *beside})]
     columns = np.column_stack([free, votes.states @ start, terms, votes.first])
@@ -145,11 +145,21 @@ def leans(head: Floats, answers: Answers) -> Floats:
     return found
 
 
-def logistic(columns: Floats, weight: Floats, penalty: Floats, *, start: Floats | None = None) -> Floats:
-    """Coefficients that make every row's "yes" likely: minimizes Σ w · softplus(-x·c) + ½ Σ penalty · c², by Newton."""
+def logistic(
+    columns: Floats,
+    weight: Floats,
+    penalty: Floats,
+    *,
+    start: Floats | None = None,
+    beside: Floats | float = 0.0,
+) -> Floats:
+    """Coefficients that make every row's "yes" likely: minimizes Σ w · softplus(-b - x·c) + ½ Σ penalty · c².
+
+    By Newton. `beside`, b [rows], are logits that are known already.
+    """
     found = np.zeros(columns.shape[1]) if start is None else start.copy()
     for _ in range(_STEPS):
-        said = expit(columns @ found)
+        said = expit(beside + columns @ found)
         gradient = columns.T @ (weight * (1 - said)) - penalty * found
         bend = (columns * (weight * said * (1 - said))[:, None]).T @ columns + np.diag(penalty)
         step = np.linalg.solve(bend, gradient)
@@ -160,7 +170,7 @@ def logistic(columns: Floats, weight: Floats, penalty: Floats, *, start: Floats 
     return found
 
 
-def _top(states: Floats) -> Floats:
+def top_directions(states: Floats) -> Floats:
     """Directions [d, k] in which pairs differ most; all of them where there are few."""
     size = states.shape[1]
     if size <= MOST_DIRECTIONS:

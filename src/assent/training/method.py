@@ -43,14 +43,14 @@ class Method(Config):
         return self.needs
 
     @property
-    def gold_share(self) -> float | None:
-        """Share of prompts and raters that only a held-out reward model for guards learns from; None: there is none."""
-        return None
-
-    @property
     def wants_shared_base(self) -> bool:
         """Whether a run must not start where its models cannot stand on one base."""
         return False
+
+    @property
+    def gold_share(self) -> float | None:
+        """Share of prompts and raters that only a held-out reward model for guards learns from; None: there is none."""
+        return None
 
     def answers(self) -> int | None:
         """Longest answer that it samples, in tokens; None where it samples none."""

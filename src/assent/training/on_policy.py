@@ -55,10 +55,10 @@ class Roles:
     writer: LocalWriter
     demonstrations: tuple[Group, ...] = ()
     """For the PTX mix."""
-    held_out: HeldOut | None = None
-    """For the guards; None where the settings want none."""
     constraints: Constraints | None = None
     """Costs that are kept below limits."""
+    held_out: HeldOut | None = None
+    """For the guards; None where the settings want none."""
 
 
 @dataclass(frozen=True)

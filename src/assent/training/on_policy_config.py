@@ -79,13 +79,13 @@ class OnPolicyConfig(Method):
     """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
     """Optimizer of the policy."""
-    guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
-    """Measurements every few steps on held-out prompts, which may end the training; null: only numbers of the rollouts
-    themselves are watched."""
     shared_base: Literal["auto", "always", "never"] = Field(default="auto", json_schema_extra={"added_later": True})
     """Under `model.lora`, keep the base once in memory for policy, start, reward and value model, each with adapters of
     its own. auto: where that gives the numbers of separate models; always: also of bfloat16 weights, and refuse to
     start where it cannot be; never: a whole copy each."""
+    guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
+    """Measurements every few steps on held-out prompts, which may end the training; null: only numbers of the rollouts
+    themselves are watched."""
 
     @property
     def updates(self) -> int:
@@ -103,12 +103,6 @@ class OnPolicyConfig(Method):
         if self.gold_share is not None:
             needs.add("gold")
         return frozenset(needs)
-
-    @property
-    def gold_share(self) -> float | None:
-        """As the guards say."""
-        gold = None if self.guards is None else self.guards.gold
-        return gold.share if isinstance(gold, FittedGoldConfig) else None
 
     @property
     def terms(self) -> dict[str, RewardTerm]:
@@ -135,6 +129,12 @@ class OnPolicyConfig(Method):
     def wants_shared_base(self) -> bool:
         """Whether a run must not start where its models cannot stand on one base."""
         return self.shared_base == "always"
+
+    @property
+    def gold_share(self) -> float | None:
+        """As the guards say."""
+        gold = None if self.guards is None else self.guards.gold
+        return gold.share if isinstance(gold, FittedGoldConfig) else None
 
     def answers(self) -> int | None:
         """Longest rollout in tokens."""

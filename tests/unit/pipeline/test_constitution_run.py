@@ -156,6 +156,16 @@ def test_a_constitution_that_cannot_be_used_ends_a_run_before_anything_is_traine
     assert len(found) == 1 and said in str(found[0])
 
 
+def test_adapters_learn_from_revisions_as_fast_as_from_demonstrations() -> None:
+    lora = {"lora": {"rank": 4}}
+    for own in ({"file": "lab"}, {"file": "lab", "sft": {"epochs": 1}}):
+        read = RunConfig.parse(settings(constitution=own, sft={}, model=lora))
+        assert read.constitution is not None and read.constitution.sft is not None and read.sft is not None
+        assert read.constitution.sft.optimizer.learning_rate == read.sft.optimizer.learning_rate == 2e-4
+    none = RunConfig.parse(settings(constitution={"file": "lab", "sft": None}, model=lora)).constitution
+    assert none is not None and none.sft is None
+
+
 @pytest.mark.parametrize(
     ("more", "key"),
     [

@@ -19,6 +19,9 @@ from assent.raters.rater import SingleRater
 from assent.stats.clustered import clustered_mean, clustered_share
 from assent.stats.estimate import Estimate
 
+PROBED = 200
+"""Pairs that each edit is tried on at most."""
+
 
 class Probe(Record):
     """What one edit does to the worse answer of a pair."""
@@ -50,7 +53,9 @@ class Biases(Record):
     """How often an answer without any thought is preferred to the one that people like better."""
 
 
-def measure_biases(found: Validated, judge: SingleRater, *, own_source: str | None = None, limit: int = 200) -> Biases:
+def measure_biases(
+    found: Validated, judge: SingleRater, *, own_source: str | None = None, limit: int = PROBED
+) -> Biases:
     """Ask the judge pairs in the other order, with edits and with null answers; at most `limit` pairs of each.
 
     Which pairs hangs on their ids alone, so that they come from all prompts.

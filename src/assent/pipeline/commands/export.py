@@ -36,9 +36,12 @@ BASE = "base"
 _GENERATION = "generation_config.json"
 
 
-def export_model(name: str, to: Path, *, adapter: bool = False, dtype: str = BASE) -> Iterator[str]:
+def export_model(
+    name: str, to: Path, *, adapter: bool = False, dtype: str = BASE, origin: Origin | None = None
+) -> Iterator[str]:
     """Write the model that `name` means into the folder `to`: merged weights, or with `adapter` the PEFT adapter alone.
 
+    `origin` is what an adapter lies on; None: what the run began with.
     `dtype` is float32, bfloat16, float16, or base: the type of the run's base where it came from. `to` appears only
     when whole. Raises UserError where it holds anything already, or where there is no adapter.
     """
@@ -47,7 +50,7 @@ def export_model(name: str, to: Path, *, adapter: bool = False, dtype: str = BAS
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty; choose another folder")
     artifact = find_artifact(name)
-    origin = origin_of(artifact)
+    origin = origin or origin_of(artifact)
     with files.new_directory(to.absolute()) as partial:
         if adapter:
             _write_adapter(artifact, origin, partial)

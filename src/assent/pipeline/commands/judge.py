@@ -17,6 +17,7 @@ from assent.core.errors import ConfigError, UserError
 from assent.core.types import Comparison, Judgment, Purpose, Rater, Task
 from assent.data.config import Source
 from assent.data.load import load_comparisons
+from assent.evaluation.validation.probes import PROBED
 from assent.evaluation.validation.record import FEWEST_ANCHORS, Bar, in_words
 from assent.evaluation.validation.validate import validate
 from assent.feedback.config import StoreConfig
@@ -92,6 +93,9 @@ class JudgeFile(Config):
     """The source, or the model, of answers that the judge's own model wrote, to see whether it prefers them."""
     anchors: int = Field(default=FEWEST_ANCHORS, ge=2)
     """Pairs that are kept to be judged again on every run."""
+    probes: int = Field(default=PROBED, ge=2)
+    """Pairs on which each edit and each null answer is tried at most, about 18 questions for each of them: fewer for a
+    slow judge, whose biases are then known less surely."""
     seed: int = 0
     """Draws the anchors."""
     model: ModelConfig = ModelConfig()
@@ -135,6 +139,7 @@ def run_validation(path: Path, *, to: Path, settings: tuple[str, ...] = ()) -> I
             own_source=config.own_source,
             epsilon=config.epsilon,
             anchors=config.anchors,
+            probes=config.probes,
             seed=config.seed,
         )
     record.write(to, anchors)

@@ -40,10 +40,10 @@ from assent.pipeline.ranked import RankedGroups, Reading
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
-from assent.training.criterion_fit import scales_of, table
+from assent.training.criterion_fit import CriterionScale, scales_of, table
 from assent.training.loop import Loop
 from assent.training.reward import Trained, taste_scores
-from assent.training.targets import MARGINS
+from assent.training.targets import MARGINS, Target
 
 HELD_OUT_SEED = 0
 """The same prompts are held out in every round and run, so that accuracies can be compared."""
@@ -96,24 +96,16 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         scales = scales_of(sides["train"], wanted.criteria)
         model.criteria = [scale.criterion for scale in scales]
         weights = weights_of(learn.comparisons, attributes, wanted)
-        said = ([] if parted is None else parted.lines()) + [scale.line() for scale in scales]
+        said = [] if parted is None else parted.lines()
         said += [line for one in (copies, weights) if one is not None for line in one.lines()]
         for part, what in ((learn, "comparisons"), (test, "comparisons that are held out")):
             said += part.fitted.lines(what, max_length=limit)
-        for line in said:
+        for line in [*(scale.line() for scale in scales), *said]:
             ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         weight = weighed(labels, None if weights is None else weights.weight)
-        targets = [replace(t, scores=table(c, scales)) for c, t in zip(learn.comparisons, learn.targets, strict=True)]
-        trained = train_reward_model(
-            model,
-            learn.groups,
-            targets if scales else learn.targets,
-            wanted,
-            loop,
-            attributes=attributes,
-            weight=weight,
-        )
+        targets = scored(learn, scales)
+        trained = train_reward_model(model, learn.groups, targets, wanted, loop, attributes=attributes, weight=weight)
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         debias, inherited = leaning.mended(ctx.log, seed=seeds.derive(ctx.seed, "augment"))
         trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
@@ -122,8 +114,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
         waste = told(ctx.log, model)
-        by_criterion = criteria_of(model, test, reading) if scales else {}
-    report = report.model_copy(update={"criteria": by_criterion, "debias": debias, "inheritance": inherited})
+    report = report.model_copy(update={"debias": debias, "inheritance": inherited})
     alarms = [*(() if report.raters is None else report.raters.alarms), *inherited.alarms]
     for alarm in alarms:
         ctx.log.say(f"raters: {alarm}")
@@ -139,15 +130,31 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         **({} if weights is None else weights.facts()),
         **trained.facts(),
         **waste,
+        **trust(report),
+        "alarms": alarms,
+    }
+
+
+def trust(report: RewardReport) -> dict[str, Any]:
+    """How far the model can be trusted, as facts of its artifact."""
+    by_criterion = {name: plain(one.accuracy) for name, one in report.criteria.items()}
+    return {
         "heldout_accuracy": plain(report.accuracy),
         "rater_agreement": plain(report.rater_agreement),
         "ceiling": plain(report.ceiling),
-        **({"criteria": {name: plain(one.accuracy) for name, one in by_criterion.items()}} if by_criterion else {}),
         "longer_wins": plain(report.longer_wins),
         "relevance": plain(report.relevance),
         "ece": report.ece,
-        "alarms": alarms,
+        **({"criteria": by_criterion} if by_criterion else {}),
     }
+
+
+def scored(learn: RankedGroups, scales: Sequence[CriterionScale]) -> list[Target]:
+    """The targets with what raters scored by criteria, where the model has heads for some."""
+    if not scales:
+        return learn.targets
+    both = zip(learn.comparisons, learn.targets, strict=True)
+    return [replace(target, scores=table(comparison, scales)) for comparison, target in both]
 
 
 def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, list[Comparison]], Parted | None]:
@@ -172,12 +179,15 @@ def measured(
     if trained.raters is not None:
         tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=reading.budget)
         raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
-    report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
+    found = {"raters": raters, "relevance": relevant, "criteria": criteria_of(model, test, reading)}
+    report = reward_report(test.comparisons, scores).model_copy(update=found)
     return report, reward_outcomes(test.comparisons, scores)
 
 
 def criteria_of(model: ScalarModel, test: RankedGroups, reading: Reading) -> dict[str, CriterionReport]:
     """How far each criterion's head can be trusted, on what it never saw."""
+    if not model.criteria:
+        return {}
     found = torch.zeros(sum(len(group.continuations) for group in test.groups), len(model.criteria))
     for batch in pack(test.groups, budget=reading.budget):
         [(_, _, said)] = all_heads(model).score([batch])

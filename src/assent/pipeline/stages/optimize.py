@@ -157,6 +157,7 @@ class Work:
         temperature = config.sampling.temperature
         asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
         refuse_prompts(config, asked)
+        apart, watched = set_apart(config.guards, asked)
         pool, held_out = (
             that_fit(
                 some,
@@ -165,13 +166,13 @@ class Work:
                 max_new_tokens=config.sampling.max_new_tokens,
                 log=self.ctx.log,
             )
-            for some in set_apart(config.guards, asked)
+            for some in (apart, watched)
         )
         tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
         opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
         rewards, constraints = opener.rewards(), opener.constraints()
-        gold = held_out_reward(opener, self.given.get("gold"))
         terms = (*rewards.terms, *(() if constraints is None else constraints.costs))
+        gold = held_out_reward(opener, self.given.get("gold"))
         roles = Roles(
             constraints=constraints,
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),

@@ -19,6 +19,8 @@ from assent.pipeline.choosing import chosen as kept_of
 from assent.pipeline.choosing import worth_of
 from assent.pipeline.config import ComputeConfig, RunConfig, SampleConfig
 from assent.pipeline.prompts import that_fit
+from assent.profiles.principles import prompt_under
+from assent.profiles.spread import instruction, positions
 
 
 class SampleStage(Config):
@@ -102,23 +104,28 @@ def writer_of(backends: Backends, policy: Artifact) -> LocalWriter:
 
 
 def answerable(ctx: StageContext, writer: LocalWriter, prompts: list[Prompt], config: SampleConfig) -> list[Prompt]:
-    """The prompts that leave the policy room for an answer."""
-    return that_fit(
-        prompts,
+    """The prompts that leave the policy room for an answer, also under the longest words on its tone."""
+    longest = instruction(dict.fromkeys(config.tones, -1.0), config.tones)
+    fitting = that_fit(
+        [prompt_under(one, (longest,)) for one in prompts] if longest else prompts,
         writer.renderer,
         context=writer.context,
         max_new_tokens=config.sampling.max_new_tokens,
         log=ctx.log,
     )
+    kept = {one.id for one in fitting}
+    return [one for one in prompts if one.id in kept]
 
 
 def sample_answers(
     ctx: StageContext, writer: Writer, prompts: list[Prompt], config: SampleConfig, num_samples: int, *, key: str
 ) -> list[list[Completion]]:
-    """`num_samples` answers to each prompt; with a spread of temperatures they take turns.
+    """`num_samples` answers to each prompt; with a spread of temperatures they take turns, with tones each has a place.
 
     `key` is that of the policy that writes: two policies draw from streams of their own.
     """
+    if config.tones:
+        return spread_answers(ctx, writer, prompts, config, num_samples, key=key)
     temperatures = config.temperatures or (config.sampling.temperature,)
     answers: list[list[Completion]] = [[] for _ in prompts]
     with ctx.log.progress(f"sampling from {writer.name}", len(prompts) * num_samples) as bar:
@@ -137,6 +144,29 @@ def sample_answers(
             how = {"temperature": sampling.temperature, "top_p": sampling.top_p}
             for answer, prompt, row in zip(answers, prompts, rows, strict=True):
                 answer.extend(written.completion(prompt, source=writer.name, **how) for written in row)
+    return answers
+
+
+def spread_answers(
+    ctx: StageContext, writer: Writer, prompts: list[Prompt], config: SampleConfig, num_samples: int, *, key: str
+) -> list[list[Completion]]:
+    """`num_samples` answers to each prompt, each asked for at another place of the axes of tone, which it records."""
+    seed = seeds.derive(ctx.seed, key, "tones")
+    places = [positions(list(config.tones), num_samples, seed=seed, name=one.id) for one in prompts]
+    answers: list[list[Completion]] = [[] for _ in prompts]
+    how = {"temperature": config.sampling.temperature, "top_p": config.sampling.top_p}
+    with ctx.log.progress(f"sampling from {writer.name}", len(prompts) * num_samples) as bar:
+        for turn in range(num_samples):
+            told = [instruction(place[turn], config.tones) for place in places]
+            rows = writer.write(
+                [prompt_under(one, (said,) if said else ()) for one, said in zip(prompts, told, strict=True)],
+                num_samples=1,
+                sampling=config.sampling,
+                seed=seeds.derive(seed, turn),
+                on_progress=bar.advance,
+            )
+            for answer, prompt, place, row in zip(answers, prompts, places, rows, strict=True):
+                answer.append(row[0].completion(prompt, source=writer.name, tone=place[turn], **how))
     return answers
 
 

@@ -65,16 +65,18 @@ class Endpoint:
         return JSONResponse({"status": "ok", "waiting": self._desk.waiting})
 
     async def models(self, request: Request) -> Response:
-        """All policies."""
+        """All policies that may be asked now."""
         listed = [
-            {"id": name, "object": "model", "created": self._created, "owned_by": "assent"} for name in self._policies
+            {"id": name, "object": "model", "created": self._created, "owned_by": "assent"}
+            for name, policy in self._policies.items()
+            if not _is_refused(policy)
         ]
         return JSONResponse({"object": "list", "data": listed})
 
     async def chat(self, request: Request) -> Response:
         """Answer a chat."""
         asked = parse(ChatRequest, await request.body())
-        policy = _named(self._policies, asked.model, "model")
+        policy = self._policy(asked.model)
         if asked.top_logprobs and not asked.logprobs:
             raise Refused(400, "top_logprobs wants logprobs: true", param="top_logprobs")
         longest = min(asked.longest() or LONGEST, policy.policy.max_length)
@@ -89,7 +91,7 @@ class Endpoint:
     async def completions(self, request: Request) -> Response:
         """Go on from texts or token ids as they stand."""
         asked = parse(CompletionRequest, await request.body())
-        policy = _named(self._policies, asked.model, "model")
+        policy = self._policy(asked.model)
         longest = min(asked.max_tokens, policy.policy.max_length)
         reads = asked.logprobs is not None and (asked.echo or asked.logprobs > 0)
         ask = Ask(
@@ -113,7 +115,7 @@ class Endpoint:
     async def tokenize(self, request: Request) -> Response:
         """A text as tokens."""
         asked = parse(TokenizeRequest, await request.body())
-        policy = _named(self._policies, asked.model, "model")
+        policy = self._policy(asked.model)
         text, is_whole = asked.prompt, asked.add_special_tokens
         order = Order(lambda orders: [policy.encode(text, add_special_tokens=is_whole)], None)
         tokens = await self._done(request, order)
@@ -122,14 +124,14 @@ class Endpoint:
     async def detokenize(self, request: Request) -> Response:
         """Tokens as text, special ones spelled out."""
         asked = parse(DetokenizeRequest, await request.body())
-        policy = _named(self._policies, asked.model, "model")
+        policy = self._policy(asked.model)
         policy.check_tokens(asked.tokens, "tokens")
         order = Order(lambda orders: [policy.decode(asked.tokens)], None)
         return JSONResponse({"prompt": await self._done(request, order)})
 
     async def tokenizer_info(self, request: Request) -> Response:
         """What a tool that has no tokenizer of its own needs to know of a policy's."""
-        policy = _named(self._policies, request.query_params.get("model"), "model")
+        policy = self._policy(request.query_params.get("model"))
         tokenizer: Any = policy.policy.tokenizer
         names = ("bos_token", "eos_token", "pad_token", "unk_token", "chat_template")
         said = {name: getattr(tokenizer, name, None) for name in names}
@@ -142,6 +144,12 @@ class Endpoint:
         prompt = asked.asked()
         order = Order(lambda orders: [reward.score(prompt, asked.answers)], None)
         return JSONResponse({"model": reward.name, "scores": await self._done(request, order)})
+
+    def _policy(self, name: str | None) -> ServedPolicy:
+        """The policy of a name. Raises Refused where there is none, or where it may not be used now."""
+        policy = _named(self._policies, name, "model")
+        policy.refuse()
+        return policy
 
     async def _answers(self, request: Request, policy: ServedPolicy, ask: Ask) -> list[Answered]:
         together = ask.together
@@ -248,6 +256,14 @@ def _runs(policy: ServedPolicy) -> Any:
         return policy.answer([order.what for order in orders], on_token)
 
     return run
+
+
+def _is_refused(policy: ServedPolicy) -> bool:
+    try:
+        policy.refuse()
+    except Refused:
+        return True
+    return False
 
 
 def _named(known: Mapping[str, Served], name: str | None, what: str) -> Served:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from assent.generation.engine import Generation
 from assent.generation.writer import LocalWriter
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
+from assent.profiles.principles import prompt_under
 from assent.service.endpoint.refused import Refused
 from assent.training.rewards import ModelReward
 
@@ -87,12 +89,22 @@ class ServedPolicy:
     name: str
     policy: PolicyModel
     writer: LocalWriter
+    principles: tuple[str, ...] = ()
+    """What it is told before each conversation."""
+    within: Callable[[], AbstractContextManager[object]] = nullcontext
+    """What it computes inside of: the adapter that makes it itself, where several share a base."""
+    refuse: Callable[[], None] = lambda: None
+    """Raises Refused where it may not be asked now."""
 
     def answer(self, asks: Sequence[Ask], on_token: Callable[[Question, Generation], None]) -> list[list[Answered]]:
         """Answer asks that may be answered together, question by question.
 
         Answers are those of `LocalWriter.write` with the same seed. Raises Refused where a prompt is too long.
         """
+        with self.within():
+            return self._answers(asks, on_token)
+
+    def _answers(self, asks: Sequence[Ask], on_token: Callable[[Question, Generation], None]) -> list[list[Answered]]:
         first = asks[0]
         questions = [question for ask in asks for question in ask.questions]
         prompts = [self._tokens(question, is_drawn=first.sampling is not None) for question in questions]
@@ -155,7 +167,7 @@ class ServedPolicy:
     def _tokens(self, question: Question, *, is_drawn: bool) -> TokenIds:
         context = self.policy.max_length
         if isinstance(question, Prompt):
-            tokens = self.writer.renderer.prompt(question)
+            tokens = self.writer.renderer.prompt(prompt_under(question, self.principles))
         elif isinstance(question, str):
             tokens = self._encoded(question)
         else:

@@ -25,6 +25,7 @@ from assent.pipeline.config import ComputeConfig
 from assent.service.endpoint.app import Endpoint
 from assent.service.endpoint.desk import Desk
 from assent.service.endpoint.models import ServedPolicy, ServedReward
+from assent.service.endpoint.profiles import with_profiles
 from assent.service.patience import Impatient
 from assent.service.serve import LOCAL, MOST_AT_ONCE, ServerAddress, address, listen
 
@@ -53,6 +54,8 @@ class EndpointOptions:
     """Requests that may wait."""
     settings: tuple[str, ...] = ()
     """KEY=VALUE texts of how models are loaded."""
+    profiles: Path | None = None
+    """Folder of profiles, each served as NAME:PROFILE on the policy that it was made for."""
 
     @property
     def model(self) -> ModelConfig:
@@ -104,7 +107,9 @@ def opened(options: EndpointOptions, token: str | None) -> Iterator[ASGIApp]:
     """The app, with all models loaded and the desk at work. Raises UserError where a name is no model."""
     compute = ComputeConfig()
     backends = Backends(options.model, compute)
-    policies = {name: _policy(backends, name, source) for name, source in named(options.policies)}
+    policies: dict[str, ServedPolicy] = {}
+    for name, source in named(options.policies):
+        policies |= _policies(backends, name, source, options.profiles)
     rewards = {name: _reward(backends, name, source) for name, source in named(options.rewards)}
     if not policies and not rewards:
         raise UserError("nothing to serve; name a policy, or a reward model with --reward")
@@ -148,9 +153,11 @@ def token_of(options: EndpointOptions, say: Callable[[str], None]) -> str | None
     return token
 
 
-def _policy(backends: Backends, name: str, source: str) -> ServedPolicy:
+def _policies(backends: Backends, name: str, source: str, profiles: Path | None) -> dict[str, ServedPolicy]:
+    """A policy under its name, with its profiles."""
     policy = backends.policy(model_folder(source), trainable=False)
-    return ServedPolicy(name, policy, backends.writer(policy, name=name))
+    served = ServedPolicy(name, policy, backends.writer(policy, name=name))
+    return {name: served} if profiles is None else with_profiles(served, source, profiles)
 
 
 def _reward(backends: Backends, name: str, source: str) -> ServedReward:
