@@ -214,7 +214,9 @@ def draw(runs: list[Run], found: list[dict[str, Any]], path: Path) -> None:
     right.axvline(WITHIN, color="#333333", linewidth=1, linestyle="--")
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
-    right.set_xlabel(f"share of the true gain, {len(found)} runs (below {FLOOR:.0f} at the edge)")
+    right.set_xticks([FLOOR, -0.5, 0, 0.5, WITHIN])
+    right.set_title(f"{len(found)} runs", fontsize=10)
+    right.set_xlabel(f"share of the true gain ({FLOOR:.0f} or less at the edge)")
     for panel in (left, right):
         panel.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -232,7 +234,9 @@ def one_run(panel: Any, one: Run, result: dict[str, Any]) -> None:
         if fit is not None:
             grid = np.linspace(0, max(distance), 80)
             panel.plot(grid, [fit.at(float(d)) for d in grid], color=color)
-    panel.plot(one.distance, one.truth - one.truth[0], color="#333333", linestyle="--", label="truth (not seen)")
+    shown = one.distance <= 1.6 * distance[-1]
+    gained = one.truth[shown] - one.truth[0]
+    panel.plot(one.distance[shown], gained, color="#333333", linestyle="--", label="truth (not seen)")
     panel.axvline(one.distance[result["kept"]], color="#009e73", linewidth=1.2, label="weights that are kept")
     panel.axvline(one.distance[ends[-1].step], color="#009e73", linewidth=1.2, linestyle=":", label="training ends")
     panel.set_xlabel("√KL to the start, √nats per answer")
