@@ -197,7 +197,10 @@ class Guards:
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Go back to a checkpoint."""
-        self._points = [Point(*row[:-1], math.nan if row[-1] is None else row[-1]) for row in state["points"]]
+        self._points = [
+            Point(step, distance, proxy, math.nan if gold is None else gold)
+            for step, distance, proxy, gold in state["points"]
+        ]
         self._alarms = [Alarm(*row) for row in state["alarms"]]
         self._best_step, self._is_past = state["best_step"], state["is_past"]
         self._kept = {}
