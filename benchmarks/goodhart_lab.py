@@ -1,6 +1,7 @@
-"""The guard on real training on the lab: `python benchmarks/goodhart_lab.py --gold runs/demo/artifacts/reward-…/reward`
+"""The guard beside the truth while a policy is trained on the lab.
 
-Only tried so far, and no result yet (docs/log.md); `benchmarks/goodhart.py` judges the rule where truth is exact.
+`python benchmarks/goodhart_lab.py --gold runs/demo/artifacts/reward-…/reward`. Only tried so far, and no result yet;
+`benchmarks/goodhart.py` judges the rule where truth is exact.
 
 Every run starts from one small policy that was fine-tuned on few demonstrations (`WORLD`, trained once, found if done).
 90 of its answers' rankings by simulated people of the seed make the reward model that trains, and the policy is
