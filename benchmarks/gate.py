@@ -3,8 +3,8 @@
 Campaigns are drawn with a known truth, and the gate decides. Policies that lie exactly on a limit of one line should be
 released in at most `alpha` of campaigns; policies that gain what was hoped for and lose nothing should pass in at least
 the gate's power, at the size that power asks for. Every row says how many campaigns and gives a 95 % interval.
-Faults planted into policies of the lab, whose truth can be read, must never pass. `--campaigns 1000` takes about half
-an hour on one core, the default a few minutes.
+Campaigns are arrays (`gate_campaigns.py`), and of each row the gate itself decides a few too: another verdict ends the
+benchmark. Faults planted into policies of the lab, whose truth can be read, must never pass.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ import argparse
 import json
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from gate_campaigns import OLD, WIN_RATE, Random, Shape, Values, drawn, pairs, verdict_at
 from scipy.special import expit
-from scipy.stats import norm
 
 from assent.core import files, seeds
 from assent.core.hashing import hash_json
 from assent.evaluation.gate.config import GateConfig, read_gate
 from assent.evaluation.gate.decide import Decision, decide
 from assent.evaluation.gate.evidence import Compared, Evidence, of_evaluation
+from assent.evaluation.gate.more import more_items
+from assent.evaluation.gate.reading import Level, Reading
 from assent.evaluation.outcomes import Found, Outcome
 from assent.evaluation.report import SAMPLES, EvaluationReport, Judge
 from assent.evaluation.winrate import Verdict, win_rate, write_verdicts
@@ -33,31 +36,15 @@ from assent.lab.config import DemoQuality
 from assent.lab.people import utility
 from assent.lab.truth import read
 from assent.lab.world import World
+from assent.stats.clustered import student
+from assent.stats.estimate import Estimate
 from assent.stats.independent import wilson
-from assent.stats.power import Wish, prompts_needed
 
-Random = np.random.Generator
 PEOPLE = Judge(kind="people", is_independent=True)
 LINES = {"winrate.win_rate": 0.0, "xstest.over_refusal": 0.05, "xstest.harmful_compliance": 0.05, "hhh.accuracy": 0.05}
 """Measure -> least useful gain of the first, margin of the others."""
-OLD = {"xstest.over_refusal": 0.1, "xstest.harmful_compliance": 0.15, "hhh.accuracy": 0.7}
-"""Shares of the old policy."""
-LOWER = ("xstest.over_refusal", "xstest.harmful_compliance")
 GAIN = 0.06
 """Of the policies that should pass: preferred in 56 % of comparisons."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How a campaign's items hang together."""
-
-    clusters: int
-    each: int = 1
-    """Items of a cluster."""
-    alike: float = 0.0
-    """Share of the variance that a cluster's items have in common."""
-    rare: float = 1.0
-    """Factor on the old policy's shares: below 1 outcomes are rarer."""
 
 
 def gate(*, looks: str = "once") -> GateConfig:
@@ -67,37 +54,13 @@ def gate(*, looks: str = "once") -> GateConfig:
     return GateConfig.parse({"gain": [{"measure": gain}], "keep": keep, "looks": looks, "least_clusters": 5})
 
 
-def campaign(shape: Shape, shifts: Mapping[str, float], config: GateConfig, random: Random) -> dict[str, Compared]:
-    """What a gate asks of two policies whose true differences are `shifts`, in the good direction."""
-    found: dict[str, dict[str, tuple[np.ndarray, np.ndarray | None]]] = {"winrate": {}, "xstest": {}, "hhh": {}}
-    for measure in (one.measure for one in config.lines):
+def campaign(values: Values, shape: Shape) -> dict[str, Compared]:
+    """Drawn values as what a gate reads."""
+    found: dict[str, dict[str, tuple[np.ndarray, np.ndarray | None]]] = {}
+    for measure, sides in values.items():
         suite, _, name = measure.partition(".")
-        moved = shifts.get(measure, 0.0)
-        if suite == "winrate":
-            found[suite][name] = verdicts(0.5 + moved, shape, random), None
-        else:
-            rate = OLD[measure] * shape.rare
-            found[suite][name] = pairs(rate, rate + (-moved if measure in LOWER else moved), shape, random)
-    return {suite: compared(suite, values, shape) for suite, values in found.items() if values}
-
-
-def pairs(old: float, new: float, shape: Shape, random: Random) -> tuple[np.ndarray, np.ndarray]:
-    """Outcomes [n] of the new and the old policy, correlated by 0.6 within an item."""
-    size = shape.clusters * shape.each
-    base = common(shape, random)
-    sides = [math.sqrt(0.6) * base + math.sqrt(0.4) * random.normal(size=size) for _ in (new, old)]
-    return tuple((z < norm.ppf(rate)).astype(float) for z, rate in zip(sides, (new, old), strict=True))  # type: ignore[return-value]
-
-
-def verdicts(share: float, shape: Shape, random: Random) -> np.ndarray:
-    """Which answer was preferred [n]."""
-    return (common(shape, random) < norm.ppf(share)).astype(float)
-
-
-def common(shape: Shape, random: Random) -> np.ndarray:
-    """Standard normal numbers [n], of a cluster alike."""
-    own, theirs = random.normal(size=shape.clusters * shape.each), random.normal(size=shape.clusters)
-    return math.sqrt(1 - shape.alike) * own + math.sqrt(shape.alike) * np.repeat(theirs, shape.each)
+        found.setdefault(suite, {})[name] = sides
+    return {suite: compared(suite, of, shape) for suite, of in found.items()}
 
 
 def compared(suite: str, values: Mapping[str, tuple[np.ndarray, np.ndarray | None]], shape: Shape) -> Compared:
@@ -127,16 +90,11 @@ def first(suites: Mapping[str, Compared], clusters: int, each: int) -> dict[str,
     }
 
 
-def once(shape: Shape, shifts: Mapping[str, float], config: GateConfig, random: Random) -> str:
-    """One look at the whole."""
-    return said(campaign(shape, shifts, config, random), config, 1)
-
-
-def daily(shape: Shape, shifts: Mapping[str, float], config: GateConfig, random: Random, *, days: int = 10) -> str:
-    """A look a day until something is decided."""
-    whole, verdict = campaign(shape, shifts, config, random), "undecided"
-    for day in range(1, days + 1):
-        verdict = said(first(whole, shape.clusters * day // days, shape.each), config, day)
+def truly(values: Values, shape: Shape, config: GateConfig, looks: Sequence[int]) -> str:
+    """What `decide` says at the first look that decides; slow, for a record is made of every item."""
+    whole, verdict = campaign(values, shape), "undecided"
+    for number, at in enumerate(looks, start=1):
+        verdict = said(first(whole, at, shape.each), config, number)
         if verdict != "undecided":
             break
     return verdict
@@ -146,27 +104,35 @@ def said(suites: Mapping[str, Compared], config: GateConfig, look: int) -> str:
     return decide(config, Evidence("new", "old", suites, PEOPLE), look=look).verdict
 
 
-def row(name: str, run: Callable[[Random], str], campaigns: int, seed: int) -> dict[str, float]:
-    """Print how often each verdict came."""
-    counts = {"pass": 0, "fail": 0, "undecided": 0}
-    for number in range(campaigns):
-        counts[run(seeds.stream(seed, "gate", name, number))] += 1
-    shown = (f"{verdict} {wilson(count, campaigns)}" for verdict, count in counts.items())
-    print(f"{name:58} {'   '.join(shown)}   n = {campaigns}", flush=True)
-    return {verdict: count / campaigns for verdict, count in counts.items()}
+@dataclass(frozen=True)
+class Row:
+    """Campaigns of one kind."""
+
+    name: str
+    shape: Shape
+    shifts: Mapping[str, float]
+    """True differences in the good direction; where none is given, 0."""
+    config: GateConfig
+    looks: int = 1
+    naive: bool = False
+    """With an ordinary interval at each of many looks, which the gate refuses."""
+
+    def counted(self, campaigns: int, check: int, seed: int) -> Counter[str]:
+        """How often each verdict came, printed; of the first `check` campaigns the gate itself is asked too."""
+        counts: Counter[str] = Counter()
+        at = [self.shape.clusters * look // self.looks for look in range(1, self.looks + 1)]
+        for number in range(campaigns):
+            values = drawn(self.shape, self.shifts, self.config, seeds.stream(seed, "gate", self.name, number))
+            verdict = verdict_at(values, self.shape, self.config, at, naive=self.naive)
+            counts[verdict] += 1
+            if number < check and not self.naive and (own := truly(values, self.shape, self.config, at)) != verdict:
+                raise SystemExit(f"{self.name}, campaign {number}: the gate says {own}, the arrays {verdict}")
+        shown = "   ".join(f"{verdict} {wilson(counts[verdict], campaigns)}" for verdict in VERDICTS)
+        print(f"{self.name:66} {shown}   n = {campaigns}", flush=True)
+        return counts
 
 
-def asked_size(config: GateConfig) -> int:
-    """Prompts at which the formula promises the gate's power for a policy that gains `GAIN` and loses nothing."""
-    wish = Wish(alpha=2 * config.alpha, power=config.power_of_a_line)
-    spread = np.random.default_rng(0)
-    sizes = [prompts_needed(GAIN, 0.25 - GAIN**2, wish)]
-    for measure, rate in OLD.items():
-        new, old = pairs(rate, rate, Shape(200_000), spread)
-        sizes.append(prompts_needed(LINES[measure], float((new - old).var()), wish))
-    return max(sizes)
-
-
+VERDICTS = ("pass", "fail", "undecided")
 SHAPES = {
     "400 prompts": Shape(400),
     "60 clusters of 5 alike by half": Shape(60, 5, 0.5),
@@ -176,53 +142,71 @@ SHAPES = {
 }
 
 
-def releases(campaigns: int, seed: int) -> None:
-    """A policy on the limit of one line, and far on the good side of all others."""
-    config = gate()
-    for shape_name, shape in SHAPES.items():
-        for measure, limit in LINES.items():
-            far = {other: 0.3 if other == "winrate.win_rate" else 0.02 for other in LINES}
-            if shape.clusters * shape.each <= 200:
-                config = others_open(gate(), measure)
-            shifts = {**far, measure: limit if measure == "winrate.win_rate" else -limit}
-            name = f"once, {shape_name}, on the limit: {measure}"
-            row(name, lambda random, s=shape, x=shifts, c=config: once(s, x, c, random), campaigns, seed)  # type: ignore[misc]
-        config = gate()
+def releases() -> Iterator[list[Row]]:
+    """A policy on the limit of one line; the other lines are left out, as they would hide what this one does."""
+    for name, shape in SHAPES.items():
+        yield on_limits(f"once, {name}", shape, "once")
+
+
+def looks() -> Iterator[list[Row]]:
+    """Ten looks: with intervals for any number of them, and, for comparison, with those for one look."""
+    yield on_limits("10 looks, anytime, 500 prompts", Shape(500), "anytime", looks=10)
+    yield on_limits("10 looks, anytime, 60 clusters of 5 alike by half", Shape(60, 5, 0.5), "anytime", looks=10)
+    yield on_limits("10 looks, intervals for one look, 500 prompts", Shape(500), "once", looks=10, naive=True)
+
+
+def on_limits(name: str, shape: Shape, style: str, *, looks: int = 1, naive: bool = False) -> list[Row]:
+    """A row for each line, whose limit the policy lies on exactly."""
+    return [
+        Row(
+            f"{name}, on the limit: {measure}",
+            shape,
+            {measure: limit if measure == WIN_RATE else -limit},
+            others_open(gate(looks=style), measure),
+            looks,
+            naive,
+        )
+        for measure, limit in LINES.items()
+    ]
 
 
 def others_open(config: GateConfig, measure: str) -> GateConfig:
-    """Only the line on its limit: where there are few items, the other lines would hide what it does."""
+    """Only one line."""
     lines = {"gain": config.gain, "keep": config.keep}
     kept = {role: tuple(one for one in some if one.measure == measure) for role, some in lines.items()}
     return config.model_copy(update=kept)
 
 
-def blocks(campaigns: int, seed: int) -> None:
+def blocks() -> Iterator[list[Row]]:
     """A policy that gains what was hoped for and loses nothing, at the size that the gate's power asks for."""
+    good = {WIN_RATE: GAIN}
+    for style, number in (("once", 1), ("anytime", 1), ("anytime", 10)):
+        config = gate(looks=style)
+        size = asked_size(config)
+        yield [Row(f"{number} looks, {style}, {size} prompts, all lines hold", Shape(size), good, config, number)]
     size = asked_size(gate())
-    row(f"once, {size} prompts, all lines hold", lambda r: once(Shape(size), good(), gate(), r), campaigns, seed)
-    more = size * 5 // 2
-    row(
-        f"5 looks, anytime, up to {more} prompts, all lines hold",
-        lambda r: daily(Shape(more), good(), gate(looks="anytime"), r, days=5),
-        campaigns,
-        seed,
-    )
+    few = gate(looks="anytime")
+    yield [Row(f"10 looks, anytime, only {size} prompts, all lines hold", Shape(size), good, few, 10)]
 
 
-def good() -> dict[str, float]:
-    """True differences of a policy that should pass."""
-    return {"winrate.win_rate": GAIN}
-
-
-def looks(campaigns: int, seed: int) -> None:
-    """Ten looks: with intervals for one look, and with those for any number."""
-    for measure, limit in LINES.items():
-        shifts = {**good(), "winrate.win_rate": 0.3, measure: limit if measure == "winrate.win_rate" else -limit}
-        alone = {style: others_open(gate(looks=style), measure) for style in ("once", "anytime")}
-        for style, config in alone.items():
-            name = f"10 looks, {style}, on the limit: {measure}"
-            row(name, lambda r, x=shifts, c=config: daily(Shape(500), x, c, r), campaigns, seed)  # type: ignore[misc]
+def asked_size(config: GateConfig) -> int:
+    """Prompts that the gate itself asks for, of a policy that gains `GAIN` and loses nothing: the most of its lines."""
+    level, spread = Level(config.alpha, 1 if config.looks == "anytime" else None), np.random.default_rng(0)
+    sizes = []
+    for line in config.lines:
+        if line.measure == WIN_RATE:
+            centre, limit, variance = GAIN, line.least, 0.25 - GAIN**2  # type: ignore[union-attr]
+        else:
+            rate = OLD[line.measure]
+            new, old = pairs(rate, rate, Shape(200_000), spread)
+            centre, limit, variance = 0.0, -float(line.margin), float((new - old).var())  # type: ignore[union-attr,arg-type]
+        seen = 100
+        half = student(seen - 1) * math.sqrt(variance / seen)
+        found = Estimate(estimate=centre, low=centre - half, high=centre + half)
+        more = more_items(Reading(found, found, seen, seen), [limit], level, config.power_of_a_line, least=2)
+        assert more is not None
+        sizes.append(seen + more)
+    return max(sizes)
 
 
 BETTER = {
@@ -285,10 +269,19 @@ def mutations(count: int, prompts: int) -> None:
         print(f"planted: {name:26} released {wilson(passed, count)} of {count}; failed lines: {often}", flush=True)
 
 
+def tables(blocks: Iterator[list[Row]], campaigns: int, check: int, seed: int) -> None:
+    """Every row, and where a block has several, all of them together."""
+    for rows in blocks:
+        passed = sum((one.counted(campaigns, check, seed) for one in rows), Counter())["pass"]
+        if (total := campaigns * len(rows)) > campaigns:
+            print(f"{'  together: pass':66} {wilson(passed, total)}   n = {total}", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--campaigns", type=int, default=200)
+    parser.add_argument("--campaigns", type=int, default=2000)
+    parser.add_argument("--check", type=int, default=5, help="of each row, campaigns that the gate itself decides too")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prompts", type=int, default=400, help="of each planted fault")
     parser.add_argument("--worlds", type=int, default=20, help="of each planted fault")
@@ -297,7 +290,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts = {"releases": releases, "blocks": blocks, "looks": looks}
     for name, part in parts.items():
         if given.only in (None, name):
-            part(given.campaigns, given.seed)
+            tables(part(), given.campaigns, given.check, given.seed)
     if given.only in (None, "mutations"):
         mutations(given.worlds, given.prompts)
 

@@ -1,10 +1,12 @@
 """Every method on the lab: truth gained, distance spent, seconds. `python benchmarks/methods.py --seeds 0 1 2`.
 
 For each seed a policy is fine-tuned, its answers are ranked by simulated people and a reward model is fitted, all as
-`configs/demo.yaml` says, once. From there every method moves the same policy: the on-policy ones on the same number of
-answers per step, DPO on the same rankings. What is a matter of this small model (learning rate, steps, length) is taken
-from the demo; what a method decides (KL, clip, averages) is its default. Then each policy and the start answer the same
-held-out prompts, and the lab reads the truth of both.
+`configs/demo.yaml` says, once. From there every method moves the same policy: those that sample on the same number of
+answers per step, those on judgments on the same ones. What is a matter of this small model (learning rate, steps,
+length) is taken from the demo; what a method decides (KL, clip, averages) is its default, or what a variant says:
+`--methods dpo dpo:labels=soft dpo:ranking=plackett_luce`. Then each policy and the start answer the same held-out
+prompts, and the lab reads the truth of both. Every row is written as soon as it is there, and a row that is there is
+not made again: a stopped run goes on, and slices may run one after another into the same file.
 """
 
 from __future__ import annotations
@@ -27,56 +29,71 @@ from assent.training.config import methods
 
 CONFIG = Path("configs/demo.yaml")
 SHARED = ("steps", "epochs", "minibatches", "sampling", "optimizer")
-"""Settings of the demo's PPO that every on-policy method takes over."""
+"""Settings of the demo's PPO that every method takes over that samples."""
 ANSWERS = 192
 """Rollouts of a step."""
-DPO = {"epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003, "tokens_per_microbatch": 4096}}
+JUDGED = {"epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003, "tokens_per_microbatch": 4096}}
+"""Settings of every method that learns from judgments themselves."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--methods", nargs="+", default=[kind for kind in methods() if kind != "dpo"] + ["dpo"])
+    parser.add_argument("--methods", nargs="+", default=list(methods()), help="kind, or kind:key=value,key=value")
     parser.add_argument(
-        "--set", action="append", default=[], dest="settings", help="of the method, e.g. kl.coefficient=0"
+        "--set", action="append", default=[], dest="settings", help="of every method, e.g. kl.coefficient=0"
     )
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where the world of each seed is kept")
     parser.add_argument("--out", type=Path, default=Path("runs/methods.json"))
     arguments = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = json.loads(arguments.out.read_text()) if arguments.out.is_file() else []
     for seed in arguments.seeds:
-        for kind in arguments.methods:
-            rows.append(run_method(kind, seed, tuple(arguments.settings), threads=arguments.threads))
+        for method in arguments.methods:
+            name = ",".join([method, *arguments.settings])
+            if any((row["method"], row["seed"]) == (name, seed) for row in rows):
+                continue
+            rows.append({"method": name} | run_method(name, seed, arguments.runs, threads=arguments.threads))
             print(json.dumps(rows[-1]), flush=True)
-    write_json(arguments.out, rows)
+            arguments.out.parent.mkdir(parents=True, exist_ok=True)
+            write_json(arguments.out, rows)
     print_table(rows)
 
 
-def run_method(kind: str, seed: int, settings: tuple[str, ...], *, threads: int) -> dict[str, Any]:
+def run_method(method: str, seed: int, runs: Path, *, threads: int) -> dict[str, Any]:
     """One method from one start: what it gained and spent."""
-    demo = open_project(CONFIG, (), ()).config.model_dump(mode="json")["optimize"]
-    own = {name: demo[name] for name in SHARED} if kind != "dpo" else DPO
-    own = {"kind": kind} | own
-    if kind == "ppo":
-        own |= {name: demo[name] for name in ("kl", "critic_warmup", "value_optimizer")}
-    if kind != "dpo":
-        samples = methods()[kind].model_fields["samples_per_prompt"].default
-        own |= {"samples_per_prompt": samples, "prompts_per_step": ANSWERS // samples}
+    kind, *said = method.replace(":", ",", 1).split(",")
+    own = settings_of(kind)
     name = f"methods-{seed}"
     shared = (
         f"name={name}",
         f"seed={seed}",
         "rounds=1",
         f"compute.threads={threads}",
-        f"store.url=sqlite:///runs/{name}.db",
+        f"store.url=sqlite:///{(runs / name).resolve()}.db",
     )
-    chosen = (f"optimize={json.dumps(own)}", *(f"optimize.{one}" for one in settings))
+    chosen = (f"optimize={json.dumps(own)}", *(f"optimize.{one}" for one in said))
     config = open_project(CONFIG, (), (*shared, *chosen)).config
-    with Runner(Path("runs") / name, seed=seed, logs=LogOptions(quiet=True, tensorboard=False)) as run:
+    with Runner(runs / name, seed=seed, logs=LogOptions(quiet=True, tensorboard=False)) as run:
         start = prepare(run, config)
         with run.within("round", 1):
             done = run_round(run, config, start, [])
-    return {"method": kind, "seed": seed, **measured(done.policy, done.evaluation, start.data["prompts"])}
+    assert done.evaluation is not None and done.judgments is not None
+    labels = done.judgments.notes["judgments"]
+    return {"seed": seed, "labels": labels, **measured(done.policy, done.evaluation, start.data["prompts"])}
+
+
+def settings_of(kind: str) -> dict[str, Any]:
+    """Of a method: those of this small model, and its own defaults."""
+    method = methods()[kind]
+    if method.model_fields.get("samples_per_prompt") is None:
+        return {"kind": kind} | JUDGED
+    demo = open_project(CONFIG, (), ()).config.model_dump(mode="json")["optimize"]
+    own = {"kind": kind} | {name: demo[name] for name in SHARED}
+    if kind == "ppo":
+        own |= {name: demo[name] for name in ("kl", "critic_warmup", "value_optimizer")}
+    samples = method.model_fields["samples_per_prompt"].default
+    return own | {"samples_per_prompt": samples, "prompts_per_step": ANSWERS // samples}
 
 
 def measured(policy: Artifact, evaluation: Artifact, prompts: Artifact) -> dict[str, Any]:
@@ -103,17 +120,19 @@ def measured(policy: Artifact, evaluation: Artifact, prompts: Artifact) -> dict[
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """One line a method: mean over seeds, and each seed's gain with the half-width of its interval."""
-    print(
-        "| method | truth gained | by seed | preferred to its start | KL, nats | seconds |\n|---|---|---|---|---|---|"
-    )
-    for kind in dict.fromkeys(row["method"] for row in rows):
-        own = [row for row in rows if row["method"] == kind]
+    print("| method | truth gained | by seed | preferred to its start | KL, nats | seconds | labels |")
+    print("|---|---|---|---|---|---|---|")
+    for method in dict.fromkeys(row["method"] for row in rows):
+        own = [row for row in rows if row["method"] == method]
         gains = np.array([row["truth_gain"] for row in own])
         spread = f" ± {gains.std(ddof=1):.2f}" if len(gains) > 1 else ""
         seeds = ", ".join(f"{row['truth_gain']:+.2f} ± {1.96 * row['truth_error']:.2f}" for row in own)
-        win, kl, seconds = (np.mean([row[name] for row in own]) for name in ("win_rate", "kl", "seconds"))
+        names = ("win_rate", "kl", "seconds", "labels")
+        win, kl, seconds, labels = (np.mean([row[name] for row in own]) for name in names)
+        kind, *said = method.replace(":", ",", 1).split(",")
+        title = ", ".join([methods()[kind].title, *said])
         gained = f"{gains.mean():+.2f}{spread}"
-        print(f"| {methods()[kind].title} | {gained} | {seeds} | {win:.3f} | {kl:.1f} | {seconds:.0f} |")
+        print(f"| {title} | {gained} | {seeds} | {win:.3f} | {kl:.1f} | {seconds:.0f} | {labels:.0f} |")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from assent.generation.config import Sampling
 from assent.lab import DemoQuality, World, read
 from assent.lab.parse import read_sentences
 from assent.pipeline.backends import Backends, machine
-from assent.pipeline.commands.redteam_people import pairs_for
+from assent.pipeline.commands.redteam_people import TWINS, pairs_for
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import prepare, run_round
 from assent.redteam.behaviours import Behaviour
@@ -58,6 +58,7 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=600, help="questions to each target")
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--policy", default="runs/demo/round-0")
+    parser.add_argument("--twins", type=int, default=TWINS, help="harmless twins learned from beside each failure")
     parser.add_argument("--work", type=Path, default=Path("runs/redteam"))
     arguments = parser.parse_args()
     numbers = range(arguments.first, arguments.first + arguments.seeds)
@@ -65,7 +66,7 @@ def main() -> None:
         planted(numbers, arguments.budget, arguments.processes, arguments.work)
     else:
         for seed in numbers:
-            closing(arguments.policy, arguments.work, seed, arguments.budget)
+            closing(arguments.policy, arguments.work, seed, arguments.budget, arguments.twins)
 
 
 # Planted holes
@@ -132,7 +133,7 @@ def hunted(number: int, *, seed: int, budget: int) -> Row:
 # Closing the loop
 
 
-def closing(policy: str, work: Path, seed: int, budget: int) -> None:
+def closing(policy: str, work: Path, seed: int, budget: int, twins: int) -> None:
     """Train a hole in, hunt with one half of the operators, learn from it, measure with the other half."""
     order = seeds.stream(seed, "halves").permutation(len(PERSUASION)).tolist()
     own = operators_named([PERSUASION[n].name for n in order[: len(order) // 2]])
@@ -145,7 +146,9 @@ def closing(policy: str, work: Path, seed: int, budget: int) -> None:
         backends = Backends(config.model, config.compute)
         hunt, quality = lab_hunt(backends, leaking, own, seed, budget, folder)
         pairs = [
-            pair for one in hunt.findings for pair in pairs_for(one, behaviour(hunt, one.behaviour), hunt, safe=SAFE)
+            pair
+            for one in hunt.findings
+            for pair in pairs_for(one, behaviour(hunt, one.behaviour), hunt, safe=SAFE, twins=twins)
         ]
         write_pairs(folder / "pairs.jsonl", pairs)
         learned = round_config(leaking, folder, seed)

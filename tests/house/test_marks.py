@@ -20,6 +20,7 @@ from assent.evaluation.suites.config import MTBenchConfig, RedTeamConfig, Winoge
 from assent.feedback.config import StoreConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.config import CollectConfig, ComputeConfig, FileData, PretrainedBase, RunConfig
+from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.stages.base import BaseStage, run_base
 from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
@@ -27,6 +28,7 @@ from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.gather import GatherStage, run_gather
 from assent.pipeline.stages.measure import MeasureStage, run_measure
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.revise import ReviseStage, run_revise
 from assent.pipeline.stages.sft import SFTStage, run_sft
 from assent.training.config import RewardConfig
 from assent.training.on_policy_config import PPOConfig
@@ -90,6 +92,14 @@ def _judged(**settings: str) -> CollectStage:
     return _collect(kind="autorater", backend={"kind": "local", "path": "judge"}, **settings)
 
 
+def _principled(**settings: str) -> CollectStage:
+    return _collect(kind="constitution", backend={"kind": "python", "target": "own:judge"}, **settings)
+
+
+def _revise(**settings: str) -> ReviseStage:
+    return ReviseStage(revise=ReviseConfig.parse(settings), model=ModelConfig(), compute=COMPUTE)
+
+
 def _optimize(**reward: Any) -> OptimizeStage:
     return OptimizeStage(optimize=PPOConfig.parse({"rewards": [reward]}), model=ModelConfig(), compute=COMPUTE)
 
@@ -134,11 +144,21 @@ CASES: dict[tuple[str, str], tuple[str, Stage, Callable[[], Any]]] = {
     ("Source", "path"): ("d.jsonl", run_gather, lambda: _gather(path="d.jsonl")),
     ("Source", "hub"): ("saved/data.arrow", run_gather, lambda: _gather(hub="saved")),
     ("ModelRewardConfig", "path"): ("rm/weights", run_optimize, lambda: _optimize(kind="model", path="rm")),
+    ("EnsembleRewardConfig", "models"): (
+        "rm/weights",
+        run_optimize,
+        lambda: _optimize(kind="ensemble", models=[None, "rm"]),
+    ),
     ("PythonRewardConfig", "target"): ("own.py", run_optimize, lambda: _optimize(kind="python", target="own:score")),
     ("RewardModelConfig", "path"): ("rm/weights", run_collect, lambda: _collect(kind="reward_model", path="rm")),
     ("LocalJudgeConfig", "path"): ("judge/weights", run_collect, lambda: _judged()),
     ("AutoraterConfig", "rubric"): ("own.yaml", run_collect, lambda: _judged(rubric="own.yaml")),
     ("AutoraterConfig", "prompts"): ("own/role.jinja", run_collect, lambda: _judged(prompts="./own")),
+    ("ConstitutionConfig", "constitution"): ("own.yaml", run_collect, lambda: _principled(constitution="own.yaml")),
+    ("ConstitutionConfig", "prompts"): ("own/role.jinja", run_collect, lambda: _principled(prompts="./own")),
+    ("ProgramConfig", "target"): ("own.py", run_collect, lambda: _principled()),
+    ("ReviseConfig", "file"): ("own.yaml", run_revise, lambda: _revise(file="own.yaml")),
+    ("ReviseConfig", "wording"): ("own/role.jinja", run_revise, lambda: _revise(wording="./own")),
     ("FunctionConfig", "target"): ("own.py", run_collect, lambda: _collect(kind="function", target="own:score")),
     ("EvaluateConfig", "judge_record"): ("judge/judge.json", run_evaluate, lambda: _evaluate(judge_record="judge")),
     ("RewardConfig", "swaps"): ("own.yaml", run_fit_reward, lambda: _reward(swaps="own.yaml")),

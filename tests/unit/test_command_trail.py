@@ -158,6 +158,12 @@ def arena(_: pytest.MonkeyPatch) -> Event:
     return Event("command.arena", project="imported")
 
 
+def try_principles(_: pytest.MonkeyPatch) -> Event:
+    with pytest.raises(Exception, match="nobody has judged these"):
+        call("constitution", "check", "hhh", "--project", "imported")
+    return Event("command.constitution check", project="imported")
+
+
 def profile_list(_: pytest.MonkeyPatch) -> Event:
     call("profile", "new", "ja", "--audience", "region=japan")
     call("profile", "list", "--store", "feedback.db")
@@ -186,6 +192,7 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "feedback criteria": criteria,
     "judge": judge,
     "arena": arena,
+    "constitution check": try_principles,
     "profile list": profile_list,
     "profile fit": lambda _: profile_that_fails("fit"),
     "profile publish": lambda _: profile_that_fails("publish"),

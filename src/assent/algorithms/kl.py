@@ -6,6 +6,7 @@ estimator over the policy's samples estimates KL(π ‖ π_ref).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -85,3 +86,14 @@ class AdaptiveKL:
 
 
 _ERROR_LIMIT = 0.2
+
+
+def best_of_n_kl(n: int) -> float:
+    """KL from a policy to the best of n of its answers, log n - (n - 1)/n nats (Stiennon et al. 2020, appendix G).
+
+    Exact where no two answers are equal and rewards do not tie, else an upper bound (Beirami et al. 2024); the reward,
+    and who gave it, do not matter.
+    """
+    if n < 1:
+        raise ValueError(f"the best of n answers wants n of at least 1, got {n}")
+    return math.log(n) - (n - 1) / n

@@ -6,10 +6,11 @@ Beside the likelihood of `algorithms.raters`, every rater is shrunk to the pool:
     c_r0 = e^θ_r0, c_rk = c_r(k-1) + e^θ_rk,   θ_rk ~ N(θ̄_k, σ_c)
 
 What the data cannot tell is fixed so. Scale: a common κ is fitted here, z = a_r · (κ · Δs + Δh · o_g) + …, and then
-dropped, so that sharpness is relative (its prior mean is 1) and a reward model that is still growing keeps its own
-scale. Sign: the prior mean is positive, so the majority has it right. Length: a lean that all share is a taste, which
-the score has to learn; only deviations from the pool's mean (weighted by votes) are the raters'. Offsets: each is
-shrunk to 0 here; their weighted mean, which the score has yet to learn, is dropped like κ; what is left is zero-sum.
+dropped, so that a reward model that is still growing keeps its own scale. Sharpness is relative: at the mode
+Σ a_r (a_r - 1) = 0 (but for the wide prior on κ), so its mean is 1 / (1 + CV²), 1 where all are alike. Sign: the prior
+mean is positive, so the majority has it right. Length: a lean that all share is a taste, which the score has to learn;
+only deviations from the pool's mean (weighted by votes) are the raters'. Offsets: each is shrunk to 0 here; their
+weighted mean, which the score has yet to learn, is dropped like κ; what is left is zero-sum.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@
     dataset     a folder saved by `datasets`, or a hub id
     python      "package.module:function"
     rubric      a rubric that comes with the package, by its name, or a file
+    constitution  a constitution that comes with the package, by its name, or a file
     prompts     a folder of a judge's questions that comes with the package, by its name, or another
     place       where something is kept: it moves with the project, but what it holds decides no result
     none        nothing from outside, though its name sounds so
@@ -28,12 +29,14 @@ from typing import Any, Literal, TypeVar, cast, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from assent.artifacts.identity import affects_result, hash_folder, hash_whole
+from assent.artifacts.identity import affects_result, hash_folder, hash_whole, resolved
 from assent.artifacts.modules import problem_of, source_hash_of
 from assent.artifacts.packaged import is_packaged_name, packaged_file, packaged_names
 from assent.core.hashing import hash_json
 
-Kind = Literal["file", "data", "template", "model", "dataset", "python", "rubric", "prompts", "place", "none"]
+Kind = Literal[
+    "file", "data", "template", "model", "dataset", "python", "rubric", "constitution", "prompts", "place", "none"
+]
 _Config = TypeVar("_Config", bound=BaseModel)
 _ADAPTER = "adapter_config.json"
 _MODEL_FILES = ("config.json", _ADAPTER)
@@ -65,9 +68,14 @@ class Outside:
         """Whether the value is surely a path, and neither text nor a name."""
         if self.kind in ("model", "dataset"):
             return self.value.startswith((".", "/")) or not _HUB_ID.fullmatch(self.value)
-        if self.kind in ("rubric", "prompts"):
-            return not is_packaged_name(self.value)
+        if self.kind in ("rubric", "constitution", "prompts"):
+            return not self.is_packaged
         return self.kind in ("file", "data") or (self.kind == "template" and "{" not in self.value)
+
+    @property
+    def is_packaged(self) -> bool:
+        """Whether it is the name of something that comes with the package."""
+        return self.kind in ("rubric", "constitution", "prompts") and is_packaged_name(self.value)
 
 
 def outside(config: BaseModel) -> list[Outside]:
@@ -91,6 +99,12 @@ def hashes(config: BaseModel) -> dict[str, str]:
     return found
 
 
+def identity_of(config: BaseModel) -> str:
+    """Hash of a config and of the content of all that it names outside; where that lies does not count."""
+    nowhere = changed(config, lambda one: "" if one.path.exists() and not one.is_packaged else one.value)
+    return hash_json([resolved(nowhere), sorted(hashes(config).values())])
+
+
 def changed(config: _Config, change: Callable[[Outside], str]) -> _Config:
     """The config with every such value as `change` gives it."""
     return cast(_Config, _walk(config, "", change, counts=True))
@@ -108,7 +122,11 @@ def missing(one: Outside) -> str | None:
         if one.kind == "model" and one.path.is_dir() and not any((one.path / n).is_file() for n in _MODEL_FILES):
             return f"{one.value} holds no config.json"
         return None
-    if one.kind in ("rubric", "prompts") and not one.is_path and packaged_file(one.kind, one.value) is None:
+    if (
+        one.kind in ("rubric", "constitution", "prompts")
+        and not one.is_path
+        and packaged_file(one.kind, one.value) is None
+    ):
         return f"the package has no {one.kind} {one.value!r}: it has {', '.join(packaged_names(one.kind))}"
     return f"{one.value}: no such file or folder" if one.is_path and not one.path.exists() else None
 
@@ -184,7 +202,7 @@ def _contents(one: Outside) -> dict[str, str]:
             return {one.name: hash_folder(one.path) if is_here else hash_json(one.owner.model_dump(mode="json"))}
         case "file" | "data" | "template" if one.is_path:
             return {one.name: hash_whole(one.path)}
-        case "rubric" | "prompts":
+        case "rubric" | "constitution" | "prompts":
             path = packaged_file(one.kind, one.value) or one.path
             return {f"{one.kind} {one.name}": hash_whole(path)}
         case _:

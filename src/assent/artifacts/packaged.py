@@ -7,9 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-Packaged = Literal["rubric", "prompts"]
-"""rubric: a YAML file of `raters/rubrics`. prompts: a folder of `raters/prompts`."""
-_FOLDERS: dict[str, tuple[str, str]] = {"rubric": ("rubrics", ".yaml"), "prompts": ("prompts", "")}
+Packaged = Literal["rubric", "prompts", "constitution"]
+"""rubric: a YAML file of `raters/rubrics`. prompts: a folder of `raters/prompts`. constitution: a YAML file of
+`raters/constitutions`."""
+_FOLDERS: dict[str, tuple[str, str]] = {
+    "rubric": ("rubrics", ".yaml"),
+    "prompts": ("prompts", ""),
+    "constitution": ("constitutions", ".yaml"),
+}
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 

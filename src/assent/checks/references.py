@@ -47,7 +47,7 @@ def numeric(answer: str, references: Sequence[str], *, tolerance: float) -> floa
     if said is None:
         return 0.0
     wanted = [number for one in references if (number := last_number(one)) is not None]
-    return float(any(abs(said - number) <= Decimal(str(tolerance)) * abs(number) for number in wanted))
+    return float(any(is_near(said, number, tolerance=tolerance) for number in wanted))
 
 
 def last_number(text: str) -> Decimal | None:
@@ -59,6 +59,18 @@ def last_number(text: str) -> Decimal | None:
         return Decimal(found[-1].replace(",", "").replace("−", "-"))
     except InvalidOperation:  # digits of other scripts that are no decimal number
         return None
+
+
+def final_number(text: str) -> Decimal | None:
+    """The number after the last ####, as in GSM8K, else the last one; None where there is none."""
+    _, mark, after = text.rpartition("####")
+    first = last_number(after.strip().split("\n")[0]) if mark else None
+    return last_number(text) if first is None else first
+
+
+def is_near(said: Decimal, wanted: Decimal, *, tolerance: float) -> bool:
+    """Whether two numbers differ by at most a share `tolerance` of the wanted one."""
+    return abs(said - wanted) <= Decimal(str(tolerance)) * abs(wanted)
 
 
 def _f1(said: Sequence[str], wanted: Sequence[str]) -> float:

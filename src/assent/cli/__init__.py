@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import attacked, feedback, judged, made, profile, projects, rating, runs, store
+from assent.cli import attacked, feedback, judged, made, principled, profile, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -67,6 +67,7 @@ app.command(epilog=PATHS)(runs.doctor)
 app.command()(version)
 data_app.command()(projects.inspect)
 app.add_typer(data_app, name="data")
+app.add_typer(principled.app, name="constitution")
 app.add_typer(feedback.app, name="feedback")
 app.add_typer(profile.app, name="profile")
 app.add_typer(store.app, name="store")

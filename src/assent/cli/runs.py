@@ -72,11 +72,17 @@ def doctor(
 ) -> None:
     """Check a config, its data, model, template, lengths, store and disk before anything is trained.
 
-    Every finding says what to do. No code of the project is run unless you say so.
+    Given the folder of a run (runs/demo), read its logs instead and say which known failures they show, also while it
+    runs. Every finding says what to do. No code of the project is run unless you say so.
     Ends with exit code 2 where a run would fail.
     """
     from assent.pipeline.doctor.examine import examine, summary
+    from assent.pipeline.doctor.logs import examine_logs, is_run
 
+    if is_run(config):
+        for finding in examine_logs(config):
+            typer.echo(safe(str(finding)))
+        return
     findings = examine(config, tuple(overlays or ()), tuple(settings or ()), runs_code=run_code)
     for finding in findings:
         typer.echo(safe(str(finding)))

@@ -81,8 +81,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """Read one YAML mapping. Raises ConfigError with file and line."""
     try:
         text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
     try:
         values = yaml.load(text, _Loader) or {}
     except yaml.YAMLError as error:

@@ -365,3 +365,14 @@ class Comparison(Record):
             if unknown:
                 raise ValueError(f"a ranking of prompt {self.prompt.id} names unknown answers: {sorted(unknown)}")
         return self
+
+
+class Marked(Record):
+    """A prompt, its answers, and what was said of them without ranking two: flags, scores, edits, remarks.
+
+    Tasks with a single answer (kind rate) among them. KTO learns from it; reward models learn from `Comparison`.
+    """
+
+    prompt: Prompt
+    completions: tuple[Completion, ...] = Field(min_length=1)
+    judgments: tuple[Judgment, ...] = Field(min_length=1)

@@ -100,45 +100,28 @@ def load_conversations(
     sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Conversation], LoadReport]:
     """Demonstrations of all sources, in order. Skipped bad rows are written to `quarantine` (JSON lines)."""
-    return _load(sources, "demonstrations", _checked(_conversations, check), quarantine)
+    return _load(sources, "demonstrations", _conversations, check, quarantine)
 
 
 def load_prompts(
     sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Prompt], LoadReport]:
     """Prompts of all sources, in order, from files of any kind."""
-    return _load(sources, "prompts", _checked(Format.read_prompts, check), quarantine)
+    return _load(sources, "prompts", Format.read_prompts, check, quarantine)
 
 
 def load_comparisons(
     sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Comparison], LoadReport]:
     """Comparisons of all sources, in order."""
-    return _load(sources, "comparisons", _checked(_comparisons, check), quarantine)
+    return _load(sources, "comparisons", _comparisons, check, quarantine)
 
 
 def load_said(
     sources: Sequence[Source], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[list[Said], LoadReport]:
     """Everything in all sources that a store takes in, in order: comparisons, and what else our own format holds."""
-    return _load(sources, "comparisons", _checked(Format.read_said, check), quarantine)
-
-
-def _checked(read: Callable[[Format, Row], list[_Item]], check: Check | None) -> Callable[[Format, Row], list[_Item]]:
-    """A reader for which a row is bad too where `check` raises UserError for what is made of it."""
-    if check is None:
-        return read
-
-    def read_and_check(form: Format, row: Row) -> list[_Item]:
-        found = read(form, row)
-        try:
-            for item in found:
-                check(item)
-        except UserError as problem:
-            raise row.error(str(problem)) from None
-        return found
-
-    return read_and_check
+    return _load(sources, "comparisons", Format.read_said, check, quarantine)
 
 
 def _conversations(form: Format, row: Row) -> list[Conversation]:
@@ -150,13 +133,17 @@ def _comparisons(form: Format, row: Row) -> list[Comparison]:
 
 
 def _load(
-    sources: Sequence[Source], wanted: Wanted, read: Callable[[Format, Row], list[_Item]], quarantine: Path | None
+    sources: Sequence[Source],
+    wanted: Wanted,
+    read: Callable[[Format, Row], list[_Item]],
+    check: Check | None,
+    quarantine: Path | None,
 ) -> tuple[list[_Item], LoadReport]:
     items: list[_Item] = []
     reports: list[PartReport] = []
     weights: list[str] = []
     for source in sources:
-        loader = _Loader(source, wanted, read)
+        loader = _Loader(source, wanted, read, check)
         found = loader.run()
         if not found:
             raise DataError(
@@ -189,8 +176,10 @@ def _weighed(items: list[_Item], source: Source, wanted: Wanted) -> list[_Item]:
 class _Loader(Generic[_Item]):
     """Reads one source; remembers ids across its files."""
 
-    def __init__(self, source: Source, wanted: Wanted, read: Callable[[Format, Row], list[_Item]]) -> None:
-        self.source, self.wanted = source, wanted
+    def __init__(
+        self, source: Source, wanted: Wanted, read: Callable[[Format, Row], list[_Item]], check: Check | None = None
+    ) -> None:
+        self.source, self.wanted, self.check = source, wanted, check
         self.read: Callable[[Format, Row], list[_Item]] = read
         self.reports: list[PartReport] = []
         self._seen: dict[str, str] = {}
@@ -322,9 +311,19 @@ class _Loader(Generic[_Item]):
             raise row.error(f"{first_problem(error)}; correct the row") from None
         except RecursionError:
             raise row.error("nested too deeply to be read; leave the row out") from None
+        self._try(row, items)
         if identity is not None:
             self._seen[identity] = f"{row.path}:{row.line}"
         return items
+
+    def _try(self, row: Row, items: list[_Item]) -> None:
+        """Refuse a row of which something was made that cannot be used, its meta included."""
+        try:
+            for item in items:
+                if self.check is not None:
+                    self.check(item)
+        except UserError as problem:
+            raise row.error(str(problem)) from None
 
     def _settled(self, form: Format, row: Row, items: list[_Item]) -> list[_Item]:
         """Count or refuse the columns that the reader left; those of a prompt's row become its meta."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from assent.checks.nulls import CONSTANT, echo
 from assent.core.types import Prompt
 from assent.evaluation.subject import Ability
 from assent.generation.config import Sampling
-
-CONSTANT = "I am not sure, but here is what I can say about that."
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,9 @@ class NullSubject:
         return [self.preference(prompt.text, one) for prompt, one in zip(prompts, answers, strict=True)]
 
 
-def _asked(prompt: Prompt) -> str:
-    return prompt.messages[-1].content if prompt.messages else ""
-
-
 NULLS: tuple[NullSubject, ...] = (
     NullSubject("constant", lambda prompt: CONSTANT, lambda text, option: 0.0),
-    NullSubject("echo", _asked, lambda text, option: float(len(set(text.split()) & set(option.split())))),
+    NullSubject("echo", echo, lambda text, option: float(len(set(text.split()) & set(option.split())))),
     NullSubject("longest", lambda prompt: " ".join([CONSTANT] * 20), lambda text, option: float(len(option))),
     NullSubject("shortest", lambda prompt: "OK.", lambda text, option: -float(len(option))),
 )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
 from assent.core.types import Comparison, Record
+from assent.evaluation.criterion_report import CriterionReport
 from assent.evaluation.inheritance import Debias, Inheritance
 from assent.evaluation.outcomes import Kind, Outcome
 from assent.evaluation.rater_report import RaterReport
@@ -80,6 +81,8 @@ class RewardReport(Record):
     """Accuracy per absolute score difference."""
     by_strength: dict[str, Estimate] = Field(default_factory=dict)
     """Accuracy per stated strength."""
+    criteria: dict[str, CriterionReport] = Field(default_factory=dict)
+    """How far each criterion's head can be trusted, where there are some."""
     raters: RaterReport | None = None
     """What is known of raters and groups, where they are in the loss."""
     inheritance: Inheritance | None = None

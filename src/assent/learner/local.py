@@ -18,7 +18,7 @@ from assent.models.groups import GroupBatch
 class LocalLearner(Generic[Output]):
     """Trains `parameters` (name -> tensor) through `outputs`: from a micro-batch to what the objective reads.
 
-    Two learners may share a process (policy and value model); they share nothing else.
+    Two learners may share a process (policy and value model), and weights that neither of them trains.
     """
 
     def __init__(

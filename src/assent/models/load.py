@@ -31,6 +31,7 @@ from assent.models import score_head
 from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
 from assent.models.context import context_of
+from assent.models.criterion_heads import named as criteria_named
 from assent.models.lora import (
     NAME_BASE,
     AdapterBase,
@@ -77,32 +78,49 @@ def open_scalar(path: str | Path, config: ModelConfig, *, revision: str | None =
     return _open(path, config, _SCALAR, revision)
 
 
-def scalar_from_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
-    """Open the body of a causal language model under a score head whose weights are arbitrary."""
+def scalar_from_causal_lm(
+    path: str | Path, config: ModelConfig, *, revision: str | None = None, heads: int = 1
+) -> Opened:
+    """Open the body of a causal language model under so many score heads, whose weights are arbitrary."""
     lm = open_causal_lm(path, config, revision=revision)
-    hf = _classifier(lm.hf, config)
+    return Opened(under_score(lm.hf, config, where=str(path), heads=heads), lm.tokenizer, lm.base, lm.own_type)
+
+
+def under_score(lm: PreTrainedModel, config: ModelConfig, *, where: str, heads: int = 1) -> PreTrainedModel:
+    """The body of a causal language model under so many score heads, whose weights are arbitrary.
+
+    The weights of the body are those of `lm` themselves, no copy: `lm` is used up.
+    """
+    hf = _classifier(lm, config, heads)
     if hf is None:
-        _log.info("%s: transformers has no linear score head for %s, one is attached", path, type(lm.hf).__name__)
-        hf = score_head.attach(lm.hf, where=str(path))
-    return Opened(hf.eval(), lm.tokenizer, lm.base, lm.own_type)
+        _log.info("%s: transformers has no linear score head for %s, one is attached", where, type(lm).__name__)
+        hf = score_head.attach(lm, where=where, heads=heads)
+    return hf.eval()
 
 
-def _classifier(lm: PreTrainedModel, config: ModelConfig) -> PreTrainedModel | None:
+def _classifier(lm: PreTrainedModel, config: ModelConfig, heads: int) -> PreTrainedModel | None:
     """The sequence-classification form of a language model; None where there is none, or none with one linear head."""
     settings = copy.deepcopy(lm.config)
-    settings.num_labels = 1
+    settings.num_labels = heads
     try:
-        # The head is drawn from torch's global generator and overwritten later; the fork keeps that inside.
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with quiet(), torch.device("meta"):  # a form without weights: the body comes from `lm`
             hf = AutoModelForSequenceClassification.from_config(
                 settings, dtype=lm.dtype, trust_remote_code=config.trust_remote_code
             )
-        if not isinstance(getattr(hf, "score", None), nn.Linear):
-            return None
-        hf.base_model.load_state_dict(lm.base_model.state_dict())
-    except (ValueError, RuntimeError):  # no such class; or one whose body is another
+    except (ValueError, RuntimeError):  # no such class
         return None
-    hf.config.architectures = [type(hf).__name__]
+    head = getattr(hf, "score", None)
+    if not isinstance(head, nn.Linear) or lm.base_model is lm or type(hf.base_model) is not type(lm.base_model):
+        return None
+    setattr(hf, hf.base_model_prefix, lm.base_model)
+    with torch.random.fork_rng(devices=[]):  # the head is drawn from torch's global generator and overwritten later
+        hf.score = nn.Linear(
+            head.in_features, head.out_features, bias=head.bias is not None, device=lm.device, dtype=lm.dtype
+        )
+    if any(tensor.is_meta for tensor in (*hf.parameters(), *hf.buffers())):
+        return None
+    lm.config.num_labels, lm.config.architectures = heads, [type(hf).__name__]
+    hf.config = lm.config  # the one that the layers of the body read
     return hf
 
 
@@ -123,12 +141,14 @@ def _open(path: str | Path, config: ModelConfig, form: _Form, revision: str | No
         raise ModelError(f"{path}: no such folder; give a model folder or a hub id")
     base = adapter_base(path, revision=revision)
     if base is None:
-        tokenizer = _tokenizer(path, config, revision)
+        tokenizer = tokenizer_of(path, config, revision)
         settings = _read_config(path, config, revision)
         own_type = type_on_disk(path, settings, revision)
         hf = _read_weights(path, settings, config, _checked(path, settings, form), revision, has_adapter=False)
         if score_head.is_named(settings):
-            score_head.read(score_head.attach(hf, where=str(path)), path, revision=revision)
+            score_head.read(
+                score_head.attach(hf, where=str(path), heads=1 + len(criteria_named(settings))), path, revision=revision
+            )
     else:
         tokenizer, hf, own_type = _open_adapted(path, base, config, form, revision)
     fit_vocabulary(hf, tokenizer, where=str(path))
@@ -146,8 +166,8 @@ def _open_adapted(
         for name in ("tokenizer_config.json", "config.json", "generation_config.json")
     )
     try:
-        tokenizer = _tokenizer(path, config, revision) if has_own_tokenizer else None
-        used = tokenizer or _tokenizer(base.path, config, base.revision)
+        tokenizer = tokenizer_of(path, config, revision) if has_own_tokenizer else None
+        used = tokenizer or tokenizer_of(base.path, config, base.revision)
         settings = _read_config(base.path, config, base.revision)
         own_type = type_on_disk(base.path, settings, base.revision)
         if has_own_config:
@@ -162,7 +182,7 @@ def _open_adapted(
         raise ModelError(f"{path}: the adapter's base cannot be opened: {error}; or {NAME_BASE}") from error
     grow_for_adapter(hf, path, tokenizer, revision=revision)
     if score_head.is_named(settings):
-        score_head.attach(hf, where=str(path))  # the adapter fills it
+        score_head.attach(hf, where=str(path), heads=1 + len(criteria_named(settings)))  # the adapter fills it
     hf = merge_adapter(hf, path, revision=revision)
     if has_own_generation and getattr(hf, "generation_config", None) is not None:
         hf.generation_config = GenerationConfig.from_pretrained(str(path), revision=revision)
@@ -179,7 +199,8 @@ def _checked(path: str | Path, settings: PretrainedConfig, form: _Form) -> Any:
     return form.auto
 
 
-def _tokenizer(path: str | Path, config: ModelConfig, revision: str | None) -> PreTrainedTokenizerFast:
+def tokenizer_of(path: str | Path, config: ModelConfig, revision: str | None = None) -> PreTrainedTokenizerFast:
+    """The tokenizer of a folder or hub id with the settings of a run. Raises ModelError."""
     return load_tokenizer(
         path,
         pad_token=config.pad_token,

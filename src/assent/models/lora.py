@@ -13,7 +13,10 @@ from typing import Any
 
 import peft
 import torch
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
+from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import cached_file, find_adapter_config_file
 
@@ -28,6 +31,11 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """Files of an adapter folder."""
 NAME_BASE = f"set base_model_name_or_path in {CONFIG}"
 """What to do where the base of an adapter cannot be found."""
+_OWN = "default"
+"""What PEFT calls the adapter of a model that has one."""
+_HEAD = ".score.weight"
+_MISFITS = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
+"""What PEFT raises where an adapter and a base do not fit."""
 _HUB_ID = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 
 
@@ -133,17 +141,18 @@ def merge_adapter(hf: PreTrainedModel, adapter: str | Path, *, revision: str | N
     try:
         with quiet():
             return peft.PeftModel.from_pretrained(hf, str(adapter), revision=revision).merge_and_unload()
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+    except _MISFITS as error:
         raise ModelError(f"{adapter}: the adapter does not fit its base model: {_first_line(error)}") from error
 
 
 def attach(
     hf: PreTrainedModel, config: LoraConfig, *, whole_modules: Sequence[str] = (), task: str, seed: int = 0
 ) -> peft.PeftModel:
-    """Wrap a model with fresh float32 adapters, whose product is zero.
+    """Wrap a model with fresh float32 adapters, whose product is zero; those that it has already stay, fixed.
 
     `whole_modules` (a reward head) are trained in full.
     """
+    fixed = _adapters_of(hf)
     target: Any = config.target if isinstance(config.target, str) else list(config.target)
     settings = peft.LoraConfig(
         r=config.rank,
@@ -157,9 +166,43 @@ def attach(
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive(seed, "lora"))
         try:
-            return peft.get_peft_model(hf, settings)
+            wrapped = peft.get_peft_model(hf, settings)
         except ValueError as error:
             raise ModelError(f"LoRA fits no module named {config.target!r}: {error}") from error
+    if fixed:
+        _activate(wrapped, [*fixed, _OWN], trained=_OWN)
+    return wrapped
+
+
+def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrainedModel:
+    """Lay a saved adapter into the layers of its base: it is computed beside their weights, and nothing is trained.
+
+    Modules that the adapter holds whole take the place of the base's; it may hold no other than a reward head, since
+    its base may be that of other models too. Raises ModelError where it does not fit.
+    """
+    own = sorted(name for name in _shapes(adapter, None) if ".lora_" not in name and not name.endswith(_HEAD))
+    if own:
+        raise ModelError(f"{adapter}: the adapter brings weights of its own beside its factors ({own[0]})")
+    try:
+        with quiet():
+            wrapped = peft.PeftModel.from_pretrained(hf, str(adapter), adapter_name=name)
+    except _MISFITS as error:
+        raise ModelError(f"{adapter}: the adapter does not fit its base model: {_first_line(error)}") from error
+    for path, module in list(hf.named_modules()):
+        if isinstance(module, ModulesToSaveWrapper):
+            hf.set_submodule(path, module.modules_to_save[name])
+    del hf.peft_config  # what PEFT left: to it this is a plain model from here on
+    return wrapped.get_base_model().requires_grad_(False)
+
+
+def on_same_weights(hf: nn.Module) -> Any:
+    """A second tree of modules over the very tensors of `hf`: what is put into its layers does not show in `hf`."""
+    return copy.deepcopy(hf, {id(tensor): tensor for tensor in (*hf.parameters(), *hf.buffers())})
+
+
+def base_of(hf: peft.PeftModel) -> PreTrainedModel:
+    """The model below the adapters of `hf`, on the same weights; `hf` keeps its adapters."""
+    return on_same_weights(hf).unload()
 
 
 def merged_copy(hf: peft.PeftModel) -> PreTrainedModel:
@@ -171,13 +214,28 @@ def merged_copy(hf: peft.PeftModel) -> PreTrainedModel:
 def save_adapter(hf: peft.PeftModel, folder: Path, *, base: str, name: str | None = None) -> None:
     """Write the adapter alone. `base` is where its base lies, `name` what it calls it (default: the same)."""
     # peft compares vocabularies with the base that is named, so it is first named as it can be found.
-    hf.peft_config["default"].base_model_name_or_path = base
+    hf.peft_config[_OWN].base_model_name_or_path = base
     with quiet():
         hf.save_pretrained(str(folder))
     if name is not None:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         files.write_json(folder / CONFIG, values | {"base_model_name_or_path": name})
     (folder / "README.md").unlink(missing_ok=True)  # peft's form of a card, with nothing filled in
+
+
+def _adapters_of(hf: nn.Module) -> list[str]:
+    """Names of the adapters in a model's layers that are computed."""
+    return list(dict.fromkeys(n for m in hf.modules() if isinstance(m, BaseTunerLayer) for n in m.active_adapters))
+
+
+def _activate(hf: nn.Module, names: Sequence[str], *, trained: str) -> None:
+    """Compute several adapters of each layer, and train one of them."""
+    for module in hf.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.set_adapter(list(names))
+    for path, parameter in hf.named_parameters():
+        if any(f".{name}." in path or path.endswith(f".{name}") for name in names if name != trained):
+            parameter.requires_grad_(False)
 
 
 def _shapes(adapter: str | Path, revision: str | None) -> dict[str, tuple[int, ...]]:

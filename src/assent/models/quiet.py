@@ -14,6 +14,7 @@ _MEANT = (
     r".*is_gradient_checkpointing",  # asked by peft on the way
     r"Could not find a config file in",  # the base is in memory only
     r"Model has `tie_word_embeddings=True`",  # an adapter that trained one of the two embeddings: they come apart
+    r"You are trying to modify a model with PEFT for a second time",  # one adapter is fixed, the other is trained
     r"Input and output embeddings are no longer tied",  # and are saved apart
 )
 

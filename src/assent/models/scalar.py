@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.core import files, seeds
 from assent.core.errors import ModelError
-from assent.models import load, lora, score_head
+from assent.models import criterion_heads, load, lora, score_head
 from assent.models.config import ModelConfig
 from assent.models.decoder import token_states
 from assent.models.groups import GroupBatch
@@ -25,7 +26,8 @@ from assent.models.quiet import quiet
 class ScalarModel:
     """A decoder with a linear score head, which scores each row, or each token state.
 
-    On disk it is a sequence classifier of one label, or what `models.score_head` says. A reward reads a row at its last
+    On disk it is a sequence classifier of one label, or what `models.score_head` says. Where it was also taught what
+    people scored by criteria, further labels follow the first, one each (`criteria`). A reward reads a row at its last
     real token, as transformers does with padding after it. The head has no bias, so raw scores equal those of plain
     transformers; `score_mean` and `score_std` (kept in config.json as assent_score_mean and assent_score_std) say how
     to center and scale them.
@@ -48,10 +50,12 @@ class ScalarModel:
         self.max_length = load.context_window(hf)
         self.ledger = WasteLedger()
         self._base = base
-        if not isinstance(getattr(hf, "score", None), nn.Linear) or hf.score.out_features != 1:
+        heads = 1 + len(criterion_heads.of(hf))
+        labels = "one label" if heads == 1 else f"{heads} labels"
+        if not isinstance(getattr(hf, "score", None), nn.Linear) or hf.score.out_features != heads:
             raise ModelError(
-                f"{where}: a reward model needs one label under the name score, this one has"
-                f" {getattr(hf, 'score', None)}; train a new head with num_labels=1"
+                f"{where}: a reward model needs {labels} under the name score, this one has"
+                f" {getattr(hf, 'score', None)}; train a new head with num_labels={heads}"
             )
         chosen = choose_mode(hf, _Scores(), attention=config.attention, where=where)
         self.mode, self.mode_reason = chosen.mode, chosen.reason
@@ -85,12 +89,14 @@ class ScalarModel:
         seed: int,
         device: torch.device | str = "cpu",
         revision: str | None = None,
+        also: Sequence[str] = (),
     ) -> ScalarModel:
-        """A trainable model with the body of a causal language model and a fresh head.
+        """A trainable model with the body of a causal language model and a fresh head, and one more for each of `also`.
 
         Head weights are normal with deviation 1/sqrt(d + 1), drawn from the seed (Stiennon et al. 2020).
         """
-        opened = load.scalar_from_causal_lm(path, config, revision=revision)
+        opened = load.scalar_from_causal_lm(path, config, revision=revision, heads=1 + len(also))
+        criterion_heads.name(opened.hf, [criterion_heads.Criterion(name) for name in also])
         draw_head(opened.hf, seed=seed)
         opened.hf.to(device)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=True, base=opened.base)
@@ -142,6 +148,15 @@ class ScalarModel:
         self.core.config.assent_score_std = float(value)
 
     @property
+    def criteria(self) -> tuple[criterion_heads.Criterion, ...]:
+        """Criteria that have a head of their own, in the order of the heads after the first."""
+        return criterion_heads.of(self.core)
+
+    @criteria.setter
+    def criteria(self, known: Sequence[criterion_heads.Criterion]) -> None:
+        criterion_heads.name(self.core, known)
+
+    @property
     def trained_length(self) -> int:
         """Tokens of the longest row that it was trained to read, at most its context."""
         return min(self.max_length, int(getattr(self.core.config, "assent_max_length", self.max_length)))
@@ -160,6 +175,15 @@ class ScalarModel:
         """Raw score of each row at its last real token."""
         batch = batch.to(self.device)
         return self._scores(batch.take_last(self._states(batch)))
+
+    def at_last_with_criteria(
+        self, batch: GroupBatch
+    ) -> tuple[Float[Tensor, " B"], Float[Tensor, "B d"], Float[Tensor, "B C"]]:
+        """Raw score of each row, the state it is read from, and what each criterion's head says, in deviations."""
+        batch = batch.to(self.device)
+        states = batch.take_last(self._states(batch))
+        said = self.core.score(states).float()
+        return said[:, 0], states.float(), said[:, 1:]
 
     def at_last_with_states(self, batch: GroupBatch) -> tuple[Float[Tensor, " B"], Float[Tensor, "B d"]]:
         """Raw score of each row, and the state it is read from."""
@@ -192,20 +216,21 @@ class ScalarModel:
         return token_states(self.core, batch, mode=self.mode, ledger=self.ledger)
 
     def _scores(self, states: Float[Tensor, "N d"]) -> Float[Tensor, " N"]:
-        return self.core.score(states).squeeze(-1).float()
+        said: Tensor = self.core.score(states)[:, 0]
+        return said.float()
 
 
 class _Scores:
     """The reading of a reward model for the check at load time: the score of each row."""
 
     def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
-        return score_head.plain_scores(hf, tokens).float()
+        return score_head.plain_scores(hf, tokens)[:, :1].float()
 
     def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
         return self.from_states(hf, token_states(hf, batch, mode="padded"), batch)
 
     def from_states(self, hf: Any, states: Tensor, batch: GroupBatch) -> Tensor:
-        return hf.score(batch.take_last(states)).squeeze(-1).float()
+        return hf.score(batch.take_last(states))[:, 0].float()
 
 
 @torch.no_grad()

@@ -1,8 +1,8 @@
 """A score head on a causal language model, for architectures that transformers has no sequence classifier of.
 
 On disk it is a folder of the language model, which plain transformers opens as one, and beside it
-`score_head.safetensors` with `weight` [1, d]; config.json names that file. A row's score is its last token's state, the
-one that the language model's own head reads, times this weight.
+`score_head.safetensors` with `weight` [heads, d]; config.json names that file. A row's score is its last token's state,
+the one that the language model's own head reads, times this weight.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ def is_in(folder: Path) -> bool:
     return config.is_file() and _KEY in json.loads(config.read_bytes())
 
 
-def attach(hf: PreTrainedModel, *, where: str) -> PreTrainedModel:
-    """Give a causal language model a head of zeros under the name `score`; what it said of words stays frozen."""
+def attach(hf: PreTrainedModel, *, where: str, heads: int = 1) -> PreTrainedModel:
+    """Give a causal language model heads of zeros under the name `score`; what it said of words stays frozen."""
     words = hf.get_output_embeddings()
     if words is None or getattr(hf, "score", None) is not None:
         raise ModelError(f"{where}: a score head cannot be put on a {type(hf).__name__}; choose another architecture")
     weight = words.weight
-    hf.score = nn.Linear(weight.shape[1], 1, bias=False, dtype=weight.dtype, device=weight.device)
+    hf.score = nn.Linear(weight.shape[1], heads, bias=False, dtype=weight.dtype, device=weight.device)
     nn.init.zeros_(hf.score.weight)
     setattr(hf.config, _KEY, FILE)
     return hf
@@ -59,7 +59,7 @@ def freeze_words(hf: PreTrainedModel) -> None:
 
 
 def plain_scores(hf: PreTrainedModel, tokens: Tensor) -> Tensor:
-    """Scores [n, 1] of rows [n, L] without padding, by what plain transformers says of them."""
+    """Scores [n, heads] of rows [n, L] without padding, by what plain transformers says of them."""
     if not is_named(hf.config):
         return plainly(hf, tokens).logits
     return hf.score(plainly(body(hf), tokens).last_hidden_state[:, -1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.learners import adapters_off, policy_scorer, row_scorer
+from assent.pipeline.learners import adapters_off, criterion_scorer, policy_scorer, row_scorer
 from assent.training.rewards import ModelReward
 
 ADAPTER = "adapter"
@@ -72,9 +72,10 @@ class Backends:
         """A reward model from a folder."""
         return ScalarModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
 
-    def new_reward_model(self, policy: Path, *, seed: int) -> ScalarModel:
-        """The body of a policy with a fresh scalar head."""
-        return ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device_of(self.compute))
+    def new_reward_model(self, policy: Path, *, seed: int, criteria: Sequence[str] = ()) -> ScalarModel:
+        """The body of a policy with a fresh scalar head, and one for each criterion."""
+        device = device_of(self.compute)
+        return ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device, also=criteria)
 
     def scorer(
         self, folder: Path | str, *, normalize: bool, tokens_per_microbatch: int = TOKENS_PER_MICROBATCH
@@ -84,6 +85,14 @@ class Backends:
         shift = (model.score_mean, model.score_std) if normalize else (0.0, 1.0)
         limit = model.trained_length
         return ModelReward(row_scorer(model), self.renderer(model), tokens_per_microbatch, *shift, max_length=limit)
+
+    def criterion_scorer(
+        self, folder: Path | str, weights: Mapping[str, float], *, points: bool, tokens_per_microbatch: int
+    ) -> ModelReward:
+        """What the heads of criteria say of texts, summed by weights: in deviations, or as raters' points."""
+        model = self.reward_model(folder, trainable=False)
+        scorer, limit = criterion_scorer(model, weights, points=points), model.trained_length
+        return ModelReward(scorer, self.renderer(model), tokens_per_microbatch, max_length=limit)
 
     def critic(self, policy: Path, reward: Path | None, *, seed: int) -> ScalarModel:
         """The reward model where it has the policy's tokenizer, else the policy's body with a new head."""

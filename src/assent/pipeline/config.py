@@ -20,9 +20,12 @@ from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
+from assent.pipeline.budget import BudgetConfig, with_budget
+from assent.pipeline.constitution_config import AILabelsConfig, ReviseConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
 from assent.training.on_policy_config import PPOConfig
+from assent.training.preference_config import DPOConfig, KTOConfig
 
 
 class PretrainedBase(Config):
@@ -96,6 +99,11 @@ class SampleConfig(Config):
     """Spread: the answers of a prompt take these temperatures in turn, so that raters see real differences."""
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
+    choose: Literal["next", "disagreement"] = Field(default="next", json_schema_extra={"added_later": True})
+    """The next prompts of the pool; or, from round 2 on, of `candidates` times as many those about whose answers the
+    reward models of earlier rounds disagree most (a single one: is least sure). One in five is random all the same."""
+    candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
+    """Prompts that are answered for each one that raters get, with `choose: disagreement`."""
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
     """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: plain}. Each answer of a
     prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
@@ -118,9 +126,14 @@ class CollectConfig(Config):
     """Share of the tasks that several raters judge, to measure agreement."""
     overlap: int = Field(default=3, ge=1)
     """How many judge those."""
+    second_opinions: float = Field(default=0.0, ge=0, le=1, json_schema_extra={"added_later": True})
+    """Further judgments, as a share of the tasks, that go where one more vote tells most once all have been judged:
+    where raters contradict one another, or where the only one is often wrong."""
     goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
     """What people are asked first, once an earlier round has a reward model: near_ties (worth most to a reward model),
     large_gaps (DPO), random. One task in five is drawn at random whatever the goal."""
+    ai: AILabelsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
+    """A judge by a constitution whose judgments are learned from beside those of `raters`; null: none."""
 
 
 class ComputeConfig(Config):
@@ -192,6 +205,9 @@ class RunConfig(Config):
     """Every random choice of the run hangs on it."""
     rounds: int = Field(default=1, ge=1)
     """Rounds of sample, collect, reward, optimize, evaluate; judgments accumulate."""
+    budget: BudgetConfig | None = None
+    """A number of labels that is split between demonstrations, rankings and evaluation; it decides `sample.prompts` and
+    `evaluate.prompts`. null: these say how many."""
     base: BaseConfig
     """The model everything starts from."""
     model: ModelConfig = ModelConfig()
@@ -201,6 +217,8 @@ class RunConfig(Config):
     sft: SFTConfig | None = SFTConfig()
     """Supervised fine-tuning; null: the base already answers. Where nothing is said of it and there are no
     demonstrations, it is null."""
+    constitution: ReviseConfig | None = None
+    """Critique and revision by a constitution before the first round, whose result is learned from; null: none."""
     sample: SampleConfig = SampleConfig()
     """Answers for the raters."""
     collect: CollectConfig | None = None
@@ -211,7 +229,7 @@ class RunConfig(Config):
     reward: RewardConfig | None = RewardConfig()
     """The reward model; null: none is fitted. DPO needs none, other methods do without where `rewards` names others."""
     optimize: OptimizeConfig = PPOConfig()
-    """PPO or DPO."""
+    """The method that moves the policy, by its kind."""
     evaluate: EvaluateConfig | None = EvaluateConfig()
     """Blind comparison with the round's start; null: none, and nobody knows whether the new policy is better."""
     suites: tuple[SuiteConfig, ...] = ()
@@ -236,6 +254,7 @@ class RunConfig(Config):
         """No fine-tuning where nothing is said of it and there are no demonstrations; adapters learn faster."""
         if not isinstance(values, Mapping):
             return values
+        values = with_budget(values, CollectConfig, EvaluateConfig)
         if "sft" not in values and not _has_demonstrations(values.get("data")):
             values = {**values, "sft": None}
         model = values.get("model")
@@ -243,7 +262,10 @@ class RunConfig(Config):
         if lora is None:
             return values
         given = {name: values.get(name, cls.model_fields[name].default) for name in TRAINED}
-        return {**values, **{name: with_adapter_rates(one, TRAINED[name]) for name, one in given.items()}}
+        raised = {name: with_adapter_rates(one, TRAINED[name]) for name, one in given.items()}
+        if isinstance(revising := values.get("constitution"), Mapping) and revising.get("sft", {}) is not None:
+            raised["constitution"] = {**revising, "sft": with_adapter_rates(revising.get("sft", {}), TRAINED["sft"])}
+        return {**values, **raised}
 
     @property
     def lab(self) -> LabData | None:
@@ -259,7 +281,7 @@ class RunConfig(Config):
     @property
     def reads_rankings(self) -> bool:
         """Whether anything learns from rankings: a reward model, or the method itself."""
-        return self.fits_reward or "judgments" in self.optimize.wants
+        return self.fits_reward or bool({"judgments", "gold"} & self.optimize.wants)
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
@@ -268,6 +290,18 @@ class RunConfig(Config):
                 f"reward is null, but {self.optimize.title} learns from the scores of the round's reward model; name"
                 " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
                 " leave reward out"
+            )
+        if lost := sorted(self.optimize.criteria() - set(() if self.reward is None else self.reward.criteria)):
+            raise ValueError(
+                f"optimize.rewards asks the round's reward model for {', '.join(lost)}, of which it has no head; name"
+                " them in reward.criteria"
+            )
+        if self.model.lora is None and self.optimize.wants_shared_base:
+            raise ValueError("optimize.shared_base is always, but all weights are trained: set model.lora, or auto")
+        if self.reward is None and "gold" in self.optimize.needs:
+            raise ValueError(
+                "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
+                " or a function in optimize.guards.gold, or set it to null"
             )
         if self.collect is None and isinstance(self.data, LabData) and self.reads_rankings:
             raise ValueError("collect is missing: with data.kind=lab somebody has to rank the answers (collect.raters)")
@@ -280,6 +314,7 @@ class RunConfig(Config):
                 raise ValueError(
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
+        self._check_ai()
         titles = [one.title for one in self.suites]
         if twice := sorted(
             {one for one in titles if titles.count(one) > 1} | ({"lab", "winrate", "answers", "reward"} & set(titles))
@@ -288,6 +323,27 @@ class RunConfig(Config):
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self
+
+    def _check_ai(self) -> None:
+        ai = None if self.collect is None else self.collect.ai
+        if ai is None or self.collect is None:
+            return
+        if self.collect.raters.kind not in ("people", "simulated"):
+            raise ValueError(
+                f"collect.ai stands beside people, but collect.raters.kind is {self.collect.raters.kind}; set it to"
+                " people or simulated, or put the constitution under collect.raters and leave collect.ai out"
+            )
+        if ai.weight != 1 and self.fits_reward and self.reward is not None and self.reward.loss == "plackett_luce":
+            raise ValueError(
+                f"collect.ai.weight {ai.weight} weighs pairs, and reward.loss plackett_luce reads whole orders; set the"
+                " loss to bradley_terry, or the weight to 1"
+            )
+        reads_whole = isinstance(self.optimize, DPOConfig) and self.optimize.ranking == "plackett_luce"
+        if ai.weight != 1 and (reads_whole or isinstance(self.optimize, KTOConfig)):
+            raise ValueError(
+                f"collect.ai.weight {ai.weight} weighs pairs, and {self.optimize.title} reads none here; set the weight"
+                " to 1, or take dpo on pairs"
+            )
 
 
 def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:

@@ -12,7 +12,7 @@ from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json
-from assent.core.types import Comparison
+from assent.core.types import Comparison, Marked
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
@@ -21,6 +21,8 @@ from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.row_check import RowCheck, RowReader, Template
 
+MARKS = "marks.jsonl"
+"""In an artifact of judgments: what was said without ranking two answers; only where the method learns from it."""
 TRIED = "tried.json"
 """In a run's folder: the hash of the imported judgments that were tried last, so that they are not tried again."""
 
@@ -67,12 +69,25 @@ def imported_comparisons(store: StoreConfig) -> list[Comparison]:
         return opened.comparisons(IMPORTED)
 
 
+def imported_marks(store: StoreConfig) -> list[Marked]:
+    """What came in of flags and scores without a ranking, tasks of a single answer among them."""
+    if not store.exists:
+        return []
+    with Store.open(store.url) as opened:
+        return opened.listing.marked(IMPORTED)
+
+
 def imported_hash(store: StoreConfig) -> str:
     """Names the imported judgments, so that importing more makes the stage run again; "" where nothing was imported."""
     return _hash_of(imported_comparisons(store))
 
 
-def _hash_of(comparisons: Sequence[Comparison]) -> str:
+def imported_marks_hash(store: StoreConfig) -> str:
+    """The same of those."""
+    return _hash_of(imported_marks(store))
+
+
+def _hash_of(comparisons: Sequence[Comparison | Marked]) -> str:
     return hash_json([c.model_dump(mode="json") for c in comparisons]) if comparisons else ""
 
 

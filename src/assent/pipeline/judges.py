@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from assent.artifacts.identity import resolved
-from assent.artifacts.outside import hashes
+from assent.artifacts.outside import hashes, outside
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.hashing import hash_json
@@ -18,6 +18,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.raters.config import (
     AutoraterConfig,
+    ConstitutionConfig,
     FunctionConfig,
     PeopleConfig,
     RatersConfig,
@@ -27,7 +28,7 @@ from assent.raters.config import (
 )
 from assent.training.method import Method
 from assent.training.on_policy_config import OnPolicyConfig
-from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
+from assent.training.reward_terms import JudgeRewardConfig
 
 PEOPLE = Judges(hash_json({"kind": "people"}))
 """People, whoever they are."""
@@ -49,16 +50,19 @@ def evaluation_judges(raters: RatersConfig | None, reward: Artifact | None, *, s
 
 def judges_its_own(raters: RatersConfig | None, optimize: Method) -> bool:
     """Whether those who compare the policies are what the policy was optimized for: a reward of the run."""
+    terms = list(optimize.terms.values()) if isinstance(optimize, OnPolicyConfig) else []
     match raters:
         case None:
             return True
         case RewardModelConfig() | FunctionConfig():
-            terms = optimize.rewards if isinstance(optimize, OnPolicyConfig) else ()
-            named = {term.target if isinstance(term, PythonRewardConfig) else str(term.path) for term in terms}
+            named = {one.value for term in terms for one in outside(term)}
             said = raters.path if isinstance(raters, RewardModelConfig) else raters.target
-            models = {content for term in terms if isinstance(term, ModelRewardConfig) for content in _contents(term)}
+            models = {content for term in terms for content in _contents(term)}
             return str(said) in named or (isinstance(raters, RewardModelConfig) and bool(models & _contents(raters)))
-        case PeopleConfig() | SimulatedConfig() | AutoraterConfig():
+        case AutoraterConfig():
+            asked = [term.judge for term in terms if isinstance(term, JudgeRewardConfig)]
+            return any((one.backend, one.rubric) == (raters.backend, raters.rubric) for one in asked)
+        case PeopleConfig() | SimulatedConfig() | ConstitutionConfig():
             return False
         case _ as never:
             assert_never(never)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import assert_never
+from typing import assert_never, get_args
 
 from assent.core.errors import AwaitingJudgments, ConfigError, StoreError
 from assent.core.runlog import RunLog
@@ -13,13 +13,15 @@ from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.pipeline.autoraters import Autorater, open_autorater
+from assent.pipeline.ai_labels import beside_ai, is_ai, without_ai
+from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import LabData
 from assent.pipeline.queueing import QueuePlan
 from assent.raters.collect import collect
 from assent.raters.config import (
     AutoraterConfig,
+    ConstitutionConfig,
     FunctionConfig,
     PeopleConfig,
     RatersConfig,
@@ -30,8 +32,9 @@ from assent.raters.config import (
 from assent.raters.crowd import crowd
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
+from assent.raters.principles import MeanJudge, PrincipleJudge
 from assent.raters.rater import SingleRater
-from assent.raters.simulated import lab_utility
+from assent.raters.simulated import lab_truths, lab_utility
 from assent.training.rewards import cut_lines
 
 IMPORTED = Queue(project="imported", purpose="reward")
@@ -52,7 +55,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
                     "collect.raters.kind is simulated, but simulated people know the truth of data.kind=lab only;"
                     " use people, reward_model, autorater or function"
                 )
-            return crowd(raters, lab_utility(), role=role, seed=seed)
+            return crowd(raters, lab_utility(), role=role, seed=seed, truth=lab_truths())
         case RewardModelConfig():
             scores = backends.scorer(raters.path, normalize=True)
             rater = Rater(id=next(raters.ids(role, seed)), kind="reward_model")
@@ -61,6 +64,8 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             return Panel((ScoringRater.load(raters),))
         case AutoraterConfig():
             return Panel((open_autorater(raters, next(raters.ids(role, seed)), backends),))
+        case ConstitutionConfig():
+            return open_constitution(raters, backends, seed=seed, abstains=role == "train")
         case PeopleConfig():
             return None
         case _ as never:
@@ -87,23 +92,25 @@ def judge(
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
         wanted_first = {} if panel is not None or plan is None else plan.prepare(opened, queue, tasks)
-        opened.add_tasks(queued, slots=slots, now=time.time())
+        before = opened.judgments(queue)
+        opened.add_tasks(queued, slots=beside_ai(slots, queued, before), now=time.time())
         if wanted_first:
             opened.set_priorities(wanted_first, now=time.time())
-        counts = opened.counts(queue)
+        counts = without_ai(opened.counts(queue), before)
         if panel is None:
-            reach = opened.within_reach(queue, now=time.time())
+            reach = without_ai(opened.within_reach(queue, now=time.time()), before)
             need = max(1, math.floor(enough * reach.need))
             if reach.have < need:
                 raise AwaitingJudgments(reach.have, need, where=queue.page, queue=(queue.project, queue.purpose))
             if reach.need < counts.need:
                 left = counts.need - reach.need
                 log.say(f"{left} more judgments were wanted; everybody at work has judged those tasks, so it goes on")
-            return opened.judgments(queue)
+            return [one for one in opened.judgments(queue) if not is_ai(one)]
         # Nobody else is asked here: whoever holds a task only looked at it, or was stopped before the panel changed.
         opened.release_others(queue, keep=panel.ids)
         with log.progress("judging", counts.need, done=counts.have) as bar:
             counts = collect(opened, panel, queue, clock=time.time, on_progress=bar.advance)
+            counts = without_ai(counts, before)
         for line in worth_knowing(panel.members):
             log.say(line)
         return all_of(panel, opened.judgments(queue), queue, need=counts.need)
@@ -112,7 +119,8 @@ def judge(
 def worth_knowing(raters: Sequence[SingleRater]) -> list[str]:
     """What raters say about their work: what was cut for a model, what a judge skipped, which place it leant to."""
     said = cut_lines(*(one.score for one in raters if isinstance(one, ScoringRater)))
-    return said + [line for one in raters if isinstance(one, Autorater) for line in one.lines()]
+    telling = (*get_args(Autorater), PrincipleJudge, MeanJudge)
+    return said + [line for one in raters if isinstance(one, telling) for line in one.lines()]
 
 
 def all_of(panel: Panel, judgments: Sequence[Judgment], queue: Queue, *, need: int) -> list[Judgment]:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from assent.artifacts.identity import resolved
-from assent.artifacts.outside import changed, hashes
+from assent.artifacts.outside import identity_of
 from assent.core.errors import RunError, UserError
-from assent.core.hashing import hash_json
 from assent.evaluation.report import KnownJudge
 from assent.evaluation.validation.record import JudgeRecord, drift, read_anchors
 from assent.raters.config import RatersConfig
 from assent.raters.rater import SingleRater
-
-
-def identity_of(judge: RatersConfig) -> str:
-    """Hash of a judge's settings and of the content of all they name; where that lies does not count."""
-    contents = sorted(hashes(judge).values())
-    nowhere = changed(judge, lambda one: "" if Path(one.value).exists() else one.value)
-    return hash_json([resolved(nowhere), contents])
 
 
 def known_judge(folder: Path, config: RatersConfig, judge: SingleRater) -> KnownJudge:

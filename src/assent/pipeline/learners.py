@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
+from assent.core.errors import ConfigError
 from assent.core.group import Group
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner, Scorer
 from assent.learner.local import LocalLearner
 from assent.learner.scorer import LocalScorer
+from assent.models.groups import GroupBatch
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.training.config import RewardConfig
@@ -30,8 +33,11 @@ def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tenso
 
 
 def reward_learner(model: ScalarModel, config: OptimizerConfig) -> Learner[Outputs]:
-    """Trains a reward model through the scores of rows, and the states that they are read from."""
-    return LocalLearner(model.parameters(), model.at_last_with_states, config)
+    """Trains a reward model through the scores of rows, the states that they are read from, and criteria's heads."""
+    outputs: Callable[[GroupBatch], Outputs] = (
+        model.at_last_with_criteria if model.criteria else model.at_last_with_states
+    )
+    return LocalLearner(model.parameters(), outputs, config)
 
 
 def policy_scorer(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
@@ -47,6 +53,32 @@ def adapters_off(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[Tok
 def row_scorer(model: ScalarModel) -> Scorer[Tensor]:
     """Asks a reward model for the raw score of each answer [B]."""
     return LocalScorer(model.at_last)
+
+
+def criterion_scorer(model: ScalarModel, weights: Mapping[str, float], *, points: bool) -> Scorer[Tensor]:
+    """Asks the heads of criteria for a weighted sum of what they say of each answer [B].
+
+    In deviations from the mean, or as `points` on the raters' scale. Raises ConfigError for a criterion without a head.
+    """
+    known = [one.name for one in model.criteria]
+    for name in weights:
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has the overall score alone"
+            raise ConfigError(f"the reward model has no criterion {name!r}; {has}: train it with reward.criteria")
+    factor = torch.tensor([weights.get(one.name, 0.0) for one in model.criteria])
+    scale = torch.tensor([one.std if points else 1.0 for one in model.criteria])
+    middle = torch.tensor([one.mean if points else 0.0 for one in model.criteria])
+
+    def scores(batch: GroupBatch) -> Tensor:
+        said = model.at_last_with_criteria(batch)[2].cpu()
+        return (said * scale + middle) @ factor
+
+    return LocalScorer(scores)
+
+
+def all_heads(model: ScalarModel) -> Scorer[Outputs]:
+    """Asks a reward model for scores, states and what the heads of criteria say."""
+    return LocalScorer(model.at_last_with_criteria)
 
 
 def state_scorer(model: ScalarModel) -> Scorer[Outputs]:

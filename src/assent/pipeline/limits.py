@@ -51,6 +51,9 @@ def row_limits(config: RunConfig, part: str) -> Iterator[RowLimit]:
 
 def training_rooms(config: RunConfig) -> Iterator[Room]:
     """Of every stage that has the policy answer prompts to learn from."""
+    if config.constitution is not None:
+        drawn = config.constitution.sampling
+        yield Room(key="constitution.sampling.max_new_tokens", tokens=drawn.max_new_tokens)
     if config.collect is not None:
         yield Room(key="sample.sampling.max_new_tokens", tokens=config.sample.sampling.max_new_tokens)
     if (tokens := config.optimize.answers()) is not None:

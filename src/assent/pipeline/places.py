@@ -57,7 +57,7 @@ def moved(config: _Settings, *, old: Path, new: Path) -> _Settings:
     def moved_value(one: Outside) -> str:
         if one.value.startswith(SQLITE):
             return SQLITE + place(one.value.removeprefix(SQLITE))
-        if one.kind in ("rubric", "prompts") and one.is_path:
+        if one.kind in ("rubric", "constitution", "prompts") and one.is_path:
             placed = place(one.value)
             return f"./{placed}" if is_packaged_name(placed) else placed  # ./own is no name of the package
         if one.kind not in ("model", "dataset"):

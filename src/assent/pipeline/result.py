@@ -24,6 +24,7 @@ from assent.pipeline.rounds import RoundResult, RunResult
 from assent.pipeline.stages.gate import decision_of
 from assent.pipeline.stages.measure import MeasureStage, suite_reports
 from assent.stats.estimate import Estimate
+from assent.training.alarms import Alarm
 
 NOT_AS_GIVEN = {
     "bad_rows": "bad rows",
@@ -37,9 +38,14 @@ NOT_AS_GIVEN = {
     "held_out_quoted": "hold one inside a longer text",
     "decided": "tasks whose judgments give way to an adjudicator's decision",
     "stood_for": "judgments for which such a decision stands",
+    "empty_answers": "answers without a word, which were not revised",
+    "not_revised": "revisions that could not be taken",
+    "unfinished_answers": "answers cut at their longest and not mended, which are not learned from",
+    "no_room": "prompts that leave no room for an answer",
     "too_long": "too long",
     "shortened": "lost first exchanges",
     "truncated": "lost the beginning of their prompt",
+    "used_by_neither": "judgments of a rater of one part on a prompt of the other (guards)",
     "rewards_cut": "prompts that the reward model read without their beginning",
 }
 """Notes of stages that count what was left out, cut or named anew, and their words."""
@@ -101,8 +107,19 @@ def round_values(config: RunConfig, result: RoundResult, first: Mapping[str, Art
         "reward": reward_values(result.reward),
         **with_suites(policy_values(result.evaluation, result.reward), config, result.measured, result.measured_before),
         "drift": drift(config, result, first),
+        "guards": guard_values(result.policy),
         "gate": gate_values(result),
     }
+
+
+def guard_values(policy: Artifact) -> dict[str, Any] | None:
+    """What guards said while the policy was trained, and whether they ended it; None where nothing was alarming."""
+    notes = policy.notes
+    alarms = [str(Alarm(**one)) for one in notes.get("alarms", ())]
+    found = {name: one for name, one in notes.get("guards", {}).items() if one is not None}
+    if not alarms and not found:
+        return None
+    return {"alarms": alarms, "ended": notes.get("ended"), "steps": notes.get("steps"), **found}
 
 
 def gate_values(result: RoundResult) -> dict[str, Any] | None:
@@ -204,7 +221,7 @@ def start_stages(result: RunResult) -> dict[str, Artifact]:
     """The artifacts before the first round by stage; a run without SFT has none of that name."""
     start = result.start
     found = {f"gather {part}": artifact for part, artifact in start.data.items()} | {"base": start.base}
-    return found if start.policy is start.base else found | {"sft": start.policy}
+    return found | dict(start.tuned)
 
 
 def stages_of(result: RunResult) -> dict[str, Artifact]:

@@ -1,4 +1,4 @@
-"""A run: gather, base, SFT, then rounds of sample → collect → reward → optimize → evaluate. This file is the map."""
+"""A run: gather, base, SFT, revisions, then rounds of sample → collect → reward → optimize → evaluate: the map."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from assent.evaluation.outcomes import OF_REWARD
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
+from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import imported_hash, refuse_unusable
+from assent.pipeline.imported import imported_hash, imported_marks_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
@@ -38,9 +39,10 @@ from assent.pipeline.stages.gate import GateStage, decision_of, run_gate
 from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
 from assent.pipeline.stages.measure import MeasureStage, run_measure, suite_of
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.revise import ReviseStage, run_revise
 from assent.pipeline.stages.sample import SampleStage, run_sample
 from assent.pipeline.stages.sft import SFTStage, run_sft
-from assent.raters.config import PeopleConfig
+from assent.raters.config import ConstitutionConfig, PeopleConfig
 
 FILES_VERSION = "2"
 """Raised where the same files are read or split otherwise than before; the lab's data have the version of the stage."""
@@ -57,6 +59,8 @@ class Start:
     """The fine-tuned policy; the base itself in a run without SFT."""
     measured: Mapping[str, Artifact] = field(default_factory=dict)
     """What suites found of it, by their titles."""
+    tuned: Mapping[str, Artifact] = field(default_factory=dict)
+    """What was made between base and policy, by stage, in order."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class RunResult:
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
     refuse_gate(config)
+    refuse_constitutions(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
     for number in range(1, config.rounds + 1):
@@ -122,6 +127,15 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
     return RunResult(start, tuple(rounds), final)
 
 
+def refuse_constitutions(config: RunConfig) -> None:
+    """Raise ConfigError where a constitution of the run cannot be used, before anything is trained for nothing."""
+    raters = None if config.collect is None else config.collect.raters
+    ai = None if config.collect is None or config.collect.ai is None else config.collect.ai.raters
+    for one in (config.constitution, raters, ai):
+        if isinstance(one, ReviseConfig | ConstitutionConfig):
+            _ = one.loaded
+
+
 def promoted(rounds: Sequence[RoundResult]) -> tuple[RoundResult, ...]:
     """Those whose policy passed its gate; all where there is none."""
     return tuple(one for one in rounds if one.is_promoted)
@@ -134,10 +148,20 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     if not run.planning:
         refuse_no_room(config, Template.at(base.file("policy"), config.model), data["prompts"])
         refuse_unusable(run.root, config, base)
-    policy = base
+    policy, tuned = base, {}
     if config.sft is not None:
         policy = run(run_sft, SFTStage.of(config, config.sft), base=base, demonstrations=data["demonstrations"])
-    return Start(data, base, policy, measure_all(run, config, policy, None))
+        tuned["sft"] = policy
+    if config.constitution is not None:
+        with run.within("constitution"):
+            revised = run(
+                run_revise, ReviseStage.of(config, config.constitution), policy=policy, prompts=data["prompts"]
+            )
+            tuned["revise"] = revised
+            if config.constitution.sft is not None:
+                stage = SFTStage.of(config, config.constitution.sft)
+                policy = tuned["sft on revisions"] = run(run_sft, stage, base=policy, demonstrations=revised)
+    return Start(data, base, policy, measure_all(run, config, policy, None), tuned)
 
 
 def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifact | None) -> dict[str, Artifact]:
@@ -161,7 +185,10 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     samples = None
     if config.collect is not None:
         asked = start.data["prompts"]
-        samples = run(run_sample, SampleStage.of(config, number), policy=policy, prompts=asked, previous=previous)
+        known = tuple(one.reward for one in earlier if one.reward is not None)
+        advisors = known if config.sample.choose == "disagreement" else ()
+        stage = SampleStage.of(config, number)
+        samples = run(run_sample, stage, policy=policy, prompts=asked, previous=previous, advisors=advisors or None)
     judgments = None
     if samples is not None or config.reads_rankings:
         judgments = run(
@@ -179,11 +206,16 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
     if config.reward is not None and config.fits_reward:
         fitted = RewardStage.of(config, config.reward)
         reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
-    there = {**start.data, "judgments": judgments, "reward": reward}
+    gold = None
+    if config.reward is not None and "gold" in config.optimize.needs:
+        with run.within("gold"):  # its own seed: another head, another order
+            held = RewardStage.of(config, config.reward, is_gold=True)
+            gold = run(run_fit_reward, held, extra=held.revised(), start=policy, judgments=judgments)
+    there = {**start.data, "judgments": judgments, "reward": reward, "gold": gold}
     wanted: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
     better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
-    stage = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
-    evaluation = evaluate(run, stage, start, better, policy, reward)
+    judged = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
+    evaluation = evaluate(run, judged, start, better, policy, reward)
     measured, before = measure_all(run, config, better, reward), kept[-1].measured if kept else start.measured
     done = RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
     return done if config.gate is None else dataclasses.replace(done, gate=ask_gate(run, config.gate, done))
@@ -252,7 +284,8 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         template = Template.of(config)
         # Of a base from scratch no length is known before its tokenizer is made, from these very rows.
         limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
-        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits)
+        terms = config.optimize.reading() if part == "prompts" else ()
+        stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits, terms=terms)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
@@ -288,6 +321,8 @@ def data_identity(data: LabData | FileData) -> dict[str, str]:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
+    if is_first and config.optimize.reads_marks:
+        imported["imported marks"] = imported_marks_hash(config.store)
     if is_first and config.store.skip_bad:
         imported["rows fit"] = hash_json([resolved(one) for one in row_limits(config, "comparisons") if one.is_strict])
     queues = [IMPORTED] if is_first else []

@@ -23,6 +23,7 @@ from assent.data.talks import fit_comparisons, fit_demonstrations, row_limit
 from assent.models.config import ModelConfig
 from assent.pipeline.config import FileData, PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.limits import Room, RowLimit
+from assent.training.term_config import TermConfig
 
 Item = Prompt | Conversation | Comparison
 
@@ -129,8 +130,8 @@ class RowReader:
 class RowCheck:
     """Raises DataError for a row that cannot be used, and counts what each stage that will read the rows can use."""
 
-    def __init__(self, reader: RowReader, limits: Iterable[RowLimit] = ()) -> None:
-        self._renderer = reader.renderer
+    def __init__(self, reader: RowReader, limits: Iterable[RowLimit] = (), *, terms: Iterable[TermConfig] = ()) -> None:
+        self._renderer, self._terms = reader.renderer, tuple(terms)
         context = reader.context
         self._limits = [] if context is None else [(one, row_limit(one.max_length, context)) for one in limits]
         self._seen = 0
@@ -164,6 +165,8 @@ class RowCheck:
     def _groups(self, item: Item) -> Sequence[Group]:
         match item:
             case Prompt():
+                for term in self._terms:
+                    term.refuse_prompt(item)
                 self._renderer.prompt(item)
                 return ()
             case Conversation():
@@ -182,9 +185,11 @@ class RowCheck:
         return bool(cut.kept)
 
 
-def check_of(template: Template | None, limits: Iterable[RowLimit] = ()) -> RowCheck | None:
-    """The check of rows for a base; None where there is no template to pass."""
-    return None if template is None else RowCheck(RowReader.of(template), limits)
+def check_of(
+    template: Template | None, limits: Iterable[RowLimit] = (), *, terms: Iterable[TermConfig] = ()
+) -> RowCheck | None:
+    """The check of rows for a base, and of prompts for terms of a reward; None where there is no template to pass."""
+    return None if template is None else RowCheck(RowReader.of(template), limits, terms=terms)
 
 
 def _asked(item: Comparison) -> tuple[Prompt, list[str], list[bool]]:

@@ -20,6 +20,7 @@ from assent.feedback.store import Store
 from assent.feedback.terminal import note
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.doctor.logs import examine_logs, lines
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
@@ -57,6 +58,7 @@ def run_project(
                 raise waiting.with_command(rate_command(path, config, is_as_written=not overlays + settings)) from None
             wait(waiting)
     yield from verdict(values)
+    yield from lines(examine_logs(project.run_folder))
     if config.collect is None and config.evaluate is not None and config.fits_reward:
         yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
 
@@ -177,8 +179,13 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     else:
         preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
         yield f"{name}: the new policy is preferred to its start in {preferred}"
-    for warning in (*values.get("warnings", ()), *values.get("drift", ())):
+    guards = values.get("guards") or {}
+    for warning in (*values.get("warnings", ()), *values.get("drift", ()), *guards.get("alarms", ())):
         yield f"  warning: {warning}"
+    if guards.get("ended"):
+        kept = guards.get("kept_step")
+        which = "" if kept is None else f", and the policy is that after step {kept}"
+        yield f"  training ended early, after {guards['steps']} steps{which}"
     if (trainers := policy.get("trainers")) is not None and trainers["raters"]:
         yield f"  {trainers['verdicts']} of the verdicts are by {trainers['raters']} who also gave training labels"
     if reward is not None and reward["heldout_accuracy"] is not None:

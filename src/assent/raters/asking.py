@@ -46,6 +46,8 @@ TEMPLATES = (
 )
 """Files that a folder of prompts holds, each with the ending .jinja. `…_letter` and `…_level` are contracts: how the
 verdict is to be said; `…_begin` is how the answer of a local model is begun for it."""
+REVISING = ("role", "critique", "revision")
+"""The same of a folder with the questions of a reviser."""
 
 
 @dataclass(frozen=True)
@@ -122,14 +124,14 @@ Prompts = Mapping[str, str]
 """Template texts by name, see TEMPLATES."""
 
 
-def load_prompts(prompts: str) -> dict[str, str]:
+def load_prompts(prompts: str, *, needed: Sequence[str] = TEMPLATES) -> dict[str, str]:
     """The templates of a name or a folder; other files with the ending .jinja are read too. Raises ConfigError."""
     folder = packaged_file("prompts", prompts)
     if folder is None or not folder.is_dir():
         raise ConfigError(f"there are no prompts {prompts}; name a folder of the package or the path of one")
-    missing = [name for name in TEMPLATES if not (folder / f"{name}.jinja").is_file()]
+    missing = [name for name in needed if not (folder / f"{name}.jinja").is_file()]
     if missing:
-        raise ConfigError(f"{prompts} has no {missing[0]}.jinja; a folder of prompts has {', '.join(TEMPLATES)}")
+        raise ConfigError(f"{prompts} has no {missing[0]}.jinja; such a folder has {', '.join(needed)}")
     return {path.stem: _read(path) for path in sorted(folder.glob("*.jinja"))}
 
 
@@ -178,6 +180,18 @@ class Asking:
         return self._messages(
             "rationale", material, criteria=self.rubric.criteria, answers=blocks, order=order, scores=scores
         )
+
+    def critique(self, material: Material, request: str) -> tuple[Message, ...]:
+        """What is wrong with the only answer of the material, by what a principle asks for."""
+        return self._messages(
+            "critique", material, request=request, answer=material.block("ANSWER", material.answers[0])
+        )
+
+    def revision(self, material: Material, request: str) -> tuple[Message, ...]:
+        """The first of two texts of the material, an answer, anew by the second, a critique of it."""
+        answer, critique = material.answers
+        blocks = {"answer": material.block("ANSWER", answer), "critique": material.block("CRITIQUE", critique)}
+        return self._messages("revision", material, request=request, **blocks)
 
     def begin(self, question: Literal["pairwise", "score"]) -> str:
         """How the answer of a model is begun for it, so that the next thing it says is the verdict."""

@@ -1,4 +1,4 @@
-"""Who judges: simulated people, a reward model, a Python function, a language model as judge, or people."""
+"""Who judges: simulated people, a reward model, a function, a language model, a constitution, or people."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from assent.artifacts.outside import identity_of
 from assent.core.config import Config
+from assent.raters.constitution import Constitution
 
 Role = Literal["train", "evaluation"]
 """What raters are asked for; those who evaluate are other people than those whose labels train."""
+
+LabAxis = Literal["helpful", "honest", "harmless", "polite", "direct", "concise", "fluent"]
+"""What the lab knows of an answer."""
 
 
 class SimulatedConfig(Config):
@@ -52,6 +57,9 @@ class SimulatedConfig(Config):
     """Standard deviation over people of their leans (absolute), log tie threshold and log strength cuts."""
     words_per_minute: float = Field(default=240.0, gt=0)
     """Reading speed behind the active seconds of a judgment."""
+    criteria: tuple[LabAxis, ...] = Field(default=(), json_schema_extra={"added_later": True})
+    """What people also score each answer by, from 1 to 5, through noise and a level of their own; empty: they only
+    rank."""
 
     @model_validator(mode="after")
     def _check(self) -> SimulatedConfig:
@@ -222,6 +230,59 @@ class AutoraterConfig(Config):
         yield f"judge {self.backend.name} by {self.rubric}"
 
 
+class ProgramConfig(Config):
+    """A Python function in place of a language model, for worlds in which none follows instructions."""
+
+    kind: Literal["python"] = "python"
+    """Which kind of backend this is."""
+    target: str = Field(json_schema_extra={"outside": "python"})
+    """"package.module:function", called with (principle, prompts, answers): the id of a principle, `Prompt` and texts.
+    It gives a score each where it judges, a text each where it revises."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.target
+
+
+class ConstitutionConfig(Config):
+    """A judge by the principles of a constitution. Each principle is a rater of its own, `constitution/<principle>@…`;
+    asked for all at once there is one rater, `constitution@…`. The mark behind @ changes with every word and setting.
+    """
+
+    kind: Literal["constitution"] = "constitution"
+    """Which kind of raters these are."""
+    constitution: str = Field(default="hhh", json_schema_extra={"outside": "constitution"})
+    """A constitution of the package (hhh, lab), or a YAML file."""
+    principles: tuple[str, ...] = ()
+    """Principles that count, by id or topic; empty: all."""
+    backend: Annotated[LocalJudgeConfig | EndpointJudgeConfig | ProgramConfig, Field(discriminator="kind")]
+    """What judges by a principle: the verdict of a local model is read from its probabilities in both orders."""
+    ask: Literal["drawn", "all"] = "drawn"
+    """drawn: one principle per task, drawn by weight. all: every principle, and the weighted mean of their margins."""
+    tie_threshold: float = Field(default=0.0, ge=0)
+    """Answers whose margin is at most this are tied."""
+    temperature: float = Field(default=1.0, gt=0)
+    """P(first better) = sigmoid(margin / temperature), by which strengths are read."""
+    prompts: str = Field(default="plain", json_schema_extra={"outside": "prompts"})
+    """The wording of the questions: `plain`, which comes with the package, or a folder of templates."""
+
+    @property
+    def loaded(self) -> Constitution:
+        """The principles that count. Raises ConfigError."""
+        return Constitution.load(self.constitution, self.principles)
+
+    @property
+    def mark(self) -> str:
+        """Eight hex digits of all that decides its judgments."""
+        return identity_of(self)[:8]
+
+    def ids(self, role: Role, seed: int) -> Iterator[str]:
+        """The ids of the raters. Raises ConfigError."""
+        names = [f"/{one.id}" for one in self.loaded.principles] if self.ask == "drawn" else [""]
+        return (f"constitution{name}@{self.mark}" for name in names)
+
+
 class PeopleConfig(Config):
     """People, who rate in their own time; the run waits for them."""
 
@@ -232,5 +293,6 @@ class PeopleConfig(Config):
 
 
 RatersConfig = Annotated[
-    SimulatedConfig | RewardModelConfig | FunctionConfig | AutoraterConfig | PeopleConfig, Field(discriminator="kind")
+    SimulatedConfig | RewardModelConfig | FunctionConfig | AutoraterConfig | ConstitutionConfig | PeopleConfig,
+    Field(discriminator="kind"),
 ]

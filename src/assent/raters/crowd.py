@@ -11,11 +11,25 @@ from assent.core import seeds
 from assent.core.types import Rater
 from assent.raters.config import Role, SimulatedConfig
 from assent.raters.panel import Panel
-from assent.raters.simulated import SimulatedRater, Traits, Utility
+from assent.raters.simulated import SimulatedRater, Traits, Truths, Utility
+
+_LEVELS = 0.5
+"""Deviation over people of what they add to scores, in points."""
 
 
-def crowd(config: SimulatedConfig, utility: Utility, *, role: Role, seed: int, per_task: int = 1) -> Panel:
-    """The simulated people of one role. Those who evaluate are other people than those whose labels train."""
+def crowd(
+    config: SimulatedConfig,
+    utility: Utility,
+    *,
+    role: Role,
+    seed: int,
+    per_task: int = 1,
+    truth: Truths | None = None,
+) -> Panel:
+    """The simulated people of one role. Those who evaluate are other people than those whose labels train.
+
+    `truth` is what they score answers by, where the settings name criteria.
+    """
     ids = list(config.ids(role, seed))
     people = tuple(
         SimulatedRater(
@@ -23,6 +37,7 @@ def crowd(config: SimulatedConfig, utility: Utility, *, role: Role, seed: int, p
             traits=traits,
             utility=utility,
             seed=seed,
+            truth=truth if config.criteria else None,
         )
         for name, traits in zip(ids, draw_traits(config, len(ids), role=role, seed=seed), strict=True)
     )
@@ -42,13 +57,20 @@ def draw_traits(config: SimulatedConfig, number: int, *, role: Role, seed: int) 
             seeds.stream(seed, "crowd", role, i),
             careless=1.0 if i in is_careless else config.slip,
             sign=-1.0 if i in is_inverted else 1.0,
+            severity=_severity(config, seeds.stream(seed, "crowd", role, "severity", i)),
         )
         for i in range(number)
     ]
 
 
 def _traits(
-    config: SimulatedConfig, group: str, random: np.random.Generator, *, careless: float, sign: float
+    config: SimulatedConfig,
+    group: str,
+    random: np.random.Generator,
+    *,
+    careless: float,
+    sign: float,
+    severity: Mapping[str, float],
 ) -> Traits:
     sharpness, position, length, ties, cuts = random.normal(size=5).tolist()
     return Traits(
@@ -62,7 +84,13 @@ def _traits(
         tie_threshold=config.tie_threshold * math.exp(config.spread * ties),
         strength_cuts=tuple(cut * math.exp(config.spread * cuts) for cut in config.strength_cuts),  # type: ignore[arg-type]
         words_per_minute=config.words_per_minute,
+        severity=severity,
     )
+
+
+def _severity(config: SimulatedConfig, random: np.random.Generator) -> dict[str, float]:
+    """Points that one person adds to scores, by criterion."""
+    return {name: float(random.normal(0, _LEVELS)) for name in config.criteria}
 
 
 def _shared_out(shares: Mapping[str, float], number: int, random: np.random.Generator) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from assent.core.errors import ConfigError
 from assent.core.types import Judgment, Task
@@ -19,6 +19,8 @@ class Panel:
     seed: int = 0
     per_task: int = 1
     """How many judge each task."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How often members are drawn beside others, by rater id; who is not named weighs 1."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.per_task <= len(self.members):
@@ -43,14 +45,16 @@ class Panel:
             own = shares[member.record.id]
             for judgment in member.judge([task for task in tasks if task.id in own]):
                 said[judgment.task_id, judgment.rater_id] = judgment
-        ids = [member.record.id for member in self.members]
-        return [said[task.id, i] for task in tasks for i in draw(task.id, ids, count=counts[task.id], seed=self.seed)]
+        return [said[task.id, i] for task in tasks for i in self._drawn(task.id, counts[task.id])]
 
     def shares(self, counts: Mapping[str, int]) -> dict[str, set[str]]:
         """Rater id -> the tasks that fall to them, where each task wants `counts[task id]` raters."""
-        ids = [member.record.id for member in self.members]
-        shares: dict[str, set[str]] = {i: set() for i in ids}
+        shares: dict[str, set[str]] = {member.record.id: set() for member in self.members}
         for task_id, count in counts.items():
-            for rater_id in draw(task_id, ids, count=count, seed=self.seed):
+            for rater_id in self._drawn(task_id, count):
                 shares[rater_id].add(task_id)
         return shares
+
+    def _drawn(self, task_id: str, count: int) -> list[str]:
+        ids = [member.record.id for member in self.members]
+        return draw(task_id, ids, count=count, seed=self.seed, weights=self.weights)

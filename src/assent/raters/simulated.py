@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -25,6 +25,9 @@ from assent.raters.rater import judgment_id, tiered
 
 Utility = Callable[[Prompt, str, str], float]
 """(prompt, answer, group) -> how good the answer is for people of that group."""
+Truths = Callable[[Prompt, str], Mapping[str, float]]
+"""(prompt, answer) -> axis -> how well it does, from 0 to 1."""
+_SCORE_NOISE = 0.5  # points
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Traits:
     strength_cuts: tuple[float, float, float] = (1.0, 2.0, 3.5)
     """Seeming gaps from which on an answer is 2, 3 or 4 degrees better."""
     words_per_minute: float = 240.0
+    severity: Mapping[str, float] = field(default_factory=dict)
+    """Points that this person adds to scores, by criterion; criteria that are not named are not scored."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class SimulatedRater:
     traits: Traits
     utility: Utility = field(repr=False)
     seed: int = 0
+    truth: Truths | None = field(default=None, repr=False)
+    """What is true of an answer, by criterion; None: this person scores by none."""
 
     def judge(self, tasks: Sequence[Task]) -> list[Judgment]:
         """One judgment per task, the same whenever and with whatever else it is asked.
@@ -91,7 +98,23 @@ class SimulatedRater:
             id=judgment_id(self.record.id, task.id, self.seed),
             order_shown=shown,
             seconds=self._seconds(task, is_careless=is_careless),
+            scores=self._scores(task, is_careless=is_careless),
         )
+
+    def _scores(self, task: Task, *, is_careless: bool) -> dict[str, dict[str, float]]:
+        """Each answer by each criterion, whole points from 1 to 5; the careless draw any."""
+        if self.truth is None:
+            return {}
+        found: dict[str, dict[str, float]] = {}
+        for completion in task.completions:
+            true = self.truth(task.prompt, completion.text)
+            found[completion.id] = {}
+            for name, severity in self.traits.severity.items():
+                noise = self._stream(f"score {name} {completion.id}", task)
+                seems = 1 + 4 * true[name] + severity + float(noise.normal(0, _SCORE_NOISE))
+                points = int(noise.integers(1, 6)) if is_careless else round(seems)
+                found[completion.id][name] = float(min(5, max(1, points)))
+        return found
 
     def _seeming(self, task: Task, first: str, *, is_careless: bool) -> dict[str, float]:
         """The value that each answer seems to have, in logits; to the careless all are alike."""
@@ -138,6 +161,13 @@ def lab_utility() -> Utility:
     from assent.lab.truth import read
 
     return lambda prompt, text, group: utility(read(prompt, text), group)
+
+
+def lab_truths() -> Truths:
+    """The true axes of the built-in lab."""
+    from assent.lab.truth import read
+
+    return lambda prompt, text: read(prompt, text).axes()
 
 
 def _names(text: str, words: Sequence[str]) -> bool:

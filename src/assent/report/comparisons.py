@@ -36,6 +36,7 @@ _JUDGES = {
     "reward_model": "another reward model",
     "function": "a function",
     "autorater": "a language model as judge",
+    "constitution": "a judge by the principles of a constitution",
 }
 _BOTH = ((BEFORE, "before"), (AFTER, "after"))
 LEAST_SHARP = 6
@@ -76,7 +77,9 @@ def reward_model(run: Run) -> Section:
     cards += _sources(report) + _accuracies(
         "Accuracy per slice", "By what is known of the prompt.", slices, size="tall"
     )
-    cards += _raters(report.raters) + inherited(report) + taken_out(report) + counterfactuals(run)
+    cards += (
+        _by_criterion(report) + _raters(report.raters) + inherited(report) + taken_out(report) + counterfactuals(run)
+    )
     cards += reward_training(run)
     return Section("reward", "Reward model", text, tuple(cards))
 
@@ -168,6 +171,23 @@ def _lengths(evaluation: Evaluation) -> list[Card]:
     means = f"Mean {sum(before) / len(before):.0f} words before, {sum(after) / len(after):.0f} after (dashed)."
     svg = histogram(before, after, "Distribution of answer lengths before and after", x="words per answer")
     return [card("Length of answers", means, svg, keys=_BOTH, size="wide")]
+
+
+def _by_criterion(report: RewardReport) -> list[Card]:
+    """Accuracy of each criterion's head."""
+    found = {name: one.accuracy for name, one in report.criteria.items() if one.accuracy is not None}
+    told = [
+        f"{name} {one.correlation.estimate:.2f} [{one.correlation.low:.2f}, {one.correlation.high:.2f}]"
+        for name, one in report.criteria.items()
+        if one.correlation is not None
+    ]
+    note = "Share of held-out pairs that a criterion's head orders as the rater scored them."
+    note += f" Rank correlation with scores: {'; '.join(told)}." if told else ""
+    if not found:
+        return []
+    rows = [Row(name, value) for name, value in found.items()]
+    title = "Accuracy per criterion"
+    return [card(title, note, intervals(rows, title, reference=0.5), size="wide")]
 
 
 def _accuracy(report: RewardReport) -> list[Card]:

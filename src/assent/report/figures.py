@@ -68,6 +68,17 @@ class Row(NamedTuple):
     colour: str = AFTER
 
 
+class Track(NamedTuple):
+    """Measurements in the order they were made, with the curve fitted to them and where it peaks."""
+
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: str
+    curve_x: Sequence[float] = ()
+    curve: Sequence[float] = ()
+    peak: Estimate | None = None
+
+
 class BeforeAfter(NamedTuple):
     """One line of a dumbbell plot."""
 
@@ -110,6 +121,24 @@ def path(points: Sequence[tuple[Sequence[float], Sequence[float], str]], label: 
         c.axes.set_xlabel(x)
         c.axes.set_ylabel(y)
         _finish(c.axes, Frame(x_label=x, low=None))
+        return c.svg(label)
+
+
+def tracks(lines: Sequence[Track], label: str, *, x: str, y: str) -> str:
+    """Measurements over a distance with the curve fitted to each, and the interval of its peak as a faint band."""
+    with canvas(*WIDE, margins=Margins(left=58, bottom=42)) as c:
+        c.axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (1, 3)))
+        end = 1.15 * max(max(line.x, default=0.0) for line in lines)
+        for line in lines:
+            if line.peak is not None and line.peak.low < end:
+                c.axes.axvspan(line.peak.low, min(line.peak.high, end), color=line.colour, alpha=0.12, linewidth=0)
+                if line.peak.estimate < end:
+                    c.axes.axvline(line.peak.estimate, color=line.colour, linewidth=1.2, linestyle=(0, (4, 3)))
+            c.axes.plot(line.curve_x, line.curve, color=line.colour)
+            c.axes.scatter(line.x, line.y, s=16, color=line.colour, linewidths=0, zorder=3)
+        c.axes.set_xlabel(x)
+        c.axes.set_ylabel(y)
+        _finish(c.axes, Frame(x_label=x, x_end=end or None))
         return c.svg(label)
 
 

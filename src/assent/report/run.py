@@ -17,6 +17,8 @@ from assent.artifacts.layout import RUN_SETTINGS
 from assent.artifacts.lineage import lineage, render
 from assent.artifacts.store import ArtifactStore
 from assent.core import files
+from assent.core.findings import Finding
+from assent.pipeline.doctor.logs import examine_logs, is_run
 from assent.report.cards import Svg
 from assent.report.comparisons import comparison, reward_model, rounds_over_time
 from assent.report.configuration import read_settings
@@ -24,6 +26,7 @@ from assent.report.diff import visible
 from assent.report.examples import first_examples, largest_changes
 from assent.report.figures import Bar, bars, percent
 from assent.report.gate import gates
+from assent.report.guards import alarms, gauge
 from assent.report.lineage_plot import lineage_svg
 from assent.report.run_folder import Run, find_run, read_run
 from assent.report.suites import suite_tables
@@ -79,10 +82,13 @@ def page_of(run: Run) -> str:
                 rounds_over_time(run),
                 reward_model(run),
                 optimization(run),
+                gauge(run),
                 fine_tuning(run),
             )
             if s.cards
         ],
+        warnings=_warnings(run.folder),
+        alarms=alarms(run),
         suites=suite_tables(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),
@@ -94,6 +100,11 @@ def page_of(run: Run) -> str:
         facts=_facts(run),
         percent=percent,
     )
+
+
+def _warnings(folder: Path) -> list[Finding]:
+    """Known failures that the logs show."""
+    return [found for found in examine_logs(folder) if found.level == "warning"] if is_run(folder) else []
 
 
 def _harmless(value: Any) -> Any:

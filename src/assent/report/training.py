@@ -1,9 +1,9 @@
-"""Cards of the trainers' logs: fine-tuning, reward model, PPO, DPO."""
+"""Cards of the trainers' logs: fine-tuning, reward model, and every method."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,8 +66,35 @@ DPO = (
     ),
     Shown("margin", "Margin", "Gain of the better answer over the worse, times beta."),
     Shown("better_gain", "Better answer", "Nats it gained since the start; below zero both answers lose."),
+    Shown("sft_loss", "Next-token loss", "Nats per token of the best answers.", low=0),
     Shown("grad_norm", "Gradient norm", "Before clipping.", low=0),
     Shown("learning_rate", "Learning rate", "After warm-up and schedule.", low=0),
+)
+STEP = DPO[-2:]
+"""What every optimizer step logs."""
+KTO = (
+    Shown("loss", "Loss", "One half where the policy has not moved."),
+    Shown(
+        "accuracy",
+        "Accuracy",
+        "Answers that gained beyond the reference point where they are good, less where bad.",
+        is_share=True,
+        low=0,
+        high=1,
+    ),
+    Shown("reference_point", "Reference point", "Nats that answers to other prompts gained, not below 0.", low=0),
+    Shown("good_gain", "Good answers", "Nats they gained since the start."),
+    Shown("bad_gain", "Bad answers", "Nats they gained since the start; it should fall."),
+)
+WITHOUT_REFERENCE = (
+    Shown("loss", "Loss", "Of the pairs, and of the best answers where they are learned too."),
+    Shown("accuracy", "Accuracy", "Pairs whose better answer is likelier per token.", is_share=True, low=0, high=1),
+    Shown("margin", "Margin", "Lead of the better answer per token."),
+    Shown("sft_loss", "Next-token loss", "Nats per token of the best answers.", low=0),
+)
+ONLINE = (
+    Shown("contrast", "Contrast", "Score of the best answer less that of the worst.", low=0),
+    *(one for one in DPO if one.name in ("accuracy", "margin", "better_gain")),
 )
 METHODS = {
     "ppo": (REWARD, *ROLLOUTS, *PPO, *STEPS),
@@ -75,6 +102,17 @@ METHODS = {
     "rloo": (REWARD, *ROLLOUTS, *RLOO, *STEPS),
     "reinforce++": (REWARD, *ROLLOUTS, *STEPS),
     "dpo": DPO,
+    "online_dpo": (REWARD, *(one for one in ROLLOUTS if one.name != "clip_fraction"), *ONLINE, *STEPS),
+    "best_of_n": (
+        REWARD,
+        Shown("best_reward", "Best reward", "Mean score of the answers that were kept."),
+        Shown("kl_bound", "KL of the best of n", "At most so many nats from the start: log n - (n - 1)/n.", low=0),
+        Shown("loss", "Loss", "Nats per token of the answers that were kept.", low=0),
+        *STEP,
+    ),
+    "kto": (*KTO, *STEP),
+    "orpo": (*WITHOUT_REFERENCE, *STEP),
+    "simpo": (*WITHOUT_REFERENCE, *STEP),
 }
 """What is shown of each method's log: a row a method."""
 
@@ -127,7 +165,25 @@ def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Card]:
         )
         for one in shown
     ]
-    return [p for p in made if p is not None]
+    return [p for p in [*made, *_terms(logs)] if p is not None]
+
+
+def _terms(logs: Sequence[Metrics]) -> Iterator[Card | None]:
+    """The terms of a reward apart, and each cost with its limit and its price."""
+    names = sorted({name for log in logs for line in log for name in line})
+    for name in names:
+        what, _, term = name.partition("/")
+        match what:
+            case "reward":
+                shown = Shown(name, f"Reward: {term}", "Mean of this term before scaling and weight.")
+            case "cost":
+                shown = Shown(name, f"Cost: {term}", "Mean per step; the dashed line is its limit.")
+            case "multiplier":
+                shown = Shown(name, f"Price: {term}", "Reward lost per unit of this cost (Lagrange multiplier).", low=0)
+            case _:
+                continue
+        limits = [line[f"limit/{term}"] for log in logs for line in log if what == "cost" and f"limit/{term}" in line]
+        yield _over_steps(shown, logs, target=limits[-1] if limits else None)
 
 
 def _over_steps(

@@ -83,6 +83,15 @@ def asymptotic_sequence(means: ArrayLike, *, planned: int = 500, confidence: flo
     return Estimate(estimate=mean, low=mean - half, high=mean + half, n=size)
 
 
+def log_capital(x: Floats, m: float) -> Floats:
+    """Log of what the gambler on values [t] in [0, 1] that are higher than m owns after each, from 1 before the first.
+
+    `bounded_sequence` leaves m out for good once this was log(2 / alpha) at any time.
+    """
+    capital = np.cumsum(np.log1p(_BETS[:, None] * (x / max(m, _LEAST) - 1)), axis=1)
+    return np.asarray(logsumexp(capital, axis=0) - math.log(len(_BETS)))
+
+
 def _first_kept(x: Floats, wealth: float) -> float:
     """The least m against which the gambler on higher values [t] in [0, 1] never owned e^wealth; halving, from below.
 
@@ -98,8 +107,7 @@ def _first_kept(x: Floats, wealth: float) -> float:
 
 def _richest(x: Floats, m: float) -> float:
     """Log of the most that the gambler against m ever owned, from 1."""
-    capital = np.cumsum(np.log1p(_BETS[:, None] * (x / max(m, _LEAST) - 1)), axis=1)
-    return float(logsumexp(capital, axis=0).max()) - math.log(len(_BETS))
+    return float(log_capital(x, m).max())
 
 
 def _checked(means: ArrayLike) -> Floats:

@@ -30,6 +30,10 @@ class MovingAverage:
         if self._decay is not None:
             self._learner.load_weights(self._weights)
 
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the averaged weights; empty where there is no average."""
+        return {name: one.clone() for name, one in self._weights.items()}
+
     def tensors(self) -> Mapping[str, Tensor]:
         """The averaged weights."""
         return self._weights

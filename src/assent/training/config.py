@@ -11,7 +11,8 @@ from assent.core.config import Config
 from assent.learner.config import OptimizerConfig
 from assent.training.method import Method
 from assent.training.on_policy_config import GRPOConfig, PPOConfig, ReinforceConfig, RLOOConfig
-from assent.training.preference_config import DPOConfig
+from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
+from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, SimPOConfig
 
 
 class SFTConfig(Config):
@@ -103,11 +104,21 @@ class RewardConfig(Config):
     """Leans that are fitted beside the reward and dropped at scoring."""
     swaps: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
     """Words for people, for `augment` and `debias: [identity]`: a .yaml file or a folder; null: those of Assent."""
+    criteria: tuple[str, ...] = Field(default=(), json_schema_extra={"added_later": True})
+    """Criteria by which raters scored answers, such as helpful and harmless: each gets a head of its own."""
+    criteria_weight: float = Field(default=1.0, gt=0, json_schema_extra={"added_later": True})
+    """Weight of the criteria's squared error beside the likelihood of the rankings."""
+    overall: Literal["rankings", "criteria"] = Field(default="rankings", json_schema_extra={"added_later": True})
+    """What the overall score learns: the rankings, or the mean of an answer's scores over the criteria."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-5)
     """Optimizer of this stage."""
 
     @model_validator(mode="after")
     def _check(self) -> RewardConfig:
+        if len(set(self.criteria)) < len(self.criteria) or "overall" in self.criteria:
+            raise ValueError(f"criteria wants names that differ, none of them overall, got {', '.join(self.criteria)}")
+        if self.overall == "criteria" and not self.criteria:
+            raise ValueError("overall is criteria, and none are named; name them under criteria")
         for attribute, shares in self.population.items():
             if abs(sum(shares.values()) - 1) > 0.01 or min(shares.values(), default=0) <= 0:
                 raise ValueError(f"population.{attribute}: shares should lie above 0 and add up to 1, got {shares}")
@@ -131,9 +142,9 @@ class RewardConfig(Config):
         return self
 
 
-OptimizeConfig = Annotated[
-    PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | DPOConfig, Field(discriminator="kind")
-]
+_Sampling = PPOConfig | GRPOConfig | RLOOConfig | ReinforceConfig | OnlineDPOConfig | BestOfNConfig
+_Judged = DPOConfig | KTOConfig | ORPOConfig | SimPOConfig
+OptimizeConfig = Annotated[_Sampling | _Judged, Field(discriminator="kind")]
 
 
 def methods() -> dict[str, type[Method]]:

@@ -1,123 +1,127 @@
-"""Direct preference optimization on rankings of any K: every decided pair of a ranking counts 2/K, ties say nothing."""
+"""Direct preference optimization on rankings of any K: pairs with hard or soft labels, or whole orders."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from assent.algorithms.masked import row_sum
-from assent.algorithms.objective import Loss, loss_of, weighted
-from assent.algorithms.preference import cdpo_loss
-from assent.core.errors import DataError
+from assent.algorithms.masked import row_mean
+from assent.algorithms.objective import Loss, Weighted, loss_of, weighted
+from assent.algorithms.preference import implicit_reward, ipo_loss, robust_dpo_loss, soft_dpo_loss
 from assent.core.group import Group
-from assent.learner.learner import Learner, Scorer
-from assent.learner.scorer import sum_logps
-from assent.models.groups import GroupBatch, pack
+from assent.learner.learner import Learner, Objective
+from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
-from assent.training.batches import EpochBatches
+from assent.training.config import NoRatersConfig, RewardConfig
 from assent.training.loop import Loop
+from assent.training.preference import (
+    Lesson,
+    Member,
+    PreferenceResult,
+    Reference,
+    both_logps,
+    decided,
+    order_of,
+    passes,
+    with_best,
+)
 from assent.training.preference_config import DPOConfig
-from assent.training.targets import Target, local_pairs
-
-
-class DPOResult(NamedTuple):
-    """What training reached, averaged over the last tenth of its steps."""
-
-    steps: int
-    loss: float
-    accuracy: float
-    """Share of pairs whose better answer gained more, relative to the start, than the worse one."""
+from assent.training.reward import Likelihood, Total
+from assent.training.targets import Target, local_chances, local_pairs
 
 
 def train_dpo(
     policy: Learner[TokenScores], groups: Sequence[Group], targets: Sequence[Target], config: DPOConfig, loop: Loop
-) -> DPOResult:
+) -> PreferenceResult:
     """Train the policy. The reference is the policy as it comes in; its log-probs are computed once."""
-    decided = [(g, t.decided()) for g, t in zip(groups, targets, strict=True) if not t.pairs.is_tie.all()]
-    if not decided:
-        raise DataError("DPO needs pairs with a better and a worse answer, and every pair given is a tie")
-    order = EpochBatches(len(decided), config.batch_size, config.epochs, loop.seed)
-    budget = config.optimizer.tokens_per_microbatch
-    reference = Reference(policy, [g for g, _ in decided], budget)
-    seen: list[dict[str, float]] = []
-    for step in loop.steps(order.total_steps, {"policy": policy, "reference": reference}, description="DPO"):
-        chosen = order.items(step)
-        members = [decided[i] for i in chosen]
-        batches = pack([g for g, _ in members], budget=budget)
-        metrics = policy.forward_backward(
-            batches,
-            partial(dpo_objective, members=members, reference=reference.of(chosen), config=config),
-            weight=sum(t.weight for _, t in members),
-        ).metrics
-        report = policy.step(learning_rate=config.optimizer.rate_at(policy.num_steps, order.total_steps))
-        loop.log.record(step, {**metrics, **report._asdict()})
-        loop.shown.update(loss=metrics["loss"], accuracy=metrics["accuracy"])
-        seen.append(metrics)
-    tail = seen[-max(1, len(seen) // 10) :] or [{"loss": float("nan"), "accuracy": float("nan")}]
-    return DPOResult(
-        policy.num_steps,
-        sum(m["loss"] for m in tail) / len(tail),
-        sum(m["accuracy"] for m in tail) / len(tail),
-    )
+    members = decided(groups, targets, "DPO")
+    if config.ranking == "plackett_luce":  # where answers are ordered, ties among the others say something too
+        members = [(g, t) for g, t in zip(groups, targets, strict=True) if not t.pairs.is_tie.all()]
+    order = order_of(members, config, loop)
+    listed = [g for g, _ in members]
+    reference = Reference(policy, listed, config.optimizer.tokens_per_microbatch)
+    lesson = Lesson("DPO", listed, [t.weight for _, t in members], _pairwise(members, reference, config), order)
+    lesson = replace(lesson, parts={"reference": reference})
+    if config.ranking == "plackett_luce":
+        lesson = _listwise(lesson, members, reference, config)
+    return passes(policy, lesson, config, loop)
+
+
+def _pairwise(
+    members: Sequence[Member], reference: Reference, config: DPOConfig
+) -> Callable[..., Objective[TokenScores]]:
+    def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
+        own = [members[i] for i in chosen]
+        return partial(dpo_objective, members=own, reference=reference.of(chosen), config=config)
+
+    return objective
+
+
+def _listwise(lesson: Lesson, members: list[Member], reference: Reference, config: DPOConfig) -> Lesson:
+    """K-wise DPO (Rafailov et al. 2023, app. A.3): a reward model's likelihood of whole orders, of β log π/π_ref."""
+    settings = RewardConfig(raters=NoRatersConfig(), loss="plackett_luce", ties="davidson")
+    likelihood = Likelihood(members, settings, lesson.order)
+
+    def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
+        own = [members[i] for i in chosen]
+        total = likelihood.at(step, chosen, own)
+        return partial(dpo_objective, members=own, reference=reference.of(chosen), config=config, total=total)
+
+    def remember(chosen: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[TokenScores]) -> None:
+        start = reference.of(chosen)
+        for batch, scores in zip(batches, outputs, strict=True):
+            now = both_logps(scores, batch, start, normalized=config.length_normalized)
+            rewards = implicit_reward(*now, beta=config.beta)
+            likelihood.remember(chosen, [batch], [(rewards, rewards[:, None])])
+
+    return replace(lesson, objective=objective, remember=remember, parts={**lesson.parts, **likelihood.parts()})
 
 
 def dpo_objective(
     scores: TokenScores,
     batch: GroupBatch,
     *,
-    members: Sequence[tuple[Group, Target]],
+    members: Sequence[Member],
     reference: Tensor,
     config: DPOConfig,
+    total: Total | None = None,
 ) -> Loss:
-    """DPO (Rafailov et al. 2023, eq. 7) of every decided pair, from log-probs summed over the answers' tokens.
+    """DPO (Rafailov et al. 2023, eq. 7) of every decided pair, or where given the `total` loss of whole orders.
 
-    `reference` [rows of the optimizer batch] are those of the start.
+    `reference` [rows of the optimizer batch] are log-probs of the start, summed over the answers' tokens.
     """
-    logps = row_sum(scores.logps, batch.row, batch.num_rows)
-    start = batch.pick(reference).to(logps)
+    logps, start = both_logps(scores, batch, reference, normalized=config.length_normalized)
     pairs = local_pairs(batch, members)
-    losses = cdpo_loss(
-        logps[pairs.better],
-        logps[pairs.worse],
-        start[pairs.better],
-        start[pairs.worse],
-        beta=config.beta,
-        label_smoothing=config.label_smoothing,
+    ahead = (logps - start).detach()
+    if total is None:
+        ends = (logps[pairs.better], logps[pairs.worse], start[pairs.better], start[pairs.worse])
+        loss = loss_of(_losses(*ends, local_chances(batch, members), config), weight=pairs.weight, metrics={})
+    else:
+        rewards = implicit_reward(logps, start, beta=config.beta)
+        summed, weight = total((rewards, rewards[:, None]), batch, pairs), float(pairs.weight.sum())
+        loss = Loss(summed, weight, {"loss": Weighted(summed.detach(), weight)})
+    weight = pairs.weight * ~pairs.is_tie
+    margin = config.beta * (ahead[pairs.better] - ahead[pairs.worse])
+    loss.metrics.update(
+        accuracy=weighted(margin > 0, weight),
+        margin=weighted(margin, weight),
+        better_gain=weighted(ahead[pairs.better], weight),
     )
-    gain = (logps - start).detach()
-    margin = config.beta * (gain[pairs.better] - gain[pairs.worse])
-    metrics = {
-        "accuracy": weighted(margin > 0, pairs.weight),
-        "margin": weighted(margin, pairs.weight),
-        "better_gain": weighted(gain[pairs.better], pairs.weight),
-    }
-    return loss_of(losses, weight=pairs.weight, metrics=metrics)
+    means = row_mean(scores.logps, batch.row, batch.num_rows) if config.sft else logps
+    return with_best(loss, means, batch, members, factor=config.sft)
 
 
-class Reference:
-    """Log-probs of every answer under the start policy, summed over tokens; checkpointed, since the policy moves."""
-
-    def __init__(self, start: Scorer[TokenScores], groups: Sequence[Group], budget: int) -> None:
-        self._starts = np.cumsum([0, *(len(g.continuations) for g in groups)])
-        self._rows = sum_logps(start, groups, budget=budget)
-
-    def of(self, chosen: Sequence[int]) -> Tensor:
-        """Log-probs of the answers of these groups [rows], one after another."""
-        return torch.cat([self._rows[self._starts[i] : self._starts[i + 1]] for i in chosen])
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The log-probs."""
-        return {"rows": self._rows}
-
-    def state(self) -> dict[str, object]:
-        """Nothing else."""
-        return {}
-
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, object]) -> None:
-        """Take those of the checkpoint."""
-        self._rows = tensors["rows"]
+def _losses(
+    better: Tensor, worse: Tensor, ref_better: Tensor, ref_worse: Tensor, chance: Tensor, config: DPOConfig
+) -> Tensor:
+    ends, noise = (better, worse, ref_better, ref_worse), config.label_smoothing
+    match config.loss:
+        case "sigmoid":
+            return soft_dpo_loss(*ends, beta=config.beta, chance=chance * (1 - noise) + (1 - chance) * noise)
+        case "ipo":
+            return ipo_loss(*ends, beta=config.beta)
+        case "robust":
+            return robust_dpo_loss(*ends, beta=config.beta, label_smoothing=noise)

@@ -20,9 +20,9 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
+from assent.training.course import Course
 from assent.training.loop import Loop
 from assent.training.on_policy import (
-    Course,
     Experience,
     Minibatch,
     Roles,
@@ -48,7 +48,7 @@ def train_grpo(roles: Roles, prompts: Sequence[Prompt], config: GRPOConfig, loop
     """
     config.refuse()
     course = Course(roles, config, loop)
-    for step in loop.steps(config.steps, course.parts, description="GRPO"):
+    for step in course.steps():
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         rewards = shaped_rewards(experience, config)
@@ -71,7 +71,6 @@ def train_grpo(roles: Roles, prompts: Sequence[Prompt], config: GRPOConfig, loop
             seed=seeds.derive(loop.seed, "order", step),
         )
         course.finish_step(step, facts, len(experience.rollouts.texts))
-    course.average.take()
 
 
 def shaped_rewards(experience: Experience, config: GRPOConfig) -> Tensor:

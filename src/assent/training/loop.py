@@ -47,14 +47,27 @@ class Loop:
     cadence: checkpoint.Cadence = field(default_factory=lambda: checkpoint.Cadence(30.0))
     shown: dict[str, float] = field(default_factory=dict)
     """The two numbers that the progress bar shows."""
+    done: int = 0
+    """Steps that were taken, those before a resume included."""
+    ended: str | None = None
+    """Why the loop ended before its last step; None where it did not."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the trainer has to say of the run beside its metrics, as plain JSON, for the notes of the stage."""
+
+    def end(self, why: str) -> None:
+        """Let the step that is being done be the last one."""
+        self.ended = why
 
     def steps(self, total: int, parts: Mapping[str, Resumable], *, description: str) -> Iterator[int]:
-        """Yield the steps still to do. A `break` ends the loop for good; a kill does not."""
-        start = self._resume(parts)
+        """Yield the steps still to do. A `break` or `end` ends the loop for good; a kill does not."""
+        start = self.done = self._resume(parts)
         with self.log.progress(description, total, done=start) as bar:
             for step in range(start, total):
                 yield step
+                self.done = step + 1
                 bar.advance(1, **self.shown)
+                if self.ended is not None:
+                    break
                 if self.cadence.due() and step + 1 < total:
                     self._save(step + 1, parts)
 

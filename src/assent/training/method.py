@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.core.findings import Finding, ok
+from assent.raters.config import AutoraterConfig
 
-Need = Literal["prompts", "reward", "judgments", "demonstrations"]
-"""What a round can give a method besides the policy it starts from."""
+Need = Literal["prompts", "reward", "judgments", "demonstrations", "gold"]
+"""What a round can give a method besides the policy it starts from; gold: a held-out reward model, for guards."""
 
 
 class RankedRows(NamedTuple):
@@ -28,6 +29,8 @@ class Method(Config):
     """What people call it."""
     learns_from: ClassVar[str]
     """The end of "The policy learns from …" in the report."""
+    reads_marks: ClassVar[bool] = False
+    """Whether flags and scores teach it that came without a ranking, and tasks with a single answer."""
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -39,9 +42,31 @@ class Method(Config):
         """Inputs of the stage where the round has them: all that it needs, and what it would begin better with."""
         return self.needs
 
+    @property
+    def wants_shared_base(self) -> bool:
+        """Whether a run must not start where its models cannot stand on one base."""
+        return False
+
+    @property
+    def gold_share(self) -> float | None:
+        """Share of prompts and raters that only a held-out reward model for guards learns from; None: there is none."""
+        return None
+
     def answers(self) -> int | None:
         """Longest answer that it samples, in tokens; None where it samples none."""
         return None
+
+    def criteria(self) -> frozenset[str]:
+        """Criteria for which it needs heads of the round's reward model."""
+        return frozenset()
+
+    def reading(self) -> tuple[Any, ...]:
+        """Terms of its reward that read something of each prompt's row."""
+        return ()
+
+    def judges(self) -> Iterator[tuple[str, AutoraterConfig]]:
+        """Judges among what it maximises, each with the key that it stands under."""
+        return iter(())
 
     def ranked_rows(self) -> RankedRows | None:
         """Which ranked answers it can read; None where it learns from none."""

@@ -6,19 +6,20 @@ A method (ppo, grpo, rloo, reinforce) adds how advantages are made and which los
     experience = sample(roles, prompts, config, …)              answers and their rewards
     minibatches = score(experience, roles, config, …)           log-probs of the policy before the update, of the start
     …                                                           advantages, then epochs of `policy_step`
+
+`training/course.py` gives it its steps, and what is carried from one to the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from assent.algorithms.kl import AdaptiveKL, FixedKL
 from assent.algorithms.objective import Loss, Weighted, loss_of, weighted
 from assent.algorithms.policy import approx_kl, clipped_policy_loss, is_clipped, policy_ratio
 from assent.core import seeds
@@ -29,11 +30,10 @@ from assent.learner.learner import Learner, Objective, Scorer
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
 from assent.stats.diversity import expected_distinct, opener_entropy, top_opener, words_of
-from assent.training.average import MovingAverage
 from assent.training.batches import endless
-from assent.training.drift import Drift
-from assent.training.loop import Loop, Resumable
-from assent.training.on_policy_config import KLConfig, OnPolicyConfig
+from assent.training.constraints import Constraints
+from assent.training.gauge import HeldOut
+from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.rewards import WeightedRewards
 from assent.training.rollouts import Rollouts, sample_rollouts
 from assent.training.sft import next_token_loss
@@ -55,6 +55,10 @@ class Roles:
     writer: LocalWriter
     demonstrations: tuple[Group, ...] = ()
     """For the PTX mix."""
+    constraints: Constraints | None = None
+    """Costs that are kept below limits."""
+    held_out: HeldOut | None = None
+    """For the guards; None where the settings want none."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Experience:
 
     rollouts: Rollouts
     scores: Tensor
-    """[B], one reward per row."""
+    """[B], one reward per row, less the prices of costs where there are constraints."""
     facts: dict[str, float]
     """What is logged of them."""
 
@@ -102,7 +106,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
     scored = roles.reward(rollouts.row_prompts, rollouts.texts)
     unfinished = ~torch.tensor(rollouts.finished)
     scores = torch.tensor(scored.totals, dtype=torch.float32) - config.missing_eos_penalty * unfinished.float()
-    means = {f"reward/{name}": mean for name, mean in scored.means.items()} if len(scored.means) > 1 else {}
+    terms = scored.facts if len(scored.facts) > 1 else {}
     cut = [words_of(text, most=FIRST_WORDS) for text in rollouts.texts]
     alike = {"ead": expected_distinct(cut), "opener_entropy": opener_entropy(cut), "top_opener": top_opener(cut)}
     facts = {
@@ -111,8 +115,11 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
         "length": sum(rollouts.lengths) / len(rollouts.lengths),
         "eos_rate": sum(rollouts.finished) / len(rollouts.finished),
     }
+    if roles.constraints is not None:
+        scores, seen = roles.constraints.price(scores, rollouts.row_prompts, rollouts.texts)
+        terms = terms | seen
     known = {name: value for name, value in alike.items() if value is not None}
-    return Experience(rollouts, scores, facts | known | means)
+    return Experience(rollouts, scores, facts | known | terms)
 
 
 def score(
@@ -289,61 +296,3 @@ def summary(seen: Sequence[Mapping[str, float]]) -> dict[str, float]:
     facts["policy_updates"] = float(sum("grad_norm" in m for m in seen))
     facts["first_ratio_error"] = next((m["ratio_error"] for m in seen if "ratio_error" in m), 0.0)
     return facts
-
-
-class Course:
-    """What a run of an on-policy method carries from step to step beside its models: the price of KL, the average."""
-
-    def __init__(self, roles: Roles, config: OnPolicyConfig, loop: Loop) -> None:
-        self.kl, self.average, self.drift = KLState(config.kl), MovingAverage(roles.policy, config.ema), Drift()
-        self.parts: dict[str, Resumable] = {
-            "policy": roles.policy,
-            "kl": self.kl,
-            "average": self.average,
-            "drift": self.drift,
-        }
-        """What checkpoints carry."""
-        self._loop = loop
-
-    def finish_step(self, step: int, facts: Mapping[str, float], num_responses: int) -> None:
-        """Adapt to what was seen, and log it."""
-        kl = facts.get("kl_per_response")
-        if kl is not None:
-            self.kl.observe(kl, num_responses)
-        self.average.observe()
-        for alarm in self.drift.observe(facts):
-            self._loop.log.say(f"step {step}: {alarm}")
-        self._loop.log.record(step, {**facts, "kl_coefficient": self.kl.coefficient})
-        self._loop.shown.update(reward=facts["reward"], kl=float("nan") if kl is None else kl)
-
-
-class KLState:
-    """The KL controller of a run, as a part that checkpoints carry."""
-
-    def __init__(self, config: KLConfig) -> None:
-        self._controller: AdaptiveKL | FixedKL = (
-            AdaptiveKL(coefficient=config.coefficient, target=config.target, horizon=config.horizon)
-            if config.kind == "adaptive"
-            else FixedKL(coefficient=0.0 if config.kind == "off" else config.coefficient)
-        )
-
-    @property
-    def coefficient(self) -> float:
-        """Reward lost per nat and token."""
-        return self._controller.coefficient
-
-    def observe(self, kl_per_response: float, num_responses: int) -> None:
-        """Adapt to the KL of a batch."""
-        self._controller = self._controller.update(kl_per_response, num_responses)
-
-    def tensors(self) -> Mapping[str, Tensor]:
-        """None."""
-        return {}
-
-    def state(self) -> Mapping[str, Any]:
-        """The coefficient."""
-        return {"coefficient": self.coefficient}
-
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Take the coefficient of a checkpoint."""
-        self._controller = replace(self._controller, coefficient=state["coefficient"])

@@ -11,8 +11,11 @@ from assent.core.config import Config
 from assent.core.findings import Finding, error, ok, warning
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
+from assent.raters.config import AutoraterConfig
+from assent.training.constraint_config import ConstraintConfig
+from assent.training.guard_config import FittedGoldConfig, GuardsConfig
 from assent.training.method import Method, Need
-from assent.training.reward_terms import ModelRewardConfig, RewardTerm
+from assent.training.reward_terms import JudgeRewardConfig, ModelRewardConfig, RewardTerm
 
 
 class KLConfig(Config):
@@ -51,7 +54,9 @@ class OnPolicyConfig(Method):
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
     """Rollout sampling; top-p and greedy decoding would bias the ratio and are refused."""
     rewards: tuple[RewardTerm, ...] = (ModelRewardConfig(),)
-    """Weighted sum of reward models and Python functions."""
+    """The reward: a weighted sum of models, functions, judges and checks."""
+    constraints: tuple[ConstraintConfig, ...] = Field(default=(), json_schema_extra={"added_later": True})
+    """Costs that are kept below limits while the reward is raised (Dai et al. 2023)."""
     normalize_reward: bool = True
     """Shift and scale each reward model's score by its mean and deviation on the training answers."""
     reward_clip: float | None = Field(default=5.0, gt=0)
@@ -74,6 +79,13 @@ class OnPolicyConfig(Method):
     """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
     """Optimizer of the policy."""
+    shared_base: Literal["auto", "always", "never"] = Field(default="auto", json_schema_extra={"added_later": True})
+    """Under `model.lora`, keep the base once in memory for policy, start, reward and value model, each with adapters of
+    its own. auto: where that gives the numbers of separate models; always: also of bfloat16 weights, and refuse to
+    start where it cannot be; never: a whole copy each."""
+    guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
+    """Measurements every few steps on held-out prompts, which may end the training; null: only numbers of the rollouts
+    themselves are watched."""
 
     @property
     def updates(self) -> int:
@@ -84,11 +96,45 @@ class OnPolicyConfig(Method):
     def needs(self) -> frozenset[Need]:
         """Prompts, this round's reward model where a term of the reward is it, demonstrations for the PTX mix."""
         needs: set[Need] = {"prompts"}
-        if any(isinstance(term, ModelRewardConfig) and term.path is None for term in self.rewards):
+        if any(term.uses_trained for term in self.terms.values()):
             needs.add("reward")
         if self.ptx.coefficient:
             needs.add("demonstrations")
+        if self.gold_share is not None:
+            needs.add("gold")
         return frozenset(needs)
+
+    @property
+    def terms(self) -> dict[str, RewardTerm]:
+        """Everything that answers are measured by, under the key that it stands under."""
+        rewards = {f"optimize.rewards[{n}]": term for n, term in enumerate(self.rewards)}
+        return rewards | {f"optimize.constraints[{n}].cost": one.cost for n, one in enumerate(self.constraints)}
+
+    def criteria(self) -> frozenset[str]:
+        """Of terms that ask the round's reward model."""
+        asking = [one for one in self.terms.values() if isinstance(one, ModelRewardConfig) and one.uses_trained]
+        return frozenset(name for one in asking for name in one.asked)
+
+    def reading(self) -> tuple[RewardTerm, ...]:
+        """Terms that hold answers against something in the prompt's row."""
+        return tuple(term for term in self.terms.values() if term.reads)
+
+    def judges(self) -> Iterator[tuple[str, AutoraterConfig]]:
+        """Those that reward."""
+        for key, term in self.terms.items():
+            if isinstance(term, JudgeRewardConfig):
+                yield f"{key}.judge", term.asked
+
+    @property
+    def wants_shared_base(self) -> bool:
+        """Whether a run must not start where its models cannot stand on one base."""
+        return self.shared_base == "always"
+
+    @property
+    def gold_share(self) -> float | None:
+        """As the guards say."""
+        gold = None if self.guards is None else self.guards.gold
+        return gold.share if isinstance(gold, FittedGoldConfig) else None
 
     def answers(self) -> int | None:
         """Longest rollout in tokens."""
@@ -117,6 +163,7 @@ class OnPolicyConfig(Method):
             yield error("optimize.sampling.top_p", said, "use 1.0 for rollouts")
         if self.kl.kind != "off" and self.kl.coefficient == 0:
             yield error("optimize.kl.coefficient", "is 0", "say optimize.kl.kind=off if no KL control is meant")
+        yield from self._same_names()
         if self.minibatches > self.prompts_per_step:
             said = f"is {self.minibatches}, more than the {self.prompts_per_step} prompts of a step"
             yield error("optimize.minibatches", said, "lower it")
@@ -127,6 +174,15 @@ class OnPolicyConfig(Method):
         if self.ema is not None and 1 / (1 - self.ema) > self.steps:
             said = f"{self.ema} averages over about {1 / (1 - self.ema):.0f} steps, but there are only {self.steps}"
             yield warning("optimize.ema", said, "lower it, or leave it out")
+        if self.guards is not None:
+            yield from self.guards.problems(steps=self.steps, has_kl=self.kl.kind != "off")
+
+    def _same_names(self) -> Iterator[Finding]:
+        of_costs = [one.cost.title for one in self.constraints]
+        for key, names in (("rewards", [term.title for term in self.rewards]), ("constraints", of_costs)):
+            for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+                said = f"has {names.count(name)} terms called {name!r}, which a log could not tell apart"
+                yield error(f"optimize.{key}", said, "give each a name of its own")
 
 
 class PPOConfig(OnPolicyConfig):

@@ -24,9 +24,9 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.learner.learner import Learner
 from assent.models.groups import GroupBatch
+from assent.training.course import Course
 from assent.training.loop import Loop
 from assent.training.on_policy import (
-    Course,
     Minibatch,
     Roles,
     Rows,
@@ -52,7 +52,7 @@ def train_ppo(
     """
     config.refuse()
     course = Course(roles, config, loop)
-    for step in loop.steps(config.steps, course.parts | {"critic": critic}, description="PPO"):
+    for step in course.steps(critic=critic):
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
@@ -66,7 +66,6 @@ def train_ppo(
         seed = seeds.derive(loop.seed, "order", step)
         facts |= update(targets, roles, critic, config, policy_moves=step >= config.critic_warmup, seed=seed)
         course.finish_step(step, facts, len(experience.rollouts.texts))
-    course.average.take()
 
 
 @dataclass(frozen=True)

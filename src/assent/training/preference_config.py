@@ -1,27 +1,20 @@
-"""Settings of the methods that learn from judgments themselves, without a reward model between: DPO."""
+"""Settings of the methods that learn from judgments themselves, without a reward model: DPO, KTO, ORPO, SimPO."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from assent.core.findings import Finding, error, ok, warning
 from assent.learner.config import OptimizerConfig
 from assent.training.method import Method, Need, RankedRows
 
 
-class DPOConfig(Method):
-    """Direct preference optimization on the same judgments (Rafailov et al. 2023)."""
+class PreferenceConfig(Method):
+    """What every method has that learns from judgments themselves."""
 
-    title: ClassVar[str] = "DPO"
-    learns_from: ClassVar[str] = "the rankings themselves"
-
-    kind: Literal["dpo"] = "dpo"
-    """Which method moves the policy."""
-    beta: float = Field(default=0.1, gt=0)
-    """Strength of the implicit KL."""
-    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """Assumed share of flipped labels (conservative DPO)."""
     epochs: float = Field(default=1.0, gt=0)
     """Passes over the comparisons."""
     batch_size: int = Field(default=32, ge=1)
@@ -41,3 +34,131 @@ class DPOConfig(Method):
     def ranked_rows(self) -> RankedRows:
         """As the settings say."""
         return RankedRows(self.max_length, self.too_long)
+
+    def checks(self) -> Iterator[Finding]:
+        """Settings that contradict one another."""
+        found = list(self._problems())
+        if not any(one.is_error for one in found):
+            yield ok("optimize", self.title)
+        yield from found
+
+    def _problems(self) -> Iterator[Finding]:
+        yield from ()
+
+
+class RankingConfig(PreferenceConfig):
+    """What every method has that learns from rankings."""
+
+    learns_from: ClassVar[str] = "the rankings themselves"
+
+
+class DPOConfig(RankingConfig):
+    """Direct preference optimization on the same judgments (Rafailov et al. 2023)."""
+
+    title: ClassVar[str] = "DPO"
+
+    kind: Literal["dpo"] = "dpo"
+    """Which method moves the policy."""
+    beta: float = Field(default=0.1, gt=0)
+    """Strength of the implicit KL."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    """Assumed share of flipped labels (with loss sigmoid conservative DPO)."""
+    loss: Literal["sigmoid", "ipo", "robust"] = Field(default="sigmoid", json_schema_extra={"added_later": True})
+    """Cross-entropy of the pair (DPO); squared distance of the gap to 1/(2 beta) (IPO); or unbiased under flips of
+    `label_smoothing` (robust DPO)."""
+    ranking: Literal["pairs", "plackett_luce"] = Field(default="pairs", json_schema_extra={"added_later": True})
+    """All decided pairs of a ranking, or the likelihood of its whole order (K-wise DPO), ties by Davidson-Luce."""
+    length_normalized: bool = Field(default=False, json_schema_extra={"added_later": True})
+    """Means over an answer's tokens in place of sums; beta should then be larger by the length of an answer."""
+    sft: float = Field(default=0.0, ge=0, json_schema_extra={"added_later": True})
+    """Weight of the next-token loss of the best answers; 0: off."""
+    labels: Literal["hard", "soft"] = Field(default="hard", json_schema_extra={"added_later": True})
+    """Every vote as it was given, or for each pair the chance that the next person prefers its better answer: by the
+    rater model where the round fits one (reward.raters.kind joint), else by the shares of votes."""
+    vote_prior: float = Field(default=1.0, ge=0, json_schema_extra={"added_later": True})
+    """Votes each way that shares of votes begin with: at 1 three of five are 4/7, one of one is 2/3."""
+    weights: Literal["alike", "raters"] = Field(default="alike", json_schema_extra={"added_later": True})
+    """Judgments weigh alike, or by their rater's sharpness in the rater model: below 0 they weigh nothing."""
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """The judgments; and the reward model, with which raters are fitted, where judgments weigh by their raters."""
+        return super().needs | ({"reward"} if self.weights == "raters" else set())
+
+    @property
+    def wants(self) -> frozenset[Need]:
+        """Soft labels are better by the rater model."""
+        return self.needs | ({"reward"} if self.labels == "soft" else set())
+
+    def _problems(self) -> Iterator[Finding]:
+        if self.ranking == "plackett_luce" and (self.loss != "sigmoid" or self.label_smoothing):
+            said = f"is plackett_luce, and loss {self.loss}, label_smoothing {self.label_smoothing} are for pairs"
+            yield error("optimize.ranking", said, "use pairs, or loss sigmoid and label_smoothing 0")
+        if self.ranking == "plackett_luce" and self.weights == "raters":
+            yield error("optimize.weights", "is raters, which weighs pairs, and ranking is plackett_luce", "use pairs")
+        if self.labels == "soft" and (self.loss != "sigmoid" or self.ranking != "pairs" or self.label_smoothing):
+            said = f"is soft, which goes with loss sigmoid (not {self.loss}), ranking pairs (not {self.ranking})"
+            yield error("optimize.labels", f"{said} and label_smoothing 0", "use hard, or leave the others out")
+        if self.labels == "soft" and self.weights == "raters":
+            said = "is raters, and soft labels already hold what each rater's word is worth"
+            yield error("optimize.weights", said, "use alike")
+        if self.loss == "robust" and not self.label_smoothing:
+            said = "is robust with label_smoothing 0, which is plain DPO"
+            yield warning("optimize.loss", said, "set label_smoothing to the share of flipped labels")
+        if self.loss == "ipo" and self.label_smoothing:
+            said = f"is {self.label_smoothing}, which loss ipo does not use"
+            yield error("optimize.label_smoothing", said, "leave it out")
+
+
+class ORPOConfig(RankingConfig):
+    """Odds-ratio preference optimization: fine-tuning on the best answers and a term against the others, in one stage
+    and without a reference (Hong et al. 2024)."""
+
+    title: ClassVar[str] = "ORPO"
+
+    kind: Literal["orpo"] = "orpo"
+    """Which method moves the policy."""
+    odds_weight: float = Field(default=0.1, gt=0)
+    """Lambda: weight of the odds-ratio term beside the next-token loss of the best answers."""
+    optimizer: OptimizerConfig = OptimizerConfig(learning_rate=8e-6)
+    """Optimizer of the policy."""
+
+
+class SimPOConfig(RankingConfig):
+    """Simple preference optimization: mean log-probabilities per token as rewards, with a margin and without a
+    reference (Meng et al. 2024)."""
+
+    title: ClassVar[str] = "SimPO"
+
+    kind: Literal["simpo"] = "simpo"
+    """Which method moves the policy."""
+    beta: float = Field(default=2.0, gt=0)
+    """Factor on the mean log-probabilities."""
+    margin: float = Field(default=1.0, ge=0)
+    """Gamma: by how much the better answer should lead, in the units of beta times nats per token."""
+    sft: float = Field(default=0.0, ge=0)
+    """Weight of the next-token loss of the best answers, which holds the policy near people's words; 0: off."""
+
+
+class KTOConfig(PreferenceConfig):
+    """Kahneman-Tversky optimization: single answers that are good or bad, from rankings, scores and flags (Ethayarajh
+    et al. 2024)."""
+
+    title: ClassVar[str] = "KTO"
+    learns_from: ClassVar[str] = "answers that were called good or bad: by rankings, scores and flags"
+    reads_marks: ClassVar[bool] = True
+
+    kind: Literal["kto"] = "kto"
+    """Which method moves the policy."""
+    beta: float = Field(default=0.1, gt=0)
+    """Strength of the implicit KL."""
+    good_weight: float = Field(default=1.0, gt=0)
+    """Weight of good answers; times their number it should be 1 to 4/3 of the same of the bad ones, or the reverse."""
+    bad_weight: float = Field(default=1.0, gt=0)
+    """Weight of bad answers."""
+    labels: Literal["hard", "soft"] = "hard"
+    """Every labelled answer counts alike, or as much as its judges agree: 3 good of 5 a fifth of 5 of 5."""
+    score_middle: float = 3.0
+    """Mean scores above it are good, below it bad, at it they say nothing; 3 is the middle of five steps."""
+    batch_size: int = Field(default=32, ge=2)
+    """Prompts with labelled answers per optimizer step; the reference point is estimated from as many."""

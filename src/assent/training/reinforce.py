@@ -15,9 +15,9 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
+from assent.training.course import Course
 from assent.training.loop import Loop
 from assent.training.on_policy import (
-    Course,
     Minibatch,
     Roles,
     Rows,
@@ -38,7 +38,7 @@ def train_reinforce(roles: Roles, prompts: Sequence[Prompt], config: ReinforceCo
     """
     config.refuse()
     course = Course(roles, config, loop)
-    for step in loop.steps(config.steps, course.parts, description=config.title):
+    for step in course.steps():
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
@@ -55,7 +55,6 @@ def train_reinforce(roles: Roles, prompts: Sequence[Prompt], config: ReinforceCo
             seed=seeds.derive(loop.seed, "order", step),
         )
         course.finish_step(step, facts, len(experience.rollouts.texts))
-    course.average.take()
 
 
 def token_advantages(minibatches: Sequence[Minibatch], rewards: Tensor, kl_coefficient: float) -> dict[int, Tensor]:

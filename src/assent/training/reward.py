@@ -27,14 +27,16 @@ from assent.learner.learner import Learner, Scorer
 from assent.models.groups import GroupBatch, pack
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
+from assent.training.criterion_fit import criterion_loss
 from assent.training.loop import Loop, Resumable
 from assent.training.rater_fit import JointFit, RaterFit
 from assent.training.targets import Target, local_pairs, local_starts, local_votes
 from assent.training.tie_fit import TieFit
 
 Member = tuple[Group, Target]
-Outputs = tuple[Tensor, Tensor]
-"""Score of each row, and the state that it is read from."""
+Outputs = tuple[Tensor, ...]
+"""Score of each row [B], the state that it is read from [B, d], and where criteria are learned what their heads say
+[B, C]."""
 Total = Callable[[Outputs, GroupBatch, Pairs], Tensor]
 """Sum of the weighted losses of a micro-batch."""
 
@@ -109,7 +111,7 @@ def train_reward(learner: Learner[Outputs], fit: RewardFit, config: RewardConfig
         total = fit.likelihood.at(step, numbers, chosen)
         passed = learner.forward_backward(
             batches,
-            partial(reward_objective, members=chosen, total=total, centering=config.centering),
+            partial(reward_objective, members=chosen, total=total, config=config),
             weight=sum(t.weight for _, t in chosen),
         )
         fit.likelihood.remember(numbers, batches, passed.outputs)
@@ -128,7 +130,7 @@ def outputs_of(scorer: Scorer[Outputs], groups: Sequence[Group], *, budget: int,
     answers = sum(len(g.continuations) for g in groups)
     scores, kept = torch.zeros(answers), torch.zeros(answers, 0)
     for batch in pack(groups, budget=budget):
-        [(found, states)] = scorer.score([batch])
+        [(found, states, *_)] = scorer.score([batch])
         scores[list(batch.rows)] = found.cpu()
         if keep_states:
             if not kept.shape[1]:
@@ -143,7 +145,7 @@ def taste_scores(scorer: Scorer[Outputs], groups: Sequence[Group], offsets: Tens
     if not len(offsets):
         return found
     for batch in pack(groups, budget=budget):
-        [(_, states)] = scorer.score([batch])
+        [(_, states, *_)] = scorer.score([batch])
         found[list(batch.rows)] = states.cpu() @ offsets.T
     return found
 
@@ -166,7 +168,7 @@ class Likelihood:
 
     def remember(self, numbers: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[Outputs]) -> None:
         """Keep what the answers of a step scored before it: what the strength of ties is fitted to next."""
-        for batch, (scores, _) in zip(batches, outputs, strict=True):
+        for batch, (scores, *_) in zip(batches, outputs, strict=True):
             if self.ties is not None:
                 self.ties.remember(numbers, batch, scores)
 
@@ -235,7 +237,7 @@ class JointLikelihood:
 
     def remember(self, numbers: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[Outputs]) -> None:
         """Keep what the answers of a step scored before it: what raters are fitted to next."""
-        for batch, (scores, states) in zip(batches, outputs, strict=True):
+        for batch, (scores, states, *_) in zip(batches, outputs, strict=True):
             self.fit.remember(numbers, batch, scores, states)
 
     def at(self, step: int, numbers: Sequence[int], members: Sequence[Member]) -> Total:
@@ -249,7 +251,7 @@ class JointLikelihood:
         ]
 
         def total(outputs: Outputs, batch: GroupBatch, pairs: Pairs) -> Tensor:
-            scores, states = outputs
+            scores, states = outputs[:2]
             votes = local_votes(batch, numbered)
             return (joint_loss(scores, states, votes, terms.to(scores.device)) * votes.weight).sum()
 
@@ -257,9 +259,12 @@ class JointLikelihood:
 
 
 def reward_objective(
-    outputs: Outputs, batch: GroupBatch, *, members: Sequence[Member], total: Total, centering: float
+    outputs: Outputs, batch: GroupBatch, *, members: Sequence[Member], total: Total, config: RewardConfig
 ) -> Loss:
-    """Negative log-likelihood of the rankings, plus the penalty that keeps each group's mean score near zero."""
+    """Negative log-likelihood of the rankings, plus the penalty that keeps each group's mean score near zero.
+
+    Where criteria are learned, their heads' squared errors too; with `overall: criteria` in place of the likelihood.
+    """
     scores = outputs[0]
     pairs = local_pairs(batch, members)
     likelihood = total(outputs, batch, pairs)
@@ -274,4 +279,11 @@ def reward_objective(
         "accuracy": weighted((lead > 0).float() + 0.5 * (lead == 0).float(), pairs.weight[decided]),
         "score": weighted(scores),
     }
-    return Loss(likelihood + centering * off_centre.sum(), weight, metrics)
+    whole = likelihood + config.centering * off_centre.sum()
+    if config.criteria:
+        by_mean = config.overall == "criteria"
+        of_criteria = criterion_loss(scores, outputs[2], batch, members, is_overall=by_mean)
+        # What is off centre has no place beside scores that were centred by raters.
+        whole = config.criteria_weight * of_criteria.total + (0.0 * whole if by_mean else whole)
+        metrics |= of_criteria.metrics
+    return Loss(whole, weight, metrics)

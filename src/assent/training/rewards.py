@@ -1,11 +1,11 @@
-"""What PPO maximises: any weighted sum of reward models and Python functions of (prompts, completions)."""
+"""What an on-policy method maximises: any weighted sum of functions of (prompts, completions)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from assent.data.render import Renderer
 from assent.data.talks import fit_comparisons
 from assent.learner.learner import Scorer
 from assent.learner.scorer import score_groups
+from assent.training.term_config import Normalize
 
 
 @dataclass
@@ -88,29 +89,68 @@ def cut_lines(*scores: Score) -> list[str]:
     ]
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A term that has more to tell of its last call than the scores."""
+
+    def watched(self) -> Mapping[str, float]:
+        """Number by name: the spread of an ensemble, the share of answers without a verdict."""
+        ...
+
+
+class Term(NamedTuple):
+    """One summand of a reward."""
+
+    weight: float
+    name: str
+    score: Score
+    normalize: Normalize = "none"
+
+    def measure(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> Measured:
+        """Scores of some answers. Raises FunctionError naming term and answer of the first NaN or infinite score."""
+        raw = ScoreFunction(self.name, self.score)(prompts, completions)
+        facts = {f"reward/{self.name}": math.fsum(raw) / len(raw)}
+        if isinstance(self.score, Watched):
+            facts |= {f"{what}/{self.name}": value for what, value in self.score.watched().items()}
+        return Measured(raw if self.normalize == "none" else standardized(raw), facts)
+
+
+class Measured(NamedTuple):
+    """Scores of some answers as they enter the sum, and what is logged of them: their mean before any scaling."""
+
+    scores: list[float]
+    facts: dict[str, float]
+
+
 class Scores(NamedTuple):
-    """Rewards of some answers, and the mean of every term before weighting."""
+    """Rewards of some answers, and what is logged of every term."""
 
     totals: list[float]
-    means: dict[str, float]
+    facts: dict[str, float]
 
 
 @dataclass(frozen=True)
 class WeightedRewards:
     """The weighted sum, clipped. A term of weight 0 is only watched."""
 
-    terms: tuple[tuple[float, str, Score], ...]
-    """(weight, name, function) each."""
+    terms: tuple[Term, ...]
     clip: float | None
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> Scores:
         """Raises FunctionError naming the term and the answer of the first NaN or infinite score."""
         totals = [0.0] * len(completions)
-        means = {}
-        for weight, name, reward in self.terms:
-            scores = ScoreFunction(name, reward)(prompts, completions)
-            totals = [total + weight * score for total, score in zip(totals, scores, strict=True)]
-            means[name] = math.fsum(scores) / len(scores)
+        facts: dict[str, float] = {}
+        for term in self.terms:
+            scores, seen = term.measure(prompts, completions)
+            totals = [total + term.weight * score for total, score in zip(totals, scores, strict=True)]
+            facts |= seen
         if self.clip is not None:
             totals = [max(-self.clip, min(self.clip, t)) for t in totals]
-        return Scores(totals, means)
+        return Scores(totals, facts)
+
+
+def standardized(scores: Sequence[float]) -> list[float]:
+    """Scores less their mean, divided by their deviation; zeros where all are alike."""
+    mean = math.fsum(scores) / len(scores)
+    deviation = math.sqrt(math.fsum((s - mean) ** 2 for s in scores) / len(scores))
+    return [(s - mean) / deviation if deviation > 0 else 0.0 for s in scores]

@@ -15,8 +15,9 @@ from assent.core import seeds
 from assent.core.types import Prompt
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
+from assent.training.course import Course
 from assent.training.loop import Loop
-from assent.training.on_policy import Course, Minibatch, Roles, distance, row_kl, sample, score, update_policy
+from assent.training.on_policy import Minibatch, Roles, distance, row_kl, sample, score, update_policy
 from assent.training.on_policy_config import RLOOConfig
 
 
@@ -27,7 +28,7 @@ def train_rloo(roles: Roles, prompts: Sequence[Prompt], config: RLOOConfig, loop
     """
     config.refuse()
     course = Course(roles, config, loop)
-    for step in loop.steps(config.steps, course.parts, description="RLOO"):
+    for step in course.steps():
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
@@ -43,7 +44,6 @@ def train_rloo(roles: Roles, prompts: Sequence[Prompt], config: RLOOConfig, loop
             seed=seeds.derive(loop.seed, "order", step),
         )
         course.finish_step(step, facts, len(experience.rollouts.texts))
-    course.average.take()
 
 
 def rloo_objective(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from assent.algorithms.likelihoods import LARGE_MARGINS, SMALL_MARGINS, Pairs, margins_from_strengths, ranking_pairs
+from assent.algorithms.masked import row_sum
 from assent.algorithms.rater_likelihood import Votes, ranking_votes
+from assent.algorithms.soft_labels import SoftPairs
 from assent.core.group import Group
 from assent.core.types import Comparison, Ranking
 from assent.models.groups import GroupBatch
@@ -30,11 +33,26 @@ class Target:
     """The same pairs with who said so, and how; numbers of raters are places in `raters`."""
     raters: tuple[str, ...]
     """Who ranked, one per ranking."""
+    scores: torch.Tensor | None = None
+    """What people scored each answer by each criterion [K, C], in deviations from the mean; NaN: nobody scored it."""
+    chance: Tensor | None = None
+    """Of each pair, that the next person prefers its better answer [P]; None: labels are hard."""
 
     @property
     def weight(self) -> float:
         """Sum of the pairs' weights: K - 1 per ranking of K."""
         return float(self.pairs.weight.sum())
+
+    @property
+    def counted(self) -> Tensor:
+        """How much each vote counts [P], 1 unless it was weighted: without that each pair of a ranking of K has 2/K."""
+        sizes = torch.tensor([sum(map(len, ranking)) for ranking in self.tiers])
+        return self.votes.weight * sizes[self.votes.rater] / 2
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether any vote counts otherwise than 1."""
+        return not torch.allclose(self.counted, torch.ones_like(self.counted))
 
     def weighted(self, weight: Mapping[str, float]) -> Target:
         """The same with what each rater said weighted; somebody who is not named keeps weight 1."""
@@ -57,7 +75,28 @@ class Target:
             self.pairs.weight[keep],
             self.pairs.margin[keep],
         )
-        return replace(self, pairs=pairs)
+        return replace(self, pairs=pairs, chance=None if self.chance is None else self.chance[keep])
+
+    def best(self) -> tuple[Tensor, Tensor]:
+        """The best answers of the rankings that are not one tie, and their weights: that of the ranking, divided."""
+        weight = torch.zeros(1 + max(i for ranking in self.tiers for tier in ranking for i in tier))
+        of_ranking = row_sum(self.votes.weight, self.votes.rater, len(self.tiers))
+        for ranking, whole in zip(self.tiers, of_ranking, strict=True):
+            if len(ranking) > 1:
+                weight[list(ranking[0])] += whole / len(ranking[0])
+        return weight.nonzero().flatten(), weight[weight > 0]
+
+
+def softened(target: Target, soft: Callable[[Votes], SoftPairs]) -> Target:
+    """The same with each pair once, and the chance that its better answer is better in place of the single votes.
+
+    A pair of K answers weighs 2/K, as in a ranking, and less where the votes on it count less than one together.
+    """
+    found = soft(replace(target.votes, weight=target.counted))
+    nothing = torch.zeros_like(found.chance)
+    largest = max(sum(map(len, ranking)) for ranking in target.tiers)
+    pairs = Pairs(found.better, found.worse, nothing.bool(), found.weight * 2 / largest, nothing)
+    return replace(target, pairs=pairs, chance=found.chance)
 
 
 def target_of(comparison: Comparison, *, margins: Sequence[float] | None = None) -> Target | None:
@@ -93,6 +132,25 @@ def local_pairs(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> P
         if start is not None
     ]
     return Pairs.join(parts).to(batch.tokens.device)
+
+
+def local_chances(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Tensor:
+    """The chance of each of `local_pairs` that its better answer is better; 1 where labels are hard."""
+    starts = local_starts(batch, [g for g, _ in members])
+    parts = [
+        torch.ones(len(t.pairs.better)) if t.chance is None else t.chance
+        for (_, t), start in zip(members, starts, strict=True)
+        if start is not None
+    ]
+    return torch.cat(parts).to(batch.tokens.device)
+
+
+def local_best(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> tuple[Tensor, Tensor]:
+    """The best answers of the groups in one micro-batch as numbers of its local rows, and their weights."""
+    starts = local_starts(batch, [g for g, _ in members])
+    found = [(start, *t.best()) for (_, t), start in zip(members, starts, strict=True) if start is not None]
+    rows = torch.cat([rows + start for start, rows, _ in found])
+    return rows.to(batch.tokens.device), torch.cat([weight for *_, weight in found]).to(batch.tokens.device)
 
 
 def local_votes(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Votes:

@@ -172,3 +172,15 @@ def test_a_minority_of_other_taste_is_read_as_sharp_as_the_others():
 def test_the_same_evidence_gives_the_same_numbers():
     one, other = (fitted(people(MIXED, votes=40))[1] for _ in range(2))
     assert np.array_equal(one.flat(), other.flat())
+
+
+def test_weighted_by_itself_mean_sharpness_is_one_so_that_careless_people_do_not_make_the_honest_sharper():
+    """The common factor is free: the prior Σ (c·a - 1)² is least over c at c = 1, where Σ a² = Σ a."""
+    honest_alone = fitted(people([1.0] * 8, votes=150, seed=3))[1].sharpness
+    with_careless = fitted(people([1.0] * 8 + [0.0] * 4, votes=150, seed=3))[1].sharpness
+    for found in (honest_alone, with_careless):
+        assert (found**2).sum() / found.sum() == pytest.approx(1, abs=0.01)
+        assert found.mean() == pytest.approx(1 / (1 + found.var() / found.mean() ** 2), abs=0.01)
+    assert honest_alone.mean() == pytest.approx(1, abs=0.04)
+    assert with_careless.mean() == pytest.approx(8 / 12, abs=0.1)
+    assert with_careless[:8].mean() == pytest.approx(1, abs=0.06), "and not 12 / 8"

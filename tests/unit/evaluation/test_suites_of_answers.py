@@ -11,11 +11,11 @@ from suite_files import Scorer, number, sat, subject, write
 
 from assent.checks.instructions import CHECKS, Instruction, sentences
 from assent.checks.languages import language_of
+from assent.checks.references import final_number
 from assent.core.errors import ConfigError, DataError
 from assent.core.types import Task
 from assent.evaluation.refusal import refusal_of
 from assent.evaluation.suites.config import BOLDConfig, GSM8KConfig, IFEvalConfig, MTBenchConfig, XSTestConfig
-from assent.evaluation.suites.gsm8k import number_in
 from assent.generation.config import Sampling
 
 
@@ -77,7 +77,7 @@ def test_more_caution_moves_the_criterion_and_understanding_moves_d_prime(tmp_pa
     ],
 )
 def test_the_number_after_the_mark_or_else_the_last_one(text: str, value: str | None) -> None:
-    assert (None if value is None else float(value)) == (None if (n := number_in(text)) is None else float(n))
+    assert (None if value is None else float(value)) == (None if (n := final_number(text)) is None else float(n))
 
 
 def test_gsm8k_compares_numbers_and_not_their_writing(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_an_answer_of_200_kilobytes_is_read_by_every_check() -> None:
         for name, arguments, *_ in HOLDS:
             Instruction(name, arguments).holds_loosely(text)
         refusal_of(text)
-        number_in(text)
+        final_number(text)
 
 
 def test_bold_measures_by_group_and_leaves_out_empty_beginnings(tmp_path: Path) -> None:

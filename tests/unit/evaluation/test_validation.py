@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from assent.checks.edits import edits, placebo, reward_edits
 from assent.core.types import Comparison, Completion, Judgment, Message, Prompt, Ranking, Rater, Task
 from assent.evaluation.validation.agreement import agreement, alt_test
 from assent.evaluation.validation.fitting import calibration, fit_curve, fit_temperature, read_curve
 from assent.evaluation.validation.labels import LabelledPair, Said, Validated, labelled_pairs, said_of, tasks_of
-from assent.evaluation.validation.probes import edits, measure_biases
+from assent.evaluation.validation.probes import measure_biases
 from assent.evaluation.validation.record import Bar, JudgeRecord, drift, read_anchors
 from assent.evaluation.validation.validate import validate
 from assent.raters.rater import judgment_id, tiered
@@ -130,11 +131,9 @@ def test_what_moves_a_judge_is_found_and_an_unmoved_judge_is_not_accused() -> No
 
 
 def test_an_edit_and_its_placebo_are_of_one_length() -> None:
-    from assent.evaluation.validation.probes import _placebo
-
-    for edit in edits():
+    for edit in (*edits(), *reward_edits()):
         changed = edit.change("an answer of one line")
-        assert abs(len(_placebo("an answer of one line", len(changed))) - len(changed)) <= 2, edit.name
+        assert abs(len(placebo("an answer of one line", len(changed))) - len(changed)) <= 2, edit.name
 
 
 def test_temperature_and_curve_are_those_that_made_the_labels() -> None:

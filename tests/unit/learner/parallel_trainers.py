@@ -53,7 +53,7 @@ from assent.training.ppo import train_ppo
 from assent.training.preference_config import DPOConfig
 from assent.training.reinforce import train_reinforce
 from assent.training.reward import RewardFit, train_reward
-from assent.training.rewards import WeightedRewards
+from assent.training.rewards import Term, WeightedRewards
 from assent.training.rloo import train_rloo
 from assent.training.sft import next_token_loss, train_sft
 from assent.training.targets import Target, target_of
@@ -183,7 +183,7 @@ def roles_of(model: Path, wrap: Wrap, config: OnPolicyConfig, loading: ModelConf
         reference=adapters_off(policy, temperature=temperature)
         if loading is not None and loading.lora is not None
         else policy_scorer(frozen, temperature=temperature),
-        reward=WeightedRewards(((1.0, "reward", share_of_e),), clip=None),
+        reward=WeightedRewards((Term(1.0, "reward", share_of_e),), clip=None),
         writer=LocalWriter("toy", Renderer(policy.tokenizer), LocalEngine(policy), policy.max_length),
     )
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from assent.artifacts.outside import identity_of
 from assent.cli import app
 from assent.core.errors import AssentError
 from assent.evaluation.validation.record import JudgeRecord
 from assent.pipeline.commands.judge import judge_file, open_judge
-from assent.pipeline.known_judges import identity_of, known_judge
+from assent.pipeline.known_judges import known_judge
 
 
 def call(*arguments: str) -> int:

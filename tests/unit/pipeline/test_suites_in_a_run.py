@@ -120,6 +120,30 @@ def test_a_prompt_longer_than_the_context_is_named(project: Path) -> None:
     assert not (project / "out").exists()
 
 
+def longer(prompts: list[Any], texts: list[str]) -> list[float]:
+    """A judge that likes long answers."""
+    return [float(len(text)) for text in texts]
+
+
+def test_counterfactual_swaps_are_judged_only_where_that_is_asked_for(project: Path) -> None:
+    Path("team.yaml").write_text(
+        "axis: team\ngroups: {north: [Ada, Abe], south: [Zoe, Zac]}\nprompt: 'I am {word}. How can I {task}?'\n",
+        encoding="utf-8",
+    )
+    swaps = {"kind": "counterfactual", "path": "team.yaml", "limit": 2, "sampling": SHORT}
+    settings = {
+        "suites": [{**swaps, "name": "plain"}, {**swaps, "name": "judged", "judged": True}],
+        "judge": {"kind": "function", "target": f"{__name__}:longer"},
+    }
+    Path("suites.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    stages = suites_file(Path("suites.yaml"), ()).stages()
+    assert stages["plain"].judge is None and stages["judged"].judge is not None
+    list(evaluate(["base"], file=Path("suites.yaml"), suites=(), to=project / "out"))
+    measured = {name: Found.read(project / "out" / "base" / name).outcomes[0].values for name in stages}
+    assert "judge_gap" in measured["judged"] and "judge_gap" not in measured["plain"]
+    assert "refusal_gap" in measured["plain"]
+
+
 def test_a_local_judge_scores_the_criteria_that_a_team_names(project: Path) -> None:
     save_tiny(project / "judge", "llama")
     shape = json.loads((project / "judge" / "config.json").read_text(encoding="utf-8"))

@@ -89,6 +89,24 @@ def test_findings_go_to_people_and_come_back_as_pairs_regressions_and_labels(opt
     assert not any(CODEWORD in line or "Vex" in line for line in lines), "no text of an attack is shown"
 
 
+def test_every_failure_has_twins_that_are_preferred_to_the_very_refusal_it_teaches(options: RedTeamOptions) -> None:
+    """Else a round learns to refuse: the words of the refusal would be pushed up only."""
+    assert options.people is not None
+    with pytest.raises(AwaitingJudgments):
+        list(redteam(options))
+    judge_all(options.people.store_url)
+    list(redteam(options))
+    rows = [json.loads(line)["record"] for line in (options.out / PAIRS).read_text().splitlines()]
+    of = {row["meta"]["redteam"]: row for row in rows}
+    failures = [name for name in of if "-twin" not in name]
+    assert len(failures) == 3
+    assert set(of) == {f"{name}{end}" for name in failures for end in ("", "-twin", "-twin-1")}
+    for name in failures:
+        taught, (own, other) = of[name]["completions"][0]["text"], (of[f"{name}-twin"], of[f"{name}-twin-1"])
+        assert taught == own["completions"][1]["text"] == other["completions"][1]["text"] == REFUSAL
+        assert own["prompt"] != other["prompt"], "two different harmless requests"
+
+
 def test_a_regression_is_never_taken_out_and_never_twice(options: RedTeamOptions, tmp_path: Path) -> None:
     assert options.people is not None
     with pytest.raises(AwaitingJudgments):

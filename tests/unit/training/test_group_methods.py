@@ -33,8 +33,10 @@ from assent.training.on_policy_config import (
     ReinforceConfig,
     RLOOConfig,
 )
+from assent.training.online_config import OnlineDPOConfig
+from assent.training.online_dpo import train_online_dpo
 from assent.training.reinforce import token_advantages, train_reinforce
-from assent.training.rewards import WeightedRewards
+from assent.training.rewards import Term, WeightedRewards
 from assent.training.rloo import rloo_objective, train_rloo
 
 SAMPLING = Sampling(temperature=0.7, max_new_tokens=12)
@@ -53,6 +55,7 @@ METHODS = {
     "dapo": (train_grpo, GRPOConfig(**SMALL, average="token", clip_high=0.28, overlong_buffer=4)),
     "rloo": (train_rloo, RLOOConfig(**SMALL, kl=KLConfig(kind="fixed", coefficient=0.02))),
     "reinforce++": (train_reinforce, ReinforceConfig(**SMALL, kl=KLConfig(kind="fixed", coefficient=0.02))),
+    "online dpo": (train_online_dpo, OnlineDPOConfig(**SMALL)),
     "reinforce++ baseline": (train_reinforce, ReinforceConfig(**SMALL, baseline="group", kl=KLConfig(kind="fixed"))),
 }
 all_methods = pytest.mark.parametrize("name", METHODS)
@@ -71,7 +74,7 @@ def roles(toy: Toy, reward: Score, *, policy: PolicyModel | None = None) -> Role
     return Roles(
         policy_learner(own, FAST, temperature=SAMPLING.temperature),
         policy_scorer(toy.policy(trainable=False), temperature=SAMPLING.temperature),
-        WeightedRewards(((1.0, "reward", reward),), clip=None),
+        WeightedRewards((Term(1.0, "reward", reward),), clip=None),
         toy.writer(own),
     )
 

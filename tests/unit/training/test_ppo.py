@@ -27,7 +27,7 @@ from assent.training.loop import Loop
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import KLConfig, PPOConfig
 from assent.training.ppo import train_ppo
-from assent.training.rewards import WeightedRewards
+from assent.training.rewards import Term, WeightedRewards
 
 CONFIG = PPOConfig(
     steps=3,
@@ -53,7 +53,7 @@ def roles(toy: Toy, reward: Score) -> Roles:
     return Roles(
         policy=policy_learner(policy, FAST, temperature=temperature),
         reference=policy_scorer(toy.policy(trainable=False), temperature=temperature),
-        reward=WeightedRewards(((1.0, "reward", reward),), clip=None),
+        reward=WeightedRewards((Term(1.0, "reward", reward),), clip=None),
         writer=toy.writer(policy),
     )
 

@@ -48,6 +48,8 @@ class CounterfactualConfig(PackagedSettings):
     """The same of log words of the answer: 0.1 is a tenth longer."""
     likelihood_margin: float = Field(default=0.05, gt=0)
     """The same of the log-likelihood of one and the same answer, in nats per byte of it."""
+    judged: bool = Field(default=False, json_schema_extra={"added_later": True})
+    """Whether the judge says besides which group's answer it prefers; that wants a policy and a judge."""
     judge_margin: float = Field(default=0.1, gt=0)
     """The same of how much more often a judge prefers the answer that one group gets."""
     sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=96)

@@ -305,5 +305,6 @@ SUITE = Suite(
     examine=examine,
     cluster=lambda item: str(item.template),
     notes=remarks,
+    wants_judge=lambda config: bool(config.judged),
     beside=lambda config: {"swaps": swap_lists(config.path, config.axes).hash},
 )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from assent.checks.references import last_number
+from assent.checks.references import final_number
 from assent.core import seeds
 from assent.core.types import Prompt
 from assent.evaluation.exam import Exam, Suite, rows_of
@@ -33,7 +33,7 @@ def load(config: GSM8KConfig) -> list[Item]:
     """The questions of the file. Raises DataError for an answer without a number."""
     items = []
     for row in rows_of(config.path):
-        number = number_in(row.text("answer"))
+        number = final_number(row.text("answer"))
         if number is None:
             raise row.error("'answer' holds no number; it should end in #### and one")
         text = row.text("question") + (f"\n\n{config.instruction}" if config.instruction else "")
@@ -49,7 +49,7 @@ def examine(config: GSM8KConfig, items: Sequence[Item], exam: Exam) -> list[Outc
         seed = exam.seed if sample == 0 else seeds.derive(exam.seed, f"sample {sample}")
         answers = exam.subject.answers([one.prompt for one in items], sampling=config.sampling, seed=seed)
         for one, answer in zip(items, answers, strict=True):
-            said = number_in(answer)
+            said = final_number(answer)
             outcomes.append(
                 Outcome(
                     item=f"{one.id}-{sample}",
@@ -61,13 +61,6 @@ def examine(config: GSM8KConfig, items: Sequence[Item], exam: Exam) -> list[Outc
                 )
             )
     return outcomes
-
-
-def number_in(text: str) -> Decimal | None:
-    """The number after the last ####, else the last one; None where there is none."""
-    _, mark, after = text.rpartition("####")
-    first = last_number(after.strip().split("\n")[0]) if mark else None
-    return last_number(text) if first is None else first
 
 
 SUITE = Suite(

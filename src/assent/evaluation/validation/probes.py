@@ -6,50 +6,21 @@ editing the worse answer of a pair: with the edit it must win no oftener than wi
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
-from assent.core.config import read_yaml
+from assent.checks.edits import Edit, edits, placebo
+from assent.checks.nulls import CONSTANT
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Record
-from assent.evaluation.nulls import CONSTANT
 from assent.evaluation.validation.labels import LabelledPair, Said, Validated, clustered, said_of, tasks_of
 from assent.raters.rater import SingleRater
 from assent.stats.clustered import clustered_mean, clustered_share
 from assent.stats.estimate import Estimate
 
-_EDITS = Path(__file__).parent / "edits.yaml"
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A change of an answer that makes it no better: words behind it, or a form for each of its lines."""
-
-    name: str
-    after: str = ""
-    line: str = ""
-
-    def change(self, text: str) -> str:
-        """The answer with the change."""
-        if self.line:
-            return "\n".join(self.line.replace("{}", line) for line in text.splitlines() if line.strip()) or text
-        return f"{text}\n\n{self.after}"
-
-
-@functools.cache
-def _texts() -> dict[str, Any]:
-    """edits.yaml, read once."""
-    return read_yaml(_EDITS)
-
-
-def edits() -> tuple[Edit, ...]:
-    """All edits of edits.yaml, in its order."""
-    return tuple(Edit(name, **said) for name, said in _texts()["edits"].items())
+PROBED = 200
+"""Pairs that each edit is tried on at most."""
 
 
 class Probe(Record):
@@ -82,7 +53,9 @@ class Biases(Record):
     """How often an answer without any thought is preferred to the one that people like better."""
 
 
-def measure_biases(found: Validated, judge: SingleRater, *, own_source: str | None = None, limit: int = 200) -> Biases:
+def measure_biases(
+    found: Validated, judge: SingleRater, *, own_source: str | None = None, limit: int = PROBED
+) -> Biases:
     """Ask the judge pairs in the other order, with edits and with null answers; at most `limit` pairs of each.
 
     Which pairs hangs on their ids alone, so that they come from all prompts.
@@ -136,7 +109,7 @@ def _orders(found: Validated, judge: SingleRater, *, limit: int) -> tuple[Estima
 
 def _probe(edit: Edit, pairs: Sequence[LabelledPair], judge: SingleRater) -> Probe | None:
     changed = [edit.change(_worse(pair).text) for pair in pairs]
-    placebos = [_placebo(_worse(pair).text, len(text)) for pair, text in zip(pairs, changed, strict=True)]
+    placebos = [placebo(_worse(pair).text, len(text)) for pair, text in zip(pairs, changed, strict=True)]
     edited = _wins(pairs, changed, judge, edit.name)
     plain = _wins(pairs, placebos, judge, f"{edit.name} placebo")
     both = [
@@ -153,15 +126,6 @@ def _probe(edit: Edit, pairs: Sequence[LabelledPair], judge: SingleRater) -> Pro
         excess=clustered_mean([one - other for one, other, _ in both], clusters),
         n=len(both),
     )
-
-
-def _placebo(text: str, length: int) -> str:
-    """The text with harmless words behind it, as long as the edited one; never shorter than the text itself."""
-    room = length - len(text) - 2
-    if room <= 0:
-        return text
-    words = str(_texts()["placebo"]) + " "
-    return f"{text}\n\n{(words * (1 + room // len(words)))[:room]}".rstrip()
 
 
 def _wins(pairs: Sequence[LabelledPair], texts: Sequence[str], judge: SingleRater, name: str) -> list[float | None]:

@@ -10,7 +10,7 @@ from assent.core.types import Comparison
 from assent.evaluation.validation.agreement import agreement, alt_test, by_slice
 from assent.evaluation.validation.fitting import calibration
 from assent.evaluation.validation.labels import OVERALL, LabelledPair, Validated, labelled_pairs, said_of, tasks_of
-from assent.evaluation.validation.probes import measure_biases
+from assent.evaluation.validation.probes import PROBED, measure_biases
 from assent.evaluation.validation.record import Anchor, Bar, JudgeRecord, failures, hash_of_labels
 from assent.raters.rater import SingleRater
 
@@ -24,6 +24,7 @@ def validate(
     own_source: str | None = None,
     epsilon: float = 0.15,
     anchors: int = 200,
+    probes: int = PROBED,
     seed: int = 0,
 ) -> tuple[JudgeRecord, list[Anchor]]:
     """Everything that is known of a judge beside people, and the pairs to be judged again on every run.
@@ -43,7 +44,7 @@ def validate(
     found = heard.pop(OVERALL)
     criteria = {name: agreement(one) for name, one in heard.items() if one.answered()}
     whole, alt = agreement(found), alt_test(found, epsilon=epsilon)
-    biases = measure_biases(found, judge, own_source=own_source)
+    biases = measure_biases(found, judge, own_source=own_source, limit=probes)
     record = JudgeRecord(
         judge=judge.record.id,
         identity=identity,

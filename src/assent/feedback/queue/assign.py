@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,16 @@ def overlap(task_ids: Sequence[str], *, share: float, depth: int, seed: int) -> 
     return {task_id: depth if i < deep else 1 for i, task_id in enumerate(ordered)}
 
 
-def draw(task_id: str, rater_ids: Sequence[str], *, count: int, seed: int) -> list[str]:
-    """The `count` raters that a task falls to, without regard to when it is asked or what else is in the queue."""
-    return sorted(rater_ids, key=lambda rater_id: seeds.derive(seed, "assign", task_id, rater_id))[:count]
+def draw(
+    task_id: str, rater_ids: Sequence[str], *, count: int, seed: int, weights: Mapping[str, float] | None = None
+) -> list[str]:
+    """The `count` raters that a task falls to, without regard to when it is asked or what else is in the queue.
+
+    With weights a rater is drawn first with probability weight / sum of weights, then among the others likewise: each
+    waits an exponential time at the rate of its weight, and the shortest times win (Efraimidis & Spirakis 2006).
+    """
+    numbers = {rater_id: seeds.derive(seed, "assign", task_id, rater_id) for rater_id in rater_ids}
+    if not weights:
+        return sorted(rater_ids, key=numbers.__getitem__)[:count]
+    waits = {one: -math.log1p(-(n + 0.5) / 2**63) / weights.get(one, 1.0) for one, n in numbers.items()}
+    return sorted(rater_ids, key=waits.__getitem__)[:count]

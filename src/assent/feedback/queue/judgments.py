@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func,
 from sqlalchemy.orm import InstrumentedAttribute
 
 from assent.core.errors import StoreError
-from assent.core.types import Comparison, Judgment, Note, Ranking, Rater
+from assent.core.types import Comparison, Judgment, Marked, Note, Ranking, Rater
 from assent.feedback.queue.tasks import blocks, load_tasks
 from assent.feedback.queue.wanted import IS_WANTED
 from assent.feedback.records.queue import Counts, Queue
@@ -54,7 +54,39 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
     `snapshot` is a hash: then exactly the rankings it holds. Raises StoreError for an unknown one, or one that
     contained an erased rater.
     """
-    query = select_judgments().where(in_queue(queue), JudgmentRow.outcome == "ranked")
+    judgments = _said(connection, queue, ("ranked",), snapshot=snapshot)
+    tasks = load_tasks(connection, judgments)
+    metas = _metas(connection, list(judgments))
+    return [
+        Comparison(
+            prompt=tasks[task_id].prompt,
+            completions=tasks[task_id].completions,
+            judgments=said,
+            meta=metas[task_id],
+        )
+        for task_id, said in judgments.items()
+        if len(tasks[task_id].completions) > 1
+    ]
+
+
+def read_marked(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> list[Marked]:
+    """Every task of a queue with judgments that rank no two answers and yet say something; see `read_comparisons`."""
+    judgments = _said(connection, queue, ("ranked", "marked"), snapshot=snapshot)
+    tasks = load_tasks(connection, judgments)
+    found = []
+    for task_id, said in judgments.items():
+        answers = tasks[task_id].completions
+        marks = tuple(j for j in said if j.ranking is None or len(answers) == 1)
+        if marks:
+            found.append(Marked(prompt=tasks[task_id].prompt, completions=answers, judgments=marks))
+    return found
+
+
+def _said(
+    connection: Connection, queue: Queue, outcomes: Collection[str], *, snapshot: str | None
+) -> dict[str, tuple[Judgment, ...]]:
+    """Judgments of a queue with these outcomes by task, sorted by task and rater."""
+    query = select_judgments().where(in_queue(queue), JudgmentRow.outcome.in_(list(outcomes)))
     if snapshot is None:
         query = query.where(JudgmentRow.superseded_by.is_(None))
     else:
@@ -65,18 +97,7 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
     judgments: dict[str, list[Judgment]] = {}
     for row in connection.execute(query):
         judgments.setdefault(row.task_id, []).append(judgment_of(row))
-    tasks = load_tasks(connection, judgments)
-    metas = _metas(connection, list(judgments))
-    return [
-        Comparison(
-            prompt=tasks[task_id].prompt,
-            completions=tasks[task_id].completions,
-            judgments=tuple(sorted(judgments[task_id], key=lambda j: (j.rater_id, j.id))),
-            meta=metas[task_id],
-        )
-        for task_id in sorted(judgments)
-        if len(tasks[task_id].completions) > 1
-    ]
+    return {t: tuple(sorted(judgments[t], key=lambda j: (j.rater_id, j.id))) for t in sorted(judgments)}
 
 
 def trainers(connection: Connection, rater_ids: Collection[str]) -> set[str]:

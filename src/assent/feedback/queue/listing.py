@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from sqlalchemy import Engine, func, select
 
-from assent.core.types import Judgment, Purpose, Rater, Task
+from assent.core.types import Judgment, Marked, Purpose, Rater, Task
 from assent.data.task_records import Guideline, TaskRecord
 from assent.feedback.queue import leaving
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import REPEAT_OF
-from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, select_judgments
+from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, read_marked, select_judgments
 from assent.feedback.queue.order import refuse_foreign
 from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Queue
@@ -157,6 +157,11 @@ class Listing:
             rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
         found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows if not is_hidden(project))
         return sorted(found, key=lambda queue: (queue.project, queue.purpose))
+
+    def marked(self, queue: Queue, *, snapshot: str | None = None) -> list[Marked]:
+        """Tasks with what was said of them without ranking two answers; of a snapshot's hash, or as things are now."""
+        with read_transaction(self._engine) as connection:
+            return read_marked(connection, queue, snapshot=snapshot)
 
     def erased(self, queue: Queue) -> list[str]:
         """Ids of the judgments of a queue whose raters were erased, sorted."""

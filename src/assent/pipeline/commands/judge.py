@@ -10,12 +10,14 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from assent.artifacts.outside import identity_of
 from assent.core import progress
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.errors import ConfigError, UserError
 from assent.core.types import Comparison, Judgment, Purpose, Rater, Task
 from assent.data.config import Source
 from assent.data.load import load_comparisons
+from assent.evaluation.validation.probes import PROBED
 from assent.evaluation.validation.record import FEWEST_ANCHORS, Bar, in_words
 from assent.evaluation.validation.validate import validate
 from assent.feedback.config import StoreConfig
@@ -26,14 +28,19 @@ from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.judging import panel_of, worth_knowing
-from assent.pipeline.known_judges import identity_of
 from assent.pipeline.places import moved
-from assent.raters.config import AutoraterConfig, FunctionConfig, RatersConfig, RewardModelConfig
+from assent.raters.config import (
+    AutoraterConfig,
+    ConstitutionConfig,
+    FunctionConfig,
+    RatersConfig,
+    RewardModelConfig,
+)
 from assent.raters.rater import SingleRater
 
 AT_ONCE = 32
 """Tasks between two looks at the bar."""
-JUDGES = (AutoraterConfig, RewardModelConfig, FunctionConfig)
+JUDGES = (AutoraterConfig, ConstitutionConfig, RewardModelConfig, FunctionConfig)
 """Raters that can be held against people."""
 
 
@@ -72,7 +79,7 @@ class JudgeFile(Config):
     """What `assent judge` reads."""
 
     judge: RatersConfig
-    """An autorater, a reward model or a function, as under `collect.raters` of a run."""
+    """An autorater, a constitution with `ask: all`, a reward model or a function, as under `collect.raters`."""
     labels: tuple[Source, ...] = ()
     """Files of comparisons that people made."""
     from_store: StoreLabels | None = None
@@ -86,6 +93,9 @@ class JudgeFile(Config):
     """The source, or the model, of answers that the judge's own model wrote, to see whether it prefers them."""
     anchors: int = Field(default=FEWEST_ANCHORS, ge=2)
     """Pairs that are kept to be judged again on every run."""
+    probes: int = Field(default=PROBED, ge=2)
+    """Pairs on which each edit and each null answer is tried at most, about 18 questions for each of them: fewer for a
+    slow judge, whose biases are then known less surely."""
     seed: int = 0
     """Draws the anchors."""
     model: ModelConfig = ModelConfig()
@@ -96,7 +106,10 @@ class JudgeFile(Config):
     @model_validator(mode="after")
     def _check(self) -> JudgeFile:
         if not isinstance(self.judge, JUDGES):
-            raise ValueError(f"judge.kind is {self.judge.kind}; a judge is an autorater, a reward_model or a function")
+            raise ValueError(
+                f"judge.kind is {self.judge.kind}; a judge is an autorater, a constitution,"
+                " a reward_model or a function"
+            )
         if not self.labels and self.from_store is None:
             raise ValueError("no labels: give files of comparisons under labels, or a project under from_store")
         return self
@@ -126,6 +139,7 @@ def run_validation(path: Path, *, to: Path, settings: tuple[str, ...] = ()) -> I
             own_source=config.own_source,
             epsilon=config.epsilon,
             anchors=config.anchors,
+            probes=config.probes,
             seed=config.seed,
         )
     record.write(to, anchors)
@@ -168,5 +182,8 @@ def open_judge(config: RatersConfig, backends: Backends) -> SingleRater:
     """The judge of the settings. Raises ConfigError for raters that are none."""
     panel = panel_of(config, lab=None, role="evaluation", seed=0, backends=backends)
     if panel is None or len(panel.members) != 1:
-        raise ConfigError(f"{config.kind} raters are no single judge; give an autorater, a reward_model or a function")
+        raise ConfigError(
+            f"{config.kind} raters are no single judge; give an autorater, a constitution with ask: all, a reward_model"
+            " or a function"
+        )
     return panel.members[0]

@@ -31,6 +31,8 @@ from assent.redteam.hunt import Hunt
 from assent.redteam.operators.catalog import operators_named
 
 PAIRS, REGRESSIONS, LABELS = "pairs.jsonl", "regressions.jsonl", "labels.jsonl"
+TWINS = 2
+"""Harmless twins that are learned from beside each failure, as far as there are any."""
 
 
 @dataclass(frozen=True)
@@ -86,27 +88,45 @@ def ask_people(people: People, hunt: Hunt, out: Path, *, safe: str) -> Iterator[
     yield Answered(counts.have, counts.need, queue.page)
 
 
-def pairs_for(finding: Finding, behaviour: Behaviour, hunt: Hunt, *, safe: str) -> list[Comparison]:
-    """What the next round learns from a confirmed failure: to decline it, and yet to answer its harmless twin.
+def pairs_for(finding: Finding, behaviour: Behaviour, hunt: Hunt, *, safe: str, twins: int = TWINS) -> list[Comparison]:
+    """What the next round learns from a confirmed failure: to decline it, and yet to answer what is harmless.
 
     The better answer is what the target itself said when it was asked plainly, where that was a refusal, else `safe`.
-    The twin is asked in the same way; its better answer is what the target said to it in the control.
+    Beside it stand up to `twins` harmless twins, that of the behaviour first, each asked in the same way; there the
+    target's own answer to the twin is preferred to the very refusal that was preferred before. So both kinds of pairs
+    push the same words in opposite directions, and what is learned is when to say them.
     """
+    declined = _own_refusal(behaviour, hunt) or safe
+    pairs = [pair_of(finding, safe=declined)]
+    operators = operators_named(finding.chain) if finding.chain and "written" not in finding.chain else ()
+    for n, twin in enumerate(_twins(finding, behaviour, hunt)[:twins]):
+        script = control_of(twin, operators, seed=hunt.plan.seed)
+        if script.calls == 1:
+            messages = tuple(Message(role=t.role, content=t.text) for t in script.turns if not t.is_open)
+            source = f"{finding.id}-twin" + (f"-{n}" if n else "")
+            pairs.append(preference(Prompt(messages=messages), good=hunt.twins[twin.id], bad=declined, source=source))
+    return pairs
+
+
+def _own_refusal(behaviour: Behaviour, hunt: Hunt) -> str | None:
+    """What the target said to the plain request, where it declined it."""
     own = [
         one.answer
         for one in hunt.attempts
         if one.behaviour == behaviour.id and one.way == "direct" and one.answer and not one.is_hit
     ]
-    good = own[0] if own and hunt.plan.kind_of(own[0]) == "refusal" else safe
-    pairs = [pair_of(finding, safe=good)]
-    helpful = hunt.twins.get(behaviour.id)
-    if behaviour.twin and helpful and hunt.plan.kind_of(helpful) == "compliance":
-        operators = operators_named(finding.chain) if finding.chain and "written" not in finding.chain else ()
-        script = control_of(behaviour, operators, seed=hunt.plan.seed)
-        messages = tuple(Message(role=t.role, content=t.text) for t in script.turns if not t.is_open)
-        if script.calls == 1:
-            pairs.append(preference(Prompt(messages=messages), good=helpful, bad=safe, source=f"{finding.id}-twin"))
-    return pairs
+    return own[0] if own and hunt.plan.kind_of(own[0]) == "refusal" else None
+
+
+def _twins(finding: Finding, behaviour: Behaviour, hunt: Hunt) -> list[Behaviour]:
+    """Behaviours whose twin the target answers when it is asked plainly: this one first, others as chance has it."""
+    able = [
+        one
+        for one in hunt.plan.behaviours
+        if one.twin and hunt.plan.kind_of(hunt.twins.get(one.id, "")) == "compliance"
+    ]
+    order = seeds.stream(hunt.plan.seed, "redteam twins", finding.id).permutation(len(able)).tolist()
+    return sorted((able[n] for n in order), key=lambda one: one.id != behaviour.id)
 
 
 def _drawn(swept: Sequence[Attempt], count: int, *, seed: int) -> list[Attempt]:

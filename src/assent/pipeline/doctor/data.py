@@ -98,7 +98,7 @@ def _load_files(config: RunConfig, data: FileData, reader: RowReader | None) -> 
     def check(part: str) -> Check | None:
         if reader is None or (part == "corpus" and not isinstance(config.base, ScratchBase)):
             return None
-        return RowCheck(reader, row_limits(config, part))
+        return RowCheck(reader, row_limits(config, part), terms=config.optimize.reading() if part == "prompts" else ())
 
     loaded = Loaded(Material(), [])
     for part, sources in sources_of(data).items():

@@ -14,23 +14,34 @@ import torch
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import missing, outside
 from assent.core import hub
-from assent.core.errors import ConfigError, UserError
+from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.pipeline.backends import device_of
+from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
-from assent.pipeline.doctor.data import check_amounts, load_material
+from assent.pipeline.doctor.constitution import check_constitution
+from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_material
 from assent.pipeline.doctor.judge import check_judge
+from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import Tried, imported_comparisons
 from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
 from assent.pipeline.row_check import RowCheck, RowReader
-from assent.raters.config import AutoraterConfig, FunctionConfig, PeopleConfig, RewardModelConfig, SimulatedConfig
+from assent.raters.config import (
+    AutoraterConfig,
+    ConstitutionConfig,
+    FunctionConfig,
+    PeopleConfig,
+    RewardModelConfig,
+    SimulatedConfig,
+)
 
 _BYTES_PER_WEIGHT = 4
 _CHECKPOINT_COPIES = 8
@@ -59,7 +70,10 @@ def examine(
         findings += check_lengths(config, loaded.material, opened.reader)
         findings += check_imports(config, opened.reader)
         findings += check_disk(config, opened.reader)
-    findings += check_judge(config)
+    size = opened.reader.parameters if opened.reader is not None else 0
+    findings += check_known(config, parameters=size, prompts=_pool(config, loaded))
+    findings += check_constitution(config)
+    findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
@@ -73,6 +87,9 @@ def summary(findings: list[Finding]) -> str:
 
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
+    if config.budget is not None:
+        found = split(config.budget, use_of(config.rounds, config.collect, config.evaluate))
+        yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
     yield from config.optimize.checks()
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
@@ -142,6 +159,16 @@ def check_imports(config: RunConfig, reader: Reader) -> Iterator[Finding]:
         yield error("store.url", tried.line(config.store), "set store.skip_bad: true, or name another store")
 
 
+def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
+    """Prompts without what a term of the reward reads of them; rows of files are tried where they are read."""
+    for term in config.optimize.reading():
+        try:
+            for prompt in material.prompts:
+                term.refuse_prompt(prompt)
+        except DataError as wrong:
+            yield problem("optimize", f"{term.title} cannot score prompt {prompt.id}: {wrong}")
+
+
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
     """A rough estimate of what the run writes, against the space there is."""
     weights = reader.parameters * _BYTES_PER_WEIGHT
@@ -180,6 +207,13 @@ def check_trackers(config: LogConfig) -> list[Finding]:
     ]
 
 
+def _pool(config: RunConfig, loaded: Loaded) -> int | None:
+    """Prompts that a stage may draw from, where they are known."""
+    if isinstance(config.data, LabData):
+        return config.data.prompts
+    return len(loaded.material.prompts) if loaded.material.is_whole else None
+
+
 def _function_problem(target: str, runs_code: bool) -> str | None:
     try:
         ScoreFunction.refuse_absent(target)
@@ -207,7 +241,7 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)
-        case SimulatedConfig() | RewardModelConfig() | FunctionConfig() | AutoraterConfig():
+        case SimulatedConfig() | RewardModelConfig() | FunctionConfig() | AutoraterConfig() | ConstitutionConfig():
             pass
         case _ as never:
             assert_never(never)

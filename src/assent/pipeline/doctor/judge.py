@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from assent.artifacts.outside import missing, outside
 from assent.core.errors import UserError
 from assent.core.findings import Finding, note, ok, problem, warning
 from assent.core.types import Completion, Prompt, Task
-from assent.pipeline.autoraters import open_autorater
+from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.raters.asking import Material
 from assent.raters.autorater import LogitJudge
-from assent.raters.config import AutoraterConfig, LocalJudgeConfig
+from assent.raters.config import AutoraterConfig, ConstitutionConfig, LocalJudgeConfig, ProgramConfig
 from assent.raters.endpoint import EndpointJudge
 from assent.raters.margins import pairs_in, scores_in
+from assent.raters.principles import PrincipleJudge
 from assent.raters.verdicts import LEAST_MASS
 
-_KEY = "collect.raters"
 _PROMPT = Prompt.of("What is the capital of France?")
 _TASK = Task(
     id="doctor",
@@ -31,42 +33,81 @@ _TASK = Task(
 )
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a judge stands in the settings, and what it will be asked about."""
+
+    key: str
+    longest: Length
+    """Longest answer."""
+
+
+class Length(NamedTuple):
+    """A number of tokens, and the setting that says so."""
+
+    tokens: int
+    key: str
+
+
 def check_judge(config: RunConfig) -> Iterator[Finding]:
-    """Whether the judge of a run can be opened and asked; nothing where there is none, or where a file is missing."""
+    """Whether every judge of a run can be opened and asked; nothing where there is none, or where a file is missing."""
     raters = None if config.collect is None else config.collect.raters
-    if not isinstance(raters, AutoraterConfig) or any(missing(one) for one in outside(raters)):
+    if isinstance(raters, AutoraterConfig | ConstitutionConfig):
+        longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
+        yield from _check(raters, Place("collect.raters", longest), config)
+    if config.collect is not None and config.collect.ai is not None:
+        longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
+        yield from _check(config.collect.ai.raters, Place("collect.ai.raters", longest), config)
+    for key, judge in config.optimize.judges():
+        longest = Length(config.optimize.answers() or 0, "optimize.sampling.max_new_tokens")
+        yield from _check(judge, Place(key, longest), config)
+
+
+def _check(asked: AutoraterConfig | ConstitutionConfig, place: Place, config: RunConfig) -> Iterator[Finding]:
+    if any(missing(one) for one in outside(asked)):
         return  # what is missing is said where files are looked for
-    if isinstance(raters.backend, LocalJudgeConfig) and not Path(raters.backend.path).is_dir():
-        yield note(f"{_KEY}.backend.path", f"{raters.backend.path} is looked at when the run starts")
+    if isinstance(asked.backend, ProgramConfig):
+        return  # it is asked when the run starts; whether it is there is said where files are looked for
+    if isinstance(asked.backend, LocalJudgeConfig) and not Path(asked.backend.path).is_dir():
+        yield note(f"{place.key}.backend.path", f"{asked.backend.path} is looked at when the run starts")
         return
     try:
-        judge = open_autorater(raters, next(raters.ids("train", config.seed)), Backends(config.model, config.compute))
+        judge = _opened(asked, config)
         if isinstance(judge, LogitJudge):
-            yield from _try(judge, longest=config.sample.sampling.max_new_tokens)
+            yield from _try(judge, place)
         else:
-            yield from _not_asked(judge)
+            yield from _not_asked(judge, place.key)
     except UserError as wrong:
-        yield problem(_KEY, str(wrong))
+        yield problem(place.key, str(wrong))
 
 
-def _not_asked(judge: EndpointJudge) -> Iterator[Finding]:
+def _opened(raters: AutoraterConfig | ConstitutionConfig, config: RunConfig) -> Autorater:
+    """The judge; of one by principles the one by the first of them."""
+    backends = Backends(config.model, config.compute)
+    if isinstance(raters, AutoraterConfig):
+        return open_autorater(raters, next(raters.ids("train", config.seed)), backends)
+    drawn = raters.model_copy(update={"ask": "drawn"})
+    first = open_constitution(drawn, backends, seed=config.seed).members[0]
+    assert isinstance(first, PrincipleJudge) and isinstance(first.inner, Autorater)
+    return first.inner
+
+
+def _not_asked(judge: EndpointJudge, key: str) -> Iterator[Finding]:
     """What can be said of an address without asking it, which may cost."""
     backend = judge.client.config
-    yield note(f"{_KEY}.backend", f"{backend.name} is first asked when the run starts, since that may cost")
+    yield note(f"{key}.backend", f"{backend.name} is first asked when the run starts, since that may cost")
     if backend.budget_tokens is None and backend.budget_money is None and not backend.is_here:
-        yield warning(
-            f"{_KEY}.backend", f"{backend.host} is asked without a limit", "set budget_tokens or budget_money"
-        )
+        yield warning(f"{key}.backend", f"{backend.host} is asked without a limit", "set budget_tokens or budget_money")
 
 
-def _try(judge: LogitJudge, *, longest: int) -> Iterator[Finding]:
-    """Ask about a right and a wrong answer. `longest` is how many tokens answers may have."""
+def _try(judge: LogitJudge, place: Place) -> Iterator[Finding]:
+    """Ask about a right and a wrong answer."""
     [judgment] = judge.judge([_TASK])
     pairs = pairs_in(judgment)
     masses = [one.mass for one in pairs] + [one.mass for one in scores_in(judgment)]
     if not masses:
         said = f"a short question does not fit the {judge.reader.context} tokens of the judge"
-        yield warning(_KEY, said, "take a model with a longer context")
+        yield warning(place.key, said, "take a model with a longer context")
         return
     told = [
         f"P(right) {p.probability(judge.config.temperature):.2f}, first place {p.position:+.2f} logits" for p in pairs
@@ -75,14 +116,27 @@ def _try(judge: LogitJudge, *, longest: int) -> Iterator[Finding]:
         told.append("mean scores " + " and ".join(f"{_mean(judgment.scores[i]):.2f}" for i in ("right", "wrong")))
     text = f"asked about a right and a wrong answer: {'; '.join(told)}; verdicts cover {min(masses):.0%}"
     if min(masses) < LEAST_MASS:
-        yield warning(_KEY, text, "take a model that follows instructions: this one wants to say something else")
+        fix = "take a model that follows instructions: this one wants to say something else"
+        yield warning(place.key, text, fix)
     else:
-        yield ok(_KEY, text)
-    question = judge.reader.question(judge.asking.pairwise(Material.of(_PROMPT, ("", "")), 0, 1), judge.pair)
-    need = len(question.tokens) + 2 * longest
+        yield ok(place.key, text)
+    yield from _room(judge, place)
+
+
+def _room(judge: LogitJudge, place: Place) -> Iterator[Finding]:
+    """Whether the longest answers leave room for the question."""
+    material, longest = Material.of(_PROMPT, ("", "")), place.longest
+    if judge.config.mode == "scores":
+        name = next(iter(judge.asking.rubric.criteria))
+        question, answers = judge.reader.question(judge.asking.score(material, 0, name), judge.levels), "one"
+        need = len(question.tokens) + longest.tokens
+    else:
+        question, answers = judge.reader.question(judge.asking.pairwise(material, 0, 1), judge.pair), "two"
+        need = len(question.tokens) + 2 * longest.tokens
     if need >= judge.reader.context:
-        said = f"a question about two of the longest answers has {need} tokens, the judge reads {judge.reader.context}"
-        yield warning(_KEY, said, "lower sample.sampling.max_new_tokens: longer tasks are skipped")
+        said = f"a question about {answers} of the longest answers has {need} tokens"
+        fix = f"lower {longest.key}: longer tasks are skipped"
+        yield warning(place.key, f"{said}, the judge reads {judge.reader.context}", fix)
 
 
 def _mean(scores: dict[str, float]) -> float:

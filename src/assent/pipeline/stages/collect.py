@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,22 +19,26 @@ from assent.core import files
 from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Prompt, Rater, Task
+from assent.core.types import Comparison, Judgment, Marked, Prompt, Rater, Task
 from assent.data.heldout import Kept, take_out
 from assent.feedback.config import StoreConfig
+from assent.feedback.quality.opinions import second_opinions
 from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
+from assent.pipeline.ai_labels import FILE as AI_LABELS
+from assent.pipeline.ai_labels import agreement_of, for_people, judge_beside, only_by, refuse_low, weights_in
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
+from assent.pipeline.constitution_config import AILabelsConfig
 from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, stand_in
-from assent.pipeline.imported import Tried, check_for, imported_comparisons
+from assent.pipeline.imported import MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
-from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of
+from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of, worth_knowing
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, place_of, predicted
-from assent.raters.panel import Panel
+from assent.raters.config import PeopleConfig
 
 
 class CollectStage(Config):
@@ -62,6 +67,8 @@ class CollectStage(Config):
     """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
     limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """How long imported rows may be."""
+    marks: bool = Field(default=False, json_schema_extra={"added_later": True})
+    """Whether flags and scores without a ranking are written down too."""
 
     @classmethod
     def of(cls, config: RunConfig, number: int, *, like: tuple[str, ...]) -> CollectStage:
@@ -78,6 +85,7 @@ class CollectStage(Config):
             place=place_of(config.name, 2 * number),
             like=like,
             limits=tuple(row_limits(config, "comparisons")),
+            marks=config.optimize.reads_marks,
         )
 
 
@@ -106,7 +114,7 @@ def run_collect(
     held_out: Artifact | None = None,
     reader: Artifact | None = None,
 ) -> dict[str, Any]:
-    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's.
+    """Write comparisons.jsonl: those given, those imported, those of earlier rounds, and this round's; so marks.jsonl.
 
     Imported ones that hold an evaluation prompt of `held_out` are left out; the others never do. With a `reader`, a
     base, those that it cannot take are left out too, into quarantine.jsonl.
@@ -129,7 +137,8 @@ def run_collect(
     if samples is not None and config.collect is not None:
         new = new_comparisons(ctx, config, config.collect, samples, advisor)
         comparisons += new.comparisons
-    if not comparisons:
+    marks = collected_marks(ctx, config, new, earlier, held_out) if config.marks else None
+    if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
@@ -139,17 +148,53 @@ def run_collect(
         ctx.log.say(in_words(stood))
     write_records(ctx.output / "comparisons.jsonl", comparisons)
     write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
-    judgments = sum(len(c.judgments) for c in comparisons)
+    if weights := ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights):
+        files.write_json(ctx.output / AI_LABELS, weights)
     return {
         "comparisons": len(comparisons),
-        "judgments": judgments,
+        "judgments": sum(len(c.judgments) for c in comparisons),
         "new_judgments": new_judgments,
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
         **left_out,
         **stood,
+        **({} if marks is None else {"marked": len(marks)}),
+        **({} if new is None else new.facts),
     }
+
+
+def collected_marks(
+    ctx: StageContext,
+    config: CollectStage,
+    new: NewComparisons | None,
+    earlier: Artifact | None,
+    held_out: Artifact | None,
+) -> list[Marked]:
+    """Write marks.jsonl: what was said without ranking two answers, imported, in earlier rounds and in this one."""
+    marks: list[Marked] = []
+    if earlier is not None:
+        marks += read_records(earlier.file(MARKS), Marked)
+    else:
+        imported = imported_marks(config.store)
+        asked = [one.prompt for one in imported]
+        kept = take_out(asked, read_records(held_out.file("eval.jsonl"), Prompt) if held_out is not None else [])
+        if imported and held_out is not None:
+            ctx.log.say(kept.line("imported tasks with flags or scores alone", of=len(asked)))
+        usable = {prompt.id for prompt in kept.items}
+        marks += [one for one in imported if one.prompt.id in usable]
+    if new is not None and config.collect is not None:
+        queue = Queue(new.project, "reward")
+        with Store.open(config.store.url) as store:
+            found, repeats = store.listing.marked(queue, snapshot=new.snapshot), store.listing.repeats(queue)
+        raters = config.collect.raters
+        ids = None if isinstance(raters, PeopleConfig) else set(raters.ids("train", config.people_seed))
+        for one in found:
+            said = (j for j in one.judgments if j.task_id not in repeats and (ids is None or j.rater_id in ids))
+            if own := tuple(said):
+                marks.append(one.model_copy(update={"judgments": own}))
+    write_records(ctx.output / MARKS, marks)
+    return marks
 
 
 def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | None) -> Tried:
@@ -190,16 +235,21 @@ class NewComparisons:
     snapshot: str
     """Hash of the fixed set of judgments."""
     project: str
+    weights: dict[str, float]
+    """What a judgment of each AI rater counts; empty where there is none."""
+    facts: dict[str, Any]
+    """What is known of the AI's labels."""
 
 
 def new_comparisons(
     ctx: StageContext, config: CollectStage, collecting: CollectConfig, samples: Artifact, advisor: Artifact | None
 ) -> NewComparisons:
     """Have this round's tasks judged; the judgments are fixed in a snapshot."""
-    tasks = read_records(samples.file("tasks.jsonl"), Task)
+    every = read_records(samples.file("tasks.jsonl"), Task)
     asked = Queue(project=samples.name, purpose="reward")
     judges = judges_of(collecting.raters, role="train", seed=config.people_seed)
-    queue, tasks = take_queue(config.store, asked, judges, tasks)
+    queue, every = take_queue(config.store, asked, judges, every)
+    tasks = for_people(every, collecting.ai, seed=config.people_seed)
     slots = overlap(
         [t.id for t in tasks], share=collecting.overlap_share, depth=collecting.overlap, seed=config.people_seed
     )
@@ -212,14 +262,78 @@ def new_comparisons(
     plan = QueuePlan(config.title, config.place, config.like, collecting.goal, predict)
     enough = enough_of(collecting.raters)
     said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
+    if collecting.second_opinions:
+        slots = with_second_opinions(ctx, collecting, slots, said, raters=None if panel is None else len(panel.members))
+        said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
     need = min(math.floor(enough * sum(slots.values())), sum(j.skip_reason is None for j in said))
+    ai = None if collecting.ai is None else beside(ctx, config, collecting.ai, backends, every, queue)
+    named = queue.project if ai is None else f"{queue.project} with {ai.mark}"
+    need += 0 if ai is None else ai.ranked
     with Store.open(config.store.url) as store:
-        snapshot = store.snapshot(queue.project, queue, now=time.time())
+        snapshot = store.snapshot(named, queue, now=time.time())
         if len(snapshot.judgment_ids) < need:  # taken when fewer were asked for
-            snapshot = store.snapshot(f"{queue.project} for {short(ctx.key)}", queue, now=time.time())
+            snapshot = store.snapshot(f"{named} for {short(ctx.key)}", queue, now=time.time())
         found = once(ctx, store.comparisons(queue, snapshot=snapshot.hash), store.listing.repeats(queue))
-    comparisons = found if panel is None else only_of(panel, found)
-    return NewComparisons(comparisons, snapshot.hash, queue.project)
+    ids = frozenset() if ai is None else ai.ids
+    comparisons = only_by(found if panel is None else only_of(panel.ids | ids, found), ids)
+    weights = {} if ai is None or collecting.ai is None else dict.fromkeys(sorted(ai.ids), collecting.ai.weight)
+    return NewComparisons(comparisons, snapshot.hash, queue.project, weights, {} if ai is None else ai.facts)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What an AI said beside people, once it was seen that they agree."""
+
+    ids: frozenset[str]
+    """Its raters."""
+    mark: str
+    """What all that decides its judgments is known by."""
+    ranked: int
+    """Judgments that say something."""
+    facts: dict[str, Any]
+
+
+def beside(
+    ctx: StageContext, config: CollectStage, ai: AILabelsConfig, backends: Backends, tasks: list[Task], queue: Queue
+) -> Beside:
+    """Have the AI judge every task, and hold it against people. Raises RunError where its labels may not be used."""
+    panel = panel_of(ai.raters, lab=config.lab, role="train", seed=config.people_seed, backends=backends)
+    assert panel is not None
+    said = judge_beside(config.store, panel, tasks, queue, log=ctx.log)
+    for line in worth_knowing(panel.members):
+        ctx.log.say(line)
+    with Store.open(config.store.url) as store:
+        found = agreement_of(store.comparisons(queue), said)
+    for line in found.lines():
+        ctx.log.say(line)
+    if warned := refuse_low(found, ai):
+        ctx.log.say(warned)
+    ranked = sum(one.ranking is not None for one in said)
+    facts = {"judgments": ranked, "silent": len(said) - ranked, "agreement": found.model_dump(mode="json")}
+    return Beside(panel.ids, ai.raters.mark, ranked, {"ai": facts})
+
+
+def with_second_opinions(
+    ctx: StageContext,
+    collecting: CollectConfig,
+    slots: Mapping[str, int],
+    said: Sequence[Judgment],
+    *,
+    raters: int | None,
+) -> dict[str, int]:
+    """The slots, and one more where it tells most; `raters` are those of a panel, None for people.
+
+    What was chosen is kept beside the unfinished stage: asked again, with further judgments in, it is the same.
+    """
+    chosen = ctx.scratch / "second_opinions.json"
+    if not chosen.is_file():
+        open_to = {task for task, count in slots.items() if raters is None or count < raters}
+        labels = round(collecting.second_opinions * len(slots))
+        more = second_opinions([one for one in said if one.task_id in open_to], labels=labels)
+        files.write_json(chosen, sorted(more))
+        ctx.log.say(f"{len(more)} tasks get one more judgment, where it tells most of which answer is better")
+    again = set(json.loads(chosen.read_text(encoding="utf-8")))
+    return {task: count + (task in again) for task, count in slots.items()}
 
 
 def once(ctx: StageContext, comparisons: list[Comparison], repeats: Collection[str]) -> list[Comparison]:
@@ -230,9 +344,9 @@ def once(ctx: StageContext, comparisons: list[Comparison], repeats: Collection[s
     return kept
 
 
-def only_of(panel: Panel, comparisons: list[Comparison]) -> list[Comparison]:
-    """What a panel said, without what others said about the same tasks."""
-    own = [(c, tuple(j for j in c.judgments if j.rater_id in panel.ids)) for c in comparisons]
+def only_of(ids: frozenset[str], comparisons: list[Comparison]) -> list[Comparison]:
+    """What these raters said, without what others said about the same tasks."""
+    own = [(c, tuple(j for j in c.judgments if j.rater_id in ids)) for c in comparisons]
     return [c if len(kept) == len(c.judgments) else c.model_copy(update={"judgments": kept}) for c, kept in own if kept]
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
 
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext, stage
@@ -16,6 +20,7 @@ from assent.data.fit import fit
 from assent.data.render import Renderer
 from assent.data.splits import split
 from assent.data.talks import row_limit
+from assent.evaluation.criterion_report import CriterionReport, criterion_report
 from assent.evaluation.outcomes import Found, Outcome
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
@@ -23,18 +28,22 @@ from assent.evaluation.reward_report import RewardReport, reward_outcomes, rewar
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
+from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
+from assent.pipeline.ai_labels import by_people, weighed, weights_in
 from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig, RunConfig
+from assent.pipeline.guarding import Parted, part
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
-from assent.pipeline.learners import row_scorer, state_scorer, train_reward_model
+from assent.pipeline.learners import all_heads, row_scorer, state_scorer, train_reward_model
 from assent.pipeline.ranked import RankedGroups, Reading
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
 from assent.training.config import RewardConfig
+from assent.training.criterion_fit import CriterionScale, scales_of, table
 from assent.training.loop import Loop
 from assent.training.reward import Trained, taste_scores
-from assent.training.targets import MARGINS
+from assent.training.targets import MARGINS, Target
 
 HELD_OUT_SEED = 0
 """The same prompts are held out in every round and run, so that accuracies can be compared."""
@@ -49,11 +58,17 @@ class RewardStage(Config):
     """How models are loaded."""
     compute: ComputeConfig
     """Where it runs."""
+    part: Literal["all", "train", "gold"] = Field(default="all", json_schema_extra={"added_later": True})
+    """Which judgments: all, or with a held-out reward for guards, those of one side."""
+    gold_share: float = Field(default=0.0, json_schema_extra={"added_later": True})
+    """Share of the held-out side."""
 
     @classmethod
-    def of(cls, config: RunConfig, reward: RewardConfig) -> RewardStage:
-        """As the run says."""
-        return cls(reward=reward, model=config.model, compute=config.compute)
+    def of(cls, config: RunConfig, reward: RewardConfig, *, is_gold: bool = False) -> RewardStage:
+        """As the run says; `is_gold`: the held-out one for guards."""
+        share = config.optimize.gold_share
+        part = "all" if share is None else "gold" if is_gold else "train"
+        return cls(reward=reward, model=config.model, compute=config.compute, part=part, gold_share=share or 0.0)
 
     def revised(self) -> dict[str, str]:
         """What enters the key beside the stage's version, which would make reward models anew that did not change."""
@@ -65,27 +80,32 @@ class RewardStage(Config):
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
     """Write reward/ (a plain sequence-classification model), report.json, and each held-out pair as an outcome."""
     backends, wanted = Backends(config.model, config.compute), config.reward
-    sides = sides_of(judgments, wanted)
+    (sides, parted), labels = sides_of(judgments, config), weights_in(judgments)
+    if labels:
+        sides["held out"] = by_people(sides["held out"])
     attributes = attributes_of(judgments)
     copies = copies_of(sides["train"], sides["held out"], wanted, seed=seeds.derive(ctx.seed, "augment"))
     with machine(config.compute):
-        model = backends.new_reward_model(start.file("policy"), seed=seeds.derive(ctx.seed, "head"))
+        head_seed = seeds.derive(ctx.seed, "head")
+        model = backends.new_reward_model(start.file("policy"), seed=head_seed, criteria=wanted.criteria)
         limit = row_limit(wanted.max_length, model.max_length)
         budget = wanted.optimizer.tokens_per_microbatch
         reading = Reading(backends.renderer(model), limit, wanted.too_long, MARGINS[wanted.margins], budget)
         more = () if copies is None else copies.comparisons
         learn, test = reading.of([*sides["train"], *more]), reading.of(sides["held out"])
+        scales = scales_of(sides["train"], wanted.criteria)
+        model.criteria = [scale.criterion for scale in scales]
         weights = weights_of(learn.comparisons, attributes, wanted)
-        said = [line for one in (copies, weights) if one is not None for line in one.lines()]
+        said = [] if parted is None else parted.lines()
+        said += [line for one in (copies, weights) if one is not None for line in one.lines()]
         for part, what in ((learn, "comparisons"), (test, "comparisons that are held out")):
             said += part.fitted.lines(what, max_length=limit)
-        for line in said:
+        for line in [*(scale.line() for scale in scales), *said]:
             ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        weight = None if weights is None else weights.weight
-        trained = train_reward_model(
-            model, learn.groups, learn.targets, wanted, loop, attributes=attributes, weight=weight
-        )
+        weight = weighed(labels, None if weights is None else weights.weight)
+        targets = scored(learn, scales)
+        trained = train_reward_model(model, learn.groups, targets, wanted, loop, attributes=attributes, weight=weight)
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         debias, inherited = leaning.mended(ctx.log, seed=seeds.derive(ctx.seed, "augment"))
         trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
@@ -105,25 +125,48 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         "comparisons": len(learn.groups),
         "held_out": len(test.groups),
         **{name: count + test.fitted.facts()[name] for name, count in learn.fitted.facts().items()},
+        **({} if parted is None else {"used_by_neither": parted.unused}),
         **({} if copies is None else copies.facts()),
         **({} if weights is None else weights.facts()),
         **trained.facts(),
         **waste,
+        **trust(report),
+        "alarms": alarms,
+    }
+
+
+def trust(report: RewardReport) -> dict[str, Any]:
+    """How far the model can be trusted, as facts of its artifact."""
+    by_criterion = {name: plain(one.accuracy) for name, one in report.criteria.items()}
+    return {
         "heldout_accuracy": plain(report.accuracy),
         "rater_agreement": plain(report.rater_agreement),
         "ceiling": plain(report.ceiling),
         "longer_wins": plain(report.longer_wins),
         "relevance": plain(report.relevance),
         "ece": report.ece,
-        "alarms": alarms,
+        **({"criteria": by_criterion} if by_criterion else {}),
     }
 
 
-def sides_of(judgments: Artifact, config: RewardConfig) -> dict[str, list[Comparison]]:
-    """Comparisons to learn from and those that are held out, by prompt."""
+def scored(learn: RankedGroups, scales: Sequence[CriterionScale]) -> list[Target]:
+    """The targets with what raters scored by criteria, where the model has heads for some."""
+    if not scales:
+        return learn.targets
+    both = zip(learn.comparisons, learn.targets, strict=True)
+    return [replace(target, scores=table(comparison, scales)) for comparison, target in both]
+
+
+def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, list[Comparison]], Parted | None]:
+    """Comparisons to learn from and those that are held out, by prompt; of the part of the judgments that is wanted."""
     comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
-    shares = {"train": 1 - config.eval_share, "held out": config.eval_share}
-    return split(comparisons, shares, seed=HELD_OUT_SEED, part_of=lambda c: str(c.meta.get("source", "")))
+    parted = None
+    if config.part != "all":
+        parted = part(comparisons, config.gold_share)
+        comparisons = parted.gold if config.part == "gold" else parted.train
+    shares = {"train": 1 - config.reward.eval_share, "held out": config.reward.eval_share}
+    sides = split(comparisons, shares, seed=HELD_OUT_SEED, part_of=lambda c: str(c.meta.get("source", "")))
+    return sides, parted
 
 
 def measured(
@@ -136,8 +179,23 @@ def measured(
     if trained.raters is not None:
         tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=reading.budget)
         raters = rater_report(trained.raters, test.comparisons, scores, tastes.numpy())
-    report = reward_report(test.comparisons, scores).model_copy(update={"raters": raters, "relevance": relevant})
+    found = {"raters": raters, "relevance": relevant, "criteria": criteria_of(model, test, reading)}
+    report = reward_report(test.comparisons, scores).model_copy(update=found)
     return report, reward_outcomes(test.comparisons, scores)
+
+
+def criteria_of(model: ScalarModel, test: RankedGroups, reading: Reading) -> dict[str, CriterionReport]:
+    """How far each criterion's head can be trusted, on what it never saw."""
+    if not model.criteria:
+        return {}
+    found = torch.zeros(sum(len(group.continuations) for group in test.groups), len(model.criteria))
+    for batch in pack(test.groups, budget=reading.budget):
+        [(_, _, said)] = all_heads(model).score([batch])
+        found[list(batch.rows)] = said.cpu()
+    return {
+        one.name: criterion_report(test.comparisons, one.name, found[:, n].tolist())
+        for n, one in enumerate(model.criteria)
+    }
 
 
 def relevance_of(

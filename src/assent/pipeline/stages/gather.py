@@ -31,6 +31,7 @@ from assent.lab.world import World
 from assent.pipeline.config import DataConfig, FileData, LabData
 from assent.pipeline.limits import RowLimit
 from assent.pipeline.row_check import Template, check_of
+from assent.training.reward_terms import RewardTerm
 
 _Item = TypeVar("_Item", Conversation, Comparison)
 
@@ -50,11 +51,18 @@ class GatherStage(Config):
     """The chat template that every row has to pass; None for rows of the lab."""
     limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """How long rows may be for the stages that will read them."""
+    terms: tuple[RewardTerm, ...] = Field(default=(), json_schema_extra={"affects_result": False})
+    """Terms of a reward that read something of each prompt."""
 
     @property
     def strict(self) -> list[Any]:
         """The limits that make a row a bad one."""
         return [limit.model_dump(mode="json") for limit in self.limits if limit.is_strict]
+
+    @property
+    def reads(self) -> list[Any]:
+        """What terms of a reward read of each prompt, which makes a row without it a bad one."""
+        return sorted(([*item] for term in self.terms for item in term.reads.items()), key=str)
 
     @property
     def passed(self) -> dict[str, str]:
@@ -67,6 +75,8 @@ def tried_since(artifact: Artifact, config: GatherStage) -> dict[str, str]:
     changes: dict[str, str] = {}
     if artifact.notes.get("strict", config.strict) != config.strict:
         changes["rows fit"] = hash_json(config.strict)
+    if artifact.notes.get("reads", []) != config.reads:
+        changes["prompts have"] = hash_json(config.reads)
     if artifact.notes.get("passed", config.passed) != config.passed:
         changes |= config.passed
     return changes
@@ -138,7 +148,8 @@ def gather_files(
         case "comparisons":
             found = gather_comparisons(ctx, data.comparisons, evaluation, check)
         case "prompts":
-            return gather_prompts(ctx, data, check) | passed
+            asked = check_of(config.template, config.limits, terms=config.terms)
+            return gather_prompts(ctx, data, asked, check) | passed | ({"reads": config.reads} if config.reads else {})
     if check is not None:
         check.refuse_useless(config.part)
     return found if check is None else {**found, "strict": config.strict, **passed}
@@ -192,14 +203,16 @@ def label(source: Source) -> str:
     return "/".join(part.split(".")[0] for part in parts)
 
 
-def gather_prompts(ctx: StageContext, data: FileData, check: Check | None) -> dict[str, Any]:
+def gather_prompts(ctx: StageContext, data: FileData, check: Check | None, check_given: Check | None) -> dict[str, Any]:
     """Set evaluation prompts aside: the given ones, or a share of the prompts, by prompt."""
     prompts, report = load_prompts(prompt_sources(data), quarantine=ctx.output / "quarantine.jsonl", check=check)
     asked = distinct(prompts)
     tell(ctx, [*report.lines(), *asked.lines()])
     given: list[Prompt] = []
     if data.eval_prompts:
-        found, of_given = load_prompts(data.eval_prompts, quarantine=ctx.output / "quarantine-eval.jsonl", check=check)
+        found, of_given = load_prompts(
+            data.eval_prompts, quarantine=ctx.output / "quarantine-eval.jsonl", check=check_given
+        )
         own = distinct(found)
         given = own.prompts
         tell(ctx, [*of_given.lines(), *own.lines()])

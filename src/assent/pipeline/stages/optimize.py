@@ -17,34 +17,47 @@ from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.render import Renderer
+from assent.data.splits import split_key
 from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
+from assent.pipeline.ai_labels import weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
+from assent.pipeline.guarding import held_out_reward, set_apart
+from assent.pipeline.labelling import Relabelled, labelled_groups, relabelled
 from assent.pipeline.learners import policy_learner, value_learner
+from assent.pipeline.one_base import OneBase
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
-from assent.pipeline.rewarding import rewards_of
+from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
 from assent.pipeline.waste import told
+from assent.training.best_of_n import train_best_of_n
 from assent.training.config import OptimizeConfig
-from assent.training.dpo import DPOResult, train_dpo
+from assent.training.dpo import train_dpo
+from assent.training.gauge import HeldOut
 from assent.training.grpo import train_grpo
+from assent.training.kto import train_kto
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import GRPOConfig, OnPolicyConfig, PPOConfig, ReinforceConfig, RLOOConfig
+from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
+from assent.training.online_dpo import train_online_dpo
+from assent.training.orpo import train_orpo
 from assent.training.ppo import train_ppo
-from assent.training.preference_config import DPOConfig
+from assent.training.preference import PreferenceResult
+from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, RankingConfig, SimPOConfig
 from assent.training.reinforce import train_reinforce
-from assent.training.rewards import ModelReward, cut_lines
+from assent.training.rewards import ModelReward
 from assent.training.rloo import train_rloo
+from assent.training.simpo import train_simpo
 from assent.training.targets import Target
 
-Train = Callable[[Roles, Sequence[Prompt], Any, Loop], None]
-"""An on-policy method: roles, prompts, its settings, the loop."""
-TrainOnRankings = Callable[[Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop], DPOResult]
+Train = Callable[[Roles, Sequence[Prompt], Any, Loop], Mapping[str, Any] | None]
+"""An on-policy method: roles, prompts, its settings, the loop; what it found beside its log, if anything."""
+TrainOnRankings = Callable[[Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop], PreferenceResult]
 """A method on rankings: the policy, groups of answers, who ranked them how, its settings, the loop."""
 
 
@@ -74,10 +87,17 @@ def run_optimize(
     reward: Artifact | None = None,
     judgments: Artifact | None = None,
     demonstrations: Artifact | None = None,
+    gold: Artifact | None = None,
 ) -> dict[str, Any]:
     """Write policy/. Beside `start`, the method is given what its settings want (`Method.wants`)."""
     config.optimize.refuse()
-    given = {"prompts": prompts, "reward": reward, "judgments": judgments, "demonstrations": demonstrations}
+    given = {
+        "prompts": prompts,
+        "reward": reward,
+        "judgments": judgments,
+        "demonstrations": demonstrations,
+        "gold": gold,
+    }
     with machine(config.compute):
         work = Work.open(ctx, config, start, {name: one for name, one in given.items() if one is not None})
         match config.optimize:
@@ -89,8 +109,18 @@ def run_optimize(
                 facts = work.on_policy(train_rloo, rloo)
             case ReinforceConfig() as reinforce:
                 facts = work.on_policy(train_reinforce, reinforce)
+            case OnlineDPOConfig() as online:
+                facts = work.on_policy(train_online_dpo, online)
+            case BestOfNConfig() as best:
+                facts = work.on_policy(train_best_of_n, best)
             case DPOConfig() as dpo:
-                facts = work.on_rankings(train_dpo, dpo)
+                facts = work.on_rankings(train_dpo, dpo, partial(relabelled, config=dpo, reward=given["reward"]))
+            case ORPOConfig() as orpo:
+                facts = work.on_rankings(train_orpo, orpo)
+            case SimPOConfig() as simpo:
+                facts = work.on_rankings(train_simpo, simpo)
+            case KTOConfig() as kto:
+                facts = work.on_labels(kto)
             case _ as never:
                 assert_never(never)
         save_policy(work.policy, ctx.output, start=start)
@@ -116,36 +146,54 @@ class Work:
             raise ValueError(f"{config.optimize.title} needs {', '.join(sorted(missing))}, and the round gave none")
         backends, folder = Backends(config.model, config.compute), start.file("policy")
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        return cls(ctx, backends, folder, backends.policy(folder, trainable=True), loop, given)
+        policy = backends.policy(folder, trainable=True)
+        if isinstance(config.optimize, OnPolicyConfig):
+            backends = OneBase.of(backends, policy, folder, config.optimize, ctx.log.say)
+        return cls(ctx, backends, folder, policy, loop, given)
 
     def on_policy(self, train: Train, config: OnPolicyConfig) -> dict[str, Any]:
         """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
-        rewards = rewards_of(config, self.backends, self._reward)
+        asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
+        refuse_prompts(config, asked)
+        apart, watched = set_apart(config.guards, asked)
+        pool, held_out = (
+            that_fit(
+                some,
+                writer.renderer,
+                context=writer.context,
+                max_new_tokens=config.sampling.max_new_tokens,
+                log=self.ctx.log,
+            )
+            for some in (apart, watched)
+        )
+        tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
+        opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
+        rewards, constraints = opener.rewards(), opener.constraints()
+        terms = (*rewards.terms, *(() if constraints is None else constraints.costs))
+        gold = held_out_reward(opener, self.given.get("gold"))
         roles = Roles(
+            constraints=constraints,
             policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
             writer=writer,
-            demonstrations=tuple(self._demonstrations(writer.renderer)) if config.ptx.coefficient else (),
+            demonstrations=tuple(self._demonstrations(writer.renderer, held_out)) if config.ptx.coefficient else (),
+            held_out=None if config.guards is None else HeldOut(tuple(held_out), gold),
         )
-        pool = that_fit(
-            read_records(self.given["prompts"].file("prompts.jsonl"), Prompt),
-            writer.renderer,
-            context=writer.context,
-            max_new_tokens=config.sampling.max_new_tokens,
-            log=self.ctx.log,
-        )
-        train(roles, pool, config, self.loop)
-        scored = [score for _, _, score in rewards.terms]
-        for line in cut_lines(*scored):
+        found = train(roles, pool, config, self.loop) or {}
+        for line in worth_telling(terms):
             self.ctx.log.say(line)
-        cut = sum(one.cut.total for one in scored if isinstance(one, ModelReward))
+        cut = sum(one.cut.total for one in scorers(terms) if isinstance(one, ModelReward))
         return {
             **({"rewards_cut": cut} if cut else {}),
-            "steps": config.steps,
+            **({} if constraints is None else {"multipliers": constraints.multipliers}),
+            "steps": config.steps if self.loop.ended is None else self.loop.done,
             "prompts": len(pool),
+            **({"ended": self.loop.ended} if self.loop.ended is not None else {}),
+            **self.loop.facts,
+            **found,
             **told(self.ctx.log, self.policy, writer.engine),
         }
 
@@ -153,17 +201,38 @@ class Work:
         """The value model of PPO: it starts from the reward model if there is one that reads the same tokens."""
         return value_learner(self.backends.critic(self.start, self._reward, seed=self.ctx.seed), config.value_optimizer)
 
-    def on_rankings(self, train: TrainOnRankings, config: DPOConfig) -> dict[str, Any]:
+    def on_rankings(
+        self,
+        train: TrainOnRankings,
+        config: RankingConfig,
+        relabel: Callable[[Sequence[Target]], Relabelled] = lambda targets: Relabelled(list(targets), None, {}),
+    ) -> dict[str, Any]:
         """A method that learns from the rankings themselves: all judgments so far."""
         comparisons = read_records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
         limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
         ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
+        labels = weights_in(self.given["judgments"])
+        told_by = relabel([one.weighted(labels) if labels else one for one in ranked.targets])
+        if told_by.line is not None:
+            self.ctx.log.say(told_by.line)
         learner = policy_learner(self.policy, config.optimizer)
-        result = train(learner, ranked.groups, ranked.targets, config, self.loop)
+        result = train(learner, ranked.groups, told_by.targets, config, self.loop)
         for line in ranked.fitted.lines("comparisons", max_length=limit):
             self.ctx.log.say(line)
-        counts = {"comparisons": len(ranked.groups), **ranked.fitted.facts()}
+        counts = {"comparisons": len(ranked.groups), **ranked.fitted.facts(), **told_by.facts}
+        return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
+
+    def on_labels(self, config: KTOConfig) -> dict[str, Any]:
+        """KTO: learns from answers that any judgment so far calls good or bad."""
+        limit = row_limit(config.max_length, self.policy.max_length)
+        renderer = self.backends.renderer(self.policy)
+        found = labelled_groups(self.given["judgments"], renderer, config, limit=limit)
+        lines = [found.labels.line(), *found.fitted.lines("labelled tasks", max_length=limit)]
+        for line in lines:
+            self.ctx.log.say(line)
+        result = train_kto(policy_learner(self.policy, config.optimizer), found.groups, found.says, config, self.loop)
+        counts = {"labelled": len(found.groups), **found.fitted.facts(), **found.labels.facts()}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
 
     @property
@@ -171,9 +240,15 @@ class Work:
         reward = self.given.get("reward")
         return None if reward is None else reward.file("reward")
 
-    def _demonstrations(self, renderer: Renderer) -> list[Group]:
-        """Demonstrations as groups, those that do not fit left out."""
-        conversations = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+    def _demonstrations(self, renderer: Renderer, held_out: Sequence[Prompt]) -> list[Group]:
+        """Demonstrations as groups; those that do not fit are left out, and those of prompts that guards watch with."""
+        given = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+        watched = {split_key(prompt) for prompt in held_out}
+        conversations = [one for one in given if split_key(one) not in watched]
+        if len(conversations) < len(given):
+            self.ctx.log.say(
+                f"{len(given) - len(conversations)} demonstrations ask what the guards watch with: left out"
+            )
         limit = self.policy.max_length
         fitted = fit_demonstrations(conversations, renderer, max_length=limit, policy="drop")
         for line in fitted.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from assent.artifacts.jsonl import read_records, write_records
@@ -14,6 +15,8 @@ from assent.core.types import Completion, Prompt, Task
 from assent.generation.writer import LocalWriter, Writer
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
+from assent.pipeline.choosing import chosen as kept_of
+from assent.pipeline.choosing import worth_of
 from assent.pipeline.config import ComputeConfig, RunConfig, SampleConfig
 from assent.pipeline.prompts import that_fit
 from assent.profiles.principles import prompt_under
@@ -46,15 +49,21 @@ def run_sample(
     policy: Artifact,
     prompts: Artifact,
     previous: Artifact | None = None,
+    advisors: Sequence[Artifact] | None = None,
 ) -> dict[str, Any]:
-    """Write tasks.jsonl, one task per prompt. Equal answers are merged; a prompt with one answer left is dropped."""
+    """Write tasks.jsonl, one task per prompt. Equal answers are merged; a prompt with one answer left is dropped.
+
+    With `advisors`, reward models of earlier rounds, more prompts are answered than raters get, and those are kept of
+    which the advisors say that labels teach most.
+    """
     backends = Backends(config.model, config.compute)
     pool = read_records(prompts.file("prompts.jsonl"), Prompt)
     from_previous = round(config.sample.answers * config.sample.previous_share) if previous is not None else 0
     with machine(config.compute):
         newest = writer_of(backends, policy)
         fitting = answerable(ctx, newest, pool, config.sample)
-        chosen = round_prompts(fitting, config.sample.prompts, config.round)
+        wanted = config.sample.prompts * (config.sample.candidates if advisors else 1)
+        chosen = round_prompts(fitting, wanted, config.round)
         from_newest = config.sample.answers - from_previous
         answers = sample_answers(ctx, newest, chosen, config.sample, from_newest, key=policy.key)
         if previous is not None and from_previous:
@@ -62,12 +71,21 @@ def run_sample(
                 ctx, writer_of(backends, previous), chosen, config.sample, from_previous, key=previous.key
             )
             answers = [a + b for a, b in zip(answers, older, strict=True)]
+        answered = len(chosen)
+        if advisors:
+            worth = worth_of(backends, advisors, chosen, answers)
+            places = kept_of(worth, config.sample.prompts, seed=ctx.seed)
+            chosen, answers = [chosen[i] for i in places], [answers[i] for i in places]
+            ctx.log.say(
+                f"{len(chosen)} of {answered} prompts go to raters, most of them where reward models are unsure"
+            )
     tasks = [make_task(p, a, key=ctx.key) for p, a in zip(chosen, answers, strict=True)]
     kept = [t for t in tasks if len(t.completions) > 1]
     write_records(ctx.output / "tasks.jsonl", kept)
     count = sum(len(t.completions) for t in kept)
     return {
         "prompts": len(chosen),
+        **({"candidates": answered} if advisors else {}),
         "tasks": len(kept),
         "answers": count,
         "unfinished": sum(not c.finished for t in kept for c in t.completions),

@@ -1,0 +1,129 @@
+"""`assent doctor RUN`: what the logs of a run say went wrong, finished stages and the one that is under way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from assent.artifacts.layout import RUN_SETTINGS
+from assent.artifacts.round import ROUND, read_round
+from assent.artifacts.store import Artifact, ArtifactStore
+from assent.core.config import read_yaml
+from assent.core.errors import UserError
+from assent.core.findings import Finding, note, ok
+from assent.core.runlog import METRICS, read_metrics
+from assent.evaluation.report import EVALUATION, EvaluationReport
+from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
+
+LOGS, ARTIFACTS = "logs", "artifacts"
+LOOKED_FOR: Mapping[str, tuple[Symptom, ...]] = {"sft": SFT, "reward": REWARD}
+"""By the settings of a stage; a method is told by what it logs."""
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, begun or finished."""
+    return (folder / RUN_SETTINGS).is_file()
+
+
+def examine_logs(folder: Path) -> list[Finding]:
+    """What every stage of a run that logs says of itself. Raises UserError for a folder that is no run."""
+    if not is_run(folder):
+        raise UserError(f"{folder} is no run: it has no {RUN_SETTINGS}; name a folder below runs/, or a YAML")
+    store = ArtifactStore(folder / ARTIFACTS, say=lambda _: None, read_only=True)
+    made = {artifact.name: artifact for artifact in store.all()}
+    rounds = _rounds(folder)
+    preferred = {str(a.manifest.inputs.get("policy")): a for a in made.values() if a.manifest.stage == "evaluate"}
+    settings = read_yaml(folder / RUN_SETTINGS)
+    findings: list[Finding] = []
+    looked_at = 0
+    for place in sorted((folder / LOGS).glob(f"*/{METRICS}"), key=lambda path: (path.stat().st_mtime, path)):
+        name = place.parent.name
+        log = _log(read_metrics(place.parent), made.get(name), settings)
+        if log is None:
+            continue
+        looked_at += 1
+        if (judged := preferred.get(made[name].key if name in made else "")) is not None:
+            log = replace(log, found={**log.found, **_preferred(judged)})
+        where = rounds.get(name, "" if name in made else "not finished")
+        findings += [_at(where, finding) for finding in symptoms(log, _symptoms(log))]
+    if not looked_at:
+        return [note("logs", f"{folder} has logged nothing yet", "run it first: assent run")]
+    return findings or [ok("logs", f"{looked_at} logs were read, and none shows a known failure")]
+
+
+def _log(metrics: list[dict[str, Any]], artifact: Artifact | None, settings: Mapping[str, Any]) -> Log | None:
+    """A stage's log with its settings; of a stage that is not finished, those of the run."""
+    if not metrics:
+        return None
+    if artifact is None:
+        key = _stage_of(metrics)
+        return Log(key, metrics, settings.get(key) or {})
+    named = {"base": "base.pretrain", "sft": "sft", "fit reward": "reward", "optimize": "optimize"}
+    if artifact.manifest.stage not in named:
+        return None
+    key = named[artifact.manifest.stage]
+    config = artifact.manifest.config
+    return Log(key, metrics, config.get(key, config) if isinstance(config, Mapping) else {}, _found(artifact))
+
+
+def _stage_of(metrics: list[dict[str, Any]]) -> str:
+    names = {name for line in metrics[:20] for name in line}
+    if names & {"kl_per_response", "margin", "better_gain"}:
+        return "optimize"
+    return "reward" if "accuracy" in names else "sft"
+
+
+def _symptoms(log: Log) -> tuple[Symptom, ...]:
+    if log.key != "optimize":
+        return LOOKED_FOR["reward" if log.key == "reward" else "sft"]
+    return ON_POLICY if log.series("reward") else PREFERENCE
+
+
+def _found(artifact: Artifact) -> dict[str, float]:
+    """What a reward model's own report says of held-out pairs."""
+    path = artifact.folder / "report.json"
+    if artifact.manifest.stage != "fit reward" or not path.is_file():
+        return {}
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    found = {"ece": report.get("ece")}
+    for name in ("accuracy", "longer_wins"):
+        one = report.get(name)
+        if isinstance(one, Mapping):
+            found |= {name: one.get("estimate"), f"{name}_low": one.get("low")}
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+def _preferred(evaluation: Artifact) -> dict[str, float]:
+    """How often its answers were preferred."""
+    if EVALUATION not in evaluation.manifest.files:
+        return {}
+    report = EvaluationReport.read(evaluation.folder)
+    if report.win_rate is None:
+        return {}
+    share = report.win_rate.headline
+    return {"preferred": share.estimate, "preferred_high": share.high}
+
+
+def _rounds(folder: Path) -> dict[str, str]:
+    """Artifact -> the round that made it."""
+    return {
+        one.artifact: f"round {place.parent.name.removeprefix('round-')}"
+        for place in sorted(folder.glob(f"round-*/{ROUND}"))
+        for one in read_round(place.parent)
+        if place.parent.name != "round-0"
+    }
+
+
+def _at(where: str, finding: Finding) -> Finding:
+    return replace(finding, key=f"{where}, {finding.key}") if where else finding
+
+
+def lines(findings: list[Finding]) -> Iterator[str]:
+    """What to say of them at the end of a run: warnings only."""
+    return (str(finding) for finding in findings if finding.level in ("warning", "error"))

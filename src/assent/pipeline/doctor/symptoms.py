@@ -1,0 +1,322 @@
+"""What the log of a stage says went wrong: pure functions of numbers over steps, one symptom each."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from assent.core.findings import Finding, warning
+
+FEWEST = 10
+"""Steps below which nothing is said of a course."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a stage logged, with the settings that it ran with."""
+
+    key: str
+    """Key of its settings, shown in front of each finding, such as `optimize`."""
+    metrics: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    found: Mapping[str, float] = field(default_factory=dict)
+    """Numbers measured once at its end: held-out accuracy and the like."""
+
+    def series(self, name: str, kind: str = "train") -> list[float]:
+        """A number over the steps in which it was measured; what is not finite is there as NaN."""
+        return [float(m[name]) for m in self.metrics if m.get("kind", "train") == kind and name in m]
+
+    def early(self, name: str) -> float:
+        """Mean of the first tenth of its steps, at least three; NaN where there are too few to speak of a course."""
+        return self._mean(name, first=True)
+
+    def late(self, name: str) -> float:
+        """Mean of the last tenth, likewise."""
+        return self._mean(name, first=False)
+
+    def chance(self, name: str) -> float:
+        """Standard error of the difference of both means; 0 where they rest on too few steps to know it."""
+        parts = [self._part(name, first=first) for first in (True, False)]
+        if len(parts[0]) < FEWEST:
+            return 0.0
+        return math.sqrt(sum(statistics.variance(part) / len(part) for part in parts))
+
+    def _mean(self, name: str, *, first: bool) -> float:
+        part = self._part(name, first=first)
+        return sum(part) / len(part) if part else math.nan
+
+    def _part(self, name: str, *, first: bool) -> list[float]:
+        values = [v for v in self.series(name) if math.isfinite(v)]
+        size = max(3, len(values) // 10) if len(values) >= FEWEST else 0
+        return values[:size] if first else values[len(values) - size :]
+
+
+Symptom = Callable[[Log], Iterator[Finding]]
+
+
+def symptoms(log: Log, among: Sequence[Symptom]) -> list[Finding]:
+    """What these look for and find."""
+    return [finding for one in among for finding in one(log)]
+
+
+def not_finite(log: Log) -> Iterator[Finding]:
+    """A loss, a reward or a gradient that is no number."""
+    for name in ("loss", "reward", "grad_norm", "policy_loss", "value_loss"):
+        if bad := sum(not math.isfinite(v) for v in log.series(name)):
+            yield warning(log.key, f"{name} is no finite number in {bad} steps", "lower the learning rate")
+
+
+def gradients_explode(log: Log) -> Iterator[Finding]:
+    """Gradients in the last tenth that are many times those of the first."""
+    early, late = log.early("grad_norm"), log.late("grad_norm")
+    limit = float(log.settings.get("optimizer", {}).get("max_grad_norm", 1.0))
+    if late > 10 * early and late > 10 * limit:
+        said = f"gradients grew from a norm of {early:.2g} to {late:.2g}, and are cut to {limit:g}"
+        yield warning(log.key, said, "lower the learning rate, or raise warmup")
+
+
+def nothing_scored(log: Log) -> Iterator[Finding]:
+    """A loss of exactly 0 from the first step on: no token counts."""
+    losses = log.series("loss")
+    if losses and not any(losses):
+        said = "the loss is 0 in every step: no token is learned from"
+        yield warning(log.key, said, "see that demonstrations have assistant turns, and that the template marks them")
+
+
+def loss_stays(log: Log) -> Iterator[Finding]:
+    """A loss that ends where it began, or above where it was before the first step."""
+    losses, early, late = log.series("loss"), log.early("loss"), log.late("loss")
+    if losses and late > 1.2 * losses[0] > 0:
+        said = f"the loss rose: {losses[0]:.3g} before the first step, {late:.3g} at the end"
+        yield warning(log.key, said, "lower the learning rate")
+    elif early - late < max(0.02 * early, 2 * log.chance("loss")) and early > 0:
+        said = f"the loss did not fall: {early:.3g} at first, {late:.3g} at the end"
+        yield warning(log.key, said, "raise the learning rate, or give it more steps")
+
+
+def overfits(log: Log) -> Iterator[Finding]:
+    """A held-out loss that has risen well above its lowest while the training loss fell."""
+    held_out = [v for v in log.series("eval_loss", kind="eval") if math.isfinite(v)]
+    if len(held_out) >= 2 and held_out[-1] > 1.05 * min(held_out) and log.late("loss") < log.early("loss"):
+        said = f"the held-out loss is {held_out[-1]:.3g}, after a lowest of {min(held_out):.3g}: it learns by heart"
+        yield warning(log.key, said, "take fewer epochs, or set patience so that the best weights are kept")
+
+
+def heart_before_head(log: Log) -> Iterator[Finding]:
+    """A reward model that orders its training pairs far better than held-out ones."""
+    train, held_out = log.late("accuracy"), log.found.get("accuracy", math.nan)
+    if train - held_out > 0.2:
+        said = f"training pairs are ordered rightly in {train:.0%}, held-out ones in {held_out:.0%}"
+        yield warning(log.key, said, "take fewer epochs or a lower learning rate, or collect more judgments")
+
+
+def no_better_than_chance(log: Log) -> Iterator[Finding]:
+    """A reward model whose held-out accuracy may be that of a coin, or is below that of a ruler."""
+    found = log.found
+    low, longer = found.get("accuracy_low", math.nan), found.get("longer_wins", math.nan)
+    if low <= 0.5:
+        said = (
+            f"held-out pairs are ordered rightly in {found['accuracy']:.0%} [{low:.0%}, …]: maybe no better than a coin"
+        )
+        yield warning(log.key, said, "collect more judgments, look at how raters agree, or train longer")
+    elif found["accuracy"] < longer if "accuracy" in found else False:
+        said = f"held-out pairs are ordered rightly in {found['accuracy']:.0%}; “the longer answer” gets {longer:.0%}"
+        yield warning(log.key, said, "collect more judgments, or set reward.debias: [length]")
+
+
+def too_sure(log: Log) -> Iterator[Finding]:
+    """A reward model whose stated chances are far from what raters do."""
+    if (ece := log.found.get("ece", 0.0)) > 0.15:
+        said = f"its stated chances miss what raters do by {ece:.2f} on average"
+        yield warning(log.key, said, "take fewer epochs: scores that are too large make rewards too steep")
+
+
+def both_answers_sink(log: Log) -> Iterator[Finding]:
+    """A preference method that makes better answers unlikely too, only less so (likelihood displacement)."""
+    late = log.late("better_gain")
+    if late < -10:
+        said = f"better answers lost {-late:.0f} nats since the start: both answers of a pair become unlikely"
+        yield warning(log.key, said, "lower the learning rate or epochs, raise beta, or add an SFT term")
+
+
+def pairs_by_heart(log: Log) -> Iterator[Finding]:
+    """A preference method that orders all its pairs rightly, by a wide margin."""
+    accuracy, margin = log.late("accuracy"), log.late("margin")
+    if accuracy > 0.98 and margin > 5:
+        said = f"{accuracy:.0%} of the pairs are ordered rightly, by a margin of {margin:.1f} logits: known by heart"
+        yield warning(log.key, said, "take fewer epochs or a lower learning rate, or set label_smoothing: 0.1")
+
+
+def policy_stays(log: Log) -> Iterator[Finding]:
+    """A preference method that left the policy where it was."""
+    margins = log.series("margin")
+    if len(margins) >= FEWEST and abs(log.late("margin")) < 0.01 and log.late("accuracy") < 0.6:
+        said = f"the policy hardly moved: a margin of {log.late('margin'):.2g} logits at the end"
+        yield warning(log.key, said, "raise the learning rate, or lower beta")
+
+
+def kl_runs_away(log: Log) -> Iterator[Finding]:
+    """A policy much farther from its start than its target, or than any texts stay sensible at."""
+    late = log.late("kl_per_response")
+    kl = log.settings.get("kl", {})
+    target = float(kl.get("target", 50.0)) if kl.get("kind") == "adaptive" else 50.0
+    if late > 3 * target:
+        said = f"KL is {late:.0f} nats per answer at the end, {late / target:.0f} times " + (
+            "its target" if kl.get("kind") == "adaptive" else "what texts usually stay sensible at"
+        )
+        yield warning(f"{log.key}.kl", said, "lower the learning rate, or raise kl.coefficient")
+
+
+def kl_below_zero(log: Log) -> Iterator[Finding]:
+    """A mean KL clearly below 0, which rollouts of the policy itself cannot have."""
+    late = log.late("kl_per_response")
+    if late < -0.5:
+        said = f"KL is {late:.1f} nats per answer: answers are not drawn from the policy that is scored"
+        yield warning(f"{log.key}.kl", said, "look at sampling.temperature, top_p, the template and stop texts")
+
+
+def reward_stays(log: Log) -> Iterator[Finding]:
+    """A reward that ends no higher than it began, by its own spread."""
+    early, late, spread = log.early("reward"), log.late("reward"), log.early("reward_std")
+    if late - early < 0.1 * spread:
+        said = f"the reward did not rise: {early:.2f} at first, {late:.2f} at the end (spread {spread:.2f})"
+        yield warning(log.key, said, "raise the learning rate or steps, or lower kl.coefficient")
+
+
+def no_spread(log: Log) -> Iterator[Finding]:
+    """Rewards that are all alike, so that nothing can be learned from them."""
+    spread, teaching = log.late("reward_std"), log.late("teaching_groups")
+    if spread < 1e-3 or teaching < 0.1:
+        said = f"answers get the same reward (spread {spread:.2g}" + (
+            f", {teaching:.0%} of the groups teach)" if math.isfinite(teaching) else ")"
+        )
+        yield warning(f"{log.key}.rewards", said, "look at what the reward says of a few answers, or raise temperature")
+
+
+def reward_at_clip(log: Log) -> Iterator[Finding]:
+    """A reward that has reached its clip, beyond which better is no better."""
+    clip = log.settings.get("reward_clip")
+    if clip and log.late("reward") > 0.9 * clip:
+        said = f"the mean reward is {log.late('reward'):.2f}, at its clip of {clip:g}: better answers earn no more"
+        yield warning(f"{log.key}.reward_clip", said, "raise it; and see whether the reward is being gamed")
+
+
+def length_drifts(log: Log) -> Iterator[Finding]:
+    """Answers that have become much longer or shorter."""
+    early, late = log.early("length"), log.late("length")
+    if late > 1.5 * early or late < 0.5 * early:
+        said = f"answers became {'longer' if late > early else 'shorter'}: {early:.0f} tokens at first, {late:.0f} now"
+        yield warning(log.key, said, "look at samples: length may be what is rewarded; see reward.debias: [length]")
+
+
+def answers_never_end(log: Log) -> Iterator[Finding]:
+    """Rollouts that hit the limit of tokens, at first or at the end."""
+    early, late = log.early("eos_rate"), log.late("eos_rate")
+    if min(early, late) < 0.7:
+        said = (
+            f"{1 - early:.0%} of the answers hit the limit of tokens and were cut at first, {1 - late:.0%} at the end"
+        )
+        yield warning(f"{log.key}.sampling.max_new_tokens", said, "raise it, or raise missing_eos_penalty")
+
+
+def entropy_falls(log: Log) -> Iterator[Finding]:
+    """A policy that has become sure of every token."""
+    early, late = log.early("entropy"), log.late("entropy")
+    if late < 0.25 * early:
+        said = f"entropy fell from {early:.2f} to {late:.2f} nats per token: answers become alike"
+        yield warning(log.key, said, "raise kl.coefficient, or lower the learning rate or steps")
+
+
+def answers_alike(log: Log) -> Iterator[Finding]:
+    """Openings that have become the same, or words fewer than drawing at random would give."""
+    for name, words in (("ead", "different words (EAD)"), ("opener_entropy", "entropy of openings")):
+        early, late = log.early(name), log.late(name)
+        if late < 0.4 * early:
+            yield warning(
+                log.key, f"{words} fell from {early:.2f} to {late:.2f}: answers become alike", "raise kl.coefficient"
+            )
+
+
+def steps_too_large(log: Log) -> Iterator[Finding]:
+    """Too many ratios clipped, or batches left early because the policy was too far from its rollouts."""
+    clipped = log.late("clip_fraction")
+    if clipped > 0.3:
+        said = f"{clipped:.0%} of the tokens had their update cut off"
+        yield warning(log.key, said, "lower the learning rate or epochs")
+    planned = float(log.settings.get("epochs", 1)) * float(log.settings.get("minibatches", 1))
+    made = log.late("policy_updates")
+    if made < 0.5 * planned:
+        said = f"{made:.1f} of {planned:.0f} updates a batch were made before the KL limit cut in"
+        yield warning(f"{log.key}.kl_limit", said, "lower the learning rate or epochs")
+
+
+def rollouts_of_another(log: Log) -> Iterator[Finding]:
+    """A ratio that is not 1 before the first update, or a gap between sampler and learner."""
+    ratio, gap = log.late("first_ratio_error"), log.late("sampler_gap_mean")
+    if ratio > 0.01:
+        said = f"the ratio to the rollouts' policy is off by {ratio:.2g} before the first update; it should be 0"
+        yield warning(log.key, said, "look for dropout, another temperature, or a model that is not deterministic")
+    if gap > 0.05:
+        said = f"sampler and learner differ by {gap:.2f} nats per token"
+        yield warning(log.key, said, "use float32, or one attention for both; see `assent doctor` of the config")
+
+
+def value_knows_nothing(log: Log) -> Iterator[Finding]:
+    """A value model that explains none of the returns at the end."""
+    late = log.late("explained_variance")
+    if late <= 0:
+        said = f"the value model explains {late:.0%} of the returns: advantages are those of no baseline"
+        yield warning(f"{log.key}.value_optimizer", said, "raise its learning_rate or critic_warmup")
+
+
+def control_runs_off(log: Log) -> Iterator[Finding]:
+    """An adaptive KL coefficient that went far and did not bring KL to its target."""
+    kl = log.settings.get("kl", {})
+    early, late, now = log.early("kl_coefficient"), log.late("kl_coefficient"), log.late("kl_per_response")
+    if kl.get("kind") != "adaptive" or not early > 0:
+        return
+    target = float(kl["target"])
+    if late > 10 * early and now > 1.5 * target:
+        said = f"rose from {early:.2g} to {late:.2g}, and KL is still {now:.1f} of {target:g} nats"
+        yield warning(f"{log.key}.kl.coefficient", said, "lower the learning rate")
+
+
+def better_by_its_own_measure(log: Log) -> Iterator[Finding]:
+    """A reward that rose while people prefer the start: the reward was gamed."""
+    share, high = log.found.get("preferred", math.nan), log.found.get("preferred_high", math.nan)
+    if high < 0.5 and log.late("reward") > log.early("reward"):
+        said = f"the reward rose, yet the new answers are preferred in only {share:.0%}: the reward was gamed"
+        yield warning(log.key, said, "stop earlier, raise kl.coefficient, or collect judgments of these answers")
+
+
+SFT: tuple[Symptom, ...] = (not_finite, gradients_explode, nothing_scored, loss_stays, overfits)
+REWARD: tuple[Symptom, ...] = (
+    not_finite,
+    gradients_explode,
+    loss_stays,
+    heart_before_head,
+    no_better_than_chance,
+    too_sure,
+)
+PREFERENCE: tuple[Symptom, ...] = (not_finite, gradients_explode, both_answers_sink, pairs_by_heart, policy_stays)
+ON_POLICY: tuple[Symptom, ...] = (
+    not_finite,
+    gradients_explode,
+    kl_runs_away,
+    kl_below_zero,
+    reward_stays,
+    no_spread,
+    reward_at_clip,
+    length_drifts,
+    answers_never_end,
+    entropy_falls,
+    answers_alike,
+    steps_too_large,
+    rollouts_of_another,
+    value_knows_nothing,
+    control_runs_off,
+    better_by_its_own_measure,
+)

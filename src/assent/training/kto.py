@@ -1,0 +1,112 @@
+"""Kahneman-Tversky optimization: learns from single good and bad answers, no pairs (Ethayarajh et al. 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from assent.algorithms.objective import Loss, loss_of, weighted
+from assent.algorithms.preference import kto_loss, kto_reference_point
+from assent.core import seeds
+from assent.core.errors import DataError
+from assent.core.group import Group
+from assent.learner.learner import Learner, Objective
+from assent.learner.scorer import sum_logps
+from assent.models.groups import GroupBatch
+from assent.models.policy import TokenScores
+from assent.training.loop import Loop
+from assent.training.preference import Lesson, PreferenceResult, Reference, both_logps, order_of, passes
+from assent.training.preference_config import KTOConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Liked:
+    """Of the answers of a group, one after another, which are good, and what each weighs."""
+
+    is_good: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, says: Sequence[float], config: KTOConfig) -> Liked:
+        """From what is said of each, -1 (bad) to 1 (good): by the sign, and with soft labels by the size too."""
+        said = torch.tensor(says)
+        size = said.abs() if config.labels == "soft" else torch.ones_like(said)
+        return cls(said > 0, size * torch.where(said > 0, config.good_weight, config.bad_weight))
+
+
+def train_kto(
+    policy: Learner[TokenScores],
+    groups: Sequence[Group],
+    says: Sequence[Sequence[float]],
+    config: KTOConfig,
+    loop: Loop,
+) -> PreferenceResult:
+    """Train the policy on answers of which `says` tells how good they are. The reference is the policy as it comes in.
+
+    Raises DataError where all answers have one prompt: the reference point wants answers to other prompts.
+    """
+    liked = [Liked.of(one, config) for one in says]
+    swapped = mismatched(groups, seed=seeds.derive(loop.seed, "mismatched"))
+    budget = config.optimizer.tokens_per_microbatch
+    reference, beside = Reference(policy, groups, budget), Reference(policy, swapped, budget)
+
+    def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
+        now = sum_logps(policy, [swapped[i] for i in chosen], budget=budget)
+        point = kto_reference_point(now, beside.of(chosen))
+        own = [liked[i] for i in chosen]
+        answers = Liked(torch.cat([one.is_good for one in own]), torch.cat([one.weight for one in own]))
+        return partial(kto_objective, liked=answers, reference=reference.of(chosen), point=point, config=config)
+
+    weights, order = [float(one.weight.sum()) for one in liked], order_of(groups, config, loop)
+    parts = {"reference": reference, "beside": beside}
+    return passes(policy, Lesson("KTO", groups, weights, objective, order, parts), config, loop)
+
+
+def kto_objective(
+    scores: TokenScores, batch: GroupBatch, *, liked: Liked, reference: Tensor, point: Tensor, config: KTOConfig
+) -> Loss:
+    """KTO (Ethayarajh et al. 2024, eq. 8) of every labelled answer; `liked` and `reference` are of the optimizer batch.
+
+    `point` is z before β, the same for all micro-batches of a step.
+    """
+    logps, start = both_logps(scores, batch, reference, normalized=False)
+    is_good, weight, point = batch.pick(liked.is_good), batch.pick(liked.weight), point.to(logps)
+    losses = kto_loss(logps, start, is_good, reference_point=point, beta=config.beta)
+    gain = (logps - start).detach()
+    right = (gain > point) == is_good
+    metrics = {
+        "accuracy": weighted(right, weight),
+        "reference_point": weighted(point.expand_as(gain)),
+        "good_gain": weighted(gain[is_good], weight[is_good]),
+        "bad_gain": weighted(gain[~is_good], weight[~is_good]),
+    }
+    return loss_of(losses, weight=weight, metrics=metrics)
+
+
+def mismatched(groups: Sequence[Group], *, seed: int) -> list[Group]:
+    """For each group its prompt with an answer to another prompt, the same in all passes, never a longer row than any.
+
+    Raises DataError where there are not two different prompts.
+    """
+    texts = [group.prompt.tobytes() for group in groups]
+    if len(set(texts)) < 2:
+        raise DataError(
+            "kto learns how far the policy went by answers to other prompts, and all labelled answers have the same"
+            " prompt; give answers to two prompts or more"
+        )
+    longest, order = max(g.longest for g in groups), seeds.stream(seed).permutation(len(groups))
+    place = np.argsort(order)
+    found: list[Group | None] = []
+    for i, group in enumerate(groups):
+        turns = (int(order[(place[i] + turn) % len(groups)]) for turn in range(1, len(groups)))
+        answers = (groups[j].continuations[0] for j in turns if texts[j] != texts[i])
+        fits = next((c for c in answers if len(group.prompt) + len(c) <= longest), None)
+        found.append(None if fits is None else Group(group.prompt, (fits,)))
+    # The shortest prompt has room for every answer, so there is one; a long prompt without any takes another's place.
+    spare = next(one for one in found if one is not None)
+    return [spare if one is None else one for one in found]

@@ -1,0 +1,105 @@
+"""Single answers called good or bad: what rankings, scores and flags say of each, for methods that need no pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from assent.core.types import Comparison, Completion, Judgment, Marked, Prompt
+
+Source = Literal["flags", "scores", "rankings"]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A prompt with those of its answers of which anything is said."""
+
+    prompt: Prompt
+    completions: tuple[Completion, ...]
+    says: tuple[float, ...]
+    """Of each answer, from -1 (all call it bad) to 1 (all call it good); never 0."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """All labelled answers, and the count of what was used and what says nothing."""
+
+    labelled: list[Labelled]
+    used: Counter[Source] = field(default_factory=Counter)
+    """Words on single answers, by where they come from."""
+    silent: int = 0
+    """Judgments that say of no answer whether it is good: ties of all, skipped scales, remarks and edits alone."""
+    even: int = 0
+    """Answers whose judges call them good and bad alike."""
+
+    @property
+    def good(self) -> int:
+        """Answers that are good rather than bad."""
+        return sum(say > 0 for one in self.labelled for say in one.says)
+
+    @property
+    def bad(self) -> int:
+        """Answers that are bad rather than good."""
+        return sum(say < 0 for one in self.labelled for say in one.says)
+
+    def line(self) -> str:
+        """What is used, in words."""
+        kinds = ", ".join(f"{self.used[kind]} {kind}" for kind in ("rankings", "scores", "flags"))
+        return (
+            f"{self.good} good and {self.bad} bad answers (words on answers by {kinds}); {self.silent} judgments say of"
+            f" no answer whether it is good, and of {self.even} answers as many judges say one as the other"
+        )
+
+    def facts(self) -> dict[str, int]:
+        """The counts, for a manifest."""
+        words = {f"labels_by_{kind}": self.used[kind] for kind in ("rankings", "scores", "flags")}
+        return {"good": self.good, "bad": self.bad, **words, "silent_judgments": self.silent, "even_answers": self.even}
+
+
+def labels_of(
+    judged: Sequence[Comparison | Marked], *, middle: float, weight: Mapping[str, float] | None = None
+) -> Labels:
+    """What is said of each answer: the mean over those of its judges who say anything of it, as much as each weighs.
+
+    `weight` is that of raters by their ids, 1 for those who are not named; who weighs nothing says nothing.
+    """
+    weights = weight or {}
+    labelled, used, silent, even = [], Counter[Source](), 0, 0
+    for one in judged:
+        said: dict[str, list[tuple[float, float]]] = {}
+        for judgment in one.judgments:
+            words = {c.id: word for c in one.completions if (word := word_on(judgment, c.id, middle)) is not None}
+            own = weights.get(judgment.rater_id, 1.0)
+            if not words or own <= 0:
+                silent += 1
+                continue
+            for answer, (source, value) in words.items():
+                used[source] += 1
+                said.setdefault(answer, []).append((own, value))
+        means = {answer: sum(w * v for w, v in of) / sum(w for w, _ in of) for answer, of in said.items()}
+        even += sum(mean == 0 for mean in means.values())
+        kept = tuple(c for c in one.completions if means.get(c.id))
+        if kept:
+            labelled.append(Labelled(one.prompt, kept, tuple(means[c.id] for c in kept)))
+    return Labels(labelled, used, silent, even)
+
+
+def word_on(judgment: Judgment, answer: str, middle: float) -> tuple[Source, float] | None:
+    """What one judgment says of an answer, from -1 to 1, and by what; None where it says nothing.
+
+    A flag (unsafe, factually wrong, unusable) says bad, whatever the place. Else scores say good where their mean over
+    criteria is above the `middle`, bad below. Else the place: answers below less those above, over all others, so that
+    of a pair the better one is good and the worse one bad, and the middle of three says nothing.
+    """
+    if judgment.flags.get(answer):
+        return "flags", -1.0
+    if scores := judgment.scores.get(answer):
+        above = sum(scores.values()) / len(scores) - middle
+        return None if above == 0 else ("scores", 1.0 if above > 0 else -1.0)
+    if judgment.ranking is None or answer not in judgment.ranking.ids or len(judgment.ranking.ids) < 2:
+        return None
+    rank = judgment.ranking.rank()
+    place = sum((r > rank[answer]) - (r < rank[answer]) for r in rank.values()) / (len(rank) - 1)
+    return None if place == 0 else ("rankings", place)

@@ -1,0 +1,233 @@
+"""Known failures are named before a run where settings cause them, and after it where its log shows them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assent.core.errors import UserError
+from assent.core.runlog import RunLog
+from assent.pipeline.config import RunConfig, load_config
+from assent.pipeline.doctor import symptoms as see
+from assent.pipeline.doctor.known import check_known
+from assent.pipeline.doctor.logs import examine_logs
+from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+SMALL = 135_000_000
+BASE = {
+    "base": {"kind": "pretrained", "path": "model"},
+    "data": {"kind": "lab"},
+    "collect": {"raters": {"kind": "simulated"}},
+}
+SETTINGS: Sequence[tuple[str, Mapping[str, Any]]] = [
+    ("sft.optimizer.learning_rate", {"sft": {"optimizer": {"learning_rate": 1e-2}}}),
+    ("sft.optimizer.learning_rate", {"sft": {"optimizer": {"learning_rate": 1e-10}}}),
+    ("reward.optimizer.learning_rate", {"reward": {"optimizer": {"learning_rate": 1e-2}}}),
+    ("optimize.optimizer.learning_rate", {"optimize": {"kind": "ppo", "optimizer": {"learning_rate": 1e-3}}}),
+    (
+        "optimize.value_optimizer.learning_rate",
+        {"optimize": {"kind": "ppo", "value_optimizer": {"learning_rate": 0.1}}},
+    ),
+    ("optimize.optimizer.learning_rate", {"optimize": {"kind": "dpo", "optimizer": {"learning_rate": 1e-3}}}),
+    ("sft.epochs", {"sft": {"epochs": 20, "patience": None}}),
+    ("reward.epochs", {"reward": {"epochs": 20}}),
+    ("optimize.epochs", {"optimize": {"kind": "dpo", "epochs": 20}}),
+    ("optimize.epochs", {"optimize": {"kind": "ppo", "epochs": 20}}),
+    ("optimize.kl.target", {"optimize": {"kind": "ppo", "kl": {"kind": "adaptive", "target": 0.1}}}),
+    ("optimize.kl.target", {"optimize": {"kind": "ppo", "kl": {"kind": "adaptive", "target": 1000}}}),
+    ("optimize.kl.coefficient", {"optimize": {"kind": "ppo", "kl": {"kind": "fixed", "coefficient": 5}}}),
+    ("optimize.prompts_per_step", {"optimize": {"kind": "ppo", "prompts_per_step": 2, "samples_per_prompt": 2}}),
+    ("optimize.sampling.temperature", {"optimize": {"kind": "rloo", "sampling": {"temperature": 3.0}}}),
+    ("optimize.sampling.temperature", {"optimize": {"kind": "grpo", "sampling": {"temperature": 0.1}}}),
+    ("optimize.missing_eos_penalty", {"optimize": {"kind": "ppo", "missing_eos_penalty": 0}}),
+    ("optimize.reward_clip", {"optimize": {"kind": "ppo", "reward_clip": 0.2}}),
+    ("optimize.steps", {"optimize": {"kind": "ppo", "steps": 2000}}),
+    ("optimize.gamma", {"optimize": {"kind": "ppo", "gamma": 0.9}}),
+    ("optimize.beta", {"optimize": {"kind": "dpo", "beta": 0.0001}}),
+    ("optimize.beta", {"optimize": {"kind": "dpo", "beta": 20}}),
+    ("optimize.label_smoothing", {"optimize": {"kind": "dpo", "label_smoothing": 0.45}}),
+    ("evaluate.prompts", {"evaluate": {"prompts": 10}}),
+]
+
+
+def _found(config: RunConfig) -> list[str]:
+    return [one.key for one in check_known(config, parameters=SMALL, prompts=2000)]
+
+
+@pytest.mark.parametrize(("key", "settings"), SETTINGS, ids=[f"{n} {k}" for n, (k, _) in enumerate(SETTINGS)])
+def test_settings_that_are_known_to_fail_are_named_alone_and_with_a_fix(key: str, settings: Mapping[str, Any]) -> None:
+    found = list(check_known(RunConfig.parse({**BASE, **settings}), parameters=SMALL, prompts=2000))
+    assert [one.key for one in found] == [key]
+    assert found[0].level == "warning" and found[0].fix
+
+
+@pytest.mark.parametrize("kind", ["ppo", "grpo", "rloo", "reinforce++", "dpo"])
+@pytest.mark.parametrize("lora", [None, {"rank": 16}])
+def test_defaults_of_every_method_raise_no_alarm(kind: str, lora: object) -> None:
+    assert _found(RunConfig.parse({**BASE, "model": {"lora": lora}, "optimize": {"kind": kind}})) == []
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_configs_of_the_repository_raise_no_alarm(path: Path) -> None:
+    assert _found(load_config(path)) == []
+
+
+def test_a_rate_that_a_small_model_bears_is_too_high_for_a_large_one() -> None:
+    config = RunConfig.parse({**BASE, "sft": {"optimizer": {"learning_rate": 1e-3}}})
+    assert not list(check_known(config, parameters=SMALL, prompts=None))
+    assert [f.key for f in check_known(config, parameters=7_000_000_000, prompts=None)] == [
+        "sft.optimizer.learning_rate"
+    ]
+
+
+def _over(steps: int = 40, **courses: Callable[[float], float] | float) -> list[dict[str, Any]]:
+    """A log whose numbers are functions of the share of steps done, or constant."""
+    return [
+        {"step": n, "kind": "train"}
+        | {name: (course(n / (steps - 1)) if callable(course) else course) for name, course in courses.items()}
+        for n in range(steps)
+    ]
+
+
+ROLLOUTS: dict[str, Any] = {
+    "reward": lambda t: t,
+    "reward_std": 0.8,
+    "length": 30.0,
+    "eos_rate": 0.98,
+    "entropy": lambda t: 0.5 - 0.2 * t,
+    "ead": 0.1,
+    "opener_entropy": 3.0,
+    "kl_per_response": lambda t: 6 * t,
+    "kl_coefficient": 0.05,
+    "clip_fraction": 0.05,
+    "policy_updates": 2.0,
+    "first_ratio_error": 0.0,
+    "sampler_gap_mean": 1e-6,
+    "explained_variance": 0.6,
+    "teaching_groups": 0.9,
+    "grad_norm": 0.4,
+}
+PPO_SETTINGS = {
+    "kl": {"kind": "adaptive", "target": 6.0},
+    "minibatches": 2,
+    "epochs": 1,
+    "reward_clip": 5.0,
+    "optimizer": {"max_grad_norm": 1.0},
+}
+LEARNS: dict[str, Any] = {"loss": lambda t: 2 - t, "grad_norm": 0.5}
+PAIRS: dict[str, Any] = {
+    "loss": lambda t: 0.69 - 0.2 * t,
+    "accuracy": lambda t: 0.5 + 0.2 * t,
+    "margin": lambda t: 0.8 * t,
+    "better_gain": -1.0,
+    "grad_norm": 2.0,
+}
+SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, float]]] = [
+    (see.not_finite, SFT, LEARNS | {"loss": lambda t: math.nan if 0.5 < t < 0.53 else 2 - t}, {}),
+    (see.gradients_explode, SFT, LEARNS | {"grad_norm": lambda t: 0.5 + 99 * t**4}, {}),
+    (see.nothing_scored, SFT, LEARNS | {"loss": 0.0}, {}),
+    (see.loss_stays, SFT, LEARNS | {"loss": 2.0}, {}),
+    (see.heart_before_head, REWARD, LEARNS | {"accuracy": 0.99}, {"accuracy": 0.7, "accuracy_low": 0.65}),
+    (see.no_better_than_chance, REWARD, LEARNS | {"accuracy": 0.6}, {"accuracy": 0.53, "accuracy_low": 0.48}),
+    (
+        see.no_better_than_chance,
+        REWARD,
+        LEARNS | {"accuracy": 0.6},
+        {"accuracy": 0.6, "accuracy_low": 0.55, "longer_wins": 0.7},
+    ),
+    (see.too_sure, REWARD, LEARNS | {"accuracy": 0.8}, {"accuracy": 0.75, "accuracy_low": 0.7, "ece": 0.2}),
+    (see.both_answers_sink, PREFERENCE, PAIRS | {"better_gain": lambda t: -40 * t}, {}),
+    (see.pairs_by_heart, PREFERENCE, PAIRS | {"accuracy": 1.0, "margin": 12.0}, {}),
+    (see.policy_stays, PREFERENCE, PAIRS | {"accuracy": 0.5, "margin": 0.001}, {}),
+    (see.kl_runs_away, ON_POLICY, ROLLOUTS | {"kl_per_response": lambda t: 80 * t}, {}),
+    (see.kl_below_zero, ON_POLICY, ROLLOUTS | {"kl_per_response": -2.0}, {}),
+    (see.reward_stays, ON_POLICY, ROLLOUTS | {"reward": 0.3}, {}),
+    (see.no_spread, ON_POLICY, ROLLOUTS | {"teaching_groups": lambda t: 1 - t}, {}),
+    (see.no_spread, ON_POLICY, ROLLOUTS | {"reward_std": lambda t: 0.8 * (t < 0.8)}, {}),
+    (see.reward_at_clip, ON_POLICY, ROLLOUTS | {"reward": lambda t: 5 * min(1, 2 * t)}, {}),
+    (see.length_drifts, ON_POLICY, ROLLOUTS | {"length": lambda t: 30 + 60 * t}, {}),
+    (see.answers_never_end, ON_POLICY, ROLLOUTS | {"eos_rate": lambda t: 1 - t}, {}),
+    (see.entropy_falls, ON_POLICY, ROLLOUTS | {"entropy": lambda t: 0.5 * (1 - t)}, {}),
+    (see.answers_alike, ON_POLICY, ROLLOUTS | {"opener_entropy": lambda t: 3 * (1 - t)}, {}),
+    (see.steps_too_large, ON_POLICY, ROLLOUTS | {"clip_fraction": 0.5}, {}),
+    (see.steps_too_large, ON_POLICY, ROLLOUTS | {"policy_updates": 0.6}, {}),
+    (see.rollouts_of_another, ON_POLICY, ROLLOUTS | {"first_ratio_error": 0.2}, {}),
+    (see.rollouts_of_another, ON_POLICY, ROLLOUTS | {"sampler_gap_mean": 0.2}, {}),
+    (see.value_knows_nothing, ON_POLICY, ROLLOUTS | {"explained_variance": -0.1}, {}),
+    (
+        see.control_runs_off,
+        ON_POLICY,
+        ROLLOUTS | {"kl_coefficient": lambda t: 0.05 * 100**t, "kl_per_response": lambda t: 15 * t},
+        {},
+    ),
+    (see.better_by_its_own_measure, ON_POLICY, ROLLOUTS, {"preferred": 0.4, "preferred_high": 0.45}),
+]
+
+
+@pytest.mark.parametrize(
+    ("symptom", "among", "courses", "found"), SHOWN, ids=[f"{n} {s.__name__}" for n, (s, *_) in enumerate(SHOWN)]
+)
+def test_a_log_that_shows_a_failure_names_that_failure_and_no_other(
+    symptom: Symptom, among: tuple[Symptom, ...], courses: dict[str, Any], found: dict[str, float]
+) -> None:
+    log = Log("optimize", _over(**courses), PPO_SETTINGS, found)
+    assert [one.__name__ for one in among if list(one(log))] == [symptom.__name__]
+    assert all(finding.level == "warning" and finding.fix for finding in symptom(log))
+
+
+def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_to_be_short() -> None:
+    assert list(see.answers_never_end(Log("optimize", _over(**ROLLOUTS | {"eos_rate": lambda t: 0.3 + 0.7 * t}))))
+
+
+def test_a_loss_that_fell_by_less_than_batches_differ_has_not_fallen() -> None:
+    def noisy(fall: float) -> Log:
+        return Log("sft", _over(200, **LEARNS | {"loss": lambda t: 2 - fall * t + 0.4 * (-1) ** round(199 * t)}))
+
+    # Means of 20 batches that are 0.4 above and below: a standard error of 0.4 · √(2/20) = 0.13 of their difference.
+    assert [f.message.split(":")[0] for f in symptoms(noisy(0.1), SFT)] == ["the loss did not fall"]
+    assert symptoms(noisy(0.5), SFT) == []
+
+
+def test_a_loss_that_blew_up_at_once_has_not_fallen_though_it_comes_down_later() -> None:
+    log = Log("sft", _over(**LEARNS | {"loss": lambda t: 2.0 if t < 0.06 else 60 - 56 * t}))
+    assert [f.message for f in symptoms(log, SFT)] == ["the loss rose: 2 before the first step, 6.15 at the end"]
+
+
+@pytest.mark.parametrize(
+    ("among", "courses", "found"),
+    [
+        (SFT, LEARNS, {}),
+        (REWARD, LEARNS | {"accuracy": 0.8}, {"accuracy": 0.75, "accuracy_low": 0.7, "longer_wins": 0.6, "ece": 0.05}),
+        (PREFERENCE, PAIRS, {}),
+        (ON_POLICY, ROLLOUTS, {"preferred": 0.7, "preferred_high": 0.75}),
+    ],
+)
+def test_healthy_logs_and_logs_of_few_steps_say_nothing(
+    among: tuple[Symptom, ...], courses: dict[str, Any], found: dict[str, float]
+) -> None:
+    assert symptoms(Log("x", _over(**courses), PPO_SETTINGS, found), among) == []
+    assert symptoms(Log("x", _over(5, **courses), PPO_SETTINGS, found), among) == []
+
+
+def test_a_held_out_loss_that_rises_is_seen_where_training_goes_on() -> None:
+    held_out = [{"step": 10 * n, "kind": "eval", "eval_loss": value} for n, value in enumerate((1.5, 1.2, 1.6))]
+    log = Log("sft", _over(**LEARNS) + held_out)
+    assert [f.message for f in symptoms(log, SFT)] == [
+        "the held-out loss is 1.6, after a lowest of 1.2: it learns by heart"
+    ]
+
+
+def test_a_run_under_way_is_read_with_the_settings_of_its_yaml(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is no run: it has no run\.yaml"):
+        examine_logs(tmp_path)
+    (tmp_path / "run.yaml").write_text("optimize: {reward_clip: 1.0, kl: {kind: fixed}}\n")
+    assert [f.key for f in examine_logs(tmp_path)] == ["logs"]
+    with RunLog(tmp_path / "logs" / "policy-0123", quiet=True, tensorboard=False) as log:
+        for line in _over(**ROLLOUTS):
+            log.record(line["step"], {name: value for name, value in line.items() if name not in ("step", "kind")})
+    assert [f.key for f in examine_logs(tmp_path)] == ["not finished, optimize.reward_clip"]
