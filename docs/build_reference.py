@@ -149,7 +149,7 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, tuple):
         shown = [_short(one) for one in value]
         return f"`[{', '.join(shown)}]`" if shown else "none"
-    return "null" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "null" if value is None else f"`{str(value).lower() if isinstance(value, bool) else _short(value)}`"
 
 
 def _short(value: Any) -> str:
