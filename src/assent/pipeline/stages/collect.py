@@ -27,8 +27,7 @@ from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
-from assent.pipeline.ai_labels import FILE as AI_LABELS
-from assent.pipeline.ai_labels import agreement_of, for_people, judge_beside, only_by, refuse_low, weights_in
+from assent.pipeline.ai_labels import agreement_of, for_people, judge_beside, only_by, refuse_low, write_weights
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
 from assent.pipeline.constitution_config import AILabelsConfig
@@ -148,9 +147,7 @@ def run_collect(
         ctx.log.say(in_words(stood))
     write_records(ctx.output / "comparisons.jsonl", comparisons)
     write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
-    weights = ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights)
-    if weights:
-        files.write_json(ctx.output / AI_LABELS, weights)
+    write_weights(ctx.output, earlier, {} if new is None else new.weights)
     judgments = sum(len(c.judgments) for c in comparisons)
     return {
         "comparisons": len(comparisons),
