@@ -23,9 +23,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from ukp import BASE, DATA, small_base
+from ukp import BASE, DATA, TEXTS
 
 from assent.algorithms.soft_labels import share_labels
+from assent.artifacts.stage import Runner
 from assent.core import seeds
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison
@@ -37,6 +38,7 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
 from assent.pipeline.learners import policy_learner, policy_scorer
 from assent.pipeline.ranked import RankedGroups, ranked_groups
+from assent.pipeline.rounds import prepare
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
 from assent.training.config import methods
 from assent.training.dpo import train_dpo
@@ -46,6 +48,7 @@ from assent.training.loop import Loop
 from assent.training.preference_config import KTOConfig
 from assent.training.targets import softened
 
+DOLLY = {"path": str(DATA / "dolly_15k/dolly.jsonl.gz"), "format": "dolly"}
 SHARED = {
     "beta": 0.1,
     "epochs": 1,
@@ -71,7 +74,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/preferences.jsonl"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    config = RunConfig.parse(BASE, where="benchmarks/preferences.py")
+    config = small_run()
     backends, base = Backends(config.model, config.compute), arguments.base or small_base(config)
     lines = arguments.out.read_text().splitlines() if arguments.out.is_file() else []
     rows = [json.loads(line) for line in lines]
@@ -88,6 +91,19 @@ def main() -> None:
     chosen = [r for r in rows if r["setting"][3:] == [arguments.pairs, arguments.tests]]
     for name in arguments.sets:
         print_table(name, [row for row in chosen if row["setting"][0] == name])
+
+
+def small_run() -> RunConfig:
+    """The base of `ukp.py` on fewer texts: a tokenizer and a million weights from some stories and answers of Dolly."""
+    corpus, dolly = ([{**one, "limit": limit}] for one, limit in ((TEXTS, 30), (DOLLY, 500)))
+    data = {"kind": "files", "corpus": corpus, "demonstrations": dolly}
+    return RunConfig.parse(BASE | {"name": "bench-preferences", "data": data}, where="benchmarks/preferences.py")
+
+
+def small_base(config: RunConfig) -> Path:
+    """Trained once, and kept."""
+    with Runner(Path("runs/bench-preferences"), seed=0) as runner:
+        return prepare(runner, config).base.file("policy")
 
 
 def drawn(name: str, seed: int, pairs: int, tests: int) -> tuple[list[Comparison], list[Comparison]]:

@@ -75,7 +75,9 @@ def defaults(default: Config, own: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, tuple):
             found[key] = plain(value)  # a list replaces the one below and is not merged
         else:
-            found[key] = said(str(own[key])) if key in own else said(text)
+            found[key] = (
+                said(f'"{own[key]}"' if own[key] in ("on", "off") else str(own[key])) if key in own else said(text)
+            )
     return found
 
 

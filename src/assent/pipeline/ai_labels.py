@@ -12,10 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from assent.artifacts.store import Artifact
-from assent.core import files, seeds
+from assent.core import seeds
 from assent.core.errors import DataError, RunError
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Judgment, Record, Task
@@ -185,13 +184,6 @@ def weights_in(judgments: Artifact) -> dict[str, float]:
     if not isinstance(said, Mapping) or not all(isinstance(one, int | float) for one in said.values()):
         raise DataError(f"{path} cannot be read; run the project again to write it anew")
     return {str(name): float(weight) for name, weight in said.items()}
-
-
-def write_weights(folder: Path, earlier: Artifact | None, new: Mapping[str, float]) -> None:
-    """Write into the folder of a judgments artifact what its AI raters weigh, earlier rounds' and this one's."""
-    weights = ({} if earlier is None else weights_in(earlier)) | dict(new)
-    if weights:
-        files.write_json(folder / FILE, weights)
 
 
 def weighed(labels: Mapping[str, float], others: Mapping[str, float] | None) -> Mapping[str, float] | None:

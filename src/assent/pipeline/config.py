@@ -229,7 +229,7 @@ class RunConfig(Config):
     reward: RewardConfig | None = RewardConfig()
     """The reward model; null: none is fitted. DPO needs none, other methods do without where `rewards` names others."""
     optimize: OptimizeConfig = PPOConfig()
-    """PPO or DPO."""
+    """The method that moves the policy, by its kind."""
     evaluate: EvaluateConfig | None = EvaluateConfig()
     """Blind comparison with the round's start; null: none, and nobody knows whether the new policy is better."""
     suites: tuple[SuiteConfig, ...] = ()

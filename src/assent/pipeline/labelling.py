@@ -21,6 +21,7 @@ from assent.core.types import Comparison, Marked
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons
 from assent.evaluation.rater_report import RaterReport
+from assent.pipeline.ai_labels import weights_in
 from assent.pipeline.imported import MARKS
 from assent.training.labels import Labels, labels_of
 from assent.training.preference_config import DPOConfig, KTOConfig
@@ -79,8 +80,14 @@ class Relabelled:
 def relabelled(targets: Sequence[Target], config: DPOConfig, reward: Artifact | None) -> Relabelled:
     """Hard labels as they are, soft ones, or judgments weighed by their raters.
 
-    Raises DataError where weights want a rater model and the reward model was fitted without one.
+    Raises DataError where weights want a rater model and the reward model was fitted without one, and where judgments
+    weigh differently in whole orders, which hold no weights.
     """
+    if config.ranking == "plackett_luce" and any(t.is_weighted for t in targets):
+        raise DataError(
+            "judgments of AI raters weigh otherwise than people's, and optimize.ranking plackett_luce reads whole"
+            " orders; set optimize.ranking: pairs, or the weight of AI labels to 1"
+        )
     if config.labels == "hard" and config.weights == "alike":
         return Relabelled(list(targets), None, {})
     known = KnownRaters.of(reward)
@@ -126,7 +133,7 @@ def labelled_groups(judgments: Artifact, renderer: Renderer, config: KTOConfig, 
         *read_records(judgments.file("comparisons.jsonl"), Comparison),
         *read_records(judgments.file(MARKS), Marked),
     ]
-    labels = labels_of(judged, middle=config.score_middle)
+    labels = labels_of(judged, middle=config.score_middle, weight=weights_in(judgments))
     if not labels.labelled:
         raise DataError(
             "kto needs answers that are called good or bad by a ranking, a score or a flag, and there is none in"

@@ -16,7 +16,7 @@ from assent.core.types import Prompt
 from assent.models.groups import pack
 from assent.training.average import MovingAverage
 from assent.training.batches import EpochBatches
-from assent.training.loop import Loop
+from assent.training.loop import Loop, Resumable
 from assent.training.on_policy import Experience, Roles, add_demonstrations, sample
 from assent.training.online_config import BestOfNConfig
 from assent.training.online_dpo import best_and_worst
@@ -36,7 +36,7 @@ def train_best_of_n(roles: Roles, prompts: Sequence[Prompt], config: BestOfNConf
     loop.log.say(
         f"the best of {config.samples_per_prompt} lies at most {bound:.2f} nats from the start, log n - (n - 1)/n"
     )
-    parts = {"policy": roles.policy, "kept": kept, "average": average}
+    parts: dict[str, Resumable] = {"policy": roles.policy, "kept": kept, "average": average}
     for step in loop.steps(config.steps + order.total_steps, parts, description="best of n"):
         if step < config.steps:
             roles.writer.engine.load_weights(roles.policy, version=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -58,18 +58,27 @@ class Labels:
         return {"good": self.good, "bad": self.bad, **words, "silent_judgments": self.silent, "even_answers": self.even}
 
 
-def labels_of(judged: Sequence[Comparison | Marked], *, middle: float) -> Labels:
-    """What is said of each answer: the mean over those of its judges who say anything of it."""
+def labels_of(
+    judged: Sequence[Comparison | Marked], *, middle: float, weight: Mapping[str, float] | None = None
+) -> Labels:
+    """What is said of each answer: the mean over those of its judges who say anything of it, as much as each weighs.
+
+    `weight` is that of raters by their ids, 1 for those who are not named; who weighs nothing says nothing.
+    """
+    weights = weight or {}
     labelled, used, silent, even = [], Counter[Source](), 0, 0
     for one in judged:
-        said: dict[str, list[float]] = {}
+        said: dict[str, list[tuple[float, float]]] = {}
         for judgment in one.judgments:
             words = {c.id: word for c in one.completions if (word := word_on(judgment, c.id, middle)) is not None}
-            silent += not words
+            own = weights.get(judgment.rater_id, 1.0)
+            if not words or own <= 0:
+                silent += 1
+                continue
             for answer, (source, value) in words.items():
                 used[source] += 1
-                said.setdefault(answer, []).append(value)
-        means = {answer: sum(values) / len(values) for answer, values in said.items()}
+                said.setdefault(answer, []).append((own, value))
+        means = {answer: sum(w * v for w, v in of) / sum(w for w, _ in of) for answer, of in said.items()}
         even += sum(mean == 0 for mean in means.values())
         kept = tuple(c for c in one.completions if means.get(c.id))
         if kept:

@@ -62,7 +62,7 @@ class BestOfNConfig(ComparingConfig):
     """n: answers to each prompt, of which one is kept."""
     epochs: int = Field(default=2, ge=1)
     """Passes over the answers that were kept."""
-    kl_limit: None = None
+    kl_limit: float | None = Field(default=None, gt=0)
     """Not used: nothing is learned from answers of another policy than the start."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
     """Optimizer of the policy."""

@@ -43,6 +43,17 @@ class Target:
         """Sum of the pairs' weights: K - 1 per ranking of K."""
         return float(self.pairs.weight.sum())
 
+    @property
+    def counted(self) -> Tensor:
+        """How much each vote counts [P], 1 unless it was weighted: without that each pair of a ranking of K has 2/K."""
+        sizes = torch.tensor([sum(map(len, ranking)) for ranking in self.tiers])
+        return self.votes.weight * sizes[self.votes.rater] / 2
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether any vote counts otherwise than 1."""
+        return not torch.allclose(self.counted, torch.ones_like(self.counted))
+
     def weighted(self, weight: Mapping[str, float]) -> Target:
         """The same with what each rater said weighted; somebody who is not named keeps weight 1."""
         of_rater = torch.tensor([weight.get(name, 1.0) for name in self.raters])
@@ -77,10 +88,14 @@ class Target:
 
 
 def softened(target: Target, soft: Callable[[Votes], SoftPairs]) -> Target:
-    """The same with each pair once, and the chance that its better answer is better in place of the single votes."""
-    found = soft(target.votes)
+    """The same with each pair once, and the chance that its better answer is better in place of the single votes.
+
+    A pair of K answers weighs 2/K, as in a ranking, and less where the votes on it count less than one together.
+    """
+    found = soft(replace(target.votes, weight=target.counted))
     nothing = torch.zeros_like(found.chance)
-    pairs = Pairs(found.better, found.worse, nothing.bool(), found.weight, nothing)
+    largest = max(sum(map(len, ranking)) for ranking in target.tiers)
+    pairs = Pairs(found.better, found.worse, nothing.bool(), found.weight * 2 / largest, nothing)
     return replace(target, pairs=pairs, chance=found.chance)
 
 

@@ -40,13 +40,28 @@ def test_the_likelier_answer_is_the_better_one_and_a_tie_is_half_a_vote_each_way
     found = share_labels(votes(AGAINST, AGAINST, ((0, 1),)), prior=0.0)
     assert (found.better.item(), found.worse.item()) == (1, 0)
     assert found.chance.item() == pytest.approx(2.5 / 3)
-    assert found.weight.item() == 1.0  # 2/K of one ranking of two, whoever gave it
+    assert found.weight.item() == 1.0  # three votes are one pair
 
 
 def test_every_pair_of_rankings_of_three_is_told_once() -> None:
     found = share_labels(votes(((0,), (1,), (2,)), ((2,), (1,), (0,))), prior=1.0)
     assert sorted(zip(found.better.tolist(), found.worse.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 2)]
-    assert found.chance.tolist() == [0.5] * 3 and found.weight.tolist() == pytest.approx([2 / 3] * 3)
+    assert found.chance.tolist() == [0.5] * 3
+
+
+def test_a_vote_of_less_weight_says_less_by_either_way_and_nothing_at_weight_zero() -> None:
+    def chance(weight: float, *, by_raters: bool) -> float:
+        said = votes(FOR, AGAINST)
+        said = Votes(**{**vars(said), "weight": torch.tensor([1.0, weight])})
+        found = rater_labels(said, alike(2), spread=1.0) if by_raters else share_labels(said, prior=1.0)
+        return found.chance.item()
+
+    assert [chance(w, by_raters=False) for w in (0.0, 0.5, 1.0)] == pytest.approx([2 / 3, 2 / 3.5, 0.5])
+    alone = rater_labels(votes(FOR), alike(1), spread=1.0).chance.item()
+    assert chance(0.0, by_raters=True) == pytest.approx(alone)
+    assert alone > chance(0.5, by_raters=True) > chance(1.0, by_raters=True) == pytest.approx(0.5)
+    light = Votes(**{**vars(votes(FOR)), "weight": torch.tensor([0.3])})
+    assert share_labels(light, prior=1.0).weight.item() == pytest.approx(0.3)
 
 
 def slow(said: list[tuple[float, float, float]], spread: float) -> float:

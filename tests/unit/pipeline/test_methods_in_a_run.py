@@ -13,7 +13,8 @@ from assent.report.training import METHODS
 from assent.training.config import methods
 from assent.training.method import Method
 from assent.training.on_policy_config import GRPOConfig, PPOConfig, PTXConfig, ReinforceConfig, RLOOConfig
-from assent.training.preference_config import DPOConfig
+from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
+from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, SimPOConfig
 from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
 
 OWN = (PythonRewardConfig(target="my_rewards:short"),)
@@ -37,6 +38,12 @@ collect: {raters: {kind: simulated}}
         (RLOOConfig(rewards=OTHER), {"prompts"}),
         (ReinforceConfig(rewards=OWN, ptx=PTXConfig(coefficient=0.1)), {"prompts", "demonstrations"}),
         (DPOConfig(), {"judgments"}),
+        (DPOConfig(weights="raters"), {"judgments", "reward"}),
+        (KTOConfig(), {"judgments"}),
+        (ORPOConfig(), {"judgments"}),
+        (SimPOConfig(), {"judgments"}),
+        (OnlineDPOConfig(rewards=OWN), {"prompts"}),
+        (BestOfNConfig(), {"prompts", "reward"}),
     ],
     ids=lambda value: value.kind if isinstance(value, Method) else " ".join(sorted(value)),
 )

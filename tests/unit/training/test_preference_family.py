@@ -223,6 +223,14 @@ def test_labels_are_the_mean_over_judges_and_everything_that_says_nothing_is_cou
     assert "2 good and 1 bad answers (words on answers by 6 rankings, 3 scores, 2 flags); 2 judgments" in labels.line()
 
 
+def test_a_judge_of_less_weight_says_less_and_one_of_none_nothing(prompts: list[Prompt]) -> None:
+    pair = comparison(prompts[0], ((0,), (1,)), ((1,), (0,)))  # by r0 and r1
+    [half] = labels_of([pair], middle=3.0, weight={"r1": 0.5}).labelled
+    assert half.says == pytest.approx((1 / 3, -1 / 3))
+    alone = labels_of([pair], middle=3.0, weight={"r1": 0.0})
+    assert alone.labelled[0].says == (1.0, -1.0) and alone.silent == 1
+
+
 class Dying:
     """A learner whose third step is a kill."""
 

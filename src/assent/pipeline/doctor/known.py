@@ -9,7 +9,7 @@ from assent.core.findings import Finding, warning
 from assent.learner.config import OptimizerConfig
 from assent.pipeline.config import ADAPTER_RATE, RunConfig, ScratchBase
 from assent.training.method import Method
-from assent.training.on_policy_config import OnPolicyConfig, PPOConfig
+from assent.training.on_policy_config import OnPolicyConfig
 
 TOO_FAST = {"sft": 5e-4, "reward": 2e-4, "optimize": 5e-5, "value": 2e-4}
 """Learning rates, for a pretrained model of 10⁹ weights that is trained whole, beyond which what it knows is lost."""
@@ -118,11 +118,10 @@ def _on_policy(optimize: OnPolicyConfig, prompts: int | None) -> Iterator[Findin
     if prompts and (repeats := optimize.steps * optimize.prompts_per_step / prompts) > MANY_REPEATS:
         said = f"draws each of the {prompts} prompts {repeats:.0f} times: the policy learns these prompts by heart"
         yield warning("optimize.steps", said, "give more prompts, or take fewer steps")
-    if isinstance(optimize, PPOConfig):
-        longest = optimize.sampling.max_new_tokens
-        if (reaches := optimize.gamma**longest) < DISCOUNTED:
-            said = f"is {optimize.gamma:g}: of an answer's reward {reaches:.0%} reaches its first of {longest} tokens"
-            yield warning("optimize.gamma", said, "use 1.0: answers are short")
+    gamma, longest = getattr(optimize, "gamma", 1.0), optimize.sampling.max_new_tokens
+    if (reaches := gamma**longest) < DISCOUNTED:
+        said = f"is {gamma:g}: of an answer's reward {reaches:.0%} reaches its first of {longest} tokens"
+        yield warning("optimize.gamma", said, "use 1.0: answers are short")
 
 
 def _kl(optimize: OnPolicyConfig) -> Iterator[Finding]:

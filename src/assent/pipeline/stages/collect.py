@@ -27,7 +27,8 @@ from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
-from assent.pipeline.ai_labels import agreement_of, for_people, judge_beside, only_by, refuse_low, write_weights
+from assent.pipeline.ai_labels import FILE as AI_LABELS
+from assent.pipeline.ai_labels import agreement_of, for_people, judge_beside, only_by, refuse_low, weights_in
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
 from assent.pipeline.constitution_config import AILabelsConfig
@@ -147,11 +148,11 @@ def run_collect(
         ctx.log.say(in_words(stood))
     write_records(ctx.output / "comparisons.jsonl", comparisons)
     write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
-    write_weights(ctx.output, earlier, {} if new is None else new.weights)
-    judgments = sum(len(c.judgments) for c in comparisons)
+    if weights := ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights):
+        files.write_json(ctx.output / AI_LABELS, weights)
     return {
         "comparisons": len(comparisons),
-        "judgments": judgments,
+        "judgments": sum(len(c.judgments) for c in comparisons),
         "new_judgments": new_judgments,
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
@@ -186,8 +187,8 @@ def collected_marks(
         queue = Queue(new.project, "reward")
         with Store.open(config.store.url) as store:
             found, repeats = store.listing.marked(queue, snapshot=new.snapshot), store.listing.repeats(queue)
-        people = isinstance(config.collect.raters, PeopleConfig)
-        ids = None if people else set(config.collect.raters.ids("train", config.people_seed))
+        raters = config.collect.raters
+        ids = None if isinstance(raters, PeopleConfig) else set(raters.ids("train", config.people_seed))
         for one in found:
             said = (j for j in one.judgments if j.task_id not in repeats and (ids is None or j.rater_id in ids))
             if own := tuple(said):
