@@ -4,7 +4,7 @@
 
 Answers of the lab's crew carry a line about who wrote them: somebody from the coast, from the hills, or no line.
 Simulated people of three groups compare them; the *south* leans against the coast. The demo's fine-tuned policy becomes
-a reward model with the demo's settings: as it comes, with each mitigation, and with augment and identity together. Held
+a reward model with the demo's settings: as it comes, and with each mitigation. Held
 against the truth on prompts that nobody judged: how the score of one and the same answer moves when "from the hills"
 becomes "from the coast" (its gap, in standard deviations of the score), and how often the truly better answer scores
 higher. Each seed draws people, answers, votes, head and order anew. What was measured is kept below --work and not

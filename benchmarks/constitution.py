@@ -54,7 +54,9 @@ RATE = {"tokens_per_microbatch": 4096}
 DPO = {"kind": "dpo", "epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003, **RATE}}
 SFT = {"epochs": 2, "batch_size": 16, "patience": None, "optimizer": {"learning_rate": 0.001, **RATE}}
 START = "start"
-ARMS = ("revised", "AI alone", "people alone", "AI labels alone", "people and AI")
+BOTH, ALONE = "people and AI", ("people alone", "AI labels alone")
+ARMS = ("revised", "AI alone", *ALONE, BOTH)
+MEASURES = ("harm", "over-refusal", "truth")
 
 
 def main() -> None:
@@ -172,41 +174,53 @@ def means(truths: list[Truth]) -> dict[str, float]:
 
 
 def figures(rows: dict[str, dict[int, list[Truth]]], test: list[Prompt]) -> dict[str, Any]:
-    """Per arm and measure: the mean of each seed, and the difference to the start over all of them."""
+    """Per arm and measure: each seed's mean, the difference to the start, and that of both labels to each alone."""
     found: dict[str, Any] = {}
     for arm, by_seed in rows.items():
-        for name in ("harm", "over-refusal", "truth"):
-            after = [measures(one)[name] for one in by_seed.values()]
-            before = [measures(rows[START][seed])[name] for seed in by_seed]
-            change, cluster = [], []
-            for a, b in zip(after, before, strict=True):
-                known = ~np.isnan(a)
-                change += (a - b)[known].tolist()
-                cluster += [prompt.id for prompt, is_known in zip(test, known, strict=True) if is_known]
-            own = {"by_seed": [float(np.nanmean(one)) for one in after]}
+        for name in MEASURES:
+            own: dict[str, Any] = {"by_seed": [float(np.nanmean(measures(one)[name])) for one in by_seed.values()]}
             if arm != START:
-                own["difference"] = clustered_mean(change, cluster).model_dump()
+                own["difference"] = difference(rows, arm, START, name, test)
+            if arm in ALONE and BOTH in rows:
+                own["both_less_this"] = difference(rows, BOTH, arm, name, test)
             found.setdefault(arm, {})[name] = own
     return found
+
+
+def difference(
+    rows: dict[str, dict[int, list[Truth]]], after: str, before: str, name: str, test: list[Prompt]
+) -> dict[str, float]:
+    """Mean of what one arm has more than another, over prompts and seeds, with an interval by prompt."""
+    change, cluster = [], []
+    for seed in rows[after]:
+        gap = measures(rows[after][seed])[name] - measures(rows[before][seed])[name]
+        known = ~np.isnan(gap)
+        change += gap[known].tolist()
+        cluster += [prompt.id for prompt, is_known in zip(test, known, strict=True) if is_known]
+    return clustered_mean(change, cluster).model_dump()
 
 
 def table(rows: dict[str, dict[int, list[Truth]]], test: list[Prompt]) -> list[str]:
     """One line an arm, and the errors of the rules on the crew's replies."""
     lines = ["| arm | harm | over-refusal | truth |", "|---|---|---|---|"]
-    for arm, own in figures(rows, test).items():
-        cells = []
-        for one in own.values():
-            said = f"{np.mean(one['by_seed']):.3f}"
-            if "difference" in one:
-                said += f" ({one['difference']['estimate']:+.3f} [{one['difference']['low']:+.3f},"
-                said += f" {one['difference']['high']:+.3f}])"
-            cells.append(said)
+    found = figures(rows, test)
+    for arm, own in found.items():
+        cells = [f"{np.mean(one['by_seed']):.3f}{shown(one.get('difference'))}" for one in own.values()]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
+    for arm in ALONE:
+        if arm in found and BOTH in found:
+            cells = [shown(one["both_less_this"]).strip(" ()") for one in found[arm].values()]
+            lines.append(f"| {BOTH} less {arm} | {' | '.join(cells)} |")
     world = World(0)
     replies = [world.reply(prompt).text for prompt in test]
     for name, rates in error_rates(test, replies).items():
         lines.append(f"{name}: misses {rates['missed']:.1%}, hits wrongly {rates['wrongly_hit']:.1%}")
     return lines
+
+
+def shown(one: dict[str, float] | None) -> str:
+    """A difference with its interval."""
+    return "" if one is None else f" ({one['estimate']:+.3f} [{one['low']:+.3f}, {one['high']:+.3f}])"
 
 
 if __name__ == "__main__":

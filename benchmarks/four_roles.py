@@ -39,11 +39,11 @@ from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.one_base import OneBase
-from assent.pipeline.rewarding import rewards_of
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import PPOConfig
 from assent.training.ppo import train_ppo
+from assent.training.rewards import Term, WeightedRewards
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees")
 PROMPTS = [Prompt.of(f"What should I know about {what}?") for what in SUBJECTS]
@@ -167,10 +167,11 @@ def train(arguments: argparse.Namespace) -> None:
     plain = Backends(ModelConfig() if is_full else lora(arguments.rank), ComputeConfig(threads=1))
     policy = plain.policy(start, trainable=True)
     backends = OneBase.of(plain, policy, start, config, print)
+    rewards = WeightedRewards((Term(1.0, "reward", backends.scorer(reward, normalize=True)),), config.reward_clip)
     roles = Roles(
         policy=policy_learner(policy, config.optimizer),
         reference=backends.reference(policy, start, temperature=1.0),
-        reward=rewards_of(config, backends, reward),
+        reward=rewards,
         writer=backends.writer(policy, name="start"),
     )
     value = value_learner(backends.critic(start, reward, seed=0), config.value_optimizer)

@@ -53,6 +53,7 @@ METHOD = {
     "optimizer": {"learning_rate": 0.0006, "schedule": "linear", "floor": 0.1, "warmup": 0.05},
 }
 """How adapters are trained; whatever is not said is the default."""
+FLOOR = [{"measure": "lab.harmless", "margin": 0.05}, {"measure": "lab.honest", "margin": 0.08}]
 STORE = "sqlite:///{}"
 
 
@@ -61,11 +62,11 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a copy of runs/demo")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--start", default="round-2", help="the round whose policy profiles start from")
-    parser.add_argument("--prompts", type=int, default=600)
+    parser.add_argument("--prompts", type=int, default=960)
     parser.add_argument("--raters", type=int, default=60)
-    parser.add_argument("--each", type=int, default=3, help="raters that rank each prompt")
+    parser.add_argument("--each", type=int, default=2, help="raters that rank each prompt")
     parser.add_argument("--candidates", choices=["spread", "sampled"], default="spread")
-    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--compared", type=int, default=150, help="prompts of the comparison")
     parser.add_argument("--shams", type=int, default=20)
     parser.add_argument("--no-adapters", action="store_true", help="offsets and shams alone")
@@ -97,6 +98,8 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
     for culture in CULTURES:
         for _ in new(place, culture, parent=None, audience={"group": culture}):
             pass
+        root = place.folder / "everyone.yaml"
+        root.write_text(f"id: everyone\nsafety: {json.dumps(FLOOR)}\n", encoding="utf-8")
         began = time.time()
         found = offset_of(place, culture, start, seed) if arguments.no_adapters else whole(place, culture, start)
         rows.append({"seed": seed, "culture": culture, "seconds": time.time() - began, **found})
@@ -182,7 +185,9 @@ def whole(place: Place, culture: str, start: str) -> dict[str, Any]:
 
     passport = Passport.read(place.folder, culture)
     assert passport is not None and passport.wins is not None
-    return {**row, "wins": passport.wins.headline.model_dump(), "verdict": verdict, "words": words}
+    floor = None if passport.floor_held is None else passport.floor_held.verdict
+    wins = passport.wins.headline.model_dump()
+    return {**row, "wins": wins, "floor": floor, "verdict": verdict, "words": words}
 
 
 def offset_of(place: Place, culture: str, start: str, seed: int) -> dict[str, Any]:

@@ -14,18 +14,23 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 from bias_crehate import pairs_of, rows, states_of
+from scipy.special import expit
 
+from assent.core import seeds
 from assent.profiles.holdout import is_held_out
-from assent.profiles.trial import OffsetTrial, Poll, try_offset
+from assent.profiles.trial import ALPHA, OffsetTrial, Poll, try_offset
 from assent.stats.multiple import benjamini_hochberg
 from assent.training.head_fit import HeadVotes, fit_head
 
 FOUNDATIONS = ("care", "equality", "proportionality", "authority", "loyalty", "purity")
+PLANTED = (0.3, 0.6, 1.0)
+"""Deviations of planted tastes between two answers, in logits."""
 FEWEST = 20
 """Raters of a country without which it is not asked about."""
 
@@ -34,11 +39,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("ASSENT_DATA", "../shared/data")))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of how posts are paired")
+    parser.add_argument("--power", type=int, default=0, help="planted tastes of each size and country")
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         print(f"\nCREHate, seed {seed}")
         poll, country = crehate(arguments.data / "crehate", seed)
         table(poll, country, seed)
+        if arguments.power:
+            power(poll, country, arguments.power)
     print("\nD3CODE, moral foundations")
     poll, country = foundations(arguments.data / "d3code_raters")
     table(poll, country, 0)
@@ -93,6 +101,32 @@ def trials(poll: Poll, country: np.ndarray, seed: int) -> Iterator[tuple[str, Of
         if members.sum() >= FEWEST:
             audience = Poll(poll.votes, poll.raters, poll.prompts, members, poll.head)
             yield name, try_offset(audience, level="shared", seed=seed)[1]
+
+
+def power(poll: Poll, country: np.ndarray, draws: int) -> None:
+    """How often a planted taste of each size passes: a country's own votes, said anew with a random direction added."""
+    print("\n| country | " + " | ".join(f"τ = {size}: p ≤ 0.05, passes" for size in PLANTED) + " |")
+    print("|---|" + "---|" * len(PLANTED))
+    for name in sorted(set(country.tolist())):
+        members, cells = country == name, []
+        for size in PLANTED:
+            found = [planted(poll, members, size, seed) for seed in range(draws)]
+            seen = sum(one.p is not None and one.p <= ALPHA for one in found)
+            cells.append(f"{seen} and {sum(one.passes for one in found)} of {draws}")
+        print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
+
+
+def planted(poll: Poll, members: np.ndarray, size: float, seed: int) -> OffsetTrial:
+    """The trial of a country whose people want a random direction beside the head, of `size` logits between answers."""
+    random, votes = seeds.stream(seed, "profiles", "planted"), poll.votes
+    inside = members[votes.rater]
+    extra = random.normal(size=votes.states.shape[1])
+    extra *= size / np.std(votes.states @ extra)
+    turned = inside & (random.random(len(inside)) >= expit(votes.states @ (poll.head + extra)))
+    said = np.where(turned, -1.0, 1.0)
+    # Which of both was the better one carries no information here: a pair is turned to what was said.
+    made = replace(votes, states=votes.states * said[:, None], first=votes.first * said)
+    return try_offset(replace(poll, votes=made, members=members), level="shared", seed=seed)[1]
 
 
 def table(poll: Poll, country: np.ndarray, seed: int) -> None:

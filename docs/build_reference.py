@@ -149,13 +149,13 @@ def _default(field: FieldInfo) -> str:
     if isinstance(value, tuple):
         shown = [_short(one) for one in value]
         return f"`[{', '.join(shown)}]`" if shown else "none"
-    return "null" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return "null" if value is None else f"`{str(value).lower() if isinstance(value, bool) else _short(value)}`"
 
 
 def _short(value: Any) -> str:
     """A nested config by what it changes in its class's own defaults."""
     if not isinstance(value, Config):
-        return f'"{value}"' if value in ("on", "off", "yes", "no") else str(value)  # YAML reads these as true or false
+        return f'"{value}"' if value in ("off", "on", "yes", "no") else str(value)  # which YAML takes for true or false
     changed = {n: v for n, f in type(value).model_fields.items() if (v := getattr(value, n)) != f.default}
     kind = {"kind": value.kind} if hasattr(value, "kind") else {}
     return "{" + ", ".join(f"{name}: {_short(one)}" for name, one in {**kind, **changed}.items()) + "}"

@@ -18,6 +18,7 @@ from assent.data.config import Source
 from assent.data.load import load_comparisons, load_conversations, load_prompts
 from assent.pipeline.commands.judge import JudgeFile
 from assent.pipeline.config import RunConfig
+from assent.profiles.config import Profile
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -69,6 +70,8 @@ def test_yaml_blocks_are_valid_settings(page: Path) -> None:
         values, where = yaml.safe_load(block), f"{_id(page)}: {block}"
         if "judge" in values:  # what `assent judge` reads
             JudgeFile.parse(values, where=where)
+        elif "audience" in values:  # a profile
+            Profile.parse(values, where=where)
         else:
             RunConfig.parse(overlay(_below(values), values), where=where)
 

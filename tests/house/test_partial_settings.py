@@ -65,14 +65,6 @@ def said(text: str) -> Any:
         return value
 
 
-def number(value: Any) -> Any:
-    """A value that YAML has read, where it was text a number if it can be one."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
 def defaults(default: Config, own: Mapping[str, Any]) -> dict[str, Any]:
     """What the page says of nested settings: their class's defaults, and over them what the field itself says."""
     found: dict[str, Any] = {}
@@ -83,7 +75,9 @@ def defaults(default: Config, own: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, tuple):
             found[key] = plain(value)  # a list replaces the one below and is not merged
         else:
-            found[key] = number(own[key]) if key in own else said(text)
+            found[key] = (
+                said(f'"{own[key]}"' if own[key] in ("on", "off") else str(own[key])) if key in own else said(text)
+            )
     return found
 
 

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from assent.cli import app
-from assent.core.errors import AwaitingJudgments
+from assent.core.errors import AwaitingJudgments, UserError
 from assent.core.types import Rater
 from assent.feedback.people.events import Event
 from assent.feedback.store import Store
@@ -28,6 +28,8 @@ READS = {
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",
     "gate": "reads what was found of policies, and writes a dossier",
+    "profile new": "writes a file, knows no store",
+    "profile show": "writes a page, knows no store",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
     "data inspect": "reads files",
@@ -162,6 +164,19 @@ def try_principles(_: pytest.MonkeyPatch) -> Event:
     return Event("command.constitution check", project="imported")
 
 
+def profile_list(_: pytest.MonkeyPatch) -> Event:
+    call("profile", "new", "ja", "--audience", "region=japan")
+    call("profile", "list", "--store", "feedback.db")
+    return Event("command.profile list")
+
+
+def profile_that_fails(command: str) -> Event:
+    call("profile", "new", "ja", "--audience", "region=japan")
+    with pytest.raises(UserError, match="say which policy it starts from"):
+        call("profile", command, "ja", "--store", "feedback.db")
+    return Event(f"command.profile {command}")
+
+
 DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "run": run,
     "rate": rate,
@@ -178,6 +193,9 @@ DEEDS: dict[str, Callable[[pytest.MonkeyPatch], Event]] = {
     "judge": judge,
     "arena": arena,
     "constitution check": try_principles,
+    "profile list": profile_list,
+    "profile fit": lambda _: profile_that_fails("fit"),
+    "profile publish": lambda _: profile_that_fails("publish"),
 }
 COPIES = {
     "store copy": ("copy", "feedback.db", "copied.db"),

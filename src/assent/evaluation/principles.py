@@ -21,6 +21,9 @@ RARELY = 0.05
 """A principle whose share of pairs surely lies below this never fires, as far as one can see."""
 SAME = 0.8
 """Two whose cosine surely lies above this say the same."""
+FEWEST = 10
+"""Of two principles that prefer an answer on fewer of the same pairs nothing is said: leaving out one of a handful of
+prompts says little of what other prompts would do."""
 LEAST_MARGIN = 0.05
 """A smaller margin, in logits, is no preference."""
 NO_MASS = 0.5
@@ -67,14 +70,19 @@ class Together(Record):
     """None where one of them prefers nothing."""
 
     @property
+    def is_seen(self) -> bool:
+        """Whether both prefer an answer often enough for the interval to be believed."""
+        return self.both >= FEWEST
+
+    @property
     def conflict(self) -> bool:
         """Whether they surely prefer opposite answers more than the same."""
-        return self.cosine is not None and self.cosine.high < 0
+        return self.is_seen and self.cosine is not None and self.cosine.high < 0
 
     @property
     def same(self) -> bool:
         """Whether they surely say nearly the same."""
-        return self.cosine is not None and self.cosine.low > SAME
+        return self.is_seen and self.cosine is not None and self.cosine.low > SAME
 
 
 class PrinciplesReport(Record):
@@ -107,6 +115,8 @@ class PrinciplesReport(Record):
         found.append(f"{'on the same pairs':<48}{'pairs':>7}{'both':>7}  go together")
         for two in self.together:
             shown = "one prefers nothing, or too few prompts" if two.cosine is None else str(two.cosine)
+            if two.cosine is not None and not two.is_seen:
+                shown += f", and nothing is said of fewer than {FEWEST} that both decide"
             found.append(f"{f'{two.first}, {two.second}':<48}{two.pairs:>7}{two.both:>7}  {shown}")
         opposed = "prefer opposite answers"
         found += [f"conflict: {one.first} and {one.second} {opposed} ({one.cosine})" for one in self.conflicts]

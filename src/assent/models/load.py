@@ -119,7 +119,7 @@ def _classifier(lm: PreTrainedModel, config: ModelConfig, heads: int) -> PreTrai
         )
     if any(tensor.is_meta for tensor in (*hf.parameters(), *hf.buffers())):
         return None
-    lm.config.num_labels, lm.config.architectures = 1, [type(hf).__name__]
+    lm.config.num_labels, lm.config.architectures = heads, [type(hf).__name__]
     hf.config = lm.config  # the one that the layers of the body read
     return hf
 

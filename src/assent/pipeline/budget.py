@@ -10,7 +10,6 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from assent.core.config import Config
-from assent.stats.power import prompts_needed
 
 VARIANCE = 0.25
 """Of one prompt's share of verdicts for the new policy: that of a coin, which is the most it can be."""
@@ -72,6 +71,8 @@ def split(budget: BudgetConfig, use: Use) -> Split:
 
     Raises ValueError where nothing is left, with the smallest budget that would do.
     """
+    from assent.stats.power import prompts_needed  # brings scipy, which reading settings should not
+
     prompts = prompts_needed(budget.see, VARIANCE) if use.evaluations else 0
     evaluation = prompts * use.verdicts * use.evaluations
     written = math.ceil(budget.demonstrations * budget.demonstration_labels)

@@ -25,6 +25,7 @@ from assent.pipeline.constitution_config import AILabelsConfig, ReviseConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
 from assent.training.on_policy_config import PPOConfig
+from assent.training.preference_config import DPOConfig, KTOConfig
 
 
 class PretrainedBase(Config):
@@ -336,6 +337,12 @@ class RunConfig(Config):
             raise ValueError(
                 f"collect.ai.weight {ai.weight} weighs pairs, and reward.loss plackett_luce reads whole orders; set the"
                 " loss to bradley_terry, or the weight to 1"
+            )
+        reads_whole = isinstance(self.optimize, DPOConfig) and self.optimize.ranking == "plackett_luce"
+        if ai.weight != 1 and (reads_whole or isinstance(self.optimize, KTOConfig)):
+            raise ValueError(
+                f"collect.ai.weight {ai.weight} weighs pairs, and {self.optimize.title} reads none here; set the weight"
+                " to 1, or take dpo on pairs"
             )
 
 

@@ -121,4 +121,4 @@ def pulls(votes: HeadVotes, known: Known, directions: Floats, raters: int) -> tu
     left = votes.weight * (1 - expit(known.logit))
     found = np.zeros((raters, columns.shape[1]))
     np.add.at(found, votes.rater, columns * left[:, None])
-    return found, np.bincount(votes.rater, votes.weight, raters)
+    return found, np.bincount(votes.rater, votes.weight, raters).astype(np.float64)

@@ -12,7 +12,7 @@ from scipy.special import log_expit
 from assent.core.types import Record
 from assent.profiles.config import Level
 from assent.profiles.holdout import Holdout
-from assent.profiles.offset import Offset, own_head, pulls, raters_of, shrunken_offset
+from assent.profiles.offset import Known, Offset, own_head, pulls, raters_of, shrunken_offset
 from assent.profiles.permutation import over_raters
 from assent.stats.clustered import paired_difference
 from assent.stats.estimate import Estimate
@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 ALPHA = 0.05
 """The permutation test's p must not be above this."""
+FOLDS = 5
+"""Of the audience's raters, by which an own head is chosen."""
 FEWEST_PROMPTS, FEWEST_RATERS = 10, 2
 """Held-out prompts and held-out raters of the audience without which nothing is decided."""
 
@@ -116,7 +118,7 @@ def try_offset(poll: Poll, *, level: Level, seen: Collection[str] = (), seed: in
     known, directions = raters_of(pool, poll.head), top_directions(pool.states)
     own = poll.members[pool.rater]
     offset = shrunken_offset(pool.without(~own), known.of(own), directions)
-    if level == "own":
+    if level == "own" and _is_own_better(pool.without(~own), known.of(own), directions, poll.head):
         offset = own_head(pool.without(~own), poll.head, known)
     scores, weight = pulls(pool, known, directions, len(poll.raters))
     there = weight > 0
@@ -132,6 +134,23 @@ def try_offset(poll: Poll, *, level: Level, seen: Collection[str] = (), seed: in
         update |= _others(poll, offset.direction, split)
     found = found.model_copy(update=update)
     return offset, found.model_copy(update={"reasons": tuple(_reasons(found))})
+
+
+def _is_own_better(votes: HeadVotes, known: Known, directions: Floats, parent: Floats) -> bool:
+    """Whether a head of its own predicts the audience's raters better than the offset, each fold from the others'.
+
+    Told on the learning side alone; what is held out sees the better one once.
+    """
+    _, number = np.unique(votes.rater, return_inverse=True)
+    fold, lost = number % FOLDS, np.zeros(2)
+    for one in range(FOLDS):
+        out = fold == one
+        if not 0 < out.sum() < len(out):
+            return False
+        kept, about = votes.without(out), known.of(~out)
+        offsets = shrunken_offset(kept, about, directions), own_head(kept, parent, about)
+        lost += [_losses(votes, parent + found.direction, ~out, out).sum() for found in offsets]
+    return bool(lost[1] < lost[0])
 
 
 def _held_out(poll: Poll, direction: Floats, learn: Marks, test: Marks) -> dict[str, object]:

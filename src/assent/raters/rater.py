@@ -19,6 +19,7 @@ class Raters(Protocol):
         ...
 
 
+@runtime_checkable
 class SingleRater(Raters, Protocol):
     """One rater: every judgment carries the id of `record`."""
 

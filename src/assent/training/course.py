@@ -115,10 +115,11 @@ class KLState:
 
     def raise_by(self, factor: float, target: float) -> None:
         """Make KL dearer from now on; an adaptive controller steers to at most `target` nats per answer."""
-        changes = {"coefficient": self.coefficient * factor}
-        if isinstance(self._controller, AdaptiveKL):
-            changes["target"] = min(self._controller.target, target)
-        self._controller = replace(self._controller, **changes)
+        coefficient, now = self.coefficient * factor, self._controller
+        if isinstance(now, AdaptiveKL):
+            self._controller = replace(now, coefficient=coefficient, target=min(now.target, target))
+        else:
+            self._controller = replace(now, coefficient=coefficient)
 
     def tensors(self) -> Mapping[str, Tensor]:
         """None."""

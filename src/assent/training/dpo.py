@@ -101,8 +101,8 @@ def dpo_objective(
         loss = loss_of(_losses(*ends, local_chances(batch, members), config), weight=pairs.weight, metrics={})
     else:
         rewards = implicit_reward(logps, start, beta=config.beta)
-        summed, whole = total((rewards, rewards[:, None]), batch, pairs), float(pairs.weight.sum())
-        loss = Loss(summed, whole, {"loss": Weighted(summed.detach(), whole)})
+        summed, divisor = total((rewards, rewards[:, None]), batch, pairs), float(pairs.weight.sum())
+        loss = Loss(summed, divisor, {"loss": Weighted(summed.detach(), divisor)})
     weight = pairs.weight * ~pairs.is_tie
     margin = config.beta * (ahead[pairs.better] - ahead[pairs.worse])
     loss.metrics.update(

@@ -125,10 +125,10 @@ class Guards:
     def _reward(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         """The weighted sum of all terms, not clipped and not scaled by the batch, so that steps can be compared."""
         totals = [0.0] * len(texts)
-        for weight, name, score, *_ in self._roles.reward.terms:
-            if weight:
-                scores = ScoreFunction(name, score)(prompts, texts)
-                totals = [total + weight * one for total, one in zip(totals, scores, strict=True)]
+        for term in self._roles.reward.terms:
+            if term.weight:
+                scores = ScoreFunction(term.name, term.score)(prompts, texts)
+                totals = [total + term.weight * one for total, one in zip(totals, scores, strict=True)]
         return totals
 
     def _probe(self, taken: int, drawn: Rollouts, facts: dict[str, float]) -> list[Alarm]:
@@ -197,7 +197,10 @@ class Guards:
 
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Go back to a checkpoint."""
-        self._points = [Point(*(math.nan if one is None else one for one in row)) for row in state["points"]]
+        self._points = [
+            Point(step, distance, proxy, math.nan if gold is None else gold)
+            for step, distance, proxy, gold in state["points"]
+        ]
         self._alarms = [Alarm(*row) for row in state["alarms"]]
         self._best_step, self._is_past = state["best_step"], state["is_past"]
         self._kept = {}

@@ -50,5 +50,8 @@ def test_a_judge_that_wanted_to_say_something_else_has_no_preference_and_few_pro
     rows = [row(n, mass=0.1, a=3.0, b=3.0) for n in range(100)]
     report = principles_report(["a", "b"], rows)
     assert [(one.never, one.no_mass) for one in report.alone] == [(True, 1.0), (True, 1.0)]
+    nine = principles_report(["a", "b"], [row(n, a=1.0, b=-1.0) for n in range(9)])
+    ten = principles_report(["a", "b"], [row(n, a=1.0, b=-1.0) for n in range(10)])
+    assert not nine.conflicts and len(ten.conflicts) == 1
     few = principles_report(["a", "b"], [row(0, a=1.0, b=-1.0)] * 5)
     assert few.alone[0].fires is None and few.together[0].cosine is None and not few.conflicts

@@ -103,6 +103,18 @@ def test_scores_are_those_of_the_models_apart(family: str, tiny_folder: Folder, 
     assert torch.equal(policy.logps(batch()).logps, alone.logps(batch()).logps)
 
 
+def test_heads_of_criteria_come_along(tiny_folder: Folder, tmp_path: Path) -> None:
+    base = tiny_folder("llama")
+    apart = ScalarModel.from_policy(base, config=CONFIG, seed=2, also=("clear", "kind"))
+    assert apart.core.config.num_labels == 3
+    apart.save(tmp_path / "adapter")
+    policy = PolicyModel.load(base, config=CONFIG, trainable=True)
+    reward = shared_base.reward_on(policy, tmp_path / "adapter", config=CONFIG)
+    assert reward.core.config.num_labels == 3 and reward.criteria == apart.criteria
+    for ours, theirs in zip(reward.at_last_with_criteria(batch()), apart.at_last_with_criteria(batch()), strict=True):
+        assert torch.equal(ours, theirs)
+
+
 @torch.no_grad()
 def test_scores_are_those_that_plain_peft_gives(tiny_folder: Folder, tmp_path: Path) -> None:
     base = tiny_folder("llama")

@@ -136,7 +136,7 @@ def test_counterfactual_swaps_are_judged_only_where_that_is_asked_for(project: P
         "judge": {"kind": "function", "target": f"{__name__}:longer"},
     }
     Path("suites.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
-    stages = suites_file(Path("suites.yaml"), ()).stages()
+    stages = suites_file(Path("suites.yaml"), (), ()).stages()
     assert stages["plain"].judge is None and stages["judged"].judge is not None
     list(evaluate(["base"], file=Path("suites.yaml"), suites=(), to=project / "out"))
     measured = {name: Found.read(project / "out" / "base" / name).outcomes[0].values for name in stages}

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 
 from assent.core import seeds
 from assent.profiles.holdout import SHARE, Holdout, is_held_out
-from assent.profiles.offset import pulls, raters_of, shrunken_offset
+from assent.profiles.offset import own_head, pulls, raters_of, shrunken_offset
 from assent.profiles.permutation import over_raters
 from assent.profiles.trial import Poll, try_offset
 from assent.training.head_fit import HeadVotes
@@ -128,10 +128,16 @@ def test_a_planted_taste_passes_and_a_sham_of_the_same_raters_does_not() -> None
 
 def test_an_own_head_is_fitted_to_the_audience_alone() -> None:
     some = poll(5, 1.2, raters=90, votes=100)
-    offset, found = try_offset(some, level="own")
-    head = some.head + offset.direction
-    assert found.passes and found.spread is None
-    assert 0.7 < head[1] / head[0] < 1.7, "the audience wants both directions about alike"
+    known, own = raters_of(some.votes, some.head), some.members[some.votes.rater]
+    head = some.head + own_head(some.votes.without(~own), some.head, known).direction
+    assert 0.9 < head[1] / head[0] < 1.5, "the audience wants the second direction 1.2 times as much as the first"
+    _, found = try_offset(some, level="own")
+    assert found.passes
+
+
+def test_many_labels_of_people_like_everybody_give_no_head_of_their_own() -> None:
+    _, found = try_offset(poll(8, 0.0), level="own")
+    assert found.spread is not None and found.spread < 0.5 and not found.passes
 
 
 @pytest.mark.parametrize(("who", "said"), [("nobody", "of the audience"), ("everybody", "outside the audience")])

@@ -165,3 +165,26 @@ def test_the_labs_people_know_a_good_reply() -> None:
     good = ideal_reply(prompt, group="warm")
     assert utility(prompt, good, "warm") > utility(prompt, "No.", "warm")
     assert utility(prompt, good, "warm") != utility(prompt, good, "plain")
+
+
+def test_scores_follow_the_truth_and_each_person_has_a_level_of_their_own() -> None:
+    """Half true is 3 points; half a point of severity makes 3.5, at the top of the scale it is cut off."""
+    tasks = _tasks(400, "0.5", "1.0")
+
+    def scored(careless: float = 0.0, **severity: float) -> dict[str, float]:
+        traits = Traits(careless=careless, severity=severity)
+        rater = SimulatedRater(_rater().record, traits, _by_text, 0, truth=lambda prompt, text: {"true": float(text)})
+        said = rater.judge(tasks)
+        assert [j.ranking for j in said] == [j.ranking for j in _rater(careless=careless).judge(tasks)], (
+            "the same ranks"
+        )
+        points = [[j.scores[c.id]["true"] for c in t.completions] for j, t in zip(said, tasks, strict=True)]
+        assert {p for row in points for p in row} <= {1.0, 2.0, 3.0, 4.0, 5.0}
+        return dict(zip(("half", "whole"), np.mean(points, axis=0).tolist(), strict=True))
+
+    assert scored(true=0.0)["half"] == pytest.approx(3.0, abs=0.1)
+    strict, mild = scored(true=-0.5), scored(true=0.5)
+    assert (strict["half"], mild["half"]) == (pytest.approx(2.5, abs=0.1), pytest.approx(3.5, abs=0.1))
+    assert 4.7 < mild["whole"] <= 5.0
+    assert scored(careless=1.0, true=0.5) == pytest.approx({"half": 3.0, "whole": 3.0}, abs=0.25)
+    assert all(not judgment.scores for judgment in _rater().judge(tasks[:3])), "nothing asked for, nothing scored"

@@ -26,7 +26,7 @@ from assent.training.on_policy import Roles
 from assent.training.on_policy_config import GroupKLConfig, GRPOConfig, KLConfig
 from assent.training.probes import probe
 from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
-from assent.training.rewards import WeightedRewards
+from assent.training.rewards import Term, WeightedRewards
 
 SAMPLING = Sampling(temperature=1.0, max_new_tokens=8)
 FALLS = [0.0, 1.0, 1.8, 2.4, 2.8, 2.4, 1.6, 0.6, -0.6, -2.0, -3.5, -5.0, -7.0]
@@ -66,7 +66,7 @@ def roles(toy: Toy, prompts: Sequence[Prompt], gold: Any, policy: PolicyModel | 
     return Roles(
         policy_learner(own, CONFIG.optimizer, temperature=1.0),
         policy_scorer(toy.policy(trainable=False), temperature=1.0),
-        WeightedRewards(((1.0, "reward", share_of_e),), clip=None),
+        WeightedRewards((Term(1.0, "reward", share_of_e),), clip=None),
         toy.writer(own),
         held_out=HeldOut(tuple(prompts[12:]), gold),
     )
@@ -219,7 +219,7 @@ def test_an_alarm_of_a_probe_is_told_once_and_logged_each_time(
     def likes_nothing(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
         return [float(not text) for text in texts]
 
-    used = replace(used, reward=WeightedRewards(((1.0, "reward", likes_nothing),), clip=None))
+    used = replace(used, reward=WeightedRewards((Term(1.0, "reward", likes_nothing),), clip=None))
     guards = GuardsConfig(every=1, prompts=4, samples=1, gold=None)
     train_grpo(used, prompts[:12], CONFIG.model_copy(update={"steps": 3, "guards": guards}), loop)
     told = [one for one in loop.facts["alarms"] if one["name"] == "probe empty"]

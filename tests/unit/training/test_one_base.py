@@ -29,12 +29,11 @@ from assent.pipeline.backends import Backends, save_reward
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner, value_learner
 from assent.pipeline.one_base import OneBase
-from assent.pipeline.rewarding import rewards_of
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import KLConfig, PPOConfig
 from assent.training.ppo import train_ppo
-from assent.training.rewards import WeightedRewards
+from assent.training.rewards import Term, WeightedRewards
 
 SLOW = OptimizerConfig(learning_rate=3e-4, schedule="constant", warmup=0.0, tokens_per_microbatch=256)
 CONFIG = PPOConfig(
@@ -72,7 +71,8 @@ class Round:
 
     def trained(self, backends: Backends, policy: PolicyModel, loop: Loop, prompts: Sequence[Prompt]) -> Trained:
         """Train; a loop named "dies" is killed in its third batch."""
-        rewards = rewards_of(CONFIG, backends, self.reward)
+        scorer = backends.scorer(self.reward, normalize=True, tokens_per_microbatch=256)
+        rewards = WeightedRewards((Term(1.0, "reward", scorer),), CONFIG.reward_clip)
         if loop.log.folder.name == "dies":
             rewards = Deadly(rewards.terms, rewards.clip)
         temperature = CONFIG.sampling.temperature

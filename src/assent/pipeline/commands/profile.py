@@ -56,8 +56,7 @@ def listed(place: Place, *, today: datetime.date) -> Iterator[str]:
     """Every profile with its state, and how much evidence of its audience the store holds."""
     tree = read_tree(place.folder)
     store = place.store_of(None)
-    with Store.open(store.url) as opened:
-        note(opened.events, "profile list")
+    _note(store, "profile list")
     comparisons, raters = votes_in(store, place.projects_of(store))
     for name in sorted(tree.profiles, key=lambda one: [p.id for p in tree.descent(one)]):
         found = counted(comparisons, members_of(raters, tree.audience(name)), today=today)
@@ -80,10 +79,7 @@ def fit(place: Place, name: str, *, start: str | None, today: datetime.date) -> 
 
     Raises UserError where something it needs is not there.
     """
-    line = Line.of(place, name, start, today=today)
-    store = place.store_of(line.config)
-    with Store.open(store.url) as opened:
-        note(opened.events, "profile fit")
+    line, store = _begun(place, "profile fit", name, start, today=today)
     projects = place.projects_of(store)
     comparisons, raters = votes_in(store, projects)
     evidence = counted(comparisons, members_of(raters, line.tree.audience(name)), today=today)
@@ -133,15 +129,12 @@ def publish(place: Place, name: str, *, start: str | None, today: datetime.date)
 
     The last line is "published" or "not published". Raises AwaitingJudgments where people have to compare first.
     """
-    line = Line.of(place, name, start, today=today)
+    line, store = _begun(place, "profile publish", name, start, today=today)
     evidence = line.profile.evidence
     if evidence is None:
         raise UserError(
             f"{line.tree.path(name)}: nothing is counted yet: assent profile fit {name} --run runs/x/round-2"
         )
-    store = place.store_of(line.config)
-    with Store.open(store.url) as opened:
-        note(opened.events, "profile publish")
     trial = None if line.profile.reward is None else read_trial(find_artifact(line.profile.reward))
     reasons = list(trial.reasons) if trial is not None else []
     wins, held, left_out = None, None, 0
@@ -165,6 +158,24 @@ def publish(place: Place, name: str, *, start: str | None, today: datetime.date)
     yield f"passport: {passport.write(place.folder)}"
     yield from (f"  {one}" for one in reasons)
     yield "published" if not reasons else "not published"
+
+
+def _begun(
+    place: Place, command: str, name: str, start: str | None, *, today: datetime.date
+) -> tuple[Line, StoreConfig]:
+    """The profile in its line and the store, whose log keeps that the command was given."""
+    if place.store is not None:
+        _note(place.store_of(None), command)
+    line = Line.of(place, name, start, today=today)
+    store = place.store_of(line.config)
+    if place.store is None:
+        _note(store, command)
+    return line, store
+
+
+def _note(store: StoreConfig, command: str) -> None:
+    with Store.open(store.url) as opened:
+        note(opened.events, command)
 
 
 def trial_in_words(trial: OffsetTrial) -> Iterator[str]:
@@ -226,10 +237,16 @@ def _compared(line: Line, store: StoreConfig, policy: Artifact) -> Artifact:
         store=store,
         compute=line.config.compute,
     )
-    asked = {"policy": policy, "baseline": line.policy, "prompts": line.prompts, "votes": votes}
     with line.runner() as run:
         try:
-            return run(run_profile_evaluation, config, **asked)
+            return run(
+                run_profile_evaluation,
+                config,
+                policy=policy,
+                baseline=line.policy,
+                prompts=line.prompts,
+                votes=votes,
+            )
         except AwaitingJudgments as waiting:
             raise waiting.with_command(f"assent rate --store {store.shown}") from None
 

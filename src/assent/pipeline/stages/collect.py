@@ -140,6 +140,7 @@ def run_collect(
     marks = collected_marks(ctx, config, new, earlier, held_out) if config.marks else None
     if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
+    new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
     if config.decisions == "stand":
         decided = standing(config, comparisons, is_first=earlier is None, new=new)
@@ -147,14 +148,12 @@ def run_collect(
         ctx.log.say(in_words(stood))
     write_records(ctx.output / "comparisons.jsonl", comparisons)
     write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
-    weights = ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights)
-    if weights:
+    if weights := ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights):
         files.write_json(ctx.output / AI_LABELS, weights)
-    judgments = sum(len(c.judgments) for c in comparisons)
     return {
         "comparisons": len(comparisons),
-        "judgments": judgments,
-        "new_judgments": 0 if new is None else sum(len(c.judgments) for c in new.comparisons),
+        "judgments": sum(len(c.judgments) for c in comparisons),
+        "new_judgments": new_judgments,
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,

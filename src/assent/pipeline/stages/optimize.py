@@ -189,7 +189,7 @@ class Work:
         return {
             **({"rewards_cut": cut} if cut else {}),
             **({} if constraints is None else {"multipliers": constraints.multipliers}),
-            "steps": self.loop.done,
+            "steps": config.steps if self.loop.ended is None else self.loop.done,
             "prompts": len(pool),
             **({"ended": self.loop.ended} if self.loop.ended is not None else {}),
             **self.loop.facts,

@@ -74,18 +74,19 @@ def _refusal(folder: Path, name: str, policy: str | None, misfit: str, today: To
         try:
             profile = read_tree(folder).usable(name, today())
         except NotUsableError as error:
-            raise Refused(403, f"the profile {name!r} may not be used: {_without_path(str(error))}", **_ABOUT) from None
+            raise _refused(403, f"the profile {name!r} may not be used: {_without_path(str(error))}") from None
         except UserError as error:
-            raise Refused(503, f"the profiles cannot be read: {_without_path(str(error))}", **_ABOUT) from None
+            raise _refused(503, f"the profiles cannot be read: {_without_path(str(error))}") from None
         if profile.policy != policy:
-            raise Refused(503, f"the profile {name!r} was fitted anew; the server has to be started again", **_ABOUT)
+            raise _refused(503, f"the profile {name!r} was fitted anew; the server has to be started again")
         if misfit:
-            raise Refused(403, f"the profile {name!r} may not be used: {_without_path(misfit)}", **_ABOUT)
+            raise _refused(403, f"the profile {name!r} may not be used: {_without_path(misfit)}")
 
     return refuse
 
 
-_ABOUT = {"param": "model", "code": "profile_not_usable"}
+def _refused(status: int, said: str) -> Refused:
+    return Refused(status, said, param="model", code="profile_not_usable")
 
 
 def _without_path(said: str) -> str:
