@@ -237,10 +237,16 @@ def _compared(line: Line, store: StoreConfig, policy: Artifact) -> Artifact:
         store=store,
         compute=line.config.compute,
     )
-    asked = {"policy": policy, "baseline": line.policy, "prompts": line.prompts, "votes": votes}
     with line.runner() as run:
         try:
-            return run(run_profile_evaluation, config, **asked)
+            return run(
+                run_profile_evaluation,
+                config,
+                policy=policy,
+                baseline=line.policy,
+                prompts=line.prompts,
+                votes=votes,
+            )
         except AwaitingJudgments as waiting:
             raise waiting.with_command(f"assent rate --store {store.shown}") from None
 
