@@ -25,7 +25,6 @@ from assent.pipeline.constitution_config import AILabelsConfig, ReviseConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
 from assent.training.on_policy_config import PPOConfig
-from assent.training.preference_config import DPOConfig, KTOConfig
 
 
 class PretrainedBase(Config):
@@ -338,11 +337,10 @@ class RunConfig(Config):
                 f"collect.ai.weight {ai.weight} weighs pairs, and reward.loss plackett_luce reads whole orders; set the"
                 " loss to bradley_terry, or the weight to 1"
             )
-        reads_whole = isinstance(self.optimize, DPOConfig) and self.optimize.ranking == "plackett_luce"
-        if ai.weight != 1 and (reads_whole or isinstance(self.optimize, KTOConfig)):
+        if ai.weight != 1 and self.optimize.reads_whole_orders:
             raise ValueError(
-                f"collect.ai.weight {ai.weight} weighs pairs, and {self.optimize.title} reads none here; set the weight"
-                " to 1, or take dpo on pairs"
+                f"collect.ai.weight {ai.weight} weighs pairs, and {self.optimize.title} reads whole orders here; set"
+                " the weight to 1, or optimize.ranking to pairs"
             )
 
 

@@ -48,6 +48,11 @@ class Method(Config):
         return False
 
     @property
+    def reads_whole_orders(self) -> bool:
+        """Whether it reads rankings as whole orders, in which no single pair can weigh less than another."""
+        return False
+
+    @property
     def gold_share(self) -> float | None:
         """Share of prompts and raters that only a held-out reward model for guards learns from; None: there is none."""
         return None

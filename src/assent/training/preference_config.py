@@ -86,6 +86,11 @@ class DPOConfig(RankingConfig):
         return super().needs | ({"reward"} if self.weights == "raters" else set())
 
     @property
+    def reads_whole_orders(self) -> bool:
+        """As `ranking` says."""
+        return self.ranking == "plackett_luce"
+
+    @property
     def wants(self) -> frozenset[Need]:
         """Soft labels are better by the rater model."""
         return self.needs | ({"reward"} if self.labels == "soft" else set())
