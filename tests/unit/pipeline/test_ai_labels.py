@@ -178,10 +178,11 @@ def test_an_ai_stands_beside_people_only_and_weights_want_pairs() -> None:
     loss = {"raters": {"kind": "none"}, "loss": "plackett_luce"}
     with pytest.raises(ConfigError, match=r"collect\.ai\.weight 0\.25 weighs pairs"):
         RunConfig.parse(run_config(reward=loss))
-    for method in ({"kind": "kto"}, {"kind": "dpo", "ranking": "plackett_luce"}):
-        with pytest.raises(ConfigError, match=r"collect\.ai\.weight 0\.25 weighs pairs, and \w+ reads none"):
-            RunConfig.parse(run_config(optimize=method))
-        RunConfig.parse(run_config(optimize=method, collect={"ai": settings(weight=1.0)}))
+    whole = {"kind": "dpo", "ranking": "plackett_luce"}
+    with pytest.raises(ConfigError, match=r"collect\.ai\.weight 0\.25 weighs pairs, and \w+ reads whole orders"):
+        RunConfig.parse(run_config(optimize=whole))
+    RunConfig.parse(run_config(optimize=whole, collect={"ai": settings(weight=1.0)}))
+    RunConfig.parse(run_config(optimize={"kind": "kto"}))
     few = run_config(collect={"ai": settings(people_share=0.02, weight=1.0)}, reward={"raters": {"kind": "none"}})
     found = {one.key for one in check_constitution(RunConfig.parse(few)) if one.level == "warning"}
     assert found == {"collect.ai.people_share", "collect.ai.weight"}
