@@ -21,7 +21,7 @@ from assent.training.loop import Loop
 from assent.training.on_policy import Roles, sample, score
 from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
 from assent.training.online_dpo import best_and_worst, contrasted, online_dpo_objective
-from assent.training.rewards import WeightedRewards
+from assent.training.rewards import Term, WeightedRewards
 
 SMALL = {
     "steps": 2,
@@ -40,7 +40,7 @@ def roles(toy: Toy, policy: PolicyModel) -> Roles:
     return Roles(
         policy_learner(policy, FAST),
         policy_scorer(toy.policy(trainable=False)),
-        WeightedRewards(((1.0, "reward", share_of_e),), clip=None),
+        WeightedRewards((Term(1.0, "reward", share_of_e),), clip=None),
         toy.writer(policy),
     )
 
