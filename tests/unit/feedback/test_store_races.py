@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from store_samples import at_once, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Judgment, Ranking
+from assent.feedback.people import accounts
 from assent.feedback.queue.candidates import Candidates
 from assent.feedback.queue.tasks import slot_row
 from assent.feedback.records.people import Participant
@@ -24,6 +27,20 @@ QUEUE = Queue()
 def test_servers_that_start_together_make_one_admin(store: Store) -> None:
     tokens = at_once(8, lambda _: store.accounts.first_admin(now=1.0))
     assert sorted(type(token).__name__ for token in tokens) == ["NoneType"] * 7 + ["str"]
+
+
+def test_a_server_that_is_slow_to_name_its_admin_makes_no_second_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, waits = accounts._admin_login, itertools.count()
+
+    def slow(connection: Connection) -> str:
+        time.sleep(0.1 * next(waits))  # whoever comes later finds the name taken, and would take the next
+        return quick(connection)
+
+    monkeypatch.setattr(accounts, "_admin_login", slow)
+    at_once(4, lambda _: store.accounts.first_admin(now=1.0))
+    assert [one.login for one in store.accounts.all()] == ["admin"]
 
 
 def test_of_people_who_take_one_name_together_one_gets_it(store: Store) -> None:

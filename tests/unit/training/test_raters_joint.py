@@ -156,7 +156,7 @@ def test_the_objective_may_be_recomputed_and_leaves_nothing_behind(
     before = kept_by(fit)
     for batch in pack(groups, budget=256):
         outputs = model.at_last_with_states(batch)
-        once, again = (reward_objective(outputs, batch, members=members, total=total, centering=0.01) for _ in range(2))
+        once, again = (reward_objective(outputs, batch, members=members, total=total, config=config) for _ in range(2))
         assert torch.equal(once.total, again.total) and once.weight == again.weight
         assert once.metrics == again.metrics
     after = kept_by(fit)

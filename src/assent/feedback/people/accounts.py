@@ -18,7 +18,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from assent.core.errors import StoreError
 from assent.feedback.people import rows, second_factor, sign_in
 from assent.feedback.people.identities import Identities
 from assent.feedback.people.invitations import Invitations
@@ -78,17 +77,12 @@ class Accounts:
     def first_admin(self, *, now: float) -> str | None:
         """Where there is no admin yet, make one and return the token of a link that signs them in; else None."""
         is_admin = select(AccountRow.rater_id).where(AccountRow.role == "admin")
-        try:
-            with write_transaction(self._engine) as connection:
-                if connection.execute(is_admin).first():
-                    return None
-                account = rows.create(connection, _admin_login(connection), "admin", now=now)
-                return _new_link(connection, account.rater_id, lifetime=LINK_SECONDS, now=now)
-        except StoreError:
-            with read_transaction(self._engine) as connection:
-                if connection.execute(is_admin).first():  # another process was faster (PostgreSQL)
-                    return None
-            raise
+        with write_transaction(self._engine) as connection:
+            rows.lock_first_admin(connection)
+            if connection.execute(is_admin).first():
+                return None
+            account = rows.create(connection, _admin_login(connection), "admin", now=now)
+            return _new_link(connection, account.rater_id, lifetime=LINK_SECONDS, now=now)
 
     def admin_link(self, *, now: float) -> str:
         """The token of a new link for the oldest admin who may sign in; their second factor is taken away.

@@ -6,7 +6,7 @@ import base64
 import secrets
 from typing import Any, cast
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from assent.core.errors import StoreError
@@ -21,6 +21,8 @@ from assent.feedback.tables.people import (
     SessionRow,
 )
 from assent.feedback.tables.queue import RaterRow
+
+_FIRST_ADMIN = 4_113_310_002  # any fixed number: PostgreSQL's name for "somebody makes the first admin"
 
 
 def create(
@@ -153,6 +155,15 @@ def end_with_children(connection: Connection, hashes: list[str], *, now: float) 
         )
         hashes = list(connection.execute(children).scalars())
     return ended
+
+
+def lock_first_admin(connection: Connection) -> None:
+    """Let nobody else look whether there is an admin and make one until this transaction ends (PostgreSQL).
+
+    Where there is no admin yet, there is no row to lock: two servers would each see none, and each make one.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _FIRST_ADMIN})
 
 
 def lock_admins(connection: Connection) -> None:
