@@ -96,14 +96,19 @@ def another_sampler() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Failure:
-    """What is done wrong, and words that the doctor must say of it."""
+    """What is done wrong, and words of which the doctor must say one: the same mistake may show in several ways."""
 
     name: str
     settings: dict[str, Any]
-    said: str
+    said: str | tuple[str, ...]
     until: str = "policy"
     """sft: only fine-tuning is run."""
     within: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+
+    def is_named(self, warnings: Sequence[str]) -> bool:
+        """Whether any of its words were said."""
+        words = (self.said,) if isinstance(self.said, str) else self.said
+        return any(word in one for word in words for one in warnings)
 
 
 DPO = {"kind": "dpo", "epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003}}
@@ -120,14 +125,18 @@ FAILURES = (
     Failure("reward by heart", NO_POLICY | {"sample.prompts": 60, "reward.epochs": 40}, "held-out ones in"),
     Failure("reward too sure", NO_POLICY | {"sample.prompts": 60, "reward.epochs": 60}, "miss what raters do"),
     Failure("reward rate too low", NO_POLICY | {"reward.optimizer.learning_rate": 1e-9}, "did not fall"),
-    Failure("reward rate too high", NO_POLICY | {"reward.optimizer.learning_rate": 3.0}, "coin"),
+    Failure("reward rate too high", NO_POLICY | {"reward.optimizer.learning_rate": 3.0}, ("coin", "gradients grew")),
     Failure("dpo rate too high", {"optimize": DPO | {"optimizer": {"learning_rate": 0.01}}}, "become unlikely"),
-    Failure("dpo by heart", {"optimize": DPO | {"epochs": 30}}, "known by heart"),
+    Failure("dpo by heart", {"optimize": DPO | {"epochs": 30}}, ("known by heart", "become unlikely")),
     Failure("dpo rate too low", {"optimize": DPO | {"optimizer": {"learning_rate": 1e-9}}}, "hardly moved"),
-    Failure("ppo rate too high", {RATE: 0.02}, "nats per answer at the end"),
+    Failure("ppo rate too high", {RATE: 0.02}, ("nats per answer at the end", "the reward fell")),
     Failure("ppo rate too low", {RATE: 1e-9}, "did not rise"),
     Failure("ppo held too tight", {"optimize.kl": {"kind": "fixed", "coefficient": 20.0}}, "did not rise"),
-    Failure("ppo not held", {"optimize.kl": {"kind": "off"}, RATE: 0.005, "optimize.steps": 80}, "stay sensible"),
+    Failure(
+        "ppo not held",
+        {"optimize.kl": {"kind": "off"}, RATE: 0.005, "optimize.steps": 80},
+        ("stay sensible", "become alike"),
+    ),
     Failure("answers cut", {"optimize.sampling": {"max_new_tokens": 10}}, "hit the limit of tokens"),
     Failure("longer is better", rewarded(words, **{"optimize.reward_clip": None}), "became longer"),
     Failure("shorter is better", rewarded(few_words, **{"optimize.reward_clip": None}), "became shorter"),
@@ -161,7 +170,7 @@ def main() -> None:
         for failure in FAILURES:
             if not arguments.only or failure.name in arguments.only:
                 said = warnings_of(failure, seed)
-                rows.append({"failure": failure.name, "seed": seed, "seen": any(failure.said in s for s in said)})
+                rows.append({"failure": failure.name, "seed": seed, "seen": failure.is_named(said)})
                 rows[-1]["said"] = said
                 print(json.dumps(rows[-1]), flush=True)
         for method, settings in HEALTHY.items():

@@ -147,6 +147,7 @@ SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, fl
     (see.kl_runs_away, ON_POLICY, ROLLOUTS | {"kl_per_response": lambda t: 80 * t}, {}),
     (see.kl_below_zero, ON_POLICY, ROLLOUTS | {"kl_per_response": -2.0}, {}),
     (see.reward_stays, ON_POLICY, ROLLOUTS | {"reward": 0.3}, {}),
+    (see.reward_stays, ON_POLICY, ROLLOUTS | {"reward": lambda t: -2 * t}, {}),
     (see.no_spread, ON_POLICY, ROLLOUTS | {"teaching_groups": lambda t: 1 - t}, {}),
     (see.no_spread, ON_POLICY, ROLLOUTS | {"reward_std": lambda t: 0.8 * (t < 0.8)}, {}),
     (see.reward_at_clip, ON_POLICY, ROLLOUTS | {"reward": lambda t: 5 * min(1, 2 * t)}, {}),
@@ -178,6 +179,12 @@ def test_a_log_that_shows_a_failure_names_that_failure_and_no_other(
     log = Log("optimize", _over(**courses), PPO_SETTINGS, found)
     assert [one.__name__ for one in among if list(one(log))] == [symptom.__name__]
     assert all(finding.level == "warning" and finding.fix for finding in symptom(log))
+
+
+def test_a_reward_that_fell_is_not_answered_by_larger_steps() -> None:
+    [fell] = see.reward_stays(Log("optimize", _over(**ROLLOUTS | {"reward": lambda t: -2 * t})))
+    [stays] = see.reward_stays(Log("optimize", _over(**ROLLOUTS | {"reward": 0.3})))
+    assert fell.fix.startswith("lower the learning rate") and stays.fix.startswith("raise the learning rate")
 
 
 def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_to_be_short() -> None:

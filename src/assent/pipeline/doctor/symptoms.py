@@ -179,11 +179,14 @@ def kl_below_zero(log: Log) -> Iterator[Finding]:
 
 
 def reward_stays(log: Log) -> Iterator[Finding]:
-    """A reward that ends no higher than it began, by its own spread."""
+    """A reward that ends no higher than it began, by its own spread, or lower."""
     early, late, spread = log.early("reward"), log.late("reward"), log.early("reward_std")
-    if late - early < 0.1 * spread:
-        said = f"the reward did not rise: {early:.2f} at first, {late:.2f} at the end (spread {spread:.2f})"
-        yield warning(log.key, said, "raise the learning rate or steps, or lower kl.coefficient")
+    seen = f"{early:.2f} at first, {late:.2f} at the end (spread {spread:.2f})"
+    if late < early - 0.5 * spread:
+        yield warning(log.key, f"the reward fell: {seen}", "lower the learning rate: steps were too large")
+    elif late - early < 0.1 * spread:
+        fix = "raise the learning rate or steps, or lower kl.coefficient"
+        yield warning(log.key, f"the reward did not rise: {seen}", fix)
 
 
 def no_spread(log: Log) -> Iterator[Finding]:
