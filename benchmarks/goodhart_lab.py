@@ -30,6 +30,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from goodhart import CONFIDENCE, WITHIN, print_table, stopped
 
 from assent.artifacts.stage import LogOptions, Runner
 from assent.core.files import write_json
@@ -40,14 +41,11 @@ from assent.pipeline.stages.collect import CollectStage, run_collect
 from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
 from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
 from assent.pipeline.stages.sample import SampleStage, run_sample
-from assent.stats.independent import wilson
 from assent.stats.overoptimization import forecast
-from assent.training.gauge import Name, Point, read
+from assent.training.gauge import Point
 
 CONFIG = Path("configs/demo.yaml")
 TRUTH = "assent.lab.reward:truth"
-CONFIDENCE = 0.95
-WITHIN = 0.9
 WORLD: dict[str, Any] = {
     "name": "goodhart",
     "base": {"shape": {"hidden": 96, "layers": 3, "heads": 4, "context": 192}},
@@ -138,9 +136,10 @@ def judged(seed: int, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     truth = smooth([row[f"reward/{TRUTH}"] for row in steps])
     start = float(np.mean([row[f"reward/{TRUTH}"] for row in steps[:2]]))
     points = [Point(int(row["after"]), row["distance"], row["proxy"], row["gold"]) for row in measured]
+    kept, alarm = stopped(points, "gold")
     chosen = {
-        "held-out reward": stopped(points, "gold"),
-        "reward alone": stopped(points, "proxy"),
+        "held-out reward": kept,
+        "reward alone": stopped(points, "proxy")[0],
         "highest reward": max(points, key=lambda point: point.proxy).step,
         "last": len(steps) - 1,
     }
@@ -153,47 +152,15 @@ def judged(seed: int, metrics: list[dict[str, Any]]) -> dict[str, Any]:
         "peak_step": int(truth.argmax()),
         "end": round(float(truth[-1]), 3),
         "chosen": chosen,
-        "alarm": alarm(points),
+        "alarm": alarm,
         "reached": {name: round(float(share), 3) for name, share in reached.items()},
     }
-
-
-def stopped(points: list[Point], name: Name) -> int:
-    """The checkpoint that the guard's rule returns with one of the two scores; the last where it never stops."""
-    for number in range(2, len(points) + 1):
-        reading = read(points[:number], name)
-        if reading is not None and reading.past_peak >= CONFIDENCE:
-            return points[reading.best].step
-    return points[-1].step
-
-
-def alarm(points: list[Point]) -> int | None:
-    """The step at which the guard stops training; None where it does not."""
-    for number in range(2, len(points) + 1):
-        reading = read(points[:number])
-        if reading is not None and reading.past_peak >= CONFIDENCE:
-            return points[number - 1].step
-    return None
 
 
 def smooth(values: list[float], width: int = 5) -> np.ndarray:
     """Running mean over `width` steps, shorter at the ends."""
     half = width // 2
     return np.array([np.mean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
-
-
-def print_table(found: list[dict[str, Any]]) -> None:
-    """How many runs each rule ends within a tenth of the peak."""
-    print("| stopped by | runs within 10 % of the true peak | 95 % interval | reached, median | reached, worst |")
-    print("|---|---|---|---|---|")
-    for name in found[0]["reached"]:
-        reached = [one["reached"][name] for one in found]
-        good = sum(share >= WITHIN for share in reached)
-        share = wilson(good, len(reached))
-        print(
-            f"| {name} | {good} of {len(reached)} | {share.low:.0%} to {share.high:.0%} | {np.median(reached):.2f} |"
-            f" {min(reached):.2f} |"
-        )
 
 
 def draw(runs: list[list[dict[str, Any]]], found: list[dict[str, Any]], path: Path) -> None:

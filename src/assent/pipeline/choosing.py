@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 
 from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.types import Completion, Prompt
-from assent.feedback.queue.priorities import information
+from assent.feedback.quality.opinions import entropy
+from assent.feedback.queue.priorities import information, sigmoid
 from assent.pipeline.backends import Backends
 
 RANDOM_SHARE = 0.2
@@ -29,8 +29,8 @@ def disagreement(scores: Sequence[Sequence[float]]) -> float:
     pairs = list(combinations(range(len(scores[0])), 2))
     told = 0.0
     for one, other in pairs:
-        chances = [0.5 * (1 + math.tanh((own[one] - own[other]) / 2)) for own in scores]
-        told += _entropy(sum(chances) / len(chances)) - sum(map(_entropy, chances)) / len(chances)
+        chances = [sigmoid(own[one] - own[other]) for own in scores]
+        told += entropy(sum(chances) / len(chances)) - sum(map(entropy, chances)) / len(chances)
     return told / len(pairs)
 
 
@@ -53,7 +53,3 @@ def worth_of(
     said = [iter(backends.scorer(one.file("reward"), normalize=False)(asked, flat)) for one in advisors]
     scores = [[[next(member) for _ in own] for member in said] for own in texts]
     return [disagreement(own) if len(own[0]) > 1 else 0.0 for own in scores]
-
-
-def _entropy(chance: float) -> float:
-    return -sum(p * math.log2(p) for p in (chance, 1 - chance) if p > 0)

@@ -6,9 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from assent.core import files
 from assent.core.errors import UserError
 from assent.evaluation.gate.decide import line_in_words
@@ -16,12 +13,11 @@ from assent.pipeline.passport import Passport, place_of
 from assent.profiles.config import Level
 from assent.profiles.principles import of_tone
 from assent.report.cards import Card, card
-from assent.report.diff import visible
 from assent.report.figures import Row, intervals, levels
+from assent.report.page import rendered
 from assent.report.plots import BAD, GOOD, SOFT
 from assent.stats.estimate import Estimate
 
-_HERE = Path(__file__).parent
 ALLOWS: dict[Level, str] = {
     "principles": "principles only",
     "shared": "the shared reward with a shrunken offset, and an adapter",
@@ -49,17 +45,9 @@ def write_page(folder: Path, name: str) -> str:
 
 def page_of(passport: Passport) -> str:
     """The page. What people wrote is escaped, and what could turn or hide text is spelled out."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
-    return environment.get_template("passport.html.jinja").render(
+    return rendered(
+        "passport.html.jinja",
         p=passport,
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
         tone_words=of_tone(passport.tone),
         allows="" if passport.evidence is None else ALLOWS[passport.evidence.level],
         checks=list(checks_of(passport)),

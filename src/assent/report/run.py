@@ -8,10 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from assent.artifacts.layout import RUN_SETTINGS
 from assent.artifacts.lineage import lineage, render
@@ -28,6 +24,7 @@ from assent.report.figures import Bar, bars, percent
 from assent.report.gate import gates
 from assent.report.guards import alarms, gauge
 from assent.report.lineage_plot import lineage_svg
+from assent.report.page import rendered
 from assent.report.run_folder import Run, find_run, read_run
 from assent.report.suites import suite_tables
 from assent.report.training import fine_tuning, optimization
@@ -35,7 +32,6 @@ from assent.report.verdict import changes, verdict_of
 from assent.stats.estimate import Estimate
 
 REPORT = "report.html"
-_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -60,18 +56,10 @@ def report_of(run_folder: Path) -> str:
 
 def page_of(run: Run) -> str:
     """The whole page. What models and people wrote is escaped, and what could turn or hide text is spelled out."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
     evaluation = run.headline
-    return environment.get_template("page.html.jinja").render(
+    return rendered(
+        "page.html.jinja",
         run=run,
-        style=Markup((_HERE / "style.css").read_text(encoding="utf-8")),
         verdict=verdict_of(run),
         tiles=_tiles(run),
         sections=[
@@ -105,10 +93,6 @@ def page_of(run: Run) -> str:
 def _warnings(folder: Path) -> list[Finding]:
     """Known failures that the logs show."""
     return [found for found in examine_logs(folder) if found.level == "warning"] if is_run(folder) else []
-
-
-def _harmless(value: Any) -> Any:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _tiles(run: Run) -> list[Tile]:

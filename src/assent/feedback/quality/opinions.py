@@ -57,7 +57,12 @@ class Opinions:
 def information(posterior: float, right: float) -> float:
     """Bits that a vote tells about a pair: I(q, p). 0 where nothing is open, or the rater throws a coin."""
     agrees = posterior * right + (1 - posterior) * (1 - right)
-    return max(0.0, _entropy(agrees) - _entropy(right))
+    return max(0.0, entropy(agrees) - entropy(right))
+
+
+def entropy(chance: float) -> float:
+    """Bits of a coin that falls so with this chance."""
+    return -sum(p * math.log2(p) for p in (chance, 1 - chance) if p > 0)
 
 
 def opinions(judgments: Sequence[Judgment]) -> Opinions:
@@ -105,10 +110,6 @@ def _posterior(said: Floats, of_pair: NDArray[np.intp], right: Floats, count: in
     """Chance that the first answer of each pair is better, prior ½."""
     toward = (2 * said - 1) * np.log(right / (1 - right))
     return 1 / (1 + np.exp(-np.bincount(of_pair, toward, count)))
-
-
-def _entropy(chance: float) -> float:
-    return -sum(p * math.log2(p) for p in (chance, 1 - chance) if p > 0)
 
 
 def _mean_of(beta: tuple[float, float]) -> float:

@@ -48,7 +48,7 @@ def priorities(predicted: Mapping[str, Predicted], goal: Goal) -> dict[str, floa
 
 def information(scores: Sequence[float]) -> float:
     """Mean of 4 σ(d) σ(-d) over the pairs of answers: 1 where all are tied, 0 where every order is certain."""
-    return _mean([4 * _step(a - b) * _step(b - a) for a, b in combinations(scores, 2)])
+    return _mean([4 * sigmoid(a - b) * sigmoid(b - a) for a, b in combinations(scores, 2)])
 
 
 def information_share(predicted: Mapping[str, Predicted]) -> float:
@@ -64,6 +64,11 @@ def information_share(predicted: Mapping[str, Predicted]) -> float:
     return _mean(known)
 
 
+def sigmoid(lead: float) -> float:
+    """σ(lead), without overflow."""
+    return 0.5 * (1 + math.tanh(lead / 2))
+
+
 def clearness(scores: Sequence[float]) -> float:
     """How sure it is which answer is best and which is worst: |2 σ(largest gap) - 1|, 0 for a tie, towards 1."""
     return math.tanh((max(scores) - min(scores)) / 2)
@@ -75,11 +80,6 @@ def _worth(task_id: str, scores: Sequence[float], goal: Goal) -> float:
     if goal == "random" or len(scores) < 2:
         return 0.0
     return clearness(scores) if goal == "large_gaps" else information(scores)
-
-
-def _step(lead: float) -> float:
-    """σ(lead), without overflow."""
-    return 0.5 * (1 + math.tanh(lead / 2))
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -19,8 +19,6 @@ from assent.evaluation.report import EVALUATION, EvaluationReport
 from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
 
 LOGS, ARTIFACTS = "logs", "artifacts"
-LOOKED_FOR: Mapping[str, tuple[Symptom, ...]] = {"sft": SFT, "reward": REWARD}
-"""By the settings of a stage; a method is told by what it logs."""
 
 
 def is_run(folder: Path) -> bool:
@@ -77,9 +75,14 @@ def _stage_of(metrics: list[dict[str, Any]]) -> str:
 
 
 def _symptoms(log: Log) -> tuple[Symptom, ...]:
-    if log.key != "optimize":
-        return LOOKED_FOR["reward" if log.key == "reward" else "sft"]
-    return ON_POLICY if log.series("reward") else PREFERENCE
+    """What to look for: told by the settings of a stage, and of a method by what it logs."""
+    match log.key:
+        case "optimize":
+            return ON_POLICY if log.series("reward") else PREFERENCE
+        case "reward":
+            return REWARD
+        case _:
+            return SFT
 
 
 def _found(artifact: Artifact) -> dict[str, float]:
