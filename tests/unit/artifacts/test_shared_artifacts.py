@@ -1,4 +1,4 @@
-"""Artifacts shared by the runs of a project: made once, waited for, shown in every run's logs, known by who uses them."""
+"""Artifacts that the runs of a project share: made once, waited for, in every run's logs, known by who uses them."""
 
 from __future__ import annotations
 
