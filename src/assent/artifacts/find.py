@@ -1,11 +1,12 @@
-"""Finding what a person means by "runs/x/round-2", "runs/x/artifacts/policy-3f…", a model folder or a hub id."""
+"""Finding what a person means by "runs/x/round-2", "runs/artifacts/policy-3f…", a model folder or a hub id."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from assent.artifacts.layout import RUN_SETTINGS, RUNS
+from assent.artifacts.layout import ARTIFACTS, RUN_SETTINGS, RUNS
+from assent.artifacts.project import RunFolder, all_runs, is_run, neighbours
 from assent.artifacts.round import ROUND, STAGES, named, names_of, read_round
 from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError, read_manifest
 from assent.core.config import read_yaml
@@ -31,9 +32,9 @@ def find_artifact(name: str) -> Artifact:
         return _of_round(path, "policy", name)
     if (path.parent / ROUND).is_file():
         return _of_round(path.parent, path.name, name)
-    if (path / "artifacts").is_dir():
+    if is_run(path):
         return _newest_policy(path)
-    if path.parent.name == "artifacts" and path.parent.is_dir():
+    if path.parent.name == ARTIFACTS and path.parent.is_dir():
         return _verified(store_at(path.parent).named(path.name).folder)
     raise UserError(f"{name} is no artifact, round or run; {_what_there_is(path)}")
 
@@ -62,12 +63,12 @@ def model_folder(name: str) -> Path | str:
 
 
 def store_at(folder: Path) -> ArtifactStore:
-    """The artifacts in `folder`, to look at only."""
+    """The artifacts in `folder` and what they were made from wherever that lies, to look at only."""
 
     def silent(text: str) -> None:
         """Invalid neighbours are no business of who asked for another artifact."""
 
-    return ArtifactStore(folder, say=silent, read_only=True)
+    return ArtifactStore(folder, say=silent, read_only=True, also=neighbours(folder))
 
 
 def _of_round(folder: Path, part: str, name: str) -> Artifact:
@@ -76,13 +77,13 @@ def _of_round(folder: Path, part: str, name: str) -> Artifact:
     if meant is None:
         there = ", ".join(f"{folder}/{one}" for one in names_of(made)) or "nothing yet"
         raise UserError(f"{name}: the round has made no {part}; there is: {there}")
-    return _verified(folder.parent / "artifacts" / meant.artifact)
+    return _verified(_place(folder.parent, meant.artifact))
 
 
 def passed_over(name: str) -> str | None:
     """In a line, which rounds of a run did not pass their gate, where its name means an older policy; else None."""
     run = Path(name)
-    if (run / MANIFEST).is_file() or (run / ROUND).is_file() or not (run / "artifacts").is_dir():
+    if (run / MANIFEST).is_file() or (run / ROUND).is_file() or not is_run(run):
         return None
     newest: list[str] = []
     for folder in reversed(_with_policies(run)):
@@ -93,7 +94,7 @@ def passed_over(name: str) -> str | None:
 
 
 def _with_policies(run: Path) -> list[Path]:
-    return [folder for folder in _rounds(run) if named(read_round(folder), "policy") is not None]
+    return [folder for folder in RunFolder(run).rounds if named(read_round(folder), "policy") is not None]
 
 
 def _is_promoted(folder: Path) -> bool:
@@ -103,7 +104,7 @@ def _is_promoted(folder: Path) -> bool:
         settings = folder.parent / RUN_SETTINGS
         return folder.name == "round-0" or not settings.is_file() or not read_yaml(settings).get("gate")
     try:
-        return read_manifest(folder.parent / "artifacts" / gate.artifact).notes.get("verdict") == "pass"
+        return read_manifest(_place(folder.parent, gate.artifact)).notes.get("verdict") == "pass"
     except InvalidArtifactError:
         return False
 
@@ -115,9 +116,9 @@ def _newest_policy(run: Path) -> Artifact:
     raise UserError(f"{run} has no policy yet; finish it with `assent run`")
 
 
-def _rounds(run: Path) -> list[Path]:
-    found = [path.parent for path in run.glob(f"round-*/{ROUND}") if path.parent.name.removeprefix("round-").isdigit()]
-    return sorted(found, key=lambda folder: int(folder.name.removeprefix("round-")))
+def _place(run: Path, artifact: str) -> Path:
+    """The folder of an artifact of a run: shared with others, or its own; where it is gone, where it would be."""
+    return RunFolder(run).store().place(artifact)
 
 
 def _verified(folder: Path) -> Artifact:
@@ -129,10 +130,10 @@ def _verified(folder: Path) -> Artifact:
 
 def _what_there_is(path: Path) -> str:
     """What a person could have meant, from the nearest folder that is there."""
-    run = next((one for one in (path, *path.parents) if (one / "artifacts").is_dir()), None)
+    run = next((one for one in (path, *path.parents) if is_run(one)), None)
     if run is not None:
-        names = [str(folder) for folder in _rounds(run)]
-        names += sorted(str(folder) for folder in (run / "artifacts").glob("[!.]*-*"))
+        names = [str(folder) for folder in RunFolder(run).rounds]
+        names += [str(artifact.folder) for artifact in RunFolder(run).artifacts()]
         return f"there is: {', '.join(names) or 'nothing yet'}"
-    runs = sorted(str(one.parent) for one in RUNS.glob("*/artifacts"))
+    runs = [str(one.path) for one in all_runs(RUNS)]
     return f"runs here: {', '.join(runs)}" if runs else "there are no runs here; make one with `assent run`"

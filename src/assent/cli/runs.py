@@ -76,8 +76,9 @@ def doctor(
     runs. Every finding says what to do. No code of the project is run unless you say so.
     Ends with exit code 2 where a run would fail.
     """
+    from assent.artifacts.project import is_run
     from assent.pipeline.doctor.examine import examine, summary
-    from assent.pipeline.doctor.logs import examine_logs, is_run
+    from assent.pipeline.doctor.logs import examine_logs
 
     if is_run(config):
         for finding in examine_logs(config):

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from assent.artifacts.layout import RESERVED
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.types import MAX_ANSWERS
 from assent.data.config import DataConfig as Sources
@@ -256,6 +257,14 @@ class RunConfig(Config):
     """Threads, device, checkpoints."""
     log: LogConfig = LogConfig()
     """Where the numbers go."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        """The folders below runs/ that all runs share are no run's."""
+        if name in RESERVED:
+            raise ValueError(f"{name!r} is a folder that all runs share; choose another name for the run")
+        return name
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
+from assent.artifacts.project import read_steps, write_steps
 from assent.artifacts.round import Made, write_round
 from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
@@ -43,9 +44,9 @@ def run_project(
 ) -> Iterator[str]:
     """Run a project to its end and yield the verdict, a line at a time.
 
-    Writes run.yaml, round-N/round.json and result.json into the run folder. Where people have to rate first, `wait` is
-    given the store and what is missing, and returns when it is there; without it AwaitingJudgments is raised, and the
-    same call goes on from there.
+    Writes run.yaml, steps.json, round-N/round.json and result.json into the run folder. Where people have to rate
+    first, `wait` is given the store and what is missing, and returns when it is there; without it AwaitingJudgments is
+    raised, and the same call goes on from there.
     """
     project = open_project(path, overlays, settings)
     config = with_skip_bad(project.config) if skip_bad else project.config
@@ -70,18 +71,21 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
     """
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
     config = with_date(config, folder)
-    with Runner(folder, seed=config.seed, logs=options, also=partial(date_identity, config)) as run:
+    also = partial(date_identity, config)
+    with Runner(folder, seed=config.seed, logs=options, also=also, home=folder.parent) as run:
         refuse_missing(config)
         for line in out_of_reach(config):
             run.log.say(line)
         write_settings(folder, config)
         is_noted = note_run(config)
+        run.noted = partial(write_steps, folder, before=read_steps(folder))
         try:
             result = run_all(run, config)
         finally:
             write_rounds(folder, run.steps)
             if not is_noted:
                 note_run(config)
+        write_steps(folder, run.steps)
         return write_result(folder, config, result)
 
 
@@ -107,7 +111,8 @@ def plan_project(
     """One line per stage: done, would resume, or would run. Nothing is run."""
     project = open_project(path, overlays, settings)
     config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
-    with Runner(project.run_folder, seed=config.seed, planning=True, also=partial(date_identity, config)) as run:
+    folder, also = project.run_folder, partial(date_identity, config)
+    with Runner(folder, seed=config.seed, planning=True, also=also, home=folder.parent) as run:
         run_all(run, config)
         steps = list(run.steps)
     width = max(len(_where(step)) for step in steps)

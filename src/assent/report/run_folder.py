@@ -11,16 +11,15 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, ValidationError
 
 from assent.artifacts.lineage import with_ancestors
+from assent.artifacts.project import RESULT, RunFolder
 from assent.artifacts.round import STAGES
-from assent.artifacts.store import Artifact, ArtifactStore
+from assent.artifacts.store import Artifact
 from assent.core.errors import DataError, UserError
 from assent.core.runlog import read_metrics
 from assent.core.types import Record
 from assent.evaluation.report import EVALUATION, SAMPLES, EvaluationReport, read_samples
 from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suite import SuiteReport
-
-RESULT = "result.json"
 
 Model = TypeVar("Model", bound=Record)
 Metrics = tuple[dict[str, Any], ...]
@@ -133,14 +132,15 @@ def find_run(folder: Path) -> Path:
 def read_run(folder: Path) -> Run:
     """Read a finished run. Raises DataError for a file that is not what it should be; missing ones leave gaps."""
     result = _json(folder / RESULT)
-    problems: list[str] = []
-    everything = ArtifactStore(folder / "artifacts", say=problems.append, read_only=True).all()
+    run, said = RunFolder(folder), list[str]()
+    everything = run.artifacts(run.store(said.append).all())
+    problems = [one for one in said if one.partition(" ")[0] in run.names()]  # others are no business of this run
     by_name = {a.name: a for a in everything}
     rounds = []
     for values in result.get("rounds") or ():
         names = values.get("artifacts") or {}
         found = {stage: by_name[names[stage]] for stage in (s.name for s in STAGES) if names.get(stage) in by_name}
-        gone = [f"{name} is no longer in the run folder" for name in names.values() if name not in by_name]
+        gone = [f"{name} is no longer there" for name in names.values() if name not in by_name]
         problems.extend(gone)
         rounds.append(_round(values, found))
     is_there = "final" not in result or result["final"] is not None

@@ -115,7 +115,7 @@ def test_a_plan_runs_nothing_and_a_run_that_waits_keeps_what_it_has(
     Path("lab.yaml").write_text(yaml.safe_dump({"name": "toy", **lab}))
 
     assert "0 of" in plan_project(Path("lab.yaml"))[-1]
-    assert not list(Path("runs").glob("toy/artifacts/*"))
+    assert not list(Path("runs").glob("artifacts/*"))
     with pytest.raises(AwaitingJudgments) as waiting:
         list(run_project(Path("lab.yaml"), quiet=True))
     assert waiting.value.have == 0 and waiting.value.need > 0

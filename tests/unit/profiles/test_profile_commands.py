@@ -273,7 +273,7 @@ def test_the_root_is_everybody_and_is_not_fitted(run: Path) -> None:
 
 
 def test_a_floor_that_was_not_measured_fails(run: Path) -> None:
-    [evaluation] = Path("runs/x/artifacts").glob("evaluation-*")
+    [evaluation] = Path("runs/artifacts").glob("evaluation-*")
     policy = find_artifact(str(read_tree(Path("profiles")).get("ja").policy))
     floor = (FloorLine(measure="xstest.over_refusal", margin=0.05), FloorLine(measure="answers.empty", margin=1.0))
     held = floor_of(floor, find_artifact(str(evaluation)), policy, find_artifact("runs/x/round-1"))
