@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -44,3 +45,35 @@ def runs(
         from assent.report.compare import write_comparison
 
         typer.echo(write_comparison(found, to))
+
+
+def clean(
+    run: Annotated[
+        list[str] | None,
+        typer.Option("--run", metavar="NAME", help="Also this run and what only it refers to. Repeatable."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Say what no run refers to any more and how much disk it takes, and delete it if you say so.
+
+    Stores and judgments are never touched, and samples that people judged stay.
+    """
+    from assent.core.errors import UserError
+    from assent.pipeline.commands.clean import clear, clearance
+
+    names = run or []
+    found = clearance(names)
+    for line in found.lines():
+        typer.echo(safe(line))
+    if not found.places:
+        typer.echo("nothing to clean: everything else is referred to by a run (assent runs)")
+        return
+    if not yes and not sys.stdin.isatty():
+        raise UserError(
+            f"nothing was deleted, since nobody can be asked here ({found.question()}); say --yes to delete"
+        )
+    if not yes and not typer.confirm(f"delete {found.question()}?", default=False):
+        typer.echo("nothing was deleted")
+        return
+    for line in clear(found, names):
+        typer.echo(line)

@@ -18,9 +18,10 @@ from assent.report.training import METHODS, Shown
 from assent.stats.estimate import Estimate
 
 Log = Sequence[Mapping[str, Any]]
+HELD_OUT = Shown("eval_loss", "Held-out loss", "Nats per token, of demonstrations that were not trained on.")
 FINE_TUNING = (
     Shown("loss", "Loss", "Nats per token, training batches."),
-    Shown("eval_loss", "Held-out loss", "Nats per token, of demonstrations that were not trained on."),
+    HELD_OUT,
 )
 REWARD = (
     Shown("loss", "Loss", "Negative log-likelihood of the rankings, training batches.", low=0),
@@ -90,7 +91,7 @@ def _overlaid(both: tuple[Told, Told], stage: str, shown: Sequence[Shown]) -> It
     for one in shown:
         lines, keys = [], []
         for told, rounds, colour in zip(both, logs, (BEFORE, AFTER), strict=True):
-            drawn = [Curve(x, y, colour=colour, smooth=True) for x, y in _series(rounds, one)]
+            drawn = [Curve(x, y, colour=colour, smooth=True, dots=one is HELD_OUT) for x, y in _series(rounds, one)]
             lines += drawn
             keys += [(colour, told.name)] if drawn else []
         if not lines:

@@ -179,10 +179,10 @@ def _tell(run: RunFolder, artifacts: Sequence[Artifact], own: tuple[Path, ...]) 
 
 def _state(run: RunFolder, settings: Mapping[str, Any], made: set[str], *, is_done: bool) -> str:
     """done; running; waits for people; or where it stopped."""
-    if run.version is None and is_locked(run.path):
-        return "running"
     steps = _steps(run)
     left = [one for one in steps if one["artifact"] not in made]
+    if run.version is None and is_locked(run.path):
+        return f"running ({_where(left[0])})" if left else "running"
     if is_done and not _is_behind(run.path):
         return "done" if not left else f"done; {len(left)} of {len(steps)} artifacts are gone"
     if not left:
