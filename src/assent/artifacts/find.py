@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from assent.artifacts.layout import ARTIFACTS, RUN_SETTINGS, RUNS
-from assent.artifacts.project import RunFolder, all_runs, is_run, neighbours
+from assent.artifacts.project import RESULT, RunFolder, all_runs, is_run, neighbours
 from assent.artifacts.round import ROUND, STAGES, named, names_of, read_round
 from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError, read_manifest
+from assent.artifacts.versions import newest_version, rounds_in
 from assent.core.config import read_yaml
 from assent.core.errors import UserError
 
@@ -36,7 +37,8 @@ def find_artifact(name: str) -> Artifact:
         return _newest_policy(path)
     if path.parent.name == ARTIFACTS and path.parent.is_dir():
         return _verified(store_at(path.parent).named(path.name).folder)
-    raise UserError(f"{name} is no artifact, round or run; {_what_there_is(path)}")
+    round_folder, part = (path, "policy") if _number(path) >= 0 else (path.parent, path.name)
+    raise UserError(f"{name} is no artifact, round or run; {_what_there_is(path)}{_before(round_folder, part)}")
 
 
 def model_of(artifact: Artifact) -> Path:
@@ -76,16 +78,35 @@ def _of_round(folder: Path, part: str, name: str) -> Artifact:
     meant = named(made, part)
     if meant is None:
         there = ", ".join(f"{folder}/{one}" for one in names_of(made)) or "nothing yet"
-        raise UserError(f"{name}: the round has made no {part}; there is: {there}")
+        raise UserError(f"{name}: the round has made no {part}; there is: {there}{_before(folder, part)}")
     return _verified(_place(folder.parent, meant.artifact))
 
 
+def _before(folder: Path, part: str) -> str:
+    """What to name instead of a part of a round that the run has not made again since it changed; else nothing."""
+    version = newest_version(folder.parent)
+    if version is None or named(rounds_in(version).get(_number(folder), ()), part) is None:
+        return ""
+    name = version / folder.name if part == "policy" else version / folder.name / part
+    return f"; the run has changed and has not come to it again: what it was before is {name}"
+
+
+def _number(folder: Path) -> int:
+    number = folder.name.removeprefix("round-")
+    return int(number) if number.isdigit() else -1
+
+
 def passed_over(name: str) -> str | None:
-    """In a line, which rounds of a run did not pass their gate, where its name means an older policy; else None."""
+    """In a line, why the name of a run means an older policy than one may think; else None.
+
+    Newer rounds did not pass their gate, or the run has changed and is not finished.
+    """
     run = Path(name)
     if (run / MANIFEST).is_file() or (run / ROUND).is_file() or not is_run(run):
         return None
-    newest: list[str] = []
+    version, newest = newest_version(run), list[str]()
+    if version is not None and not (run / RESULT).is_file():
+        return f"{name} has changed and is not finished; what it made before is {version}"
     for folder in reversed(_with_policies(run)):
         if _is_promoted(folder):
             return f"{name}: {', '.join(newest)} did not pass its gate; this is {folder.name}" if newest else None
@@ -113,7 +134,9 @@ def _newest_policy(run: Path) -> Artifact:
     for folder in reversed(_with_policies(run)):
         if _is_promoted(folder):
             return _of_round(folder, "policy", str(run))
-    raise UserError(f"{run} has no policy yet; finish it with `assent run`")
+    version = newest_version(run)
+    before = "" if version is None else f"; what it made before it changed is {version}"
+    raise UserError(f"{run} has no policy yet; finish it with `assent run`{before}")
 
 
 def _place(run: Path, artifact: str) -> Path:

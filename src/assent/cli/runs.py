@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assent.artifacts.layout import PROJECT
-from assent.cli.options import ConfigArgument, Overlays, Settings
+from assent.cli.options import ConfigArgument, Overlays, RunName, Settings, with_name
 from assent.core.terminal import safe
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def run(
     config: ConfigArgument = PROJECT,
     settings: Settings = None,
     overlays: Overlays = None,
+    name: RunName = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
     ] = False,
@@ -48,7 +49,7 @@ def run(
     """
     from assent.pipeline.run import plan_project, run_folder, run_project
 
-    given = (config, tuple(overlays or ()), tuple(settings or ()))
+    given = (config, tuple(overlays or ()), with_name(settings, name))
     if plan:
         for line in plan_project(*given, skip_bad=skip_bad):
             typer.echo(line)

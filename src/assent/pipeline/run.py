@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ from typing import Any
 import yaml
 
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
-from assent.artifacts.project import read_steps, write_steps
-from assent.artifacts.round import Made, write_round
 from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
@@ -23,6 +20,7 @@ from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
+from assent.pipeline.record import Record
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
@@ -76,16 +74,15 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
         refuse_missing(config)
         for line in out_of_reach(config):
             run.log.say(line)
+        record = Record.of(run, config)
         write_settings(folder, config)
         is_noted = note_run(config)
-        run.noted = partial(write_steps, folder, before=read_steps(folder))
         try:
             result = run_all(run, config)
         finally:
-            write_rounds(folder, run.steps)
             if not is_noted:
                 note_run(config)
-        write_steps(folder, run.steps)
+        record.end()
         return write_result(folder, config, result)
 
 
@@ -145,25 +142,6 @@ def write_settings(folder: Path, config: RunConfig) -> None:
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
     header = "# Every setting of this run, written by `assent run`. Change the project's YAML, not this file.\n"
     files.write_text(folder / RUN_SETTINGS, header + text)
-
-
-def write_rounds(folder: Path, steps: Sequence[Step]) -> None:
-    """Write round-N/round.json for every round that has made something, so that rounds can be named."""
-    rounds: dict[int, list[Made]] = {}
-    for step in steps:
-        made = Made(step.stage, step.artifact.kind, step.artifact.name, step.artifact.key)
-        match step.scope:
-            case ():
-                # Base, then SFT where there is one: the last policy is what round 1 starts from.
-                rounds.setdefault(0, []).append(made)
-            case ("round", int(number)):
-                rounds.setdefault(number, []).append(made)
-            case ("suite", str(title)):
-                rounds.setdefault(0, []).append(dataclasses.replace(made, stage=f"suite {title}"))
-            case ("round", int(number), "suite", str(title)):
-                rounds.setdefault(number, []).append(dataclasses.replace(made, stage=f"suite {title}"))
-    for number, all_made in rounds.items():
-        write_round(folder, number, all_made)
 
 
 def verdict(values: Mapping[str, Any]) -> Iterator[str]:

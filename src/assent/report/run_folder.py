@@ -101,7 +101,9 @@ class Run:
     @property
     def name(self) -> str:
         """Name of the run."""
-        return str(self.result.get("name") or self.folder.name)
+        version = RunFolder(self.folder).version
+        name = str(self.result.get("name") or RunFolder(self.folder).name)
+        return name if version is None else f"{name}@{version}"
 
     @property
     def has_method(self) -> bool:

@@ -34,7 +34,7 @@ from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.passport import Passport
 from assent.pipeline.profile_line import Place
 from assent.pipeline.profile_use import ProfilePolicy, export_profile
-from assent.pipeline.run import write_rounds
+from assent.pipeline.record import write_rounds
 from assent.profiles.config import FloorLine, Publication
 from assent.profiles.holdout import is_held_out
 from assent.profiles.tree import NotUsableError, read_tree
