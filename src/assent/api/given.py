@@ -1,7 +1,7 @@
-"""What a Python program gives as objects: rows and loaded models, written into the run's folder under their hashes.
+"""What a Python program gives as objects: rows and loaded models, written beside the runs under their hashes.
 
-A run rests on files whose content enters its keys. Rows of the same content are the same file, so the same call finds
-what is done and lineage tells what was learned from.
+A run rests on files whose content enters its keys. Rows of the same content are the same file for all runs of a project,
+so the same call finds what is done, runs share what they make of them, and lineage tells what was learned from.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from assent.artifacts.identity import hash_folder
+from assent.artifacts.layout import GIVEN
 from assent.core import files
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.data.config import Source
 
-GIVEN = "given"
-"""Folder below the run's own that holds them."""
 PARTS = ("demonstrations", "prompts", "comparisons", "corpus", "eval_prompts")
 """Parts of the data that rows can be given for; the names of `data` in a YAML."""
 
@@ -40,7 +39,7 @@ class GivenData:
                 files.write_text(path, text)
 
 
-def data_of(part: str, given: Any, run_folder: Path) -> GivenData:
+def data_of(part: str, given: Any, runs: Path) -> GivenData:
     """What was given for a part of the data: rows, files, sources, or a list of these. Nothing is written.
 
     Raises DataError naming the row that is none.
@@ -55,19 +54,19 @@ def data_of(part: str, given: Any, run_folder: Path) -> GivenData:
     for number, one in enumerate(members):
         if not isinstance(one, Mapping):
             raise DataError(f"{part}[{number}] is {_shown(one)} among rows; give rows, or files, and not both")
-    path, text = rows_file(part, members, run_folder)
+    path, text = rows_file(part, members, runs)
     return GivenData((Source(path=path),), {path: text})
 
 
-def rows_file(part: str, rows: Iterable[Mapping[str, Any]], run_folder: Path) -> tuple[Path, str]:
+def rows_file(part: str, rows: Iterable[Mapping[str, Any]], runs: Path) -> tuple[Path, str]:
     """The file that rows belong into, by their hash, and its JSON lines. Raises DataError naming row and column."""
     text = "".join(_line(part, number, row) + "\n" for number, row in enumerate(rows))
-    return run_folder / GIVEN / f"{part}-{short(hash_json(text))}.jsonl", text
+    return runs / GIVEN / f"{part}-{short(hash_json(text))}.jsonl", text
 
 
-def write_model(model: Any, tokenizer: Any, run_folder: Path) -> Path:
+def write_model(model: Any, tokenizer: Any, runs: Path) -> Path:
     """Write a loaded model with its tokenizer as a plain folder, named by its content."""
-    new = run_folder / GIVEN / "base"
+    new = runs / GIVEN / "base"
     with files.new_directory(new) as partial:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)

@@ -29,7 +29,7 @@ def train(base: Any, *, to: Path | str, quiet: bool = False, **settings: Any) ->
     ModelError naming what cannot be used, and AwaitingJudgments where people have to rate first.
     """
     folder = Path(to)
-    rows = {part: data_of(part, settings.pop(part), folder) for part in PARTS if settings.get(part) is not None}
+    rows = {part: data_of(part, settings.pop(part), folder.parent) for part in PARTS if settings.get(part) is not None}
     data = {part: one.sources for part, one in rows.items()}
     data |= {key: settings.pop(key) for key in _OF_DATA if key in settings}
     if data and "data" in settings:
@@ -39,7 +39,7 @@ def train(base: Any, *, to: Path | str, quiet: bool = False, **settings: Any) ->
     for one in rows.values():
         one.write()
     if isinstance(base, tuple):
-        path = write_model(*base, folder)
+        path = write_model(*base, folder.parent)
         config = config.model_copy(update={"base": PretrainedBase(path=str(path))})
     return run(config, to=folder, quiet=quiet)
 

@@ -68,10 +68,10 @@ def test_a_run_from_python_has_the_bits_of_the_same_run_from_a_yaml() -> None:
 
 def test_rows_become_a_file_of_the_run_named_by_their_content() -> None:
     done = assent.train("base", comparisons=iter(PAIRS), optimize={"kind": "dpo", **DPO}, to="runs/mine", **SMALL)
-    [file] = Path("runs/mine/given").iterdir()
+    [file] = Path("runs/given").iterdir()
     assert [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] == PAIRS
     data = yaml.safe_load((done.folder / "run.yaml").read_text(encoding="utf-8"))["data"]
-    assert [one["path"] for one in data["comparisons"]] == [f"given/{file.name}"]
+    assert [one["path"] for one in data["comparisons"]] == [f"../given/{file.name}"]
     with pytest.raises(UserError, match="has fitted no reward model"):
         done.export("out", part="reward")
     done.export("out")

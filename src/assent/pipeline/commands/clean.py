@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from assent.artifacts.layout import ARTIFACTS, LOGS, PROJECT, RUN_SETTINGS, RUNS, WORK
+from assent.artifacts.layout import ARTIFACTS, GIVEN, LOGS, PROJECT, RUN_SETTINGS, RUNS, WORK
 from assent.artifacts.lineage import with_ancestors
 from assent.artifacts.locks import lock_run, nobody_else
 from assent.artifacts.project import PROFILES, RESULT, STEPS, RunFolder, all_artifacts, all_runs
 from assent.artifacts.store import Artifact, remove
+from assent.artifacts.versions import REPORT
 from assent.core.config import read_yaml
 from assent.core.errors import ConfigError, StoreError, UserError
 from assent.core.files import size_of
@@ -27,7 +28,7 @@ from assent.pipeline.commands.runs import shown_size
 from assent.pipeline.erasures import evaluation_project
 
 ARTIFACT = re.compile(r"\b[a-z]+-[0-9a-f]{12}\b")
-OF_A_RUN = (RESULT, STEPS, "report.html", LOGS, PROFILES, "given", WORK, ".lock", RUN_SETTINGS)
+OF_A_RUN = (RESULT, STEPS, REPORT, LOGS, PROFILES, WORK, ".lock", RUN_SETTINGS)
 """What `assent run` writes into a run's folder beside its rounds; run.yaml goes last, so that what a kill leaves can be
 named and cleaned again. Everything else in the folder, such as a store, is somebody's own."""
 
@@ -42,6 +43,8 @@ class Clearance:
     works: tuple[Path, ...]
     logs: tuple[Path, ...]
     """Folders of logs of what is gone, or goes."""
+    given: tuple[Path, ...] = ()
+    """Files and models that Python programs gave to runs that are gone, or go."""
     kept: Mapping[Path, str] = field(default_factory=dict)
     """Folders of artifacts, and other files in the runs' folders, with the reason why they stay."""
     mentions: tuple[str, ...] = ()
@@ -51,7 +54,7 @@ class Clearance:
     def places(self) -> list[Path]:
         """Every file and folder that would go, in the order of its going."""
         small = [path for run in self.runs for path in _small_files(run.path)]
-        return [*(a.folder for a in self.artifacts), *self.works, *self.logs, *small]
+        return [*(a.folder for a in self.artifacts), *self.works, *self.logs, *self.given, *small]
 
     @property
     def num_bytes(self) -> int:
@@ -70,6 +73,8 @@ class Clearance:
             yield f"  {work}: {shown_size(size_of(work))}, unfinished"
         if self.logs:
             yield f"  {len(self.logs)} logs of what is gone: {shown_size(sum(map(size_of, self.logs)))}"
+        for path in self.given:
+            yield f"  {path}: {shown_size(size_of(path))}, given by a Python program"
         for path, reason in self.kept.items():
             yield f"stays: {path}: {reason}"
         yield from (f"note: {said}" for said in self.mentions)
@@ -81,6 +86,7 @@ class Clearance:
             (len(self.artifacts), "artifact"),
             (len(self.works), "unfinished work"),
             (len(self.logs), "log"),
+            (len(self.given), "given file"),
         )
         parts = [f"{n} {what}{'s' if n > 1 and not what.endswith('work') else ''}" for n, what in counts if n]
         return f"{', '.join(parts)}: {shown_size(self.num_bytes)}"
@@ -104,6 +110,8 @@ def clearance(names: Sequence[str] = (), runs: Path = RUNS) -> Clearance:
     works = [one for one in sorted((runs / WORK).glob("[!.]*")) if one.is_dir() and one not in worked]
     there = {a.name for a in everything if a not in gone} | {one.name for one in worked}
     logs = [log for run in staying for log in _logs(run) if log.name not in there]
+    texts = "".join(_settings_of(run) for run in staying)
+    given = [one for one in sorted((runs / GIVEN).glob("[!.]*")) if one.name not in texts]
     others = {path: "no file of a run; delete it yourself" for run in going for path in _others(run.path)}
     mentions = [said for run in going if run.version is None for said in _naming(runs, run)]
     return Clearance(
@@ -145,6 +153,11 @@ def _named(name: str, known: Sequence[RunFolder], runs: Path) -> list[RunFolder]
         there = ", ".join(one.path.name for one in known) or "none"
         raise UserError(f"--run {name} is no run below {runs}; there is: {there}")
     return found
+
+
+def _settings_of(run: RunFolder) -> str:
+    path = run.path / RUN_SETTINGS
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _small_files(folder: Path) -> list[Path]:
