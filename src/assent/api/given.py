@@ -1,7 +1,8 @@
 """What a Python program gives as objects: rows and loaded models, written beside the runs under their hashes.
 
-A run rests on files whose content enters its keys. Rows of the same content are the same file for all runs of a project,
-so the same call finds what is done, runs share what they make of them, and lineage tells what was learned from.
+A run rests on files whose content enters its keys. Rows of the same content are the same file for all runs of a
+project, so the same call finds what is done, runs share what they make of them, and lineage tells what was learned
+from.
 """
 
 from __future__ import annotations

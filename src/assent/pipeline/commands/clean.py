@@ -115,7 +115,13 @@ def clearance(names: Sequence[str] = (), runs: Path = RUNS) -> Clearance:
     others = {path: "no file of a run; delete it yourself" for run in going for path in _others(run.path)}
     mentions = [said for run in going if run.version is None for said in _naming(runs, run)]
     return Clearance(
-        tuple(going), tuple(gone), tuple(works), tuple(dict.fromkeys(logs)), kept | others, tuple(mentions)
+        runs=tuple(going),
+        artifacts=tuple(gone),
+        works=tuple(works),
+        logs=tuple(dict.fromkeys(logs)),
+        given=tuple(given),
+        kept=kept | others,
+        mentions=tuple(mentions),
     )
 
 

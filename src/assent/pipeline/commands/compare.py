@@ -46,12 +46,14 @@ class Comparison:
 def compare(first: Told, second: Told) -> Comparison:
     """Hold two runs against each other, finished or not."""
     keys = {one.key for one in second.artifacts}
+    order = {str(step["artifact"]): place for place, step in enumerate(first.steps)}
+    shared = [one for one in first.artifacts if one.key in keys]
     return Comparison(
         first,
         second,
         tuple(_differences(_whole(first.settings), _whole(second.settings))),
         tuple(_facts(first, second)),
-        tuple(one for one in first.artifacts if one.key in keys),
+        tuple(sorted(shared, key=lambda one: order.get(one.name, -1))),
     )
 
 

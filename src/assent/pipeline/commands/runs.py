@@ -31,7 +31,6 @@ class Told:
     settings: Mapping[str, Any]
     result: Mapping[str, Any] | None
     """result.json; None where the run has not ended."""
-    state: str
     started: datetime.datetime
     artifacts: tuple[Artifact, ...]
     """All that it rests on, oldest first."""
@@ -42,6 +41,22 @@ class Told:
     def name(self) -> str:
         """As commands take it: first, first@1."""
         return self.run.path.name
+
+    @property
+    def state(self) -> str:
+        """done; running; waits for people; or where it stopped."""
+        made, steps = {one.name for one in self.artifacts}, self.steps
+        left = [one for one in steps if one["artifact"] not in made]
+        if self.run.version is None and is_locked(self.run.path):
+            return f"running ({_where(left[0])})" if left else "running"
+        if self.result is not None and not _is_behind(self.run.path):
+            return "done" if not left else f"done; {len(left)} of {len(steps)} artifacts are gone"
+        if not left:
+            return f"stopped after {_where(steps[-1])}" if steps else "stopped before it made anything"
+        raters = ((self.settings.get("collect") or {}).get("raters") or {}).get("kind")
+        if raters == "people" and left[0]["stage"] in ASKING:
+            return f"waits for people ({_where(left[0])})"
+        return f"stopped at {_where(left[0])}"
 
     @property
     def num_bytes(self) -> int:
@@ -86,10 +101,22 @@ class Told:
             return f"held-out loss {sft['best_eval_loss']:.3g}"
         return "–" if self.result is None else "not compared"
 
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """Every stage that it asked for, in order; of a run of an older version, those that it finished."""
+        if steps := read_steps(self.run.path):
+            return steps
+        found: list[dict[str, Any]] = []
+        for folder in self.run.rounds:
+            number = folder.name.removeprefix("round-")
+            scope = [] if number == "0" else ["round", int(number)]
+            found += [{"stage": one.stage, "scope": scope, "artifact": one.artifact} for one in read_round(folder)]
+        return found
+
     def metrics(self, stage: str) -> list[list[dict[str, Any]]]:
         """What a stage logged, once for each time that the run has it; of an unfinished one as far as it came."""
         made = {one.name: one for one in self.artifacts}
-        names = [str(one["artifact"]) for one in _steps(self.run) if one["stage"] == stage]
+        names = [str(one["artifact"]) for one in self.steps if one["stage"] == stage]
         logs = [made[n].folder if n in made else self.run.newest / LOGS / n for n in dict.fromkeys(names)]
         return [found for folder in logs if (found := read_metrics(folder))]
 
@@ -173,42 +200,13 @@ def _tell(run: RunFolder, artifacts: Sequence[Artifact], own: tuple[Path, ...]) 
     values = read_yaml(settings) if settings.is_file() else {}
     newest = run.path / RESULT if result is not None else settings if settings.is_file() else run.path
     when = datetime.datetime.fromtimestamp(newest.stat().st_mtime)
-    state = _state(run, values, {one.name for one in artifacts}, is_done=result is not None)
-    return Told(run, values, result, state, when, tuple(artifacts), own)
-
-
-def _state(run: RunFolder, settings: Mapping[str, Any], made: set[str], *, is_done: bool) -> str:
-    """done; running; waits for people; or where it stopped."""
-    steps = _steps(run)
-    left = [one for one in steps if one["artifact"] not in made]
-    if run.version is None and is_locked(run.path):
-        return f"running ({_where(left[0])})" if left else "running"
-    if is_done and not _is_behind(run.path):
-        return "done" if not left else f"done; {len(left)} of {len(steps)} artifacts are gone"
-    if not left:
-        return f"stopped after {_where(steps[-1])}" if steps else "stopped before it made anything"
-    raters = ((settings.get("collect") or {}).get("raters") or {}).get("kind")
-    if raters == "people" and left[0]["stage"] in ASKING:
-        return f"waits for people ({_where(left[0])})"
-    return f"stopped at {_where(left[0])}"
+    return Told(run, values, result, when, tuple(artifacts), own)
 
 
 def _is_behind(folder: Path) -> bool:
     """Whether the numbers are of an earlier start of the run: it went on since, and has not ended."""
     begun, ended = folder / "steps.json", folder / RESULT
     return begun.is_file() and begun.stat().st_mtime_ns > ended.stat().st_mtime_ns
-
-
-def _steps(run: RunFolder) -> list[dict[str, Any]]:
-    """Every stage that the run asked for, in order; of a run of an older version, those that it finished."""
-    if steps := read_steps(run.path):
-        return steps
-    found: list[dict[str, Any]] = []
-    for folder in run.rounds:
-        number = folder.name.removeprefix("round-")
-        scope = [] if number == "0" else ["round", int(number)]
-        found += [{"stage": one.stage, "scope": scope, "artifact": one.artifact} for one in read_round(folder)]
-    return found
 
 
 def _where(step: Mapping[str, Any]) -> str:
