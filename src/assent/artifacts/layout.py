@@ -15,5 +15,7 @@ ARTIFACTS, WORK, LOGS = "artifacts", "work", "logs"
 folder. Runs of older versions have artifacts and work in their own folders."""
 JUDGES = "judge-cache"
 """Below the runs: answers of judges."""
-RESERVED = (ARTIFACTS, WORK, JUDGES)
+GIVEN = "given"
+"""Below the runs: rows and models that Python programs gave, as files named by their content."""
+RESERVED = (ARTIFACTS, WORK, JUDGES, GIVEN)
 """Names below the runs that are no run's."""

@@ -7,7 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from assent.core import files
 from assent.core.errors import UserError
@@ -27,6 +27,15 @@ def lock_run(root: Path) -> IO[str]:
         )
     _sign(stream)
     return stream
+
+
+def is_locked(root: Path) -> bool:
+    """Whether a process works in the folder of a run now. Nothing is written, and the lock is not kept."""
+    path = root / ENDING
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return not _taken(stream, fcntl.LOCK_SH)
 
 
 @contextlib.contextmanager
@@ -87,7 +96,7 @@ def _opened(path: Path) -> IO[str]:
         return path.open("a+", encoding="utf-8")
 
 
-def _taken(stream: IO[str], how: int) -> bool:
+def _taken(stream: IO[Any], how: int) -> bool:
     try:
         fcntl.flock(stream, how | fcntl.LOCK_NB)
     except BlockingIOError:

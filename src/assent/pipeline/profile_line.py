@@ -150,7 +150,9 @@ def optimizing(config: RunConfig) -> OptimizeStage:
 
     Of a run that trained whole weights the learning rate is taken ten times, as everywhere under LoRA.
     """
-    optimize: OptimizeConfig = config.optimize
+    optimize: OptimizeConfig | None = config.optimize
+    if optimize is None:
+        raise ConfigError("optimize is null, and a profile's adapter is trained by a method: --set optimize.kind=rloo")
     if not isinstance(optimize, OnPolicyConfig):
         raise ConfigError(
             f"optimize.kind is {optimize.kind}, which learns from rankings; a profile's adapter learns from its reward:"

@@ -146,6 +146,8 @@ def write_settings(folder: Path, config: RunConfig) -> None:
 
 def verdict(values: Mapping[str, Any]) -> Iterator[str]:
     """The numbers of result.json that decide, in words."""
+    if not values["rounds"]:
+        yield from _fine_tuned(values["setup"].get("sft"))
     for one in values["rounds"]:
         yield from _round_lines(f"round {one['round']}", one)
     if values["final"] is not None:
@@ -155,7 +157,9 @@ def verdict(values: Mapping[str, Any]) -> Iterator[str]:
 def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     policy, reward = values["policy"] or {}, values.get("reward")
     rate = policy.get("win_rate")
-    if not policy:
+    if not policy and "optimize" not in values.get("artifacts", {"optimize": None}):
+        yield f"{name}: optimize is null: nothing moved the policy"
+    elif not policy:
         yield f"{name}: evaluate is null: nothing was evaluated, and whether the new policy is better is not known"
     elif rate is None:
         yield f"{name}: nobody compared the new policy with its start"
@@ -190,6 +194,17 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         end = "promoted" if gate["promoted"] else "not promoted: the next round starts from where this one did"
         yield f"  gate: {gate['verdict'].upper()}, {end}"
         yield from (f"    {line}" for line in gate["lines"] if not line.startswith("PASS"))
+
+
+def _fine_tuned(sft: Mapping[str, Any] | None) -> Iterator[str]:
+    """What fine-tuning reached, in a run that does nothing else."""
+    if sft is None:
+        yield "nothing was trained: optimize and sft are null"
+    elif sft["best_eval_loss"] is None:
+        yield f"fine-tuned in {sft['steps']} steps; sft.eval_share is 0: its loss on other demonstrations is not known"
+    else:
+        before, after = (f"{sft[name]:.3f}" for name in ("first_eval_loss", "best_eval_loss"))
+        yield f"fine-tuned in {sft['steps']} steps: loss on held-out demonstrations {before} → {after} nats per token"
 
 
 def _scope(policy: Mapping[str, Any]) -> str:

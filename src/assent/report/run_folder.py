@@ -107,6 +107,11 @@ class Run:
         return name if version is None else f"{name}@{version}"
 
     @property
+    def has_method(self) -> bool:
+        """Whether a method moved the policy after fine-tuning."""
+        return any("optimize" in values.get("artifacts", ("optimize",)) for values in self.result.get("rounds") or ())
+
+    @property
     def headline(self) -> Evaluation | None:
         """The evaluation that decides: the final one, else that of the newest promoted round, else of the last."""
         best = sorted(self.rounds, key=lambda one: (one.is_promoted, one.number), reverse=True)
@@ -146,6 +151,8 @@ def read_run(folder: Path) -> Run:
     is_there = "final" not in result or result["final"] is not None
     final = _final(everything, rounds) if is_there else None
     ends = [a for r in rounds for a in r.artifacts.values()] + ([final] if final else [])
+    setup = (result.get("setup") or {}).get("artifacts") or {}
+    ends = ends or [by_name[name] for name in setup.values() if name in by_name]
     used = tuple(with_ancestors(ends, everything))
     return Run(
         folder,

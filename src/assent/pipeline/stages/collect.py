@@ -85,7 +85,7 @@ class CollectStage(Config):
             place=place_of(config.name, 2 * number),
             like=like,
             limits=tuple(row_limits(config, "comparisons")),
-            marks=config.optimize.reads_marks,
+            marks=config.method.reads_marks,
         )
 
 

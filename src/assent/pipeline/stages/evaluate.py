@@ -92,7 +92,7 @@ class EvaluateStage(Config):
             evaluate=config.evaluate,
             raters=raters,
             lab=config.lab,
-            judges_own=judges_its_own(raters, config.optimize),
+            judges_own=judges_its_own(raters, config.method),
             people_seed=config.seed,
             model=config.model,
             store=config.store,

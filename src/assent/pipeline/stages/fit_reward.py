@@ -66,7 +66,7 @@ class RewardStage(Config):
     @classmethod
     def of(cls, config: RunConfig, reward: RewardConfig, *, is_gold: bool = False) -> RewardStage:
         """As the run says; `is_gold`: the held-out one for guards."""
-        share = config.optimize.gold_share
+        share = config.method.gold_share
         part = "all" if share is None else "gold" if is_gold else "train"
         return cls(reward=reward, model=config.model, compute=config.compute, part=part, gold_share=share or 0.0)
 

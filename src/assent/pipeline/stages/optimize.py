@@ -73,7 +73,8 @@ class OptimizeStage(Config):
 
     @classmethod
     def of(cls, config: RunConfig) -> OptimizeStage:
-        """As the run says."""
+        """As the run says, which has a method."""
+        assert config.optimize is not None
         return cls(optimize=config.optimize, model=config.model, compute=config.compute)
 
 
