@@ -21,6 +21,7 @@ import dataclasses
 import datetime
 import errno
 import fcntl
+import importlib
 import json
 import os
 import re
@@ -59,13 +60,23 @@ class Stage:
     name: str
     version: int
     kind: str
-    function: StageFunction
+    function: StageFunction | str
+    """The function, or "package.module:function", which is loaded when it is called: a plan loads no model."""
     since: Since | None = None
     """What has changed outside since an artifact was made (name -> hash); it is then made anew under another key."""
 
     def __call__(self, ctx: StageContext, config: BaseModel, **inputs: StageInput) -> Mapping[str, Any] | None:
         """Call the function without looking for an artifact."""
-        return self.function(ctx, config, **inputs)
+        return self.loaded(ctx, config, **inputs)
+
+    @property
+    def loaded(self) -> StageFunction:
+        """The function itself."""
+        if not isinstance(self.function, str):
+            return self.function
+        module, _, name = self.function.partition(":")
+        function: StageFunction = getattr(importlib.import_module(module), name)
+        return function
 
 
 SPOILED = "nonfinite.json"

@@ -46,13 +46,15 @@ def run(
     Where people are the raters it ends with exit code 3 and says how many judgments are in and how to rate; run it
     again later, or let it --wait.
     """
-    from assent.pipeline.run import plan_project, run_folder, run_project
+    from assent.pipeline.plan import plan_project
 
     given = (config, tuple(overlays or ()), tuple(settings or ()))
     if plan:
         for line in plan_project(*given, skip_bad=skip_bad):
             typer.echo(line)
         return
+    from assent.pipeline.run import run_folder, run_project  # torch comes along
+
     with contextlib.ExitStack() as pages:
         waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
         for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, wait=waits):

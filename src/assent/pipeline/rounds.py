@@ -24,24 +24,39 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
-from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import imported_hash, imported_marks_hash, refuse_unusable
+from assent.pipeline.imported import IMPORTED, imported_hash, imported_marks_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
-from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowReader, Template
-from assent.pipeline.stages.base import BaseStage, run_base
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.gate import GateStage, decision_of, run_gate
-from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
-from assent.pipeline.stages.measure import MeasureStage, run_measure, suite_of
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.revise import ReviseStage, run_revise
-from assent.pipeline.stages.sample import SampleStage, run_sample
-from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.pipeline.stages.declared import (
+    run_base,
+    run_collect,
+    run_evaluate,
+    run_fit_reward,
+    run_gate,
+    run_gather,
+    run_measure,
+    run_optimize,
+    run_revise,
+    run_sample,
+    run_sft,
+)
+from assent.pipeline.stages.settings import (
+    BaseStage,
+    CollectStage,
+    EvaluateStage,
+    GateStage,
+    GatherStage,
+    MeasureStage,
+    OptimizeStage,
+    Part,
+    ReviseStage,
+    RewardStage,
+    SampleStage,
+    SFTStage,
+    only,
+)
 from assent.raters.config import ConstitutionConfig, PeopleConfig
 
 FILES_VERSION = "2"
@@ -84,7 +99,7 @@ class RoundResult:
     @property
     def is_promoted(self) -> bool:
         """Whether later rounds start from its policy: always without a gate. A plan takes it that gates pass."""
-        return self.gate is None or not self.gate.is_made or decision_of(self.gate).verdict == "pass"
+        return self.gate is None or not self.gate.is_made or self.gate.notes["verdict"] == "pass"
 
     @property
     def stages(self) -> dict[str, Artifact]:
@@ -110,7 +125,10 @@ class RunResult:
 
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
-    refuse_gate(config)
+    if config.gate is not None:
+        from assent.pipeline.gating import refuse_gate  # all suites come along
+
+        refuse_gate(config)
     refuse_constitutions(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
@@ -168,7 +186,7 @@ def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifa
     """What every suite finds of a policy, and of a reward model where it can be asked that."""
     found = {}
     for title, stage in MeasureStage.all_of(config).items():
-        abilities = suite_of(stage.suite).abilities
+        abilities = stage.abilities
         with run.within("suite", title):
             if abilities & {"answers", "likelihoods"}:
                 found[title] = run(run_measure, stage, extra=stage.beside, policy=policy)

@@ -14,7 +14,8 @@ from assent.artifacts.stage import Step
 from assent.artifacts.store import Artifact, Manifest
 from assent.core.errors import AwaitingJudgments
 from assent.pipeline.config import RunConfig
-from assent.pipeline.run import plan_project, run_project, verdict, with_skip_bad, write_rounds
+from assent.pipeline.plan import plan_project, with_skip_bad
+from assent.pipeline.run import run_project, verdict, write_rounds
 
 LAB = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "simulated"}}}
 

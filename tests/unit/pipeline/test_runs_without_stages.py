@@ -20,7 +20,8 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.commands.export import export_model
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees", "dogs", "shirts")
