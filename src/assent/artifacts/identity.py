@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 import assent
+from assent.artifacts.digests import digest_of
 from assent.core.errors import UserError
 from assent.core.hashing import hash_file, hash_json
 
@@ -95,28 +95,14 @@ def hash_folder(folder: Path) -> str:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the path of a model folder")
     shown = sorted(path.relative_to(folder) for path in _shown(folder, above=frozenset()))
-    return hash_json([[name.as_posix(), hash_large(folder / name)] for name in shown])
+    return hash_json([[name.as_posix(), digest_of(folder / name)] for name in shown])
 
 
 def hash_whole(path: Path) -> str:
     """Hash of a file or a folder; of one that is not there its name stands in, so that a run can still be planned."""
     if path.is_dir():
         return hash_folder(path)
-    return hash_large(path) if path.exists() else hash_json(str(path))
-
-
-def hash_large(path: Path) -> str:
-    """Hash of a file; a large one is read once in the life of the process, as long as nobody writes to it.
-
-    Several stages of a run name the same model folder, whose weights take seconds to minutes to read.
-    """
-    about = path.stat()
-    if about.st_size < _LARGE or time.time() - about.st_mtime < _SETTLED_SECONDS:
-        return hash_file(path)
-    seen = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-    if seen not in _LARGE_HASHES:
-        _LARGE_HASHES[seen] = hash_file(path)
-    return _LARGE_HASHES[seen]
+    return digest_of(path) if path.exists() else hash_json(str(path))
 
 
 @functools.cache
@@ -138,9 +124,3 @@ def _shown(folder: Path, *, above: frozenset[Path]) -> Iterator[Path]:
             yield from _shown(path, above=above | {real})
         elif path.is_file():
             yield path
-
-
-_LARGE = 1 << 20
-_SETTLED_SECONDS = 2.0
-"""A file changed more lately is read again: a second change within one tick of the clock would not show."""
-_LARGE_HASHES: dict[tuple[int, ...], str] = {}

@@ -233,6 +233,8 @@ class Runner:
         planned = [name for name, value in inputs.items() for a in _as_list(value) if not a.is_made]
         if planned:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
+        for used in (a for value in inputs.values() for a in _as_list(value)):
+            self.artifacts.read(used)
         with _disk(work), self._logs.open(self.root / "logs" / work.name) as log:
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = _Attempts(work, log.folder)

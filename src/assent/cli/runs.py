@@ -23,6 +23,14 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Read every byte of what is done already and of models outside; else a large file is taken to be what"
+            " it was as long as its size and times are the same.",
+        ),
+    ] = False,
     skip_bad: Annotated[
         bool,
         typer.Option(
@@ -46,16 +54,19 @@ def run(
     Where people are the raters it ends with exit code 3 and says how many judgments are in and how to rate; run it
     again later, or let it --wait.
     """
+    from assent.artifacts.digests import reading_everything
     from assent.pipeline.plan import plan_project
 
     given = (config, tuple(overlays or ()), tuple(settings or ()))
+    looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
-        for line in plan_project(*given, skip_bad=skip_bad):
-            typer.echo(line)
+        with looking:
+            for line in plan_project(*given, skip_bad=skip_bad):
+                typer.echo(line)
         return
     from assent.pipeline.run import run_folder, run_project  # torch comes along
 
-    with contextlib.ExitStack() as pages:
+    with looking, contextlib.ExitStack() as pages:
         waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
         for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, wait=waits):
             typer.echo(line)

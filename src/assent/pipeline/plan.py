@@ -15,7 +15,10 @@ from assent.pipeline.rounds import run_all
 def plan_project(
     path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = (), *, skip_bad: bool = False
 ) -> list[str]:
-    """One line per stage: done, would resume, or would run. Nothing is run."""
+    """One line per stage: done, would resume, or would run. Nothing is run.
+
+    Large files are taken to be what they were, by size and times (artifacts/digests.py).
+    """
     project = open_project(path, overlays, settings)
     config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
     with Runner(project.run_folder, seed=config.seed, planning=True, also=partial(date_identity, config)) as run:

@@ -13,6 +13,7 @@ import yaml
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
 from assent.artifacts.round import Made, write_round
 from assent.artifacts.stage import LogOptions, Runner, Step
+from assent.artifacts.store import SpoiledArtifactError
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
@@ -58,6 +59,8 @@ def run_project(
             if wait is None:
                 raise waiting.with_command(rate_command(path, config, is_as_written=not overlays + settings)) from None
             wait(waiting)
+        except SpoiledArtifactError as spoiled:
+            yield str(spoiled)
     yield from verdict(values)
     yield from lines(examine_logs(project.run_folder))
     if config.collect is None and config.evaluate is not None and config.fits_reward:

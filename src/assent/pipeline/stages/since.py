@@ -31,13 +31,23 @@ def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
     if not config.store.exists:
         return {}
     then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
-    comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
-    now = [r for r in known_raters(config.store, comparisons) if r.kind != "simulated"]
+    now = [r for r in _telling(config.store) if r.kind != "simulated"]
+    if now:  # else nobody tells anything, whoever ranked
+        ranked = _ranked(read_records(judgments.file("comparisons.jsonl"), Comparison))
+        now = [r for r in now if r.id in ranked]
     return {} if now == then else {"raters": hash_json([r.model_dump(mode="json") for r in now])}
 
 
 def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rater]:
     """The raters of these comparisons that the store knows something about."""
-    ranked = {j.rater_id for c in comparisons for j in c.judgments}
+    ranked = _ranked(comparisons)
+    return [rater for rater in _telling(store) if rater.id in ranked]
+
+
+def _telling(store: StoreConfig) -> list[Rater]:
     with Store.open(store.url) as opened:
-        return [rater for rater in opened.raters() if rater.id in ranked and rater.attributes]
+        return [rater for rater in opened.raters() if rater.attributes]
+
+
+def _ranked(comparisons: list[Comparison]) -> set[str]:
+    return {j.rater_id for c in comparisons for j in c.judgments}
