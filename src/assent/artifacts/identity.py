@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +32,54 @@ class Identity:
     stage: str
     version: int
     config: Any
-    """As `resolved` gives it."""
+    """As `resolved` gives it, with the paths that it names."""
     seed: int
     inputs: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     """name -> key, or keys, of artifacts."""
     extra: Mapping[str, str] = field(default_factory=dict)
-    """name -> hash of what enters from outside the run."""
+    """name -> hash of what enters from outside the run; names may be paths."""
+    content: tuple[Any, Mapping[str, str]] | None = None
+    """Config and extra without any path, which is what enters the key; None where they hold none."""
 
     @property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON of all fields; 64 hex characters."""
+        """SHA-256 of the canonical JSON of all that decides the content; 64 hex characters."""
         inputs = {name: keys if isinstance(keys, str) else list(keys) for name, keys in self.inputs.items()}
-        return hash_json([self.stage, self.version, self.config, self.seed, inputs, dict(self.extra)])
+        config, extra = self.content or (self.config, self.extra)
+        return hash_json([self.stage, self.version, config, self.seed, inputs, dict(extra)])
+
+    @property
+    def former(self) -> Identity | None:
+        """The identity that it had while paths were part of keys, where that is another: what was made then stays."""
+        return None if self.content is None else replace(self, content=None)
+
+
+@dataclass(frozen=True)
+class FromOutside:
+    """Hashes of what enters from outside, by name: as keys hold them, and as people read them and keys held them once.
+
+    The same content under another path has the same `content`.
+    """
+
+    content: Mapping[str, str]
+    said: Mapping[str, str]
+
+    @classmethod
+    def of(cls, hashes: Mapping[str, str] | FromOutside | None) -> FromOutside:
+        """Hashes whose names are no paths."""
+        return hashes if isinstance(hashes, cls) else cls(dict(hashes or {}), dict(hashes or {}))  # type: ignore[arg-type]
+
+    @classmethod
+    def numbered(cls, what: str, by_path: Mapping[str, str]) -> FromOutside:
+        """Hashes by path: in keys by their number."""
+        return cls({f"{what}[{n}]": digest for n, digest in enumerate(by_path.values())}, by_path)
+
+    def __or__(self, more: Mapping[str, str] | FromOutside | None) -> FromOutside:
+        other = self.of(more)
+        return FromOutside({**self.content, **other.content}, {**self.said, **other.said})
+
+    def __bool__(self) -> bool:
+        return bool(self.said)
 
 
 def resolved(value: Any) -> Any:

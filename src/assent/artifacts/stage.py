@@ -17,7 +17,6 @@ On disk, below the run folder:
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import errno
 import fcntl
@@ -36,8 +35,8 @@ from pydantic import BaseModel
 from safetensors import SafetensorError
 
 import assent
-from assent.artifacts.identity import Identity, resolved, source_hash
-from assent.artifacts.outside import hashes
+from assent.artifacts.identity import FromOutside, Identity, resolved, source_hash
+from assent.artifacts.outside import known, placeless
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
 from assent.core.errors import NonFiniteError, UserError
@@ -48,7 +47,7 @@ from assent.core.trackers import TrackerName
 StageInput = Artifact | Sequence[Artifact] | None
 State = Literal["done", "ran", "would run", "would resume"]
 StageFunction = Callable[..., Mapping[str, Any] | None]
-Since = Callable[[Artifact, Any], Mapping[str, str]]
+Since = Callable[[Artifact, Any], Mapping[str, str] | FromOutside]
 Also = Callable[[BaseModel, Mapping[str, StageInput]], Mapping[str, str]]
 """Further hashes for the key of any stage, by its config and inputs."""
 
@@ -167,20 +166,25 @@ class Runner:
             files.remove_partials(root / "artifacts")
 
     def run(
-        self, stage: Stage, config: BaseModel, /, *, extra: Mapping[str, str] | None = None, **inputs: StageInput
+        self,
+        stage: Stage,
+        config: BaseModel,
+        /,
+        *,
+        extra: Mapping[str, str] | FromOutside | None = None,
+        **inputs: StageInput,
     ) -> Artifact:
         """The artifact of this stage with this config and these inputs: found, or made now.
 
         What the config names outside (`artifacts/outside.py`) is hashed into the key; `extra` are further hashes of
         what enters from outside (name -> hash), such as a store snapshot. Inputs that are None do not enter the key.
         """
-        seed = seeds.derive(self.seed, stage.name, *self.scope)
-        known = hashes(config) | dict(extra or {}) | dict(self._also(config, inputs) if self._also else {})
-        identity = Identity(stage.name, stage.version, resolved(config), seed, _keys(inputs), known)
+        entering = known(config) | extra | (self._also(config, inputs) if self._also else None)
+        identity = self._identity(stage, config, inputs, entering)
         work = self._work(stage, identity)
         artifact, state = self._find(identity, work)
         if artifact is not None and stage.since is not None and (changes := stage.since(artifact, config)):
-            identity = dataclasses.replace(identity, extra={**known, **changes})
+            identity = self._identity(stage, config, inputs, entering | changes)
             work = self._work(stage, identity)
             artifact, state = self._find(identity, work)
         if artifact is None and self.planning:
@@ -217,6 +221,25 @@ class Runner:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _identity(
+        self, stage: Stage, config: BaseModel, inputs: Mapping[str, StageInput], entering: FromOutside
+    ) -> Identity:
+        """What decides the content: as keys held it while paths were part of them, where something is there under that.
+
+        All that was made from such an artifact is then found as well.
+        """
+        seed = seeds.derive(self.seed, stage.name, *self.scope)
+        said, content = (resolved(config), entering.said), (resolved(placeless(config)), entering.content)
+        place = None if content == said else content
+        identity = Identity(stage.name, stage.version, said[0], seed, _keys(inputs), said[1], place)
+        former = identity.former
+        if former is None or self._is_there(stage, identity) or not self._is_there(stage, former):
+            return identity
+        return former
+
+    def _is_there(self, stage: Stage, identity: Identity) -> bool:
+        return self.artifacts.find(identity.key) is not None or self._work(stage, identity).exists()
 
     def _work(self, stage: Stage, identity: Identity) -> Path:
         return self.root / "work" / f"{stage.kind}-{short(identity.key)}"

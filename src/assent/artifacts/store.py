@@ -191,7 +191,7 @@ class ArtifactStore:
         return artifact
 
     def read(self, artifact: Artifact) -> None:
-        """Read every byte of an artifact that is about to be used, once. A spoiled one is removed: SpoiledArtifactError."""
+        """Read every byte of an artifact that is to be used, once. A spoiled one is removed: SpoiledArtifactError."""
         if artifact.key in self._read:
             return
         try:

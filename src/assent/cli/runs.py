@@ -55,9 +55,14 @@ def run(
     again later, or let it --wait.
     """
     from assent.artifacts.digests import reading_everything
+    from assent.pipeline.places import go_to_project
     from assent.pipeline.plan import plan_project
 
-    given = (config, tuple(overlays or ()), tuple(settings or ()))
+    where, said = config, tuple(settings or ())
+    config, beside = go_to_project(config, tuple(overlays or ()), said)
+    if config != where:
+        typer.echo(f"working in {where.parent}; paths and commands below are as seen from there", err=True)
+    given = (config, beside, said)
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
         with looking:
@@ -89,13 +94,14 @@ def doctor(
     runs. Every finding says what to do. No code of the project is run unless you say so.
     Ends with exit code 2 where a run would fail.
     """
-    from assent.pipeline.doctor.examine import examine, summary
     from assent.pipeline.doctor.logs import examine_logs, is_run
 
     if is_run(config):
         for finding in examine_logs(config):
             typer.echo(safe(str(finding)))
         return
+    from assent.pipeline.doctor.examine import examine, summary  # torch comes along
+
     findings = examine(config, tuple(overlays or ()), tuple(settings or ()), runs_code=run_code)
     for finding in findings:
         typer.echo(safe(str(finding)))

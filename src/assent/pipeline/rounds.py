@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from assent.artifacts.identity import hash_whole, resolved
+from assent.artifacts.identity import FromOutside, hash_whole, resolved
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
@@ -307,7 +307,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
-            known = data_identity(data) | ({} if template is None or stage.passed else template.identity())
+            known = data_identity(data) | (None if template is None or stage.passed else template.identity())
             found[part] = run(run_gather, stage, extra=known, held_out=held_out)
         if part == "prompts" and template is not None and run.steps[-1].state == "ran":
             refuse_no_room(config, template, found[part])
@@ -323,15 +323,15 @@ def refuse_no_room(config: RunConfig, template: Template, prompts: Artifact) -> 
     reader.refuse_no_room(held_out, evaluation_rooms(config), "evaluation prompts", fewest=FEWEST_PROMPTS)
 
 
-def data_identity(data: LabData | FileData) -> dict[str, str]:
+def data_identity(data: LabData | FileData) -> FromOutside:
     """Hashes of what no field of the data names: the lab's wordings, and files that a format reads beside the named."""
     match data:
         case LabData():
-            return {"lab": language().hash}
+            return FromOutside.of({"lab": language().hash})
         case FileData():
             sources = [one for part in sources_of(data).values() for one in part]
             beside = {str(path): hash_whole(path) for source in sources for path in read_beside(source)}
-            return {"reading": FILES_VERSION, **beside}
+            return FromOutside.of({"reading": FILES_VERSION}) | FromOutside.numbered("beside", beside)
         case _ as never:
             assert_never(never)
 

@@ -71,7 +71,7 @@ def gather_files(
 ) -> dict[str, Any]:
     """Read the sources of the part; the report of what was read is told and noted."""
     check = check_of(config.template, config.limits)
-    passed = {"passed": config.passed} if config.passed else {}
+    passed = {"passed": dict(config.passed.content)} if config.passed else {}
     match config.part:
         case "corpus":
             texts = (*data.corpus, *data.demonstrations)

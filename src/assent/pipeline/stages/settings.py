@@ -6,6 +6,7 @@ from typing import Any, Literal, assert_never
 
 from pydantic import Field
 
+from assent.artifacts.identity import FromOutside
 from assent.core import seeds
 from assent.core.config import Config
 from assent.evaluation.config import EvaluateConfig
@@ -65,9 +66,10 @@ class GatherStage(Config):
         return sorted(([*item] for term in self.terms for item in term.reads.items()), key=str)
 
     @property
-    def passed(self) -> dict[str, str]:
+    def passed(self) -> FromOutside:
         """What a base from scratch lets pass; of any other base, keys know that anyway."""
-        return {} if self.template is None or self.template.path is not None else self.template.identity()
+        is_known = self.template is None or self.template.path is not None
+        return FromOutside({}, {}) if is_known or self.template is None else self.template.identity()
 
 
 def only(part: Part, data: DataConfig) -> DataConfig:
@@ -338,11 +340,11 @@ class MeasureStage(Config):
         return suite_of(self.suite).abilities
 
     @property
-    def beside(self) -> dict[str, str]:
+    def beside(self) -> FromOutside:
         """Hashes of what the suite reads that its settings do not name."""
         from assent.evaluation.catalog import suite_of
 
-        return dict(suite_of(self.suite).beside(self.suite))
+        return FromOutside.numbered("read", suite_of(self.suite).beside(self.suite))
 
 
 class GateStage(Config):

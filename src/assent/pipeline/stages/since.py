@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from assent.artifacts.identity import FromOutside
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
@@ -11,16 +12,16 @@ from assent.feedback.store import Store
 from assent.pipeline.stages.settings import CollectStage, GatherStage
 
 
-def tried_since(artifact: Artifact, config: GatherStage) -> dict[str, str]:
+def tried_since(artifact: Artifact, config: GatherStage) -> FromOutside:
     """What the rows would be tried against now and were not then; artifacts of old say nothing of it, and stay."""
     changes: dict[str, str] = {}
     if artifact.notes.get("strict", config.strict) != config.strict:
         changes["rows fit"] = hash_json(config.strict)
     if artifact.notes.get("reads", []) != config.reads:
         changes["prompts have"] = hash_json(config.reads)
-    if artifact.notes.get("passed", config.passed) != config.passed:
-        changes |= config.passed
-    return changes
+    now = config.passed
+    is_as_then = artifact.notes.get("passed", now.said) in (now.content, now.said)
+    return FromOutside.of(changes) | (None if is_as_then else now)
 
 
 def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
