@@ -14,7 +14,7 @@ from assent.training.on_policy_config import OnPolicyConfig
 
 def check_sandbox(config: RunConfig) -> Iterator[Finding]:
     """Whether code can be run as each code reward asks; nothing of the run's own is executed."""
-    terms = config.method.rewards if isinstance(config.optimize, OnPolicyConfig) else ()
+    terms = config.optimize.rewards if isinstance(config.optimize, OnPolicyConfig) else ()
     for place, term in enumerate(terms):
         if not isinstance(term, CodeRewardConfig):
             continue
