@@ -89,9 +89,11 @@ class RunFolder:
         return with_ancestors([a for a in everything if a.name in names or a.folder.parent == own], everything)
 
     def works(self) -> list[Path]:
-        """Unfinished work that it would go on with."""
-        shared = (self.path.parent / WORK / name for name in sorted(self.names()))
-        return [*(one for one in shared if one.is_dir()), *_folders(self.path / WORK)]
+        """Unfinished work that it would go on with; of a run of an older version all that lies in its own folder."""
+        names, own = self.names(), _folders(self.path / WORK)
+        if (self.path / STEPS).is_file():
+            own = [one for one in own if one.name in names]
+        return [*(one for one in _folders(self.path.parent / WORK) if one.name in names), *own]
 
 
 @dataclass(frozen=True)
@@ -124,9 +126,10 @@ def unused(runs: Path = RUNS) -> Unused:
     known, everything = all_runs(runs), all_artifacts(runs).all()
     used = {artifact.key for run in known for artifact in run.artifacts(everything)}
     worked = {work for run in known for work in run.works()}
+    works = [work for place in (runs, *(run.path for run in known)) for work in _folders(place / WORK)]
     return Unused(
         tuple(one for one in everything if one.key not in used),
-        tuple(one for one in _folders(runs / WORK) if one not in worked),
+        tuple(one for one in works if one not in worked),
     )
 
 

@@ -14,6 +14,7 @@ from assent.artifacts.lineage import with_ancestors
 from assent.artifacts.project import RESULT, RunFolder
 from assent.artifacts.round import STAGES
 from assent.artifacts.store import Artifact
+from assent.artifacts.versions import newest_version
 from assent.core.errors import DataError, UserError
 from assent.core.runlog import read_metrics
 from assent.core.types import Record
@@ -127,7 +128,9 @@ def find_run(folder: Path) -> Path:
         return folder
     runs = sorted(folder.glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
     if not runs:
-        raise UserError(f"{folder} holds no finished run ({RESULT} is missing); finish it with: assent run")
+        version = newest_version(folder)
+        before = "" if version is None else f"; what it was before it changed is {version}"
+        raise UserError(f"{folder} holds no finished run ({RESULT} is missing); finish it with: assent run{before}")
     return runs[-1].parent
 
 
