@@ -38,7 +38,8 @@ def find_artifact(name: str) -> Artifact:
     if path.parent.name == ARTIFACTS and path.parent.is_dir():
         return _verified(store_at(path.parent).named(path.name).folder)
     round_folder, part = (path, "policy") if _number(path) >= 0 else (path.parent, path.name)
-    raise UserError(f"{name} is no artifact, round or run; {_what_there_is(path)}{_before(round_folder, part)}")
+    there = _before(round_folder, part) or f"; {_what_there_is(path)}"
+    raise UserError(f"{name} is no artifact, round or run{there}")
 
 
 def model_of(artifact: Artifact) -> Path:
@@ -156,7 +157,7 @@ def _what_there_is(path: Path) -> str:
     run = next((one for one in (path, *path.parents) if is_run(one)), None)
     if run is not None:
         names = [str(folder) for folder in RunFolder(run).rounds]
-        names += [str(artifact.folder) for artifact in RunFolder(run).artifacts()]
+        names = names or [str(artifact.folder) for artifact in RunFolder(run).artifacts()]
         return f"there is: {', '.join(names) or 'nothing yet'}"
     runs = [str(one.path) for one in all_runs(RUNS)]
     return f"runs here: {', '.join(runs)}" if runs else "there are no runs here; make one with `assent run`"

@@ -24,6 +24,7 @@ from assent.core.hashing import hash_file, hash_json, short
 from assent.core.types import Record
 
 MANIFEST = "manifest.json"
+_LISTED = 12  # newest artifacts in an error
 
 
 class FileEntry(Record):
@@ -161,7 +162,9 @@ class ArtifactStore:
         fitting = [a for a in everything if a.name.startswith(name) or a.key.startswith(name)]
         if len(fitting) == 1:
             return fitting[0]
-        names = ", ".join(a.name for a in fitting or everything) or "none yet"
+        found = [a.name for a in fitting or everything]
+        more = f", and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+        names = ", ".join(found[-_LISTED:]) + more or "none yet"
         problem = "fits several artifacts" if fitting else "is no artifact here"
         raise UserError(f"{name!r} {problem}; choose from: {names}")
 
