@@ -30,6 +30,8 @@ READS = {
     "gate": "reads what was found of policies, and writes a dossier",
     "profile new": "writes a file, knows no store",
     "profile show": "writes a page, knows no store",
+    "runs": "reads the folders of runs",
+    "clean": "deletes folders of runs; of stores it only asks what people judged",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
     "data inspect": "reads files",

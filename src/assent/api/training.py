@@ -39,7 +39,8 @@ def train(base: Any, *, to: Path | str, quiet: bool = False, **settings: Any) ->
     for one in rows.values():
         one.write()
     if isinstance(base, tuple):
-        path = write_model(*base, folder.parent)
+        model, tokenizer = base
+        path = write_model(model, tokenizer, folder.parent)
         config = config.model_copy(update={"base": PretrainedBase(path=str(path))})
     return run(config, to=folder, quiet=quiet)
 

@@ -219,7 +219,8 @@ def _judged(
     names = {a.key: a.name for a in everything}
     projects = {a.folder: found for a in loose if (found := _projects(a, names))}
     asked = {one for found in projects.values() for one in found}
-    said, problems = {}, []
+    said: dict[str, int] = {}
+    problems: list[str] = []
     for url in _stores(runs, known) if asked else ():
         try:
             said |= _said_by_people(url, asked)

@@ -94,10 +94,10 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
         )
-    if config.evaluate is None:
+    if config.evaluate is None and config.optimize is not None:
         said = "is null: nothing is evaluated, so whether the new policy is better will not be known"
         yield note("evaluate", said, "leave it out to have the policies compared blind")
-    elif config.evaluate.bootstrap_draws is not None:
+    elif config.evaluate is not None and config.evaluate.bootstrap_draws is not None:
         yield note(
             "evaluate.bootstrap_draws", "is no longer read: intervals are computed and not drawn", "leave it out"
         )
