@@ -63,6 +63,8 @@ class FromOutside:
 
     content: Mapping[str, str]
     said: Mapping[str, str]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """How many things some of them are, to say what changed; no part of keys."""
 
     @classmethod
     def of(cls, hashes: Mapping[str, str] | FromOutside | None) -> FromOutside:
@@ -76,7 +78,8 @@ class FromOutside:
 
     def __or__(self, more: Mapping[str, str] | FromOutside | None) -> FromOutside:
         other = self.of(more)
-        return FromOutside({**self.content, **other.content}, {**self.said, **other.said})
+        counts = {**self.counts, **other.counts}
+        return FromOutside({**self.content, **other.content}, {**self.said, **other.said}, counts)
 
     def __bool__(self) -> bool:
         return bool(self.said)

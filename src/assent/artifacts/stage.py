@@ -22,30 +22,27 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import errno
 import importlib
 import json
-import os
-import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from pydantic import BaseModel
-from safetensors import SafetensorError
 
 import assent
 from assent.artifacts.attempts import Attempts
 from assent.artifacts.identity import FromOutside, Identity, resolved, source_hash
 from assent.artifacts.layout import ARTIFACTS, LOGS, WORK
 from assent.artifacts.locks import ENDING, lock_run, only_one, use
+from assent.artifacts.mishaps import SPOILED, disk, spoiled_batch
 from assent.artifacts.outside import known, placeless
+from assent.artifacts.reasons import reasons
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
-from assent.core.errors import NonFiniteError
 from assent.core.hashing import short
 from assent.core.runlog import METRICS, RunLog
 from assent.core.trackers import TrackerName
@@ -69,6 +66,8 @@ class Stage:
     """The function, or "package.module:function", which is loaded when it is called: a plan loads no model."""
     since: Since | None = None
     """What has changed outside since an artifact was made (name -> hash); it is then made anew under another key."""
+    keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Its own settings -> as the user writes them, where that differs: people_seed -> seed."""
 
     def __call__(self, ctx: StageContext, config: BaseModel, **inputs: StageInput) -> Mapping[str, Any] | None:
         """Call the function without looking for an artifact."""
@@ -82,10 +81,6 @@ class Stage:
         module, _, name = self.function.partition(":")
         function: StageFunction = getattr(importlib.import_module(module), name)
         return function
-
-
-SPOILED = "nonfinite.json"
-"""In a stage's log folder: the rows, as token ids, whose loss or gradient was not finite."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +107,16 @@ class Step:
     scope: tuple[str | int, ...]
     artifact: Artifact
     state: State
+    why: tuple[str, ...] = ()
+    """Why it runs, in words; empty where it is done."""
+
+    @property
+    def title(self) -> str:
+        """The stage and where in the run: round 1 sample."""
+        return " ".join(str(part) for part in (*self.scope, self.stage))
 
     def __str__(self) -> str:
-        where = "".join(f"{part} " for part in self.scope)
-        return f"{where}{self.stage}: {self.state} ({self.artifact.name})"
+        return f"{self.title}: {self.state} ({self.artifact.name})"
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,7 @@ class Runner:
         own = root / ARTIFACTS  # where runs of older versions kept them
         self.artifacts = ArtifactStore(self.home / ARTIFACTS, say=self.log.say, read_only=planning, also=(own,))
         self._locks: list[IO[str]] = []
+        self._made: list[Manifest] | None = None
         if not planning:
             self._locks.append(lock_run(root))
             self._locks.append(use(self.home, alone=lambda: files.remove_partials(self.home / ARTIFACTS)))
@@ -197,17 +199,19 @@ class Runner:
         identity = self._identity(stage, config, inputs, entering)
         artifact = self.artifacts.find(identity.key) if stage.since is not None else None
         if artifact is not None and stage.since is not None and (changes := stage.since(artifact, config)):
-            identity = self._identity(stage, config, inputs, entering | changes)
+            entering |= changes
+            identity = self._identity(stage, config, inputs, entering)
         work = self._work(stage, identity)
         if self.planning:
-            step = self._planned(stage, identity, work)
+            step = self._planned(stage, identity, work, entering.counts)
         else:
             with only_one(work.with_name(f".{work.name}{ENDING}"), wait=partial(self._say_waiting, work.name)):
-                step = self._planned(stage, identity, work)
+                step = self._planned(stage, identity, work, entering.counts)
                 self._note(step)
                 if step.state == "done":
                     self._take_over(step.artifact, work)
                 else:
+                    self.log.say(f"{step.title}: {'goes on' if step.state == 'would resume' else '; '.join(step.why)}")
                     made = self._make(stage, config, inputs, identity, work)
                     step = dataclasses.replace(step, artifact=made, state="ran")
         self.steps.append(step)
@@ -263,13 +267,18 @@ class Runner:
         shared, own = self.home / WORK / name, self.root / WORK / name
         return own if own.is_dir() and not shared.exists() else shared
 
-    def _planned(self, stage: Stage, identity: Identity, work: Path) -> Step:
-        artifact = self.artifacts.find(identity.key)
-        if artifact is not None:
-            return Step(stage.name, self.scope, artifact, "done")
-        folder = self.artifacts.path_of(stage.kind, identity.key)
-        planned = Artifact(folder, _manifest(stage, identity), is_made=False)
-        return Step(stage.name, self.scope, planned, "would resume" if work.exists() else "would run")
+    def _planned(self, stage: Stage, identity: Identity, work: Path, counts: Mapping[str, int]) -> Step:
+        """What is found, or what would be made and why."""
+        found = self.artifacts.find(identity.key)
+        if found is not None:
+            return Step(stage.name, self.scope, found, "done")
+        if self._made is None:
+            self._made = [one.manifest for one in self.artifacts.all()]
+        now = _manifest(stage, identity, notes=counts)
+        anew = {one.artifact.key: one.title for one in self.steps if one.state != "done"}
+        why = reasons(now, self._made, anew=anew, keys=stage.keys)
+        planned = Artifact(self.artifacts.path_of(stage.kind, identity.key), now, is_made=False)
+        return Step(stage.name, self.scope, planned, "would resume" if work.exists() else "would run", tuple(why))
 
     def _take_over(self, found: Artifact, work: Path) -> None:
         """What another run made, or ended, shows in this run's logs too."""
@@ -296,12 +305,12 @@ class Runner:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
         for used in (a for value in inputs.values() for a in _as_list(value)):
             self.artifacts.read(used)
-        with _disk(work), self._logs.open(self.root / LOGS / work.name) as log:
+        with disk(work), self._logs.open(self.root / LOGS / work.name) as log:
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = Attempts(work, log.folder)
             output, scratch = _folders(work)
             ctx = StageContext(output, scratch, log, identity.seed, dict(inputs), identity.key)
-            with attempts.timed(), _spoiled_batch(log.folder / SPOILED):
+            with attempts.timed(), spoiled_batch(log.folder / SPOILED):
                 notes = stage(ctx, config, **inputs)
             log.close()
             if (log.folder / METRICS).exists() and not (output / METRICS).exists():
@@ -310,40 +319,6 @@ class Runner:
             artifact = self.artifacts.commit(output, manifest)
             shutil.rmtree(work)
         return artifact
-
-
-@contextlib.contextmanager
-def _spoiled_batch(path: Path) -> Iterator[None]:
-    """Keep the batch whose loss or gradient was not finite, so that somebody can look at it."""
-    try:
-        yield
-    except NonFiniteError as error:
-        if not error.batch:
-            raise
-        files.write_json(path, {"error": str(error), "rows": list(error.batch)})
-        raise NonFiniteError(f"{error}. Its rows are in {path}", batch=error.batch) from None
-
-
-@contextlib.contextmanager
-def _disk(work: Path) -> Iterator[None]:
-    """One clear line for a full disk anywhere inside a stage, also where safetensors hides the error number.
-
-    Errors other than a full disk keep their own words: the stage may have failed to read something.
-    """
-    try:
-        yield
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        if number is None:
-            raise
-        problem = OSError(int(number[1]), os.strerror(int(number[1])))
-        with files.disk_errors(work):
-            raise problem from error
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        with files.disk_errors(work):
-            raise
 
 
 def _manifest(stage: Stage, identity: Identity, *, seconds: float = 0.0, notes: Any = None) -> Manifest:
@@ -360,7 +335,7 @@ def _manifest(stage: Stage, identity: Identity, *, seconds: float = 0.0, notes: 
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         package=assent.__version__,
         source=source_hash(),
-        notes=notes or {},
+        notes=dict(notes or {}),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assent.artifacts.identity import resolved
+from assent.artifacts.identity import FromOutside, resolved
 from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import DataError
@@ -79,9 +79,18 @@ def imported_marks(store: StoreConfig) -> list[Marked]:
         return opened.listing.marked(IMPORTED)
 
 
-def imported_hash(store: StoreConfig) -> str:
-    """Names the imported judgments, so that importing more makes the stage run again; "" where nothing was imported."""
-    return _hash_of(imported_comparisons(store))
+def imported_now(store: StoreConfig) -> FromOutside:
+    """Names the imported judgments, so that importing more makes the stage run again, and says how many they are.
+
+    Their hash is "" where nothing was imported.
+    """
+    found = imported_comparisons(store)
+    return FromOutside({}, {}, {"imported": count_of(found)}) | {"imported": _hash_of(found)}
+
+
+def count_of(comparisons: Sequence[Comparison]) -> int:
+    """How many judgments they hold."""
+    return sum(len(one.judgments) for one in comparisons)
 
 
 def imported_marks_hash(store: StoreConfig) -> str:

@@ -24,7 +24,7 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
-from assent.pipeline.imported import IMPORTED, imported_hash, imported_marks_hash, refuse_unusable
+from assent.pipeline.imported import IMPORTED, imported_marks_hash, imported_now, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
@@ -342,13 +342,14 @@ def data_identity(data: LabData | FileData) -> FromOutside:
             assert_never(never)
 
 
-def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
+def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> FromOutside:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
-    imported = {"imported": imported_hash(config.store)} if is_first else {}
+    imported = imported_now(config.store) if is_first else FromOutside({}, {})
     if is_first and config.method.reads_marks:
-        imported["imported marks"] = imported_marks_hash(config.store)
+        imported |= {"imported marks": imported_marks_hash(config.store)}
     if is_first and config.store.skip_bad:
-        imported["rows fit"] = hash_json([resolved(one) for one in row_limits(config, "comparisons") if one.is_strict])
+        strict = [resolved(one) for one in row_limits(config, "comparisons") if one.is_strict]
+        imported |= {"rows fit": hash_json(strict)}
     queues = [IMPORTED] if is_first else []
     if samples is None or config.collect is None:
         return imported | decisions_identity(config.decisions, config.store, queues)

@@ -158,3 +158,25 @@ def test_a_run_that_was_begun_below_the_current_folder_goes_on_there(
     assert Path.cwd() == project.parent
     (project / "other.yaml").write_text("", encoding="utf-8")
     assert go_to_project(Path("project/other.yaml")) == (Path("project/other.yaml"), ())
+
+
+def test_a_plan_says_why(project: Path) -> None:
+    settings = ("optimize.beta=0.3",)
+    *_, last, why, _ = plan_project(Path("assent.yaml"), (), settings)
+    assert "would run" in last and why.strip() == "optimize.beta: 0.1 → 0.3"
+    rows = Path("pairs.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    Path("pairs.jsonl").write_text("".join(rows[:-1]), encoding="utf-8")
+    said = [line.strip() for line in plan_project(Path("assent.yaml")) if line.startswith(" ")]
+    changed = "data.comparisons[0].path pairs.jsonl: content changed"
+    assert said == [
+        changed,
+        f"{changed}; because prompts gather runs anew",
+        "because comparisons gather and prompts gather run anew",
+        "because round 1 collect runs anew",
+    ]
+
+
+def test_a_run_says_why_as_it_comes_to_a_stage(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    list(run_project(Path("assent.yaml"), (), ("optimize.epochs=2",)))
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("round 1 optimize: optimize.epochs: 1 → 2") == 1

@@ -75,7 +75,7 @@ def run(*settings: str) -> list[str]:
 
 
 def stages(*settings: str) -> list[str]:
-    lines = plan_project(Path("assent.yaml"), (), settings)[:-1]
+    lines = [line for line in plan_project(Path("assent.yaml"), (), settings)[:-1] if not line.startswith(" ")]
     return [line.split("  ")[0] for line in lines]
 
 
@@ -203,7 +203,8 @@ def test_keys_of_runs_with_every_stage_are_what_they_were(
     Path("texts.txt").write_text("Bread.\n\nWine.\n", encoding="utf-8")
     Path("pairs.jsonl").write_text('{"prompt": "Why?", "chosen": "So.", "rejected": "No."}\n', encoding="utf-8")
     Path("assent.yaml").write_text(text, encoding="utf-8")
-    assert plan_project(Path("assent.yaml"))[-2].split()[-1] == last
+    said = [line for line in plan_project(Path("assent.yaml")) if not line.startswith(" ")]
+    assert said[-2].split()[-1] == last
 
 
 def test_a_run_with_adapters_passes_on_no_warning_of_its_libraries(
