@@ -30,7 +30,8 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.declared import run_optimize
+from assent.pipeline.stages.settings import OptimizeStage
 from assent.stats.independent import wilson
 from assent.training.code_reward import CodeRewardConfig
 

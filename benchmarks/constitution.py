@@ -37,11 +37,9 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.revise import ReviseStage, run_revise
-from assent.pipeline.stages.sample import SampleStage, run_sample, writer_of
-from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.pipeline.stages.declared import run_collect, run_optimize, run_revise, run_sample, run_sft
+from assent.pipeline.stages.sample import writer_of
+from assent.pipeline.stages.settings import CollectStage, OptimizeStage, ReviseStage, SampleStage, SFTStage
 from assent.stats.clustered import clustered_mean
 
 CONFIG = Path("configs/demo.yaml")

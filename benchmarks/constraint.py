@@ -33,9 +33,8 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.sample import SampleStage, run_sample
+from assent.pipeline.stages.declared import run_fit_reward, run_optimize, run_sample
+from assent.pipeline.stages.settings import OptimizeStage, RewardStage, SampleStage
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
 from assent.raters.panel import Panel

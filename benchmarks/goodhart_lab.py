@@ -38,10 +38,8 @@ from assent.core.files import write_json
 from assent.core.runlog import read_metrics
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import judgments_identity, prepare
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.sample import SampleStage, run_sample
+from assent.pipeline.stages.declared import run_collect, run_fit_reward, run_optimize, run_sample
+from assent.pipeline.stages.settings import CollectStage, OptimizeStage, RewardStage, SampleStage
 from assent.stats.overoptimization import forecast
 from assent.training.gauge import Point
 

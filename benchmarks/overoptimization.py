@@ -22,7 +22,8 @@ from assent.artifacts.stage import Runner
 from assent.core.runlog import read_metrics
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare, run_round
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.declared import run_optimize
+from assent.pipeline.stages.settings import OptimizeStage
 from assent.training.on_policy_config import KLConfig, PPOConfig
 from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
 

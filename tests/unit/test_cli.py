@@ -166,7 +166,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
     def interrupted(*given: object, **more: object) -> list[str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("assent.pipeline.run.plan_project", interrupted)
+    monkeypatch.setattr("assent.pipeline.plan.plan_project", interrupted)
     assert refusal(run_assent("run", "--plan"), code=130) == "assent: stopped; run the same command again to go on"
 
 

@@ -23,6 +23,7 @@ import contextlib
 import dataclasses
 import datetime
 import errno
+import importlib
 import json
 import os
 import re
@@ -38,10 +39,10 @@ from safetensors import SafetensorError
 
 import assent
 from assent.artifacts.attempts import Attempts
-from assent.artifacts.identity import Identity, resolved, source_hash
+from assent.artifacts.identity import FromOutside, Identity, resolved, source_hash
 from assent.artifacts.layout import ARTIFACTS, LOGS, WORK
 from assent.artifacts.locks import ENDING, lock_run, only_one, use
-from assent.artifacts.outside import hashes
+from assent.artifacts.outside import known, placeless
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
 from assent.core.errors import NonFiniteError
@@ -52,7 +53,7 @@ from assent.core.trackers import TrackerName
 StageInput = Artifact | Sequence[Artifact] | None
 State = Literal["done", "ran", "would run", "would resume"]
 StageFunction = Callable[..., Mapping[str, Any] | None]
-Since = Callable[[Artifact, Any], Mapping[str, str]]
+Since = Callable[[Artifact, Any], Mapping[str, str] | FromOutside]
 Also = Callable[[BaseModel, Mapping[str, StageInput]], Mapping[str, str]]
 """Further hashes for the key of any stage, by its config and inputs."""
 
@@ -64,13 +65,23 @@ class Stage:
     name: str
     version: int
     kind: str
-    function: StageFunction
+    function: StageFunction | str
+    """The function, or "package.module:function", which is loaded when it is called: a plan loads no model."""
     since: Since | None = None
     """What has changed outside since an artifact was made (name -> hash); it is then made anew under another key."""
 
     def __call__(self, ctx: StageContext, config: BaseModel, **inputs: StageInput) -> Mapping[str, Any] | None:
         """Call the function without looking for an artifact."""
-        return self.function(ctx, config, **inputs)
+        return self.loaded(ctx, config, **inputs)
+
+    @property
+    def loaded(self) -> StageFunction:
+        """The function itself."""
+        if not isinstance(self.function, str):
+            return self.function
+        module, _, name = self.function.partition(":")
+        function: StageFunction = getattr(importlib.import_module(module), name)
+        return function
 
 
 SPOILED = "nonfinite.json"
@@ -169,19 +180,24 @@ class Runner:
             self._locks.append(use(self.home, alone=lambda: files.remove_partials(self.home / ARTIFACTS)))
 
     def run(
-        self, stage: Stage, config: BaseModel, /, *, extra: Mapping[str, str] | None = None, **inputs: StageInput
+        self,
+        stage: Stage,
+        config: BaseModel,
+        /,
+        *,
+        extra: Mapping[str, str] | FromOutside | None = None,
+        **inputs: StageInput,
     ) -> Artifact:
         """The artifact of this stage with this config and these inputs: found, or made now.
 
         What the config names outside (`artifacts/outside.py`) is hashed into the key; `extra` are further hashes of
         what enters from outside (name -> hash), such as a store snapshot. Inputs that are None do not enter the key.
         """
-        seed = seeds.derive(self.seed, stage.name, *self.scope)
-        known = hashes(config) | dict(extra or {}) | dict(self._also(config, inputs) if self._also else {})
-        identity = Identity(stage.name, stage.version, resolved(config), seed, _keys(inputs), known)
+        entering = known(config) | extra | (self._also(config, inputs) if self._also else None)
+        identity = self._identity(stage, config, inputs, entering)
         artifact = self.artifacts.find(identity.key) if stage.since is not None else None
         if artifact is not None and stage.since is not None and (changes := stage.since(artifact, config)):
-            identity = dataclasses.replace(identity, extra={**known, **changes})
+            identity = self._identity(stage, config, inputs, entering | changes)
         work = self._work(stage, identity)
         if self.planning:
             step = self._planned(stage, identity, work)
@@ -222,6 +238,25 @@ class Runner:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def _identity(
+        self, stage: Stage, config: BaseModel, inputs: Mapping[str, StageInput], entering: FromOutside
+    ) -> Identity:
+        """What decides the content: as keys held it while paths were part of them, where something is there under that.
+
+        All that was made from such an artifact is then found as well.
+        """
+        seed = seeds.derive(self.seed, stage.name, *self.scope)
+        said, content = (resolved(config), entering.said), (resolved(placeless(config)), entering.content)
+        place = None if content == said else content
+        identity = Identity(stage.name, stage.version, said[0], seed, _keys(inputs), said[1], place)
+        former = identity.former
+        if former is None or self._is_there(stage, identity) or not self._is_there(stage, former):
+            return identity
+        return former
+
+    def _is_there(self, stage: Stage, identity: Identity) -> bool:
+        return self.artifacts.find(identity.key) is not None or self._work(stage, identity).exists()
+
     def _work(self, stage: Stage, identity: Identity) -> Path:
         """Where it is worked on: what a run of an older version left in its own folder is gone on with there."""
         name = f"{stage.kind}-{short(identity.key)}"
@@ -259,6 +294,8 @@ class Runner:
         planned = [name for name, value in inputs.items() for a in _as_list(value) if not a.is_made]
         if planned:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
+        for used in (a for value in inputs.values() for a in _as_list(value)):
+            self.artifacts.read(used)
         with _disk(work), self._logs.open(self.root / LOGS / work.name) as log:
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = Attempts(work, log.folder)

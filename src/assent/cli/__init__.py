@@ -38,6 +38,9 @@ def version() -> None:
 def main() -> None:
     """Run the command; errors raised on purpose become one line on stderr and their exit code."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # Read when torch is loaded: threads that wait give their core to others soon (docs/results.md).
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app(prog_name="assent")
     except AssentError as error:

@@ -21,7 +21,7 @@ from assent.feedback.store import Store
 from assent.models.config import LoraConfig, ModelConfig
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
-from assent.pipeline.stages.optimize import OptimizeStage
+from assent.pipeline.stages.settings import OptimizeStage
 from assent.profiles.config import Profile
 from assent.profiles.tree import FOLDER, Tree, read_tree
 from assent.raters.config import PeopleConfig, RatersConfig, SimulatedConfig

@@ -22,7 +22,8 @@ from assent.evaluation.suites.config import DiversityConfig
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
 from assent.pipeline.stages.gate import decision_of
-from assent.pipeline.stages.measure import MeasureStage, suite_reports
+from assent.pipeline.stages.measure import suite_reports
+from assent.pipeline.stages.settings import MeasureStage
 from assent.stats.estimate import Estimate
 from assent.training.alarms import Alarm
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from assent.artifacts.identity import hash_whole, resolved
+from assent.artifacts.identity import FromOutside, hash_whole, resolved
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
@@ -24,24 +24,39 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
-from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import imported_hash, imported_marks_hash, refuse_unusable
+from assent.pipeline.imported import IMPORTED, imported_hash, imported_marks_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
-from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowReader, Template
-from assent.pipeline.stages.base import BaseStage, run_base
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.gate import GateStage, decision_of, run_gate
-from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
-from assent.pipeline.stages.measure import MeasureStage, run_measure, suite_of
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.revise import ReviseStage, run_revise
-from assent.pipeline.stages.sample import SampleStage, run_sample
-from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.pipeline.stages.declared import (
+    run_base,
+    run_collect,
+    run_evaluate,
+    run_fit_reward,
+    run_gate,
+    run_gather,
+    run_measure,
+    run_optimize,
+    run_revise,
+    run_sample,
+    run_sft,
+)
+from assent.pipeline.stages.settings import (
+    BaseStage,
+    CollectStage,
+    EvaluateStage,
+    GateStage,
+    GatherStage,
+    MeasureStage,
+    OptimizeStage,
+    Part,
+    ReviseStage,
+    RewardStage,
+    SampleStage,
+    SFTStage,
+    only,
+)
 from assent.raters.config import ConstitutionConfig, PeopleConfig
 
 FILES_VERSION = "2"
@@ -84,7 +99,7 @@ class RoundResult:
     @property
     def is_promoted(self) -> bool:
         """Whether later rounds start from its policy: always without a gate. A plan takes it that gates pass."""
-        return self.gate is None or not self.gate.is_made or decision_of(self.gate).verdict == "pass"
+        return self.gate is None or not self.gate.is_made or self.gate.notes["verdict"] == "pass"
 
     @property
     def stages(self) -> dict[str, Artifact]:
@@ -112,7 +127,10 @@ class RunResult:
 
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
-    refuse_gate(config)
+    if config.gate is not None:
+        from assent.pipeline.gating import refuse_gate  # all suites come along
+
+        refuse_gate(config)
     refuse_constitutions(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
@@ -172,7 +190,7 @@ def measure_all(
     """What every suite finds of a policy, and of a reward model where it can be asked that; None: that is not there."""
     found = {}
     for title, stage in MeasureStage.all_of(config).items():
-        abilities = suite_of(stage.suite).abilities
+        abilities = stage.abilities
         with run.within("suite", title):
             if policy is not None and abilities & {"answers", "likelihoods"}:
                 found[title] = run(run_measure, stage, extra=stage.beside, policy=policy)
@@ -295,7 +313,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
-            known = data_identity(data) | ({} if template is None or stage.passed else template.identity())
+            known = data_identity(data) | (None if template is None or stage.passed else template.identity())
             found[part] = run(run_gather, stage, extra=known, held_out=held_out)
         if part == "prompts" and template is not None and run.steps[-1].state == "ran":
             refuse_no_room(config, template, found[part])
@@ -311,15 +329,15 @@ def refuse_no_room(config: RunConfig, template: Template, prompts: Artifact) -> 
     reader.refuse_no_room(held_out, evaluation_rooms(config), "evaluation prompts", fewest=FEWEST_PROMPTS)
 
 
-def data_identity(data: LabData | FileData) -> dict[str, str]:
+def data_identity(data: LabData | FileData) -> FromOutside:
     """Hashes of what no field of the data names: the lab's wordings, and files that a format reads beside the named."""
     match data:
         case LabData():
-            return {"lab": language().hash}
+            return FromOutside.of({"lab": language().hash})
         case FileData():
             sources = [one for part in sources_of(data).values() for one in part]
             beside = {str(path): hash_whole(path) for source in sources for path in read_beside(source)}
-            return {"reading": FILES_VERSION, **beside}
+            return FromOutside.of({"reading": FILES_VERSION}) | FromOutside.numbered("beside", beside)
         case _ as never:
             assert_never(never)
 

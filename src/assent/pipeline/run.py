@@ -10,16 +10,18 @@ from typing import Any
 import yaml
 
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
-from assent.artifacts.stage import LogOptions, Runner, Step
+from assent.artifacts.stage import LogOptions, Runner
+from assent.artifacts.store import SpoiledArtifactError
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
 from assent.pipeline.clock import date_identity, with_date
-from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
-from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
+from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing
+from assent.pipeline.plan import with_skip_bad
 from assent.pipeline.record import Record
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
@@ -56,6 +58,8 @@ def run_project(
             if wait is None:
                 raise waiting.with_command(rate_command(path, config, is_as_written=not overlays + settings)) from None
             wait(waiting)
+        except SpoiledArtifactError as spoiled:
+            yield str(spoiled)
     yield from verdict(values)
     yield from lines(examine_logs(project.run_folder))
     if config.collect is None and config.evaluate is not None and config.fits_reward:
@@ -102,33 +106,9 @@ def rate_command(path: Path, config: RunConfig, *, is_as_written: bool) -> str:
     return "assent rate" if path == PROJECT else f"assent rate {path}"
 
 
-def plan_project(
-    path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = (), *, skip_bad: bool = False
-) -> list[str]:
-    """One line per stage: done, would resume, or would run. Nothing is run."""
-    project = open_project(path, overlays, settings)
-    config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
-    folder, also = project.run_folder, partial(date_identity, config)
-    with Runner(folder, seed=config.seed, planning=True, also=also, home=folder.parent) as run:
-        run_all(run, config)
-        steps = list(run.steps)
-    width = max(len(_where(step)) for step in steps)
-    lines = [f"{_where(step):{width}}  {step.state:12}  {step.artifact.name}" for step in steps]
-    left = sum(step.state != "done" for step in steps)
-    return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
-
-
 def run_folder(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> Path:
     """Where `run_project` with the same arguments writes."""
     return open_project(path, overlays, settings).run_folder
-
-
-def with_skip_bad(config: RunConfig) -> RunConfig:
-    """The settings as if every source of data said `skip_bad: true`."""
-    if not isinstance(config.data, FileData):
-        return config
-    data = with_sources(config.data, lambda source: source.model_copy(update={"skip_bad": True}))
-    return config.model_copy(update={"data": data})
 
 
 def write_settings(folder: Path, config: RunConfig) -> None:
@@ -223,7 +203,3 @@ def _number(value: float | None) -> str:
 
 def _percent(estimate: Mapping[str, float]) -> str:
     return f"{estimate['estimate']:.1%} [{estimate['low']:.1%}, {estimate['high']:.1%}]"
-
-
-def _where(step: Step) -> str:
-    return " ".join(str(part) for part in (*step.scope, step.stage))

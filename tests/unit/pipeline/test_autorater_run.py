@@ -25,7 +25,8 @@ from assent.models.tiny import save_tiny
 from assent.pipeline.config import CollectConfig, ComputeConfig
 from assent.pipeline.doctor.examine import examine
 from assent.pipeline.run import run_project
-from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.declared import run_collect
+from assent.pipeline.stages.settings import CollectStage
 from assent.raters.autorater import TOO_LONG
 from assent.raters.margins import pairs_in, scores_in
 from assent.report.run import report_of

@@ -13,7 +13,8 @@ from assent.core.errors import ConfigError
 from assent.pipeline.budget import BudgetConfig, Use, split
 from assent.pipeline.choosing import RANDOM_SHARE, chosen, disagreement
 from assent.pipeline.config import RunConfig
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 
 RUN = {
     "base": {"kind": "scratch"},

@@ -17,7 +17,8 @@ from assent.core.errors import ConfigError, DataError
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.constitution import check_constitution
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.raters.revising import Revision
 
 BRIEF = {"max_new_tokens": 10}

@@ -19,7 +19,8 @@ from assent.evaluation.reward_report import calibration_error
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.evaluate import folder_of, weights_of
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees", "dogs", "shirts")

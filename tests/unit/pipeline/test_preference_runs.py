@@ -15,7 +15,7 @@ from assent.core.types import Comparison, Completion, Judgment, Marked, Prompt, 
 from assent.data.task_records import TaskRecord
 from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED
 from assent.pipeline.run import run_project
 
 STORE = "sqlite:///feedback.db"

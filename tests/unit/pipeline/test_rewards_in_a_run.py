@@ -15,7 +15,8 @@ from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
 JUDGE = {"backend": {"kind": "local", "path": "judge"}, "rubric": "caution_legal_medical"}

@@ -20,11 +20,10 @@ from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.imported import TRIED
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED, TRIED
 from assent.pipeline.limits import row_limits
+from assent.pipeline.plan import plan_project
 from assent.pipeline.rounds import gather_all, prepare, run_all
-from assent.pipeline.run import plan_project
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees", "dogs", "shirts")
 QUESTIONS = [f"What should {who} know about {what}?" for what in SUBJECTS for who in ("I", "children", "a cook", "we")]

@@ -14,8 +14,9 @@ from assent.artifacts.stage import Step
 from assent.artifacts.store import Artifact, Manifest
 from assent.core.errors import AwaitingJudgments
 from assent.pipeline.config import RunConfig
+from assent.pipeline.plan import plan_project, with_skip_bad
 from assent.pipeline.record import write_rounds
-from assent.pipeline.run import plan_project, run_project, verdict, with_skip_bad
+from assent.pipeline.run import run_project, verdict
 
 LAB = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "simulated"}}}
 

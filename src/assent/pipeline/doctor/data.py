@@ -21,9 +21,9 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowCheck, RowReader, Template
+from assent.pipeline.stages.declared import run_sft
 from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
 from assent.pipeline.stages.gather import EVAL_SEED, prompt_sources
-from assent.pipeline.stages.sft import run_sft
 
 LAB_SAMPLE = 300
 """Conversations and prompts of the lab that are looked at; it has a million of each, all alike."""

@@ -29,8 +29,7 @@ from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import Tried, imported_comparisons
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED, Tried, imported_comparisons
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
 from assent.pipeline.row_check import RowCheck, RowReader
