@@ -14,7 +14,8 @@ from assent.core.errors import ConfigError
 from assent.models.tiny import save_tiny
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
 PAIRS = {"comparisons": [{"path": "pairs.jsonl"}]}
@@ -52,7 +53,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def stages(values: dict[str, Any]) -> list[str]:
     Path("assent.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    return [line.split("  ")[0] for line in plan_project(Path("assent.yaml"))[:-1]]
+    return [line.split("  ")[0] for line in plan_project(Path("assent.yaml"))[:-1] if not line.startswith(" ")]
 
 
 def test_only_what_is_there_to_learn_from_is_trained(project: Path) -> None:
