@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import LogOptions, Runner
 from assent.artifacts.store import Artifact
 from assent.core import seeds as streams
@@ -82,7 +83,7 @@ def one_seed(seed: int, asked: argparse.Namespace, test: list[Prompt]) -> dict[s
     """The truth of every arm's answers to the test prompts."""
     demo = configured({})
     quiet = LogOptions(quiet=True, tensorboard=False)
-    with Runner(Path("runs/demo"), seed=demo.seed, logs=quiet) as run:
+    with Runner(RUNS / "demo", seed=demo.seed, logs=quiet, home=RUNS) as run:
         start = prepare(run, demo)
     revising = {
         "file": "lab",

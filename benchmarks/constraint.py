@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
@@ -62,7 +63,8 @@ def main() -> None:
     settings = ("compute.threads=1", "reward.criteria=[harmless]", "reward.epochs=2", "log.tensorboard=false")
     project = open_project(arguments.config, (), settings)
     rows: list[dict[str, Any]] = []
-    with Runner(project.run_folder, seed=project.config.seed, logs=LogOptions(quiet=True, tensorboard=False)) as run:
+    quiet = LogOptions(quiet=True, tensorboard=False)
+    with Runner(project.run_folder, home=RUNS, seed=project.config.seed, logs=quiet) as run:
         start = prepare(run, project.config)
         asked = start.data["prompts"]
         with run.within("round", 1):

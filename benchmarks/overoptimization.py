@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import Runner
 from assent.core.runlog import read_metrics
 from assent.pipeline.places import open_project
@@ -55,7 +56,7 @@ def run(path: Path, steps: int, settings: tuple[str, ...]) -> dict[str, list[dic
         "noise for reward": longer.model_copy(update={"rewards": noise, "kl": KLConfig(kind="off")}),
     }
     curves = {}
-    with Runner(project.run_folder, seed=config.seed) as runner:
+    with Runner(project.run_folder, home=RUNS, seed=config.seed) as runner:
         start = prepare(runner, config)
         with runner.within("round", 1):
             first = run_round(runner, config, start, [])

@@ -7,10 +7,13 @@
     with Runner(Path("runs/demo"), seed=0) as run:
         policy = run(run_sft, config.sft, base=base)
 
-On disk, below the run folder:
+On disk, below the home of the run (the folder that runs share; else the run's own folder):
 
     artifacts/<kind>-<key>/     finished, verified, never changed
     work/<kind>-<key>/          unfinished: output/ (emptied at each attempt), scratch/ (survives a kill), attempts.json
+
+and below the run folder:
+
     logs/<kind>-<key>/          metrics.jsonl and tensorboard/ of every stage: `tensorboard --logdir runs/demo/logs`
 """
 
@@ -18,27 +21,27 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import importlib
 import json
-import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from pydantic import BaseModel
 
 import assent
+from assent.artifacts.attempts import Attempts
 from assent.artifacts.identity import FromOutside, Identity, resolved, source_hash
+from assent.artifacts.layout import ARTIFACTS, LOGS, WORK
+from assent.artifacts.locks import ENDING, lock_run, only_one, use
 from assent.artifacts.mishaps import SPOILED, disk, spoiled_batch
 from assent.artifacts.outside import known, placeless
 from assent.artifacts.reasons import reasons
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
-from assent.core.errors import UserError
 from assent.core.hashing import short
 from assent.core.runlog import METRICS, RunLog
 from assent.core.trackers import TrackerName
@@ -139,12 +142,16 @@ def stage(
     return decorate
 
 
+Noted = Callable[[Sequence[Step]], None]
+
+
 class Runner:
     """Runs stages of one run folder, each once. Use as a context manager: it holds the folder's lock.
 
     With `planning` nothing is run, written or locked: `run` returns what it finds, or an artifact that is not made, and
-    `steps` says which. `also` gives further hashes for the key of every stage. Raises UserError when another process
-    works in the folder.
+    `steps` says which. `also` gives further hashes for the key of every stage. Runs that share a `home` share what they
+    make: a stage that another process is making is waited for. `noted`, where it is set, is told all steps whenever one
+    begins or ends. Raises UserError when another process works in the run's folder.
     """
 
     def __init__(
@@ -155,19 +162,23 @@ class Runner:
         logs: LogOptions | None = None,
         planning: bool = False,
         also: Also | None = None,
+        home: Path | None = None,
     ) -> None:
         self.root, self.seed, self.planning = root, seed, planning
+        self.home = home or root
+        self.noted: Noted | None = None
         self._also = also
         self.steps: list[Step] = []
         self.scope: tuple[str | int, ...] = ()
         self._logs = logs or LogOptions()
-        self.log = self._logs.open(root / "logs" / "run")
-        self.artifacts = ArtifactStore(root / "artifacts", say=self.log.say, read_only=planning)
+        self.log = self._logs.open(root / LOGS / "run")
+        own = root / ARTIFACTS  # where runs of older versions kept them
+        self.artifacts = ArtifactStore(self.home / ARTIFACTS, say=self.log.say, read_only=planning, also=(own,))
+        self._locks: list[IO[str]] = []
         self._made: list[Manifest] | None = None
-        self._lock: IO[str] | None = None
         if not planning:
-            self._lock = _lock(root)
-            files.remove_partials(root / "artifacts")
+            self._locks.append(lock_run(root))
+            self._locks.append(use(self.home, alone=lambda: files.remove_partials(self.home / ARTIFACTS)))
 
     def run(
         self,
@@ -190,11 +201,20 @@ class Runner:
             entering |= changes
             identity = self._identity(stage, config, inputs, entering)
         work = self._work(stage, identity)
-        step = self._planned(stage, identity, work, entering.counts)
-        if step.state != "done" and not self.planning:
-            self.log.say(f"{step.title}: {'goes on' if step.state == 'would resume' else '; '.join(step.why)}")
-            step = replace(step, artifact=self._make(stage, config, inputs, identity, work), state="ran")
+        if self.planning:
+            step = self._planned(stage, identity, work, entering.counts)
+        else:
+            with only_one(work.with_name(f".{work.name}{ENDING}"), wait=partial(self._say_waiting, work.name)):
+                step = self._planned(stage, identity, work, entering.counts)
+                self._note(step)
+                if step.state == "done":
+                    self._take_over(step.artifact, work)
+                else:
+                    self.log.say(f"{step.title}: {'goes on' if step.state == 'would resume' else '; '.join(step.why)}")
+                    made = self._make(stage, config, inputs, identity, work)
+                    step = replace(step, artifact=made, state="ran")
         self.steps.append(step)
+        self._note()
         return step.artifact
 
     __call__ = run  # so that a round reads `samples = run(sample, config.sample, policy=start)`
@@ -212,9 +232,8 @@ class Runner:
     def close(self) -> None:
         """Let go of the run folder."""
         self.log.close()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        while self._locks:
+            self._locks.pop().close()
 
     def __enter__(self) -> Runner:
         return self
@@ -242,14 +261,15 @@ class Runner:
         return self.artifacts.find(identity.key) is not None or self._work(stage, identity).exists()
 
     def _work(self, stage: Stage, identity: Identity) -> Path:
-        return self.root / "work" / f"{stage.kind}-{short(identity.key)}"
+        """Where it is worked on: what a run of an older version left in its own folder is gone on with there."""
+        name = f"{stage.kind}-{short(identity.key)}"
+        shared, own = self.home / WORK / name, self.root / WORK / name
+        return own if own.is_dir() and not shared.exists() else shared
 
     def _planned(self, stage: Stage, identity: Identity, work: Path, counts: Mapping[str, int]) -> Step:
         """What is found, or what would be made and why."""
         found = self.artifacts.find(identity.key)
         if found is not None:
-            if not self.planning and work.exists():
-                shutil.rmtree(work)  # killed between finishing the artifact and clearing up
             return Step(stage.name, self.scope, found, "done")
         if self._made is None:
             self._made = [one.manifest for one in self.artifacts.all()]
@@ -259,6 +279,23 @@ class Runner:
         planned = Artifact(self.artifacts.path_of(stage.kind, identity.key), now, is_made=False)
         return Step(stage.name, self.scope, planned, "would resume" if work.exists() else "would run", tuple(why))
 
+    def _take_over(self, found: Artifact, work: Path) -> None:
+        """What another run made, or ended, shows in this run's logs too."""
+        if work.exists():
+            shutil.rmtree(work)  # killed between finishing the artifact and clearing up
+        log, made = self.root / LOGS / found.name, found.folder / METRICS
+        if made.is_file() and _size(log / METRICS) != _size(made):
+            shutil.rmtree(log, ignore_errors=True)
+            with replace(self._logs, trackers=()).open(log) as copy:
+                copy.take(found.folder)
+
+    def _say_waiting(self, name: str, holder: str) -> None:
+        self.log.say(f"{name} is being made by another run (process {holder}); waiting for it")
+
+    def _note(self, begun: Step | None = None) -> None:
+        if self.noted is not None:
+            self.noted([*self.steps, begun] if begun is not None else self.steps)
+
     def _make(
         self, stage: Stage, config: BaseModel, inputs: Mapping[str, StageInput], identity: Identity, work: Path
     ) -> Artifact:
@@ -267,9 +304,9 @@ class Runner:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
         for used in (a for value in inputs.values() for a in _as_list(value)):
             self.artifacts.read(used)
-        with disk(work), self._logs.open(self.root / "logs" / work.name) as log:
+        with disk(work), self._logs.open(self.root / LOGS / work.name) as log:
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
-            attempts = _Attempts(work, log.folder)
+            attempts = Attempts(work, log.folder)
             output, scratch = _folders(work)
             ctx = StageContext(output, scratch, log, identity.seed, dict(inputs), identity.key)
             with attempts.timed(), spoiled_batch(log.folder / SPOILED):
@@ -281,64 +318,6 @@ class Runner:
             artifact = self.artifacts.commit(output, manifest)
             shutil.rmtree(work)
         return artifact
-
-
-class _Attempts:
-    """Seconds spent on a stage over all its attempts, in work/<stage>/attempts.json.
-
-    A killed attempt cannot write down its end; the last change of any of its files stands for it.
-    """
-
-    def __init__(self, work: Path, log_folder: Path) -> None:
-        self._path = work / "attempts.json"
-        self._earlier: list[float] = []
-        self._start = time.time()
-        if self._path.exists():
-            known = json.loads(self._path.read_text(encoding="utf-8"))
-            self._earlier = known["seconds"]
-            if known["started"] is not None:
-                self._earlier.append(max(_last_change(work, log_folder) - known["started"], 0.0))
-        else:
-            # Nothing of an earlier life of this key (say, of an artifact that was removed) may show in its curves.
-            shutil.rmtree(log_folder, ignore_errors=True)
-
-    @contextlib.contextmanager
-    def timed(self) -> Iterator[None]:
-        self._write(self._earlier, self._start)
-        try:
-            yield
-        finally:
-            self._write(self._all(), None)
-
-    def seconds(self) -> float:
-        return round(sum(self._all()), 3)
-
-    def _all(self) -> list[float]:
-        return [*self._earlier, time.time() - self._start]
-
-    def _write(self, seconds: list[float], started: float | None) -> None:
-        files.write_json(self._path, {"seconds": seconds, "started": started})
-
-
-def _lock(root: Path) -> IO[str]:
-    """Hold root/.lock for the life of the returned file. The kernel lets go of it when the process dies."""
-    path = root / ".lock"
-    with files.disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        stream.seek(0)
-        holder = stream.read().strip() or "unknown"
-        stream.close()
-        raise UserError(
-            f"another run (process {holder}) is working in {root}; wait for it, stop it, or choose another folder"
-        ) from None
-    stream.truncate(0)
-    stream.write(f"{os.getpid()}\n")
-    stream.flush()
-    return stream
 
 
 def _manifest(stage: Stage, identity: Identity, *, seconds: float = 0.0, notes: Any = None) -> Manifest:
@@ -391,9 +370,5 @@ def _folders(work: Path) -> tuple[Path, Path]:
     return output, scratch
 
 
-def _last_change(*folders: Path) -> float:
-    times = [0.0]
-    for path in (p for folder in folders for p in folder.rglob("*")):
-        with contextlib.suppress(FileNotFoundError):
-            times.append(path.stat().st_mtime)
-    return max(times)
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1

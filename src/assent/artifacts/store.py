@@ -1,6 +1,6 @@
 """Artifacts: directories whose manifest is written last and says what every byte should be.
 
-    runs/demo/artifacts/reward-3f09c2d17a55/
+    runs/artifacts/reward-3f09c2d17a55/
         manifest.json       key, config, inputs, version, and size and SHA-256 of every file below
         model/…  metrics.jsonl  …
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,13 +118,17 @@ class Artifact:
 
 
 class ArtifactStore:
-    """All artifacts of one run, in one directory. Each is verified once per store, when first found.
+    """All artifacts of a project, in one directory. Each is verified once per store, when first found.
 
-    A read-only store reports invalid artifacts but leaves them where they are.
+    `also` are directories that are looked in after it, such as a run's own of an older version. A read-only store
+    reports invalid artifacts but leaves them where they are.
     """
 
-    def __init__(self, root: Path, *, say: Callable[[str], None], read_only: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, say: Callable[[str], None], read_only: bool = False, also: Sequence[Path] = ()
+    ) -> None:
         self.root = root
+        self._roots = tuple(dict.fromkeys((root, *also)))
         self._say, self._read_only = say, read_only
         self._verified: dict[str, Artifact] = {}
         self._read: set[str] = set()
@@ -132,6 +136,10 @@ class ArtifactStore:
     def path_of(self, kind: str, key: str) -> Path:
         """Where the artifact of that kind and key lives or would live."""
         return self.root / f"{kind}-{short(key)}"
+
+    def place(self, name: str) -> Path:
+        """The folder of the artifact with that whole name; where there is none, where it would be."""
+        return next((folder for root in self._roots if (folder := root / name).is_dir()), self.root / name)
 
     def find(self, key: str) -> Artifact | None:
         """The valid artifact of that key, or None. An invalid one is reported in one line and removed."""
@@ -157,11 +165,18 @@ class ArtifactStore:
         if len(fitting) == 1:
             return fitting[0]
         names = ", ".join(a.name for a in fitting or everything) or "none yet"
-        problem = "fits several artifacts" if fitting else "is no artifact of this run"
+        problem = "fits several artifacts" if fitting else "is no artifact here"
         raise UserError(f"{name!r} {problem}; choose from: {names}")
 
     def all(self) -> list[Artifact]:
-        """Every valid artifact, oldest first. Reads manifests only: hashes are checked by `find`."""
+        """Every valid artifact, each once, oldest first. Reads manifests only: hashes are checked by `find`."""
+        first: dict[str, Artifact] = {}
+        for artifact in self.every():
+            first.setdefault(artifact.key, artifact)
+        return list(first.values())
+
+    def every(self) -> list[Artifact]:
+        """The same with every copy, where several folders hold one."""
         found = []
         for folder in self._folders("*"):
             try:
@@ -206,7 +221,7 @@ class ArtifactStore:
         self._read.add(artifact.key)
 
     def _folders(self, ending: str) -> list[Path]:
-        return sorted(p for p in self.root.glob(f"[!.]*-{ending}") if p.is_dir())
+        return [p for root in self._roots for p in sorted(root.glob(f"[!.]*-{ending}")) if p.is_dir()]
 
 
 class InvalidArtifactError(RunError):

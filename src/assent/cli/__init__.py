@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import attacked, feedback, judged, made, principled, profile, projects, rating, runs, store
+from assent.cli import attacked, feedback, judged, kept, made, principled, profile, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -66,6 +66,8 @@ app.command()(judged.judge)
 app.command()(judged.arena)
 app.command()(made.lineage)
 app.command()(made.export)
+app.command()(kept.runs)
+app.command()(kept.clean)
 app.command(epilog=PATHS)(runs.doctor)
 app.command()(version)
 data_app.command()(projects.inspect)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assent.artifacts.layout import PROJECT
-from assent.cli.options import ConfigArgument, Overlays, Settings
+from assent.cli.options import ConfigArgument, Overlays, RunName, Settings, with_name
 from assent.core.terminal import safe
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ def run(
     config: ConfigArgument = PROJECT,
     settings: Settings = None,
     overlays: Overlays = None,
+    name: RunName = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
     ] = False,
@@ -58,7 +59,7 @@ def run(
     from assent.pipeline.places import go_to_project
     from assent.pipeline.plan import plan_project
 
-    where, said = config, tuple(settings or ())
+    where, said = config, with_name(settings, name)
     config, beside = go_to_project(config, tuple(overlays or ()), said)
     if config != where:
         typer.echo(f"working in {where.parent}; paths and commands below are as seen from there", err=True)
@@ -94,7 +95,8 @@ def doctor(
     runs. Every finding says what to do. No code of the project is run unless you say so.
     Ends with exit code 2 where a run would fail.
     """
-    from assent.pipeline.doctor.logs import examine_logs, is_run
+    from assent.artifacts.project import is_run
+    from assent.pipeline.doctor.logs import examine_logs
 
     if is_run(config):
         for finding in examine_logs(config):

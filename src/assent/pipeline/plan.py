@@ -21,7 +21,8 @@ def plan_project(
     """
     project = open_project(path, overlays, settings)
     config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
-    with Runner(project.run_folder, seed=config.seed, planning=True, also=partial(date_identity, config)) as run:
+    folder, also = project.run_folder, partial(date_identity, config)
+    with Runner(folder, seed=config.seed, planning=True, also=also, home=folder.parent) as run:
         run_all(run, config)
         steps = list(run.steps)
     width = max(len(step.title) for step in steps)

@@ -105,6 +105,8 @@ class RoundResult:
     def stages(self) -> dict[str, Artifact]:
         """The artifacts by stage, in order; those that the round did without are missing."""
         found = {stage.name: getattr(self, stage.field) for stage in STAGES}
+        if self.policy.key == self.start.key:  # a run without a method
+            found["optimize"] = None
         return {name: artifact for name, artifact in found.items() if artifact is not None}
 
 
@@ -132,7 +134,7 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
     refuse_constitutions(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
-    for number in range(1, config.rounds + 1):
+    for number in range(1, config.rounds + 1 if config.has_rounds else 1):
         with run.within("round", number):
             rounds.append(run_round(run, config, start, rounds))
     final = None
@@ -182,13 +184,15 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     return Start(data, base, policy, measure_all(run, config, policy, None), tuned)
 
 
-def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifact | None) -> dict[str, Artifact]:
-    """What every suite finds of a policy, and of a reward model where it can be asked that."""
+def measure_all(
+    run: Runner, config: RunConfig, policy: Artifact | None, reward: Artifact | None
+) -> dict[str, Artifact]:
+    """What every suite finds of a policy, and of a reward model where it can be asked that; None: that is not there."""
     found = {}
     for title, stage in MeasureStage.all_of(config).items():
         abilities = stage.abilities
         with run.within("suite", title):
-            if abilities & {"answers", "likelihoods"}:
+            if policy is not None and abilities & {"answers", "likelihoods"}:
                 found[title] = run(run_measure, stage, extra=stage.beside, policy=policy)
             if reward is not None and "scores" in abilities:
                 found[title + OF_REWARD] = run(run_measure, stage, extra=stage.beside, reward=reward)
@@ -225,16 +229,18 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         fitted = RewardStage.of(config, config.reward)
         reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
     gold = None
-    if config.reward is not None and "gold" in config.optimize.needs:
+    if config.reward is not None and "gold" in config.method.needs:
         with run.within("gold"):  # its own seed: another head, another order
             held = RewardStage.of(config, config.reward, is_gold=True)
             gold = run(run_fit_reward, held, extra=held.revised(), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward, "gold": gold}
-    wanted: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
-    better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
+    wanted: dict[str, Any] = {one: there[one] for one in config.method.wants}
+    better = policy if config.optimize is None else run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
     judged = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
     evaluation = evaluate(run, judged, start, better, policy, reward)
-    measured, before = measure_all(run, config, better, reward), kept[-1].measured if kept else start.measured
+    before = kept[-1].measured if kept else start.measured
+    is_moved = better is not policy  # what suites found of a policy that nothing moved is known
+    measured = {**({} if is_moved else before), **measure_all(run, config, better if is_moved else None, reward)}
     done = RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
     return done if config.gate is None else dataclasses.replace(done, gate=ask_gate(run, config.gate, done))
 
@@ -290,7 +296,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     wanted: list[Part] = ["prompts"]
     if isinstance(config.base, ScratchBase):
         wanted.append("corpus")
-    if config.sft is not None or "demonstrations" in config.optimize.needs:
+    if config.sft is not None or "demonstrations" in config.method.needs:
         wanted.append("demonstrations")
     if isinstance(config.data, FileData) and config.data.comparisons:
         wanted.append("comparisons")
@@ -302,7 +308,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         template = Template.of(config)
         # Of a base from scratch no length is known before its tokenizer is made, from these very rows.
         limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
-        terms = config.optimize.reading() if part == "prompts" else ()
+        terms = config.method.reading() if part == "prompts" else ()
         stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits, terms=terms)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
@@ -339,7 +345,7 @@ def data_identity(data: LabData | FileData) -> FromOutside:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> FromOutside:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = imported_now(config.store) if is_first else FromOutside({}, {})
-    if is_first and config.optimize.reads_marks:
+    if is_first and config.method.reads_marks:
         imported |= {"imported marks": imported_marks_hash(config.store)}
     if is_first and config.store.skip_bad:
         strict = [resolved(one) for one in row_limits(config, "comparisons") if one.is_strict]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 import yaml
 
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
-from assent.artifacts.round import Made, write_round
-from assent.artifacts.stage import LogOptions, Runner, Step
+from assent.artifacts.stage import LogOptions, Runner
 from assent.artifacts.store import SpoiledArtifactError
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
@@ -24,6 +22,7 @@ from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing
 from assent.pipeline.plan import with_skip_bad
+from assent.pipeline.record import Record
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
@@ -45,9 +44,9 @@ def run_project(
 ) -> Iterator[str]:
     """Run a project to its end and yield the verdict, a line at a time.
 
-    Writes run.yaml, round-N/round.json and result.json into the run folder. Where people have to rate first, `wait` is
-    given the store and what is missing, and returns when it is there; without it AwaitingJudgments is raised, and the
-    same call goes on from there.
+    Writes run.yaml, steps.json, round-N/round.json and result.json into the run folder. Where people have to rate
+    first, `wait` is given the store and what is missing, and returns when it is there; without it AwaitingJudgments is
+    raised, and the same call goes on from there.
     """
     project = open_project(path, overlays, settings)
     config = with_skip_bad(project.config) if skip_bad else project.config
@@ -74,18 +73,20 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
     """
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
     config = with_date(config, folder)
-    with Runner(folder, seed=config.seed, logs=options, also=partial(date_identity, config)) as run:
+    also = partial(date_identity, config)
+    with Runner(folder, seed=config.seed, logs=options, also=also, home=folder.parent) as run:
         refuse_missing(config)
         for line in out_of_reach(config):
             run.log.say(line)
+        record = Record.of(run, config)
         write_settings(folder, config)
         is_noted = note_run(config)
         try:
             result = run_all(run, config)
         finally:
-            write_rounds(folder, run.steps)
             if not is_noted:
                 note_run(config)
+        record.end()
         return write_result(folder, config, result)
 
 
@@ -123,27 +124,10 @@ def write_settings(folder: Path, config: RunConfig) -> None:
     files.write_text(folder / RUN_SETTINGS, header + text)
 
 
-def write_rounds(folder: Path, steps: Sequence[Step]) -> None:
-    """Write round-N/round.json for every round that has made something, so that rounds can be named."""
-    rounds: dict[int, list[Made]] = {}
-    for step in steps:
-        made = Made(step.stage, step.artifact.kind, step.artifact.name, step.artifact.key)
-        match step.scope:
-            case ():
-                # Base, then SFT where there is one: the last policy is what round 1 starts from.
-                rounds.setdefault(0, []).append(made)
-            case ("round", int(number)):
-                rounds.setdefault(number, []).append(made)
-            case ("suite", str(title)):
-                rounds.setdefault(0, []).append(dataclasses.replace(made, stage=f"suite {title}"))
-            case ("round", int(number), "suite", str(title)):
-                rounds.setdefault(number, []).append(dataclasses.replace(made, stage=f"suite {title}"))
-    for number, all_made in rounds.items():
-        write_round(folder, number, all_made)
-
-
 def verdict(values: Mapping[str, Any]) -> Iterator[str]:
     """The numbers of result.json that decide, in words."""
+    if not values["rounds"]:
+        yield from _fine_tuned(values["setup"].get("sft"))
     for one in values["rounds"]:
         yield from _round_lines(f"round {one['round']}", one)
     if values["final"] is not None:
@@ -153,7 +137,9 @@ def verdict(values: Mapping[str, Any]) -> Iterator[str]:
 def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     policy, reward = values["policy"] or {}, values.get("reward")
     rate = policy.get("win_rate")
-    if not policy:
+    if not policy and "optimize" not in values.get("artifacts", {"optimize": None}):
+        yield f"{name}: optimize is null: nothing moved the policy"
+    elif not policy:
         yield f"{name}: evaluate is null: nothing was evaluated, and whether the new policy is better is not known"
     elif rate is None:
         yield f"{name}: nobody compared the new policy with its start"
@@ -188,6 +174,17 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         end = "promoted" if gate["promoted"] else "not promoted: the next round starts from where this one did"
         yield f"  gate: {gate['verdict'].upper()}, {end}"
         yield from (f"    {line}" for line in gate["lines"] if not line.startswith("PASS"))
+
+
+def _fine_tuned(sft: Mapping[str, Any] | None) -> Iterator[str]:
+    """What fine-tuning reached, in a run that does nothing else."""
+    if sft is None:
+        yield "nothing was trained: optimize and sft are null"
+    elif sft["best_eval_loss"] is None:
+        yield f"fine-tuned in {sft['steps']} steps; sft.eval_share is 0: its loss on other demonstrations is not known"
+    else:
+        before, after = (f"{sft[name]:.3f}" for name in ("first_eval_loss", "best_eval_loss"))
+        yield f"fine-tuned in {sft['steps']} steps: loss on held-out demonstrations {before} → {after} nats per token"
 
 
 def _scope(policy: Mapping[str, Any]) -> str:

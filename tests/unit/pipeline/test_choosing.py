@@ -103,5 +103,5 @@ def test_a_run_answers_more_prompts_than_raters_get_and_asks_again_where_it_pays
 
 
 def _made(number: int) -> list[Artifact]:
-    folder = Path("runs/small/artifacts")
+    folder = Path("runs/artifacts")
     return [Artifact.at(folder / one.artifact) for one in read_round(Path(f"runs/small/round-{number}"))]

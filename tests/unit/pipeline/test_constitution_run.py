@@ -85,7 +85,7 @@ def write(**more: Any) -> Path:
 
 
 def made(kind: str) -> list[Artifact]:
-    folder = Path("runs/toy/artifacts")
+    folder = Path("runs/artifacts")
     return [one for one in store_at(folder).all() if one.kind == kind] if folder.is_dir() else []
 
 

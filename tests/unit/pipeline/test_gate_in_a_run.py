@@ -68,7 +68,7 @@ def policy_of(number: int) -> str:
 
 def start_of(number: int) -> str:
     start = find_artifact(f"runs/toy/round-{number}").manifest.parents["start"]
-    return next(one.name for one in Path("runs/toy/artifacts").iterdir() if one.name.endswith(start[:12]))
+    return next(one.name for one in Path("runs/artifacts").iterdir() if one.name.endswith(start[:12]))
 
 
 def command(*arguments: str) -> int:
@@ -135,7 +135,7 @@ def test_a_gate_that_could_never_pass_is_refused_before_anything_runs(lines: lis
     with pytest.raises(ConfigError, match=words):
         plan_project(Path("assent.yaml"))
     assert any(finding.key == "gate" and finding.is_error for finding in examine(Path("assent.yaml")))
-    assert not list(Path("runs/toy").glob("artifacts/*"))
+    assert not list(Path("runs").glob("artifacts/*"))
 
 
 def test_a_reward_model_that_trained_the_policy_may_not_be_the_gates_judge() -> None:

@@ -143,7 +143,7 @@ def test_prompts_without_room_for_an_answer_of_any_stage_end_the_run_at_once(
     for attempt in (gathered, prepared):  # where prompts are gathered, and where they are there already
         with pytest.raises(DataError, match=f"0 of .*{said}.max_new_tokens takes 250"):
             attempt(**changes)
-    assert not [path for path in Path("runs/toy/artifacts").glob("*/manifest.json") if '"sft"' in path.read_text()]
+    assert not [path for path in Path("runs/artifacts").glob("*/manifest.json") if '"sft"' in path.read_text()]
 
 
 def test_only_stages_of_the_run_have_a_say() -> None:

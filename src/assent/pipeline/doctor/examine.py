@@ -89,7 +89,7 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
     if config.budget is not None:
         found = split(config.budget, use_of(config.rounds, config.collect, config.evaluate))
         yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
-    yield from config.optimize.checks()
+    yield from config.method.checks()
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
@@ -160,7 +160,7 @@ def check_imports(config: RunConfig, reader: Reader) -> Iterator[Finding]:
 
 def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
     """Prompts without what a term of the reward reads of them; rows of files are tried where they are read."""
-    for term in config.optimize.reading():
+    for term in config.method.reading():
         try:
             for prompt in material.prompts:
                 term.refuse_prompt(prompt)

@@ -197,7 +197,7 @@ class CollectStage(Config):
             place=place_of(config.name, 2 * number),
             like=like,
             limits=tuple(row_limits(config, "comparisons")),
-            marks=config.optimize.reads_marks,
+            marks=config.method.reads_marks,
         )
 
 
@@ -218,7 +218,7 @@ class RewardStage(Config):
     @classmethod
     def of(cls, config: RunConfig, reward: RewardConfig, *, is_gold: bool = False) -> RewardStage:
         """As the run says; `is_gold`: the held-out one for guards."""
-        share = config.optimize.gold_share
+        share = config.method.gold_share
         part = "all" if share is None else "gold" if is_gold else "train"
         return cls(reward=reward, model=config.model, compute=config.compute, part=part, gold_share=share or 0.0)
 
@@ -240,7 +240,8 @@ class OptimizeStage(Config):
 
     @classmethod
     def of(cls, config: RunConfig) -> OptimizeStage:
-        """As the run says."""
+        """As the run says, which has a method."""
+        assert config.optimize is not None
         return cls(optimize=config.optimize, model=config.model, compute=config.compute)
 
 
@@ -283,7 +284,7 @@ class EvaluateStage(Config):
             evaluate=config.evaluate,
             raters=raters,
             lab=config.lab,
-            judges_own=judges_its_own(raters, config.optimize),
+            judges_own=judges_its_own(raters, config.method),
             people_seed=config.seed,
             model=config.model,
             store=config.store,
