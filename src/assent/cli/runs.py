@@ -28,8 +28,7 @@ def run(
         bool,
         typer.Option(
             "--verify",
-            help="Read every byte of what is done already and of models outside; else a large file is taken to be what"
-            " it was as long as its size and times are the same.",
+            help="Read every byte of what is done and of models outside, also where size and times are as before.",
         ),
     ] = False,
     skip_bad: Annotated[
@@ -67,9 +66,7 @@ def run(
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
         with looking:
-            for line in plan_project(*given, skip_bad=skip_bad):
-                typer.echo(line)
-        return
+            return typer.echo("\n".join(plan_project(*given, skip_bad=skip_bad)))
     from assent.pipeline.run import run_folder, run_project  # torch comes along
 
     with looking, contextlib.ExitStack() as pages:
