@@ -66,7 +66,8 @@ def run(
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
         with looking:
-            return typer.echo("\n".join(plan_project(*given, skip_bad=skip_bad)))
+            typer.echo("\n".join(plan_project(*given, skip_bad=skip_bad)))
+        return
     from assent.pipeline.run import run_folder, run_project  # torch comes along
 
     with looking, contextlib.ExitStack() as pages:
