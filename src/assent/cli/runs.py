@@ -58,11 +58,10 @@ def run(
     from assent.pipeline.places import go_to_project
     from assent.pipeline.plan import plan_project
 
-    where, said = config, with_name(settings, name)
-    config, beside = go_to_project(config, tuple(overlays or ()), said)
-    if config != where:
-        typer.echo(f"working in {where.parent}; paths and commands below are as seen from there", err=True)
-    given = (config, beside, said)
+    said = with_name(settings, name)
+    given = (*go_to_project(config, tuple(overlays or ()), said), said)
+    if given[0] != config:
+        typer.echo(f"working in {config.parent}; paths and commands below are as seen from there", err=True)
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
         with looking:
