@@ -20,13 +20,12 @@ and below the run folder:
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime
 import importlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -213,7 +212,7 @@ class Runner:
                 else:
                     self.log.say(f"{step.title}: {'goes on' if step.state == 'would resume' else '; '.join(step.why)}")
                     made = self._make(stage, config, inputs, identity, work)
-                    step = dataclasses.replace(step, artifact=made, state="ran")
+                    step = replace(step, artifact=made, state="ran")
         self.steps.append(step)
         self._note()
         return step.artifact
@@ -287,7 +286,7 @@ class Runner:
         log, made = self.root / LOGS / found.name, found.folder / METRICS
         if made.is_file() and _size(log / METRICS) != _size(made):
             shutil.rmtree(log, ignore_errors=True)
-            with dataclasses.replace(self._logs, trackers=()).open(log) as copy:
+            with replace(self._logs, trackers=()).open(log) as copy:
                 copy.take(found.folder)
 
     def _say_waiting(self, name: str, holder: str) -> None:

@@ -28,8 +28,7 @@ def run(
         bool,
         typer.Option(
             "--verify",
-            help="Read every byte of what is done already and of models outside; else a large file is taken to be what"
-            " it was as long as its size and times are the same.",
+            help="Read every byte of what is done and of models outside, also where size and times are as before.",
         ),
     ] = False,
     skip_bad: Annotated[
@@ -59,16 +58,14 @@ def run(
     from assent.pipeline.places import go_to_project
     from assent.pipeline.plan import plan_project
 
-    where, said = config, with_name(settings, name)
-    config, beside = go_to_project(config, tuple(overlays or ()), said)
-    if config != where:
-        typer.echo(f"working in {where.parent}; paths and commands below are as seen from there", err=True)
-    given = (config, beside, said)
+    said = with_name(settings, name)
+    given = (*go_to_project(config, tuple(overlays or ()), said), said)
+    if given[0] != config:
+        typer.echo(f"working in {config.parent}; paths and commands below are as seen from there", err=True)
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
         with looking:
-            for line in plan_project(*given, skip_bad=skip_bad):
-                typer.echo(line)
+            typer.echo("\n".join(plan_project(*given, skip_bad=skip_bad)))
         return
     from assent.pipeline.run import run_folder, run_project  # torch comes along
 

@@ -48,6 +48,12 @@ class Tried:
                 tried.bad.append((comparison, str(wrong)))
         return tried
 
+    def facts(self) -> dict[str, int]:
+        """How many judgments there were, and tasks that cannot be used; what is none is left out."""
+        judgments = count_of([*self.good, *(one for one, _ in self.bad)])
+        said = {"imported": judgments, "bad_rows": len(self.bad)}
+        return {name: count for name, count in said.items() if count}
+
     def line(self, store: StoreConfig) -> str:
         """The first that cannot be used, by project and task, and how many there are."""
         comparison, reason = self.bad[0]

@@ -87,17 +87,17 @@ def test_a_chain_that_was_made_while_paths_were_part_of_keys_is_found(project: P
     states, names = planned()
     assert states == ["done"] * 5
     list(run_project(Path("assent.yaml"), quiet=True))
-    assert sorted(names) == sorted(one.name for one in Path("runs/toy/artifacts").iterdir())
+    assert sorted(names) == sorted(one.name for one in Path("runs/artifacts").iterdir())
 
 
 def test_work_that_was_begun_then_goes_on(project: Path) -> None:
-    [policy] = Path("runs/toy/artifacts").glob("policy-" + planned()[1][-1].split("-")[1])
-    policy.rename(Path("runs/toy/work") / policy.name)
+    [policy] = Path("runs/artifacts").glob("policy-" + planned()[1][-1].split("-")[1])
+    policy.rename(Path("runs/work") / policy.name)
     assert planned()[0] == ["done"] * 4 + ["would resume"]
 
 
 def test_the_same_content_under_other_paths_has_the_same_keys(project: Path) -> None:
-    Path("runs/toy/artifacts").rename("aside")
+    Path("runs/artifacts").rename("aside")
     _, before = planned()
     Path("models").mkdir()
     Path("base").rename("models/mine")

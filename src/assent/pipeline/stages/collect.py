@@ -28,7 +28,7 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig
 from assent.pipeline.constitution_config import AILabelsConfig
 from assent.pipeline.decisions import Stood, decided_in, in_words, stand_in
-from assent.pipeline.imported import IMPORTED, MARKS, Tried, check_for, count_of, imported_comparisons, imported_marks
+from assent.pipeline.imported import IMPORTED, MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of, worth_knowing
 from assent.pipeline.queueing import QueuePlan, predicted
@@ -64,12 +64,7 @@ def run_collect(
         usable = usable_imports(ctx, config, reader)
         own = learned(ctx, usable.good, held_out)
         comparisons += own.items
-        imported = count_of(usable.good) + count_of([one for one, _ in usable.bad])
-        left_out = (
-            ({"imported": imported} if imported else {})
-            | (own.facts() if own.out else {})
-            | ({"bad_rows": len(usable.bad)} if usable.bad else {})
-        )
+        left_out = usable.facts() | (own.facts() if own.out else {})
     if given is not None:
         comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
     new = None
