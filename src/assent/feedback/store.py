@@ -16,7 +16,6 @@ import functools
 import itertools
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, Engine, delete, select
@@ -114,9 +113,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @functools.cached_property
@@ -232,6 +229,10 @@ class Store:
     def release(self, rater_id: str) -> int:
         """Give back what a rater holds and has not judged; returns how many tasks."""
         return write(self._engine, lambda connection: claims.release(connection, rater_id))
+
+    def lapse(self, rater_id: str, tokens: Collection[str], *, now: float) -> int:
+        """End these leases of a rater now: others may take the tasks; returns how many."""
+        return write(self._engine, lambda connection: claims.lapse(connection, rater_id, tokens, now=now))
 
     def release_others(self, queue: Queue, *, keep: Collection[str]) -> int:
         """Give back what raters other than these hold in a queue and have not judged; returns how many tasks."""
