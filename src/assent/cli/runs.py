@@ -93,8 +93,11 @@ def doctor(
 
 def _waiter(given: tuple[Path, tuple[Path, ...], tuple[str, ...]], host: str, port: int) -> Waiter:
     """What `assent run --wait` waits with."""
+    from assent.pipeline.judging import quorum_of
     from assent.pipeline.places import open_project
     from assent.service.serve import ServerAddress
     from assent.service.waiting import Waiter
 
-    return Waiter(open_project(*given).config.store.located(Path()), ServerAddress(host, port), typer.echo)
+    config = open_project(*given).config
+    quorum = quorum_of(None if config.collect is None else config.collect.raters)
+    return Waiter(config.store.located(Path()), ServerAddress(host, port), typer.echo, quorum)

@@ -52,6 +52,7 @@ from assent.feedback.records.queue import (
     OpenTask,
     Participation,
     Queue,
+    Quorum,
     RaterProgress,
     Receipt,
     SaidRow,
@@ -95,7 +96,6 @@ class Store:
         """Open the store at `sqlite:///file` or `postgresql://…`; it is created or upgraded where needed.
 
         What people are served is drawn anew by every store that is opened, unless a seed is given.
-
         Raises StoreError where it cannot be reached, is something else, or was written by a newer Assent.
         """
         engine = connect(url)
@@ -231,7 +231,7 @@ class Store:
         return write(self._engine, lambda connection: claims.release(connection, rater_id))
 
     def lapse(self, rater_id: str, tokens: Collection[str], *, now: float) -> int:
-        """End these leases of a rater now: others may take the tasks; returns how many."""
+        """End these leases of a rater now; returns how many."""
         return write(self._engine, lambda connection: claims.lapse(connection, rater_id, tokens, now=now))
 
     def release_others(self, queue: Queue, *, keep: Collection[str]) -> int:
@@ -338,10 +338,10 @@ class Store:
         with read_transaction(self._engine) as connection:
             return judgments.counts(connection, queue)
 
-    def within_reach(self, queue: Queue, *, now: float) -> Counts:
+    def within_reach(self, queue: Queue, *, now: float, quorum: Quorum = Quorum()) -> Counts:
         """How many judgments are in, and how many there will be unless further raters come."""
         with read_transaction(self._engine) as connection:
-            return reach.within_reach(connection, queue, now=now)
+            return reach.within_reach(connection, queue, now=now, quorum=quorum)
 
     def open_tasks(self, queue: Queue) -> list[OpenTask]:
         """Tasks that still wait for judgments, sorted by id."""

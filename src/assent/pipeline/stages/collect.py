@@ -35,7 +35,7 @@ from assent.pipeline.constitution_config import AILabelsConfig
 from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, stand_in
 from assent.pipeline.imported import MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
-from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of, worth_knowing
+from assent.pipeline.judging import IMPORTED, judge, panel_of, quorum_of, worth_knowing
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, place_of, predicted
 from assent.raters.config import PeopleConfig
@@ -260,12 +260,12 @@ def new_comparisons(
         slots = {task: min(count, depth) for task, count in slots.items()}
     predict = None if advisor is None else partial(predicted, backends, advisor)
     plan = QueuePlan(config.title, config.place, config.like, collecting.goal, predict)
-    enough = enough_of(collecting.raters)
-    said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
+    quorum = quorum_of(collecting.raters)
+    said = judge(config.store, panel, tasks, queue, slots=slots, quorum=quorum, plan=plan, log=ctx.log)
     if collecting.second_opinions:
         slots = with_second_opinions(ctx, collecting, slots, said, raters=None if panel is None else len(panel.members))
-        said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
-    need = min(math.floor(enough * sum(slots.values())), sum(j.skip_reason is None for j in said))
+        said = judge(config.store, panel, tasks, queue, slots=slots, quorum=quorum, plan=plan, log=ctx.log)
+    need = min(math.floor(quorum.share * sum(slots.values())), sum(j.skip_reason is None for j in said))
     ai = None if collecting.ai is None else beside(ctx, config, collecting.ai, backends, every, queue)
     named = queue.project if ai is None else f"{queue.project} with {ai.mark}"
     need += 0 if ai is None else ai.ranked

@@ -41,7 +41,7 @@ from assent.pipeline.config import ComputeConfig, LabData, RunConfig
 from assent.pipeline.decisions import Decisions, in_words, stand_in_of
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judges import evaluation_judges, judge_id, judges_its_own, take_queue
-from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.judging import judge, panel_of, quorum_of
 from assent.pipeline.known_judges import known_judge
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
@@ -304,8 +304,8 @@ def judge_pairs(
     queue, tasks = take_queue(config.store, asked, bench.judges, blind_tasks(pairs, project=asked.project))
     many = config.evaluate.raters_per_pair
     many = many if bench.panel is None else min(many, len(bench.panel.members))
-    enough, plan = enough_of(config.raters), QueuePlan(config.title, config.place, config.like)
-    judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
+    quorum, plan = quorum_of(config.raters), QueuePlan(config.title, config.place, config.like)
+    judgments = judge(config.store, bench.panel, tasks, queue, slots=many, quorum=quorum, plan=plan, log=ctx.log)
     stood: dict[str, int] = {}
     if config.decisions == "stand":
         with Store.open(config.store.url) as store:
