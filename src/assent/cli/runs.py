@@ -32,6 +32,13 @@ def run(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    late: Annotated[
+        bool,
+        typer.Option(
+            "--late",
+            help="Judgments that came in after the run had gone on count now: what rests on them is made anew.",
+        ),
+    ] = False,
     wait: Annotated[
         bool,
         typer.Option(
@@ -55,7 +62,7 @@ def run(
         return
     with contextlib.ExitStack() as pages:
         waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
-        for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, wait=waits):
+        for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, late=late, wait=waits):
             typer.echo(line)
     from assent.report.run import report_of
 

@@ -21,6 +21,7 @@ from assent.feedback.terminal import note
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
+from assent.pipeline.latecomers import late_lines, take_late
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
@@ -39,19 +40,24 @@ def run_project(
     *,
     quiet: bool = False,
     skip_bad: bool = False,
+    late: bool = False,
     wait: Wait | None = None,
 ) -> Iterator[str]:
     """Run a project to its end and yield the verdict, a line at a time.
 
     Writes run.yaml, round-N/round.json and result.json into the run folder. Where people have to rate first, `wait` is
     given the store and what is missing, and returns when it is there; without it AwaitingJudgments is raised, and the
-    same call goes on from there.
+    same call goes on from there. With `late`, judgments that came in after the run had gone on count now.
     """
     project = open_project(path, overlays, settings)
     config = with_skip_bad(project.config) if skip_bad else project.config
+    if late:
+        dated = with_date(config, project.run_folder)
+        with planning(project.run_folder, dated) as run:
+            yield from take_late(dated, run_all(run, dated))
     while True:
         try:
-            values = run_once(project.run_folder, config, quiet=quiet)
+            values, came_late = run_once(project.run_folder, config, quiet=quiet)
             break
         except AwaitingJudgments as waiting:
             if wait is None:
@@ -59,12 +65,13 @@ def run_project(
             wait(waiting)
     yield from verdict(values)
     yield from lines(examine_logs(project.run_folder))
+    yield from came_late
     if config.collect is None and config.evaluate is not None and config.fits_reward:
         yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
 
 
-def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
-    """Do what is not done yet; the values of result.json.
+def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:
+    """Do what is not done yet; the values of result.json, and what came in late, in words.
 
     Raises AwaitingJudgments, and ConfigError where something that the settings name is not there.
     """
@@ -82,7 +89,7 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
             write_rounds(folder, run.steps)
             if not is_noted:
                 note_run(config)
-        return write_result(folder, config, result)
+        return write_result(folder, config, result), list(late_lines(config, result))
 
 
 def note_run(config: RunConfig) -> bool:
@@ -107,13 +114,18 @@ def plan_project(
     """One line per stage: done, would resume, or would run. Nothing is run."""
     project = open_project(path, overlays, settings)
     config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
-    with Runner(project.run_folder, seed=config.seed, planning=True, also=partial(date_identity, config)) as run:
+    with planning(project.run_folder, config) as run:
         run_all(run, config)
         steps = list(run.steps)
     width = max(len(_where(step)) for step in steps)
     lines = [f"{_where(step):{width}}  {step.state:12}  {step.artifact.name}" for step in steps]
     left = sum(step.state != "done" for step in steps)
     return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
+
+
+def planning(folder: Path, config: RunConfig) -> Runner:
+    """What looks through the stages of a run without running any."""
+    return Runner(folder, seed=config.seed, planning=True, also=partial(date_identity, config))
 
 
 def run_folder(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> Path:

@@ -36,6 +36,7 @@ from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, st
 from assent.pipeline.imported import MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import IMPORTED, judge, panel_of, quorum_of, worth_knowing
+from assent.pipeline.late import late_before, snapshot_name, spoiled_since, with_late
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, place_of, predicted
 from assent.raters.config import PeopleConfig
@@ -91,15 +92,18 @@ class CollectStage(Config):
 
 def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
     """What raters say about themselves now, where it is not what the artifact holds: the joint fit of raters reads it.
+    And whether what came late in earlier rounds was erased since.
 
     Simulated people are left out: what is known of them stands in the config.
     """
     if not config.store.exists:
         return {}
+    with Store.open(config.store.url) as store:
+        spoiled = spoiled_since(store, judgments)
     then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
     comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
     now = [r for r in known_raters(config.store, comparisons) if r.kind != "simulated"]
-    return {} if now == then else {"raters": hash_json([r.model_dump(mode="json") for r in now])}
+    return spoiled if now == then else spoiled | {"raters": hash_json([r.model_dump(mode="json") for r in now])}
 
 
 @stage(name="collect", version=2, kind="judgments", since=told_since)
@@ -124,8 +128,12 @@ def run_collect(
     """
     comparisons: list[Comparison] = []
     left_out: dict[str, int] = {}
+    asks_people = config.collect is not None and isinstance(config.collect.raters, PeopleConfig)
+    late = late_before(config.store, earlier if asks_people else None, key=short(ctx.key))
+    if late.judgments:
+        ctx.log.say(str(late))
     if earlier is not None:
-        comparisons += read_records(earlier.file("comparisons.jsonl"), Comparison)
+        comparisons += with_late(read_records(earlier.file("comparisons.jsonl"), Comparison), late.comparisons)
     else:
         usable = usable_imports(ctx, config, reader)
         own = learned(ctx, usable.good, held_out)
@@ -137,13 +145,18 @@ def run_collect(
     if samples is not None and config.collect is not None:
         new = new_comparisons(ctx, config, config.collect, samples, advisor)
         comparisons += new.comparisons
-    marks = collected_marks(ctx, config, new, earlier, held_out) if config.marks else None
+    marks = collected_marks(ctx, config, new, earlier, held_out, late.marked) if config.marks else None
     if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
     if config.decisions == "stand":
-        decided = standing(config, comparisons, is_first=earlier is None, new=new)
+        projects = [
+            *late.read,
+            *([IMPORTED.project] if earlier is None else []),
+            *([] if new is None else [new.project]),
+        ]
+        decided = standing(config, comparisons, projects)
         comparisons, stood = decided.comparisons, decided.facts()
         ctx.log.say(in_words(stood))
     write_records(ctx.output / "comparisons.jsonl", comparisons)
@@ -157,6 +170,8 @@ def run_collect(
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
+        "read": late.read | ({} if new is None else {new.project: new.snapshot}),
+        **({"late": late.judgments} if late.judgments else {}),
         **left_out,
         **stood,
         **({} if marks is None else {"marked": len(marks)}),
@@ -170,9 +185,10 @@ def collected_marks(
     new: NewComparisons | None,
     earlier: Artifact | None,
     held_out: Artifact | None,
+    late: Sequence[Marked],
 ) -> list[Marked]:
     """Write marks.jsonl: what was said without ranking two answers, imported, in earlier rounds and in this one."""
-    marks: list[Marked] = []
+    marks: list[Marked] = list(late)
     if earlier is not None:
         marks += read_records(earlier.file(MARKS), Marked)
     else:
@@ -209,11 +225,8 @@ def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | N
     return tried
 
 
-def standing(
-    config: CollectStage, comparisons: list[Comparison], *, is_first: bool, new: NewComparisons | None
-) -> Stood:
-    """The comparisons with decisions in place of judgments: of their files, the imported ones' and this round's."""
-    projects = ([IMPORTED.project] if is_first else []) + ([] if new is None else [new.project])
+def standing(config: CollectStage, comparisons: list[Comparison], projects: Sequence[str]) -> Stood:
+    """The comparisons with decisions in place of judgments: of their files, and of these projects of the store."""
     with Store.open(config.store.url) as store:
         return stand_in(comparisons, decided_in(store, projects))
 
@@ -267,9 +280,9 @@ def new_comparisons(
         said = judge(config.store, panel, tasks, queue, slots=slots, quorum=quorum, plan=plan, log=ctx.log)
     need = min(math.floor(quorum.share * sum(slots.values())), sum(j.skip_reason is None for j in said))
     ai = None if collecting.ai is None else beside(ctx, config, collecting.ai, backends, every, queue)
-    named = queue.project if ai is None else f"{queue.project} with {ai.mark}"
     need += 0 if ai is None else ai.ranked
     with Store.open(config.store.url) as store:
+        named = snapshot_name(store, queue) + ("" if ai is None else f" with {ai.mark}")
         snapshot = store.snapshot(named, queue, now=time.time())
         if len(snapshot.judgment_ids) < need:  # taken when fewer were asked for
             snapshot = store.snapshot(f"{named} for {short(ctx.key)}", queue, now=time.time())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from assent.core import files, seeds
 from assent.core.config import Config
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.group import Group
+from assent.core.hashing import short
 from assent.core.types import Completion, Judgment, Prompt, Rater
 from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
@@ -160,7 +162,7 @@ def run_evaluate(
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
     write_verdicts(ctx.output, verdicts, are_people=kind == "people")
-    return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
+    return {**report.facts(), **({"project": None} if judged is None else judged.facts)}
 
 
 def asked_prompts(
@@ -285,8 +287,16 @@ class Judged(NamedTuple):
     scores: list[Score]
     project: str
     trainers: Trainers
+    snapshot: str | None
+    """What people had judged, as a snapshot; None where no people judged."""
     stood: dict[str, int]
     """How many judgments decisions stand for; empty where they are ignored."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Where it is in the store, for a manifest."""
+        fixed = {} if self.snapshot is None else {"snapshot": self.snapshot}
+        return {"project": self.project, **fixed, **self.stood}
 
 
 def judge_pairs(
@@ -306,6 +316,10 @@ def judge_pairs(
     many = many if bench.panel is None else min(many, len(bench.panel.members))
     quorum, plan = quorum_of(config.raters), QueuePlan(config.title, config.place, config.like)
     judgments = judge(config.store, bench.panel, tasks, queue, slots=many, quorum=quorum, plan=plan, log=ctx.log)
+    snapshot = None
+    if bench.panel is None:
+        with Store.open(config.store.url) as store:
+            snapshot = store.snapshot(f"{queue.project} for {short(ctx.key)}", queue, now=time.time()).hash
     stood: dict[str, int] = {}
     if config.decisions == "stand":
         with Store.open(config.store.url) as store:
@@ -317,7 +331,7 @@ def judge_pairs(
         trained = store.trainers({verdict.rater_id for verdict in verdicts})
     theirs = sum(verdict.rater_id in trained for verdict in verdicts)
     scores = read_scores(pairs, tasks, judgments)
-    return Judged(verdicts, scores, queue.project, Trainers(raters=len(trained), verdicts=theirs), stood)
+    return Judged(verdicts, scores, queue.project, Trainers(raters=len(trained), verdicts=theirs), snapshot, stood)
 
 
 def _refuse_too_few(verdicts: Sequence[Verdict], judgments: Sequence[Judgment]) -> None:
