@@ -30,6 +30,7 @@ READS = {
     "gate": "reads what was found of policies, and writes a dossier",
     "profile new": "writes a file, knows no store",
     "profile show": "writes a page, knows no store",
+    "feedback projects": "lists projects",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
     "data inspect": "reads files",

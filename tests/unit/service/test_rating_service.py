@@ -17,6 +17,7 @@ import httpx2
 import pytest
 import yaml
 
+from assent.artifacts.layout import PROJECT
 from assent.core.errors import AwaitingJudgments, DataError, UserError
 from assent.core.types import Completion, Message, Prompt, Task
 from assent.feedback.config import without_password
@@ -24,6 +25,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
+from assent.pipeline.commands.project import make_project
 from assent.pipeline.config import RunConfig
 from assent.pipeline.run import rate_command, run_project, write_settings
 from assent.report.configuration import read_settings
@@ -38,6 +40,8 @@ from assent.service.serve import (
     networks,
     open_files,
     prepare,
+    refuse_mistaken,
+    serve,
     served,
     store_of,
     warnings,
@@ -211,6 +215,30 @@ def test_the_store_is_the_one_named_then_the_yaml_s_then_here(tmp_path: Path, mo
         store_of(Path("mine.yaml"), None)
 
 
+def test_no_store_is_made_by_a_wrong_folder_or_a_mistyped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"no assent\.yaml in this folder .* --new"):
+        refuse_mistaken(PROJECT, None, makes_new=False)
+    with pytest.raises(UserError, match=r"there is no store .*/rat1ngs\.db; correct --store, or say --new"):
+        refuse_mistaken(PROJECT, "rat1ngs.db", makes_new=False)
+    refuse_mistaken(PROJECT, "rat1ngs.db", makes_new=True)
+    assert list(tmp_path.iterdir()) == []
+    make_project(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    Path("feedback.db").unlink()
+    refuse_mistaken(PROJECT, None, makes_new=False)  # that of a project
+
+
+def test_a_model_to_talk_to_that_is_nowhere_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("assent.service.speakers.is_on_hub", lambda model: False)
+    with pytest.raises(UserError, match="--model x=nope: there is no such model folder"):
+        serve("sqlite:///new.db", ServeOptions(models=("x=nope",)), say=print)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_options_that_belong_together_are_asked_for_together() -> None:
     with pytest.raises(UserError, match="belong together"):
         draw_of("model", None, project=None, answers=4)
@@ -331,7 +359,7 @@ def test_a_run_without_wait_names_the_command_to_rate_with(tmp_path: Path, monke
 
 @pytest.mark.slow
 def test_the_command_serves_by_several_processes_and_ends_cleanly(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "assent.cli", "rate", "--port", "0", "--from", str(_questions(tmp_path))]
+    command = [sys.executable, "-m", "assent.cli", "rate", "--new", "--port", "0", "--from", str(_questions(tmp_path))]
     for workers in ("1", "2"):
         arguments = [*command, "--workers", workers, *(["--new-admin-link"] if workers == "2" else [])]
         server = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -355,7 +383,7 @@ def test_the_command_serves_by_several_processes_and_ends_cleanly(tmp_path: Path
 @pytest.mark.timeout(600)
 def test_several_processes_carry_one_conversation_with_two_models(tmp_path: Path) -> None:
     source = save_tiny(tmp_path / "model", "llama")
-    command = [sys.executable, "-m", "assent.cli", "rate", "--port", "0", "--workers", "2"]
+    command = [sys.executable, "-m", "assent.cli", "rate", "--new", "--port", "0", "--workers", "2"]
     command += ["--model", f"one={source}", "--model", f"two={source}"]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)

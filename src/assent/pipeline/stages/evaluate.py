@@ -33,6 +33,7 @@ from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_scores, r
 from assent.feedback.config import StoreConfig
 from assent.feedback.quality.sheets import Score
 from assent.feedback.queue.judges import Judges
+from assent.feedback.queue.places import FINAL
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.learner.scorer import sum_logps
@@ -47,7 +48,7 @@ from assent.pipeline.judging import judge, panel_of, quorum_of
 from assent.pipeline.known_judges import known_judge
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.queueing import FINAL, QueuePlan, place_of
+from assent.pipeline.queueing import QueuePlan, place_of
 from assent.raters.config import RatersConfig
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
