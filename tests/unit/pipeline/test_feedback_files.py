@@ -57,7 +57,7 @@ def test_projects_of_a_run_are_named_by_it_listed_and_exported_together(store: S
         said = Ranking(tiers=((f"{n}a",), (f"{n}b",)))
         store.submit(Judgment(id=f"s{n}", task_id=name, rater_id="r0", ranking=said), now=1)
     assert run("projects", "--store", "feedback.db") == [
-        "p                         6 of 18 rankings",
+        "p                         8 of 18 rankings",
         "first/round-1/rankings    1 of 1 rankings (samples-1)",
         "first/round-1/evaluation  1 of 1 comparisons (samples-2)",
         "first/round-2/rankings    1 of 1 rankings (samples-3)",
