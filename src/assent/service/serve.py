@@ -155,6 +155,8 @@ def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]
     if token is not None:
         note(store.events, options.command, about="admin link")
         yield f"sign in as admin, once within 24 hours: {base_url}/enter/{token}"
+    else:
+        yield "for a new one-time link of the admin end this and start it with --new-admin-link"
 
 
 def where_to_rate(store: Store, base_url: str) -> Iterator[str]:
