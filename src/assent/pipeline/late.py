@@ -38,7 +38,8 @@ class Late:
     @property
     def judgments(self) -> list[Judgment]:
         """All of it."""
-        return [said for one in (*self.comparisons, *self.marked) for said in one.judgments]
+        ranked = [said for one in self.comparisons for said in one.judgments]
+        return ranked + [said for one in self.marked for said in one.judgments]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import httpx2
 import pytest
 import yaml
 
-from assent.artifacts.layout import PROJECT
 from assent.core.errors import AwaitingJudgments, DataError, UserError
 from assent.core.types import Completion, Message, Prompt, Task
 from assent.feedback.config import without_password
@@ -25,7 +24,6 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
-from assent.pipeline.commands.project import make_project
 from assent.pipeline.config import RunConfig
 from assent.pipeline.run import rate_command, run_project, write_settings
 from assent.report.configuration import read_settings
@@ -40,8 +38,6 @@ from assent.service.serve import (
     networks,
     open_files,
     prepare,
-    refuse_mistaken,
-    serve,
     served,
     store_of,
     warnings,
@@ -213,30 +209,6 @@ def test_the_store_is_the_one_named_then_the_yaml_s_then_here(tmp_path: Path, mo
     assert store_of(Path("assent.yaml"), "postgresql://x@y/z") == "postgresql://x@y/z"
     with pytest.raises(UserError, match=r"mine\.yaml is not there"):
         store_of(Path("mine.yaml"), None)
-
-
-def test_no_store_is_made_by_a_wrong_folder_or_a_mistyped_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"no assent\.yaml in this folder .* --new"):
-        refuse_mistaken(PROJECT, None, makes_new=False)
-    with pytest.raises(UserError, match=r"there is no store .*/rat1ngs\.db; correct --store, or say --new"):
-        refuse_mistaken(PROJECT, "rat1ngs.db", makes_new=False)
-    refuse_mistaken(PROJECT, "rat1ngs.db", makes_new=True)
-    assert list(tmp_path.iterdir()) == []
-    make_project(tmp_path / "mine")
-    monkeypatch.chdir(tmp_path / "mine")
-    Path("feedback.db").unlink()
-    refuse_mistaken(PROJECT, None, makes_new=False)  # that of a project
-
-
-def test_a_model_to_talk_to_that_is_nowhere_is_refused_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("assent.service.speakers.is_on_hub", lambda model: False)
-    with pytest.raises(UserError, match="--model x=nope: there is no such model folder"):
-        serve("sqlite:///new.db", ServeOptions(models=("x=nope",)), say=print)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_options_that_belong_together_are_asked_for_together() -> None:

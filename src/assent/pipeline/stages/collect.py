@@ -36,7 +36,7 @@ from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, st
 from assent.pipeline.imported import MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import IMPORTED, judge, panel_of, quorum_of, worth_knowing
-from assent.pipeline.late import late_before, snapshot_name, spoiled_since, with_late
+from assent.pipeline.late import Before, late_before, snapshot_name, spoiled_since, with_late
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.queueing import QueuePlan, place_of, predicted
 from assent.raters.config import PeopleConfig
@@ -148,14 +148,9 @@ def run_collect(
     marks = collected_marks(ctx, config, new, earlier, held_out, late.marked) if config.marks else None
     if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
-    new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
     if config.decisions == "stand":
-        projects = [
-            *late.read,
-            *([IMPORTED.project] if earlier is None else []),
-            *([] if new is None else [new.project]),
-        ]
+        projects = [*late.read, *([IMPORTED.project] if earlier is None else []), *([new.project] if new else [])]
         decided = standing(config, comparisons, projects)
         comparisons, stood = decided.comparisons, decided.facts()
         ctx.log.say(in_words(stood))
@@ -163,20 +158,22 @@ def run_collect(
     write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
     if weights := ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights):
         files.write_json(ctx.output / AI_LABELS, weights)
-    return {
+    marked = {} if marks is None else {"marked": len(marks)}
+    return facts_of(comparisons, new, late) | left_out | stood | marked | ({} if new is None else new.facts)
+
+
+def facts_of(comparisons: Sequence[Comparison], new: NewComparisons | None, late: Before) -> dict[str, Any]:
+    """How much there is to learn from, and where in the store it stands."""
+    facts = {
         "comparisons": len(comparisons),
         "judgments": sum(len(c.judgments) for c in comparisons),
-        "new_judgments": new_judgments,
+        "new_judgments": 0 if new is None else sum(len(c.judgments) for c in new.comparisons),
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
         "read": late.read | ({} if new is None else {new.project: new.snapshot}),
-        **({"late": late.judgments} if late.judgments else {}),
-        **left_out,
-        **stood,
-        **({} if marks is None else {"marked": len(marks)}),
-        **({} if new is None else new.facts),
     }
+    return facts | ({"late": late.judgments} if late.judgments else {})
 
 
 def collected_marks(
