@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx2
+
 from assent.artifacts.find import model_folder
 from assent.core.errors import UserError
 from assent.core.types import Message
@@ -69,14 +71,13 @@ def refuse_missing(found: Mapping[str, LocalSpeaker]) -> None:
 
 def is_on_hub(model: str) -> bool:
     """Whether the hub has a model of this id, or its files are on this machine already."""
-    from huggingface_hub import model_info, try_to_load_from_cache
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
     try:
-        if isinstance(try_to_load_from_cache(model, "config.json"), str):
-            return True
-        model_info(model, timeout=5)
-    except (HFValidationError, HfHubHTTPError, OfflineModeIsEnabled, OSError):
+        if not isinstance(try_to_load_from_cache(model, "config.json"), str):
+            get_hf_file_metadata(hf_hub_url(model, "config.json"), timeout=5)
+    except (HFValidationError, HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError):
         return False
     return True
 
