@@ -38,8 +38,6 @@ from assent.raters.simulated import lab_truths, lab_utility
 from assent.training.rewards import cut_lines
 
 _NAMED = 6  # people who are named where it waits for many
-IMPORTED = Queue(project="imported", purpose="reward")
-"""Judgments that came in by `assent import`."""
 
 
 def quorum_of(raters: RatersConfig | None) -> Quorum:

@@ -20,7 +20,6 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.queue.listing import ListedSnapshot
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.pipeline.ai_labels import is_ai
 
 _BORROWED = " late, for "
 """In names of snapshots that a later round takes of an earlier one's queue."""
@@ -90,6 +89,8 @@ def came_late(store: Store, queue: Queue, snapshot: str) -> Late | None:
 
     Nor is it anything where the snapshot was spoiled by an erasure, after which its stage runs again anyway.
     """
+    from assent.pipeline.ai_labels import is_ai  # what compares raters comes along, which no plan needs
+
     try:
         known = {j.id for one in store.comparisons(queue, snapshot=snapshot) for j in one.judgments}
         known |= {j.id for one in store.listing.marked(queue, snapshot=snapshot) for j in one.judgments}
