@@ -15,6 +15,22 @@ from assent.core.terminal import safe
 if TYPE_CHECKING:
     from assent.service.waiting import Waiter
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Read every byte of what is done already and of models outside; else a large file is taken to be what"
+        " it was as long as its size and times are the same.",
+    ),
+]
+Late = Annotated[
+    bool,
+    typer.Option(
+        "--late",
+        help="Judgments that came in after the run had gone on count now: what rests on them is made anew.",
+    ),
+]
+
 
 def run(
     config: ConfigArgument = PROJECT,
@@ -24,14 +40,7 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
     ] = False,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Read every byte of what is done already and of models outside; else a large file is taken to be what"
-            " it was as long as its size and times are the same.",
-        ),
-    ] = False,
+    verify: Verify = False,
     skip_bad: Annotated[
         bool,
         typer.Option(
@@ -41,13 +50,7 @@ def run(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
-    late: Annotated[
-        bool,
-        typer.Option(
-            "--late",
-            help="Judgments that came in after the run had gone on count now: what rests on them is made anew.",
-        ),
-    ] = False,
+    late: Late = False,
     wait: Annotated[
         bool,
         typer.Option(

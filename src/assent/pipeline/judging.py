@@ -130,7 +130,7 @@ def waiting_for(people: Sequence[Awaited]) -> str:
 def _in_words(one: Awaited) -> str:
     tasks = f"{one.tasks} task{'s' if one.tasks != 1 else ''}"
     if not one.name:
-        return f"{'somebody else' if one.people == 1 else f'{one.people} more people'} ({tasks})"
+        return f"{'somebody else' if one.people == 1 else f'{one.people} people who have not begun'} ({tasks})"
     if not one.has_account:
         return f"{one.name} ({tasks}; has no account yet)"
     if one.last is None:
