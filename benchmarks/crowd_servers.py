@@ -106,7 +106,7 @@ class Servers:
 
     def start(self, port: int) -> None:
         """Start the server of a port, as users do."""
-        command = [sys.executable, "-m", "assent.cli", "rate", "--store", self.store_url]
+        command = [sys.executable, "-m", "assent.cli", "rate", "--new", "--store", self.store_url]
         command += ["--host", HOST, "--port", str(port)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with (self.folder / f"server-{port}.log").open("ab") as log:

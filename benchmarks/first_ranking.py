@@ -43,7 +43,17 @@ def main(limit: float = 60.0) -> None:
         rows = (json.dumps({"prompt": question}) for question in QUESTIONS)
         (folder / "prompts.jsonl").write_text("\n".join(rows), encoding="utf-8")
         start = time.perf_counter()
-        command = [sys.executable, "-m", "assent.cli", "rate", "--sample", "model", "--prompts", "prompts.jsonl"]
+        command = [
+            sys.executable,
+            "-m",
+            "assent.cli",
+            "rate",
+            "--new",
+            "--sample",
+            "model",
+            "--prompts",
+            "prompts.jsonl",
+        ]
         server = subprocess.Popen([*command, "--port", "0"], cwd=folder, stdout=subprocess.PIPE, text=True)
         try:
             base_url, token = printed_link(server)

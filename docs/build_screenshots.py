@@ -114,7 +114,7 @@ def open_page(browser: Any, address: str, cookie: str, picture: dict[str, Any]) 
 def take(page: Any, picture: dict[str, Any]) -> None:
     """Do what the picture is to show. Steps are keys, "type …" and "answer N" (its digit, wherever it is shown)."""
     if page.locator("#guidelines").is_visible() and not picture.get("guidelines"):
-        page.keyboard.press("g")
+        page.keyboard.press("Shift+G")
     doing: dict[str, Callable[[str], Any]] = {
         "type": page.keyboard.type,
         "answer": lambda number: page.keyboard.press(_digit(page, number)),

@@ -32,6 +32,7 @@ READS = {
     "profile show": "writes a page, knows no store",
     "runs": "reads the folders of runs",
     "clean": "deletes folders of runs; of stores it only asks what people judged",
+    "feedback projects": "lists projects",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
     "data inspect": "reads files",

@@ -379,3 +379,46 @@ def test_who_is_not_asked_any_more_is_told_and_keeps_what_they_said(desk: Desk) 
     desk.submit()
     desk.page.get_by_text("Kept. Not asked here any more: Why.").wait_for()
     assert desk.said().critique == "because"
+
+
+def test_a_page_that_is_left_frees_what_is_not_begun_and_keeps_what_is(desk: Desk) -> None:
+    desk.ask(*(task(f"task{n}") for n in range(4)))
+    other = Desk(desk.browser, desk.service, project=desk.project, login=f"{desk.login}-other")
+    page = desk.open()
+    desk.press("b", "a")
+    page.goto("about:blank")  # one task is begun, two more were ahead
+    left = _waiting_for(other, 3)
+    assert sorted(left) == [desk.named(f"task{n}") for n in (1, 2, 3)], "what is begun is still kept"
+    desk.service.store.release(desk.service.store.accounts.by_login(other.login).rater_id)
+    page.go_back()
+    desk.ready()
+    assert desk.sentence == "B > A"
+    desk.press("c", "d")
+    desk.submit()
+    assert desk.shown()[0].startswith("task1/"), "the others come again once they are free"
+    other.close()
+
+
+def test_nobody_draws_another_task_by_reloading_and_the_last_tab_to_close_frees_all(desk: Desk) -> None:
+    desk.ask(*(task(f"task{n}") for n in range(9)), settings=PLAIN.model_copy(update={"random_share": 1.0}))
+    page = desk.open()
+    first = desk.shown()[0].partition("/")[0]
+    for _ in range(2):
+        page.reload()
+        desk.ready()
+        assert desk.shown()[0].partition("/")[0] == first
+    other = Desk(desk.browser, desk.service, project=desk.project, login=f"{desk.login}-other")
+    desk.close()
+    assert len(_waiting_for(other, 9)) == 9
+
+
+def _waiting_for(other: Desk, number: int) -> list[str]:
+    """The tasks that another rater is lent, once there are as many as that."""
+    store = other.service.store
+    account = store.accounts.by_login(other.login) or store.accounts.create(other.login, "rater", now=time.time())
+    deadline = time.monotonic() + 5
+    while True:
+        served = store.serve(account.rater_id, Queue(other.project), limit=9, now=time.time())
+        if len(served) >= number or time.monotonic() > deadline:
+            return [one.task.id for one in served]
+        time.sleep(0.02)

@@ -20,11 +20,26 @@ StoreUrl = Annotated[
     str | None, typer.Option("--store", help="The store instead: sqlite:///file, postgresql://…, or a file.")
 ]
 ProjectOption = Annotated[
-    str | None, typer.Option(help="Project of the judgments. Default: the only one there is.", show_default=False)
+    str | None,
+    typer.Option(
+        help="Project of the judgments, or a place in a run: first, first/round-1, first/round-1/evaluation. Default:"
+        " the only one there is.",
+        show_default=False,
+    ),
 ]
 PurposeOption = Annotated[
     Literal["reward", "evaluation"], typer.Option("--purpose", help="What the judgments are for.")
 ]
+
+
+@app.command()
+def projects(config: Config = PROJECT, store: StoreUrl = None) -> None:
+    """List the projects of a store, as --project names them: how much is in, and whether they are open."""
+    from assent.pipeline.commands.feedback import list_projects
+    from assent.service.serve import store_of
+
+    for line in list_projects(store_of(config, store)):
+        typer.echo(safe(line))
 
 
 @app.command()
@@ -51,7 +66,10 @@ def export(
     config: Config = PROJECT,
     store: StoreUrl = None,
 ) -> None:
-    """Write everything people said to one file, and say what the format cannot hold: "212 ties dropped"."""
+    """Write everything people said to one file, and say what the format cannot hold: "212 ties dropped".
+
+    What they said in a project, or in all rounds of a run: --project first.
+    """
     from assent.pipeline.commands.feedback import StoreQueue, export_feedback
     from assent.service.serve import store_of
 

@@ -73,16 +73,19 @@ def rate(
     ] = None,
     prompts: Annotated[Path | None, typer.Option(help="File of prompts for --sample.")] = None,
     answers: Annotated[int, typer.Option(help="Answers to each prompt of --sample.", min=2, max=9)] = 4,
+    new: Annotated[bool, typer.Option("--new", help="Make the store where there is none.")] = False,
     new_admin_link: Annotated[
         bool, typer.Option("--new-admin-link", help="Print a new one-time link for the admin.")
     ] = False,
 ) -> None:
     """Serve the rating pages: people rank answers in the browser, judgments go into the project's store.
 
-    The first start prints a one-time link for the admin, who invites others. Ctrl-C ends; nothing is lost.
+    A store that is not there is made for a project (its YAML is there) or with --new, and not by a typing error. The
+    first start prints a one-time link for the admin, who invites others. Ctrl-C ends; nothing is lost.
     """
-    from assent.service.serve import ServeOptions, ServerAddress, draw_of, networks, serve, store_of
+    from assent.service.serve import ServeOptions, ServerAddress, draw_of, networks, refuse_mistaken, serve, store_of
 
+    refuse_mistaken(config, store, makes_new=new)
     options = ServeOptions(
         at=ServerAddress(host, port, base_url, networks(trusted_proxy or ())),
         workers=workers,

@@ -15,6 +15,22 @@ from assent.core.terminal import safe
 if TYPE_CHECKING:
     from assent.service.waiting import Waiter
 
+Verify = Annotated[
+    bool,
+    typer.Option(
+        "--verify",
+        help="Read every byte of what is done already and of models outside; else a large file is taken to be what"
+        " it was as long as its size and times are the same.",
+    ),
+]
+Late = Annotated[
+    bool,
+    typer.Option(
+        "--late",
+        help="Judgments that came in after the run had gone on count now: what rests on them is made anew.",
+    ),
+]
+
 
 def run(
     config: ConfigArgument = PROJECT,
@@ -24,13 +40,7 @@ def run(
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
     ] = False,
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Read every byte of what is done and of models outside, also where size and times are as before.",
-        ),
-    ] = False,
+    verify: Verify = False,
     skip_bad: Annotated[
         bool,
         typer.Option(
@@ -40,6 +50,7 @@ def run(
         ),
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
+    late: Late = False,
     wait: Annotated[
         bool,
         typer.Option(
@@ -71,7 +82,7 @@ def run(
 
     with looking, contextlib.ExitStack() as pages:
         waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
-        for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, wait=waits):
+        for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, late=late, wait=waits):
             typer.echo(line)
     from assent.report.run import report_of
 
@@ -111,8 +122,11 @@ def doctor(
 
 def _waiter(given: tuple[Path, tuple[Path, ...], tuple[str, ...]], host: str, port: int) -> Waiter:
     """What `assent run --wait` waits with."""
+    from assent.pipeline.judging import quorum_of
     from assent.pipeline.places import open_project
     from assent.service.serve import ServerAddress
     from assent.service.waiting import Waiter
 
-    return Waiter(open_project(*given).config.store.located(Path()), ServerAddress(host, port), typer.echo)
+    config = open_project(*given).config
+    quorum = quorum_of(None if config.collect is None else config.collect.raters)
+    return Waiter(config.store.located(Path()), ServerAddress(host, port), typer.echo, quorum)

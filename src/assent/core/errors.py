@@ -80,18 +80,32 @@ class NonFiniteError(RunError):
 
 
 class AwaitingJudgments(AssentError):
-    """The round waits for people: `have` of `need` judgments are in; `where` is the page on which they rate."""
+    """The round waits for people: `have` of `need` judgments are in; `where` is the page on which they rate.
+
+    `who` says for whom and how long; empty where nobody has begun and nobody is named.
+    """
 
     exit_code = 3
 
     def __init__(
-        self, have: int, need: int, *, where: str, command: str = "assent rate", queue: tuple[str, str] = ("", "")
+        self,
+        have: int,
+        need: int,
+        *,
+        where: str,
+        command: str = "assent rate",
+        queue: tuple[str, str] = ("", ""),
+        who: str = "",
     ) -> None:
-        self.have, self.need, self.where, self.queue = have, need, where, queue
+        self.have, self.need, self.where, self.queue, self.who = have, need, where, queue, who
+        waits = f"; it waits for {who}" if who else ""
         super().__init__(
-            f"{have} of {need} judgments are in; start `{command}`, rate at {where}, then run the same command again"
+            f"{have} of {need} judgments are in{waits}; start `{command}`, rate at {where}, then run the same command"
+            " again"
         )
 
     def with_command(self, command: str) -> AwaitingJudgments:
         """The same, naming the very command that starts the rating pages."""
-        return AwaitingJudgments(self.have, self.need, where=self.where, command=command, queue=self.queue)
+        return AwaitingJudgments(
+            self.have, self.need, where=self.where, command=command, queue=self.queue, who=self.who
+        )

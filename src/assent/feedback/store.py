@@ -16,7 +16,6 @@ import functools
 import itertools
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, Engine, delete, select
@@ -53,6 +52,7 @@ from assent.feedback.records.queue import (
     OpenTask,
     Participation,
     Queue,
+    Quorum,
     RaterProgress,
     Receipt,
     SaidRow,
@@ -96,7 +96,6 @@ class Store:
         """Open the store at `sqlite:///file` or `postgresql://…`; it is created or upgraded where needed.
 
         What people are served is drawn anew by every store that is opened, unless a seed is given.
-
         Raises StoreError where it cannot be reached, is something else, or was written by a newer Assent.
         """
         engine = connect(url)
@@ -114,9 +113,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @functools.cached_property
@@ -233,6 +230,10 @@ class Store:
         """Give back what a rater holds and has not judged; returns how many tasks."""
         return write(self._engine, lambda connection: claims.release(connection, rater_id))
 
+    def lapse(self, rater_id: str, tokens: Collection[str], *, now: float) -> int:
+        """End these leases of a rater now; returns how many."""
+        return write(self._engine, lambda connection: claims.lapse(connection, rater_id, tokens, now=now))
+
     def release_others(self, queue: Queue, *, keep: Collection[str]) -> int:
         """Give back what raters other than these hold in a queue and have not judged; returns how many tasks."""
         return write(self._engine, lambda connection: claims.release_others(connection, queue, keep=keep))
@@ -337,10 +338,10 @@ class Store:
         with read_transaction(self._engine) as connection:
             return judgments.counts(connection, queue)
 
-    def within_reach(self, queue: Queue, *, now: float) -> Counts:
+    def within_reach(self, queue: Queue, *, now: float, quorum: Quorum = Quorum()) -> Counts:
         """How many judgments are in, and how many there will be unless further raters come."""
         with read_transaction(self._engine) as connection:
-            return reach.within_reach(connection, queue, now=now)
+            return reach.within_reach(connection, queue, now=now, quorum=quorum)
 
     def open_tasks(self, queue: Queue) -> list[OpenTask]:
         """Tasks that still wait for judgments, sorted by id."""

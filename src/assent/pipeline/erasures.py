@@ -20,6 +20,7 @@ from assent.core.types import Comparison
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.pipeline.late import is_borrowed
 
 ERASED = "erased"
 """Name under which erasures enter a stage's key."""
@@ -41,7 +42,8 @@ def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
         return {}
     with Store.open(store.url) as opened:
         taken = opened.listing.snapshots(queue.project)
-    spoiled = sorted(s.hash for s in taken if s.purpose == queue.purpose and s.touched_at is not None)
+    own = (s for s in taken if s.purpose == queue.purpose and not is_borrowed(s))
+    spoiled = sorted(s.hash for s in own if s.touched_at is not None)
     return {ERASED: hash_json(spoiled)} if spoiled else {}
 
 

@@ -11,7 +11,7 @@ from assent.core.errors import AwaitingJudgments, ConfigError, StoreError
 from assent.core.runlog import RunLog
 from assent.core.types import Judgment, Rater, Task
 from assent.feedback.config import StoreConfig
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Awaited, Queue, Quorum
 from assent.feedback.store import Store
 from assent.pipeline.ai_labels import beside_ai, is_ai, without_ai
 from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
@@ -37,10 +37,12 @@ from assent.raters.rater import SingleRater
 from assent.raters.simulated import lab_truths, lab_utility
 from assent.training.rewards import cut_lines
 
+_NAMED = 6  # people who are named where it waits for many
 
-def enough_of(raters: RatersConfig | None) -> float:
-    """The share of the judgments that suffices."""
-    return raters.enough if isinstance(raters, PeopleConfig) else 1.0
+
+def quorum_of(raters: RatersConfig | None) -> Quorum:
+    """How many judgments suffice, and of whom."""
+    return Quorum(raters.enough, raters.wait_for, raters.number) if isinstance(raters, PeopleConfig) else Quorum()
 
 
 def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int, backends: Backends) -> Panel | None:
@@ -76,15 +78,15 @@ def judge(
     queue: Queue,
     *,
     slots: int | Mapping[str, int] = 1,
-    enough: float = 1.0,
+    quorum: Quorum = Quorum(),
     plan: QueuePlan | None = None,
     log: RunLog,
 ) -> list[Judgment]:
     """Queue tasks and bring back their judgments, sorted by id.
 
     For people the queue is laid out as `plan` says. Raises AwaitingJudgments where people are needed and less is in
-    than the share `enough` of what was asked, as far as those at work can give it (feedback/queue/reach.py), and
-    StoreError where a panel could not give all that was asked.
+    than the `quorum` of what was asked, as far as people can give it (feedback/queue/reach.py), and StoreError where a
+    panel could not give all that was asked.
     """
     queued = [task.model_copy(update={"project": queue.project, "purpose": queue.purpose}) for task in tasks]
     with Store.open(store.url) as opened:
@@ -95,13 +97,19 @@ def judge(
             opened.set_priorities(wanted_first, now=time.time())
         counts = without_ai(opened.counts(queue), before)
         if panel is None:
-            reach = without_ai(opened.within_reach(queue, now=time.time()), before)
-            need = max(1, math.floor(enough * reach.need))
+            now = time.time()
+            reach = without_ai(opened.within_reach(queue, now=now, quorum=quorum), before)
+            need = max(1, math.floor(quorum.share * reach.need))
             if reach.have < need:
-                raise AwaitingJudgments(reach.have, need, where=queue.page, queue=(queue.project, queue.purpose))
+                who = waiting_for(opened.listing.awaited(queue, now=now, quorum=quorum))
+                asked = (queue.project, queue.purpose)
+                raise AwaitingJudgments(reach.have, need, where=queue.page, queue=asked, who=who)
             if reach.need < counts.need:
                 left = counts.need - reach.need
-                log.say(f"{left} more judgments were wanted; everybody at work has judged those tasks, so it goes on")
+                log.say(
+                    f"{left} more judgments were wanted, but everybody who has begun has judged or skipped those tasks,"
+                    " so it goes on; to wait for further people set wait_for or number under collect.raters"
+                )
             return [one for one in opened.judgments(queue) if not is_ai(one)]
         # Nobody else is asked here: whoever holds a task only looked at it, or was stopped before the panel changed.
         opened.release_others(queue, keep=panel.ids)
@@ -111,6 +119,28 @@ def judge(
         for line in worth_knowing(panel.members):
             log.say(line)
         return all_of(panel, opened.judgments(queue), queue, need=counts.need)
+
+
+def waiting_for(people: Sequence[Awaited]) -> str:
+    """For whom a queue waits, and for how long, in words; empty where nobody is waited for."""
+    shown, more = people[:_NAMED], len(people) - _NAMED
+    return "; ".join(map(_in_words, shown)) + (f"; and {more} more people" if more > 0 else "")
+
+
+def _in_words(one: Awaited) -> str:
+    tasks = f"{one.tasks} task{'s' if one.tasks != 1 else ''}"
+    if not one.name:
+        return f"{'somebody else' if one.people == 1 else f'{one.people} people who have not begun'} ({tasks})"
+    if not one.has_account:
+        return f"{one.name} ({tasks}; has no account yet)"
+    if one.last is None:
+        return f"{one.name} ({tasks}; has not begun)"
+    end = "" if one.until is None else f", waited for until {_day(one.until)}"
+    return f"{one.name} ({tasks}; judged last on {_day(one.last)}{end})"
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(moment))
 
 
 def worth_knowing(raters: Sequence[SingleRater]) -> list[str]:

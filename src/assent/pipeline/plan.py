@@ -21,8 +21,7 @@ def plan_project(
     """
     project = open_project(path, overlays, settings)
     config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
-    folder, also = project.run_folder, partial(date_identity, config)
-    with Runner(folder, seed=config.seed, planning=True, also=also, home=folder.parent) as run:
+    with planning(project.run_folder, config) as run:
         run_all(run, config)
         steps = list(run.steps)
     width = max(len(step.title) for step in steps)
@@ -32,6 +31,12 @@ def plan_project(
         lines += [f"{'':{width}}  {'; '.join(step.why)}"] if step.why else []
     left = sum(step.state != "done" for step in steps)
     return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
+
+
+def planning(folder: Path, config: RunConfig) -> Runner:
+    """What looks through the stages of a run without running any."""
+    also = partial(date_identity, config)
+    return Runner(folder, seed=config.seed, planning=True, also=also, home=folder.parent)
 
 
 def with_skip_bad(config: RunConfig) -> RunConfig:

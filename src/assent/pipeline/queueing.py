@@ -20,9 +20,6 @@ from assent.pipeline.judges import PEOPLE
 if TYPE_CHECKING:
     from assent.pipeline.backends import Backends
 
-FINAL = 1_000_000
-"""Step of the last comparison of a run, which comes after all rounds."""
-
 
 def place_of(name: str, step: int) -> str:
     """Where in which run people are asked: run folder and step, such that later steps rest on earlier ones.

@@ -26,6 +26,7 @@ from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.imported import IMPORTED, imported_marks_hash, imported_now, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
+from assent.pipeline.late import late_identity
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowReader, Template
@@ -274,6 +275,7 @@ def evaluate(
     judges = evaluation_judges(stage.raters, reward, seed=stage.people_seed)
     queue = queue_now(stage.store, asked, judges)
     extra = erased_judgments(stage.store, queue) | decisions_identity(stage.decisions, stage.store, [queue])
+    extra |= late_identity(stage.store, queue)
     prompts = start.data["prompts"]
     return run(run_evaluate, stage, extra=extra, policy=policy, baseline=baseline, prompts=prompts, reward=reward)
 
@@ -356,4 +358,4 @@ def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first:
     judges = judges_of(config.collect.raters, role="train", seed=config.seed)
     queue = queue_now(config.store, Queue(samples.name), judges)
     decided = decisions_identity(config.decisions, config.store, [*queues, queue])
-    return imported | erased_snapshots(config.store, queue) | decided
+    return imported | erased_snapshots(config.store, queue) | decided | late_identity(config.store, queue)

@@ -20,8 +20,9 @@ from assent.feedback.terminal import note
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
+from assent.pipeline.latecomers import late_lines, take_late
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing
-from assent.pipeline.plan import with_skip_bad
+from assent.pipeline.plan import planning, with_skip_bad
 from assent.pipeline.record import Record
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
@@ -40,19 +41,25 @@ def run_project(
     *,
     quiet: bool = False,
     skip_bad: bool = False,
+    late: bool = False,
     wait: Wait | None = None,
 ) -> Iterator[str]:
     """Run a project to its end and yield the verdict, a line at a time.
 
     Writes run.yaml, steps.json, round-N/round.json and result.json into the run folder. Where people have to rate
     first, `wait` is given the store and what is missing, and returns when it is there; without it AwaitingJudgments is
-    raised, and the same call goes on from there.
+    raised, and the same call goes on from there. With `late`, judgments that came in after the run had gone on count
+    now.
     """
     project = open_project(path, overlays, settings)
     config = with_skip_bad(project.config) if skip_bad else project.config
+    if late:
+        dated = with_date(config, project.run_folder)
+        with planning(project.run_folder, dated) as run:
+            yield from take_late(dated, run_all(run, dated))
     while True:
         try:
-            values = run_once(project.run_folder, config, quiet=quiet)
+            values, came_late = run_once(project.run_folder, config, quiet=quiet)
             break
         except AwaitingJudgments as waiting:
             if wait is None:
@@ -62,12 +69,13 @@ def run_project(
             yield str(spoiled)
     yield from verdict(values)
     yield from lines(examine_logs(project.run_folder))
+    yield from came_late
     if config.collect is None and config.evaluate is not None and config.fits_reward:
         yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
 
 
-def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
-    """Do what is not done yet; the values of result.json.
+def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:
+    """Do what is not done yet; the values of result.json, and what came in late, in words.
 
     Raises AwaitingJudgments, and ConfigError where something that the settings name is not there.
     """
@@ -87,7 +95,7 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
             if not is_noted:
                 note_run(config)
         record.end()
-        return write_result(folder, config, result)
+        return write_result(folder, config, result), list(late_lines(config, result))
 
 
 def note_run(config: RunConfig) -> bool:

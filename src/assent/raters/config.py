@@ -290,7 +290,13 @@ class PeopleConfig(Config):
     kind: Literal["people"] = "people"
     """Which kind of raters these are."""
     enough: float = Field(default=1.0, gt=0, le=1, json_schema_extra={"affects_result": False})
-    """Share of the wanted judgments with which the run goes on; below 1 where some tasks may stay unjudged."""
+    """The run continues once this share of the wanted judgments is in."""
+    wait_for: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
+    """Logins of people for whom the run waits, whether they have begun or not, until they have judged or skipped what
+    is left for them. Others are waited for once they have begun, for seven days after their last judgment."""
+    number: int = Field(default=1, ge=1, json_schema_extra={"affects_result": False})
+    """Number of different people for whom the run waits. It matters for tasks that several people judge: until as many
+    have begun, these tasks stay open."""
 
 
 RatersConfig = Annotated[

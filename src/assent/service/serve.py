@@ -28,7 +28,7 @@ from assent.service.answering import Draw, Drawing
 from assent.service.intake import DEFAULT, ensure_project, take_in
 from assent.service.patience import Impatient
 from assent.service.reach import EVERYWHERE, own_addresses, terminal_code
-from assent.service.speakers import speakers
+from assent.service.speakers import refuse_missing, speakers
 from assent.web.app import BASE_URL, SIGN_IN, STORE, create_app, sign_in_of_environment
 from assent.web.entry.config import SignInConfig, read_sign_in
 from assent.web.provider import CALLBACK
@@ -90,6 +90,22 @@ def store_of(config: Path, url: str | None) -> str:
     return StoreConfig().located(Path())
 
 
+def refuse_mistaken(config: Path, url: str | None, *, makes_new: bool) -> None:
+    """Raise UserError where serving would make a store that nobody asked for, in a wrong folder or under a wrong name.
+
+    The store of a project, whose YAML is there, may be made.
+    """
+    store = StoreConfig(url=store_of(config, url))
+    if makes_new or store.exists or (url is None and config.is_file()):
+        return
+    if url is not None:
+        raise UserError(f"there is no store {store.file}; correct --store, or say --new to make it")
+    raise UserError(
+        f"there is no {PROJECT} in this folder and no feedback.db; go to the folder of the project, name its YAML or"
+        " its --store, or say --new to make a store here"
+    )
+
+
 def draw_of(model: str | None, prompts: Path | None, *, project: str | None, answers: int) -> Draw | None:
     """What --sample and --prompts ask for. Raises UserError where one is there without the other."""
     if model is None and prompts is None:
@@ -102,6 +118,7 @@ def draw_of(model: str | None, prompts: Path | None, *, project: str | None, ans
 def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) -> None:
     """Serve until Ctrl-C. Raises UserError for what cannot be used, before anything listens."""
     sign_in = SignInConfig() if options.sign_in is None else read_sign_in(options.sign_in)
+    refuse_missing(speakers(options.models))  # before anything is made, and not by a worker
     listener = listen(options.at)
     with contextlib.ExitStack() as stack:
         stack.enter_context(contextlib.closing(listener))
@@ -113,7 +130,6 @@ def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) 
                 say(line)
         for line in in_the_network(options, base_url, listener):
             say(line)
-        speakers(options.models)  # a wrong name is said now, not by a worker
         if options.draw is not None:
             stack.enter_context(Drawing(store_url, options.draw, say=say))
         for warning in (*warnings(options.at), *open_files(store_url)):
@@ -139,6 +155,8 @@ def prepare(store: Store, options: ServeOptions, base_url: str) -> Iterator[str]
     if token is not None:
         note(store.events, options.command, about="admin link")
         yield f"sign in as admin, once within 24 hours: {base_url}/enter/{token}"
+    else:
+        yield "for a new one-time link of the admin end this and start it with --new-admin-link"
 
 
 def where_to_rate(store: Store, base_url: str) -> Iterator[str]:

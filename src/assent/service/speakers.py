@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import httpx2
+
+from assent.artifacts.find import model_folder
 from assent.core.errors import UserError
 from assent.core.types import Message
 from assent.generation.config import Sampling
@@ -49,6 +53,33 @@ def speakers(models: Sequence[str]) -> dict[str, LocalSpeaker]:
             raise UserError(f"--model names {name!r} twice; give each model its own name")
         found[name] = LocalSpeaker(name, source)
     return found
+
+
+def refuse_missing(found: Mapping[str, LocalSpeaker]) -> None:
+    """Raise UserError where a model is nowhere: no folder, artifact, round or run, and nothing that the hub knows.
+
+    No weights are read. A hub id whose files are on this machine already is not asked about.
+    """
+    for name, speaker in found.items():
+        if isinstance(model_folder(speaker.source), Path) or is_on_hub(speaker.source):
+            continue
+        raise UserError(
+            f"--model {name}={speaker.source}: there is no such model folder, run or round here, and the hub does not"
+            " give it; write --model new=runs/x/round-1, a folder, or a hub id"
+        )
+
+
+def is_on_hub(model: str) -> bool:
+    """Whether the hub has a model of this id, or its files are on this machine already."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    try:
+        if not isinstance(try_to_load_from_cache(model, "config.json"), str):
+            get_hf_file_metadata(hf_hub_url(model, "config.json"), timeout=5)
+    except (HFValidationError, HfHubHTTPError, OfflineModeIsEnabled, httpx2.HTTPError, OSError):
+        return False
+    return True
 
 
 def _opened(source: str, model: ModelConfig) -> Writer:

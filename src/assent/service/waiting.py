@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from assent.core.errors import AwaitingJudgments
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Queue, Quorum
 from assent.feedback.store import Store
+from assent.pipeline.judging import waiting_for
 from assent.service.serve import ServeOptions, ServerAddress, prepare, served, warnings
 
 POLL_SECONDS, SAY_SECONDS = 2.0, 30.0
@@ -22,6 +23,7 @@ class Waiter:
     store_url: str
     at: ServerAddress
     say: Callable[[str], None]
+    quorum: Quorum = Quorum()
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _base_url: str | None = None
 
@@ -37,15 +39,18 @@ class Waiter:
         queue = Queue(project, "evaluation" if purpose == "evaluation" else "reward")
         self._serve()
         self.say(f"{waiting.have} of {waiting.need} judgments are in; rate at {self._base_url}{waiting.where}")
+        if waiting.who:
+            self.say(f"  it waits for {waiting.who}")
         said, at = waiting.have, time.monotonic()
         with Store.open(self.store_url) as store:
             while True:
-                counts = store.within_reach(queue, now=time.time())
+                counts = store.within_reach(queue, now=time.time(), quorum=self.quorum)
                 need = max(1, min(counts.need, waiting.need))
                 if counts.have >= need:
                     break
                 if counts.have != said and time.monotonic() - at > SAY_SECONDS:
-                    self.say(f"{counts.have} of {need} judgments are in")
+                    who = waiting_for(store.listing.awaited(queue, now=time.time(), quorum=self.quorum))
+                    self.say(f"{counts.have} of {need} judgments are in; it waits for {who or 'somebody'}")
                     said, at = counts.have, time.monotonic()
                 time.sleep(POLL_SECONDS)
         self.say(f"{counts.have} judgments are in; the run goes on, and the pages stay open until it ends")

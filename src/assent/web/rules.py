@@ -66,6 +66,7 @@ RULES: Mapping[str, Rule] = {
     "GET /rating/next": Rule("rater", programs=True),
     "POST /rating/renew": Rule("rater", programs=True),
     "POST /rating/release": Rule("rater", programs=True),
+    "POST /rating/leave": Rule("rater", programs=True),
     "POST /rating/submit": Rule("rater", programs=True),
     "GET /rating/recent": Rule("rater", programs=True),
     "GET /chat/{project}": Rule("rater"),

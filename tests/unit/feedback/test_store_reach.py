@@ -6,7 +6,7 @@ from store_samples import comparison, judgment, people, task
 
 from assent.core.types import Judgment
 from assent.feedback.queue.reach import AT_WORK_SECONDS
-from assent.feedback.records.queue import Counts, Queue
+from assent.feedback.records.queue import Awaited, Counts, Queue, Quorum
 from assent.feedback.store import Store
 
 QUEUE = Queue()
@@ -88,3 +88,48 @@ def test_places_kept_for_one_rater_are_never_waited_for(store: Store) -> None:
     _judge(store, "anna", "t0", "t1", "t2")
     store.add_task_for("anna", task("own", kind="chat"), now=2)
     assert store.within_reach(QUEUE, now=3) == Counts(3, 3)
+
+
+def test_who_is_named_is_waited_for_without_having_begun_and_without_an_account(store: Store) -> None:
+    _crew(store, "anna")
+    ben = store.accounts.create("ben", "rater", now=0)
+    quorum = Quorum(logins=("ben", "cleo"))
+    _judge(store, "anna", "t0", "t1", "t2")
+    assert store.within_reach(QUEUE, now=2) == Counts(3, 3), "one alone is enough where nobody is named"
+    assert store.within_reach(QUEUE, now=2, quorum=quorum) == Counts(3, 5), "t0 is wanted from three"
+    assert store.listing.awaited(QUEUE, now=2, quorum=quorum) == [
+        Awaited("ben", 1),
+        Awaited("cleo", 1, has_account=False),
+    ]
+    _judge(store, ben.rater_id, "t0", now=2)
+    assert store.within_reach(QUEUE, now=3, quorum=quorum) == Counts(4, 5), "cleo may still come"
+    assert store.within_reach(QUEUE, now=3, quorum=Quorum(logins=("ben",))) == Counts(4, 4)
+
+
+def test_named_people_are_waited_for_without_end_others_for_a_week(store: Store) -> None:
+    _crew(store, "anna")
+    ben = store.accounts.create("ben", "rater", now=0)
+    _judge(store, ben.rater_id, "t1", now=1)
+    _judge(store, "anna", "t2", now=1)
+    quorum, later = Quorum(logins=("ben",)), 3 * AT_WORK_SECONDS
+    assert store.listing.awaited(QUEUE, now=2, quorum=quorum) == [
+        Awaited("anna", 1, last=1, until=1 + AT_WORK_SECONDS),
+        Awaited("ben", 1, last=1),
+    ]
+    assert store.listing.awaited(QUEUE, now=later, quorum=quorum) == [Awaited("ben", 1, last=1)]
+    store.accounts.change(ben.rater_id, is_disabled=True, now=later)
+    assert store.listing.awaited(QUEUE, now=later, quorum=quorum) == [Awaited("", 1)], "who may not sign in is gone"
+
+
+def test_a_number_of_people_is_waited_for_whoever_they_are(store: Store) -> None:
+    _crew(store, "anna", "ben", "cleo")
+    three = Quorum(number=3)
+    assert store.listing.awaited(QUEUE, now=1, quorum=Quorum()) == []
+    assert store.listing.awaited(QUEUE, now=1, quorum=three) == [Awaited("", 3, people=3)]
+    _judge(store, "anna", "t0", "t1", "t2")
+    assert store.within_reach(QUEUE, now=2, quorum=three) == Counts(3, 5)
+    assert store.listing.awaited(QUEUE, now=2, quorum=three) == [Awaited("", 1, people=2)]
+    _judge(store, "ben", "t0")
+    assert store.within_reach(QUEUE, now=2, quorum=three) == Counts(4, 5)
+    _judge(store, "cleo", "t0")
+    assert store.within_reach(QUEUE, now=2, quorum=three) == Counts(5, 5)

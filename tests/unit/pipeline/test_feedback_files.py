@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 
 from assent.cli import app
 from assent.core.errors import AssentError
-from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking, Rater, Task
+from assent.core.types import Comparison, Completion, Judgment, Prompt, Purpose, Ranking, Rater, Task
 from assent.data.config import Source
 from assent.data.exports import EXPORTS
 from assent.data.load import load_comparisons
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.store import Store
 
 
@@ -44,6 +44,36 @@ def run(*command: str) -> list[str]:
         raise result.exception
     assert result.exit_code == 0, result.output
     return result.output.splitlines()
+
+
+def test_projects_of_a_run_are_named_by_it_listed_and_exported_together(store: Store) -> None:
+    for n, step in enumerate((2, 3, 4), start=1):
+        name, place = f"samples-{n}", f"first@abc/{step:07d}"
+        store.projects.carry_on(name, NewProject(f"Step {step}", place=place), now=0)
+        purpose: Purpose = "evaluation" if step == 3 else "reward"
+        prompt = Prompt.of(f"q{n}")
+        answers = tuple(Completion(prompt_id=prompt.id, text=f"{name} {i}", id=f"{n}{i}") for i in "ab")
+        store.add_tasks([Task(id=name, prompt=prompt, completions=answers, project=name, purpose=purpose)], now=0)
+        said = Ranking(tiers=((f"{n}a",), (f"{n}b",)))
+        store.submit(Judgment(id=f"s{n}", task_id=name, rater_id="r0", ranking=said), now=1)
+    assert run("projects", "--store", "feedback.db") == [
+        "p                         8 of 18 rankings",
+        "first/round-1/rankings    1 of 1 rankings (samples-1)",
+        "first/round-1/evaluation  1 of 1 comparisons (samples-2)",
+        "first/round-2/rankings    1 of 1 rankings (samples-3)",
+    ]
+    to = ("--to", "out.jsonl", "--store", "feedback.db")
+    assert run("export", "--project", "first", *to)[0] == "wrote 2 tasks as assent of 2 projects to out.jsonl"
+    assert run("export", "--project", "first/round-1/evaluation", *to)[0].startswith("wrote 1 task")
+    assert run("snapshot", "one", "--project", "first/round-2", "--store", "feedback.db")[0].startswith(
+        "snapshot one: 1"
+    )
+    with pytest.raises(
+        AssentError, match="there is no project 'first/round-3' in the store; there are p, first/round-1/"
+    ):
+        run("export", "--project", "first/round-3", *to)
+    with pytest.raises(AssentError, match="name one project with --project; there are first/round-1/rankings, first/"):
+        run("snapshot", "both", "--project", "first", "--store", "feedback.db")
 
 
 def test_export_says_what_was_lost(store: Store) -> None:

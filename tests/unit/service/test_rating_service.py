@@ -331,7 +331,7 @@ def test_a_run_without_wait_names_the_command_to_rate_with(tmp_path: Path, monke
 
 @pytest.mark.slow
 def test_the_command_serves_by_several_processes_and_ends_cleanly(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "assent.cli", "rate", "--port", "0", "--from", str(_questions(tmp_path))]
+    command = [sys.executable, "-m", "assent.cli", "rate", "--new", "--port", "0", "--from", str(_questions(tmp_path))]
     for workers in ("1", "2"):
         arguments = [*command, "--workers", workers, *(["--new-admin-link"] if workers == "2" else [])]
         server = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -355,7 +355,7 @@ def test_the_command_serves_by_several_processes_and_ends_cleanly(tmp_path: Path
 @pytest.mark.timeout(600)
 def test_several_processes_carry_one_conversation_with_two_models(tmp_path: Path) -> None:
     source = save_tiny(tmp_path / "model", "llama")
-    command = [sys.executable, "-m", "assent.cli", "rate", "--port", "0", "--workers", "2"]
+    command = [sys.executable, "-m", "assent.cli", "rate", "--new", "--port", "0", "--workers", "2"]
     command += ["--model", f"one={source}", "--model", f"two={source}"]
     with (tmp_path / "log").open("w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=log)

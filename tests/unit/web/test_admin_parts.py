@@ -100,6 +100,8 @@ def test_numbers_never_come_without_their_interval() -> None:
     found = interval(0.724, 0.61, 0.812, 30)
     assert numbers.share(found) == "72\u202f% (61\u2009–\u200981)"
     assert numbers.coefficient(interval(-0.1, -0.25, 0.05, 9)) == "\u22120.10 (\u22120.25\u2009–\u20090.05)"
+    assert numbers.correlation_ends(interval(0.05, -1.21, 1.31, 3)) == "\u22121.00\u2009–\u20091.00"
+    assert not numbers.is_known(interval(1.0, 0.5, float("inf"), 1)) and numbers.is_known(interval(1.0, 0.5, 2.0, 3))
     assert numbers.share(interval(1.0, float("-inf"), float("inf"), 1)) == "100\u202f% (?\u2009–\u2009?)"
     assert numbers.share(None) == "–"
     assert numbers.difference(interval(-0.08, -0.15, 0.01, 4)) == "\u22128 (\u221215\u2009–\u2009+1)"

@@ -40,3 +40,13 @@ def test_a_project_closed_by_hand_says_so(house: House) -> None:
     (card,) = _cards(house.person().page("/"))
     assert "This project is closed at the moment." in card
     assert house.store.counts(Queue("p")).need == 0
+
+
+def test_tasks_that_are_lent_to_a_rater_wait_for_them_too(house: House) -> None:
+    house.add_tasks(3)
+    rater = house.person()
+    assert len(rater.next(limit=2)) == 2
+    (card,) = _cards(rater.page("/"))
+    assert "Rankings: 3 waiting, 0 done, 0 today" in card
+    (other,) = _cards(house.person().page("/"))
+    assert "Rankings: 1 waiting, 0 done, 0 today" in other

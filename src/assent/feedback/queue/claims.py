@@ -100,6 +100,15 @@ def release(connection: Connection, rater_id: str) -> int:
     return connection.execute(delete(Lease).where(Lease.rater_id == rater_id, Lease.is_spent == false())).rowcount
 
 
+def lapse(connection: Connection, rater_id: str, tokens: Collection[str], *, now: float) -> int:
+    """End these leases of a rater now; returns how many. Others may take the tasks at once; what nobody has taken is
+    still the rater's, who may judge it, renew it, or is lent it first (`again`).
+    """
+    lock_rater(connection, rater_id)
+    mine = (Lease.rater_id == rater_id, Lease.token.in_(list(tokens)), Lease.is_spent == false())
+    return connection.execute(update(Lease).where(*mine, Lease.expires_at > now).values(expires_at=now)).rowcount
+
+
 def release_others(connection: Connection, queue: Queue, *, keep: Collection[str]) -> int:
     """Give back every slot of a queue that raters other than these hold and have not judged; returns how many."""
     slots = select(Slot.id).where(

@@ -91,7 +91,7 @@ def own(connection: Connection, rater_id: str, task_id: str) -> Served | None:
 def rater_progress(
     connection: Connection, rater_id: str, queue: Queue, *, now: float, waiting: int | None = None
 ) -> RaterProgress:
-    """How many tasks a rater has judged, and how many they could: that is counted unless `waiting` is known."""
+    """How many tasks a rater has judged, and how many they could take: that is counted unless `waiting` is known."""
     lock_rater(connection, rater_id)
     midnight = begin_of_day(now, settings_of(connection, queue.project).timezone)
     today = func.count().filter(JudgmentRow.submitted_at >= midnight)

@@ -8,24 +8,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, and_, false, func, select
 
 from assent.core.types import Judgment, Marked, Purpose, Rater, Task
 from assent.data.task_records import Guideline, TaskRecord
-from assent.feedback.queue import leaving
+from assent.feedback.queue import leaving, reach
 from assent.feedback.queue.batches import is_hidden
-from assent.feedback.queue.gold import REPEAT_OF
+from assent.feedback.queue.gold import MADE, REPEAT_OF
 from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, read_marked, select_judgments
 from assent.feedback.queue.order import refuse_foreign
 from assent.feedback.queue.tasks import load_tasks
-from assent.feedback.records.queue import Queue
+from assent.feedback.records.queue import Awaited, Queue, Quorum
 from assent.feedback.tables.connection import read_transaction
 from assent.feedback.tables.queue import (
     GuidelineVersion,
     JudgmentRow,
+    Lease,
     Presentation,
     RaterAttribute,
     RaterRow,
+    Slot,
     SnapshotJudgment,
     SnapshotRow,
     TaskRow,
@@ -149,6 +151,19 @@ class Listing:
         if row is None or row.erased_at is not None:
             return None
         return Rater(id=row.id, kind=row.kind, attributes={one.name: one.value for one in said})
+
+    def awaited(self, queue: Queue, *, now: float, quorum: Quorum) -> list[Awaited]:
+        """Who may still judge something of a queue, those with most tasks first."""
+        with read_transaction(self._engine) as connection:
+            return reach.awaited(connection, queue, now=now, quorum=quorum)
+
+    def held(self, rater_id: str, queue: Queue, *, now: float) -> int:
+        """How many tasks of a queue a rater has on loan."""
+        mine = and_(Lease.rater_id == rater_id, Lease.is_spent == false(), Lease.expires_at > now)
+        query = select(func.count()).select_from(Lease).join(Slot, Slot.id == Lease.slot_id).where(mine)
+        query = query.where(Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.service != MADE)
+        with read_transaction(self._engine) as connection:
+            return connection.execute(query).scalar_one()
 
     def queues_of(self, rater_id: str) -> list[Queue]:
         """The queues in which a rater has judged."""

@@ -1,5 +1,8 @@
 """Serving tasks to people: what they hold first, then new ones by the project's settings, gold and repeats between.
 
+What a rater held until lately and nobody has taken since comes back first, as it was shown: going away for as long as a
+lease draws no other task.
+
 Every draw is of one kind. With probability `gold_share` it is a task with a known answer that the rater has not seen,
 with `repeat_share` one they judged earlier; else an ordinary one: with probability `random_share` any free slot, else
 one of the top candidates. These are the free slots of highest priority; for a newcomer, those of tasks that somebody
@@ -14,13 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, false, func, select, update
+from sqlalchemy import Connection, bindparam, exists, false, func, or_, select, update
+from sqlalchemy.orm import aliased
 
 from assent.core.errors import StoreError
 from assent.core.types import Task
 from assent.feedback.queue.adding import add_in
 from assent.feedback.queue.assign import Pool, is_random
-from assent.feedback.queue.assigned import slots_for
+from assent.feedback.queue.assigned import is_for, slots_for
 from assent.feedback.queue.candidates import Candidates, is_newcomer, raters_at_work
 from assent.feedback.queue.claims import Term, lock_rater, lock_slot, take_slot
 from assent.feedback.queue.gold import MADE, lend_reserved, task_to_repeat, twin, unseen_gold
@@ -33,7 +37,7 @@ from assent.feedback.records.asked import Asked
 from assent.feedback.records.queue import Queue, Served
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.tables.connection import insert_missing
-from assent.feedback.tables.queue import Lease, Slot, TaskRow
+from assent.feedback.tables.queue import JudgmentRow, Lease, Slot, TaskRow
 
 _HELD = (
     select(Lease.task_id, Lease.token, Lease.expires_at, Slot.service)
@@ -41,6 +45,23 @@ _HELD = (
     .where(Lease.rater_id == bindparam("rater_id"), Lease.is_spent == false(), Lease.expires_at > bindparam("now"))
     .where(Slot.project == bindparam("project"), Slot.purpose == bindparam("purpose"), Slot.service != MADE)
     .order_by(Lease.slot_id)
+)
+_MINE_NOW = aliased(Lease)
+_LAPSED = (
+    select(Lease.task_id, Lease.slot_id, Slot.service)
+    .join(Slot, Slot.id == Lease.slot_id)
+    .where(Lease.rater_id == bindparam("rater_id"), Lease.is_spent == false(), Lease.expires_at <= bindparam("now"))
+    .where(Lease.expires_at > bindparam("since"))
+    .where(Slot.project == bindparam("project"), Slot.purpose == bindparam("purpose"), Slot.service != MADE)
+    .where(~exists().where(JudgmentRow.task_id == Lease.task_id, JudgmentRow.rater_id == Lease.rater_id))
+    .where(
+        ~exists().where(
+            _MINE_NOW.task_id == Lease.task_id,
+            _MINE_NOW.rater_id == Lease.rater_id,
+            _MINE_NOW.expires_at > bindparam("now"),
+        )
+    )
+    .order_by(Lease.slot_id.desc())
 )
 
 
@@ -75,6 +96,7 @@ def serve(
     if settings.is_open and len(lent) < most:
         term = Term(rater_id, now=now, expires_at=now + settings.lease_seconds)
         server = _Server(connection, term, queue, settings, rng)
+        lent += server.again(most - len(lent))
         if part.to_qualify:
             lent += server.qualify(min(most, part.to_qualify) - len(lent))
         else:
@@ -125,6 +147,22 @@ class _Server:
     queue: Queue
     settings: ProjectSettings
     rng: np.random.Generator
+
+    def again(self, limit: int) -> list[_Lent]:
+        """What the rater held until lately, in the order it was shown; none that somebody else has taken since."""
+        since = self.term.now - self.settings.lease_seconds
+        where = {**vars(self.queue), "rater_id": self.term.rater_id, "now": self.term.now, "since": since}
+        mine = or_(Slot.reserved_for.is_(None), Slot.reserved_for == self.term.rater_id, is_for(self.term.rater_id))
+        lapsed = {row.task_id: row for row in self.connection.execute(_LAPSED.where(mine), where)} if limit else {}
+        shown = read_presentations(self.connection, self.term.rater_id, list(lapsed))
+        lent: list[_Lent] = []
+        for task_id in sorted(lapsed, key=lambda one: _when(shown.get(one)))[:limit]:
+            slot_id = lapsed[task_id].slot_id
+            if lock_slot(self.connection, slot_id):
+                token = take_slot(self.connection, slot_id, task_id, self.term)
+                service = lapsed[task_id].service
+                lent += [] if token is None else [_Lent(task_id, token, self.term.expires_at, service, is_new=False)]
+        return lent
 
     def lend(self, limit: int) -> list[_Lent]:
         """Draw up to `limit` tasks."""

@@ -99,6 +99,35 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Quorum:
+    """Whom a run waits for before it goes on."""
+
+    share: float = 1.0
+    """Of the judgments that are in reach."""
+    logins: tuple[str, ...] = ()
+    """People who are waited for whether they have begun or not."""
+    number: int = 1
+    """Different people, whoever they are, who are waited for."""
+
+
+@dataclass(frozen=True)
+class Awaited:
+    """Somebody who has not judged all that is left for them."""
+
+    name: str
+    """Their login, else their id; empty: whoever comes."""
+    tasks: int
+    """Tasks that they may still judge."""
+    last: float | None = None
+    """When they judged last; None: not yet."""
+    until: float | None = None
+    """Until when they are waited for unless they go on; None: without end."""
+    has_account: bool = True
+    people: int = 1
+    """How many, where they have no name."""
+
+
+@dataclass(frozen=True)
 class RaterProgress:
     """How far one rater is in a queue."""
 
@@ -147,6 +176,8 @@ class Project:
     """Since when it is put away: hidden from raters, given to nobody, and changed by nobody until it is taken out."""
     replaced_by: str | None = None
     """The project that its run asks instead, for which it was closed; None once it is open again."""
+    place: str = ""
+    """Where in which run its tasks are asked; empty: nowhere."""
 
 
 @dataclass(frozen=True)

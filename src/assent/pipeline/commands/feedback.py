@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from assent.artifacts.layout import RUNS
 from assent.core.errors import ConflictError, StoreError, UserError
@@ -19,10 +20,13 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.people.work import Period, as_csv
 from assent.feedback.queue.imports import refuse_unusable
+from assent.feedback.queue.places import Address
 from assent.feedback.records.queue import Contents, Project, Queue
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
 from assent.pipeline.erasures import Touched, remove, touched
+
+_SAID = {"reward": "rankings", "evaluation": "comparisons"}
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,79 @@ class StoreQueue:
 
     store_url: str
     project: str | None = None
-    """None: the only project with tasks of this purpose."""
+    """Its name, or a place in a run: first, first/round-1, first/round-1/rankings. None: the only one there is."""
     purpose: Purpose = "reward"
 
     def queue(self, store: Store) -> Queue:
         """The queue. Raises StoreError where there is no such project, or several are possible."""
-        names = [project.name for project in store.projects.all()]
-        if self.project is not None and self.project not in names:
-            raise StoreError(f"there is no project {self.project!r} in the store; there are {_listed(names)}")
+        found = self.queues(store)
+        if len(found) > 1:
+            known = {project.name: project for project in store.projects.all()}
+            names = _listed([called(known[one.project]) for one in found])
+            raise StoreError(f"name one project with --project; there are {names} for {self.purpose}")
+        return found[0]
+
+    def queues(self, store: Store) -> list[Queue]:
+        """All queues that are meant, those of a run in its order. Raises StoreError where there is none."""
+        projects = store.projects.all()
+        if self.project in [one.name for one in projects]:
+            return [Queue(str(self.project), self.purpose)]
         if self.project is not None:
-            return Queue(self.project, self.purpose)
-        filled = [name for name in names if store.counts(Queue(name, self.purpose)).need]
+            return self._of_run(projects, self.project.rstrip("/"))
+        filled = [one for one in projects if store.counts(Queue(one.name, self.purpose)).need]
         if len(filled) != 1:
-            raise StoreError(f"name the project with --project; there are {_listed(filled)} for {self.purpose}")
-        return Queue(filled[0], self.purpose)
+            names = _listed([called(one) for one in filled])
+            raise StoreError(f"name the project with --project; there are {names} for {self.purpose}")
+        return [Queue(filled[0].name, self.purpose)]
+
+    def _of_run(self, projects: Sequence[Project], named: str) -> list[Queue]:
+        found: list[tuple[Address, Project]] = []
+        for one in projects:
+            at = Address.of(one.place)
+            if at is not None and one.replaced_by is None and at.is_below(named):
+                found.append((at, one))
+        exact = [(at, one) for at, one in found if str(at) == named]
+        wanted = exact or [(at, one) for at, one in found if at.is_evaluation == (self.purpose == "evaluation")]
+        if not wanted:
+            kind = f" for {self.purpose}" if found else ""
+            raise StoreError(
+                f"there is no project {named!r}{kind} in the store; there are {_listed([called(p) for p in projects])}"
+            )
+        if len({at.folder for at, _ in wanted}) > 1:
+            names = _listed([one.name for _, one in wanted])
+            raise StoreError(f"several runs are called {wanted[0][0].run!r}; name one of the projects {names}")
+        wanted.sort(key=lambda one: one[0].step)
+        return [Queue(one.name, "evaluation" if at.is_evaluation else "reward") for at, one in wanted]
+
+
+def called(project: Project) -> str:
+    """A project as one may name it: by its place in a run, where it is the one that the run asks there."""
+    at = Address.of(project.place)
+    return project.name if at is None or project.replaced_by is not None else str(at)
+
+
+def list_projects(store_url: str) -> Iterator[str]:
+    """A line for each project: how it is named, how much is in, and whether it is open."""
+    with open_store(store_url) as store:
+        rows = [_row(store, project) for project in store.projects.all()]
+    width = max((len(row[0]) for row in rows), default=0)
+    yield from (f"{name:{width}}  {counts}{state}" for name, counts, state in rows)
+    if not rows:
+        yield "there are no projects yet; `assent run` with people as raters, or `assent rate --from FILE`, makes one"
+
+
+def _row(store: Store, project: Project) -> tuple[str, str, str]:
+    """Name, counts of both purposes and state of a project."""
+    counts = {purpose: store.counts(Queue(project.name, purpose)) for purpose in get_args(Purpose)}
+    said = [f"{one.have} of {one.need} {_SAID[purpose]}" for purpose, one in counts.items() if one.need]
+    state = "" if project.settings.is_open else ", closed"
+    if project.replaced_by is not None:
+        at = Address.of(project.place)
+        state = f", closed: {at if at else 'its run'} asks other tasks now"
+    if project.archived_at is not None:
+        state = ", archived"
+    alias = "" if called(project) == project.name else f" ({project.name})"
+    return called(project), (", ".join(said) or "nothing asked") + alias, state
 
 
 def export_feedback(
@@ -52,12 +115,15 @@ def export_feedback(
 ) -> Iterator[str]:
     """Write everything said in a queue to a file and say what the format could not hold."""
     with open_store(asked.store_url) as store:
-        queue = asked.queue(store)
-        said = gather(store, queue, snapshot=_hash(store, queue, snapshot))
+        queues = asked.queues(store) if snapshot is None else [asked.queue(store)]
+        said = [one for queue in queues for one in gather(store, queue, snapshot=_hash(store, queue, snapshot))]
         raters = those_who_said(store, attributes=attributes)
-        note(store.events, "feedback export", about="with attributes" if attributes else "", project=queue.project)
+        for queue in queues:
+            about = "with attributes" if attributes else ""
+            note(store.events, "feedback export", about=about, project=queue.project)
     report = export(said, format, to, raters=raters)
-    yield f"{report.lines()[0]} to {to}"
+    of = f" of {len(queues)} projects" if len(queues) > 1 else ""
+    yield f"{report.lines()[0]}{of} to {to}"
     yield from report.lines()[1:]
 
 

@@ -30,7 +30,8 @@ from assent.pipeline.constitution_config import AILabelsConfig
 from assent.pipeline.decisions import Stood, decided_in, in_words, stand_in
 from assent.pipeline.imported import IMPORTED, MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
-from assent.pipeline.judging import enough_of, judge, panel_of, worth_knowing
+from assent.pipeline.judging import judge, panel_of, quorum_of, worth_knowing
+from assent.pipeline.late import Before, late_before, snapshot_name, with_late
 from assent.pipeline.queueing import QueuePlan, predicted
 from assent.pipeline.stages.settings import CollectStage
 from assent.pipeline.stages.since import known_raters
@@ -58,8 +59,12 @@ def run_collect(
     """
     comparisons: list[Comparison] = []
     left_out: dict[str, int] = {}
+    asks_people = config.collect is not None and isinstance(config.collect.raters, PeopleConfig)
+    late = late_before(config.store, earlier if asks_people else None, key=short(ctx.key))
+    if late.judgments:
+        ctx.log.say(str(late))
     if earlier is not None:
-        comparisons += read_records(earlier.file("comparisons.jsonl"), Comparison)
+        comparisons += with_late(read_records(earlier.file("comparisons.jsonl"), Comparison), late.comparisons)
     else:
         usable = usable_imports(ctx, config, reader)
         own = learned(ctx, usable.good, held_out)
@@ -71,31 +76,35 @@ def run_collect(
     if samples is not None and config.collect is not None:
         new = new_comparisons(ctx, config, config.collect, samples, advisor)
         comparisons += new.comparisons
-    marks = collected_marks(ctx, config, new, earlier, held_out) if config.marks else None
+    marks = collected_marks(ctx, config, new, earlier, held_out, late.marked) if config.marks else None
     if not comparisons and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
-    new_judgments = 0 if new is None else sum(len(c.judgments) for c in new.comparisons)
     stood: dict[str, int] = {}
     if config.decisions == "stand":
-        decided = standing(config, comparisons, is_first=earlier is None, new=new)
+        projects = [*late.read, *([IMPORTED.project] if earlier is None else []), *([new.project] if new else [])]
+        decided = standing(config, comparisons, projects)
         comparisons, stood = decided.comparisons, decided.facts()
         ctx.log.say(in_words(stood))
     write_records(ctx.output / "comparisons.jsonl", comparisons)
     write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
     if weights := ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights):
         files.write_json(ctx.output / AI_LABELS, weights)
-    return {
+    marked = {} if marks is None else {"marked": len(marks)}
+    return facts_of(comparisons, new, late) | left_out | stood | marked | ({} if new is None else new.facts)
+
+
+def facts_of(comparisons: Sequence[Comparison], new: NewComparisons | None, late: Before) -> dict[str, Any]:
+    """How much there is to learn from, and where in the store it stands."""
+    facts = {
         "comparisons": len(comparisons),
         "judgments": sum(len(c.judgments) for c in comparisons),
-        "new_judgments": new_judgments,
+        "new_judgments": 0 if new is None else sum(len(c.judgments) for c in new.comparisons),
         "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
-        **left_out,
-        **stood,
-        **({} if marks is None else {"marked": len(marks)}),
-        **({} if new is None else new.facts),
+        "read": late.read | ({} if new is None else {new.project: new.snapshot}),
     }
+    return facts | ({"late": late.judgments} if late.judgments else {})
 
 
 def collected_marks(
@@ -104,9 +113,10 @@ def collected_marks(
     new: NewComparisons | None,
     earlier: Artifact | None,
     held_out: Artifact | None,
+    late: Sequence[Marked],
 ) -> list[Marked]:
     """Write marks.jsonl: what was said without ranking two answers, imported, in earlier rounds and in this one."""
-    marks: list[Marked] = []
+    marks: list[Marked] = list(late)
     if earlier is not None:
         marks += read_records(earlier.file(MARKS), Marked)
     else:
@@ -143,11 +153,8 @@ def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | N
     return tried
 
 
-def standing(
-    config: CollectStage, comparisons: list[Comparison], *, is_first: bool, new: NewComparisons | None
-) -> Stood:
-    """The comparisons with decisions in place of judgments: of their files, the imported ones' and this round's."""
-    projects = ([IMPORTED.project] if is_first else []) + ([] if new is None else [new.project])
+def standing(config: CollectStage, comparisons: list[Comparison], projects: Sequence[str]) -> Stood:
+    """The comparisons with decisions in place of judgments: of their files, and of these projects of the store."""
     with Store.open(config.store.url) as store:
         return stand_in(comparisons, decided_in(store, projects))
 
@@ -194,16 +201,16 @@ def new_comparisons(
         slots = {task: min(count, depth) for task, count in slots.items()}
     predict = None if advisor is None else partial(predicted, backends, advisor)
     plan = QueuePlan(config.title, config.place, config.like, collecting.goal, predict)
-    enough = enough_of(collecting.raters)
-    said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
+    quorum = quorum_of(collecting.raters)
+    said = judge(config.store, panel, tasks, queue, slots=slots, quorum=quorum, plan=plan, log=ctx.log)
     if collecting.second_opinions:
         slots = with_second_opinions(ctx, collecting, slots, said, raters=None if panel is None else len(panel.members))
-        said = judge(config.store, panel, tasks, queue, slots=slots, enough=enough, plan=plan, log=ctx.log)
-    need = min(math.floor(enough * sum(slots.values())), sum(j.skip_reason is None for j in said))
+        said = judge(config.store, panel, tasks, queue, slots=slots, quorum=quorum, plan=plan, log=ctx.log)
+    need = min(math.floor(quorum.share * sum(slots.values())), sum(j.skip_reason is None for j in said))
     ai = None if collecting.ai is None else beside(ctx, config, collecting.ai, backends, every, queue)
-    named = queue.project if ai is None else f"{queue.project} with {ai.mark}"
     need += 0 if ai is None else ai.ranked
     with Store.open(config.store.url) as store:
+        named = snapshot_name(store, queue) + ("" if ai is None else f" with {ai.mark}")
         snapshot = store.snapshot(named, queue, now=time.time())
         if len(snapshot.judgment_ids) < need:  # taken when fewer were asked for
             snapshot = store.snapshot(f"{named} for {short(ctx.key)}", queue, now=time.time())

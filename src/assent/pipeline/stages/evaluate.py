@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.group import Group
+from assent.core.hashing import short
 from assent.core.types import Completion, Judgment, Prompt, Rater
 from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
@@ -36,7 +38,7 @@ from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
 from assent.pipeline.decisions import in_words, stand_in_of
 from assent.pipeline.erasures import evaluation_project
 from assent.pipeline.judges import evaluation_judges, judge_id, take_queue
-from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.judging import judge, panel_of, quorum_of
 from assent.pipeline.known_judges import known_judge
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
@@ -101,7 +103,7 @@ def run_evaluate(
     report.write(ctx.output)
     write_samples(ctx.output, seen, report)
     write_verdicts(ctx.output, verdicts, are_people=kind == "people")
-    return {**report.facts(), **({"project": None} if judged is None else {"project": judged.project, **judged.stood})}
+    return {**report.facts(), **({"project": None} if judged is None else judged.facts)}
 
 
 def asked_prompts(
@@ -226,8 +228,16 @@ class Judged(NamedTuple):
     scores: list[Score]
     project: str
     trainers: Trainers
+    snapshot: str | None
+    """What people had judged, as a snapshot; None where no people judged."""
     stood: dict[str, int]
     """How many judgments decisions stand for; empty where they are ignored."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Where it is in the store, for a manifest."""
+        fixed = {} if self.snapshot is None else {"snapshot": self.snapshot}
+        return {"project": self.project, **fixed, **self.stood}
 
 
 def judge_pairs(
@@ -245,8 +255,12 @@ def judge_pairs(
     queue, tasks = take_queue(config.store, asked, bench.judges, blind_tasks(pairs, project=asked.project))
     many = config.evaluate.raters_per_pair
     many = many if bench.panel is None else min(many, len(bench.panel.members))
-    enough, plan = enough_of(config.raters), QueuePlan(config.title, config.place, config.like)
-    judgments = judge(config.store, bench.panel, tasks, queue, slots=many, enough=enough, plan=plan, log=ctx.log)
+    quorum, plan = quorum_of(config.raters), QueuePlan(config.title, config.place, config.like)
+    judgments = judge(config.store, bench.panel, tasks, queue, slots=many, quorum=quorum, plan=plan, log=ctx.log)
+    snapshot = None
+    if bench.panel is None:
+        with Store.open(config.store.url) as store:
+            snapshot = store.snapshot(f"{queue.project} for {short(ctx.key)}", queue, now=time.time()).hash
     stood: dict[str, int] = {}
     if config.decisions == "stand":
         with Store.open(config.store.url) as store:
@@ -258,7 +272,7 @@ def judge_pairs(
         trained = store.trainers({verdict.rater_id for verdict in verdicts})
     theirs = sum(verdict.rater_id in trained for verdict in verdicts)
     scores = read_scores(pairs, tasks, judgments)
-    return Judged(verdicts, scores, queue.project, Trainers(raters=len(trained), verdicts=theirs), stood)
+    return Judged(verdicts, scores, queue.project, Trainers(raters=len(trained), verdicts=theirs), snapshot, stood)
 
 
 def _refuse_too_few(verdicts: Sequence[Verdict], judgments: Sequence[Judgment]) -> None:

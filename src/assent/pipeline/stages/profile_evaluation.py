@@ -31,7 +31,7 @@ from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig, LabData
 from assent.pipeline.judges import judges_of, take_queue
-from assent.pipeline.judging import enough_of, judge, panel_of
+from assent.pipeline.judging import judge, panel_of, quorum_of
 from assent.pipeline.queueing import QueuePlan
 from assent.pipeline.stages.evaluate import write_samples
 from assent.pipeline.stages.profile_reward import RATERS
@@ -115,7 +115,7 @@ def run_profile_evaluation(
             tasks,
             queue,
             slots=many if panel is None else min(many, len(panel.members)),
-            enough=enough_of(config.raters),
+            quorum=quorum_of(config.raters),
             plan=QueuePlan(f"Compare two answers ({config.profile})"),
             log=ctx.log,
         )

@@ -14,6 +14,7 @@ from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.subject import Ability
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
+from assent.feedback.queue.places import FINAL
 from assent.models.config import ModelConfig
 from assent.pipeline.config import (
     BaseConfig,
@@ -29,7 +30,7 @@ from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import Decisions
 from assent.pipeline.judges import judges_its_own
 from assent.pipeline.limits import RowLimit, row_limits
-from assent.pipeline.queueing import FINAL, place_of
+from assent.pipeline.queueing import place_of
 from assent.pipeline.row_check import Template
 from assent.raters.config import AutoraterConfig, RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig

@@ -9,6 +9,7 @@ from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
+from assent.pipeline.late import spoiled_since
 from assent.pipeline.stages.settings import CollectStage, GatherStage
 
 
@@ -27,16 +28,19 @@ def tried_since(artifact: Artifact, config: GatherStage) -> FromOutside:
 def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
     """What raters say about themselves now, where it is not what the artifact holds: the joint fit of raters reads it.
 
-    Simulated people are left out: what is known of them stands in the config.
+    And whether what came late in earlier rounds was erased since. Simulated people are left out: what is known of them
+    stands in the config.
     """
     if not config.store.exists:
         return {}
+    with Store.open(config.store.url) as store:
+        spoiled = spoiled_since(store, judgments)
     then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
     now = [r for r in _telling(config.store) if r.kind != "simulated"]
     if now:  # else nobody tells anything, whoever ranked
         ranked = _ranked(read_records(judgments.file("comparisons.jsonl"), Comparison))
         now = [r for r in now if r.id in ranked]
-    return {} if now == then else {"raters": hash_json([r.model_dump(mode="json") for r in now])}
+    return spoiled if now == then else spoiled | {"raters": hash_json([r.model_dump(mode="json") for r in now])}
 
 
 def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rater]:

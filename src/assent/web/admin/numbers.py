@@ -52,6 +52,16 @@ def coefficient_ends(found: Estimate) -> str:
     return _ends(found, decimal)
 
 
+def correlation_ends(found: Estimate) -> str:
+    """The ends of the interval of what lies between -1 and 1, such as alpha and tau-b: 0.31 – 0.60."""
+    return _ends(found, lambda value: decimal(min(max(value, -1.0), 1.0)))
+
+
+def is_known(found: Estimate) -> bool:
+    """Whether both ends of an interval are known: of one value, or two, they may not be."""
+    return math.isfinite(found.low) and math.isfinite(found.high)
+
+
 def difference(found: Estimate | None) -> str:
     """A change of shares in points: −8 (−15 – −1)."""
     if found is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -72,8 +73,13 @@ def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
     seen = [p for p in store.projects.all() if person.may_see(p.name) and _is_offered(p)]
     titles = Counter(p.settings.title for p in seen)
 
+    def far(queue: Queue) -> RaterProgress:
+        """What is on loan to the rater waits for them too."""
+        found = store.rater_progress(person.rater_id, queue, now=now)
+        return replace(found, waiting=found.waiting + store.listing.held(person.rater_id, queue, now=now))
+
     def queues(name: str) -> dict[Purpose, RaterProgress]:
-        return {one: store.rater_progress(person.rater_id, Queue(name, one), now=now) for one in PURPOSES}
+        return {one: far(Queue(name, one)) for one in PURPOSES}
 
     return [
         {

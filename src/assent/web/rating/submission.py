@@ -12,7 +12,7 @@ from assent.web.bodies import Body
 
 LONGEST = 100_000
 """Characters of a critique, note or edit."""
-MOST_EVENTS, MOST_NOTES = 2_000, 200
+MOST_EVENTS, MOST_NOTES, MOST_LEASES = 2_000, 200, 50
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=LONGEST)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -67,3 +67,9 @@ class Renewal(Body):
     """A lease that is still needed."""
 
     token: str = Field(max_length=200)
+
+
+class Leaving(Body):
+    """Leases of tasks that a page which is left has shown to nobody, or nobody has begun to judge."""
+
+    tokens: tuple[Annotated[str, Field(max_length=200)], ...] = Field(max_length=MOST_LEASES)

@@ -16,7 +16,7 @@ from assent.web.context import Context
 from assent.web.rating.counts import Progress
 from assent.web.rating.ending import ending
 from assent.web.rating.items import item, project_facts
-from assent.web.rating.submission import Renewal, Submission
+from assent.web.rating.submission import Leaving, Renewal, Submission
 from assent.web.refusals import Refusal
 
 
@@ -64,6 +64,11 @@ def _lending(routes: APIRouter, context: Context) -> None:
     def release(person: Rater) -> dict[str, int]:
         """Give back what the rater holds and has not judged."""
         return {"released": store.release(person.rater_id)}
+
+    @routes.post("/leave")
+    def leave(person: Rater, left: Leaving) -> dict[str, int]:
+        """Let others take tasks of a page that is left. They come back to the rater where nobody has taken them."""
+        return {"left": store.lapse(person.rater_id, left.tokens, now=context.now())}
 
 
 def _judging(routes: APIRouter, context: Context) -> None:

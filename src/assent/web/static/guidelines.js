@@ -18,7 +18,9 @@ export class Guidelines {
     this.#storage = storage;
     this.#key = `assent.guidelines.${rater}.${project}`;
     this.#button.addEventListener("click", () => this.toggle());
-    part("guidelines-close").addEventListener("click", () => this.toggle(false));
+    for (const id of ["guidelines-close", "guidelines-done"]) {
+      part(id).addEventListener("click", () => this.toggle(false));
+    }
     this.#panel.addEventListener("keydown", (event) => event.key === "Escape" && this.toggle(false));
   }
 

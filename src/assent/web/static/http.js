@@ -32,6 +32,12 @@ export async function postJson(path, body) {
   }
 }
 
+/** Say something while the page is left: nobody waits for the answer, and without one nothing is lost. */
+export function postLeaving(path, body) {
+  const headers = { "Content-Type": "application/json", "X-CSRF-Token": tokenOf(document).content };
+  request(path, { method: "POST", body: JSON.stringify(body), headers, keepalive: true }).catch(() => null);
+}
+
 /** An address of this service, also where it lies below a path of its host. */
 export const below = (path) => (document.documentElement.dataset.below ?? "") + path;
 

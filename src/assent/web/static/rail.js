@@ -35,6 +35,7 @@ export class Rail {
     }
     say(this.#sentence, task.layout === "rate" ? "" : sentence(task.verdict.order, task.letterOf));
     say(this.#hint, hintOf(task));
+    this.#hint.classList.toggle("first", isFresh(task));
   }
 
   /** Whether anything has changed that places and tray show. */
@@ -79,7 +80,9 @@ export class Rail {
     if (tiers.length) parts.push(gap(tiers.length));
     task.open.forEach((_, i) => {
       const kind = i === 0 && !task.isTying ? "hole next" : "hole";
-      parts.push(element("div", { class: kind, "data-gap": tiers.length }, unheard("nth", `${tiers.length + i + 1}.`)));
+      const place = unheard("nth", `${tiers.length + i + 1}.`);
+      const end = isFresh(task) ? { 0: "rate.place.best", [task.open.length - 1]: "rate.place.worst" }[i] : null;
+      parts.push(element("div", { class: kind, "data-gap": tiers.length }, place, end ? unheard("end", t(end)) : null));
     });
     const out = task.item.answers.filter(({ id }) => hasFlag(task.verdict, id, UNUSABLE));
     if (out.length) {
@@ -134,6 +137,9 @@ export class Rail {
 
 const gap = (at) => element("div", { class: "gap", "data-gap": at, "aria-hidden": "true" });
 
+/** Whether nothing has been said of the task. */
+const isFresh = ({ verdict, open, item }) => !verdict.order.tiers.length && open.length === item.answers.length;
+
 /** What is still to do, or that all is done. */
 function hintOf(task) {
   const { canSubmit, isWhole } = task.standing;
@@ -142,7 +148,7 @@ function hintOf(task) {
     return t(canSubmit ? "rate.hint.someScores" : startingHint(task));
   }
   if (isWhole) return doneHint(task);
-  if (!task.verdict.order.tiers.length && task.open.length === task.item.answers.length) return startingHint(task);
+  if (isFresh(task)) return startingHint(task);
   const letters = task.open.map(task.letterOf).join(", ");
   return t(task.isTying ? "rate.hint.tying" : "rate.hint.open", { letters });
 }

@@ -4,11 +4,11 @@ import { Carousel } from "./carousel.js";
 import { Task } from "./task.js";
 import { Shortcuts, showHelp, Skip, Trouble, wireDialogs } from "./dialogs.js";
 import { part, say, set } from "./dom.js";
-import { Drafts, isLasting, openStorage } from "./drafts.js";
+import { Drafts, isLasting, openStorage, read } from "./drafts.js";
 import { watchDrags } from "./drag.js";
 import { Earlier } from "./earlier.js";
 import { Guidelines } from "./guidelines.js";
-import { getJson, postJson } from "./http.js";
+import { getJson, postJson, postLeaving } from "./http.js";
 import { commandOf, isTaken } from "./keys.js";
 import { EMPTY } from "./order.js";
 import { Prompt } from "./prompt.js";
@@ -26,6 +26,8 @@ import { Views } from "./view.js";
 const SETTLE_MS = 250;
 /** An Enter so soon after a task appeared, before any other key, belonged to the one before. */
 const LOOK_MS = 30_000;
+const LEFT = `assent.left.${boot.rater}`;
+/** Where the tokens of tasks are kept that were left last. */
 /** What happens while somebody writes, or by itself, leaves the last message standing. */
 const QUIET = new Set(["noted", "edited", "critique", "written", "look", "undo"]);
 
@@ -76,7 +78,8 @@ class RatingPage {
     part("prompt").addEventListener("pointerenter", () => this.#reading.atPrompt());
     part("again").addEventListener("click", () => this.#fetch());
     part("answers").addEventListener("pointerdown", () => (this.#picked = selectionIn(part("answers"))), true);
-    addEventListener("pagehide", () => this.#save({ isLeaving: true }));
+    addEventListener("pagehide", () => this.#leave());
+    addEventListener("pageshow", ({ persisted }) => persisted && this.#comeBack());
     addEventListener("beforeunload", (event) => {
       if (this.#outbox.waiting.length && !isLasting(this.#storage)) event.preventDefault();
     });
@@ -85,7 +88,7 @@ class RatingPage {
     wireDialogs();
     this.#outbox.send();
     this.#trouble.update();
-    this.#fetch();
+    this.#arrive();
   }
 
   /** Do what a key, a button or a drag asked for. */
@@ -245,6 +248,36 @@ class RatingPage {
       set(part("alarm"), "hidden", null);
       this.#show(null);
     }
+  }
+
+  /** Others get what is not begun at once, and not when its time has run out. */
+  #leave() {
+    this.#save({ isLeaving: true });
+    const [first] = this.#supply.items;
+    const isBegun = this.#task?.item === first ? this.#task?.isTouched : this.#drafts.load(first?.task_id);
+    const tokens = this.#supply.leave(isBegun ? first.task_id : null);
+    if (!tokens.length) return;
+    if (this.#task?.item === first && !isBegun) this.#task = null;
+    postLeaving("/rating/leave", { tokens });
+    try {
+      this.#storage.setItem(LEFT, JSON.stringify(tokens));
+    } catch {
+      // no room left: it matters only where the request is slower than the next page
+    }
+  }
+
+  /** What this tab left may still be on its way: it must not arrive after the tasks were taken again. */
+  async #arrive() {
+    const tokens = read(this.#storage, LEFT) ?? [];
+    if (tokens.length) await postJson("/rating/leave", { tokens }).catch(() => null);
+    this.#storage.removeItem(LEFT);
+    return this.#fetch();
+  }
+
+  /** The page is shown again as it was left, without what others may have taken since. */
+  #comeBack() {
+    if (!this.#task) this.#show(null);
+    this.#arrive();
   }
 
   /** @param {{ project: object, progress: object } | null} answer null: that was all */

@@ -44,6 +44,13 @@ export class Supply {
     this.#drop(task);
   }
 
+  /** Let all tasks go but the one of this id, and whatever was asked for. @returns {string[]} their tokens */
+  leave(kept) {
+    const left = this.#items.filter((item) => item.task_id !== kept);
+    for (const item of left) this.#drop(item.task_id);
+    return left.map((item) => item.token);
+  }
+
   /** Ask for as many as are missing. */
   async refill() {
     if (this.#items.length >= AHEAD) return;

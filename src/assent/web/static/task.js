@@ -48,7 +48,7 @@ export class Task {
   }
 
   get isTouched() {
-    return this.verdict !== verdicts.NOTHING;
+    return JSON.stringify(this.verdict) !== JSON.stringify(verdicts.NOTHING); // one from a draft is another object
   }
 
   get open() {
