@@ -179,6 +179,7 @@ class ArtifactStore:
             for child in sorted(output.iterdir()):
                 child.rename(partial / child.name)
             write_manifest(partial, manifest)
+            files.readable(partial, "*.safetensors")  # as the other files; what is private stays so
         shutil.rmtree(output, ignore_errors=True)
         artifact = Artifact(final, manifest)
         self._verified[manifest.key] = artifact

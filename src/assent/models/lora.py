@@ -16,12 +16,14 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import cached_file, find_adapter_config_file
 
 from assent.core import files, hub, seeds
 from assent.core.errors import ModelError
+from assent.models import adapter_start
 from assent.models.config import LoraConfig
 from assent.models.quiet import quiet
 
@@ -31,6 +33,8 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """Files of an adapter folder."""
 NAME_BASE = f"set base_model_name_or_path in {CONFIG}"
 """What to do where the base of an adapter cannot be found."""
+SCORES, WORDS = "SEQ_CLS", "CAUSAL_LM"
+"""What peft calls an adapter of a reward or value model, and of a policy."""
 _OWN = "default"
 """What PEFT calls the adapter of a model that has one."""
 _HEAD = ".score.weight"
@@ -50,8 +54,8 @@ class AdapterBase:
 def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBase | None:
     """The base model that an adapter belongs to; None where the folder holds a whole model.
 
-    A relative folder is looked for below the current folder, as peft does, then beside the adapter's files. Raises
-    ModelError where the base is no hub id and not there.
+    A relative folder is looked for below the current folder, as peft does, then beside the adapter's files; that of an
+    adapter of a run as `adapter_start.place_of` says. Raises ModelError where the base is no hub id and not there.
     """
     hub.prepare(path)
     try:
@@ -68,7 +72,14 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     base = str(settings.base_model_name_or_path or "")
     if not base:
         raise ModelError(f"{path}: the adapter does not name its base model; {NAME_BASE}")
-    there = next((place for place in (Path(base).expanduser(), Path(path) / base) if place.is_dir()), None)
+    is_of_run = (Path(path) / adapter_start.FILE).is_file()
+    if is_of_run:
+        there = adapter_start.place_of(base, Path(path))
+    else:
+        there = next((place for place in (Path(base).expanduser(), Path(path) / base) if place.is_dir()), None)
+    if there is None and is_of_run:
+        gone = ", ".join(Path(base).parts[-2:-1]) or base
+        raise ModelError(f"{path}: the adapter lies on {gone}, which is gone; `assent run` makes it again")
     if there is not None:
         if there.resolve() == Path(path).resolve():
             raise ModelError(f"{path}: the adapter names itself as its base; {NAME_BASE}")
@@ -76,6 +87,12 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     if not _HUB_ID.fullmatch(base):
         raise ModelError(f"{path}: the adapter's base {base} is not there; {NAME_BASE}")
     return AdapterBase(base, settings.revision)
+
+
+def task_of(path: str | Path, *, revision: str | None = None) -> str | None:
+    """What an adapter was trained for, as peft calls it: `SCORES`, or CAUSAL_LM; None where it does not say."""
+    task = peft.PeftConfig.from_pretrained(str(path), revision=revision).task_type
+    return None if task is None else str(getattr(task, "value", task))
 
 
 def file_of(path: str | Path, name: str, *, revision: str | None = None) -> Path | None:
@@ -212,15 +229,27 @@ def merged_copy(hf: peft.PeftModel) -> PreTrainedModel:
 
 
 def save_adapter(hf: peft.PeftModel, folder: Path, *, base: str, name: str | None = None) -> None:
-    """Write the adapter alone. `base` is where its base lies, `name` what it calls it (default: the same)."""
+    """Write the adapter alone, and the configuration of its model, of which peft keeps nothing.
+
+    `base` is where its base lies, `name` what it calls it (default: the same).
+    """
     # peft compares vocabularies with the base that is named, so it is first named as it can be found.
     hf.peft_config[_OWN].base_model_name_or_path = base
     with quiet():
         hf.save_pretrained(str(folder))
+        hf.get_base_model().config.save_pretrained(str(folder))
     if name is not None:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         files.write_json(folder / CONFIG, values | {"base_model_name_or_path": name})
     (folder / "README.md").unlink(missing_ok=True)  # peft's form of a card, with nothing filled in
+
+
+def replace_head(folder: Path, weight: torch.Tensor) -> None:
+    """Write another head [heads, d] into a saved adapter of a reward model."""
+    held = load_file(folder / WEIGHTS)
+    [name] = [name for name in held if name.endswith(_HEAD)]
+    held[name] = weight.detach().to(held[name].dtype).cpu().contiguous()
+    save_file(held, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def _adapters_of(hf: nn.Module) -> list[str]:

@@ -42,7 +42,7 @@ class ScalarModel:
         trainable: bool,
         base: str | None = None,
     ) -> None:
-        """Take a loaded model whose decoder's weights lie in `base` (None: nowhere on disk)."""
+        """Take a model whose decoder was opened from `base`; None: from nowhere on disk."""
         where = base or type(hf).__name__
         load.check_precision(config, trainable=trainable, where=where)
         self.hf: Any = hf
@@ -62,7 +62,7 @@ class ScalarModel:
         hf.requires_grad_(trainable and config.lora is None)
         score_head.freeze_words(hf)
         if trainable and config.lora is not None:
-            self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task="SEQ_CLS")
+            self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task=lora.SCORES)
         self.hf.eval()
 
     @classmethod
@@ -199,14 +199,13 @@ class ScalarModel:
     def save(self, folder: str | Path, *, merged: bool = False, base_name: str | None = None) -> None:
         """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter with head unless `merged`.
 
-        An adapter names its base `base_name` (default: as it was loaded). One that was trained on a start which was
-        itself merged on loading has no base on disk: it is always merged.
+        An adapter names its base `base_name` (default: as it was loaded), which may be an adapter on another base. A
+        model that was not loaded from anywhere has no base to name: it is always merged.
         """
         folder, hf = Path(folder), self.hf
         with quiet():
             if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
                 lora.save_adapter(hf, folder, base=self._base, name=base_name)
-                self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
             else:
                 score_head.save(lora.merged_copy(hf) if isinstance(hf, peft.PeftModel) else hf, folder)
             self.tokenizer.save_pretrained(str(folder))
