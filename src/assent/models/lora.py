@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,11 +175,18 @@ def attach(
     settings = peft.LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
-        lora_dropout=0.0,
+        lora_dropout=config.dropout,
         target_modules=target,
+        exclude_modules=list(config.exclude) or None,
+        use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
+        init_lora_weights=True if config.init == "kaiming" else config.init,
+        rank_pattern=dict(config.rank_pattern),
+        alpha_pattern=dict(config.alpha_pattern),
         modules_to_save=list(whole_modules) or None,
         task_type=task,
     )
+    words = [hf.get_input_embeddings(), hf.get_output_embeddings()]
     # peft draws the first factor from torch's global generator; the fork keeps that inside and from a named seed.
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive(seed, "lora"))
@@ -186,9 +194,30 @@ def attach(
             wrapped = peft.get_peft_model(hf, settings)
         except ValueError as error:
             raise ModelError(f"LoRA fits no module named {config.target!r}: {error}") from error
+    for name, module in wrapped.named_modules():
+        if isinstance(module, BaseTunerLayer) and any(module.get_base_layer() is one for one in words):
+            raise ModelError(
+                f"model.lora.target means {name.rpartition('.')[2]}, an embedding or a head: these are read by their"
+                " weights, and an adapter beside them would do nothing; leave it out"
+            )
     if fixed:
         _activate(wrapped, [*fixed, _OWN], trained=_OWN)
     return wrapped
+
+
+@contextlib.contextmanager
+def dropping(hf: nn.Module, seed: int) -> Iterator[None]:
+    """Leave out part of the adapters' inputs inside this block, by a seed; what torch draws outside stays the same."""
+    layers = [module for module in hf.modules() if isinstance(module, BaseTunerLayer)]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for layer in layers:
+            layer.train()
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.eval()
 
 
 def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrainedModel:

@@ -99,6 +99,11 @@ class PolicyModel:
         """Weights of the model, adapters not counted; tied ones once."""
         return sum(p.numel() for name, p in self.hf.named_parameters() if ".lora_" not in name)
 
+    def dropping(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        """Compute as one trains, inside this block: with the dropout of the adapters, drawn from the seed, if any."""
+        has_dropout = isinstance(self.hf, peft.PeftModel) and self.hf.peft_config["default"].lora_dropout > 0
+        return lora.dropping(self.hf, seed) if has_dropout else contextlib.nullcontext()
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
         return {name: p for name, p in self.hf.named_parameters() if p.requires_grad}

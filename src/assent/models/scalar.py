@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,11 @@ class ScalarModel:
         if value < 1:
             raise ValueError(f"trained_length must be positive, got {value}")
         self.core.config.assent_max_length = int(value)
+
+    def dropping(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        """Compute as one trains, inside this block: with the dropout of the adapters, drawn from the seed, if any."""
+        has_dropout = isinstance(self.hf, peft.PeftModel) and self.hf.peft_config["default"].lora_dropout > 0
+        return lora.dropping(self.hf, seed) if has_dropout else contextlib.nullcontext()
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""

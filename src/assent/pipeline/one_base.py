@@ -71,6 +71,8 @@ class OneBase(Backends):
 
     def _adapter(self, folder: Path) -> Path:
         """The folder of a reward model's adapter, which was trained on the very base. Raises _Apart or ModelError."""
+        if self.model.lora is not None and self.model.lora.use_dora:
+            raise _Apart("DoRA scales the weights that it lies on, so two adapters over one base are not one model")
         if self.model.dtype != "float32" and not self.must:
             rounded = f"merged, it was rounded to {self.model.dtype}, which its adapter alone is not"
             raise _Apart(f"{rounded}; optimize.shared_base=always takes that")
