@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -64,7 +65,7 @@ def place_of(base: str, adapter: Path) -> Path | None:
 
     A project may keep artifacts of older runs in folders of their own: they are looked into as well.
     """
-    beside = adapter / base
+    beside = Path(os.path.normpath(adapter / base))
     if beside.is_dir():
         return beside
     name, model = Path(base).parts[-2:]

@@ -175,20 +175,22 @@ def with_adapter_rates(given: Any, default: Config) -> Any:
     """A stage's settings, a config or a mapping, with every learning rate that they leave open raised for adapters."""
     if isinstance(given, Config):
         raised = {
-            name: {"learning_rate": rate} for name, rate in _raised(type(given)) if name not in given.model_fields_set
+            name: {"learning_rate": rate}
+            for name, rate in adapter_rates(type(given))
+            if name not in given.model_fields_set
         }
         return given.model_copy(
             update={name: getattr(given, name).model_copy(update=rate) for name, rate in raised.items()}
         )
     if isinstance(given, Mapping):
-        rates = dict(_raised(methods().get(str(given.get("kind")), type(default))))
+        rates = dict(adapter_rates(methods().get(str(given.get("kind")), type(default))))
         said = {name: given.get(name, {}) for name in rates}
         laid = {name: {"learning_rate": rates[name], **one} for name, one in said.items() if isinstance(one, Mapping)}
         return {**given, **laid}
     return given
 
 
-def _raised(config: type[Config]) -> Iterator[tuple[str, float]]:
+def adapter_rates(config: type[Config]) -> Iterator[tuple[str, float]]:
     """The optimizers among the settings of a stage, each with its default learning rate for adapters."""
     for name, field in config.model_fields.items():
         if isinstance(field.default, OptimizerConfig):
