@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from assent.artifacts.identity import hash_whole
 from assent.artifacts.layout import RUNS
 from assent.artifacts.store import MANIFEST, InvalidArtifactError, read_manifest
 from assent.core import files
@@ -43,21 +44,33 @@ class AdapterStart(Record):
 
     def check(self, adapter: str | Path, base: Path) -> None:
         """Raise ModelError where the folder `base` holds other weights than the adapter was trained on."""
-        if self.weights is not None and weights_of(base) not in (None, self.weights):
+        known = _weights(base)
+        if self.weights is None or known is None:
+            return
+        if hash_json(known) != self.weights:
             raise ModelError(
                 f"{adapter}: was trained on other weights than {base} holds now; remove {Path(adapter).parent}:"
                 " `assent run` makes it again"
             )
+        for name, digest in known.items():
+            file = base.parent / name
+            if not file.is_file() or hash_whole(file) != digest:
+                raise ModelError(f"{file} has changed since it was written; `assent run` makes {base.parent} again")
 
 
 def weights_of(folder: Path) -> str | None:
     """Hash of the weights in a model's folder, as the manifest of its artifact tells; None outside of artifacts."""
+    known = _weights(folder)
+    return None if known is None else hash_json(known)
+
+
+def _weights(folder: Path) -> dict[str, str] | None:
     try:
         known = read_manifest(folder.parent).files
     except InvalidArtifactError:
         return None
-    own = {name: one.sha256 for name, one in known.items() if name.startswith(f"{folder.name}/")}
-    return hash_json({name: own[name] for name in sorted(own) if name.endswith(".safetensors")})
+    own = (name for name in sorted(known) if name.startswith(f"{folder.name}/") and name.endswith(".safetensors"))
+    return {name: known[name].sha256 for name in own}
 
 
 def place_of(base: str, adapter: Path) -> Path | None:

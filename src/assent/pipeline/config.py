@@ -33,7 +33,7 @@ class PretrainedBase(Config):
     kind: Literal["pretrained"] = "pretrained"
     """Which kind of base this is."""
     path: str = Field(json_schema_extra={"outside": "model", "named": "model"})
-    """Folder, or hub id such as Qwen/Qwen3-0.6B."""
+    """Folder, or hub id such as Qwen/Qwen3-0.6B. An adapter is merged with the base that it names."""
     revision: str | None = None
     """Commit or tag on the hub; null: the newest, whose commit is recorded."""
 

@@ -164,6 +164,12 @@ def test_a_start_that_is_gone_or_another_is_said_with_what_to_do(line: Line, tmp
     write_manifest(moved / line.second.name, line.second.manifest.model_copy(update={"files": changed}))
     with pytest.raises(ModelError, match=rf"other weights than .*; remove .*{line.third.name}: `assent run` makes it"):
         opened(third)
+    first = moved / line.first.name / "policy" / "adapter_model.safetensors"
+    whole = first.read_bytes()
+    write_manifest(moved / line.second.name, line.second.manifest)
+    first.write_bytes(whole[:-4] + b"oops")
+    with pytest.raises(ModelError, match=r"first.*adapter_model.safetensors has changed since it was written"):
+        opened(third)
     shutil.rmtree(moved / line.second.name)
     with pytest.raises(ModelError, match=f"lies on {line.second.name}, which is gone; `assent run` makes it again"):
         opened(third)

@@ -16,7 +16,7 @@ from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations, row_limit
 from assent.models.config import ScratchConfig
 from assent.models.context import read_context
-from assent.models.lora import WORDS, attach
+from assent.models.lora import WORDS, adapter_base, attach
 from assent.models.policy import PolicyModel
 from assent.models.scratch import train_tokenizer
 from assent.models.tokenizer import load_tokenizer
@@ -112,6 +112,8 @@ def _open_folder(config: RunConfig, path: str) -> OpenedBase:
     )
     said = f"{type(policy.core).__name__}, {_millions(reader.parameters)} parameters, context {reader.context}"
     findings = [ok("base.path", said), *_about_template(reader.renderer)]
+    if (below := adapter_base(path)) is not None:
+        findings.append(ok("base.path", f"an adapter on {below.path}; the run starts from both, merged"))
     if policy.mode == "padded":
         findings.append(note("model.attention", f"padded rows, which are slower: {policy.mode_reason}"))
     if policy.max_length < (getattr(policy.core.config.get_text_config(), "max_position_embeddings", None) or 0):
