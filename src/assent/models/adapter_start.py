@@ -69,7 +69,8 @@ def _weights(folder: Path) -> dict[str, str] | None:
         known = read_manifest(folder.parent).files
     except InvalidArtifactError:
         return None
-    own = (name for name in sorted(known) if name.startswith(f"{folder.name}/") and name.endswith(".safetensors"))
+    # An adapter's own note is among them, and so all that lies below.
+    own = (n for n in sorted(known) if n.startswith(f"{folder.name}/") and n.endswith((".safetensors", f"/{FILE}")))
     return {name: known[name].sha256 for name in own}
 
 

@@ -258,15 +258,13 @@ def merged_copy(hf: peft.PeftModel) -> PreTrainedModel:
 
 
 def save_adapter(hf: peft.PeftModel, folder: Path, *, base: str, name: str | None = None) -> None:
-    """Write the adapter alone, and the configuration of its model, of which peft keeps nothing.
-
-    `base` is where its base lies, `name` what it calls it (default: the same).
-    """
+    """Write the adapter alone. `base` is where its base lies, `name` what it calls it (default: the same)."""
     # peft compares vocabularies with the base that is named, so it is first named as it can be found.
     hf.peft_config[_OWN].base_model_name_or_path = base
+    # Of an adapter there is no configuration; rows that were added to it are made again on opening.
+    compares = not Path(base).is_dir() or (Path(base) / "config.json").is_file()
     with quiet():
-        hf.save_pretrained(str(folder))
-        hf.get_base_model().config.save_pretrained(str(folder))
+        hf.save_pretrained(str(folder), save_embedding_layers="auto" if compares else False)
     if name is not None:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         files.write_json(folder / CONFIG, values | {"base_model_name_or_path": name})

@@ -212,6 +212,7 @@ class ScalarModel:
         with quiet():
             if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
                 lora.save_adapter(hf, folder, base=self._base, name=base_name)
+                self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
             else:
                 score_head.save(lora.merged_copy(hf) if isinstance(hf, peft.PeftModel) else hf, folder)
             self.tokenizer.save_pretrained(str(folder))

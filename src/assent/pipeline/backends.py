@@ -175,6 +175,7 @@ def _save(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> No
     under = MODELS[start.kind]
     # As seen from where the adapter will lie, so that a project folder may be moved.
     model.save(folder, base_name=f"../../{start.name}/{under}")
+    model.core.config.save_pretrained(str(folder))
     merged_in = str(model.core.dtype).removeprefix("torch.")
     AdapterStart(merged_in=merged_in, weights=weights_of(start.folder / under)).write(folder)
     files.write_text(folder / "README.md", _NOTE.format(start=start.name))

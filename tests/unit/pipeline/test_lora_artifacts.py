@@ -25,6 +25,7 @@ from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import FAMILIES, save_tiny, tiny_tokenizer
 from assent.pipeline.backends import save_other_head, save_policy, save_reward
+from assent.pipeline.commands.evaluate import is_reward
 from assent.pipeline.commands.export import export_model
 from assent.pipeline.commands.origin import origin_of
 from assent.pipeline.config import ComputeConfig, PretrainedBase
@@ -133,7 +134,9 @@ def test_adapters_on_adapters_open_as_the_whole_models_of_before(
         PolicyModel.load(made.later.file("reward"), config=WHOLE, trainable=False)
 
 
-def test_export_and_the_way_back_to_the_base_are_those_of_whole_models(line: Line, tmp_path: Path) -> None:
+def test_export_and_the_way_back_to_the_base_are_those_of_whole_models(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     list(export_model(str(line.third.folder), tmp_path / "out"))
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "out").state_dict()
     wanted = opened(line.whole["third"]).hf.state_dict()
@@ -142,6 +145,13 @@ def test_export_and_the_way_back_to_the_base_are_those_of_whole_models(line: Lin
     assert origin.artifact.folder == line.base.folder and len(origin.adapters) == 3
     list(export_model(str(line.third.folder), tmp_path / "adapter", adapter=True))
     assert not (tmp_path / "adapter" / FILE).exists(), "it lies on another base now"
+    monkeypatch.chdir(tmp_path / "adapter")  # plain transformers looks for the base from where one stands
+    loose = AutoModelForCausalLM.from_pretrained(tmp_path / "adapter", attn_implementation="eager").eval()
+    whole = AutoModelForCausalLM.from_pretrained(tmp_path / "out", attn_implementation="eager").eval()
+    tokens = torch.tensor([[5, 17, 200, 31]])
+    torch.testing.assert_close(loose(tokens).logits, whole(tokens).logits, atol=1e-3, rtol=1e-3)
+    assert is_reward(line.later.file("reward")) and not is_reward(line.third.file("policy"))
+    assert not is_reward(tmp_path / "adapter") and not is_reward(tmp_path / "out")
     note = (line.third.file("policy") / "README.md").read_text(encoding="utf-8")
     assert "assent export" in note and str(tmp_path) not in note
 

@@ -115,7 +115,9 @@ def _write_adapter(artifact: Artifact, origin: Origin, partial: Path) -> None:
         raise UserError(f"{artifact.name} has no adapter, only whole weights; leave out --adapter")
     if not origin.adapters:
         raise UserError(f"{artifact.name}: its start was trained whole, which an adapter lacks; leave out --adapter")
-    _copy(folder, partial, leave=(WEIGHTS, CONFIG, CARD, adapter_start.FILE))
+    # With a config.json plain transformers would take a policy's adapter for a whole model.
+    own = ("config.json",) if artifact.kind == "policy" else ()
+    _copy(folder, partial, leave=(WEIGHTS, CONFIG, CARD, adapter_start.FILE, *own))
     if artifact.kind == "policy" and not (partial / _GENERATION).is_file():
         shutil.copyfile(model_of(artifact) / _GENERATION, partial / _GENERATION)
     if not origin.has_name:
