@@ -15,7 +15,7 @@ from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
 from assent.pipeline.backends import save_policy, save_reward
-from assent.pipeline.run import write_rounds
+from assent.pipeline.record import write_rounds
 from assent.stats.estimate import Estimate
 
 LORA = ModelConfig(lora=LoraConfig(rank=4))

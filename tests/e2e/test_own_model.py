@@ -99,7 +99,7 @@ def test_run_export_and_reload(project: Path, lora: bool, method: str) -> None:
     # What was exported is a plain model: transformers alone loads it and gives the same numbers as the artifact.
     policy = AutoModelForCausalLM.from_pretrained(project / "out")
     tokenizer = AutoTokenizer.from_pretrained(project / "out")
-    artifacts = {k: project / "runs/own/artifacts" / name for k, name in result["rounds"][0]["artifacts"].items()}
+    artifacts = {k: project / "runs/artifacts" / name for k, name in result["rounds"][0]["artifacts"].items()}
     artifact = PolicyModel.load(
         artifacts["optimize"] / "policy", config=ModelConfig(attention="padded"), trainable=False
     ).hf

@@ -29,7 +29,8 @@ from assent.pipeline.commands.evaluate import is_reward
 from assent.pipeline.commands.export import export_model
 from assent.pipeline.commands.origin import origin_of
 from assent.pipeline.config import ComputeConfig, PretrainedBase
-from assent.pipeline.stages.base import BaseStage, run_base
+from assent.pipeline.stages.declared import run_base
+from assent.pipeline.stages.settings import BaseStage
 
 Model = PolicyModel | ScalarModel
 WHOLE = ModelConfig(attention="padded")
