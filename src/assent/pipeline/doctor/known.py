@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from assent.core.findings import Finding, warning
 from assent.learner.config import OptimizerConfig
-from assent.pipeline.config import ADAPTER_RATE, RunConfig, ScratchBase, adapter_rates
+from assent.pipeline.adapter_rates import ADAPTER_RATE, adapter_rates
+from assent.pipeline.config import RunConfig, ScratchBase
 from assent.training.method import Method
 from assent.training.on_policy_config import OnPolicyConfig
 
