@@ -14,6 +14,7 @@ from assent.models.config import LoraConfig, ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
+from assent.pipeline.backends import save_policy, save_reward
 from assent.pipeline.record import write_rounds
 from assent.stats.estimate import Estimate
 
@@ -37,7 +38,7 @@ def tune(ctx: StageContext, config: Loading) -> dict[str, Any]:
 def fit(ctx: StageContext, config: Loading, *, start: Artifact) -> dict[str, Any]:
     model = ScalarModel.from_policy(start.file("policy"), config=config.model, seed=2)
     nudge(model)
-    model.save(ctx.output / "reward")
+    save_reward(model, ctx.output, start=start)
     return {"heldout_accuracy": {"estimate": 0.7, "low": 0.6, "high": 0.8}}
 
 
@@ -45,9 +46,7 @@ def fit(ctx: StageContext, config: Loading, *, start: Artifact) -> dict[str, Any
 def improve(ctx: StageContext, config: Loading, *, start: Artifact, reward: Artifact) -> dict[str, Any]:
     policy = PolicyModel.load(start.file("policy"), config=config.model, trainable=True)
     nudge(policy)
-    policy.save(ctx.output / "policy", merged=True)
-    if config.model.lora is not None:
-        policy.save(ctx.output / "adapter")
+    save_policy(policy, ctx.output, start=start)
     return {"steps": 6}
 
 

@@ -12,6 +12,8 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from assent.models.config import ModelConfig
+from assent.models.policy import PolicyModel
 from assent.models.tiny import tiny_model, tiny_tokenizer
 
 TEMPLATE = (
@@ -98,14 +100,19 @@ def test_run_export_and_reload(project: Path, lora: bool, method: str) -> None:
     policy = AutoModelForCausalLM.from_pretrained(project / "out")
     tokenizer = AutoTokenizer.from_pretrained(project / "out")
     artifacts = {k: project / "runs/artifacts" / name for k, name in result["rounds"][0]["artifacts"].items()}
-    artifact = AutoModelForCausalLM.from_pretrained(artifacts["optimize"] / "policy")
+    artifact = PolicyModel.load(
+        artifacts["optimize"] / "policy", config=ModelConfig(attention="padded"), trainable=False
+    ).hf
     ids = tokenizer("Where is order 3?", return_tensors="pt").input_ids
     assert torch.equal(policy(ids).logits, artifact(ids).logits)
     base = AutoModelForCausalLM.from_pretrained(project / "model")
     assert not torch.allclose(policy(ids).logits, base(ids).logits, atol=1e-3), "nothing was learned"
     assert tokenizer.chat_template == TEMPLATE
-    reward = AutoModelForSequenceClassification.from_pretrained(artifacts["reward"] / "reward")
+    assert assent(project, "export", "runs/own/round-1/reward", "--to", "reward").returncode == 0
+    reward = AutoModelForSequenceClassification.from_pretrained(project / "reward")
     assert reward(ids).logits.shape == (1, 1)
+    kept = sum(1 for _ in (project / "runs").rglob("model.safetensors"))
+    assert kept == (1 if lora else 4), "the base, and only where all weights are trained the models after it"
 
     again = assent(project, "run", "--plan", *settings)
     assert "would run" not in again.stdout

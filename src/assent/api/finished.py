@@ -28,7 +28,7 @@ class FinishedRun:
 
     @property
     def policy(self) -> Path:
-        """The folder of the newest policy that passed its gate: `AutoModelForCausalLM.from_pretrained` loads it."""
+        """The folder of the newest policy that passed its gate, a plain model; under LoRA an adapter: see `export`."""
         return _model(str(self.folder))
 
     @property

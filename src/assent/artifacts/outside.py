@@ -241,5 +241,7 @@ def _model(folder: Path, name: str) -> dict[str, str]:
             base = json.loads((folder / _ADAPTER).read_bytes()).get("base_model_name_or_path")
         except (OSError, ValueError, AttributeError):
             break
-        folder, name = Path(str(base)), f"{name} base"
+        # As `models/lora.py:adapter_base` looks for it: below the current folder, or beside the adapter.
+        folder = next((p for p in (Path(str(base)), folder / str(base)) if p.is_dir()), Path(str(base)))
+        name = f"{name} base"
     return found

@@ -200,6 +200,7 @@ class ArtifactStore:
             for child in sorted(output.iterdir()):
                 child.rename(partial / child.name)
             write_manifest(partial, manifest)
+            files.readable(partial, "*.safetensors")  # as the other files; what is private stays so
         shutil.rmtree(output, ignore_errors=True)
         for name, entry in manifest.files.items():
             digests.note(final / name, entry.sha256)

@@ -89,11 +89,11 @@ def new_directory(path: Path) -> Iterator[Path]:
             shutil.rmtree(partial, ignore_errors=True)
 
 
-def readable(folder: Path) -> None:
-    """Give every file of a folder the permissions that a new file gets here; safetensors writes for its owner only."""
+def readable(folder: Path, pattern: str = "*") -> None:
+    """Give the files of a folder the permissions that a new file gets here; safetensors writes for its owner only."""
     mask = os.umask(0)
     os.umask(mask)
-    for path in folder.rglob("*"):
+    for path in folder.rglob(pattern):
         if path.is_file():
             path.chmod(0o666 & ~mask)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Generic
 
 import torch
@@ -26,7 +27,11 @@ class LocalLearner(Generic[Output]):
         parameters: Mapping[str, nn.Parameter],
         outputs: Callable[[GroupBatch], Output],
         config: OptimizerConfig,
+        *,
+        training: Callable[[int, int], AbstractContextManager[None]] = lambda step, part: nullcontext(),
     ) -> None:
+        """`training(step, part)` is what the model computes within for a gradient: with dropout, where it has some."""
+        self._training = training
         self.parameters = {name: p for name, p in parameters.items() if p.requires_grad}
         if not self.parameters:
             raise RunError("nothing to train: every parameter of the model is frozen")
@@ -62,7 +67,8 @@ class LocalLearner(Generic[Output]):
         device = next(iter(self.parameters.values())).device
         for batch in (one.to(device) for one in batches):  # objectives lay their targets beside the batch
             self._accumulated.append(batch)
-            output = self.outputs(batch)
+            with self._training(self.num_steps, len(self._accumulated)):
+                output = self.outputs(batch)
             loss = objective(output, batch)
             if not torch.isfinite(loss.total):
                 self.drop_gradients()

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from assent.core import files
 from assent.core.errors import ModelError
@@ -76,6 +76,22 @@ def cast_weights(folder: Path, to: str, *, start: Path | None = None) -> Cast:
     _say_type(folder, to)
     files.readable(folder)
     return Cast(" and ".join(before), to, size, found.largest, found.rounded(), found.trained())
+
+
+@torch.no_grad()
+def narrow(hf: nn.Module, to: str, *, added: int | None = None) -> None:
+    """Give each weight of a float32 model the type that it had on disk, where that holds its values exactly.
+
+    `added` is the number of a token whose row was added at the end of the embeddings, as the mean of the others: it
+    counts for nothing, and is rounded.
+    """
+    if to not in TYPES:
+        return
+    for parameter in hf.parameters():
+        small = parameter.data.to(TYPES[to])
+        rows = slice(0, added) if added is not None and added == len(parameter) - 1 else slice(None)
+        if torch.equal(small[rows].to(parameter.dtype), parameter.data[rows]):
+            parameter.data = small
 
 
 class _Sums:

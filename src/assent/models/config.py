@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,7 +12,7 @@ from assent.core.config import Config
 
 
 class LoraConfig(Config):
-    """Low-rank adapters (Hu et al. 2021); dropout is 0, as everywhere."""
+    """Low-rank adapters (Hu et al. 2021), as PEFT computes them; its other settings are refused by name."""
 
     rank: int = Field(default=16, ge=1)
     """Rank of the update of each matrix."""
@@ -19,6 +20,71 @@ class LoraConfig(Config):
     """The update is scaled by alpha / rank."""
     target: Literal["all-linear"] | tuple[str, ...] = Field(default="all-linear", json_schema_extra={"outside": "none"})
     """Which matrices are adapted: all of the decoder's, or those whose names end so (q_proj, v_proj, …)."""
+    exclude: tuple[str, ...] = Field(default=(), json_schema_extra={"outside": "none", "added_later": True})
+    """Matrices that are left as they are, of those that `target` means, by the ends of their names."""
+    dropout: float = Field(default=0.0, ge=0, lt=1, json_schema_extra={"added_later": True})
+    """Share of an adapter's inputs that each training step leaves out, in fine-tuning, reward models and methods on
+    rankings. 0 wherever answers are sampled to learn from: there ratios of probabilities must compare weights."""
+    use_rslora: bool = Field(default=False, json_schema_extra={"added_later": True})
+    """Scale the update by alpha / √rank, so that large ranks learn as fast as small ones (Kalajdzievski 2023)."""
+    use_dora: bool = Field(default=False, json_schema_extra={"added_later": True})
+    """Also learn the length of each matrix's rows (DoRA, Liu et al. 2024). Slower, and no base is shared."""
+    init: Literal["kaiming", "gaussian"] = Field(default="kaiming", json_schema_extra={"added_later": True})
+    """How the first factor is drawn; the second is zero, so that every adapter starts as its base."""
+    rank_pattern: dict[str, int] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Another rank for matrices whose names end so."""
+    alpha_pattern: dict[str, float] = Field(default_factory=dict, json_schema_extra={"added_later": True})
+    """Another alpha for matrices whose names end so."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_peft_calls_them(cls, values: Any) -> Any:
+        for name in values if isinstance(values, Mapping) else ():
+            if name in _OTHER_NAMES:
+                raise ValueError(f"{name} is called {_OTHER_NAMES[name]} here")
+            if name in _REFUSED:
+                raise ValueError(f"{name} is not offered: {_REFUSED[name]}")
+        return values
+
+    @model_validator(mode="after")
+    def _check_ranks(self) -> LoraConfig:
+        for name, rank in self.rank_pattern.items():
+            if rank < 1:
+                raise ValueError(f"rank_pattern gives {name} rank {rank}; give 1 or more, or exclude it")
+        return self
+
+    def without_dropout(self) -> LoraConfig:
+        """The same for methods that sample answers."""
+        return self.model_copy(update={"dropout": 0.0})
+
+
+_OTHER_NAMES = {
+    "r": "rank",
+    "lora_alpha": "alpha",
+    "lora_dropout": "dropout",
+    "target_modules": "target",
+    "exclude_modules": "exclude",
+    "init_lora_weights": "init",
+}
+"""What PEFT calls settings that are there."""
+_IN_PLACE = "it changes weights of the base, and the start is had by switching adapters off"
+_BY_WEIGHT = "embeddings and heads are read by their weights, where only some tokens are scored"
+_UNCHECKED = "nothing checks yet that group batches and merging compute the same with it"
+_REFUSED = {
+    "bias": _IN_PLACE,
+    "lora_bias": "most matrices have no bias that it could be merged into",
+    "loftq_config": _IN_PLACE,
+    "eva_config": _IN_PLACE,
+    "corda_config": _IN_PLACE,
+    "modules_to_save": _BY_WEIGHT,
+    "trainable_token_indices": _BY_WEIGHT,
+    "ensure_weight_tying": _BY_WEIGHT,
+    "target_parameters": _UNCHECKED,
+    "layer_replication": _UNCHECKED,
+    "layers_to_transform": "name the matrices in target or exclude, such as layers.0.mlp.up_proj",
+    "layers_pattern": "name the matrices in target or exclude, such as layers.0.mlp.up_proj",
+}
+"""Settings of PEFT that are not there, and why."""
 
 
 class ModelConfig(Config):

@@ -29,8 +29,9 @@ def read_context(path: str | Path, *, trust_remote_code: bool = False, revision:
 
     Raises ModelError where it cannot be read.
     """
-    base = adapter_base(path, revision=revision)
-    where, commit = (path, revision) if base is None else (base.path, base.revision)
+    where, commit = path, revision
+    while (base := adapter_base(where, revision=commit)) is not None:
+        where, commit = base.path, base.revision
     try:
         with quiet():
             settings = AutoConfig.from_pretrained(str(where), trust_remote_code=trust_remote_code, revision=commit)

@@ -72,4 +72,5 @@ def _check(folder: Path, settings: Mapping[str, Any], weights: Mapping[str, Tens
     odd = [name for name in _UNKNOWN if settings.get(name)]
     if settings.get("peft_type") != "LORA" or settings.get("bias", "none") != "none" or odd or (more and not is_last):
         why = ", ".join([str(settings.get("peft_type")), *odd, *more[:1]])
-        raise ModelError(f"{folder}: cannot be joined with the adapters around it ({why}); export the merged model")
+        said = f"{folder}: cannot be joined with the adapters around it ({why})"
+        raise ModelError(f"{said}; export the merged model, without --adapter")

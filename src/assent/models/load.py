@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,32 +28,27 @@ from transformers.models.auto.modeling_auto import (
 
 from assent.core.errors import ModelError
 from assent.models import score_head
+from assent.models.adapter_start import AdapterStart
 from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
 from assent.models.context import context_of
 from assent.models.criterion_heads import named as criteria_named
+from assent.models.dropout import said_without_dropout, without_dropout
 from assent.models.lora import (
     NAME_BASE,
+    SCORES,
     AdapterBase,
     adapter_base,
     file_of,
     grow_embeddings,
     grow_for_adapter,
     merge_adapter,
+    task_of,
 )
 from assent.models.quiet import quiet
 from assent.models.tokenizer import load_tokenizer
 
 _log = logging.getLogger(__name__)
-
-_DROPOUTS = (
-    *("attention_dropout", "attn_pdrop", "attn_dropout", "attention_probs_dropout_prob"),
-    *("resid_pdrop", "residual_dropout", "hidden_dropout", "hidden_dropout_prob"),
-    *("embd_pdrop", "embed_dropout", "embedding_dropout", "token_dropout"),
-    *("ffn_dropout", "mlp_dropout", "activation_dropout", "dropout", "layerdrop"),
-    *("classifier_dropout", "summary_first_dropout"),
-)
-"""Names that the dropouts of transformers' decoders go by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +57,14 @@ class Opened:
 
     hf: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
-    base: str | None
-    """Where the weights of `hf` lie on disk; None where an adapter was added to them on loading."""
+    base: str
+    """Where it was opened from: what an adapter that is trained on it lies on."""
     own_type: str
     """The type of the weights on disk: float32, bfloat16 or float16."""
 
 
 def open_causal_lm(path: str | Path, config: ModelConfig, *, revision: str | None = None) -> Opened:
-    """Open a causal language model. An adapter folder is opened with its base, merged. Raises ModelError."""
+    """Open a causal language model. An adapter is opened merged, with all that it lies on. Raises ModelError."""
     return _open(path, config, _CAUSAL, revision)
 
 
@@ -154,7 +149,7 @@ def _open(path: str | Path, config: ModelConfig, form: _Form, revision: str | No
     fit_vocabulary(hf, tokenizer, where=str(path))
     without_dropout(hf)
     _check_generation_config(hf, where=str(path))
-    return Opened(hf.eval(), tokenizer, str(path) if base is None else None, own_type)
+    return Opened(hf.eval(), tokenizer, str(path), own_type)
 
 
 def _open_adapted(
@@ -165,28 +160,71 @@ def _open_adapted(
         file_of(path, name, revision=revision) is not None
         for name in ("tokenizer_config.json", "config.json", "generation_config.json")
     )
+    start = AdapterStart.of(path)
+    # In the type of its run, whatever is asked for: added up in another, weights would be rounded elsewhere.
+    laid = config if start is None else config.model_copy(update={"dtype": start.merged_in})
     try:
+        if start is not None:
+            start.check(path, Path(base.path))
         tokenizer = tokenizer_of(path, config, revision) if has_own_tokenizer else None
         used = tokenizer or tokenizer_of(base.path, config, base.revision)
-        settings = _read_config(base.path, config, base.revision)
-        own_type = type_on_disk(base.path, settings, base.revision)
-        if has_own_config:
-            num_tokens = settings.get_text_config().vocab_size
-            settings = _read_config(path, config, revision)
-            settings.get_text_config().vocab_size = num_tokens  # the base is loaded as it is, and grown then
-        auto = _checked(path, settings, form)
-        hf = _read_weights(base.path, settings, config, auto, base.revision, has_adapter=True)
+        own = _read_config(path, config, revision) if has_own_config else None
+        is_on_adapter = adapter_base(base.path, revision=base.revision) is not None
+        under = _on_adapter(path, base, laid, form, own) if is_on_adapter else _on_whole(path, base, laid, form, own)
     except ModelError as error:
         if not str(error).startswith(f"{base.path}:") or Path(base.path).is_dir():
             raise
         raise ModelError(f"{path}: the adapter's base cannot be opened: {error}; or {NAME_BASE}") from error
+    hf = under[0]
     grow_for_adapter(hf, path, tokenizer, revision=revision)
-    if score_head.is_named(settings):
-        score_head.attach(hf, where=str(path), heads=1 + len(criteria_named(settings)))  # the adapter fills it
     hf = merge_adapter(hf, path, revision=revision)
+    if laid.dtype != config.dtype:
+        _round(hf, getattr(torch, config.dtype))
     if has_own_generation and getattr(hf, "generation_config", None) is not None:
         hf.generation_config = GenerationConfig.from_pretrained(str(path), revision=revision)
-    return used, hf, own_type
+    return used, hf, under[1]
+
+
+def _on_whole(
+    path: str | Path, base: AdapterBase, config: ModelConfig, form: _Form, own: PretrainedConfig | None
+) -> tuple[PreTrainedModel, str]:
+    """The whole model below the adapter at `path`, whose own settings come before its, and its type on disk."""
+    settings = _read_config(base.path, config, base.revision)
+    own_type = type_on_disk(base.path, settings, base.revision)
+    if own is not None:
+        own.get_text_config().vocab_size = settings.get_text_config().vocab_size  # loaded as it is, and grown then
+        settings = own
+    hf = _read_weights(base.path, settings, config, _checked(path, settings, form), base.revision, has_adapter=True)
+    if score_head.is_named(settings):
+        score_head.attach(hf, where=str(path), heads=1 + len(criteria_named(settings)))  # the adapter fills it
+    return hf, own_type
+
+
+def _on_adapter(
+    path: str | Path, base: AdapterBase, config: ModelConfig, form: _Form, own: PretrainedConfig | None
+) -> tuple[PreTrainedModel, str]:
+    """The same where that is itself an adapter: it is merged first, and then a policy gets the head of a reward."""
+    if own is not None:
+        _checked(path, own, form)
+    needs_head = form is _SCALAR and task_of(base.path, revision=base.revision) != SCORES
+    under = _open(base.path, config, _CAUSAL if needs_head else form, base.revision)
+    hf = under.hf
+    if needs_head:
+        heads = 1 if own is None else 1 + len(criteria_named(own)) if score_head.is_named(own) else own.num_labels
+        hf = under_score(hf, config, where=str(path), heads=heads)
+    for name, value in vars(own or hf.config).items():
+        if name.startswith("assent_"):  # what a reward model keeps of itself: its scale, its criteria
+            setattr(hf.config, name, value)
+    return hf, under.own_type
+
+
+def _round(hf: PreTrainedModel, to: torch.dtype) -> None:
+    """Give the weights a type as transformers does on loading: what is computed on the way keeps its own."""
+    kept = tuple(getattr(hf, "_keep_in_fp32_modules_strict", None) or ())
+    hf.config.dtype = to
+    for name, parameter in hf.named_parameters():
+        if parameter.is_floating_point() and not any(f".{part}." in f".{name}" for part in kept):
+            parameter.data = parameter.data.to(to)
 
 
 def _checked(path: str | Path, settings: PretrainedConfig, form: _Form) -> Any:
@@ -233,10 +271,7 @@ def _read_config(path: str | Path, config: ModelConfig, revision: str | None) ->
         if "trust_remote_code" in str(error):
             hint = "set model.trust_remote_code=true if you trust the Python code that comes with it"
         raise ModelError(f"{path}: the model cannot be opened ({_first_line(error)}); {hint}") from error
-    for part in (settings, settings.get_text_config()):
-        for name in _DROPOUTS:
-            if isinstance(getattr(part, name, None), int | float):
-                setattr(part, name, 0.0)
+    said_without_dropout(settings)
     return settings
 
 
@@ -334,33 +369,6 @@ def check_precision(config: ModelConfig, *, trainable: bool, where: str) -> None
         )
 
 
-def without_dropout(hf: nn.Module) -> None:
-    """Set every dropout to 0: a ratio of log-probabilities must compare weights, not noise."""
-    for module in hf.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        for name in _DROPOUTS:
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
-
-
-def stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> tuple[int, ...]:
-    """Tokens that end an answer: the tokenizer's EOS and all that the generation config lists, also one that pads."""
-    listed = getattr(getattr(hf, "generation_config", None), "eos_token_id", None)
-    return tuple(dict.fromkeys([tokenizer.eos_token_id, *_as_list(listed)]))
-
-
-def write_stop_tokens(hf: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, ends: Sequence[int]) -> None:
-    """Write into a model's configs which tokens end an answer and which one pads, as plain transformers reads them."""
-    generation = getattr(hf, "generation_config", None)
-    if generation is not None:
-        generation.eos_token_id = list(ends) if len(ends) > 1 else ends[0]
-        generation.pad_token_id = tokenizer.pad_token_id
-    for part in (hf.config, hf.config.get_text_config()):
-        if not set(_as_list(getattr(part, "eos_token_id", None))) & set(ends):
-            part.eos_token_id = tokenizer.eos_token_id
-
-
 def type_on_disk(path: str | Path, settings: PretrainedConfig, revision: str | None = None) -> str:
     """What the config says of the type of the weights; where it says nothing, the type of the first of them."""
     stated = settings.dtype or settings.get_text_config().dtype
@@ -378,10 +386,6 @@ def type_on_disk(path: str | Path, settings: PretrainedConfig, revision: str | N
 def context_window(hf: PreTrainedModel) -> int:
     """Longest row that the model's positions allow."""
     return context_of(hf.config)
-
-
-def _as_list(ids: int | Sequence[int] | None) -> list[int]:
-    return [] if ids is None else [ids] if isinstance(ids, int) else [int(token) for token in ids]
 
 
 def _first_line(error: BaseException) -> str:

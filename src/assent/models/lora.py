@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import cached_file, find_adapter_config_file
 
 from assent.core import files, hub, seeds
 from assent.core.errors import ModelError
+from assent.models import adapter_start
 from assent.models.config import LoraConfig
 from assent.models.quiet import quiet
 
@@ -31,6 +34,8 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 """Files of an adapter folder."""
 NAME_BASE = f"set base_model_name_or_path in {CONFIG}"
 """What to do where the base of an adapter cannot be found."""
+SCORES, WORDS = "SEQ_CLS", "CAUSAL_LM"
+"""What peft calls an adapter of a reward or value model, and of a policy."""
 _OWN = "default"
 """What PEFT calls the adapter of a model that has one."""
 _HEAD = ".score.weight"
@@ -50,8 +55,8 @@ class AdapterBase:
 def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBase | None:
     """The base model that an adapter belongs to; None where the folder holds a whole model.
 
-    A relative folder is looked for below the current folder, as peft does, then beside the adapter's files. Raises
-    ModelError where the base is no hub id and not there.
+    A relative folder is looked for below the current folder, as peft does, then beside the adapter's files; that of an
+    adapter of a run as `adapter_start.place_of` says. Raises ModelError where the base is no hub id and not there.
     """
     hub.prepare(path)
     try:
@@ -68,7 +73,14 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     base = str(settings.base_model_name_or_path or "")
     if not base:
         raise ModelError(f"{path}: the adapter does not name its base model; {NAME_BASE}")
-    there = next((place for place in (Path(base).expanduser(), Path(path) / base) if place.is_dir()), None)
+    is_of_run = (Path(path) / adapter_start.FILE).is_file()
+    if is_of_run:
+        there = adapter_start.place_of(base, Path(path))
+    else:
+        there = next((place for place in (Path(base).expanduser(), Path(path) / base) if place.is_dir()), None)
+    if there is None and is_of_run:
+        gone = ", ".join(Path(base).parts[-2:-1]) or base
+        raise ModelError(f"{path}: the adapter lies on {gone}, which is gone; `assent run` makes it again")
     if there is not None:
         if there.resolve() == Path(path).resolve():
             raise ModelError(f"{path}: the adapter names itself as its base; {NAME_BASE}")
@@ -76,6 +88,12 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     if not _HUB_ID.fullmatch(base):
         raise ModelError(f"{path}: the adapter's base {base} is not there; {NAME_BASE}")
     return AdapterBase(base, settings.revision)
+
+
+def task_of(path: str | Path, *, revision: str | None = None) -> str | None:
+    """What an adapter was trained for, as peft calls it: `SCORES`, or CAUSAL_LM; None where it does not say."""
+    task = peft.PeftConfig.from_pretrained(str(path), revision=revision).task_type
+    return None if task is None else str(getattr(task, "value", task))
 
 
 def file_of(path: str | Path, name: str, *, revision: str | None = None) -> Path | None:
@@ -157,11 +175,18 @@ def attach(
     settings = peft.LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
-        lora_dropout=0.0,
+        lora_dropout=config.dropout,
         target_modules=target,
+        exclude_modules=list(config.exclude) or None,
+        use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
+        init_lora_weights=True if config.init == "kaiming" else config.init,
+        rank_pattern=dict(config.rank_pattern),
+        alpha_pattern=dict(config.alpha_pattern),
         modules_to_save=list(whole_modules) or None,
         task_type=task,
     )
+    words = [hf.get_input_embeddings(), hf.get_output_embeddings()]
     # peft draws the first factor from torch's global generator; the fork keeps that inside and from a named seed.
     with quiet(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds.derive(seed, "lora"))
@@ -169,9 +194,30 @@ def attach(
             wrapped = peft.get_peft_model(hf, settings)
         except ValueError as error:
             raise ModelError(f"LoRA fits no module named {config.target!r}: {error}") from error
+    for name, module in wrapped.named_modules():
+        if isinstance(module, BaseTunerLayer) and any(module.get_base_layer() is one for one in words):
+            raise ModelError(
+                f"model.lora.target means {name.rpartition('.')[2]}, an embedding or a head: these are read by their"
+                " weights, and an adapter beside them would do nothing; leave it out"
+            )
     if fixed:
         _activate(wrapped, [*fixed, _OWN], trained=_OWN)
     return wrapped
+
+
+@contextlib.contextmanager
+def dropping(hf: nn.Module, seed: int) -> Iterator[None]:
+    """Leave out part of the adapters' inputs inside this block, by a seed; what torch draws outside stays the same."""
+    layers = [module for module in hf.modules() if isinstance(module, BaseTunerLayer)]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for layer in layers:
+            layer.train()
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.eval()
 
 
 def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrainedModel:
@@ -215,12 +261,22 @@ def save_adapter(hf: peft.PeftModel, folder: Path, *, base: str, name: str | Non
     """Write the adapter alone. `base` is where its base lies, `name` what it calls it (default: the same)."""
     # peft compares vocabularies with the base that is named, so it is first named as it can be found.
     hf.peft_config[_OWN].base_model_name_or_path = base
+    # Of an adapter there is no configuration; rows that were added to it are made again on opening.
+    compares = not Path(base).is_dir() or (Path(base) / "config.json").is_file()
     with quiet():
-        hf.save_pretrained(str(folder))
+        hf.save_pretrained(str(folder), save_embedding_layers="auto" if compares else False)
     if name is not None:
         values = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         files.write_json(folder / CONFIG, values | {"base_model_name_or_path": name})
     (folder / "README.md").unlink(missing_ok=True)  # peft's form of a card, with nothing filled in
+
+
+def replace_head(folder: Path, weight: torch.Tensor) -> None:
+    """Write another head [heads, d] into a saved adapter of a reward model."""
+    held = load_file(folder / WEIGHTS)
+    [name] = [name for name in held if name.endswith(_HEAD)]
+    held[name] = weight.detach().to(held[name].dtype).cpu().contiguous()
+    save_file(held, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def _adapters_of(hf: nn.Module) -> list[str]:

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy, token_logps
 from assent.core import files
 from assent.core.errors import ModelError
-from assent.models import load, lora
+from assent.models import load, lora, stops
 from assent.models.config import ModelConfig
 from assent.models.decoder import plainly, token_states
 from assent.models.groups import GroupBatch
@@ -48,12 +48,12 @@ class PolicyModel:
         trainable: bool,
         base: str | None = None,
     ) -> None:
-        """Take a loaded model whose weights lie in `base` (None: nowhere on disk)."""
+        """Take a model that was opened from `base`; None: from nowhere on disk."""
         where = base or type(hf).__name__
         load.check_precision(config, trainable=trainable, where=where)
         self.hf: Any = hf
         self.tokenizer = tokenizer
-        self.eos_ids = load.stop_tokens(hf, tokenizer)
+        self.eos_ids = stops.stop_tokens(hf, tokenizer)
         self.own_type = str(hf.dtype).removeprefix("torch.")
         """The type that the weights had on disk, whichever they are computed in."""
         self.max_length = load.context_window(hf)
@@ -64,7 +64,7 @@ class PolicyModel:
         self.mode, self.mode_reason = chosen.mode, chosen.reason
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
-            self.hf = lora.attach(hf, config.lora, task="CAUSAL_LM")
+            self.hf = lora.attach(hf, config.lora, task=lora.WORDS)
         self.hf.eval()
 
     @classmethod
@@ -98,6 +98,11 @@ class PolicyModel:
     def num_parameters(self) -> int:
         """Weights of the model, adapters not counted; tied ones once."""
         return sum(p.numel() for name, p in self.hf.named_parameters() if ".lora_" not in name)
+
+    def dropping(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        """Compute as one trains, inside this block: with the dropout of the adapters, drawn from the seed, if any."""
+        has_dropout = isinstance(self.hf, peft.PeftModel) and self.hf.peft_config["default"].lora_dropout > 0
+        return lora.dropping(self.hf, seed) if has_dropout else contextlib.nullcontext()
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
@@ -139,11 +144,11 @@ class PolicyModel:
         """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter unless `merged`.
 
         generation_config.json lists all of `eos_ids`, so that plain transformers stops where sampling here does.
-        An adapter names its base `base_name` (default: as it was loaded). One that was trained on a start which was
-        itself merged on loading has no base on disk: it is always merged.
+        An adapter names its base `base_name` (default: as it was loaded), which may be an adapter on another base. A
+        model that was not loaded from anywhere has no base to name: it is always merged.
         """
         folder, hf = Path(folder), self.hf
-        load.write_stop_tokens(self.core, self.tokenizer, self.eos_ids)
+        stops.write_stop_tokens(self.core, self.tokenizer, self.eos_ids)
         if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
             lora.save_adapter(hf, folder, base=self._base, name=base_name)
             if self.core.generation_config is not None:

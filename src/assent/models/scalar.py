@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class ScalarModel:
         trainable: bool,
         base: str | None = None,
     ) -> None:
-        """Take a loaded model whose decoder's weights lie in `base` (None: nowhere on disk)."""
+        """Take a model whose decoder was opened from `base`; None: from nowhere on disk."""
         where = base or type(hf).__name__
         load.check_precision(config, trainable=trainable, where=where)
         self.hf: Any = hf
@@ -62,7 +63,7 @@ class ScalarModel:
         hf.requires_grad_(trainable and config.lora is None)
         score_head.freeze_words(hf)
         if trainable and config.lora is not None:
-            self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task="SEQ_CLS")
+            self.hf = lora.attach(hf, config.lora, whole_modules=["score"], task=lora.SCORES)
         self.hf.eval()
 
     @classmethod
@@ -167,6 +168,11 @@ class ScalarModel:
             raise ValueError(f"trained_length must be positive, got {value}")
         self.core.config.assent_max_length = int(value)
 
+    def dropping(self, seed: int) -> contextlib.AbstractContextManager[None]:
+        """Compute as one trains, inside this block: with the dropout of the adapters, drawn from the seed, if any."""
+        has_dropout = isinstance(self.hf, peft.PeftModel) and self.hf.peft_config["default"].lora_dropout > 0
+        return lora.dropping(self.hf, seed) if has_dropout else contextlib.nullcontext()
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """What is trained, by name."""
         return {name: p for name, p in self.hf.named_parameters() if p.requires_grad}
@@ -199,8 +205,8 @@ class ScalarModel:
     def save(self, folder: str | Path, *, merged: bool = False, base_name: str | None = None) -> None:
         """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter with head unless `merged`.
 
-        An adapter names its base `base_name` (default: as it was loaded). One that was trained on a start which was
-        itself merged on loading has no base on disk: it is always merged.
+        An adapter names its base `base_name` (default: as it was loaded), which may be an adapter on another base. A
+        model that was not loaded from anywhere has no base to name: it is always merged.
         """
         folder, hf = Path(folder), self.hf
         with quiet():

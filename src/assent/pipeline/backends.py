@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,16 @@ import torch
 import transformers
 
 from assent.artifacts.find import MODELS, model_folder
-from assent.artifacts.store import Artifact
+from assent.artifacts.store import MANIFEST, Artifact
+from assent.core import files
 from assent.core.errors import ConfigError
 from assent.data.render import Renderer
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
 from assent.generation.writer import LocalWriter
 from assent.learner.learner import Scorer
+from assent.models import adapter_start, lora
+from assent.models.adapter_start import AdapterStart, weights_of
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
@@ -26,8 +30,13 @@ from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import adapters_off, criterion_scorer, policy_scorer, row_scorer
 from assent.training.rewards import ModelReward
 
-ADAPTER = "adapter"
-"""Folder of a LoRA artifact that holds its adapter alone."""
+_OLD_ADAPTER = "adapter"
+_NOTE = """This folder holds a LoRA adapter, not a whole model. It lies on `{start}`, which may be an adapter too.
+
+- All of it as one plain Hugging Face model: `assent export PATH OUT`, where PATH is this artifact, round or run.
+- One adapter for plain PEFT, on the base that people know by its name: `assent export PATH OUT --adapter`.
+"""
+"""What lies beside an adapter of a run, for who looks into its folder."""
 TOKENS_PER_MICROBATCH = 4096
 """Of models that only score, where no config says how many."""
 
@@ -125,21 +134,51 @@ class Backends:
 
 
 def save_policy(policy: PolicyModel, output: Path, *, start: Artifact) -> None:
-    """Write policy/, a whole model, and for LoRA also adapter/, what was trained on top of `start`."""
-    policy.save(output / "policy", merged=True)
-    _save_adapter(policy, output, start)
+    """Write policy/: a whole model, or for LoRA what was trained on top of `start` alone."""
+    _save(policy, output / "policy", start)
 
 
 def save_reward(model: ScalarModel, output: Path, *, start: Artifact) -> None:
-    """Write reward/, a whole model, and for LoRA also adapter/, its head and what was trained on top of `start`."""
-    model.save(output / "reward", merged=True)
-    _save_adapter(model, output, start)
+    """Write reward/: a whole model, or for LoRA its head and what was trained on top of `start`."""
+    _save(model, output / "reward", start)
 
 
-def _save_adapter(model: PolicyModel | ScalarModel, output: Path, start: Artifact) -> None:
-    if isinstance(model.hf, peft.PeftModel):
-        # As seen from where the adapter will lie, so that a project folder may be moved.
-        model.save(output / ADAPTER, base_name=f"../../{start.name}/{MODELS[start.kind]}")
+def save_other_head(model: ScalarModel, output: Path, *, parent: Artifact) -> None:
+    """Write reward/: `parent`, from which the model differs in its head and scale alone. What that is, this becomes."""
+    folder, under = output / "reward", parent.file("reward")
+    if not (under / adapter_start.FILE).is_file():
+        model.save(folder, merged=True)
+        return
+    # Its body stays where it is: the adapter's, on the start that it names.
+    shutil.copytree(under, folder)
+    lora.replace_head(folder, model.core.score.weight)
+    model.core.config.save_pretrained(str(folder))
+    files.readable(folder)
+
+
+def adapter_folder(artifact: Artifact) -> Path | None:
+    """The folder of an artifact that holds its adapter; None where all weights were trained."""
+    return adapter_of(artifact.folder / MODELS[artifact.kind])
+
+
+def adapter_of(model: Path) -> Path | None:
+    """The adapter in, or in older artifacts beside, the folder of a model; None where all weights were trained."""
+    beside = model.parent / _OLD_ADAPTER
+    folders = (model, beside) if (model.parent / MANIFEST).is_file() else (model,)
+    return next((folder for folder in folders if (folder / lora.CONFIG).is_file()), None)
+
+
+def _save(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> None:
+    if not isinstance(model.hf, peft.PeftModel):
+        model.save(folder)
+        return
+    under = MODELS[start.kind]
+    # As seen from where the adapter will lie, so that a project folder may be moved.
+    model.save(folder, base_name=f"../../{start.name}/{under}")
+    model.core.config.save_pretrained(str(folder))
+    merged_in = str(model.core.dtype).removeprefix("torch.")
+    AdapterStart(merged_in=merged_in, weights=weights_of(start.folder / under)).write(folder)
+    files.write_text(folder / "README.md", _NOTE.format(start=start.name))
 
 
 def same_tokens(first: Path, second: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,13 +16,13 @@ from assent.evaluation.config import EvaluateConfig
 from assent.evaluation.gate.config import GateConfig, gate_values
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
-from assent.learner.config import OptimizerConfig
 from assent.models.config import ModelConfig, ScratchConfig
+from assent.pipeline.adapter_rates import with_adapter_rates
 from assent.pipeline.budget import BudgetConfig, with_budget
 from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.round_config import CollectConfig, ComputeConfig, LogConfig, SampleConfig
 from assent.raters.config import RatersConfig
-from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
+from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig
 from assent.training.method import Method, NoMethod
 from assent.training.on_policy_config import PPOConfig
 
@@ -33,7 +33,7 @@ class PretrainedBase(Config):
     kind: Literal["pretrained"] = "pretrained"
     """Which kind of base this is."""
     path: str = Field(json_schema_extra={"outside": "model", "named": "model"})
-    """Folder, or hub id such as Qwen/Qwen3-0.6B."""
+    """Folder, or hub id such as Qwen/Qwen3-0.6B. An adapter is merged with the base that it names."""
     revision: str | None = None
     """Commit or tag on the hub; null: the newest, whose commit is recorded."""
 
@@ -101,33 +101,6 @@ def _has_rankings(values: Mapping[str, Any]) -> bool:
 
 TRAINED: dict[str, Config] = {"sft": SFTConfig(), "reward": RewardConfig(), "optimize": PPOConfig()}
 """Stages that train adapters where `model.lora` is set, with their defaults."""
-
-ADAPTER_RATE = 10.0
-"""Factor on the default learning rates where only adapters train (Schulman et al. 2025, "LoRA without regret")."""
-
-
-def with_adapter_rates(given: Any, default: Config) -> Any:
-    """A stage's settings, a config or a mapping, with every learning rate that they leave open raised for adapters."""
-    if isinstance(given, Config):
-        raised = {
-            name: {"learning_rate": rate} for name, rate in _raised(type(given)) if name not in given.model_fields_set
-        }
-        return given.model_copy(
-            update={name: getattr(given, name).model_copy(update=rate) for name, rate in raised.items()}
-        )
-    if isinstance(given, Mapping):
-        rates = dict(_raised(methods().get(str(given.get("kind")), type(default))))
-        said = {name: given.get(name, {}) for name in rates}
-        laid = {name: {"learning_rate": rates[name], **one} for name, one in said.items() if isinstance(one, Mapping)}
-        return {**given, **laid}
-    return given
-
-
-def _raised(config: type[Config]) -> Iterator[tuple[str, float]]:
-    """The optimizers among the settings of a stage, each with its default learning rate for adapters."""
-    for name, field in config.model_fields.items():
-        if isinstance(field.default, OptimizerConfig):
-            yield name, ADAPTER_RATE * field.default.learning_rate
 
 
 class RunConfig(Config):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
+from assent.core import seeds
 from assent.core.errors import ConfigError
 from assent.core.group import Group
 from assent.learner.config import OptimizerConfig
@@ -22,9 +24,19 @@ from assent.training.reward import Outputs, RewardFit, Trained, train_reward
 from assent.training.targets import Target
 
 
-def policy_learner(policy: PolicyModel, config: OptimizerConfig, *, temperature: float = 1.0) -> Learner[TokenScores]:
-    """Trains a policy through the log-probs of scored tokens, at the temperature that they are sampled with."""
-    return LocalLearner(policy.parameters(), lambda batch: policy.logps(batch, temperature=temperature), config)
+def policy_learner(
+    policy: PolicyModel, config: OptimizerConfig, *, temperature: float = 1.0, seed: int = 0
+) -> Learner[TokenScores]:
+    """Trains a policy through the log-probs of scored tokens, at the temperature that they are sampled with.
+
+    The seed is that of the adapters' dropout, if any.
+    """
+    return LocalLearner(
+        policy.parameters(),
+        lambda batch: policy.logps(batch, temperature=temperature),
+        config,
+        training=_training(policy, seed),
+    )
 
 
 def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tensor]:
@@ -32,12 +44,16 @@ def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tenso
     return LocalLearner(critic.parameters(), critic.at_scored, config)
 
 
-def reward_learner(model: ScalarModel, config: OptimizerConfig) -> Learner[Outputs]:
+def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0) -> Learner[Outputs]:
     """Trains a reward model through the scores of rows, the states that they are read from, and criteria's heads."""
     outputs: Callable[[GroupBatch], Outputs] = (
         model.at_last_with_criteria if model.criteria else model.at_last_with_states
     )
-    return LocalLearner(model.parameters(), outputs, config)
+    return LocalLearner(model.parameters(), outputs, config, training=_training(model, seed))
+
+
+def _training(model: PolicyModel | ScalarModel, seed: int) -> Callable[[int, int], AbstractContextManager[None]]:
+    return lambda step, part: model.dropping(seeds.derive(seed, "adapter dropout", step, part))
 
 
 def policy_scorer(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
@@ -101,6 +117,6 @@ def train_reward_model(
     fit = RewardFit.of(
         members, config, features=model.num_features, seed=loop.seed, attributes=attributes, weight=weight
     )
-    trained = train_reward(reward_learner(model, config.optimizer), fit, config, loop)
+    trained = train_reward(reward_learner(model, config.optimizer, seed=loop.seed), fit, config, loop)
     model.score_mean, model.score_std = trained.score_mean, trained.score_std
     return trained

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from assent.artifacts.identity import hash_folder
-from assent.artifacts.store import MANIFEST
 from assent.core.errors import ConfigError, ModelError
 from assent.models import lora, shared_base
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
-from assent.pipeline.backends import ADAPTER, Backends, same_tokens
+from assent.pipeline.backends import Backends, adapter_of, same_tokens
 from assent.training.on_policy_config import OnPolicyConfig
 
 
@@ -72,12 +71,12 @@ class OneBase(Backends):
 
     def _adapter(self, folder: Path) -> Path:
         """The folder of a reward model's adapter, which was trained on the very base. Raises _Apart or ModelError."""
+        if self.model.lora is not None and self.model.lora.use_dora:
+            raise _Apart("DoRA scales the weights that it lies on, so two adapters over one base are not one model")
         if self.model.dtype != "float32" and not self.must:
             rounded = f"merged, it was rounded to {self.model.dtype}, which its adapter alone is not"
             raise _Apart(f"{rounded}; optimize.shared_base=always takes that")
-        beside = folder.parent / ADAPTER
-        is_artifact = (folder.parent / MANIFEST).is_file() and (beside / lora.CONFIG).is_file()
-        adapter = beside if is_artifact else folder
+        adapter = adapter_of(folder) or folder
         base = lora.adapter_base(adapter)
         if base is None:
             raise _Apart(f"{folder} holds whole weights and no adapter")

@@ -14,7 +14,7 @@ from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import UserError
 from assent.models.config import ModelConfig
-from assent.pipeline.backends import ADAPTER, Backends
+from assent.pipeline.backends import Backends, adapter_folder
 from assent.pipeline.commands.export import BASE, export_model
 from assent.pipeline.commands.origin import Origin
 from assent.pipeline.config import ComputeConfig
@@ -53,7 +53,7 @@ class ProfilePolicy:
     @property
     def start(self) -> Artifact | None:
         """The parent's policy, on which the adapter lies; None where the profile has principles only."""
-        if not self.adapter.is_dir() or self.artifact.manifest.parents.get("reward") is None:
+        if self.adapter is None or self.artifact.manifest.parents.get("reward") is None:
             return None
         reward = store_at(self.artifact.folder.parent).find(self.artifact.manifest.parents["reward"])
         if reward is None or reward.manifest.stage != "profile reward":
@@ -61,9 +61,9 @@ class ProfilePolicy:
         return store_at(self.artifact.folder.parent).find(self.artifact.manifest.parents["start"])
 
     @property
-    def adapter(self) -> Path:
-        """The folder of its adapter."""
-        return self.artifact.folder / ADAPTER
+    def adapter(self) -> Path | None:
+        """The folder of its adapter; None where it has none."""
+        return adapter_folder(self.artifact)
 
     def writer(self, model: ModelConfig, *, name: str) -> ToldWriter:
         """Its policy, loaded to answer under its principles."""
@@ -83,7 +83,8 @@ def export_profile(
     start = found.start
     if adapter and start is None:
         raise UserError(f"{name} has principles only, no adapter of its own; leave out --adapter")
-    origin = None if start is None or not adapter else Origin(start, (found.adapter,), None, None, None)
+    under = found.adapter if adapter and start is not None else None
+    origin = None if start is None or under is None else Origin(start, (under,), None, None, None)
     yield from export_model(str(found.artifact.folder), to, adapter=adapter, dtype=dtype, origin=origin)
     tree = read_tree(folder)
     about = {"id": name, "principles": list(found.principles), "tone": tree.tone(name)}

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from assent.core.errors import ModelError
 from assent.core.group import Group
 from assent.models.config import LoraConfig, ModelConfig
+from assent.models.context import read_context
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
@@ -140,7 +141,7 @@ def test_lora_reward_head_survives_save_reload_and_merge(tiny_folder: Folder, tm
         torch.testing.assert_close(plain(rows, attention_mask=mask).logits[:, 0], scores, atol=1e-4, rtol=1e-5)
 
 
-def test_second_adapter_starts_from_the_first_and_is_saved_merged(tiny_folder: Folder, tmp_path: Path) -> None:
+def test_second_adapter_starts_from_the_first_and_lies_on_it_bit_for_bit(tiny_folder: Folder, tmp_path: Path) -> None:
     first = PolicyModel.load(tiny_folder("llama"), config=LORA, trainable=True)
     first_lora_factors_moved(first)
     first.save(tmp_path / "first")
@@ -151,11 +152,14 @@ def test_second_adapter_starts_from_the_first_and_is_saved_merged(tiny_folder: F
     with second.reference():
         assert torch.equal(second.logps(batch()).logps, start)
     second.save(tmp_path / "second")
-    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "second")
-    assert not (tmp_path / "second" / "adapter_config.json").exists()
-    again = PolicyModel.load(tmp_path / "second", config=ModelConfig(), trainable=False)
+    second.save(tmp_path / "merged", merged=True)
+    assert not (tmp_path / "second" / "model.safetensors").exists()
+    again, merged = (
+        PolicyModel.load(tmp_path / name, config=ModelConfig(), trainable=False) for name in ("second", "merged")
+    )
+    assert all(torch.equal(merged.hf.state_dict()[n], weight) for n, weight in again.hf.state_dict().items())
     torch.testing.assert_close(again.logps(batch()).logps, second.logps(batch()).logps, atol=1e-4, rtol=0)
-    assert plain.num_parameters() == first.num_parameters
+    assert read_context(tmp_path / "second") == read_context(tiny_folder("llama"))
 
 
 def test_reward_model_grows_from_an_adapter(tiny_folder: Folder, tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from assent.core.errors import UserError
 from assent.core.group import Group
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
+from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.pipeline.commands.export import export_model
 from run_of_tiny_models import make_run
 
+PLAIN = ModelConfig(attention="padded")
 TOKENS = torch.tensor([[1, 5, 9, 40, 7]])
 
 
@@ -34,7 +36,7 @@ def logits(model: torch.nn.Module) -> torch.Tensor:
 
 
 def policy_of(name: str) -> torch.Tensor:
-    return logits(AutoModelForCausalLM.from_pretrained(find_artifact(name).file("policy")))
+    return logits(PolicyModel.load(find_artifact(name).file("policy"), config=PLAIN, trainable=False).hf)
 
 
 def test_a_policy_reloads_in_plain_transformers_with_its_tokenizer(run: str, tmp_path: Path) -> None:

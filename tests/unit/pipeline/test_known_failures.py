@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,14 @@ import pytest
 
 from assent.core.errors import UserError
 from assent.core.runlog import RunLog
+from assent.data.render import Renderer
+from assent.models.tiny import tiny_tokenizer
 from assent.pipeline.config import RunConfig, load_config
 from assent.pipeline.doctor import symptoms as see
+from assent.pipeline.doctor.examine import check_disk
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.logs import examine_logs
+from assent.pipeline.doctor.model import Reader
 from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -27,6 +32,10 @@ BASE = {
 SETTINGS: Sequence[tuple[str, Mapping[str, Any]]] = [
     ("sft.optimizer.learning_rate", {"sft": {"optimizer": {"learning_rate": 1e-2}}}),
     ("sft.optimizer.learning_rate", {"sft": {"optimizer": {"learning_rate": 1e-10}}}),
+    (
+        "sft.optimizer.learning_rate",
+        {"model": {"lora": {"rank": 8}}, "sft": {"optimizer": {"learning_rate": 2e-5}}},
+    ),
     ("reward.optimizer.learning_rate", {"reward": {"optimizer": {"learning_rate": 1e-2}}}),
     ("optimize.optimizer.learning_rate", {"optimize": {"kind": "ppo", "optimizer": {"learning_rate": 1e-3}}}),
     (
@@ -75,6 +84,16 @@ def test_defaults_of_every_method_raise_no_alarm(kind: str, lora: object) -> Non
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_the_configs_of_the_repository_raise_no_alarm(path: Path) -> None:
     assert _found(load_config(path)) == []
+
+
+def test_a_round_of_adapters_is_expected_to_write_the_base_and_adapters() -> None:
+    config = RunConfig.parse({**BASE, "model": {"lora": {"rank": 16}}})
+    whole = Reader(Renderer(tiny_tokenizer()), 128, SMALL, 2 * SMALL)
+    [said] = check_disk(config, replace(whole, adapters=5_000_000))
+    # 270 MB, and 20 MB for each of three adapters and eight copies in checkpoints: 490 MB. Whole: 270 MB + 11 · 540 MB.
+    assert "about 0.5 GB will be written (the base, 3 adapters and checkpoints)" in str(said)
+    [said] = check_disk(config, whole)
+    assert "about 6.2 GB will be written (the base, 3 models and checkpoints)" in str(said)
 
 
 def test_a_rate_that_a_small_model_bears_is_too_high_for_a_large_one() -> None:

@@ -161,7 +161,7 @@ def test_a_profile_goes_from_votes_to_a_passport(run: Path) -> None:
     assert profile.evidence is not None and (profile.evidence.labels, profile.evidence.level) == (360, "shared")
     assert profile.policy is not None and profile.published is None, told
     policy = find_artifact(profile.policy)
-    assert (policy.folder / "adapter" / "adapter_config.json").is_file()
+    assert (policy.file("policy") / "adapter_config.json").is_file()
     with pytest.raises(NotUsableError, match="not published"):
         ProfilePolicy.of(place.folder, "ja", today=TODAY)
 

@@ -20,7 +20,7 @@ from assent.core.types import Prompt
 from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner
-from assent.models import shared_base
+from assent.models import adapter_start, shared_base
 from assent.models.config import LoraConfig, ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
@@ -117,7 +117,7 @@ class CopyEach(Backends):
     def reward_model(self, folder: Path | str, *, trainable: bool) -> ScalarModel:
         start = Path(folder).parents[1] / "policy-a" / "policy"
         own = self.policy(start, trainable=True)
-        reward = shared_base.reward_on(own, Path(folder).parent / "adapter", config=self.model)
+        reward = shared_base.reward_on(own, Path(folder), config=self.model)
         return shared_base.value_from_reward(reward, config=self.model) if trainable else reward
 
 
@@ -212,11 +212,17 @@ def other_tokens(one: Round, folder: Path) -> Round:
 
 
 def without_adapter(one: Round, folder: Path) -> Round:
-    return Round(one.start, shutil.copytree(one.reward, folder / "reward"))
+    ScalarModel.load(one.reward, config=ModelConfig(), trainable=False).save(folder / "reward")
+    return Round(one.start, folder / "reward")
 
 
 def without_base(one: Round, folder: Path) -> Round:
-    return Round(one.start, shutil.copytree(one.reward.parent, folder / "moved") / "reward")
+    """As older runs kept it, a whole model with its adapter beside it, in another place than its start."""
+    made = folder / "moved"
+    whole = without_adapter(one, made)
+    shutil.copytree(one.reward, made / "adapter", ignore=lambda *_: [adapter_start.FILE])
+    (made / "manifest.json").write_text("{}", encoding="utf-8")
+    return whole
 
 
 @pytest.mark.parametrize(

@@ -135,11 +135,15 @@ def weights_of(name: str) -> str:
 
 
 def is_reward(folder: Path | str) -> bool:
-    """Whether a model folder holds a sequence-classification model; a hub id is taken for a policy."""
+    """Whether a model folder holds a model that scores, or an adapter of one; a hub id is taken for a policy."""
     from transformers import AutoConfig
+
+    from assent.models.lora import CONFIG, SCORES, task_of
 
     if not Path(folder).is_dir():
         return False
+    if (Path(folder) / CONFIG).is_file():
+        return task_of(folder) == SCORES
     shape = AutoConfig.from_pretrained(folder)
     return any("SequenceClassification" in one for one in getattr(shape, "architectures", None) or ())
 

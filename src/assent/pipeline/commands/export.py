@@ -19,14 +19,14 @@ from assent.core import files
 from assent.core.errors import UserError
 from assent.data.render import Renderer
 from assent.evaluation.report import EvaluationReport
-from assent.models import score_head
+from assent.models import adapter_start, score_head
 from assent.models.cast import TYPES, Cast, cast_weights
 from assent.models.config import ModelConfig
 from assent.models.join import join_adapters
 from assent.models.lora import CONFIG, WEIGHTS
 from assent.models.tokenizer import load_tokenizer
-from assent.pipeline.backends import Backends
-from assent.pipeline.commands.origin import Origin, adapter_folder, origin_of
+from assent.pipeline.backends import Backends, adapter_folder
+from assent.pipeline.commands.origin import Origin, origin_of
 from assent.pipeline.config import ComputeConfig
 from assent.stats.estimate import Estimate
 
@@ -117,7 +117,9 @@ def _write_adapter(artifact: Artifact, origin: Origin, partial: Path) -> None:
         raise UserError(f"{artifact.name} has no adapter, only whole weights; leave out --adapter")
     if not origin.adapters:
         raise UserError(f"{artifact.name}: its start was trained whole, which an adapter lacks; leave out --adapter")
-    _copy(folder, partial, leave=(WEIGHTS, CONFIG, CARD))
+    # With a config.json plain transformers would take a policy's adapter for a whole model.
+    own = ("config.json",) if artifact.kind == "policy" else ()
+    _copy(folder, partial, leave=(WEIGHTS, CONFIG, CARD, adapter_start.FILE, *own))
     if artifact.kind == "policy" and not (partial / _GENERATION).is_file():
         shutil.copyfile(model_of(artifact) / _GENERATION, partial / _GENERATION)
     if not origin.has_name:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from assent.artifacts.find import MODELS, model_of, store_at
+from assent.artifacts.find import model_of, store_at
 from assent.artifacts.store import Artifact
 from assent.models.lora import CONFIG
-from assent.pipeline.backends import ADAPTER
+from assent.pipeline.backends import adapter_folder
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
@@ -71,14 +71,6 @@ def origin_of(artifact: Artifact) -> Origin:
     name = str(base["path"]) if base.get("kind") == "pretrained" else None
     revision = base.get("revision") or at.manifest.notes.get("commit")
     return Origin(at, tuple(adapters) if is_whole else (), name, revision, _own_type(at, name))
-
-
-def adapter_folder(artifact: Artifact) -> Path | None:
-    """The folder of an artifact that holds its adapter alone; None where all weights were trained."""
-    for folder in (artifact.folder / ADAPTER, artifact.folder / MODELS[artifact.kind]):
-        if (folder / CONFIG).is_file():
-            return folder
-    return None
 
 
 def _start_key(artifact: Artifact) -> str:

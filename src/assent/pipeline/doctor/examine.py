@@ -170,12 +170,13 @@ def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
     """A rough estimate of what the run writes, against the space there is."""
-    weights = reader.parameters * _BYTES_PER_WEIGHT
-    models = 2 + (2 if config.fits_reward else 1) * config.rounds
-    need = weights * (models + _CHECKPOINT_COPIES)
+    trained = _BYTES_PER_WEIGHT * (reader.parameters if reader.adapters is None else reader.adapters)
+    models = 1 + (2 if config.fits_reward else 1) * config.rounds
+    need = reader.num_bytes + trained * (models + _CHECKPOINT_COPIES)
+    what = "models" if reader.adapters is None else "adapters"
     folder = next(p for p in (RUNS.absolute(), *RUNS.absolute().parents) if p.exists())
     free = shutil.disk_usage(folder).free
-    said = f"about {_size(need)} will be written ({models} models and checkpoints), {_size(free)} are free"
+    said = f"about {_size(need)} will be written (the base, {models} {what} and checkpoints), {_size(free)} are free"
     if free < need:
         return [error("disk", said, "free some space, or run in a folder on a larger disk")]
     if free < 2 * need:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from assent.core.findings import Finding, warning
 from assent.learner.config import OptimizerConfig
-from assent.pipeline.config import ADAPTER_RATE, RunConfig, ScratchBase
+from assent.pipeline.adapter_rates import ADAPTER_RATE, adapter_rates
+from assent.pipeline.config import RunConfig, ScratchBase
 from assent.training.method import Method
 from assent.training.on_policy_config import OnPolicyConfig
 
@@ -42,6 +43,8 @@ def check_known(config: RunConfig, *, parameters: int, prompts: int | None) -> I
     `parameters` of the base, 0 where they are not known; `prompts` that a stage can draw from, None likewise.
     """
     yield from _rates(config, parameters)
+    if config.model.lora is not None:
+        yield from _adapter_rates(config)
     yield from _passes(config)
     if isinstance(config.optimize, OnPolicyConfig):
         yield from _on_policy(config.optimize, prompts)
@@ -78,6 +81,18 @@ def _rates(config: RunConfig, parameters: int) -> Iterator[Finding]:
             yield warning(f"{key}.learning_rate", said, f"begin with {limit / 20:.1g}")
         if rate < SLOWEST:
             yield warning(f"{key}.learning_rate", f"is {rate:g}: the weights will hardly move", "raise it")
+
+
+def _adapter_rates(config: RunConfig) -> Iterator[Finding]:
+    """Rates that were chosen as for training all weights, under which adapters hardly move."""
+    reward = config.reward if config.fits_reward else None
+    stages = {"sft": config.sft, "reward": reward, "optimize": config.optimize}
+    for stage, settings in stages.items():
+        for name, usual in adapter_rates(type(settings)) if settings is not None else ():
+            rate = getattr(settings, name).learning_rate
+            if SLOWEST <= rate <= usual / ADAPTER_RATE:
+                said = f"is {rate:g}, as for training all weights: adapters hardly move under it"
+                yield warning(f"{stage}.{name}.learning_rate", said, f"take about {usual:g}, or leave it out")
 
 
 def _passes(config: RunConfig) -> Iterator[Finding]:

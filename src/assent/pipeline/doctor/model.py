@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -16,6 +16,7 @@ from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations, row_limit
 from assent.models.config import ScratchConfig
 from assent.models.context import read_context
+from assent.models.lora import WORDS, adapter_base, attach
 from assent.models.policy import PolicyModel
 from assent.models.scratch import train_tokenizer
 from assent.models.tokenizer import load_tokenizer
@@ -42,6 +43,10 @@ class Reader:
     context: int
     parameters: int
     """0 where the model is on the hub and was not loaded."""
+    num_bytes: int = 0
+    """What its weights take on disk, in the type that they have there."""
+    adapters: int | None = None
+    """Parameters of an adapter on it; None where all weights are trained."""
 
 
 @dataclass
@@ -85,7 +90,8 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
     reader = Reader(
         Renderer(tokenizer, template=config.model.template, date=config.model.date),
         base.shape.context,
-        scratch_parameters(base.shape, len(tokenizer)),
+        (parameters := scratch_parameters(base.shape, len(tokenizer))),
+        4 * parameters,
     )
     said = f"a new model of {_millions(reader.parameters)} parameters, context {reader.context}"
     findings = [ok("base", said), ok("model.template", reader.renderer.describe())]
@@ -97,19 +103,29 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
 
 def _open_folder(config: RunConfig, path: str) -> OpenedBase:
     policy = PolicyModel.load(path, config=config.model.model_copy(update={"lora": None}), trainable=False)
+    wide = 4 if policy.own_type == "float32" else 2
     reader = Reader(
         Renderer(policy.tokenizer, template=config.model.template, date=config.model.date),
         policy.max_length,
         policy.num_parameters,
+        wide * policy.num_parameters,
     )
     said = f"{type(policy.core).__name__}, {_millions(reader.parameters)} parameters, context {reader.context}"
     findings = [ok("base.path", said), *_about_template(reader.renderer)]
+    if (below := adapter_base(path)) is not None:
+        findings.append(ok("base.path", f"an adapter on {below.path}; the run starts from both, merged"))
     if policy.mode == "padded":
         findings.append(note("model.attention", f"padded rows, which are slower: {policy.mode_reason}"))
     if policy.max_length < (getattr(policy.core.config.get_text_config(), "max_position_embeddings", None) or 0):
         said = f"rows end at the original context of {policy.max_length} tokens: LongRoPE is not used beyond it"
         findings.append(note("base.path", said))
     findings += try_sampling(policy)
+    if config.model.lora is not None:
+        hf = attach(policy.hf, config.model.lora, task=WORDS)
+        trained = sum(weight.numel() for weight in hf.parameters() if weight.requires_grad)
+        reader = replace(reader, adapters=trained)
+        findings.append(ok("model.lora", f"adapters of {_millions(trained)} parameters"))
+        del hf
     del policy  # two large models need not be in memory together
     findings += try_scoring(config, path)
     return OpenedBase(reader, findings)
@@ -250,7 +266,8 @@ def _longest_answer(config: RunConfig) -> int:
 
 
 def _key_of(wrong: ModelError) -> str:
-    return "model.template" if "template" in str(wrong) else "base"
+    named = ("model.template" if "template" in str(wrong) else None, "model.lora" if "LoRA" in str(wrong) else None)
+    return next((one for one in named if one is not None), "base")
 
 
 def _millions(count: int) -> str:

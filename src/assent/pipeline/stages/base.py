@@ -15,6 +15,8 @@ from assent.core.shown import turns_shown
 from assent.core.types import Conversation
 from assent.data.render import Renderer
 from assent.learner.checkpoint import Cadence
+from assent.models.cast import narrow
+from assent.models.lora import adapter_base
 from assent.models.policy import PolicyModel
 from assent.models.scratch import new_model, train_tokenizer
 from assent.pipeline.backends import Backends, device_of, machine
@@ -34,6 +36,9 @@ def run_base(ctx: StageContext, config: BaseStage, *, corpus: Artifact | None = 
             policy = PolicyModel.load(
                 base.path, config=full, trainable=False, device=device_of(config.compute), revision=base.revision
             )
+            if (below := adapter_base(base.path, revision=base.revision)) is not None:
+                ctx.log.say(f"{base.path}: an adapter on {below.path}; the run starts from both, merged")
+            narrow(policy.hf, policy.own_type, added=policy.tokenizer.pad_token_id)
             policy.save(ctx.output / "policy")
             commit = getattr(policy.hf.config, "_commit_hash", None)
             facts = {"parameters": policy.num_parameters, "from": base.path, "commit": commit}

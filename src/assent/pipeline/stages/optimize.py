@@ -125,6 +125,10 @@ class Work:
         if missing:
             raise ValueError(f"{config.optimize.title} needs {', '.join(sorted(missing))}, and the round gave none")
         backends, folder = Backends(config.model, config.compute), start.file("policy")
+        if isinstance(config.optimize, OnPolicyConfig) and (adapters := config.model.lora) and adapters.dropout:
+            ctx.log.say(f"{config.optimize.title}: without dropout, since ratios must compare weights and not noise")
+            without = config.model.model_copy(update={"lora": adapters.without_dropout()})
+            backends = Backends(without, config.compute)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
         policy = backends.policy(folder, trainable=True)
         if isinstance(config.optimize, OnPolicyConfig):
@@ -196,7 +200,7 @@ class Work:
         told_by = relabel([one.weighted(labels) if labels else one for one in ranked.targets])
         if told_by.line is not None:
             self.ctx.log.say(told_by.line)
-        learner = policy_learner(self.policy, config.optimizer)
+        learner = policy_learner(self.policy, config.optimizer, seed=self.ctx.seed)
         result = train(learner, ranked.groups, told_by.targets, config, self.loop)
         for line in ranked.fitted.lines("comparisons", max_length=limit):
             self.ctx.log.say(line)
@@ -211,7 +215,8 @@ class Work:
         lines = [found.labels.line(), *found.fitted.lines("labelled tasks", max_length=limit)]
         for line in lines:
             self.ctx.log.say(line)
-        result = train_kto(policy_learner(self.policy, config.optimizer), found.groups, found.says, config, self.loop)
+        learner = policy_learner(self.policy, config.optimizer, seed=self.ctx.seed)
+        result = train_kto(learner, found.groups, found.says, config, self.loop)
         counts = {"labelled": len(found.groups), **found.fitted.facts(), **found.labels.facts()}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
 

@@ -25,7 +25,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
-from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
+from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine, save_other_head
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import state_scorer
 from assent.pipeline.ranked import Reading
@@ -118,7 +118,7 @@ def run_profile_reward(
         model.head = torch.from_numpy(poll.head + offset.direction).float()
         # The parent's unit stays: what a nat of KL costs was chosen in it.
         model.score_mean += float((states @ offset.direction).mean())
-        model.save(ctx.output / "reward", merged=True)
+        save_other_head(model, ctx.output, parent=parent)
     files.write_json(ctx.output / TRIAL, trial.model_dump(mode="json"))
     return {"passes": trial.passes, "p": trial.p, "spread": trial.spread, "votes": trial.learned.votes}
 

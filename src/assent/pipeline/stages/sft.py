@@ -39,7 +39,8 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
         for line in held_out.lines("demonstrations that are held out", max_length=limit):
             ctx.log.say(line)
         loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        result = train_sft(policy_learner(policy, config.sft.optimizer), train.flat, held_out.flat, config.sft, loop)
+        learner = policy_learner(policy, config.sft.optimizer, seed=ctx.seed)
+        result = train_sft(learner, train.flat, held_out.flat, config.sft, loop)
         save_policy(policy, ctx.output, start=base)
         waste = told(ctx.log, policy)
     return {

@@ -42,7 +42,7 @@ def with_profiles(
         try:
             meant = ProfilePolicy.of_any(tree, name)
             misfit = _misfit(meant, source)
-            if not misfit and meant.start is not None:
+            if not misfit and meant.start is not None and meant.adapter is not None:
                 adapters.add(asked_as, meant.adapter)
                 adapter = asked_as
         except UserError as error:
