@@ -15,23 +15,23 @@ from assent.artifacts.stage import StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
 from assent.core.group import Group
-from assent.core.types import Comparison, Conversation, Prompt
+from assent.core.types import Comparison, Conversation, Marked, Prompt
 from assent.data.render import Renderer
 from assent.data.splits import split_key
 from assent.data.talks import fit_demonstrations, row_limit
-from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
-from assent.pipeline.ai_labels import weights_in
+from assent.pipeline.ai_labels import by_people, weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.guarding import held_out_reward, set_apart
-from assent.pipeline.labelling import Relabelled, labelled_groups, relabelled
+from assent.pipeline.labelling import Relabelled, judged, labelled_groups, relabelled
 from assent.pipeline.learners import policy_learner, value_learner
+from assent.pipeline.on_the_way import hand_over, keep, loop_of, show, sides
 from assent.pipeline.one_base import OneBase
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.ranked import ranked_groups
+from assent.pipeline.ranked import RankedGroups, ranked_groups
 from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
 from assent.pipeline.waste import told
 from assent.training.best_of_n import train_best_of_n
@@ -47,8 +47,15 @@ from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
 from assent.training.online_dpo import train_online_dpo
 from assent.training.orpo import train_orpo
 from assent.training.ppo import train_ppo
-from assent.training.preference import PreferenceResult
-from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, RankingConfig, SimPOConfig
+from assent.training.preference import PreferenceResult, Ranked
+from assent.training.preference_config import (
+    DPOConfig,
+    KTOConfig,
+    ORPOConfig,
+    PreferenceConfig,
+    RankingConfig,
+    SimPOConfig,
+)
 from assent.training.reinforce import train_reinforce
 from assent.training.rewards import ModelReward
 from assent.training.rloo import train_rloo
@@ -57,8 +64,10 @@ from assent.training.targets import Target
 
 Train = Callable[[Roles, Sequence[Prompt], Any, Loop], Mapping[str, Any] | None]
 """An on-policy method: roles, prompts, its settings, the loop; what it found beside its log, if anything."""
-TrainOnRankings = Callable[[Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop], PreferenceResult]
-"""A method on rankings: the policy, groups of answers, who ranked them how, its settings, the loop."""
+TrainOnRankings = Callable[
+    [Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop, Ranked | None], PreferenceResult
+]
+"""A method on rankings: the policy, groups, who ranked their answers how, its settings, the loop, what is held out."""
 
 
 class OptimizeStage(Config):
@@ -124,7 +133,7 @@ def run_optimize(
             case _ as never:
                 assert_never(never)
         save_policy(work.policy, ctx.output, start=start)
-        return facts
+        return {**facts, **hand_over(work.loop, ctx)}
 
 
 @dataclass(frozen=True)
@@ -145,8 +154,9 @@ class Work:
         if missing:
             raise ValueError(f"{config.optimize.title} needs {', '.join(sorted(missing))}, and the round gave none")
         backends, folder = Backends(config.model, config.compute), start.file("policy")
-        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        loop = loop_of(ctx, config.compute)
         policy = backends.policy(folder, trainable=True)
+        keep(loop, ctx, config.optimize.keep, policy, start)
         if isinstance(config.optimize, OnPolicyConfig):
             backends = OneBase.of(backends, policy, folder, config.optimize, ctx.log.say)
         return cls(ctx, backends, folder, policy, loop, given)
@@ -192,7 +202,6 @@ class Work:
             "steps": config.steps if self.loop.ended is None else self.loop.done,
             "prompts": len(pool),
             **({"ended": self.loop.ended} if self.loop.ended is not None else {}),
-            **self.loop.facts,
             **found,
             **told(self.ctx.log, self.policy, writer.engine),
         }
@@ -209,31 +218,58 @@ class Work:
     ) -> dict[str, Any]:
         """A method that learns from the rankings themselves: all judgments so far."""
         comparisons = read_records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
+        learned, held_out = sides(comparisons, config.eval_share, self.ctx.log)
         limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
-        ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
         labels = weights_in(self.given["judgments"])
-        told_by = relabel([one.weighted(labels) if labels else one for one in ranked.targets])
+        if labels:
+            held_out = by_people(held_out)
+
+        def read(some: Sequence[Comparison]) -> tuple[RankedGroups, Relabelled]:
+            ranked = ranked_groups(some, renderer, limit=limit, too_long=config.too_long)
+            return ranked, relabel([one.weighted(labels) if labels else one for one in ranked.targets])
+
+        ranked, told_by = read(learned)
         if told_by.line is not None:
             self.ctx.log.say(told_by.line)
+        unseen = read(held_out) if held_out else None
+        self._show(held_out, config)
         learner = policy_learner(self.policy, config.optimizer)
-        result = train(learner, ranked.groups, told_by.targets, config, self.loop)
-        for line in ranked.fitted.lines("comparisons", max_length=limit):
+        beside = None if unseen is None else (unseen[0].groups, unseen[1].targets)
+        result = train(learner, ranked.groups, told_by.targets, config, self.loop, beside)
+        parts = [(ranked, "comparisons"), *([] if unseen is None else [(unseen[0], "comparisons that are held out")])]
+        for line in (line for one, what in parts for line in one.fitted.lines(what, max_length=limit)):
             self.ctx.log.say(line)
         counts = {"comparisons": len(ranked.groups), **ranked.fitted.facts(), **told_by.facts}
+        counts |= {} if unseen is None else {"held_out": len(unseen[0].groups)}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
 
     def on_labels(self, config: KTOConfig) -> dict[str, Any]:
         """KTO: learns from answers that any judgment so far calls good or bad."""
         limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
-        found = labelled_groups(self.given["judgments"], renderer, config, limit=limit)
+        learned, held_out = sides(judged(self.given["judgments"]), config.eval_share, self.ctx.log)
+        labels = weights_in(self.given["judgments"])
+        found = labelled_groups(learned, renderer, config, limit=limit, weight=labels)
+        unseen = labelled_groups(held_out, renderer, config, limit=limit, weight=labels) if held_out else None
         lines = [found.labels.line(), *found.fitted.lines("labelled tasks", max_length=limit)]
+        if unseen is not None:
+            lines.append(f"held out: {unseen.labels.line()}")
+            lines += unseen.fitted.lines("labelled tasks that are held out", max_length=limit)
         for line in lines:
             self.ctx.log.say(line)
-        result = train_kto(policy_learner(self.policy, config.optimizer), found.groups, found.says, config, self.loop)
+        self._show(held_out, config)
+        learner = policy_learner(self.policy, config.optimizer)
+        beside = None if unseen is None else (unseen.groups, unseen.says)
+        result = train_kto(learner, found.groups, found.says, config, self.loop, beside)
         counts = {"labelled": len(found.groups), **found.fitted.facts(), **found.labels.facts()}
+        counts |= {} if unseen is None else {"held_out": len(unseen.groups)}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
+
+    def _show(self, held_out: Sequence[Comparison | Marked], config: PreferenceConfig) -> None:
+        """Answer some of the held-out prompts on the way."""
+        if held_out:
+            show(self.loop, self.backends, self.policy, [one.prompt for one in held_out], config)
 
     @property
     def _reward(self) -> Path | None:
