@@ -68,7 +68,7 @@ def keep(
 
 def hand_over(loop: Loop, ctx: StageContext) -> dict[str, Any]:
     """Move kept models into the artifact, and give what is to be said of the way as facts of it."""
-    facts = dict(loop.facts)
+    facts = {**loop.facts, **({} if loop.ended is None else {"ended": loop.ended})}
     if loop.kept is not None:
         facts["kept"] = loop.kept.hand_over(ctx.output)
         late = [n for n in loop.kept.config.at if n > loop.done]

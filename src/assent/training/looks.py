@@ -122,8 +122,9 @@ class Looks:
         name = best.measure.removeprefix("heldout_")
         if self.best.see(found.get(name, math.nan), taken, is_low=name == "loss"):
             self._weights = dict(self.result())
-        if self.is_exhausted:
+        if self.is_exhausted and taken < total:
             self._loop.end(f"{best.patience} evaluations brought no better {best.measure} than step {self.best.step}")
+            self._loop.log.say(f"stopped: {self._loop.ended}")
 
     def take(self) -> None:
         """Put the best weights into the model where they are asked for, and say which they are."""

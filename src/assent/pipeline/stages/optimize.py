@@ -167,7 +167,8 @@ class Work:
         temperature = config.sampling.temperature
         asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
         refuse_prompts(config, asked)
-        apart, watched = set_apart(config.guards, asked)
+        key = "optimize.eval_prompts" if config.guards is None else "optimize.guards.prompts"
+        apart, watched = set_apart(config.held_out_prompts, asked, key=key)
         pool, held_out = (
             that_fit(
                 some,
@@ -178,6 +179,10 @@ class Work:
             )
             for some in (apart, watched)
         )
+        if held_out:
+            self.ctx.log.say(
+                f"{len(held_out)} prompts are held out: answered and measured on the way, never trained on"
+            )
         tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
         opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
         rewards, constraints = opener.rewards(), opener.constraints()
@@ -190,7 +195,7 @@ class Work:
             reward=rewards,
             writer=writer,
             demonstrations=tuple(self._demonstrations(writer.renderer, held_out)) if config.ptx.coefficient else (),
-            held_out=None if config.guards is None else HeldOut(tuple(held_out), gold),
+            held_out=HeldOut(tuple(held_out), gold) if held_out else None,
         )
         found = train(roles, pool, config, self.loop) or {}
         for line in worth_telling(terms):
@@ -201,6 +206,7 @@ class Work:
             **({} if constraints is None else {"multipliers": constraints.multipliers}),
             "steps": config.steps if self.loop.ended is None else self.loop.done,
             "prompts": len(pool),
+            **({"held_out": len(held_out)} if held_out else {}),
             **({"ended": self.loop.ended} if self.loop.ended is not None else {}),
             **found,
             **told(self.ctx.log, self.policy, writer.engine),
@@ -277,14 +283,12 @@ class Work:
         return None if reward is None else reward.file("reward")
 
     def _demonstrations(self, renderer: Renderer, held_out: Sequence[Prompt]) -> list[Group]:
-        """Demonstrations as groups; those that do not fit are left out, and those of prompts that guards watch with."""
+        """Demonstrations as groups; those that do not fit are left out, and those of held-out prompts."""
         given = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
         watched = {split_key(prompt) for prompt in held_out}
         conversations = [one for one in given if split_key(one) not in watched]
         if len(conversations) < len(given):
-            self.ctx.log.say(
-                f"{len(given) - len(conversations)} demonstrations ask what the guards watch with: left out"
-            )
+            self.ctx.log.say(f"{len(given) - len(conversations)} demonstrations ask what is held out: left out")
         limit = self.policy.max_length
         fitted = fit_demonstrations(conversations, renderer, max_length=limit, policy="drop")
         for line in fitted.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):
