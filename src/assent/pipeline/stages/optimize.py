@@ -180,9 +180,7 @@ class Work:
             for some in (apart, watched)
         )
         if held_out:
-            self.ctx.log.say(
-                f"{len(held_out)} prompts are held out: answered and measured on the way, never trained on"
-            )
+            self.ctx.log.say(f"{len(held_out)} prompts are held out: answered on the way, never trained on")
         tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
         opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
         rewards, constraints = opener.rewards(), opener.constraints()
