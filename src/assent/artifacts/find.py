@@ -65,7 +65,7 @@ def model_folder(name: str) -> Path | str:
 
 
 def kept_model(name: str) -> tuple[Artifact, Path] | None:
-    """What "runs/x/round-1/step-100" means: an artifact, and the model in it that was kept from the way of its training.
+    """What "runs/x/round-1/step-100" means: an artifact, and the model in it that was kept on the way of training.
 
     None for a name that ends otherwise. Raises UserError where nothing was kept after that step.
     """
