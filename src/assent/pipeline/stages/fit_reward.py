@@ -113,8 +113,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         if limit < model.max_length:
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
-        waste = told(ctx.log, model)
-        way = hand_over(loop, ctx)
+        way = {**hand_over(loop, ctx), **told(ctx.log, model)}
     report = report.model_copy(update={"debias": debias, "inheritance": inherited})
     alarms = [*(() if report.raters is None else report.raters.alarms), *inherited.alarms]
     for alarm in alarms:
@@ -131,7 +130,6 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         **({} if weights is None else weights.facts()),
         **trained.facts(),
         **way,
-        **waste,
         **trust(report),
         "alarms": alarms,
     }
