@@ -32,7 +32,8 @@ class SFTConfig(Config):
     evals_per_epoch: int = Field(default=1, ge=0)
     """How often the held-out loss is measured."""
     evaluate_every: int | None = Field(default=None, ge=1, json_schema_extra={"added_later": True})
-    """Steps between measurements of the held-out loss, in place of evals_per_epoch; null: as that says."""
+    """Steps between measurements of the held-out loss, in place of evals_per_epoch; null: as that says. The best of
+    them is the result, so it changes that."""
     show: int = Field(default=3, ge=0, json_schema_extra=CHANGES_NOTHING)
     """Held-out prompts whose answers are kept at each measurement, for the report and the trackers; 0: none."""
     show_tokens: int = Field(default=128, ge=1, json_schema_extra=CHANGES_NOTHING)
