@@ -205,7 +205,7 @@ class Trained:
 
 def _terms(logs: Sequence[Trained]) -> Iterator[Card | None]:
     """The terms of a reward apart, and each cost with its limit and its price."""
-    names = sorted({name for one in logs for line in one.log for name in line})
+    names = sorted({name for one in logs for line in one.log for name in line if "/" in name})
     for name in names:
         what, _, term = name.partition("/")
         match what:
