@@ -70,7 +70,7 @@ def kept_model(name: str) -> tuple[Artifact, Path] | None:
     None for a name that ends otherwise. Raises UserError where nothing was kept after that step.
     """
     path = Path(name)
-    if not _KEPT.fullmatch(path.name):
+    if not _KEPT.fullmatch(path.name) or not path.parent.is_dir():  # somebody's model on the hub may be called so
         return None
     artifact = find_artifact(str(path.parent))
     if not (artifact.folder / path.name).is_dir():

@@ -99,6 +99,7 @@ def test_a_run_keeps_what_it_saw_on_its_way(project: Path) -> None:
     PolicyModel.load(folder, config=ModelConfig(), trainable=False)
     with pytest.raises(UserError, match="no model was kept after that step of .*; kept: step-1, step-2"):
         model_folder("runs/toy/round-1/step-40")
+    assert model_folder("somebody/step-40") == "somebody/step-40", "on the hub a model may be called so"
     list(export_model("runs/toy/round-1/step-1", Path("out")))
     assert (Path("out") / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
     assert "These are the weights after step 1 of its training" in Path("out/README.md").read_text(encoding="utf-8")
