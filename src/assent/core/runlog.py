@@ -77,6 +77,13 @@ class RunLog:
             for tracker in self._drawers():
                 tracker.rewind(step)
 
+    def take(self, folder: Path) -> None:
+        """Take over all that another log recorded in `folder`, as if it had been recorded here."""
+        for line in read_metrics(folder):
+            self.record(line.pop("step"), line, kind=line.pop("kind"))
+        for after, rows in itertools.groupby(read_shown(folder), key=lambda one: one[0]):
+            self.show(max(after - 1, 0), after, [one for _, one in rows])
+
     @contextlib.contextmanager
     def progress(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:
         """A bar whose `.advance(n, **shown)` counts; `done` of `total` were counted before a resume."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from assent.artifacts.digests import reading_everything
 from assent.artifacts.find import find_artifact, kept_model, model_of, store_at
 from assent.artifacts.lineage import as_dict, lineage, origins
 from assent.artifacts.store import Artifact
@@ -49,8 +50,9 @@ def export_model(
         raise UserError(f"--dtype {dtype} is not known; take {BASE}, {', '.join(TYPES)}")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty; choose another folder")
-    kept = kept_model(name)
-    artifact, source = kept or (find_artifact(name), None)
+    with reading_everything():  # what leaves the project is whole
+        kept = kept_model(name)
+        artifact, source = kept or (find_artifact(name), None)
     if kept and adapter:
         raise UserError(f"{name} was kept from the way of a training, which --adapter does not write; leave it out")
     origin = origin or origin_of(artifact)
