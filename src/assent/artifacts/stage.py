@@ -47,7 +47,7 @@ from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
 from assent.core.errors import NonFiniteError
 from assent.core.hashing import short
-from assent.core.runlog import LOGGED, METRICS, RunLog
+from assent.core.runlog import METRICS, RunLog
 from assent.core.trackers import TrackerName
 
 StageInput = Artifact | Sequence[Artifact] | None
@@ -304,9 +304,7 @@ class Runner:
             with attempts.timed(), _spoiled_batch(log.folder / SPOILED):
                 notes = stage(ctx, config, **inputs)
             log.close()
-            for name in LOGGED:
-                if (log.folder / name).exists() and not (output / name).exists():
-                    shutil.copyfile(log.folder / name, output / name)
+            log.copy_to(output)
             manifest = _manifest(stage, identity, seconds=attempts.seconds(), notes=_plain(stage, notes))
             artifact = self.artifacts.commit(output, manifest)
             shutil.rmtree(work)

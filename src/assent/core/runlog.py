@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +19,6 @@ from assent.core.trackers import TensorBoardTracker, Tracker, TrackerName, open_
 
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
-LOGGED = (METRICS, SAMPLES)
-"""Files of a log that are kept with what the stage made."""
 
 
 class Answered(NamedTuple):
@@ -83,6 +82,12 @@ class RunLog:
             self.record(line.pop("step"), line, kind=line.pop("kind"))
         for after, rows in itertools.groupby(read_shown(folder), key=lambda one: one[0]):
             self.show(max(after - 1, 0), after, [one for _, one in rows])
+
+    def copy_to(self, output: Path) -> None:
+        """Copy what was logged into a folder, but for a file that it has already."""
+        for name in (METRICS, SAMPLES):
+            if (self.folder / name).exists() and not (output / name).exists():
+                shutil.copyfile(self.folder / name, output / name)
 
     @contextlib.contextmanager
     def progress(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:
