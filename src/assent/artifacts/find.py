@@ -16,6 +16,7 @@ from assent.core.errors import UserError
 MODELS = {stage.kind: stage.model for stage in STAGES if stage.model}
 """Kind of artifact -> the folder in it that holds its model."""
 _MODEL_FILES = ("config.json", "adapter_config.json")
+_KEPT = re.compile(r"step-\d+")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -59,10 +60,27 @@ def model_folder(name: str) -> Path | str:
     path = Path(name)
     if any((path / one).is_file() for one in _MODEL_FILES) and not (path / MANIFEST).is_file():
         return path
+    if (kept := kept_model(name)) is not None:
+        return kept[1]
     begins_here = Path(path.parts[0]).exists() if path.parts else True
     if not begins_here and path.parts[0] != str(RUNS) and _HUB_ID.fullmatch(name):
         return name
     return model_of(find_artifact(name))
+
+
+def kept_model(name: str) -> tuple[Artifact, Path] | None:
+    """What "runs/x/round-1/step-100" means: an artifact, and the model in it that was kept on the way of training.
+
+    None for a name that ends otherwise. Raises UserError where nothing was kept after that step.
+    """
+    path = Path(name)
+    if not _KEPT.fullmatch(path.name) or not path.parent.is_dir():  # somebody's model on the hub may be called so
+        return None
+    artifact = find_artifact(str(path.parent))
+    if not (artifact.folder / path.name).is_dir():
+        there = ", ".join(f"step-{n}" for n in artifact.notes.get("kept") or ()) or "none; ask for them with `keep`"
+        raise UserError(f"{name}: no model was kept after that step of {artifact.name}; kept: {there}")
+    return artifact, artifact.folder / path.name
 
 
 def store_at(folder: Path) -> ArtifactStore:

@@ -312,8 +312,7 @@ class Runner:
             with attempts.timed(), spoiled_batch(log.folder / SPOILED):
                 notes = stage(ctx, config, **inputs)
             log.close()
-            if (log.folder / METRICS).exists() and not (output / METRICS).exists():
-                shutil.copyfile(log.folder / METRICS, output / METRICS)
+            log.copy_to(output)
             manifest = _manifest(stage, identity, seconds=attempts.seconds(), notes=_plain(stage, notes))
             artifact = self.artifacts.commit(output, manifest)
             shutil.rmtree(work)

@@ -6,10 +6,11 @@ import contextlib
 import itertools
 import json
 import math
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from assent.core.errors import DataError
 from assent.core.files import disk_errors, write_text
@@ -17,10 +18,18 @@ from assent.core.progress import Bar, Screen
 from assent.core.trackers import TensorBoardTracker, Tracker, TrackerName, open_tracker
 
 METRICS = "metrics.jsonl"
+SAMPLES = "samples.jsonl"
+
+
+class Answered(NamedTuple):
+    """What a policy answered to a prompt while it was trained. Both are untrusted text."""
+
+    prompt: str
+    answer: str
 
 
 class RunLog:
-    """Numbers of one stage, in `folder/metrics.jsonl`, one line per call of `record`.
+    """Numbers of one stage, in `folder/metrics.jsonl`, one line per call of `record`; answers in `samples.jsonl`.
 
     A line is `{"step": 12, "kind": "train", "loss": 2.31}`. Nothing in it depends on the clock, so a resumed run ends
     with the same file as one left alone. Non-finite values are stored as null and read back as NaN.
@@ -42,35 +51,43 @@ class RunLog:
         self._wants_tensorboard = tensorboard
         self._tracker_names = tuple(trackers)
         self._trackers: list[Tracker] | None = None
-        self._file: TextIO | None = None
+        self._numbers, self._answers = _Lines(folder / METRICS), _Lines(folder / SAMPLES)
 
     def record(self, step: int, values: Mapping[str, float], *, kind: str = "train") -> None:
         """Append the values of one step."""
         numbers = {name: float(value) for name, value in values.items()}
         line = {"step": step, "kind": kind, **{n: v if math.isfinite(v) else None for n, v in numbers.items()}}
         with disk_errors(self.folder / METRICS):
-            self._metrics().write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._numbers.append([line])
             for tracker in self._drawers():
                 tracker.record(step, {f"{kind}/{name}": value for name, value in numbers.items()})
 
+    def show(self, step: int, after: int, answers: Sequence[Answered]) -> None:
+        """Append what the policy answers, with the step whose numbers stand beside it and how many were `after`."""
+        with disk_errors(self.folder / SAMPLES):
+            self._answers.append([{"step": step, "after": after, **one._asdict()} for one in answers])
+            for tracker in self._drawers():
+                tracker.show(after, answers)
+
     def rewind(self, step: int) -> None:
         """Forget everything recorded after `step`: a resumed run will record it again."""
-        path = self.folder / METRICS
-        if not path.exists():
-            return
-        self._close_metrics()
-        lines = _lines(path)
-        kept = [line for line in _whole(lines) if json.loads(line)["step"] <= step]
-        if kept == lines:
-            return
-        write_text(path, "".join(kept))
-        for tracker in self._drawers():
-            tracker.rewind(step)
+        forgot = [lines.rewind(step) for lines in (self._numbers, self._answers)]
+        if any(forgot):
+            for tracker in self._drawers():
+                tracker.rewind(step)
 
     def take(self, folder: Path) -> None:
         """Take over all that another log recorded in `folder`, as if it had been recorded here."""
         for line in read_metrics(folder):
             self.record(line.pop("step"), line, kind=line.pop("kind"))
+        for after, rows in itertools.groupby(read_shown(folder), key=lambda one: one[0]):
+            self.show(max(after - 1, 0), after, [one for _, one in rows])
+
+    def copy_to(self, output: Path) -> None:
+        """Copy what was logged into a folder, but for a file that it has already."""
+        for name in (METRICS, SAMPLES):
+            if (self.folder / name).exists() and not (output / name).exists():
+                shutil.copyfile(self.folder / name, output / name)
 
     @contextlib.contextmanager
     def progress(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:
@@ -84,7 +101,8 @@ class RunLog:
 
     def close(self) -> None:
         """Write what is pending. The log may be used again afterwards."""
-        self._close_metrics()
+        for lines in (self._numbers, self._answers):
+            lines.close()
         for tracker in self._trackers or ():
             tracker.close()
         self._trackers = None
@@ -95,25 +113,6 @@ class RunLog:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _metrics(self) -> TextIO:
-        """The open file; a line torn by a kill is cut off first, so that the next one starts on its own."""
-        if self._file is None:
-            path = self.folder / METRICS
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if path.is_file():
-                lines = _lines(path)
-                whole = _whole(lines)
-                if whole != lines:
-                    write_text(path, "".join(whole))
-            self._file = path.open("a", encoding="utf-8", buffering=1)
-        return self._file
-
-    def _close_metrics(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            with disk_errors(self.folder / METRICS):
-                file.close()
-
     def _drawers(self) -> list[Tracker]:
         if self._trackers is None:
             self._trackers = [TensorBoardTracker(self.folder / "tensorboard")] if self._wants_tensorboard else []
@@ -121,12 +120,69 @@ class RunLog:
         return self._trackers
 
 
+class _Lines:
+    """A file of JSON lines, each with its step, that grows; it appears with the first line."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: TextIO | None = None
+
+    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write some lines; one torn by a kill is cut off first, so that the next one starts on its own."""
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if self._path.is_file():
+                lines = _lines(self._path)
+                whole = _whole(lines)
+                if whole != lines:
+                    write_text(self._path, "".join(whole))
+            self._file = self._path.open("a", encoding="utf-8", buffering=1)
+        for row in rows:
+            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def rewind(self, step: int) -> bool:
+        """Take out the lines after `step`; whether there were any."""
+        if not self._path.exists():
+            return False
+        self.close()
+        lines = _lines(self._path)
+        kept = [line for line in _whole(lines) if json.loads(line)["step"] <= step]
+        if kept != lines:
+            write_text(self._path, "".join(kept))
+        return kept != lines
+
+    def close(self) -> None:
+        """Write what is pending. Lines may be written again afterwards."""
+        file, self._file = self._file, None
+        if file is not None:
+            with disk_errors(self._path):
+                file.close()
+
+
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Every recorded line of a log folder, oldest first; [] where nothing was recorded.
 
     A last line torn by a kill is left out. Raises DataError for any other line that is not JSON.
     """
-    path = folder / METRICS
+    rows = _read(folder / METRICS, "a line of metrics")
+    return [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
+
+
+def read_shown(folder: Path) -> list[tuple[int, Answered]]:
+    """Answers from the way of a training, oldest first, each with the number of steps it came after; [] without any.
+
+    Raises DataError for a line that is none of them.
+    """
+    path, found = folder / SAMPLES, []
+    for number, row in enumerate(_read(path, "an answer from the way"), start=1):
+        after, prompt, answer = row.get("after"), row.get("prompt"), row.get("answer")
+        if not (isinstance(after, int) and isinstance(prompt, str) and isinstance(answer, str)):
+            raise DataError("not an answer from the way of a training; delete it", path=path, line=number)
+        found.append((after, Answered(prompt, answer)))
+    return found
+
+
+def _read(path: Path, what: str) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = _lines(path)
@@ -136,8 +192,8 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         record = _parse(line)
         if record is None:
-            raise DataError("not a line of metrics; delete it", path=path, line=number)
-        records.append({name: math.nan if value is None else value for name, value in record.items()})
+            raise DataError(f"not {what}; delete it", path=path, line=number)
+        records.append(record)
     return records
 
 

@@ -6,7 +6,7 @@ import importlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -23,6 +23,9 @@ class Tracker(Protocol):
 
     def record(self, step: int, values: Mapping[str, float]) -> None:
         """Draw these values at this step."""
+
+    def show(self, step: int, answers: Sequence[tuple[str, str]]) -> None:
+        """Show what a policy answered after so many steps, prompt by prompt. Both are untrusted text."""
 
     def rewind(self, step: int) -> None:
         """What was drawn after `step` will be drawn again."""
@@ -64,6 +67,20 @@ class TensorBoardTracker:
         """Draw these values at this step."""
         points = [self._summaries.Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
         self._write(step, summary=self._summaries.Summary(value=points))
+
+    def show(self, step: int, answers: Sequence[tuple[str, str]]) -> None:
+        """A text for each prompt; as code, so that nothing in it is read as Markdown."""
+        from tensorboard.compat.proto import tensor_pb2, types_pb2
+
+        plugin = self._summaries.SummaryMetadata.PluginData(plugin_name="text")
+        values = []
+        for number, (prompt, answer) in enumerate(answers, start=1):
+            lines = [*(f"    {line}" for line in prompt.splitlines()), "", "answers", ""]
+            text = "\n".join([*lines, *(f"    {line}" for line in answer.splitlines())])
+            tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[text.encode()])
+            metadata = self._summaries.SummaryMetadata(plugin_data=plugin)
+            values.append(self._summaries.Summary.Value(tag=f"answers/{number}", tensor=tensor, metadata=metadata))
+        self._write(step, summary=self._summaries.Summary(value=values))
 
     def rewind(self, step: int) -> None:
         """Start a new event file that tells readers to forget everything after `step`."""
@@ -110,6 +127,11 @@ class WandbTracker:
         """Draw these values at this step."""
         self._run.log({**values, "step": step})
 
+    def show(self, step: int, answers: Sequence[tuple[str, str]]) -> None:
+        """A table of prompts and answers."""
+        table = _import("wandb").Table(columns=["prompt", "answer"], data=[list(one) for one in answers])
+        self._run.log({"answers": table, "step": step})
+
     def rewind(self, step: int) -> None:
         """Nothing: points drawn again fall on the same place, since a resumed run repeats its numbers."""
 
@@ -136,6 +158,11 @@ class MlflowTracker:
         """Draw these values at this step."""
         for name, value in values.items():
             self._client.log_metric(self._run_id, name, value, step=step)
+
+    def show(self, step: int, answers: Sequence[tuple[str, str]]) -> None:
+        """A text file among the run's artifacts; the same step again replaces it."""
+        text = "\n\n".join(f"prompt: {prompt}\nanswer: {answer}" for prompt, answer in answers)
+        self._client.log_text(self._run_id, text + "\n", f"answers/step-{step:06d}.txt")
 
     def rewind(self, step: int) -> None:
         """Nothing: points drawn again fall on the same place, since a resumed run repeats its numbers."""

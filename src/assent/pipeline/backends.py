@@ -135,12 +135,12 @@ class Backends:
 
 def save_policy(policy: PolicyModel, output: Path, *, start: Artifact) -> None:
     """Write policy/: a whole model, or for LoRA what was trained on top of `start` alone."""
-    _save(policy, output / "policy", start)
+    save_model(policy, output / "policy", start)
 
 
 def save_reward(model: ScalarModel, output: Path, *, start: Artifact) -> None:
     """Write reward/: a whole model, or for LoRA its head and what was trained on top of `start`."""
-    _save(model, output / "reward", start)
+    save_model(model, output / "reward", start)
 
 
 def save_other_head(model: ScalarModel, output: Path, *, parent: Artifact) -> None:
@@ -168,7 +168,8 @@ def adapter_of(model: Path) -> Path | None:
     return next((folder for folder in folders if (folder / lora.CONFIG).is_file()), None)
 
 
-def _save(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> None:
+def save_model(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> None:
+    """Write a model beside others in an artifact: whole, or for LoRA what was trained on top of `start` alone."""
     if not isinstance(model.hf, peft.PeftModel):
         model.save(folder)
         return

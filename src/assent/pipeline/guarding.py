@@ -12,28 +12,27 @@ from assent.core.scoring import Score
 from assent.core.types import Comparison, Prompt
 from assent.data.splits import side_of, split_key
 from assent.pipeline.rewarding import Opener
-from assent.training.guard_config import FittedGoldConfig, GuardsConfig
+from assent.training.guard_config import FittedGoldConfig
 
 SEED = 1
 """Another than that of the reward model's own held-out prompts; the same in every round and run."""
 
 
-def set_apart(guards: GuardsConfig | None, prompts: Sequence[Prompt]) -> tuple[list[Prompt], list[Prompt]]:
-    """Prompts to train on, and `guards.prompts` to watch with; none of the second asks what one of the first asks.
+def set_apart(count: int, prompts: Sequence[Prompt], *, key: str) -> tuple[list[Prompt], list[Prompt]]:
+    """Prompts to train on, and `count` to watch with; none of the second asks what one of the first asks.
 
-    Which they are hangs on their texts alone, so that they are the same in every round. Raises DataError where fewer
-    than half would be left to train on.
+    Which they are hangs on their texts alone, so that they are the same in every round. Raises DataError, naming the
+    setting by its `key`, where fewer than half would be left to train on.
     """
-    if guards is None:
+    if not count:
         return list(prompts), []
     order = sorted(prompts, key=lambda one: (hash_json([SEED, split_key(one)]), one.id))
-    watched = order[: guards.prompts]
+    watched = order[:count]
     keys = {split_key(one) for one in watched}
     left = [one for one in prompts if split_key(one) not in keys]
     if len(left) < len(prompts) / 2:
         raise DataError(
-            f"optimize.guards.prompts keeps {len(prompts) - len(left)} of {len(prompts)} prompts apart; lower it, or"
-            " give more prompts"
+            f"{key} keeps {len(prompts) - len(left)} of {len(prompts)} prompts apart; lower it, or give more prompts"
         )
     return left, watched
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,7 +21,6 @@ from assent.core.types import Comparison, Marked
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons
 from assent.evaluation.rater_report import RaterReport
-from assent.pipeline.ai_labels import weights_in
 from assent.pipeline.imported import MARKS
 from assent.training.labels import Labels, labels_of
 from assent.training.preference_config import DPOConfig, KTOConfig
@@ -127,13 +126,27 @@ class LabelledGroups:
     fitted: Fitted
 
 
-def labelled_groups(judgments: Artifact, renderer: Renderer, config: KTOConfig, *, limit: int) -> LabelledGroups:
-    """Every answer of which any judgment says that it is good or bad. Raises DataError where there is none."""
-    judged: list[Comparison | Marked] = [
+def judged(judgments: Artifact) -> list[Comparison | Marked]:
+    """Every task with all that was said of its answers."""
+    return [
         *read_records(judgments.file("comparisons.jsonl"), Comparison),
         *read_records(judgments.file(MARKS), Marked),
     ]
-    labels = labels_of(judged, middle=config.score_middle, weight=weights_in(judgments))
+
+
+def labelled_groups(
+    judged: Sequence[Comparison | Marked],
+    renderer: Renderer,
+    config: KTOConfig,
+    *,
+    limit: int,
+    weight: Mapping[str, float] | None,
+) -> LabelledGroups:
+    """Every answer of which any judgment says that it is good or bad. Raises DataError where there is none.
+
+    `weight` is that of raters; see `labels_of`.
+    """
+    labels = labels_of(judged, middle=config.score_middle, weight=weight)
     if not labels.labelled:
         raise DataError(
             "kto needs answers that are called good or bad by a ranking, a score or a flag, and there is none in"

@@ -20,7 +20,7 @@ from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
-from assent.training.reward import Outputs, RewardFit, Trained, train_reward
+from assent.training.reward import Member, Outputs, RewardFit, Trained, train_reward
 from assent.training.targets import Target
 
 
@@ -111,12 +111,16 @@ def train_reward_model(
     *,
     attributes: Mapping[str, Mapping[str, str]] | None = None,
     weight: Mapping[str, float] | None = None,
+    held_out: Sequence[Member] = (),
 ) -> Trained:
-    """Fit `model` in place and set its score normalisation; see `RewardFit.of` for `attributes` and `weight`."""
+    """Fit `model` in place and set its score normalisation; see `RewardFit.of` for `attributes` and `weight`.
+
+    What is `held_out` is measured on the way and never learned.
+    """
     members = list(zip(groups, targets, strict=True))
     fit = RewardFit.of(
         members, config, features=model.num_features, seed=loop.seed, attributes=attributes, weight=weight
     )
-    trained = train_reward(reward_learner(model, config.optimizer, seed=loop.seed), fit, config, loop)
+    trained = train_reward(reward_learner(model, config.optimizer, seed=loop.seed), fit, config, loop, held_out)
     model.score_mean, model.score_std = trained.score_mean, trained.score_std
     return trained

@@ -24,6 +24,7 @@ from assent.report.figures import Bar, bars, percent
 from assent.report.gate import gates
 from assent.report.guards import alarms, gauge
 from assent.report.lineage_plot import lineage_svg
+from assent.report.on_the_way import ways
 from assent.report.page import rendered
 from assent.report.run_folder import Run, find_run, read_run
 from assent.report.suites import suite_tables
@@ -78,6 +79,7 @@ def page_of(run: Run) -> str:
         warnings=_warnings(run.folder),
         alarms=alarms(run),
         suites=suite_tables(run),
+        ways=ways(run),
         examples=first_examples(evaluation) if evaluation else (),
         changed=largest_changes(evaluation) if evaluation else (),
         seconds=Svg(_seconds(run)),

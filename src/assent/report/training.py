@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assent.artifacts.store import Artifact
 from assent.report.cards import Card, Section, Size, card
 from assent.report.figures import PANEL, WIDE, Curve, Frame, curves, path
 from assent.report.plots import AFTER, BEFORE, GOOD, WARM
@@ -136,24 +137,26 @@ def fine_tuning(run: Run) -> Section:
     cards = [
         made
         for stage, title, what in named
-        if (made := _loss(title, f"Nats per token, over {what}.", metrics_of(run.stage(stage)))) is not None
+        if (made := _loss(title, f"Nats per token, over {what}.", Trained.of(run.stage(stage)))) is not None
     ]
     return Section("fine-tuning", "Before the first round", "What the policy starts from.", tuple(cards))
 
 
 def reward_training(run: Run) -> list[Card]:
-    """Loss and accuracy of the reward models on their training batches."""
-    logs = [r.metrics("reward") for r in run.rounds]
+    """Loss and accuracy of the reward models on their training batches, and on the way on what is held out."""
+    logs = [Trained.of(r.artifacts.get("reward")) for r in run.rounds]
+    is_examined = any(_series(one.log, "loss", kind="eval")[0] for one in logs)
+    beside = "; held out: log loss of decided pairs, every vote alike" if is_examined else ""
     found = (
-        Shown("loss", "Loss", "Negative log-likelihood of the rankings, training batches.", low=0),
-        Shown("accuracy", "Training accuracy", "Pairs ordered as raters did, training batches.", is_share=True),
+        Shown("loss", "Loss", f"Negative log-likelihood of the rankings{beside}.", low=0),
+        Shown("accuracy", "Accuracy while training", "Pairs ordered as raters did.", is_share=True),
     )
     return [p for shown in found if (p := _over_steps(shown, logs, size="wide")) is not None]
 
 
 def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Card]:
     chosen = [r for r in run.rounds if r.method.get("kind") == kind]
-    logs = [r.metrics("optimize") for r in chosen]
+    logs = [Trained.of(r.artifacts.get("optimize")) for r in chosen]
     kl = chosen[-1].method.get("kl", {}) if chosen else {}
     target = kl.get("target") if kl.get("kind") == "adaptive" else None
     made = [
@@ -168,9 +171,41 @@ def _steps(run: Run, kind: str, shown: Iterable[Shown]) -> list[Card]:
     return [p for p in [*made, *_terms(logs)] if p is not None]
 
 
-def _terms(logs: Sequence[Metrics]) -> Iterator[Card | None]:
+@dataclass(frozen=True)
+class Trained:
+    """What a training logged, and which evaluation on the way gave its result, where one was chosen."""
+
+    log: Metrics
+    best: Mapping[str, Any]
+    """Measure, step, value and number of looks; empty: the last weights are the result."""
+
+    @classmethod
+    def of(cls, artifact: Artifact | None) -> Trained:
+        """Of a stage; empty where it is not there."""
+        best = None if artifact is None else artifact.notes.get("best")
+        return cls(metrics_of(artifact), best if isinstance(best, Mapping) else {})
+
+    def chosen(self, name: str) -> tuple[float, float] | None:
+        """Step and value of the best evaluation, where it was chosen by this number."""
+        found = (self.best.get("step"), self.best.get("value"))
+        if self.best.get("measure") != f"heldout_{name}" or not all(_finite(one) for one in found):
+            return None
+        return float(found[0] or 0), float(found[1] or 0)
+
+    def said(self, name: str) -> str:
+        """The choice in words; empty where it was not made by this number."""
+        point, looks = self.chosen(name), self.best.get("looks")
+        if point is None:
+            return ""
+        return (
+            f" The result is the best of {looks} evaluations, after step {point[0]:.0f} ({point[1]:.3g}); the best of"
+            " so many is an optimistic figure."
+        )
+
+
+def _terms(logs: Sequence[Trained]) -> Iterator[Card | None]:
     """The terms of a reward apart, and each cost with its limit and its price."""
-    names = sorted({name for log in logs for line in log for name in line})
+    names = sorted({name for one in logs for line in one.log for name in line if "/" in name})
     for name in names:
         what, _, term = name.partition("/")
         match what:
@@ -182,22 +217,26 @@ def _terms(logs: Sequence[Metrics]) -> Iterator[Card | None]:
                 shown = Shown(name, f"Price: {term}", "Reward lost per unit of this cost (Lagrange multiplier).", low=0)
             case _:
                 continue
-        limits = [line[f"limit/{term}"] for log in logs for line in log if what == "cost" and f"limit/{term}" in line]
+        limits = [
+            line[f"limit/{term}"] for one in logs for line in one.log if what == "cost" and f"limit/{term}" in line
+        ]
         yield _over_steps(shown, logs, target=limits[-1] if limits else None)
 
 
 def _over_steps(
-    shown: Shown, logs: Sequence[Metrics], *, target: float | None = None, size: Size = "small"
+    shown: Shown, logs: Sequence[Trained], *, target: float | None = None, size: Size = "small"
 ) -> Card | None:
-    """One number over the steps of all rounds, one after the other."""
-    lines, borders, start = [], [], 0.0
-    for log in logs:
-        x, y = _series(log, shown.name)
-        if start and log:
+    """One number over the steps of all rounds, one after the other; beside it what was held out, where it was."""
+    lines, beside, borders, start, said = [], list[Curve](), [], 0.0, ""
+    for one in logs:
+        x, y = _series(one.log, shown.name)
+        if start and one.log:
             borders.append(start)
         if x:
             lines.append(Curve([start + i for i in x], y, smooth=True))
-        start += max((m["step"] for m in log), default=-1) + 1
+        beside += _held_out(one, shown.name, start)
+        said = one.said(shown.name) or said
+        start += max((m["step"] for m in one.log), default=-1) + 1
     if not lines or (shown.is_log and not any(v > 0 for line in lines for v in line.y)):
         return None
     frame = Frame(
@@ -210,18 +249,35 @@ def _over_steps(
         borders=tuple(borders),
     )
     note = shown.note if target is not None else shown.note.replace("; the dashed line is the target", "")
-    svg = curves(lines, f"{shown.title} over steps", frame=frame, size=PANEL if size == "small" else WIDE)
-    return card(shown.title, note, svg, size=size)
+    svg = curves([*lines, *beside], f"{shown.title} over steps", frame=frame, size=PANEL if size == "small" else WIDE)
+    return card(shown.title, note + said, svg, keys=_keys(beside), size=size)
 
 
-def _loss(title: str, note: str, log: Metrics) -> Card | None:
-    train, held_out = _series(log, "loss"), _series(log, "eval_loss", kind="eval")
-    lines = [Curve(*train, smooth=True)] if train[0] else []
-    lines += [Curve(*held_out, colour=WARM, dots=True)] if held_out[0] else []
+def _held_out(one: Trained, name: str, start: float = 0.0) -> list[Curve]:
+    """What was measured on the way on what is held out, and the evaluation that gave the result, over steps taken."""
+    x, y = _series(one.log, name, kind="eval")
+    if name == "loss" and not x:  # fine-tuning called it otherwise before
+        x, y = _series(one.log, "eval_loss", kind="eval")
+    found = [Curve([start + i for i in x], y, colour=WARM, dots=True)] if x else []
+    best = one.chosen(name)
+    if best is not None:
+        found.append(Curve([start + max(best[0] - 1, 0)], [best[1]], colour=GOOD, dots=True))
+    return found
+
+
+def _keys(beside: Sequence[Curve]) -> list[tuple[str, str]]:
+    names = {WARM: "held out", GOOD: "the best, which is the result"}
+    own = [(AFTER, "training batches")] if beside else []
+    return [*own, *dict.fromkeys((line.colour, names[line.colour]) for line in beside)]
+
+
+def _loss(title: str, note: str, one: Trained) -> Card | None:
+    train, beside = _series(one.log, "loss"), _held_out(one, "loss")
+    lines = ([Curve(*train, smooth=True)] if train[0] else []) + beside
     if not lines:
         return None
-    keys = [(AFTER, "training batches")] + ([(WARM, "held out")] if held_out[0] else [])
-    return card(title, note, curves(lines, f"{title}: loss over steps", size=WIDE), keys=keys, size="wide")
+    svg = curves(lines, f"{title}: loss over steps", size=WIDE)
+    return card(title, note + one.said("loss"), svg, keys=_keys(beside) or [(AFTER, "training batches")], size="wide")
 
 
 def _reward_against_kl(run: Run) -> list[Card]:

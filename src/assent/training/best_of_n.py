@@ -16,6 +16,9 @@ from assent.core.types import Prompt
 from assent.models.groups import pack
 from assent.training.average import MovingAverage
 from assent.training.batches import EpochBatches
+from assent.training.course import looks_of
+from assent.training.held_out_answers import HeldOutAnswers
+from assent.training.looks import Looks
 from assent.training.loop import Loop, Resumable
 from assent.training.on_policy import Experience, Roles, add_demonstrations, sample
 from assent.training.online_config import BestOfNConfig
@@ -36,8 +39,12 @@ def train_best_of_n(roles: Roles, prompts: Sequence[Prompt], config: BestOfNConf
     loop.log.say(
         f"the best of {config.samples_per_prompt} lies at most {bound:.2f} nats from the start, log n - (n - 1)/n"
     )
-    parts: dict[str, Resumable] = {"policy": roles.policy, "kept": kept, "average": average}
-    for step in loop.steps(config.steps + order.total_steps, parts, description="best of n"):
+    answers = None if roles.held_out is None else HeldOutAnswers(roles, config, seed=loop.seed)
+    looks = looks_of(roles, answers, config, loop)
+    looks.result = lambda: average.weights() or roles.policy.weights()
+    parts: dict[str, Resumable] = {"policy": roles.policy, "kept": kept, "average": average, "looks": looks}
+    total = config.steps + order.total_steps
+    for step in loop.steps(total, parts, description="best of n", looks=_Later(looks, config.steps)):
         if step < config.steps:
             roles.writer.engine.load_weights(roles.policy, version=0)
             experience = sample(roles, prompts, config, seed=loop.seed, step=step)
@@ -50,8 +57,25 @@ def train_best_of_n(roles: Roles, prompts: Sequence[Prompt], config: BestOfNConf
         loop.log.record(step, {**metrics, "kl_bound": bound})
         loop.shown = {"loss": metrics["loss"]}
     average.take()
+    looks.take()
     means = kept.rewards.mean(0).tolist()
     return {"kept": len(kept.groups), "mean_reward": means[0], "best_reward": means[1], "kl_bound": bound}
+
+
+class _Later:
+    """Looks at the second half alone: the policy stays as it is while answers are drawn."""
+
+    def __init__(self, looks: Looks, drawing: int) -> None:
+        self._looks, self._drawing = looks, drawing
+
+    def begin(self) -> None:
+        """Before the first step."""
+        self._looks.begin()
+
+    def after(self, taken: int, total: int) -> None:
+        """After a step."""
+        if taken > self._drawing:
+            self._looks.after(taken, total)
 
 
 def update(

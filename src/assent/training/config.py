@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from assent.core.config import Config
 from assent.learner.config import OptimizerConfig
+from assent.training.evaluation_config import CHANGES_NOTHING, Evaluated, Keep
 from assent.training.method import Method
 from assent.training.on_policy_config import GRPOConfig, PPOConfig, ReinforceConfig, RLOOConfig
 from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
@@ -30,6 +31,15 @@ class SFTConfig(Config):
     """Share of prompts held out for the evaluation loss."""
     evals_per_epoch: int = Field(default=1, ge=0)
     """How often the held-out loss is measured."""
+    evaluate_every: int | None = Field(default=None, ge=1, json_schema_extra={"added_later": True})
+    """Steps between measurements of the held-out loss, in place of evals_per_epoch; null: as that says. The best of
+    them is the result, so it changes that."""
+    show: int = Field(default=3, ge=0, json_schema_extra=CHANGES_NOTHING)
+    """Held-out prompts whose answers are kept at each measurement, for the report and the trackers; 0: none."""
+    show_tokens: int = Field(default=128, ge=1, json_schema_extra=CHANGES_NOTHING)
+    """Longest of these answers."""
+    keep: Keep = Field(default=None, json_schema_extra=CHANGES_NOTHING)
+    """Models that are kept from the way, `{every: 100, last: 3}` or a list of steps; null: only the result."""
     patience: int | None = Field(default=3, ge=1)
     """Stop after so many evaluations without improvement and keep the best weights; null: never."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
@@ -69,8 +79,10 @@ class NoRatersConfig(Config):
 RaterTermsConfig = Annotated[JointRatersConfig | NoRatersConfig, Field(discriminator="kind")]
 
 
-class RewardConfig(Config):
+class RewardConfig(Evaluated):
     """A reward model from rankings of any K."""
+
+    measures = frozenset({"heldout_loss", "heldout_accuracy", "heldout_margin"})
 
     raters: RaterTermsConfig = JointRatersConfig()
     """Raters in the loss, or all alike; with `joint`, ties and strengths are read by each rater's cut-points."""

@@ -13,6 +13,8 @@ from assent.training.alarms import Alarm
 from assent.training.average import MovingAverage
 from assent.training.drift import Drift
 from assent.training.guards import Guards
+from assent.training.held_out_answers import HeldOutAnswers
+from assent.training.looks import Looks, Schedule
 from assent.training.loop import Loop, Resumable
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import KLConfig, OnPolicyConfig
@@ -27,7 +29,7 @@ class Course:
             course.finish_step(step, facts, len(experience.rollouts.texts))
 
     After the last step, or where a guard ended it, the policy holds the weights that are the result: the averaged ones
-    (`config.ema`), or those of the checkpoint that a guard says is best.
+    (`config.ema`), those of the best evaluation (`config.best`), or those that a guard says are best.
     """
 
     def __init__(self, roles: Roles, config: OnPolicyConfig, loop: Loop) -> None:
@@ -43,14 +45,18 @@ class Course:
             self.parts["constraints"] = roles.constraints
         self._roles, self._config, self._loop = roles, config, loop
         self.guards: Guards | None = None
-        if config.guards is not None and roles.held_out is not None:
-            self.guards = Guards(roles, config, seed=loop.seed)
+        answers = None if roles.held_out is None else HeldOutAnswers(roles, config, seed=loop.seed)
+        if config.guards is not None and answers is not None:
+            self.guards = Guards(roles, config, answers)
             self.parts["guards"] = self.guards
+        self.looks = looks_of(roles, answers, config, loop)
+        self.looks.result = lambda: self.average.weights() or roles.policy.weights()
+        self.parts["looks"] = self.looks
 
     def steps(self, **more: Resumable) -> Iterator[int]:
         """The steps still to do, those parts carried too; then the result is put into the policy."""
         config, loop = self._config, self._loop
-        for step in loop.steps(config.steps, self.parts | more, description=config.title):
+        for step in loop.steps(config.steps, self.parts | more, description=config.title, looks=self.looks):
             if self.guards is not None and not self.guards.has_begun:
                 self._measure(self.guards, 0)
             yield step
@@ -85,6 +91,7 @@ class Course:
 
     def _finish(self) -> None:
         self.average.take()
+        self.looks.take()
         alarms = self.drift.alarms
         if self.guards is not None:
             self.guards.take()
@@ -92,6 +99,19 @@ class Course:
             self._loop.facts["guards"] = self.guards.facts()
         if alarms:
             self._loop.facts["alarms"] = [one._asdict() for one in sorted(alarms, key=lambda one: one.step)]
+
+
+def looks_of(roles: Roles, answers: HeldOutAnswers | None, config: OnPolicyConfig, loop: Loop) -> Looks:
+    """Looks at the answers to held-out prompts; none where no prompts are held out."""
+    if answers is None:
+        return Looks(roles.policy, Schedule.of(config), None, loop)
+    return Looks(
+        roles.policy,
+        Schedule.of(config),
+        lambda taken: answers.after(taken).measures(),
+        loop,
+        (lambda taken: answers.after(taken).shown(config.show)) if config.show else None,
+    )
 
 
 class KLState:

@@ -18,9 +18,11 @@ from assent.models.policy import TokenScores
 from assent.training.config import NoRatersConfig, RewardConfig
 from assent.training.loop import Loop
 from assent.training.preference import (
+    Examination,
     Lesson,
     Member,
     PreferenceResult,
+    Ranked,
     Reference,
     both_logps,
     decided,
@@ -32,22 +34,57 @@ from assent.training.preference_config import DPOConfig
 from assent.training.reward import Likelihood, Total
 from assent.training.targets import Target, local_chances, local_pairs
 
+WHOLE_ORDERS = RewardConfig(raters=NoRatersConfig(), loss="plackett_luce", ties="davidson")
+"""How a reward model would read whole orders."""
+
 
 def train_dpo(
-    policy: Learner[TokenScores], groups: Sequence[Group], targets: Sequence[Target], config: DPOConfig, loop: Loop
+    policy: Learner[TokenScores],
+    groups: Sequence[Group],
+    targets: Sequence[Target],
+    config: DPOConfig,
+    loop: Loop,
+    held_out: Ranked | None = None,
 ) -> PreferenceResult:
-    """Train the policy. The reference is the policy as it comes in; its log-probs are computed once."""
-    members = decided(groups, targets, "DPO")
-    if config.ranking == "plackett_luce":  # where answers are ordered, ties among the others say something too
-        members = [(g, t) for g, t in zip(groups, targets, strict=True) if not t.pairs.is_tie.all()]
+    """Train the policy. The reference is the policy as it comes in; its log-probs are computed once.
+
+    What is `held_out` is measured on the way and never learned.
+    """
+    members = _members((groups, targets), config, "DPO")
     order = order_of(members, config, loop)
     listed = [g for g, _ in members]
     reference = Reference(policy, listed, config.optimizer.tokens_per_microbatch)
     lesson = Lesson("DPO", listed, [t.weight for _, t in members], _pairwise(members, reference, config), order)
-    lesson = replace(lesson, parts={"reference": reference})
+    lesson, likelihood = replace(lesson, parts={"reference": reference}), None
     if config.ranking == "plackett_luce":
-        lesson = _listwise(lesson, members, reference, config)
+        likelihood = Likelihood(members, WHOLE_ORDERS, order)
+        lesson = _listwise(lesson, members, reference, config, likelihood)
+    if held_out is not None:
+        unseen = _members(held_out, config, "DPO on what is held out")
+        lesson = replace(lesson, held_out=_examination(policy, unseen, config, likelihood))
     return passes(policy, lesson, config, loop)
+
+
+def _members(ranked: Ranked, config: DPOConfig, title: str) -> list[Member]:
+    found = decided(*ranked, title)
+    if config.ranking == "plackett_luce":  # where answers are ordered, ties among the others say something too
+        found = [(g, t) for g, t in zip(*ranked, strict=True) if not t.pairs.is_tie.all()]
+    return found
+
+
+def _examination(
+    policy: Learner[TokenScores], unseen: Sequence[Member], config: DPOConfig, likelihood: Likelihood | None
+) -> Examination:
+    """The same loss of groups that are not learned, against the policy as it comes in."""
+    groups = [g for g, _ in unseen]
+    reference = Reference(policy, groups, config.optimizer.tokens_per_microbatch)
+
+    def objective() -> Objective[TokenScores]:
+        total = None if likelihood is None else likelihood.total(unseen)
+        start = reference.of(range(len(groups)))
+        return partial(dpo_objective, members=unseen, reference=start, config=config, total=total)
+
+    return Examination(groups, objective, {"heldout_reference": reference})
 
 
 def _pairwise(
@@ -60,10 +97,10 @@ def _pairwise(
     return objective
 
 
-def _listwise(lesson: Lesson, members: list[Member], reference: Reference, config: DPOConfig) -> Lesson:
+def _listwise(
+    lesson: Lesson, members: list[Member], reference: Reference, config: DPOConfig, likelihood: Likelihood
+) -> Lesson:
     """K-wise DPO (Rafailov et al. 2023, app. A.3): a reward model's likelihood of whole orders, of β log π/π_ref."""
-    settings = RewardConfig(raters=NoRatersConfig(), loss="plackett_luce", ties="davidson")
-    likelihood = Likelihood(members, settings, lesson.order)
 
     def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
         own = [members[i] for i in chosen]

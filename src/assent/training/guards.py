@@ -1,8 +1,7 @@
 """Guards: every few steps the policy answers held-out prompts, and what they show may end the training.
 
-The answers are scored by the reward that trains and by a held-out one (`training/gauge.py` reads the two curves), and
-the reward is asked about answers without thought (`training/probes.py`). Everything is drawn from the run's seed alone,
-with the same numbers in each measurement, so that two of them differ by what the policy learned.
+The answers (`training/held_out_answers.py`) are scored by the reward that trains and by a held-out one, of which
+`training/gauge.py` reads the two curves; and the reward is asked about answers without thought (`training/probes.py`).
 """
 
 from __future__ import annotations
@@ -11,20 +10,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
-from assent.core import seeds
 from assent.core.scoring import ScoreFunction
-from assent.core.types import Prompt
-from assent.models.groups import pack
 from assent.stats.clustered import clustered_mean
 from assent.training.alarms import Alarm
 from assent.training.gauge import Point, Reading, read
-from assent.training.on_policy import Roles, by_row
+from assent.training.held_out_answers import HeldOutAnswers
+from assent.training.on_policy import Roles
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.probes import probe
-from assent.training.rollouts import Rollouts, sample_rollouts
+from assent.training.rollouts import Rollouts
 
 
 class Measured(NamedTuple):
@@ -43,9 +39,9 @@ class Measured(NamedTuple):
 class Guards:
     """The measurements so far and the best weights; a part that checkpoints carry. Each alarm is told once."""
 
-    def __init__(self, roles: Roles, config: OnPolicyConfig, *, seed: int) -> None:
+    def __init__(self, roles: Roles, config: OnPolicyConfig, answers: HeldOutAnswers) -> None:
         assert config.guards is not None and roles.held_out is not None
-        self._roles, self._config, self._guards, self._seed = roles, config, config.guards, seed
+        self._roles, self._config, self._guards, self._answers = roles, config, config.guards, answers
         self._held_out = roles.held_out
         self._points: list[Point] = []
         self._alarms: list[Alarm] = []
@@ -70,17 +66,7 @@ class Guards:
 
     def measure(self, taken: int, result: Mapping[str, Tensor] | None = None) -> Measured:
         """Look at the policy after so many steps; `result` are the weights that it would end with, if not its own."""
-        roles, prompts = self._roles, self._held_out.prompts
-        roles.writer.engine.load_weights(roles.policy, version=taken)
-        drawn = sample_rollouts(
-            roles.writer,
-            prompts,
-            num_samples=self._guards.samples,
-            sampling=self._config.sampling,
-            seed=seeds.derive(self._seed, "guards"),
-        )
-        kl = self._kl(drawn)
-        rewards = self._reward(drawn.row_prompts, drawn.texts)
+        drawn, rewards, kl = self._answers.after(taken)
         facts = {"after": float(taken), "kl": kl, "distance": math.sqrt(max(kl, 0.0)), **_mean("proxy", rewards, drawn)}
         alarms = self._probe(taken, drawn, facts) if self._guards.probes else []
         gold = self._held_out.gold
@@ -113,27 +99,9 @@ class Guards:
     def _returns_best(self) -> bool:
         return self._is_past and self._guards.then in ("stop", "keep_best")
 
-    def _kl(self, drawn: Rollouts) -> float:
-        """KL to the start in nats per answer: log π/π_ref, summed over each answer (k1)."""
-        batches = pack(drawn.groups, budget=self._config.optimizer.tokens_per_microbatch)
-        rows = [
-            by_row(batches, [s.logps for s in who.score(batches)])
-            for who in (self._roles.policy, self._roles.reference)
-        ]
-        return float(torch.stack([(own - start).sum().cpu() for own, start in zip(*rows, strict=True)]).mean())
-
-    def _reward(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
-        """The weighted sum of all terms, not clipped and not scaled by the batch, so that steps can be compared."""
-        totals = [0.0] * len(texts)
-        for term in self._roles.reward.terms:
-            if term.weight:
-                scores = ScoreFunction(term.name, term.score)(prompts, texts)
-                totals = [total + term.weight * one for total, one in zip(totals, scores, strict=True)]
-        return totals
-
     def _probe(self, taken: int, drawn: Rollouts, facts: dict[str, float]) -> list[Alarm]:
         """Reward-hack probes of the first answer to each prompt."""
-        found = probe(drawn.prompts, drawn.texts[:: self._guards.samples], self._reward)
+        found = probe(drawn.prompts, drawn.texts[:: self._guards.samples], self._answers.reward)
         facts.update(found.facts)
         told = {alarm.name for alarm in self._alarms}
         paid = "do not trust a rise of the reward; have such answers ranked, and fit the reward model again"

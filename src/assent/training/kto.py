@@ -20,7 +20,7 @@ from assent.learner.scorer import sum_logps
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
 from assent.training.loop import Loop
-from assent.training.preference import Lesson, PreferenceResult, Reference, both_logps, order_of, passes
+from assent.training.preference import Examination, Lesson, PreferenceResult, Reference, both_logps, order_of, passes
 from assent.training.preference_config import KTOConfig
 
 
@@ -39,32 +39,56 @@ class Liked:
         return cls(said > 0, size * torch.where(said > 0, config.good_weight, config.bad_weight))
 
 
+Said = tuple[Sequence[Group], Sequence[Sequence[float]]]
+"""Groups with what is said of each of their answers."""
+
+
 def train_kto(
     policy: Learner[TokenScores],
     groups: Sequence[Group],
     says: Sequence[Sequence[float]],
     config: KTOConfig,
     loop: Loop,
+    held_out: Said | None = None,
 ) -> PreferenceResult:
     """Train the policy on answers of which `says` tells how good they are. The reference is the policy as it comes in.
 
-    Raises DataError where all answers have one prompt: the reference point wants answers to other prompts.
+    What is `held_out` is measured on the way and never learned. Raises DataError where all answers have one prompt: the
+    reference point wants answers to other prompts.
     """
-    liked = [Liked.of(one, config) for one in says]
-    swapped = mismatched(groups, seed=seeds.derive(loop.seed, "mismatched"))
-    budget = config.optimizer.tokens_per_microbatch
-    reference, beside = Reference(policy, groups, budget), Reference(policy, swapped, budget)
+    lesson = _Labelled(policy, (groups, says), config, seed=loop.seed)
+    order = order_of(groups, config, loop)
+    examined = None
+    if held_out is not None:
+        other = _Labelled(policy, held_out, config, seed=loop.seed)
+        everything = range(len(held_out[0]))
+        parts = {f"heldout_{name}": part for name, part in other.parts.items()}
+        examined = Examination(held_out[0], lambda: other.objective(0, everything), parts)
+    taught = Lesson("KTO", groups, lesson.weights, lesson.objective, order, lesson.parts, held_out=examined)
+    return passes(policy, taught, config, loop)
 
-    def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
-        now = sum_logps(policy, [swapped[i] for i in chosen], budget=budget)
-        point = kto_reference_point(now, beside.of(chosen))
-        own = [liked[i] for i in chosen]
+
+class _Labelled:
+    """Labelled groups with what the start says of them, and their losses."""
+
+    def __init__(self, policy: Learner[TokenScores], said: Said, config: KTOConfig, *, seed: int) -> None:
+        groups, says = said
+        self._policy, self._config, self._budget = policy, config, config.optimizer.tokens_per_microbatch
+        self._liked = [Liked.of(one, config) for one in says]
+        self._swapped = mismatched(groups, seed=seeds.derive(seed, "mismatched"))
+        self._reference = Reference(policy, groups, self._budget)
+        self._beside = Reference(policy, self._swapped, self._budget)
+        self.weights = [float(one.weight.sum()) for one in self._liked]
+        self.parts = {"reference": self._reference, "beside": self._beside}
+
+    def objective(self, step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
+        """The loss of some groups, by their numbers."""
+        now = sum_logps(self._policy, [self._swapped[i] for i in chosen], budget=self._budget)
+        point = kto_reference_point(now, self._beside.of(chosen))
+        own = [self._liked[i] for i in chosen]
         answers = Liked(torch.cat([one.is_good for one in own]), torch.cat([one.weight for one in own]))
-        return partial(kto_objective, liked=answers, reference=reference.of(chosen), point=point, config=config)
-
-    weights, order = [float(one.weight.sum()) for one in liked], order_of(groups, config, loop)
-    parts = {"reference": reference, "beside": beside}
-    return passes(policy, Lesson("KTO", groups, weights, objective, order, parts), config, loop)
+        start = self._reference.of(chosen)
+        return partial(kto_objective, liked=answers, reference=start, point=point, config=self._config)
 
 
 def kto_objective(

@@ -9,15 +9,16 @@ small state are all that a checkpoint holds, and when it is written changes noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-from assent.core.runlog import RunLog
+from assent.core.runlog import Answered, RunLog
 from assent.learner import checkpoint
+from assent.training.kept import Kept
 
 
 @runtime_checkable
@@ -37,6 +38,18 @@ class Resumable(Protocol):
         ...
 
 
+class Beside(Protocol):
+    """What looks at a training from beside it, see `training/looks.py`."""
+
+    def begin(self) -> None:
+        """Before the first step, also after a resume."""
+        ...
+
+    def after(self, taken: int, total: int) -> None:
+        """After so many steps of `total`."""
+        ...
+
+
 @dataclass
 class Loop:
     """Where a trainer keeps its checkpoints and log, and the seed its streams hang on."""
@@ -53,18 +66,30 @@ class Loop:
     """Why the loop ended before its last step; None where it did not."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What the trainer has to say of the run beside its metrics, as plain JSON, for the notes of the stage."""
+    kept: Kept | None = None
+    """Keeps models from the way; None: none."""
+    answers: Callable[[int], Sequence[Answered]] | None = None
+    """What the policy answers to a few held-out prompts after so many steps, where there are such prompts."""
 
     def end(self, why: str) -> None:
         """Let the step that is being done be the last one."""
         self.ended = why
 
-    def steps(self, total: int, parts: Mapping[str, Resumable], *, description: str) -> Iterator[int]:
+    def steps(
+        self, total: int, parts: Mapping[str, Resumable], *, description: str, looks: Beside | None = None
+    ) -> Iterator[int]:
         """Yield the steps still to do. A `break` or `end` ends the loop for good; a kill does not."""
         start = self.done = self._resume(parts)
         with self.log.progress(description, total, done=start) as bar:
             for step in range(start, total):
+                if looks is not None:
+                    looks.begin()
                 yield step
                 self.done = step + 1
+                if looks is not None:
+                    looks.after(self.done, total)
+                if self.kept is not None:
+                    self.kept.after(self.done)
                 bar.advance(1, **self.shown)
                 if self.ended is not None:
                     break
@@ -78,6 +103,8 @@ class Loop:
             return 0
         everything = saved.tensors()
         for name, part in parts.items():
+            if name not in saved.state:  # a setting that changes no result was changed between a kill and now
+                continue
             prefix = f"{name}/"
             tensors = {k.removeprefix(prefix): t for k, t in everything.items() if k.startswith(prefix)}
             part.restore(tensors, saved.state[name])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple
 
-from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.core.findings import Finding, ok
 from assent.raters.config import AutoraterConfig
+from assent.training.evaluation_config import Answering
 
 Need = Literal["prompts", "reward", "judgments", "demonstrations", "gold"]
 """What a round can give a method besides the policy it starts from; gold: a held-out reward model, for guards."""
@@ -22,7 +22,7 @@ class RankedRows(NamedTuple):
     too_long: Literal["error", "drop", "truncate_left"]
 
 
-class Method(Config):
+class Method(Answering):
     """Base of the methods' settings."""
 
     title: ClassVar[str]

@@ -44,6 +44,7 @@ class OnPolicyConfig(Method):
     """What every method has that samples from the policy it trains."""
 
     learns_from: ClassVar[str] = "scores"
+    measures: ClassVar[frozenset[str]] = frozenset({"heldout_reward"})
 
     steps: int = Field(default=100, ge=1)
     """Batches of rollouts."""
@@ -86,6 +87,9 @@ class OnPolicyConfig(Method):
     guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
     """Measurements every few steps on held-out prompts, which may end the training; null: only numbers of the rollouts
     themselves are watched."""
+    eval_prompts: int = Field(default=0, ge=0, json_schema_extra={"added_later": True})
+    """Prompts that are held out and answered at each evaluation on the way, never trained on; 0: none, or with guards
+    theirs."""
 
     @field_validator("rewards", mode="before")
     @classmethod
@@ -94,6 +98,11 @@ class OnPolicyConfig(Method):
         if not isinstance(given, list | tuple):
             return given
         return [{"kind": "python", "target": one} if callable(one) else one for one in given]
+
+    @property
+    def held_out_prompts(self) -> int:
+        """Prompts that are kept apart for evaluations and guards."""
+        return self.eval_prompts if self.guards is None else self.guards.prompts
 
     @property
     def updates(self) -> int:
@@ -182,8 +191,20 @@ class OnPolicyConfig(Method):
         if self.ema is not None and 1 / (1 - self.ema) > self.steps:
             said = f"{self.ema} averages over about {1 / (1 - self.ema):.0f} steps, but there are only {self.steps}"
             yield warning("optimize.ema", said, "lower it, or leave it out")
+        yield from self._looks_problems()
         if self.guards is not None:
             yield from self.guards.problems(steps=self.steps, has_kl=self.kl.kind != "off")
+
+    def _looks_problems(self) -> Iterator[Finding]:
+        if self.best is not None and not self.held_out_prompts:
+            said = f"chooses by {self.best.measure}, and no prompts are held out"
+            yield error("optimize.best", said, "set optimize.eval_prompts, say to 32, or leave it out")
+        if self.guards is not None and self.eval_prompts:
+            said = f"is {self.eval_prompts}, and guards hold out {self.guards.prompts} prompts of their own"
+            yield error("optimize.eval_prompts", said, "leave it out: evaluations take the guards' prompts")
+        if self.guards is not None and self.best is not None and self.guards.then in ("stop", "keep_best"):
+            said = f"chooses the weights of the result, and optimize.guards.then {self.guards.then} does so too"
+            yield error("optimize.best", said, "leave it out, or set optimize.guards.then to warn or raise_kl")
 
     def _same_names(self) -> Iterator[Finding]:
         of_costs = [one.cost.title for one in self.constraints]

@@ -11,16 +11,21 @@ from assent.learner.learner import Learner
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
 from assent.training.loop import Loop
-from assent.training.preference import Member, PreferenceResult, on_pairs, with_best
+from assent.training.preference import Member, PreferenceResult, Ranked, on_pairs, with_best
 from assent.training.preference_config import ORPOConfig
 from assent.training.targets import Target, local_pairs
 
 
 def train_orpo(
-    policy: Learner[TokenScores], groups: Sequence[Group], targets: Sequence[Target], config: ORPOConfig, loop: Loop
+    policy: Learner[TokenScores],
+    groups: Sequence[Group],
+    targets: Sequence[Target],
+    config: ORPOConfig,
+    loop: Loop,
+    held_out: Ranked | None = None,
 ) -> PreferenceResult:
-    """Train the policy, without a reference."""
-    return on_pairs(policy, (groups, targets), orpo_objective, config, loop)
+    """Train the policy, without a reference. What is `held_out` is measured on the way and never learned."""
+    return on_pairs(policy, (groups, targets), orpo_objective, config, loop, held_out)
 
 
 def orpo_objective(scores: TokenScores, batch: GroupBatch, *, members: Sequence[Member], config: ORPOConfig) -> Loss:

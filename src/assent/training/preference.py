@@ -4,12 +4,14 @@ A method (dpo, kto, orpo, simpo) says what is learned of which groups:
 
     lesson = Lesson("DPO", groups, weights, objective, …)       one loss for each optimizer batch
     result = passes(policy, lesson, config, loop)               the loop over epochs, with checkpoints
+
+A lesson may have a second one, `held_out`, of groups that are measured on the way and never learned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -17,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assent.algorithms.objective import Loss, Weighted, weighted
+from assent.algorithms.objective import Loss, Weighted, means, merge_metrics, weighted
 from assent.algorithms.preference import answer_logps
 from assent.core.errors import DataError
 from assent.core.group import Group
@@ -26,11 +28,14 @@ from assent.learner.scorer import sum_logps
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
 from assent.training.batches import EpochBatches
+from assent.training.looks import Looks, Schedule
 from assent.training.loop import Loop, Resumable
 from assent.training.preference_config import PreferenceConfig
 from assent.training.targets import Target, local_best
 
 Member = tuple[Group, Target]
+Ranked = tuple[Sequence[Group], Sequence[Target]]
+"""Groups with who ranked their answers how."""
 
 
 class PreferenceResult(NamedTuple):
@@ -58,14 +63,40 @@ class Lesson:
     """What checkpoints carry beside the policy."""
     remember: Callable[[Sequence[int], Sequence[GroupBatch], Sequence[TokenScores]], None] = lambda *_: None
     """Told what the policy said of the groups of a step, before the step."""
+    held_out: Examination | None = None
+    """What is measured on the way; None: nothing."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Groups that are measured and never learned, with the loss of all of them."""
+
+    groups: Sequence[Group]
+    objective: Callable[[], Objective[TokenScores]]
+    parts: Mapping[str, Resumable] = field(default_factory=dict)
+    """What checkpoints carry of it."""
+
+    def measure(self, policy: Scorer[TokenScores], budget: int) -> dict[str, float]:
+        """The means of what the objective reports."""
+        batches = pack(self.groups, budget=budget)
+        objective = self.objective()
+        with torch.no_grad():
+            scored = [one._replace(logps=one.logps.cpu()) for one in policy.score(batches)]
+            losses = [objective(one, batch) for one, batch in zip(scored, batches, strict=True)]
+        return means(merge_metrics(loss.metrics for loss in losses))
 
 
 def passes(policy: Learner[TokenScores], lesson: Lesson, config: PreferenceConfig, loop: Loop) -> PreferenceResult:
     """Pass over the groups `config.epochs` times, a step for each `config.batch_size` of them."""
-    order, seen = lesson.order, []
-    for step in loop.steps(order.total_steps, {"policy": policy, **lesson.parts}, description=lesson.title):
+    order, seen, held_out = lesson.order, [], lesson.held_out
+    budget = config.optimizer.tokens_per_microbatch
+    measure = None if held_out is None else lambda _: held_out.measure(policy, budget)
+    looks = Looks(policy, Schedule.of(config), measure, loop)
+    parts: dict[str, Resumable] = {"policy": policy, "looks": looks, **lesson.parts}
+    parts |= {} if held_out is None else held_out.parts
+    for step in loop.steps(order.total_steps, parts, description=lesson.title, looks=looks):
         chosen = order.items(step)
-        batches = pack([lesson.groups[i] for i in chosen], budget=config.optimizer.tokens_per_microbatch)
+        batches = pack([lesson.groups[i] for i in chosen], budget=budget)
         objective = lesson.objective(step, chosen)
         passed = policy.forward_backward(batches, objective, weight=sum(lesson.weights[i] for i in chosen))
         lesson.remember(chosen, batches, passed.outputs)
@@ -74,9 +105,10 @@ def passes(policy: Learner[TokenScores], lesson: Lesson, config: PreferenceConfi
         loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
         seen.append(metrics)
+    looks.take()
     tail = seen[-max(1, len(seen) // 10) :] or [{"loss": float("nan"), "accuracy": float("nan")}]
-    means = (sum(m.get(name, float("nan")) for m in tail) / len(tail) for name in ("loss", "accuracy"))
-    return PreferenceResult(policy.num_steps, *means)
+    reached = (sum(m.get(name, float("nan")) for m in tail) / len(tail) for name in ("loss", "accuracy"))
+    return PreferenceResult(policy.num_steps, *reached)
 
 
 def order_of(groups: Sequence[object], config: PreferenceConfig, loop: Loop) -> EpochBatches:
@@ -104,19 +136,25 @@ class PairObjective(Protocol):
 
 def on_pairs(
     policy: Learner[TokenScores],
-    ranked: tuple[Sequence[Group], Sequence[Target]],
+    ranked: Ranked,
     objective: PairObjective,
     config: PreferenceConfig,
     loop: Loop,
+    held_out: Ranked | None = None,
 ) -> PreferenceResult:
     """The passes of a method that needs no reference over the decided pairs of groups with their targets."""
     members = decided(*ranked, config.title)
+    examined = None
+    if held_out is not None:
+        unseen = decided(*held_out, f"{config.title} on what is held out")
+        examined = Examination([g for g, _ in unseen], lambda: partial(objective, members=unseen, config=config))
 
     def of_step(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
         return partial(objective, members=[members[i] for i in chosen], config=config)
 
     order = order_of(members, config, loop)
     lesson = Lesson(config.title, [g for g, _ in members], [t.weight for _, t in members], of_step, order)
+    lesson = replace(lesson, held_out=examined)
     return passes(policy, lesson, config, loop)
 
 

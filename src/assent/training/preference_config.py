@@ -9,11 +9,14 @@ from pydantic import Field
 
 from assent.core.findings import Finding, error, ok, warning
 from assent.learner.config import OptimizerConfig
+from assent.training.evaluation_config import CHANGES_NOTHING
 from assent.training.method import Method, Need, RankedRows
 
 
 class PreferenceConfig(Method):
     """What every method has that learns from judgments themselves."""
+
+    measures: ClassVar[frozenset[str]] = frozenset({"heldout_loss", "heldout_accuracy", "heldout_margin"})
 
     epochs: float = Field(default=1.0, gt=0)
     """Passes over the comparisons."""
@@ -23,6 +26,10 @@ class PreferenceConfig(Method):
     """Longest prompt and answer in tokens; null: the model's context."""
     too_long: Literal["error", "drop", "truncate_left"] = "drop"
     """What happens to longer ones."""
+    eval_share: float = Field(default=0.0, ge=0, lt=1, json_schema_extra={"added_later": True})
+    """Share of prompts whose judgments are held out and measured on the way, never trained on; 0: all are learned."""
+    show_tokens: int = Field(default=128, ge=1, json_schema_extra=CHANGES_NOTHING)
+    """Longest answer of those that `show` keeps from the way."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6)
     """Optimizer of the policy."""
 
@@ -43,7 +50,9 @@ class PreferenceConfig(Method):
         yield from found
 
     def _problems(self) -> Iterator[Finding]:
-        yield from ()
+        if self.best is not None and not self.eval_share:
+            said = f"chooses by {self.best.measure}, and nothing is held out"
+            yield error("optimize.best", said, "set optimize.eval_share, say to 0.1, or leave it out")
 
 
 class RankingConfig(PreferenceConfig):
@@ -96,6 +105,7 @@ class DPOConfig(RankingConfig):
         return self.needs | ({"reward"} if self.labels == "soft" else set())
 
     def _problems(self) -> Iterator[Finding]:
+        yield from super()._problems()
         if self.ranking == "plackett_luce" and (self.loss != "sigmoid" or self.label_smoothing):
             said = f"is plackett_luce, and loss {self.loss}, label_smoothing {self.label_smoothing} are for pairs"
             yield error("optimize.ranking", said, "use pairs, or loss sigmoid and label_smoothing 0")
@@ -151,6 +161,7 @@ class KTOConfig(PreferenceConfig):
 
     title: ClassVar[str] = "KTO"
     learns_from: ClassVar[str] = "answers that were called good or bad: by rankings, scores and flags"
+    measures: ClassVar[frozenset[str]] = frozenset({"heldout_loss", "heldout_accuracy"})
     reads_marks: ClassVar[bool] = True
 
     kind: Literal["kto"] = "kto"

@@ -19,7 +19,7 @@ from assent.algorithms.likelihoods import (
     plackett_luce_loss,
     rao_kupper_loss,
 )
-from assent.algorithms.objective import Loss, Weighted, weighted
+from assent.algorithms.objective import Loss, Weighted, means, merge_metrics, weighted
 from assent.algorithms.rater_likelihood import joint_loss
 from assent.core.errors import DataError
 from assent.core.group import Group
@@ -28,6 +28,7 @@ from assent.models.groups import GroupBatch, pack
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
 from assent.training.criterion_fit import criterion_loss
+from assent.training.looks import Looks, Schedule
 from assent.training.loop import Loop, Resumable
 from assent.training.rater_fit import JointFit, RaterFit
 from assent.training.targets import Target, local_pairs, local_starts, local_votes
@@ -100,11 +101,19 @@ class RewardFit:
                 assert_never(never)
 
 
-def train_reward(learner: Learner[Outputs], fit: RewardFit, config: RewardConfig, loop: Loop) -> Trained:
-    """Train the model of `learner`. Its score normalisation is that of its final scores of all answers."""
+def train_reward(
+    learner: Learner[Outputs], fit: RewardFit, config: RewardConfig, loop: Loop, held_out: Sequence[Member] = ()
+) -> Trained:
+    """Train the model of `learner`. Its score normalisation is that of its final scores of all answers.
+
+    What is `held_out` is measured on the way and never learned.
+    """
     budget = config.optimizer.tokens_per_microbatch
-    parts = {"reward": learner, **fit.likelihood.parts()}
-    for step in loop.steps(fit.order.total_steps, parts, description="reward model"):
+    unseen = [(g, t.decided()) for g, t in held_out if t.decided().weight > 0]
+    measure = (lambda _: heldout_measures(learner, unseen, budget=budget)) if unseen else None
+    looks = Looks(learner, Schedule.of(config), measure, loop)
+    parts: dict[str, Resumable] = {"reward": learner, "looks": looks, **fit.likelihood.parts()}
+    for step in loop.steps(fit.order.total_steps, parts, description="reward model", looks=looks):
         numbers = fit.order.items(step)
         chosen = [fit.members[i] for i in numbers]
         batches = pack([g for g, _ in chosen], budget=budget)
@@ -119,10 +128,32 @@ def train_reward(learner: Learner[Outputs], fit: RewardFit, config: RewardConfig
         metrics = passed.metrics
         loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
+    looks.take()
     groups = [g for g, _ in fit.members]
     outputs = outputs_of(learner, groups, budget=budget, keep_states=fit.likelihood.has_groups)
     mean, std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
     return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs))
+
+
+def heldout_measures(scorer: Scorer[Outputs], members: Sequence[Member], *, budget: int) -> dict[str, float]:
+    """Of decided pairs, each vote alike: the log loss -log σ(lead) of Bradley and Terry, accuracy, and the mean lead.
+
+    The loss is in nats per pair; log 2 is that of a model that knows nothing.
+    """
+    losses = []
+    for batch in pack([g for g, _ in members], budget=budget):
+        [(scores, *_)] = scorer.score([batch])
+        pairs = local_pairs(batch, members)
+        scores, weight = scores.cpu(), pairs.weight
+        lead = scores[pairs.better] - scores[pairs.worse]
+        losses.append(
+            {
+                "loss": weighted(-torch.nn.functional.logsigmoid(lead), weight),
+                "accuracy": weighted((lead > 0).float() + 0.5 * (lead == 0).float(), weight),
+                "margin": weighted(lead, weight),
+            }
+        )
+    return means(merge_metrics(losses))
 
 
 def outputs_of(scorer: Scorer[Outputs], groups: Sequence[Group], *, budget: int, keep_states: bool) -> Outputs:
@@ -183,6 +214,10 @@ class Likelihood:
         """The loss of a step's rankings, summed. Refits the strength of ties first where it is due."""
         if self.ties is not None and self.ties.is_due(step, self.order):
             self.ties.refit()
+        return self.total(members)
+
+    def total(self, members: Sequence[Member]) -> Total:
+        """The loss of some rankings, summed, with the strength of ties as it is."""
 
         def total(outputs: Outputs, batch: GroupBatch, pairs: Pairs) -> Tensor:
             scores = outputs[0]

@@ -85,13 +85,13 @@ def test_judgments_that_cannot_be_parted_are_refused() -> None:
 
 def test_watched_prompts_are_asked_nowhere_else_and_the_same_in_every_order() -> None:
     twice = [*PROMPTS, *(Prompt.of(f"  {prompt.text.upper()}") for prompt in PROMPTS[:30])]
-    left, watched = set_apart(GUARDS, twice)
+    left, watched = set_apart(GUARDS.prompts, twice, key="a")
     assert len(watched) == 10 and not {split_key(p) for p in left} & {split_key(p) for p in watched}
-    again = set_apart(GUARDS, list(reversed(twice)))[1]
+    again = set_apart(GUARDS.prompts, list(reversed(twice)), key="a")[1]
     assert {split_key(one) for one in again} == {split_key(one) for one in watched}
-    assert set_apart(None, PROMPTS) == (PROMPTS, [])
+    assert set_apart(0, PROMPTS, key="a") == (PROMPTS, [])
     with pytest.raises(DataError, match="keeps 40 of 60 prompts apart"):
-        set_apart(GuardsConfig(prompts=40), PROMPTS)
+        set_apart(40, PROMPTS, key="optimize.guards.prompts")
 
 
 def test_a_fitted_reward_without_a_reward_model_is_refused() -> None:

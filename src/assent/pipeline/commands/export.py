@@ -12,7 +12,7 @@ from typing import Any
 import jinja2
 
 from assent.artifacts.digests import reading_everything
-from assent.artifacts.find import find_artifact, model_of, store_at
+from assent.artifacts.find import find_artifact, kept_model, model_of, store_at
 from assent.artifacts.lineage import as_dict, lineage, origins
 from assent.artifacts.store import Artifact
 from assent.core import files
@@ -51,23 +51,26 @@ def export_model(
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty; choose another folder")
     with reading_everything():  # what leaves the project is whole
-        artifact = find_artifact(name)
+        kept = kept_model(name)
+        artifact, source = kept or (find_artifact(name), None)
+    if kept and adapter:
+        raise UserError(f"{name} was kept from the way of a training, which --adapter does not write; leave it out")
     origin = origin or origin_of(artifact)
     with files.new_directory(to.absolute()) as partial:
         if adapter:
             _write_adapter(artifact, origin, partial)
             wanted = None if dtype == BASE else dtype
         else:
-            _write_merged(artifact, partial)
+            _write_merged(artifact, partial, source or model_of(artifact))
             wanted = origin.own_type if dtype == BASE else dtype
         if artifact.kind == "policy":
             _write_stop_tokens(artifact, partial)
         rounding = cast_weights(partial, wanted, start=origin.weights) if wanted in TYPES else None
         history = as_dict(lineage(artifact, store_at(artifact.folder.parent)))
         files.write_json(partial / "lineage.json", history)
-        files.write_text(partial / CARD, card(artifact, origin, adapter=adapter, rounding=rounding))
+        files.write_text(partial / CARD, card(artifact, origin, adapter=adapter, rounding=rounding, kept=source))
         files.readable(partial)
-    what = "adapter" if adapter else artifact.kind
+    what = "adapter" if adapter else artifact.kind if source is None else f"{artifact.kind} after {source.name}"
     yield f"exported the {what} of {artifact.name} to {to}, with lineage.json and {CARD}{_size_of(rounding)}"
     if rounding is not None and rounding.drowns_training:
         yield (
@@ -76,16 +79,27 @@ def export_model(
         )
 
 
-def card(artifact: Artifact, origin: Origin, *, adapter: bool = False, rounding: Cast | None = None) -> str:
-    """What a model is, what it was made from and how it did, as Markdown; nothing that its manifests do not say."""
+def card(
+    artifact: Artifact,
+    origin: Origin,
+    *,
+    adapter: bool = False,
+    rounding: Cast | None = None,
+    kept: Path | None = None,
+) -> str:
+    """What a model is, what it was made from and how it did, as Markdown; nothing that its manifests do not say.
+
+    `kept` is the folder of a model that was kept from the way, which nobody evaluated.
+    """
     template = resources.files("assent.pipeline").joinpath("model_card.md.jinja").read_text(encoding="utf-8")
     root = lineage(artifact, store_at(artifact.folder.parent))
-    evaluation = _evaluation_of(artifact)
+    evaluation = _evaluation_of(artifact) if kept is None else None
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
     return environment.from_string(template).render(
         artifact=artifact,
         manifest=artifact.manifest,
         adapter=adapter,
+        kept=None if kept is None else kept.name.removeprefix("step-"),
         origin=origin,
         rounding=rounding,
         scored=artifact.kind == "reward" and score_head.is_in(model_of(artifact)),
@@ -97,9 +111,8 @@ def card(artifact: Artifact, origin: Origin, *, adapter: bool = False, rounding:
     )
 
 
-def _write_merged(artifact: Artifact, partial: Path) -> None:
+def _write_merged(artifact: Artifact, partial: Path, source: Path) -> None:
     """The model itself; an adapter is added to its base first."""
-    source = model_of(artifact)
     if not (source / CONFIG).is_file():
         _copy(source, partial)
         return

@@ -19,11 +19,12 @@ from assent.data.splits import split
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.limits import row_limits
+from assent.pipeline.on_the_way import HELD_OUT_SEED
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowCheck, RowReader, Template
 from assent.pipeline.stages.declared import run_sft
-from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
 from assent.pipeline.stages.gather import EVAL_SEED, prompt_sources
+from assent.training.preference_config import PreferenceConfig
 
 LAB_SAMPLE = 300
 """Conversations and prompts of the lab that are looked at; it has a million of each, all alike."""
@@ -158,6 +159,9 @@ def _check_comparisons(config: RunConfig, comparisons: Sequence[Comparison], *, 
         )
     if comparisons and not imported and config.reward is not None and config.fits_reward:
         yield from _check_split("reward.eval_share", comparisons, config.reward.eval_share, seed=HELD_OUT_SEED)
+    method = config.optimize
+    if comparisons and not imported and isinstance(method, PreferenceConfig) and method.eval_share:
+        yield from _check_split("optimize.eval_share", comparisons, method.eval_share, seed=HELD_OUT_SEED)
 
 
 def _check_prompts(config: RunConfig, data: FileData, material: Material) -> Iterator[Finding]:

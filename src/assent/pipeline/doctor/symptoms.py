@@ -99,10 +99,13 @@ def loss_stays(log: Log) -> Iterator[Finding]:
 
 def overfits(log: Log) -> Iterator[Finding]:
     """A held-out loss that has risen well above its lowest while the training loss fell."""
-    held_out = [v for v in log.series("eval_loss", kind="eval") if math.isfinite(v)]
+    measured = log.series("loss", kind="eval") or log.series("eval_loss", kind="eval")  # the second: as it was called
+    held_out = [v for v in measured if math.isfinite(v)]
+    if log.settings.get("best"):  # the result is that of the lowest point, or of what matters more
+        return
     if len(held_out) >= 2 and held_out[-1] > 1.05 * min(held_out) and log.late("loss") < log.early("loss"):
         said = f"the held-out loss is {held_out[-1]:.3g}, after a lowest of {min(held_out):.3g}: it learns by heart"
-        yield warning(log.key, said, "take fewer epochs, or set patience so that the best weights are kept")
+        yield warning(log.key, said, "take fewer epochs, or keep the best weights: `best`, for sft patience")
 
 
 def heart_before_head(log: Log) -> Iterator[Finding]:
@@ -304,7 +307,14 @@ REWARD: tuple[Symptom, ...] = (
     no_better_than_chance,
     too_sure,
 )
-PREFERENCE: tuple[Symptom, ...] = (not_finite, gradients_explode, both_answers_sink, pairs_by_heart, policy_stays)
+PREFERENCE: tuple[Symptom, ...] = (
+    not_finite,
+    gradients_explode,
+    both_answers_sink,
+    pairs_by_heart,
+    policy_stays,
+    overfits,
+)
 ON_POLICY: tuple[Symptom, ...] = (
     not_finite,
     gradients_explode,

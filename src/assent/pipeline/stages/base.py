@@ -14,7 +14,6 @@ from assent.core.group import Group
 from assent.core.shown import turns_shown
 from assent.core.types import Conversation
 from assent.data.render import Renderer
-from assent.learner.checkpoint import Cadence
 from assent.models.cast import narrow
 from assent.models.lora import adapter_base
 from assent.models.policy import PolicyModel
@@ -22,9 +21,9 @@ from assent.models.scratch import new_model, train_tokenizer
 from assent.pipeline.backends import Backends, device_of, machine
 from assent.pipeline.config import PretrainedBase, ScratchBase
 from assent.pipeline.learners import policy_learner
+from assent.pipeline.on_the_way import hand_over, keep, loop_of
 from assent.pipeline.stages.settings import BaseStage
 from assent.pipeline.waste import told
-from assent.training.loop import Loop
 from assent.training.sft import train_sft
 
 
@@ -66,16 +65,19 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         renderer = full.renderer(policy)
         groups = [g for c in conversations for g in whole_text(renderer, c, limit=policy.max_length)]
         held_out = max(1, round(len(groups) * base.pretrain.eval_share)) if base.pretrain.eval_share else 0
-        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        loop = loop_of(ctx, config.compute)
+        keep(loop, ctx, base.pretrain.keep, policy, None)
         learner = policy_learner(policy, base.pretrain.optimizer)
         result = train_sft(learner, groups[held_out:], groups[:held_out], base.pretrain, loop)
         policy.save(ctx.output / "policy")
         waste = told(ctx.log, policy)
+        way = hand_over(loop, ctx)
     return {
         "parameters": policy.num_parameters,
         "vocabulary": len(tokenizer),
         "texts": len(groups),
         **result._asdict(),
+        **way,
         **waste,
     }
 

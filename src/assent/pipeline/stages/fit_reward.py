@@ -23,7 +23,6 @@ from assent.evaluation.outcomes import Found, Outcome
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import RewardReport, reward_outcomes, reward_report
-from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
@@ -32,17 +31,14 @@ from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.guarding import Parted, part
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
 from assent.pipeline.learners import all_heads, row_scorer, state_scorer, train_reward_model
+from assent.pipeline.on_the_way import HELD_OUT_SEED, hand_over, keep, loop_of
 from assent.pipeline.ranked import RankedGroups, Reading
 from assent.pipeline.stages.settings import RewardStage
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
 from assent.training.criterion_fit import CriterionScale, scales_of, table
-from assent.training.loop import Loop
 from assent.training.reward import Trained, taste_scores
 from assent.training.targets import MARGINS, Target
-
-HELD_OUT_SEED = 0
-"""The same prompts are held out in every round and run, so that accuracies can be compared."""
 
 
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
@@ -70,10 +66,14 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             said += part.fitted.lines(what, max_length=limit)
         for line in [*(scale.line() for scale in scales), *said]:
             ctx.log.say(line)
-        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        loop = loop_of(ctx, config.compute)
+        keep(loop, ctx, wanted.keep, model, start)
         weight = weighed(labels, None if weights is None else weights.weight)
         targets = scored(learn, scales)
-        trained = train_reward_model(model, learn.groups, targets, wanted, loop, attributes=attributes, weight=weight)
+        unseen = list(zip(test.groups, test.targets, strict=True))
+        trained = train_reward_model(
+            model, learn.groups, targets, wanted, loop, attributes=attributes, weight=weight, held_out=unseen
+        )
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         debias, inherited = leaning.mended(ctx.log, seed=seeds.derive(ctx.seed, "augment"))
         trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
@@ -81,7 +81,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         if limit < model.max_length:
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
-        waste = told(ctx.log, model)
+        way = {**hand_over(loop, ctx), **told(ctx.log, model)}
     report = report.model_copy(update={"debias": debias, "inheritance": inherited})
     alarms = [*(() if report.raters is None else report.raters.alarms), *inherited.alarms]
     for alarm in alarms:
@@ -97,7 +97,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         **({} if copies is None else copies.facts()),
         **({} if weights is None else weights.facts()),
         **trained.facts(),
-        **waste,
+        **way,
         **trust(report),
         "alarms": alarms,
     }

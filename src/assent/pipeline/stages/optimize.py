@@ -14,21 +14,21 @@ from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core.group import Group
-from assent.core.types import Comparison, Conversation, Prompt
+from assent.core.types import Comparison, Conversation, Marked, Prompt
 from assent.data.render import Renderer
 from assent.data.splits import split_key
 from assent.data.talks import fit_demonstrations, row_limit
-from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
 from assent.models.policy import PolicyModel, TokenScores
-from assent.pipeline.ai_labels import weights_in
+from assent.pipeline.ai_labels import by_people, weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.guarding import held_out_reward, set_apart
-from assent.pipeline.labelling import Relabelled, labelled_groups, relabelled
+from assent.pipeline.labelling import Relabelled, judged, labelled_groups, relabelled
 from assent.pipeline.learners import policy_learner, value_learner
+from assent.pipeline.on_the_way import hand_over, keep, loop_of, show, sides
 from assent.pipeline.one_base import OneBase
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.ranked import ranked_groups
+from assent.pipeline.ranked import RankedGroups, ranked_groups
 from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
 from assent.pipeline.stages.settings import OptimizeStage
 from assent.pipeline.waste import told
@@ -44,8 +44,15 @@ from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
 from assent.training.online_dpo import train_online_dpo
 from assent.training.orpo import train_orpo
 from assent.training.ppo import train_ppo
-from assent.training.preference import PreferenceResult
-from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, RankingConfig, SimPOConfig
+from assent.training.preference import PreferenceResult, Ranked
+from assent.training.preference_config import (
+    DPOConfig,
+    KTOConfig,
+    ORPOConfig,
+    PreferenceConfig,
+    RankingConfig,
+    SimPOConfig,
+)
 from assent.training.reinforce import train_reinforce
 from assent.training.rewards import ModelReward
 from assent.training.rloo import train_rloo
@@ -54,8 +61,10 @@ from assent.training.targets import Target
 
 Train = Callable[[Roles, Sequence[Prompt], Any, Loop], Mapping[str, Any] | None]
 """An on-policy method: roles, prompts, its settings, the loop; what it found beside its log, if anything."""
-TrainOnRankings = Callable[[Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop], PreferenceResult]
-"""A method on rankings: the policy, groups of answers, who ranked them how, its settings, the loop."""
+TrainOnRankings = Callable[
+    [Learner[TokenScores], Sequence[Group], Sequence[Target], Any, Loop, Ranked | None], PreferenceResult
+]
+"""A method on rankings: the policy, groups, who ranked their answers how, its settings, the loop, what is held out."""
 
 
 def run_optimize(
@@ -104,7 +113,7 @@ def run_optimize(
             case _ as never:
                 assert_never(never)
         save_policy(work.policy, ctx.output, start=start)
-        return facts
+        return {**facts, **hand_over(work.loop, ctx)}
 
 
 @dataclass(frozen=True)
@@ -129,8 +138,9 @@ class Work:
             ctx.log.say(f"{config.optimize.title}: without dropout, since ratios must compare weights and not noise")
             without = config.model.model_copy(update={"lora": adapters.without_dropout()})
             backends = Backends(without, config.compute)
-        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
+        loop = loop_of(ctx, config.compute)
         policy = backends.policy(folder, trainable=True)
+        keep(loop, ctx, config.optimize.keep, policy, start)
         if isinstance(config.optimize, OnPolicyConfig):
             backends = OneBase.of(backends, policy, folder, config.optimize, ctx.log.say)
         return cls(ctx, backends, folder, policy, loop, given)
@@ -141,7 +151,8 @@ class Work:
         temperature = config.sampling.temperature
         asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
         refuse_prompts(config, asked)
-        apart, watched = set_apart(config.guards, asked)
+        key = "optimize.eval_prompts" if config.guards is None else "optimize.guards.prompts"
+        apart, watched = set_apart(config.held_out_prompts, asked, key=key)
         pool, held_out = (
             that_fit(
                 some,
@@ -152,6 +163,8 @@ class Work:
             )
             for some in (apart, watched)
         )
+        if held_out:
+            self.ctx.log.say(f"{len(held_out)} prompts are held out: answered on the way, never trained on")
         tokenizer, scratch = writer.renderer.tokenizer, self.ctx.scratch
         opener = Opener(config, self.backends, self._reward, lambda text: len(tokenizer.encode(text)), scratch)
         rewards, constraints = opener.rewards(), opener.constraints()
@@ -164,7 +177,7 @@ class Work:
             reward=rewards,
             writer=writer,
             demonstrations=tuple(self._demonstrations(writer.renderer, held_out)) if config.ptx.coefficient else (),
-            held_out=None if config.guards is None else HeldOut(tuple(held_out), gold),
+            held_out=HeldOut(tuple(held_out), gold) if held_out else None,
         )
         found = train(roles, pool, config, self.loop) or {}
         for line in worth_telling(terms):
@@ -175,8 +188,8 @@ class Work:
             **({} if constraints is None else {"multipliers": constraints.multipliers}),
             "steps": config.steps if self.loop.ended is None else self.loop.done,
             "prompts": len(pool),
+            **({"held_out": len(held_out)} if held_out else {}),
             **({"ended": self.loop.ended} if self.loop.ended is not None else {}),
-            **self.loop.facts,
             **found,
             **told(self.ctx.log, self.policy, writer.engine),
         }
@@ -193,32 +206,58 @@ class Work:
     ) -> dict[str, Any]:
         """A method that learns from the rankings themselves: all judgments so far."""
         comparisons = read_records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
+        learned, held_out = sides(comparisons, config.eval_share, self.ctx.log)
         limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
-        ranked = ranked_groups(comparisons, renderer, limit=limit, too_long=config.too_long)
         labels = weights_in(self.given["judgments"])
-        told_by = relabel([one.weighted(labels) if labels else one for one in ranked.targets])
+        if labels:
+            held_out = by_people(held_out)
+
+        def read(some: Sequence[Comparison]) -> tuple[RankedGroups, Relabelled]:
+            ranked = ranked_groups(some, renderer, limit=limit, too_long=config.too_long)
+            return ranked, relabel([one.weighted(labels) if labels else one for one in ranked.targets])
+
+        ranked, told_by = read(learned)
         if told_by.line is not None:
             self.ctx.log.say(told_by.line)
+        unseen = read(held_out) if held_out else None
+        self._show(held_out, config)
         learner = policy_learner(self.policy, config.optimizer, seed=self.ctx.seed)
-        result = train(learner, ranked.groups, told_by.targets, config, self.loop)
-        for line in ranked.fitted.lines("comparisons", max_length=limit):
+        beside = None if unseen is None else (unseen[0].groups, unseen[1].targets)
+        result = train(learner, ranked.groups, told_by.targets, config, self.loop, beside)
+        parts = [(ranked, "comparisons"), *([] if unseen is None else [(unseen[0], "comparisons that are held out")])]
+        for line in (line for one, what in parts for line in one.fitted.lines(what, max_length=limit)):
             self.ctx.log.say(line)
         counts = {"comparisons": len(ranked.groups), **ranked.fitted.facts(), **told_by.facts}
+        counts |= {} if unseen is None else {"held_out": len(unseen[0].groups)}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
 
     def on_labels(self, config: KTOConfig) -> dict[str, Any]:
         """KTO: learns from answers that any judgment so far calls good or bad."""
         limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
-        found = labelled_groups(self.given["judgments"], renderer, config, limit=limit)
+        learned, held_out = sides(judged(self.given["judgments"]), config.eval_share, self.ctx.log)
+        labels = weights_in(self.given["judgments"])
+        found = labelled_groups(learned, renderer, config, limit=limit, weight=labels)
+        unseen = labelled_groups(held_out, renderer, config, limit=limit, weight=labels) if held_out else None
         lines = [found.labels.line(), *found.fitted.lines("labelled tasks", max_length=limit)]
+        if unseen is not None:
+            lines.append(f"held out: {unseen.labels.line()}")
+            lines += unseen.fitted.lines("labelled tasks that are held out", max_length=limit)
         for line in lines:
             self.ctx.log.say(line)
+        self._show(held_out, config)
         learner = policy_learner(self.policy, config.optimizer, seed=self.ctx.seed)
-        result = train_kto(learner, found.groups, found.says, config, self.loop)
+        beside = None if unseen is None else (unseen.groups, unseen.says)
+        result = train_kto(learner, found.groups, found.says, config, self.loop, beside)
         counts = {"labelled": len(found.groups), **found.fitted.facts(), **found.labels.facts()}
+        counts |= {} if unseen is None else {"held_out": len(unseen.groups)}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
+
+    def _show(self, held_out: Sequence[Comparison | Marked], config: PreferenceConfig) -> None:
+        """Answer some of the held-out prompts on the way."""
+        if held_out:
+            show(self.loop, self.backends, self.policy, [one.prompt for one in held_out], config)
 
     @property
     def _reward(self) -> Path | None:
@@ -226,14 +265,12 @@ class Work:
         return None if reward is None else reward.file("reward")
 
     def _demonstrations(self, renderer: Renderer, held_out: Sequence[Prompt]) -> list[Group]:
-        """Demonstrations as groups; those that do not fit are left out, and those of prompts that guards watch with."""
+        """Demonstrations as groups; those that do not fit are left out, and those of held-out prompts."""
         given = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
         watched = {split_key(prompt) for prompt in held_out}
         conversations = [one for one in given if split_key(one) not in watched]
         if len(conversations) < len(given):
-            self.ctx.log.say(
-                f"{len(given) - len(conversations)} demonstrations ask what the guards watch with: left out"
-            )
+            self.ctx.log.say(f"{len(given) - len(conversations)} demonstrations ask what is held out: left out")
         limit = self.policy.max_length
         fitted = fit_demonstrations(conversations, renderer, max_length=limit, policy="drop")
         for line in fitted.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):

@@ -28,8 +28,8 @@ from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine, save_other_head
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import state_scorer
+from assent.pipeline.on_the_way import HELD_OUT_SEED
 from assent.pipeline.ranked import Reading
-from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
 from assent.profiles.audience import is_label, members_of
 from assent.profiles.config import Level
 from assent.profiles.trial import OffsetTrial, Poll, try_offset

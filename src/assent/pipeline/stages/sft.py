@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
-from assent.core.types import Conversation
+from assent.core.types import Conversation, Prompt
 from assent.data.splits import split
 from assent.data.talks import fit_demonstrations, row_limit
-from assent.learner.checkpoint import Cadence
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.learners import policy_learner
+from assent.pipeline.on_the_way import hand_over, keep, loop_of, show
 from assent.pipeline.stages.settings import SFTStage
 from assent.pipeline.waste import told
-from assent.training.loop import Loop
 from assent.training.sft import train_sft
 
 
@@ -38,16 +38,26 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
             ctx.log.say(line)
         for line in held_out.lines("demonstrations that are held out", max_length=limit):
             ctx.log.say(line)
-        loop = Loop(ctx.scratch / "checkpoints", ctx.log, ctx.seed, Cadence(config.compute.checkpoint_seconds))
-        learner = policy_learner(policy, config.sft.optimizer, seed=ctx.seed)
-        result = train_sft(learner, train.flat, held_out.flat, config.sft, loop)
+        loop = loop_of(ctx, config.compute)
+        keep(loop, ctx, config.sft.keep, policy, base)
+        show(loop, backends, policy, prompts_of(sides["held out"]), config.sft)
+        result = train_sft(
+            policy_learner(policy, config.sft.optimizer, seed=ctx.seed), train.flat, held_out.flat, config.sft, loop
+        )
         save_policy(policy, ctx.output, start=base)
         waste = told(ctx.log, policy)
+        way = hand_over(loop, ctx)
     return {
         "demonstrations": len(conversations),
         "examples": len(train.flat),
         **train.facts(),
         "template": renderer.describe(),
         **result._asdict(),
+        **way,
         **waste,
     }
+
+
+def prompts_of(conversations: Sequence[Conversation]) -> list[Prompt]:
+    """What stands before the last answer of each that begins with somebody else."""
+    return [one.prompt for one in conversations if any(m.role == "assistant" for m in one.messages[1:])]
