@@ -38,13 +38,13 @@ def chat(
 
     Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
     """
-    from assent.core.config import overlay, parse_sets
+    from assent.core.layers import parse, sets, written
     from assent.service.chat import ChatConfig, chat_loop
 
     _refuse_both(policy, profile, "chat")
     _say_passed_over(policy, against)
     drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
-    chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
+    chat_config = parse(ChatConfig, [written("assent chat", {"sampling": drawn}), *sets(settings or ())])
     if profile is not None:
         from assent.pipeline.profile_use import ProfilePolicy
 

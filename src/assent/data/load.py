@@ -20,10 +20,11 @@ from pydantic import ValidationError
 from assent.core import seeds
 from assent.core.errors import DataError, UserError
 from assent.core.files import write_bytes
+from assent.core.problems import first_problem
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.census import Census, Tally, together
 from assent.data.config import Source
-from assent.data.formats import Said, first_problem
+from assent.data.formats import Said
 from assent.data.rows import HALF, BadRow, Row, parts, read_rows
 from assent.data.sources import columns, prompts
 from assent.data.sources.detect import FORMATS, Wanted, choose, fitting

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.core.config import Config
+from assent.core.layers import Values, layers, parse
 from assent.core.types import MAX_ANSWERS
 from assent.data.config import DataConfig as Sources
 from assent.data.config import Source
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.gate.config import GateConfig, gate_values
+from assent.evaluation.gate.config import GateConfig, read_gate
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.settings import Goal
@@ -198,7 +199,11 @@ def _raised(config: type[Config]) -> Iterator[tuple[str, float]]:
 class RunConfig(Config):
     """A whole run: base model, data, and the settings of every stage."""
 
-    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(
+        default="run",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        json_schema_extra={"form": "letters, digits, dots, hyphens and underscores, a letter or digit first"},
+    )
     """Folder of the run below runs/."""
     seed: int = 0
     """Every random choice of the run hangs on it."""
@@ -345,11 +350,12 @@ class RunConfig(Config):
 
 
 def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:
-    """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file and key."""
-    values = read_yaml(path)
-    for extra in overlays:
-        values = overlay(values, read_yaml(extra))
-    values = overlay(values, parse_sets(settings))
-    if isinstance(values.get("gate"), str):
-        values["gate"] = gate_values(values["gate"], base=path.parent)
-    return RunConfig.parse(values, where=str(path))
+    """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file or `--set`, and key."""
+
+    def with_gate(values: Values) -> Values:
+        named = values.get("gate")
+        if not isinstance(named, str):
+            return values
+        return {**values, "gate": read_gate(named, base=path.parent).model_dump(exclude_unset=True)}
+
+    return parse(RunConfig, layers(path, overlays, settings), change=with_gate)

@@ -24,9 +24,9 @@ from pydantic import ValidationError
 from assent.core.errors import DataError, StoreError
 from assent.core.garbage import spared
 from assent.core.hashing import hash_json, short
+from assent.core.problems import first_problem
 from assent.core.types import MAX_ANSWERS, Completion, Message, Prompt, Purpose, Ranking, Task, TaskKind
 from assent.data import cells
-from assent.data.formats import first_problem
 from assent.data.rows import Row
 from assent.data.sources import columns, turns
 from assent.data.tables import Torn, table_rows
@@ -159,7 +159,7 @@ def _task(row: Row, *, project: str, purpose: Purpose, kind: TaskKind) -> Task:
     except StoreError as error:
         raise row.error(str(error)) from None
     except ValidationError as error:
-        raise row.error(first_problem(error)) from None
+        raise row.error(first_problem(error, Task)) from None
     except ValueError as error:  # NaN is JSON for Python only
         raise row.error(f"a text that cannot be stored: {error}") from None
     if not 1 <= len(task.completions) <= MAX_ANSWERS:
