@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from assent.artifacts.layout import PROJECT
-from assent.cli.options import Format
+from assent.cli.options import Format, StoreConfig
 from assent.core.terminal import safe
 
 
@@ -22,7 +22,7 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to make; it must no
 
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Files of rankings or pairs: JSONL, JSON or Parquet.")],
-    config: Annotated[Path, typer.Option("--config", help="The YAML of the project.")] = PROJECT,
+    config: StoreConfig = PROJECT,
     format: Format = "auto",
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Put bad rows into quarantine.jsonl beside the YAML and go on.")

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from assent.artifacts.layout import PROJECT
 from assent.core.config import Config
+from assent.core.errors import ConfigError
 from assent.core.layers import Values, layers, parse
 from assent.core.types import MAX_ANSWERS
 from assent.data.config import DataConfig as Sources
@@ -349,8 +351,17 @@ class RunConfig(Config):
             )
 
 
+def _no_yaml(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a folder without an {PROJECT}"
+    return f"there is no {path} here" if path == PROJECT else f"there is no file {path}"
+
+
 def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:
     """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file or `--set`, and key."""
+
+    if not path.is_file():
+        raise ConfigError(f"{_no_yaml(path)}; `assent init FOLDER` makes a project with one")
 
     def with_gate(values: Values) -> Values:
         named = values.get("gate")
