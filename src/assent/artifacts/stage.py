@@ -37,6 +37,7 @@ from safetensors import SafetensorError
 import assent
 from assent.artifacts.identity import Identity, resolved, source_hash
 from assent.artifacts.outside import hashes
+from assent.artifacts.round import stage_name
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
 from assent.core.errors import NonFiniteError, UserError
@@ -98,8 +99,7 @@ class Step:
     state: State
 
     def __str__(self) -> str:
-        where = "".join(f"{part} " for part in self.scope)
-        return f"{where}{self.stage}: {self.state} ({self.artifact.name})"
+        return f"{stage_name(self.scope, self.stage)}: {self.state} ({self.artifact.name})"
 
 
 @dataclass(frozen=True)
@@ -109,10 +109,14 @@ class LogOptions:
     quiet: bool = False
     tensorboard: bool = True
     trackers: tuple[TrackerName, ...] = ()
+    told: set[str] = dataclasses.field(default_factory=set, compare=False)
+    """Lines that stages of this run have said, for what is to be said once."""
 
     def open(self, folder: Path) -> RunLog:
         """A log that writes in `folder`."""
-        return RunLog(folder, quiet=self.quiet, tensorboard=self.tensorboard, trackers=self.trackers)
+        log = RunLog(folder, quiet=self.quiet, tensorboard=self.tensorboard, trackers=self.trackers)
+        log.told = self.told
+        return log
 
 
 def stage(
@@ -223,6 +227,7 @@ class Runner:
         if planned:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
         with _disk(work), self._logs.open(self.root / "logs" / work.name) as log:
+            log.title = stage_name(self.scope, stage.name)
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = _Attempts(work, log.folder)
             output, scratch = _folders(work)

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
-from assent.artifacts.round import Made, write_round
+from assent.artifacts.round import Made, stage_name, write_round
 from assent.artifacts.stage import LogOptions, Runner, Step
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
@@ -228,4 +228,4 @@ def _percent(estimate: Mapping[str, float]) -> str:
 
 
 def _where(step: Step) -> str:
-    return " ".join(str(part) for part in (*step.scope, step.stage))
+    return stage_name(step.scope, step.stage)

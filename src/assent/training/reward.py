@@ -104,7 +104,7 @@ def train_reward(learner: Learner[Outputs], fit: RewardFit, config: RewardConfig
     """Train the model of `learner`. Its score normalisation is that of its final scores of all answers."""
     budget = config.optimizer.tokens_per_microbatch
     parts = {"reward": learner, **fit.likelihood.parts()}
-    for step in loop.steps(fit.order.total_steps, parts, description="reward model"):
+    for step in loop.steps(fit.order.total_steps, parts, description="training"):
         numbers = fit.order.items(step)
         chosen = [fit.members[i] for i in numbers]
         batches = pack([g for g, _ in chosen], budget=budget)

@@ -45,7 +45,7 @@ def train_sft(
     )
     if held_out_batches:
         best.first = evaluation_loss(learner, held_out_batches)
-    for step in loop.steps(order.total_steps, {"policy": learner, "best": best}, description="fine-tuning"):
+    for step in loop.steps(order.total_steps, {"policy": learner, "best": best}, description="training"):
         batches = pack([train[i] for i in order.items(step)], budget=budget)
         weight = sum(b.num_scored for b in batches)
         metrics = learner.forward_backward(batches, next_token_loss, weight=weight).metrics

@@ -70,3 +70,9 @@ def test_a_file_that_is_no_round_is_named_in_one_line(tmp_path: Path, text: str)
     (tmp_path / "round.json").write_text(text)
     with pytest.raises(UserError, match="write it anew"):
         read_round(tmp_path)
+
+
+def test_a_stage_has_one_name_for_people_wherever_it_is_told() -> None:
+    assert stage_name(("round", 1), "fit reward") == "round 1 reward"
+    assert stage_name(("prompts",), "gather") == "data prompts"
+    assert stage_name((), "sft") == "sft"
