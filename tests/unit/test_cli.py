@@ -91,7 +91,7 @@ def test_an_unknown_key_is_one_line_with_the_nearest_name(run_assent: Assent, pr
 
 
 def test_a_missing_yaml_is_one_line(run_assent: Assent, project: Path) -> None:
-    assert "cannot read nothing.yaml" in refusal(run_assent("run", "nothing.yaml"))
+    assert "there is no file nothing.yaml" in refusal(run_assent("run", "nothing.yaml"))
 
 
 def test_an_overlay_comes_before_set_and_after_the_yaml(run_assent: Assent, project: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from assent.artifacts.layout import RUNS
+from assent.cli.options import asked
 
 Profiles = Annotated[Path, typer.Option("--profiles", help="Folder of the profiles.")]
 PROFILES = Path("profiles")
@@ -124,24 +128,47 @@ def report(
 
 
 def lineage(
-    artifact: Annotated[str, typer.Argument(help="Folder of an artifact, runs/x/round-1, or runs/x/round-1/reward.")],
+    artifact: Annotated[
+        str,
+        typer.Argument(
+            help="runs/x/round-1, runs/x/round-1/reward, the folder of an artifact, or of an exported model."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, settings included, as JSON.")] = False,
 ) -> None:
     """Show what an artifact was made from, back to data files and judgments."""
     from assent.artifacts.find import find_artifact, store_at
-    from assent.artifacts.lineage import as_dict, render
+    from assent.artifacts.lineage import LINEAGE, as_dict, read_lineage, render
     from assent.artifacts.lineage import lineage as walk
 
-    found = find_artifact(artifact)
-    root = walk(found, store_at(found.folder.parent))
+    if (Path(artifact) / LINEAGE).is_file():
+        root = read_lineage(Path(artifact) / LINEAGE)
+    else:
+        found = find_artifact(artifact)
+        root = walk(found, store_at(found.folder.parent))
     typer.echo(json.dumps(as_dict(root), indent=2, ensure_ascii=False) if as_json else render(root))
 
 
 def export(
-    to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist or be empty.")],
     artifact: Annotated[
         str | None, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
     ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder to write; it must not exist or be empty.", show_default=False)
+    ] = None,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            "--push",
+            metavar="OWNER/NAME",
+            help="Upload it to the hub as this repository, private if it is new. Asks first; wants a token with write"
+            " rights in HF_TOKEN, or a login of the hub's own tool.",
+        ),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="A repository that --push makes may be read by all.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --push uploads.")] = False,
     adapter: Annotated[
         bool,
         typer.Option(
@@ -166,21 +193,45 @@ def export(
 ) -> None:
     """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and a README.md.
 
-    Its generation_config.json lists every token at which the run stopped sampling: plain transformers stops there too.
+    With --push it goes to the hub, and without --to nowhere else. Its generation_config.json lists every token at which
+    the run stopped sampling: plain transformers stops there too.
     """
-    from assent.pipeline.commands.export import export_model
+    from assent.core.errors import UserError
+    from assent.pipeline.commands.push import Hub, Target
 
     _refuse_both(artifact, profile, "export")
     _say_passed_over(artifact)
-    if profile is not None:
-        from assent.pipeline.profile_use import export_profile
+    if to is None and push is None:
+        raise UserError("assent export wants --to FOLDER, or --push OWNER/NAME, or both")
+    if push is None:
+        if public or yes:
+            raise UserError("--public and --yes belong to --push OWNER/NAME; leave them out, or name where to push")
+        called = None
+    else:
+        target = Target.of(push, is_public=public)
+        hub = Hub.open(target)  # before anything is written for nothing
+        called = target.name
 
-        today = datetime.date.today()
-        for line in export_profile(profiles, profile, to, adapter=adapter, dtype=dtype, today=today):
-            typer.echo(line)
-    elif artifact is not None:
-        for line in export_model(artifact, to, adapter=adapter, dtype=dtype):
-            typer.echo(line)
+    def write(folder: Path) -> Iterator[str]:
+        if profile is not None:
+            from assent.pipeline.profile_use import export_profile
+
+            today = datetime.date.today()
+            return export_profile(profiles, profile, folder, adapter=adapter, dtype=dtype, today=today)
+        from assent.pipeline.commands.export import export_model
+
+        return export_model(str(artifact), folder, adapter=adapter, dtype=dtype, called=called)
+
+    with contextlib.ExitStack() as stack:
+        folder = to or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model"
+        for line in write(folder):
+            if to is not None:
+                typer.echo(line)
+        if push is not None:
+            typer.echo(hub.question(folder))
+            if not yes and not asked("push it?"):
+                raise UserError("nothing was pushed; say y to the question, or --yes")
+            typer.echo(hub.push(folder))
 
 
 def _refuse_both(named: str | None, profile: str | None, command: str) -> None:

@@ -46,3 +46,12 @@ Overlays = Annotated[
     ),
 ]
 Format = Annotated[str, typer.Option(help="Format of the files; auto looks at the columns.")]
+
+
+def asked(question: str) -> bool:
+    """Whether a person says yes; without an answer, or without a terminal to ask at, it is no."""
+    try:
+        return bool(typer.confirm(question, default=False))
+    except typer.Abort:
+        typer.echo()
+        return False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assent.artifacts.round import STAGES, Made, named, names_of, read_round, write_round
+from assent.artifacts.round import STAGES, Made, named, names_of, read_round, stage_name, write_round
 from assent.core.errors import UserError
 from assent.pipeline.rounds import RoundResult
 from assent.pipeline.stages.collect import run_collect
