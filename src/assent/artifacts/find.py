@@ -132,7 +132,6 @@ def _what_there_is(path: Path) -> str:
     run = next((one for one in (path, *path.parents) if (one / "artifacts").is_dir()), None)
     if run is not None:
         names = [str(folder) for folder in _rounds(run)]
-        names += sorted(str(folder) for folder in (run / "artifacts").glob("[!.]*-*"))
         return f"there is: {', '.join(names) or 'nothing yet'}"
     runs = sorted(str(one.parent) for one in RUNS.glob("*/artifacts"))
     return f"runs here: {', '.join(runs)}" if runs else "there are no runs here; make one with `assent run`"

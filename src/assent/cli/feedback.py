@@ -9,7 +9,7 @@ import typer
 
 from assent.artifacts.layout import PROJECT, RUNS
 from assent.cli.command import Commands
-from assent.cli.options import StoreConfig
+from assent.cli.options import StoreConfig, asked
 from assent.core.terminal import safe
 
 app = Commands(
@@ -75,7 +75,10 @@ def import_(
     config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
-    """Bring in rankings that exist already, of all files or of none; the same ones again add nothing."""
+    """Bring in rankings that exist already, of all files or of none; the same ones again add nothing.
+
+    As `assent import`, which puts them where every run learns from them; here --project and --purpose say where else.
+    """
     from assent.pipeline.commands.feedback import StoreQueue, import_feedback
     from assent.service.serve import store_of
 
@@ -149,17 +152,23 @@ def erase(
         bool, typer.Option("--remove", help="Also delete the artifacts of runs that rest on what they said.")
     ] = False,
     runs: Annotated[Path, typer.Option(help="Folder of the runs to look through.")] = RUNS,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
-    """Forget a rater for good and list the snapshots and models that rest on what they said.
+    """Forget a rater for good and list the snapshots and models that rest on what they said. Asks first.
 
     Account, attributes and judgments go, a nameless tombstone stays; `assent run` then makes again what depended on it.
     """
-    from assent.pipeline.commands.feedback import erase_feedback
+    from assent.core.errors import UserError
+    from assent.pipeline.commands.feedback import erase_feedback, what_erasing_takes
     from assent.service.serve import store_of
 
-    for line in erase_feedback(store_of(config, store), rater, runs=runs, remove_artifacts=remove):
+    url = store_of(config, store)
+    typer.echo(what_erasing_takes(url, rater, runs=runs))
+    if not yes and not asked("erase it all for good?"):
+        raise UserError("nothing was erased; say y to the question, or --yes")
+    for line in erase_feedback(url, rater, runs=runs, remove_artifacts=remove):
         typer.echo(line)
 
 
