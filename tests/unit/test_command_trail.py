@@ -98,7 +98,7 @@ def fix(_: pytest.MonkeyPatch) -> Event:
 def erase(_: pytest.MonkeyPatch) -> Event:
     with Store.open(URL) as store:
         store.register_rater(Rater(id="anna", kind="person"), now=time.time())
-    call("feedback", "erase", "anna")
+    call("feedback", "erase", "anna", "--yes")
     tombstone = noted()[-1].about
     assert tombstone.startswith("erased-")
     return Event("command.feedback erase", about=tombstone)

@@ -30,10 +30,10 @@ def import_(
 ) -> None:
     """Import rankings that people have given already, for every run of the project to learn from.
 
-    Reads Argilla and Label Studio, TRL preferences, HH-RLHF, UltraFeedback, OpenAssistant, plain rankings and more, known
-    by their columns. All files or none; the same judgments again add nothing. What data.comparisons of the YAML
-    names is learned from already and need not be imported. `assent feedback import` does the same and can name another
-    project of the store, or evaluations.
+    Reads Argilla and Label Studio, TRL preferences, HH-RLHF, UltraFeedback, OpenAssistant, plain rankings and more, by
+    their columns. All files or none; the same judgments again add nothing. What data.comparisons of the YAML names is
+    learned from already and need not be imported. `assent feedback import` does the same and can name another project
+    of the store, or evaluations.
     """
     from assent.pipeline.commands.project import import_files
 
