@@ -27,5 +27,5 @@ check: setup  ## style, types and floors only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-clean:
-	rm -rf $(VENV) runs build dist
+clean:  ## the virtual environment and builds; runs and the judgments in them stay (`assent clean` says what can go)
+	rm -rf $(VENV) build dist

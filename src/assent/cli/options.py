@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,12 @@ Settings = Annotated[
         " data.prompts.0.path=FILE changes the first entry, data.prompts.+.path=FILE appends one. Repeatable.",
     ),
 ]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--name", metavar="NAME", help="Run as runs/NAME, whatever the YAML says. Runs share what they have in common."
+    ),
+]
 Overlays = Annotated[
     list[Path] | None,
     typer.Option(
@@ -55,3 +62,8 @@ def asked(question: str) -> bool:
     except typer.Abort:
         typer.echo()
         return False
+
+
+def with_name(settings: list[str] | None, name: str | None) -> tuple[str, ...]:
+    """The settings with the name of the run, where one is given."""
+    return (*(settings or ()), *(() if name is None else (f"name={json.dumps(name)}",)))

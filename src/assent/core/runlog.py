@@ -35,11 +35,12 @@ class RunLog:
         tensorboard: bool = True,
         trackers: Sequence[TrackerName] = (),
         stream: TextIO | None = None,
+        told: set[str] | None = None,
     ) -> None:
         self.folder = folder
         self.title = ""
         """Of the stage; printed as a heading above the first line that people see of it."""
-        self.told: set[str] = set()
+        self.told = set() if told is None else told
         """Lines that `say_once` has said, here or in a log that shares the set."""
         self.quiet = quiet
         self._screen = Screen(stream or sys.stderr, quiet=quiet)
@@ -71,6 +72,11 @@ class RunLog:
         write_text(path, "".join(kept))
         for tracker in self._drawers():
             tracker.rewind(step)
+
+    def take(self, folder: Path) -> None:
+        """Take over all that another log recorded in `folder`, as if it had been recorded here."""
+        for line in read_metrics(folder):
+            self.record(line.pop("step"), line, kind=line.pop("kind"))
 
     @contextlib.contextmanager
     def progress(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:

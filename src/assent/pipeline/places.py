@@ -1,4 +1,4 @@
-"""Where things lie: relative paths of a YAML are taken from its own folder; runs go below the current folder."""
+"""Where things lie: relative paths of a YAML are taken from its own folder; runs go below the project's folder."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from assent.artifacts.find import RUNS
+from assent.artifacts.layout import PROJECT, RUN_SETTINGS, RUNS
 from assent.artifacts.outside import Outside, changed, missing, outside
 from assent.artifacts.packaged import is_packaged_name
 from assent.core import hub
 from assent.core.config import Config
 from assent.core.errors import ConfigError
+from assent.core.layers import Values, layers, parse
 from assent.data.config import Source
+from assent.evaluation.gate.config import read_gate
 from assent.feedback.config import SQLITE
-from assent.pipeline.config import FileData, RunConfig, load_config
+from assent.pipeline.config import FileData, RunConfig
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,46 @@ def open_project(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[st
     """
     config = load_config(path, overlays=overlays, settings=settings)
     return OpenProject(moved(config, old=path.parent, new=Path()), path)
+
+
+def go_to_project(
+    path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()
+) -> tuple[Path, tuple[Path, ...]]:
+    """Make the folder of an assent.yaml the current one; the same YAML and overlays as seen from there.
+
+    A project's runs, keys and places in the store are then the same wherever one stands. A YAML of another name is a
+    part of the folder one stands in, and a run that was begun there goes on there.
+    """
+    folder = path.parent
+    if path.name != PROJECT.name or not path.is_file() or folder.resolve() == Path.cwd():
+        return path, overlays
+    begun = open_project(path, overlays, settings).run_folder / RUN_SETTINGS
+    if begun.is_file() and not (folder / begun).is_file():
+        return path, overlays
+    overlays = tuple(one.absolute() for one in overlays)
+    os.chdir(folder)
+    return Path(path.name), overlays
+
+
+def _no_yaml(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a folder without an {PROJECT}"
+    return f"there is no {path} here" if path == PROJECT else f"there is no file {path}"
+
+
+def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:
+    """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file or `--set`, and key."""
+
+    if not path.is_file():
+        raise ConfigError(f"{_no_yaml(path)}; `assent init FOLDER` makes a project with one")
+
+    def with_gate(values: Values) -> Values:
+        named = values.get("gate")
+        if not isinstance(named, str):
+            return values
+        return {**values, "gate": read_gate(named, base=path.parent).model_dump(exclude_unset=True)}
+
+    return parse(RunConfig, layers(path, overlays, settings), change=with_gate)
 
 
 _Settings = TypeVar("_Settings", bound=Config)

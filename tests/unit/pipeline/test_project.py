@@ -16,7 +16,7 @@ from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.project import STARTER, import_files, inspect_files, make_project
 from assent.pipeline.config import RunConfig
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED
 from assent.pipeline.places import moved, open_project
 
 COMMENTED = re.compile(r"^#(?=\w+:|  +\w+:)", re.MULTILINE)

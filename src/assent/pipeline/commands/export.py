@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from assent.artifacts.digests import reading_everything
 from assent.artifacts.find import find_artifact, model_of, store_at
 from assent.artifacts.lineage import LINEAGE, as_dict, lineage
 from assent.artifacts.store import Artifact
@@ -48,7 +49,8 @@ def export_model(
         raise UserError(f"--dtype {dtype} is not known; take {BASE}, {', '.join(TYPES)}")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty; choose another folder")
-    artifact = find_artifact(name)
+    with reading_everything():  # what leaves the project is whole
+        artifact = find_artifact(name)
     origin = origin or origin_of(artifact)
     with files.new_directory(to.absolute()) as partial:
         if adapter:
