@@ -24,6 +24,8 @@ READS = {
     "chat": "knows no store",
     "serve": "knows no store",
     "evaluate": "asks models, knows no store",
+    "runs": "reads the folders of runs",
+    "clean": "removes artifacts of runs, never judgments",
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",

@@ -16,6 +16,43 @@ from assent.artifacts.layout import RUNS
 from assent.cli.options import asked
 
 Profiles = Annotated[Path, typer.Option("--profiles", help="Folder of the profiles.")]
+ExportOf = Annotated[
+    str | None, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
+]
+ExportTo = Annotated[
+    Path | None, typer.Option("--to", help="Folder to write; it must not exist or be empty.", show_default=False)
+]
+Push = Annotated[
+    str | None,
+    typer.Option(
+        "--push",
+        metavar="OWNER/NAME",
+        help="Upload it to the hub as this repository, private if it is new. Asks first; wants a token with write"
+        " rights in HF_TOKEN, or a login of the hub's own tool.",
+    ),
+]
+Public = Annotated[bool, typer.Option("--public", help="A repository that --push makes may be read by all.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before --push uploads.")]
+AdapterOnly = Annotated[
+    bool,
+    typer.Option(
+        "--adapter", help="The PEFT adapter instead of merged weights, on the base that the run began with (LoRA)."
+    ),
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        metavar="TYPE",
+        help="float32, bfloat16, float16, or base: the type that the weights of the run's base have on disk. The"
+        " card says what rounding did. An adapter stays as it was trained unless another type is named.",
+    ),
+]
+ExportProfile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="Instead of an artifact: a published profile; its adapter lies on its parent's policy."
+    ),
+]
 PROFILES = Path("profiles")
 
 
@@ -150,45 +187,14 @@ def lineage(
 
 
 def export(
-    artifact: Annotated[
-        str | None, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
-    ] = None,
-    to: Annotated[
-        Path | None, typer.Option("--to", help="Folder to write; it must not exist or be empty.", show_default=False)
-    ] = None,
-    push: Annotated[
-        str | None,
-        typer.Option(
-            "--push",
-            metavar="OWNER/NAME",
-            help="Upload it to the hub as this repository, private if it is new. Asks first; wants a token with write"
-            " rights in HF_TOKEN, or a login of the hub's own tool.",
-        ),
-    ] = None,
-    public: Annotated[
-        bool, typer.Option("--public", help="A repository that --push makes may be read by all.")
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --push uploads.")] = False,
-    adapter: Annotated[
-        bool,
-        typer.Option(
-            "--adapter", help="The PEFT adapter instead of merged weights, on the base that the run began with (LoRA)."
-        ),
-    ] = False,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            metavar="TYPE",
-            help="float32, bfloat16, float16, or base: the type that the weights of the run's base have on disk. The"
-            " card says what rounding did. An adapter stays as it was trained unless another type is named.",
-        ),
-    ] = "base",
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--profile", help="Instead of an artifact: a published profile; its adapter lies on its parent's policy."
-        ),
-    ] = None,
+    artifact: ExportOf = None,
+    to: ExportTo = None,
+    push: Push = None,
+    public: Public = False,
+    yes: Yes = False,
+    adapter: AdapterOnly = False,
+    dtype: Dtype = "base",
+    profile: ExportProfile = None,
     profiles: Profiles = PROFILES,
 ) -> None:
     """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and a README.md.

@@ -15,6 +15,15 @@ from assent.core.terminal import safe
 if TYPE_CHECKING:
     from assent.service.waiting import Waiter
 
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Put rows of data that cannot be used into quarantine.jsonl of the artifact and count them, instead of"
+        " stopping at the first. As if every source said skip_bad: true.",
+    ),
+]
+
 
 def run(
     config: ConfigArgument = PROJECT,
@@ -32,14 +41,7 @@ def run(
             " it was as long as its size and times are the same.",
         ),
     ] = False,
-    skip_bad: Annotated[
-        bool,
-        typer.Option(
-            "--skip-bad",
-            help="Put rows of data that cannot be used into quarantine.jsonl of the artifact and count them, instead of"
-            " stopping at the first. As if every source said skip_bad: true.",
-        ),
-    ] = False,
+    skip_bad: SkipBad = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
     wait: Annotated[
         bool,

@@ -127,7 +127,9 @@ def test_an_evaluation_that_is_asked_for_later_trains_nothing_again(project: Pat
     page = Path("runs/toy/report.html").read_text(encoding="utf-8")
     assert "Nobody compared the answers blind, so there is no win rate." in page
     list(export_model("runs/toy", Path("out")))
-    assert "which nobody compared it with" in Path("out/README.md").read_text(encoding="utf-8")
+    assert "Nobody compared it with the policy that it started from." in Path("out/README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("kind", ["ppo", "grpo"])
