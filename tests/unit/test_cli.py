@@ -259,6 +259,7 @@ def test_a_folder_stands_for_its_yaml(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert "data prompts" in run_assent("run", "p", "--plan").out
+    monkeypatch.chdir(tmp_path)  # the command went into the project
     assert "there is no assent.yaml here; `assent init FOLDER`" in refusal(run_assent("run"))
     assert f"{tmp_path} is a folder without an assent.yaml" in refusal(run_assent("run", str(tmp_path)))
 
