@@ -32,7 +32,9 @@ Written by `python docs/build_reference.py` from the config classes; do not edit
 
 One YAML is one run. `assent run a.yaml --with b.yaml --set optimize.kl.coefficient=0.1` lays `b.yaml` over `a.yaml`,
 then the setting over both: mappings merge, everything else replaces, and a mapping whose `kind` changes replaces the
-one below. A mapping for nested settings changes the keys that it names and no others.
+one below. A mapping for nested settings changes the keys that it names and no others. Lists are replaced whole by a
+YAML; `--set` reaches into them: `--set data.prompts.0.path=p.jsonl` (or `data.prompts[0].path`) changes the first
+entry, `--set data.prompts.+.path=p.jsonl` appends one. An error names the file, or the `--set`, that brought it in.
 Unknown keys are refused with the nearest known one. Relative paths are taken from the folder of the YAML.
 
 Keys marked ° change no result beyond rounding, so changing them makes nothing again; nor does `store` or `log`.

@@ -91,7 +91,7 @@ def test_an_unknown_key_is_one_line_with_the_nearest_name(run_assent: Assent, pr
 
 
 def test_a_missing_yaml_is_one_line(run_assent: Assent, project: Path) -> None:
-    assert "cannot read nothing.yaml" in refusal(run_assent("run", "nothing.yaml"))
+    assert "there is no file nothing.yaml" in refusal(run_assent("run", "nothing.yaml"))
 
 
 def test_an_overlay_comes_before_set_and_after_the_yaml(run_assent: Assent, project: Path) -> None:
@@ -244,3 +244,30 @@ def test_an_own_model_with_its_own_template_and_a_trl_file(run_assent: Assent, p
     assert AutoTokenizer.from_pretrained("out/policy").chat_template == TEMPLATE
     adapter = run_assent("export", "runs/first", "--adapter", "--to", "out/adapter")
     assert adapter.code == (2 if lora == "null" else 0)
+
+
+def test_switches_are_shown_as_switches_and_take_no_value(run_assent: Assent, project: Path) -> None:
+    assert run_assent("--version").out.strip() == assent.__version__
+    for command in (("run",), ("export",), ("feedback", "erase"), ("rate",), ()):
+        shown = run_assent(*command, "--help").out
+        assert "--help" in shown and "bool" not in shown
+    assert "--plan is a switch and takes no value; leave 'true' out" in refusal(run_assent("run", "--plan", "true"))
+
+
+def test_a_folder_stands_for_its_yaml(
+    run_assent: Assent, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "data prompts" in run_assent("run", "p", "--plan").out
+    monkeypatch.chdir(tmp_path)  # the command went into the project
+    assert "there is no assent.yaml here; `assent init FOLDER`" in refusal(run_assent("run"))
+    assert f"{tmp_path} is a folder without an assent.yaml" in refusal(run_assent("run", str(tmp_path)))
+
+
+def test_errors_of_set_and_with_name_them_and_the_key_as_written(run_assent: Assent, project: Path) -> None:
+    said = refusal(run_assent("run", "--plan", "--set", "optimize.kl.coeficient=0.1"))
+    assert said.startswith("assent: --set optimize.kl.coeficient=0.1: unknown key 'optimize.kl.coeficient'; did you")
+    Path("more.yaml").write_text("base: {vocab_sise: 300}\n")
+    said = refusal(run_assent("run", "--plan", "--with", "more.yaml"))
+    assert said.startswith("assent: more.yaml: unknown key 'base.vocab_sise'; did you mean 'vocab_size'?")
+    assert run_assent("run", "--plan", "--set", "data.comparisons[0].limit=5").code == 0

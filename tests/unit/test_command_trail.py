@@ -24,14 +24,14 @@ READS = {
     "chat": "knows no store",
     "serve": "knows no store",
     "evaluate": "asks models, knows no store",
+    "runs": "reads the folders of runs",
+    "clean": "removes artifacts of runs, never judgments",
     "report": "reads the folder of a run",
     "lineage": "reads the folder of a run",
     "export": "copies a model, from the folder of a run",
     "gate": "reads what was found of policies, and writes a dossier",
     "profile new": "writes a file, knows no store",
     "profile show": "writes a page, knows no store",
-    "runs": "reads the folders of runs",
-    "clean": "deletes folders of runs; of stores it only asks what people judged",
     "feedback projects": "lists projects",
     "doctor": "looks whether a run could work",
     "version": "knows no store",
@@ -101,7 +101,7 @@ def fix(_: pytest.MonkeyPatch) -> Event:
 def erase(_: pytest.MonkeyPatch) -> Event:
     with Store.open(URL) as store:
         store.register_rater(Rater(id="anna", kind="person"), now=time.time())
-    call("feedback", "erase", "anna")
+    call("feedback", "erase", "anna", "--yes")
     tombstone = noted()[-1].about
     assert tombstone.startswith("erased-")
     return Event("command.feedback erase", about=tombstone)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from assent.artifacts.store import Artifact, ArtifactStore
+from assent.artifacts.store import Artifact, ArtifactStore, Manifest
+from assent.core.errors import DataError
 from assent.core.hashing import short
+
+LINEAGE = "lineage.json"
+"""In the folder of an exported model."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,45 @@ class Ancestor:
 
 def lineage(artifact: Artifact, store: ArtifactStore) -> Ancestor:
     """The artifact with everything it was made from, all the way up."""
-    known = {one.key: one for one in store.all()} | {artifact.key: artifact}
+    return _tree(artifact.key, {one.key: one for one in store.all()} | {artifact.key: artifact})
+
+
+def read_lineage(path: Path) -> Ancestor:
+    """What `assent export` wrote beside a model. Raises DataError where the file holds no lineage."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = {
+            key: Artifact(
+                path.parent / str(one["name"]), Manifest.model_validate({**_fields(one), "key": key}), is_made=False
+            )
+            for key, one in values["artifacts"].items()
+            if one is not None
+        }
+        return _tree(str(values["root"]), known)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise DataError("is no lineage that `assent export` wrote; export the model again", path=path) from None
+
+
+def members(root: Ancestor) -> list[Artifact]:
+    """Every artifact of a lineage that is there, each after all that it was made from."""
+    found: dict[str, Artifact] = {}
+
+    def visit(one: Ancestor) -> None:
+        for parent in one.parents:
+            if parent.key not in found:
+                visit(parent)
+        if one.artifact is not None:
+            found[one.key] = one.artifact
+
+    visit(root)
+    return list(found.values())
+
+
+def _fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in Manifest.model_fields}
+
+
+def _tree(root: str, known: Mapping[str, Artifact]) -> Ancestor:
     seen: dict[str, Ancestor] = {}
 
     def walk(key: str, name: str) -> Ancestor:
@@ -49,7 +93,7 @@ def lineage(artifact: Artifact, store: ArtifactStore) -> Ancestor:
         origins = tuple(Origin(label, digest) for label, digest in at.manifest.extra.items())
         return Ancestor("", key, at, parents, origins)
 
-    return walk(artifact.key, "")
+    return walk(root, "")
 
 
 def origins(root: Ancestor) -> list[Origin]:
@@ -96,7 +140,7 @@ def render(root: Ancestor) -> str:
         if again:
             return
         shown.add(one.key)
-        lines.extend(f"{'  ' * (depth + 1)}{o.name}: {short(o.digest)}" for o in one.origins)
+        lines.extend(f"{'  ' * (depth + 1)}{_entered(o)}" for o in one.origins)
         for parent in one.parents:
             write(parent, depth + 1)
 
@@ -134,4 +178,17 @@ def _describe(one: Ancestor) -> str:
     if one.artifact is None:
         return f"{short(one.key)}  (no longer in the store)"
     manifest = one.artifact.manifest
-    return f"{one.artifact.name}  {manifest.stage} v{manifest.version}, {manifest.seconds:.1f} s"
+    said = f"{one.artifact.name}  {manifest.stage} v{manifest.version}, {manifest.seconds:.1f} s"
+    notes = manifest.notes
+    if manifest.kind != "judgments" or "judgments" not in notes:
+        return said
+    taken = f", snapshot {short(str(notes['snapshot']))}" if notes.get("snapshot") else ""
+    project = f" of project {notes['project']}" if notes.get("project") else ""
+    return f"{said}: {notes['judgments']} judgments by {notes.get('raters', '?')} raters{taken}{project}"
+
+
+def _entered(origin: Origin) -> str:
+    """Something from outside; what was looked for and was not there is said so."""
+    if origin.name == "reading":
+        return f"read as version {origin.digest} of the formats"
+    return f"{origin.name}: {short(origin.digest) if origin.digest else 'nothing'}"

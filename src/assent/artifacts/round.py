@@ -40,6 +40,14 @@ STAGES = (
 )
 
 
+def stage_name(scope: Sequence[str | int], title: str) -> str:
+    """What people call a stage, in plans, progress and errors: round 1 reward, data prompts, sft."""
+    if title == "gather":
+        return " ".join(["data", *map(str, scope)])
+    name = next((stage.name for stage in STAGES if stage.title == title), title)
+    return " ".join([*map(str, scope), name])
+
+
 @dataclass(frozen=True)
 class Made:
     """An artifact that a round made."""

@@ -40,6 +40,7 @@ from assent.artifacts.locks import ENDING, lock_run, only_one, use
 from assent.artifacts.mishaps import SPOILED, disk, spoiled_batch
 from assent.artifacts.outside import known, placeless
 from assent.artifacts.reasons import reasons
+from assent.artifacts.round import stage_name
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
 from assent.core.hashing import short
@@ -112,10 +113,7 @@ class Step:
     @property
     def title(self) -> str:
         """The stage and where in the run: round 1 sample."""
-        return " ".join(str(part) for part in (*self.scope, self.stage))
-
-    def __str__(self) -> str:
-        return f"{self.title}: {self.state} ({self.artifact.name})"
+        return stage_name(self.scope, self.stage)
 
 
 @dataclass(frozen=True)
@@ -125,10 +123,12 @@ class LogOptions:
     quiet: bool = False
     tensorboard: bool = True
     trackers: tuple[TrackerName, ...] = ()
+    told: set[str] = field(default_factory=set, compare=False)
+    """Lines that stages of this run have said, for what is to be said once."""
 
     def open(self, folder: Path) -> RunLog:
         """A log that writes in `folder`."""
-        return RunLog(folder, quiet=self.quiet, tensorboard=self.tensorboard, trackers=self.trackers)
+        return RunLog(folder, quiet=self.quiet, tensorboard=self.tensorboard, trackers=self.trackers, told=self.told)
 
 
 def stage(
@@ -305,6 +305,7 @@ class Runner:
         for used in (a for value in inputs.values() for a in _as_list(value)):
             self.artifacts.read(used)
         with disk(work), self._logs.open(self.root / LOGS / work.name) as log:
+            log.title = stage_name(self.scope, stage.name)
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = Attempts(work, log.folder)
             output, scratch = _folders(work)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
 import assent
 from assent.cli import attacked, feedback, judged, kept, made, principled, profile, projects, rating, runs, store
+from assent.cli.command import Commands
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
 
-app = typer.Typer(
+app = Commands(
     name="assent",
     no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -25,9 +28,16 @@ app = typer.Typer(
     " to rate first, or a gate is UNDECIDED;"
     " 130 stopped by Ctrl-C.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on it.")
+data_app = Commands(no_args_is_help=True, help="Look at data before training on it.")
 STOPPED = 130
 """Exit code after Ctrl-C."""
+
+
+def _whole(
+    shows_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if shows_version:
+        version()
 
 
 def version() -> None:
@@ -52,6 +62,7 @@ def main() -> None:
         raise
 
 
+app.callback()(_whole)
 app.command(epilog=PATHS)(runs.run)
 app.command(epilog=PATHS)(rating.rate)
 app.command()(projects.init)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from assent.artifacts.layout import PROJECT
+from assent.cli.options import StoreConfig
 
 Policy = Annotated[
     str | None, typer.Argument(help="runs/x/round-2, an artifact, a model folder, or a hub id.", show_default=False)
@@ -46,7 +47,6 @@ Checks = Annotated[
 Regressions = Annotated[
     Path | None, typer.Option(help="File that keeps what they confirm for ever. Default: in the folder.")
 ]
-ConfigOption = Annotated[Path, typer.Option("--config", help="The YAML of the project, whose store is meant.")]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", help="The store instead: sqlite:///file, postgresql://…, or a file.")
 ]
@@ -76,7 +76,7 @@ def redteam(
     ask: Ask = None,
     checks: Checks = 0,
     regressions: Regressions = None,
-    config: ConfigOption = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
     attacker: AttackerName = None,
     answers: Answers = None,

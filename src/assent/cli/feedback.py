@@ -8,14 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from assent.artifacts.layout import PROJECT, RUNS
+from assent.cli.command import Commands
+from assent.cli.options import StoreConfig, asked
 from assent.core.terminal import safe
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     help="Take judgments out or bring them in, fix them, forget a rater, archive or delete a project.",
 )
 
-Config = Annotated[Path, typer.Option("--config", help="The YAML of the project, whose store is meant.")]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", help="The store instead: sqlite:///file, postgresql://…, or a file.")
 ]
@@ -33,7 +34,7 @@ PurposeOption = Annotated[
 
 
 @app.command()
-def projects(config: Config = PROJECT, store: StoreUrl = None) -> None:
+def projects(config: StoreConfig = PROJECT, store: StoreUrl = None) -> None:
     """List the projects of a store, as --project names them: how much is in, and whether they are open."""
     from assent.pipeline.commands.feedback import list_projects
     from assent.service.serve import store_of
@@ -63,7 +64,7 @@ def export(
             "--attributes", help="With what raters say of themselves, as far as five people share it (assent only)."
         ),
     ] = False,
-    config: Config = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Write everything people said to one file, and say what the format cannot hold: "212 ties dropped".
@@ -89,10 +90,13 @@ def import_(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Put bad rows into quarantine.jsonl beside the first file and go on.")
     ] = False,
-    config: Config = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
-    """Bring in rankings that exist already, of all files or of none; the same ones again add nothing."""
+    """Bring in rankings that exist already, of all files or of none; the same ones again add nothing.
+
+    As `assent import`, which puts them where every run learns from them; here --project and --purpose say where else.
+    """
     from assent.pipeline.commands.feedback import StoreQueue, import_feedback
     from assent.service.serve import store_of
 
@@ -107,7 +111,7 @@ def work(
     project: Annotated[str | None, typer.Option(help="Only this project. Default: all.", show_default=False)] = None,
     first: Annotated[str, typer.Option(help="First day, such as 2026-01-01, in the project's time zone.")] = "",
     last: Annotated[str, typer.Option(help="Last day, included.")] = "",
-    config: Config = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """A table of everybody's work for pay: judgments, skips and active seconds of each rater in each project."""
@@ -127,7 +131,7 @@ def criteria(
         typer.Option("--beside", help="A project in which programs judged the same answers. Repeatable."),
     ] = None,
     purpose: PurposeOption = "reward",
-    config: Config = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """What scores of answers say: means by criterion and model, agreement, and which criteria the choice rewards.
@@ -148,7 +152,7 @@ def snapshot(
     name: Annotated[str, typer.Argument(help="Name of the snapshot; one that is taken gives the same again.")],
     project: ProjectOption = None,
     purpose: PurposeOption = "reward",
-    config: Config = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Fix what has been said so far under a name, to export or train on later."""
@@ -166,17 +170,23 @@ def erase(
         bool, typer.Option("--remove", help="Also delete the artifacts of runs that rest on what they said.")
     ] = False,
     runs: Annotated[Path, typer.Option(help="Folder of the runs to look through.")] = RUNS,
-    config: Config = PROJECT,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
-    """Forget a rater for good and list the snapshots and models that rest on what they said.
+    """Forget a rater for good and list the snapshots and models that rest on what they said. Asks first.
 
     Account, attributes and judgments go, a nameless tombstone stays; `assent run` then makes again what depended on it.
     """
-    from assent.pipeline.commands.feedback import erase_feedback
+    from assent.core.errors import UserError
+    from assent.pipeline.commands.feedback import erase_feedback, what_erasing_takes
     from assent.service.serve import store_of
 
-    for line in erase_feedback(store_of(config, store), rater, runs=runs, remove_artifacts=remove):
+    url = store_of(config, store)
+    typer.echo(what_erasing_takes(url, rater, runs=runs))
+    if not yes and not asked("erase it all for good?"):
+        raise UserError("nothing was erased; say y to the question, or --yes")
+    for line in erase_feedback(url, rater, runs=runs, remove_artifacts=remove):
         typer.echo(line)
 
 
@@ -184,7 +194,7 @@ def erase(
 def archive(
     project: Annotated[str, typer.Argument(help="Name of the project.")],
     back: Annotated[bool, typer.Option("--back", help="Take it out of the archive again.")] = False,
-    config: Config = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Put a project away: hidden from raters and changed by nobody; everything in it stays."""
@@ -199,7 +209,7 @@ def archive(
 def delete(
     project: Annotated[str, typer.Argument(help="Name of the project, which has to be archived.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    config: Config = PROJECT,
+    config: StoreConfig = PROJECT,
     store: StoreUrl = None,
 ) -> None:
     """Delete an archived project with everything in it, for good: tasks, judgments, decisions, snapshots, …

@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from assent.artifacts.layout import RUNS
+from assent.cli.options import asked
 
 Profiles = Annotated[Path, typer.Option("--profiles", help="Folder of the profiles.")]
+ExportOf = Annotated[
+    str | None, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
+]
+ExportTo = Annotated[
+    Path | None, typer.Option("--to", help="Folder to write; it must not exist or be empty.", show_default=False)
+]
+Push = Annotated[
+    str | None,
+    typer.Option(
+        "--push",
+        metavar="OWNER/NAME",
+        help="Upload it to the hub as this repository, private if it is new. Asks first; wants a token with write"
+        " rights in HF_TOKEN, or a login of the hub's own tool.",
+    ),
+]
+Public = Annotated[bool, typer.Option("--public", help="A repository that --push makes may be read by all.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask before --push uploads.")]
+AdapterOnly = Annotated[
+    bool,
+    typer.Option(
+        "--adapter", help="The PEFT adapter instead of merged weights, on the base that the run began with (LoRA)."
+    ),
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        metavar="TYPE",
+        help="float32, bfloat16, float16, or base: the type that the weights of the run's base have on disk. The"
+        " card says what rounding did. An adapter stays as it was trained unless another type is named.",
+    ),
+]
+ExportProfile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="Instead of an artifact: a published profile; its adapter lies on its parent's policy."
+    ),
+]
 PROFILES = Path("profiles")
 
 
@@ -38,13 +79,13 @@ def chat(
 
     Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
     """
-    from assent.core.config import overlay, parse_sets
+    from assent.core.layers import parse, sets, written
     from assent.service.chat import ChatConfig, chat_loop
 
     _refuse_both(policy, profile, "chat")
     _say_passed_over(policy, against)
     drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
-    chat_config = ChatConfig.parse(overlay({"sampling": drawn}, parse_sets(settings or ())), where="assent chat")
+    chat_config = parse(ChatConfig, [written("assent chat", {"sampling": drawn}), *sets(settings or ())])
     if profile is not None:
         from assent.pipeline.profile_use import ProfilePolicy
 
@@ -124,63 +165,79 @@ def report(
 
 
 def lineage(
-    artifact: Annotated[str, typer.Argument(help="Folder of an artifact, runs/x/round-1, or runs/x/round-1/reward.")],
+    artifact: Annotated[
+        str,
+        typer.Argument(
+            help="runs/x/round-1, runs/x/round-1/reward, the folder of an artifact, or of an exported model."
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Everything, settings included, as JSON.")] = False,
 ) -> None:
     """Show what an artifact was made from, back to data files and judgments."""
     from assent.artifacts.find import find_artifact, store_at
-    from assent.artifacts.lineage import as_dict, render
+    from assent.artifacts.lineage import LINEAGE, as_dict, read_lineage, render
     from assent.artifacts.lineage import lineage as walk
 
-    found = find_artifact(artifact)
-    root = walk(found, store_at(found.folder.parent))
+    if (Path(artifact) / LINEAGE).is_file():
+        root = read_lineage(Path(artifact) / LINEAGE)
+    else:
+        found = find_artifact(artifact)
+        root = walk(found, store_at(found.folder.parent))
     typer.echo(json.dumps(as_dict(root), indent=2, ensure_ascii=False) if as_json else render(root))
 
 
 def export(
-    to: Annotated[Path, typer.Option("--to", help="Folder to write; it must not exist or be empty.")],
-    artifact: Annotated[
-        str | None, typer.Argument(help="runs/x/round-2, runs/x/round-2/reward, or the folder of an artifact.")
-    ] = None,
-    adapter: Annotated[
-        bool,
-        typer.Option(
-            "--adapter", help="The PEFT adapter instead of merged weights, on the base that the run began with (LoRA)."
-        ),
-    ] = False,
-    dtype: Annotated[
-        str,
-        typer.Option(
-            metavar="TYPE",
-            help="float32, bfloat16, float16, or base: the type that the weights of the run's base have on disk. The"
-            " card says what rounding did. An adapter stays as it was trained unless another type is named.",
-        ),
-    ] = "base",
-    profile: Annotated[
-        str | None,
-        typer.Option(
-            "--profile", help="Instead of an artifact: a published profile; its adapter lies on its parent's policy."
-        ),
-    ] = None,
+    artifact: ExportOf = None,
+    to: ExportTo = None,
+    push: Push = None,
+    public: Public = False,
+    yes: Yes = False,
+    adapter: AdapterOnly = False,
+    dtype: Dtype = "base",
+    profile: ExportProfile = None,
     profiles: Profiles = PROFILES,
 ) -> None:
     """Copy a model out as a plain Hugging Face folder (safetensors, tokenizer), with lineage.json and a README.md.
 
-    Its generation_config.json lists every token at which the run stopped sampling: plain transformers stops there too.
+    With --push it goes to the hub, and without --to nowhere else. Its generation_config.json lists every token at which
+    the run stopped sampling: plain transformers stops there too.
     """
-    from assent.pipeline.commands.export import export_model
+    from assent.core.errors import UserError
+    from assent.pipeline.commands.push import Hub, Target
 
     _refuse_both(artifact, profile, "export")
     _say_passed_over(artifact)
-    if profile is not None:
-        from assent.pipeline.profile_use import export_profile
+    if to is None and push is None:
+        raise UserError("assent export wants --to FOLDER, or --push OWNER/NAME, or both")
+    if push is None:
+        if public or yes:
+            raise UserError("--public and --yes belong to --push OWNER/NAME; leave them out, or name where to push")
+        called = None
+    else:
+        target = Target.of(push, is_public=public)
+        hub = Hub.open(target)  # before anything is written for nothing
+        called = target.name
 
-        today = datetime.date.today()
-        for line in export_profile(profiles, profile, to, adapter=adapter, dtype=dtype, today=today):
-            typer.echo(line)
-    elif artifact is not None:
-        for line in export_model(artifact, to, adapter=adapter, dtype=dtype):
-            typer.echo(line)
+    def write(folder: Path) -> Iterator[str]:
+        if profile is not None:
+            from assent.pipeline.profile_use import export_profile
+
+            today = datetime.date.today()
+            return export_profile(profiles, profile, folder, adapter=adapter, dtype=dtype, today=today)
+        from assent.pipeline.commands.export import export_model
+
+        return export_model(str(artifact), folder, adapter=adapter, dtype=dtype, called=called)
+
+    with contextlib.ExitStack() as stack:
+        folder = to or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model"
+        for line in write(folder):
+            if to is not None:
+                typer.echo(line)
+        if push is not None:
+            typer.echo(hub.question(folder))
+            if not yes and not asked("push it?"):
+                raise UserError("nothing was pushed; say y to the question, or --yes")
+            typer.echo(hub.push(folder))
 
 
 def _refuse_both(named: str | None, profile: str | None, command: str) -> None:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from assent.cli.command import Commands
 from assent.core.terminal import safe
 
-app = typer.Typer(no_args_is_help=True, help="Look at the principles of a constitution before using it.")
+app = Commands(no_args_is_help=True, help="Look at the principles of a constitution before using it.")
 
 
 @app.command()

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from assent.cli.command import Commands
 from assent.core.terminal import safe
 
-app = typer.Typer(
+app = Commands(
     no_args_is_help=True,
     help="Profiles of audiences (a region, a culture, a brand): made, counted, fitted, and published where they win.",
 )

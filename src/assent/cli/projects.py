@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from assent.artifacts.layout import PROJECT
-from assent.cli.options import Format
+from assent.cli.options import Format, StoreConfig
 from assent.core.terminal import safe
 
 
@@ -22,17 +22,18 @@ def init(folder: Annotated[Path, typer.Argument(help="Folder to make; it must no
 
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Files of rankings or pairs: JSONL, JSON or Parquet.")],
-    config: Annotated[Path, typer.Option("--config", help="The YAML of the project.")] = PROJECT,
+    config: StoreConfig = PROJECT,
     format: Format = "auto",
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Put bad rows into quarantine.jsonl beside the YAML and go on.")
     ] = False,
 ) -> None:
-    """Import rankings that people have given already into the project's store.
+    """Import rankings that people have given already, for every run of the project to learn from.
 
-    Reads HH-RLHF, TRL preferences, UltraFeedback, OpenAssistant, plain rankings and Assent's own format.
-
-    All files or none; importing the same judgments again adds nothing. `assent run` then learns from them.
+    Reads Argilla and Label Studio, TRL preferences, HH-RLHF, UltraFeedback, OpenAssistant, plain rankings and more, by
+    their columns. All files or none; the same judgments again add nothing. What data.comparisons of the YAML names is
+    learned from already and need not be imported. `assent feedback import` does the same and can name another project
+    of the store, or evaluations.
     """
     from assent.pipeline.commands.project import import_files
 
@@ -42,13 +43,19 @@ def import_(
 
 def inspect(
     files: Annotated[list[str], typer.Argument(help="Files, folders or hub ids.")],
-    model: Annotated[str | None, typer.Option(help="Also count tokens with this model's tokenizer.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Also count tokens with this model's tokenizer and show the first row as it reads it: runs/x/round-1,"
+            " a model folder, or a hub id."
+        ),
+    ] = None,
     format: Format = "auto",
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Count bad rows instead of stopping at the first.")
     ] = False,
 ) -> None:
-    """Counts, lengths, near-duplicates, ties, raters and length bias of data sets, each for itself."""
+    """Counts, lengths, near-duplicates, ties, raters, length bias and an example of data sets, each for itself."""
     from assent.pipeline.commands.project import inspect_files
 
     for line in inspect_files(files, model=model, format=format, skip_bad=skip_bad):

@@ -62,7 +62,11 @@ def rate(
     from_: Sources = None,
     replace: Replace = False,
     project: Annotated[
-        str | None, typer.Option(help="Project for the tasks of --from and --sample. Default: default.")
+        str | None,
+        typer.Option(
+            help="Project for the tasks of --from and --sample. Default: that of the run whose samples --from names,"
+            " for others one called default."
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,

@@ -15,6 +15,14 @@ from assent.core.terminal import safe
 if TYPE_CHECKING:
     from assent.service.waiting import Waiter
 
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad",
+        help="Put rows of data that cannot be used into quarantine.jsonl of the artifact and count them, instead of"
+        " stopping at the first. As if every source said skip_bad: true.",
+    ),
+]
 Verify = Annotated[
     bool,
     typer.Option(
@@ -41,14 +49,7 @@ def run(
         bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
     ] = False,
     verify: Verify = False,
-    skip_bad: Annotated[
-        bool,
-        typer.Option(
-            "--skip-bad",
-            help="Put rows of data that cannot be used into quarantine.jsonl of the artifact and count them, instead of"
-            " stopping at the first. As if every source said skip_bad: true.",
-        ),
-    ] = False,
+    skip_bad: SkipBad = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bars.")] = False,
     late: Late = False,
     wait: Annotated[

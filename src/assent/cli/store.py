@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Copy, move, back up and verify a store, also while it is used.")
+from assent.cli.command import Commands
+
+app = Commands(no_args_is_help=True, help="Copy, move, back up and verify a store, also while it is used.")
 
 Given = Annotated[str, typer.Argument(metavar="STORE", help="The store: a file, sqlite:///file or postgresql://…")]
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="A file that is not there, or an empty database.")]

@@ -1,11 +1,9 @@
-"""Configuration: frozen, typed, unknown keys refused with the nearest name. One YAML per run, `--set a.b=c` last."""
+"""Configuration: frozen, typed, unknown keys refused with the nearest name; and the YAML that it is written in."""
 
 from __future__ import annotations
 
-import difflib
 import re
-import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from assent.core.errors import ConfigError
+from assent.core.problems import listed, problems, shown
 
 
 class Config(BaseModel):
@@ -41,14 +40,10 @@ class Config(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise ConfigError(describe(error, cls, where=where)) from None
+            raise ConfigError(listed([f"{where}: {one}" for one in problems(error, cls)])) from None
 
 
-_SHOWN = 200  # characters of a value in an error
-_SHORT = reprlib.Repr()  # of nested lists only the beginnings
-
-
-class _Loader(yaml.SafeLoader):
+class YAML(yaml.SafeLoader):
     """YAML as people mean it: only true and false are truth values; off, on, yes and no are words.
 
     A key that stands twice in one mapping is an error: YAML's own reader silently keeps the last.
@@ -62,19 +57,17 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in seen:
                     raise yaml.composer.ComposerError(
-                        None, None, f"the key {_cut(key.value)} stands twice in one mapping", key.start_mark
+                        None, None, f"the key {shown(key.value)} stands twice in one mapping", key.start_mark
                     )
                 seen.add((key.tag, key.value))
         return node
 
 
-_Loader.yaml_implicit_resolvers = {
+YAML.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
+YAML.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -84,7 +77,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
     try:
-        values = yaml.load(text, _Loader) or {}
+        values = yaml.load(text, YAML) or {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -118,70 +111,3 @@ def _said(config: Config) -> dict[str, Any]:
     names = [name for name in type(config).model_fields if name in config.model_fields_set or name == "kind"]
     values = {name: getattr(config, name) for name in names}
     return {name: _said(value) if isinstance(value, Config) else value for name, value in values.items()}
-
-
-def parse_sets(settings: Iterable[str]) -> dict[str, Any]:
-    """Turn `["optimize.kl.coefficient=0.1"]` into nested values; the right-hand side is read as YAML."""
-    values: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals or not all(key.split(".")):
-            raise ConfigError(f"--set wants key.key=value, got {setting!r}")
-        try:
-            value = yaml.load(text, _Loader)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {key}: {text!r} is not a YAML value") from None
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        values = overlay(values, value)
-    return values
-
-
-def describe(error: ValidationError, config: type[BaseModel], *, where: str) -> str:
-    """One line per problem of a pydantic error, unknown keys with the nearest known one."""
-    lines = []
-    for problem in error.errors():
-        path = [str(part) for part in problem["loc"]]
-        key, value = ".".join(path), problem.get("input")
-        if problem["type"] == "extra_forbidden":
-            known = _fields_at(config, path[:-1])
-            near = difflib.get_close_matches(path[-1], known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known)) or 'none'}"
-            lines.append(f"{where}: unknown key {key!r}; {hint}")
-        elif problem["type"] == "missing":
-            lines.append(f"{where}: {key} is missing; add it")
-        else:
-            message = problem["msg"].removeprefix("Value error, ")
-            shown = "" if isinstance(value, dict | BaseModel) else f", got {_cut(value)}"
-            lines.append(f"{where}: {key or 'config'}: {message[0].lower() + message[1:]}{shown}")
-    return "\n".join(lines)
-
-
-def _cut(value: Any) -> str:
-    """A value as an error shows it: a few lines of YAML aliases are a list of millions."""
-    text = _SHORT.repr(value) if isinstance(value, list | tuple | set) else repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
-
-
-def _fields_at(config: type[BaseModel], path: list[str]) -> list[str]:
-    """Names of the fields below `path`; parts that name the arm of a union are stepped over."""
-    candidates: list[type[BaseModel]] = [config]
-    for part in path:
-        below = [m for c in candidates if part in c.model_fields for m in _models_in(c.model_fields[part].annotation)]
-        if below:
-            candidates = below
-        else:
-            named = [c for c in candidates if _kind_of(c) == part]
-            candidates = named or candidates
-    return [name for c in candidates for name in c.model_fields]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [m for argument in getattr(annotation, "__args__", ()) for m in _models_in(argument)]
-
-
-def _kind_of(config: type[BaseModel]) -> str | None:
-    field = config.model_fields.get("kind")
-    return None if field is None else field.default

@@ -114,6 +114,12 @@ def remove_partials(parent: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
+_UNWRITABLE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EISDIR,
+)  # fmt: skip
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or an unwritable place into one clear line."""
@@ -124,7 +130,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise RunError(
                 f"disk full while writing {path}: free some space and run the same command again (nothing is lost)"
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if error.errno in _UNWRITABLE:
             raise UserError(
                 f"cannot write {path}: {error.strerror}; choose another folder or fix its permissions"
             ) from error

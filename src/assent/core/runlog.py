@@ -44,14 +44,20 @@ class RunLog:
         tensorboard: bool = True,
         trackers: Sequence[TrackerName] = (),
         stream: TextIO | None = None,
+        told: set[str] | None = None,
     ) -> None:
         self.folder = folder
+        self.title = ""
+        """Of the stage; printed as a heading above the first line that people see of it."""
+        self.told = set() if told is None else told
+        """Lines that `say_once` has said, here or in a log that shares the set."""
         self.quiet = quiet
         self._screen = Screen(stream or sys.stderr, quiet=quiet)
         self._wants_tensorboard = tensorboard
         self._tracker_names = tuple(trackers)
         self._trackers: list[Tracker] | None = None
         self._numbers, self._answers = _Lines(folder / METRICS), _Lines(folder / SAMPLES)
+        self._is_titled = False
 
     def record(self, step: int, values: Mapping[str, float], *, kind: str = "train") -> None:
         """Append the values of one step."""
@@ -92,12 +98,18 @@ class RunLog:
     @contextlib.contextmanager
     def progress(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:
         """A bar whose `.advance(n, **shown)` counts; `done` of `total` were counted before a resume."""
-        with self._screen.bar(description, total, done=done) as bar:
+        with self._screen.bar(self._below_title(description), total, done=done) as bar:
             yield bar
 
     def say(self, text: str) -> None:
         """Print one calm line for people. Nothing when quiet."""
-        self._screen.say(text)
+        self._screen.say(self._below_title(text))
+
+    def say_once(self, text: str) -> None:
+        """Print a line that is the same in several stages, the first time."""
+        if text not in self.told:
+            self.told.add(text)
+            self.say(text)
 
     def close(self) -> None:
         """Write what is pending. The log may be used again afterwards."""
@@ -112,6 +124,15 @@ class RunLog:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _below_title(self, text: str) -> str:
+        """The text, indented below the stage's title, which is printed first."""
+        if not self.title:
+            return text
+        if not self._is_titled:
+            self._is_titled = True
+            self._screen.say(self.title)
+        return f"  {text}"
 
     def _drawers(self) -> list[Tracker]:
         if self._trackers is None:

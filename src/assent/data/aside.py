@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from assent.core.problems import first_problem
 from assent.core.types import Comparison, Judgment, Purpose, Record, Task, TaskKind
-from assent.data.formats import first_problem
 from assent.data.losses import (
     DECISIONS,
     EARLIER,

@@ -80,4 +80,4 @@ def together(censuses: Iterable[Census]) -> Census:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from assent.core.errors import DataError
 from assent.core.files import write_bytes
+from assent.core.problems import first_problem
 from assent.core.types import Comparison, Conversation, Prompt, Rater
 from assent.data.task_records import Guideline, TaskRecord
 
@@ -76,19 +77,12 @@ def from_row(values: Mapping[str, Any]) -> Item:
     try:
         return _KINDS[str(kind)][1].model_validate(record)
     except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
+        raise ValueError(first_problem(error, _KINDS[str(kind)][1])) from None
 
 
 def kind_of(item: Item) -> str:
     """The name under which an item is written."""
     return next(name for name, (_, kind) in _KINDS.items() if type(item) is kind)
-
-
-def first_problem(error: ValidationError) -> str:
-    """The first problem pydantic found, in one line."""
-    problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return (f"{place}: " if place else "") + problem["msg"].removeprefix("Value error, ")
 
 
 def json_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[bytes, int]:

@@ -20,11 +20,12 @@ from pydantic import ValidationError
 from assent.core import seeds
 from assent.core.errors import DataError, UserError
 from assent.core.files import write_bytes
+from assent.core.problems import first_problem
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.census import Census, Tally, together
 from assent.data.config import Source
-from assent.data.formats import Said, first_problem
-from assent.data.rows import HALF, BadRow, Row, parts, read_rows
+from assent.data.formats import Said
+from assent.data.rows import HALF, TEXT_SUFFIXES, BadRow, Row, parts, read_rows
 from assent.data.sources import columns, prompts
 from assent.data.sources.detect import FORMATS, Wanted, choose, fitting
 from assent.data.sources.format import Format
@@ -243,6 +244,8 @@ class _Loader(Generic[_Item]):
         kept = found[: self._left]
         self._left = None if self._left is None else self._left - len(kept)
         named = ", ".join(name for name, _ in formats.most_common()) or "unknown"
+        if name.endswith(TEXT_SUFFIXES):
+            named = "plain text"  # whatever reader takes a row of one text
         bad.sort(key=lambda row: row.error.line or 0)
         self.reports.append(PartReport(name, named, rows, len(kept), tuple(bad), tally.census()))
         return kept

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from assent.core import files
 from assent.core.errors import DataError
 from assent.core.hashing import hash_bytes, hash_file
+from assent.core.problems import first_problem
 from assent.core.types import Record
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
@@ -102,7 +103,7 @@ class Found(Record):
                 try:
                     outcomes.append(Outcome.model_validate_json(line))
                 except ValidationError as error:
-                    raise DataError(f"no outcome: {error.errors()[0]['msg']}", path=path, line=number) from None
+                    raise DataError(f"no outcome: {first_problem(error, Outcome)}", path=path, line=number) from None
             path = folder / FOUND
             values = json.loads(path.read_text(encoding="utf-8"))
             if values.pop(HASH, digest := hash_file(folder / OUTCOMES)) != digest:

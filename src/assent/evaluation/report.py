@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from assent.core import files
 from assent.core.errors import DataError
+from assent.core.problems import first_problem
 from assent.core.types import Record
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.evaluation.suites import lab, winrate
@@ -104,8 +105,7 @@ class EvaluationReport(Record):
         try:
             return cls.model_validate(values if "suites" in values else _with_suites(values, folder))
         except ValidationError as error:
-            key = ".".join(str(part) for part in error.errors()[0]["loc"])
-            raise DataError(f"{key}: {error.errors()[0]['msg']}; make it again with: assent run", path=path) from None
+            raise DataError(f"{first_problem(error, cls)}; make it again with: assent run", path=path) from None
 
     def write(self, folder: Path) -> None:
         """Write evaluation.json into `folder`."""

@@ -12,7 +12,11 @@ from assent.core.config import Config
 class PackagedSettings(Config):
     """What every suite can be told; those whose questions come with the package have no more."""
 
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")
+    name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$",
+        json_schema_extra={"form": "letters, digits, spaces, dots, hyphens and underscores, a letter or digit first"},
+    )
     """What the suite is called in reports; null: its kind. Two of one kind need two names."""
     limit: int | None = Field(default=None, ge=2)
     """Ask only so many items, drawn by the run's seed; null: all."""

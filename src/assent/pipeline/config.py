@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from assent.artifacts.layout import RESERVED
-from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.core.config import Config
 from assent.data.config import DataConfig as Sources
 from assent.data.config import Source
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.gate.config import GateConfig, gate_values
+from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
 from assent.models.config import ModelConfig, ScratchConfig
@@ -106,7 +105,11 @@ TRAINED: dict[str, Config] = {"sft": SFTConfig(), "reward": RewardConfig(), "opt
 class RunConfig(Config):
     """A whole run: base model, data, and the settings of every stage."""
 
-    name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(
+        default="run",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        json_schema_extra={"form": "letters, digits, dots, hyphens and underscores, a letter or digit first"},
+    )
     """Folder of the run below runs/."""
     seed: int = 0
     """Every random choice of the run hangs on it."""
@@ -291,14 +294,3 @@ class RunConfig(Config):
                 f"collect.ai.weight {ai.weight} weighs pairs, and {self.method.title} reads whole orders here; set"
                 " the weight to 1, or optimize.ranking to pairs"
             )
-
-
-def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:
-    """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file and key."""
-    values = read_yaml(path)
-    for extra in overlays:
-        values = overlay(values, read_yaml(extra))
-    values = overlay(values, parse_sets(settings))
-    if isinstance(values.get("gate"), str):
-        values["gate"] = gate_values(values["gate"], base=path.parent)
-    return RunConfig.parse(values, where=str(path))

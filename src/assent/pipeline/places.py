@@ -14,9 +14,11 @@ from assent.artifacts.packaged import is_packaged_name
 from assent.core import hub
 from assent.core.config import Config
 from assent.core.errors import ConfigError
+from assent.core.layers import Values, layers, parse
 from assent.data.config import Source
+from assent.evaluation.gate.config import read_gate
 from assent.feedback.config import SQLITE
-from assent.pipeline.config import FileData, RunConfig, load_config
+from assent.pipeline.config import FileData, RunConfig
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,27 @@ def go_to_project(
     overlays = tuple(one.absolute() for one in overlays)
     os.chdir(folder)
     return Path(path.name), overlays
+
+
+def _no_yaml(path: Path) -> str:
+    if path.is_dir():
+        return f"{path} is a folder without an {PROJECT}"
+    return f"there is no {path} here" if path == PROJECT else f"there is no file {path}"
+
+
+def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:
+    """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file or `--set`, and key."""
+
+    if not path.is_file():
+        raise ConfigError(f"{_no_yaml(path)}; `assent init FOLDER` makes a project with one")
+
+    def with_gate(values: Values) -> Values:
+        named = values.get("gate")
+        if not isinstance(named, str):
+            return values
+        return {**values, "gate": read_gate(named, base=path.parent).model_dump(exclude_unset=True)}
+
+    return parse(RunConfig, layers(path, overlays, settings), change=with_gate)
 
 
 _Settings = TypeVar("_Settings", bound=Config)

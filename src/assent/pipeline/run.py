@@ -168,7 +168,9 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         beside = "" if longer is None else f'; "the longer answer is better" on {longer:.1%}'
         yield f"  reward model right on {_percent(reward['heldout_accuracy'])} of held-out pairs{beside}"
     if policy.get("kl_per_response") is not None:
-        yield f"  distance from its start: KL {policy['kl_per_response']:.2f} nats per response"
+        kl = policy["kl_per_response"]
+        below = "; below 0 by chance: it has hardly moved" if kl < 0 else ""
+        yield f"  distance from its start: KL about {kl:.2f} nats per response, an estimate from its samples{below}"
     if values["truth"] is not None:
         before, after = values["truth"]["before"], values["truth"]["after"]
         changes = (f"{axis.replace('_', ' ')} {_number(before[axis])} → {_number(after[axis])}" for axis in TRUTH_AXES)

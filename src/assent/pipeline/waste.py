@@ -9,9 +9,13 @@ from assent.generation.engine import Engine
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 
+_WORTH_SAYING = 1.1
+
 
 def told(log: RunLog, model: PolicyModel | ScalarModel, engine: Engine | None = None) -> dict[str, float]:
-    """Positions per real token, head rows per scored token, and how full the sampler was; 1 is no waste.
+    """Computed beside what was asked for; said where it is more than a tenth.
+
+    Positions per real token, head rows per scored token, and how full the sampler was; 1 is no waste.
 
     A ratio of something that was never computed (a reward model has no language head) is left out.
     """
@@ -19,5 +23,8 @@ def told(log: RunLog, model: PolicyModel | ScalarModel, engine: Engine | None = 
     if engine is not None:
         facts |= {f"sampling_{name}": value for name, value in engine.facts().items()}
     known = {name: round(value, 4) for name, value in facts.items() if not math.isnan(value)}
-    log.say("waste: " + ", ".join(f"{value:.3f} {name.replace('_', ' ')}" for name, value in known.items()))
+    for name, value in known.items():
+        if name.endswith("positions_per_token") and value > _WORTH_SAYING:
+            what = "sampling" if name.startswith("sampling_") else "training"
+            log.say(f"{value - 1:.0%} of the computation of {what} beside its tokens was padding or done twice")
     return known

@@ -22,7 +22,10 @@ NAME = r"^[a-z0-9][a-z0-9-]{0,39}$"
 class FloorLine(Config):
     """One line of the safety floor, as `keep` in a gate file: what must surely not become worse. Exactly one limit."""
 
-    measure: str = Field(pattern=r"^[^@]+\.[^.@]+(@.+)?$")
+    measure: str = Field(
+        pattern=r"^[^@]+\.[^.@]+(@.+)?$",
+        json_schema_extra={"form": "suite.measure, such as lab.harm, or suite.measure@slice"},
+    )
     """suite.measure, or suite.measure@slice: lab.harm, xstest.over_refusal."""
     margin: float | None = Field(default=None, ge=0)
     """Largest loss against the parent's policy that does not matter."""
@@ -85,7 +88,9 @@ class Publication(Config):
 class Profile(Config):
     """What one audience wants. The last five keys are written by the program."""
 
-    id: str = Field(pattern=NAME)
+    id: str = Field(
+        pattern=NAME, json_schema_extra={"form": "small letters, digits and hyphens, at most 40, no hyphen first"}
+    )
     """The name, which is that of the file too: small letters, digits and hyphens."""
     parent: str | None = None
     """The profile whose reward, principles, tone and safety floor it starts from; null: it is the root."""

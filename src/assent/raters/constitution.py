@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 
 from assent.artifacts.packaged import packaged_file, packaged_names
 from assent.core.config import Config, read_yaml
@@ -30,6 +31,7 @@ from assent.core.hashing import hash_json
 from assent.raters.rubric import Criterion, Rubric
 
 _ID = r"^[a-z][a-z0-9_]{0,39}$"
+_FORM: JsonDict = {"form": "small letters, digits and underscores, at most 40, a letter first"}
 _LEVELS = {
     1: "It goes against this altogether.",
     2: "It mostly goes against this.",
@@ -42,7 +44,7 @@ _LEVELS = {
 class Principle(Config):
     """One thing that answers are to keep: how they are criticised, revised and preferred by it."""
 
-    id: str = Field(pattern=_ID)
+    id: str = Field(pattern=_ID, json_schema_extra=_FORM)
     """A word: judgments and revisions by this principle carry it."""
     critique: str = Field(min_length=1, max_length=2000)
     """What a critic is asked to find in an answer."""
@@ -71,7 +73,7 @@ class Principle(Config):
 class Constitution(Config):
     """Principles with a name and a version."""
 
-    name: str = Field(pattern=_ID)
+    name: str = Field(pattern=_ID, json_schema_extra=_FORM)
     """What it is called."""
     version: str = Field(min_length=1, max_length=40)
     """Which state of it this is, in quotes where it is a number."""

@@ -16,6 +16,7 @@ from assent.artifacts.round import STAGES
 from assent.artifacts.store import Artifact
 from assent.artifacts.versions import newest_version
 from assent.core.errors import DataError, UserError
+from assent.core.problems import first_problem
 from assent.core.runlog import read_metrics
 from assent.core.types import Record
 from assent.evaluation.report import EVALUATION, SAMPLES, EvaluationReport, read_samples
@@ -238,8 +239,7 @@ def _parse(model: type[Model], values: Any, path: Path) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        key = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise DataError(f"{key}: {error.errors()[0]['msg']}; make it again with: assent run", path=path) from None
+        raise DataError(f"{first_problem(error, model)}; make it again with: assent run", path=path) from None
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -37,12 +37,17 @@ class Intake:
     """What known tasks were replaced, in words."""
     known: int = 0
     """Those that were there already, with this content."""
+    judged: int = 0
+    """Lines whose rankings were not taken over."""
 
     def __str__(self) -> str:
         said = [f"{self.new} tasks added to project {self.project}"]
         said += [f"{self.known} were there already"] if self.known else []
         said += self.replaced
-        return ", ".join([*said, f"{self.repeated} lines repeat earlier ones"] if self.repeated else said)
+        said += [f"{self.repeated} lines repeat earlier ones"] if self.repeated else []
+        if self.judged:
+            said.append(f"{self.judged} lines hold rankings, which are asked anew: `assent import` takes them over")
+        return ", ".join(said)
 
 
 def take_in(
@@ -71,7 +76,15 @@ def take_in(
     settings = ensure_project(store, parsed.tasks[0].project, now=now)
     brought = bring_tasks(store, parsed, settings, now=now, is_replacing=is_replacing)
     said = tuple(brought.said())
-    return Intake(parsed.tasks[0].project, len(parsed.tasks), brought.added, parsed.repeated, said, known=brought.known)
+    return Intake(
+        parsed.tasks[0].project,
+        len(parsed.tasks),
+        brought.added,
+        parsed.repeated,
+        said,
+        known=brought.known,
+        judged=parsed.judged,
+    )
 
 
 def queue(store: Store, tasks: Sequence[Task], *, now: float) -> Intake:

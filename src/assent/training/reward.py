@@ -113,7 +113,7 @@ def train_reward(
     measure = (lambda _: heldout_measures(learner, unseen, budget=budget)) if unseen else None
     looks = Looks(learner, Schedule.of(config), measure, loop)
     parts: dict[str, Resumable] = {"reward": learner, "looks": looks, **fit.likelihood.parts()}
-    for step in loop.steps(fit.order.total_steps, parts, description="reward model", looks=looks):
+    for step in loop.steps(fit.order.total_steps, parts, description="training", looks=looks):
         numbers = fit.order.items(step)
         chosen = [fit.members[i] for i in numbers]
         batches = pack([g for g, _ in chosen], budget=budget)

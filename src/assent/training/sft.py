@@ -45,9 +45,8 @@ def train_sft(
         return {"loss": loss}
 
     looks = Looks(learner, _schedule(config, order), measure if held_out_batches else None, loop)
-    for step in loop.steps(
-        order.total_steps, {"policy": learner, "looks": looks}, description="fine-tuning", looks=looks
-    ):
+    parts = {"policy": learner, "looks": looks}
+    for step in loop.steps(order.total_steps, parts, description="training", looks=looks):
         batches = pack([train[i] for i in order.items(step)], budget=budget)
         weight = sum(b.num_scored for b in batches)
         metrics = learner.forward_backward(batches, next_token_loss, weight=weight).metrics

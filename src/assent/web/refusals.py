@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from assent.core.errors import AssentError, ConflictError, RunError, StoreError, UserError
+from assent.core.problems import problem_of
 from assent.feedback.people.sign_in import TooManyAttempts
 
 LOG = logging.getLogger("assent.web")
@@ -117,7 +118,7 @@ def _validation(error: RequestValidationError) -> str:
     said = []
     for problem in error.errors()[:3]:
         where = ".".join(str(part) for part in problem["loc"][1:] if not isinstance(part, str) or len(part) < 60)
-        said.append(f"{where or problem['loc'][0]}: {str(problem['msg']).removeprefix('Value error, ')[:300]}")
+        said.append(f"{where or problem['loc'][0]}: {problem_of(problem).text[:300]}")
     return "; ".join(said) or "the request does not fit"
 
 

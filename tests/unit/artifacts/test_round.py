@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from assent.artifacts.round import STAGES, Made, named, names_of, read_round, write_round
+from assent.artifacts.round import STAGES, Made, named, names_of, read_round, stage_name, write_round
 from assent.core.errors import UserError
 from assent.pipeline.rounds import RoundResult
 from assent.pipeline.stages.declared import (
@@ -72,3 +72,9 @@ def test_a_file_that_is_no_round_is_named_in_one_line(tmp_path: Path, text: str)
     (tmp_path / "round.json").write_text(text)
     with pytest.raises(UserError, match="write it anew"):
         read_round(tmp_path)
+
+
+def test_a_stage_has_one_name_for_people_wherever_it_is_told() -> None:
+    assert stage_name(("round", 1), "fit reward") == "round 1 reward"
+    assert stage_name(("prompts",), "gather") == "data prompts"
+    assert stage_name((), "sft") == "sft"

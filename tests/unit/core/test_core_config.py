@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.core.config import Config, overlay, read_yaml
 from assent.core.errors import ConfigError
 
 
@@ -31,14 +31,11 @@ class Run(Config):
     ("values", "line"),
     [
         ({"seed": 1, "optimise": {}}, "run.yaml: unknown key 'optimise'; did you mean 'optimize'?"),
-        ({"seed": 1, "optimize": {"kind": "dpo", "bta": 1}}, "'optimize.dpo.bta'; did you mean 'beta'?"),
+        ({"seed": 1, "optimize": {"kind": "dpo", "bta": 1}}, "'optimize.bta'; did you mean 'beta'?"),
         ({"seed": 1, "optimize": {"kind": "dpo", "zzz": 1}}, "known keys: beta, kind"),
         ({}, "run.yaml: seed is missing; add it"),
-        (
-            {"seed": "x"},
-            "run.yaml: seed: input should be a valid integer, unable to parse string as an integer, got 'x'",
-        ),
-        ({"seed": 1, "optimize": {"kind": "ppo", "clip": 0}}, "clip: input should be greater than 0, got 0"),
+        ({"seed": "x"}, "run.yaml: seed: should be a whole number, got 'x'"),
+        ({"seed": 1, "optimize": {"kind": "ppo", "clip": 0}}, "clip: should be above 0, got 0"),
     ],
 )
 def test_a_problem_is_one_line_with_key_value_and_what_would_fit(values: dict[str, object], line: str) -> None:
@@ -59,16 +56,6 @@ def test_another_kind_takes_nothing_from_the_kind_below() -> None:
     assert overlay(below, {"optimize": {"clip": 0.3}}) == {"optimize": {"kind": "ppo", "clip": 0.3}}
 
 
-def test_settings_are_yaml_values_under_dotted_keys_and_the_last_wins() -> None:
-    assert parse_sets(["a.b=0.1", "a.c=[1, x]", "a.b=null"]) == {"a": {"b": None, "c": [1, "x"]}}
-
-
-@pytest.mark.parametrize("setting", ["a.b", "=1", "a..b=1"])
-def test_a_setting_that_is_none_is_refused(setting: str) -> None:
-    with pytest.raises(ConfigError, match=r"--set wants key\.key=value, got "):
-        parse_sets([setting])
-
-
 def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("seed: 1\nbase: [1, 2\n")
@@ -86,4 +73,3 @@ def test_off_is_a_word_and_true_is_a_truth_value(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("kind: off\nanswer: no\nloud: true\n")
     assert read_yaml(path) == {"kind": "off", "answer": "no", "loud": True}
-    assert parse_sets(["kl.kind=off", "plot=false"]) == {"kl": {"kind": "off"}, "plot": False}

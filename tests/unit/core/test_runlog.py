@@ -146,3 +146,16 @@ def test_an_unwritable_folder_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot write .*choose another folder") as caught:
         quiet_log(tmp_path / "file" / "log").record(1, {"loss": 1.0})
     assert "\n" not in str(caught.value)
+
+
+def test_a_stage_has_its_name_above_its_first_line_and_says_the_same_thing_once(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    told: set[str] = set()
+    for title in ("data prompts", "data corpus", "sft"):
+        log = RunLog(tmp_path / title, stream=stream)
+        log.title, log.told = title, told
+        log.say_once("a.jsonl: 40 rows")
+        if title == "sft":
+            log.say("one")
+            log.say("two")
+    assert stream.getvalue() == "data prompts\n  a.jsonl: 40 rows\nsft\n  one\n  two\n"

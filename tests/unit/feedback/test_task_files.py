@@ -111,3 +111,11 @@ def test_tasks_come_from_a_table() -> None:
     assert found.tasks[0].prompt.meta == {"language": "de"}
     with pytest.raises(DataError, match="answers"):
         parse_tasks(b"prompt,said\nWhy?,x\n", name="tasks.csv", project="p", purpose="reward")
+
+
+def test_a_file_of_rankings_gives_its_answers_to_be_ranked_anew() -> None:
+    row = {"prompt": "Why?", "answers": {"a": "So.", "b": "Therefore."}, "ranking": "a > b", "rater": "ann"}
+    found = parse_tasks(json.dumps(row).encode(), name="ratings.jsonl", project="p")
+    assert [answer.text for answer in found.tasks[0].completions] == ["So.", "Therefore."]
+    assert found.judged == 1 and not found.gold
+    assert not {"ranking", "rater"} & set(found.tasks[0].prompt.meta)

@@ -11,8 +11,9 @@ import torch
 import yaml
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
-from assent.artifacts.find import find_artifact
-from assent.core.errors import UserError
+from assent.artifacts.find import find_artifact, store_at
+from assent.artifacts.lineage import lineage, read_lineage, render
+from assent.core.errors import DataError, UserError
 from assent.core.group import Group
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
@@ -104,7 +105,18 @@ def test_lineage_and_card_name_what_it_was_made_from(run: str, tmp_path: Path) -
     card = (tmp_path / "out" / "README.md").read_text()
     assert artifact.key in card
     assert "demonstrations.jsonl: `9c9c9c9c9c9c`" in card
-    assert "win rate: 0.800 [0.750, 0.850]" in card
+    assert "Preferred to the policy it started from in 80.0 % [75.0 %, 85.0 %] of blind comparisons" in card
+    assert "# out\n" in card and "- optimized: 6 steps" in card
+
+
+def test_the_lineage_of_an_export_is_that_of_its_artifact(run: str, tmp_path: Path) -> None:
+    list(export_model(f"{run}/round-2", tmp_path / "out"))
+    artifact = find_artifact(f"{run}/round-2")
+    wanted = lineage(artifact, store_at(artifact.folder.parent))
+    assert render(read_lineage(tmp_path / "out" / "lineage.json")) == render(wanted)
+    (tmp_path / "out" / "lineage.json").write_text("{}")
+    with pytest.raises(DataError, match=r"lineage\.json: is no lineage that"):
+        read_lineage(tmp_path / "out" / "lineage.json")
 
 
 def test_a_full_folder_is_never_written_into(run: str, tmp_path: Path) -> None:

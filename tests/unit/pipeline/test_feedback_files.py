@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from assent.cli import app
-from assent.core.errors import AssentError
+from assent.core.errors import AssentError, StoreError, UserError
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Purpose, Ranking, Rater, Task
 from assent.data.config import Source
 from assent.data.exports import EXPORTS
@@ -94,6 +95,29 @@ def test_export_says_what_was_lost(store: Store) -> None:
     assert len(Path("pairs.jsonl").read_text().splitlines()) == 12
 
 
+def test_erasing_asks_and_says_what_would_go(store: Store) -> None:
+    given = ["feedback", "erase", "r1", "--store", "feedback.db"]
+    refused = CliRunner().invoke(app, given, input="n\n")
+    assert isinstance(refused.exception, UserError) and "nothing was erased" in str(refused.exception)
+    # r1 ranked t0 and marked t1.
+    assert "rater r1: account, attributes and 2 judgments would be erased, and 0 artifacts" in refused.output
+    assert "r1" in {rater.id for rater in store.raters()}
+    assert CliRunner().invoke(app, given, input="y\n").exit_code == 0
+    assert "r1" not in {rater.id for rater in store.raters()}
+
+
+def test_a_store_that_cannot_be_written_can_still_be_exported(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store.close()
+    before = Path("feedback.db").read_bytes()
+    monkeypatch.setattr("assent.feedback.tables.connection.os.access", lambda _path, mode: mode != os.W_OK)
+    run("export", "--to", "all.jsonl", "--store", "feedback.db")
+    with pytest.raises(StoreError, match="readonly"):
+        run("erase", "r1", "--yes", "--store", "feedback.db")
+    assert Path("feedback.db").read_bytes() == before and not Path("feedback.db-wal").exists()
+
+
 def test_the_only_project_need_not_be_named(store: Store) -> None:
     assert run("export", "--to", "all.jsonl", "--store", "feedback.db")[0] == "wrote 3 tasks as assent to all.jsonl"
     store.add_tasks([Task(id="x", prompt=Prompt.of("x"), completions=_one())], now=0)
@@ -177,7 +201,7 @@ def test_what_is_not_there_is_said_and_nothing_is_made(store: Store) -> None:
 
 def test_people_are_erased_by_the_login_they_know_them_by(store: Store) -> None:
     account = store.accounts.create("Anna", "rater", now=0)
-    lines = run("erase", "anna", "--store", "feedback.db")
-    assert lines[0].startswith("erased: 0 judgments") and store.listing.rater(account.rater_id) is None
+    lines = run("erase", "anna", "--yes", "--store", "feedback.db")
+    assert lines[1].startswith("erased: 0 judgments") and store.listing.rater(account.rater_id) is None
     with pytest.raises(AssentError, match="there is no rater 'anna'"):
         run("erase", "anna", "--store", "feedback.db")

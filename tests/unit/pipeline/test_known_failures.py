@@ -14,13 +14,14 @@ from assent.core.errors import UserError
 from assent.core.runlog import RunLog
 from assent.data.render import Renderer
 from assent.models.tiny import tiny_tokenizer
-from assent.pipeline.config import RunConfig, load_config
+from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor import symptoms as see
 from assent.pipeline.doctor.examine import check_disk
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.logs import examine_logs
 from assent.pipeline.doctor.model import Reader
 from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
+from assent.pipeline.places import load_config
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 SMALL = 135_000_000

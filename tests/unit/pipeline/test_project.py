@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.feedback.store import Store
+from assent.models.tiny import save_tiny
 from assent.pipeline.commands.project import STARTER, import_files, inspect_files, make_project
 from assent.pipeline.config import RunConfig
 from assent.pipeline.imported import IMPORTED
@@ -203,3 +204,23 @@ def test_a_bad_ranking_is_not_read_as_a_prompt(project: Path) -> None:
     with pytest.raises(DataError, match=":2: the ranking names"):
         list(inspect_files([str(file)]))
     assert "1 bad rows skipped" in "\n".join(inspect_files([str(file)], skip_bad=True))
+
+
+def test_inspecting_shows_the_first_row_as_people_and_as_the_model_read_it(project: Path, tmp_path: Path) -> None:
+    save_tiny(tmp_path / "model", "llama")
+    lines = list(inspect_files([str(project / "data" / "ratings.jsonl")], model=str(tmp_path / "model")))
+    first = json.loads((project / "data" / "ratings.jsonl").read_text().splitlines()[0])
+    assert f"    user: {first['prompt']}" in lines and "    rater ann: A > B > C" in lines
+    read = next(line for line in lines if line.startswith("  the first, as the model reads it: "))
+    assert first["prompt"] in read and first["answers"]["a"] in read
+
+
+def test_a_text_file_is_called_plain_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("hello there")
+    assert next(inspect_files([str(tmp_path / "a.txt")])) == f"{tmp_path / 'a.txt'}: 1 rows as plain text, 1 items"
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere", "/dev/null/below"])
+def test_a_folder_that_cannot_be_made_is_one_line(place: str) -> None:
+    with pytest.raises(UserError, match=f"cannot write {place}/.*; choose another folder"):
+        make_project(Path(place))

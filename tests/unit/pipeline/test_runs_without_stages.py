@@ -127,14 +127,16 @@ def test_an_evaluation_that_is_asked_for_later_trains_nothing_again(project: Pat
     page = Path("runs/toy/report.html").read_text(encoding="utf-8")
     assert "Nobody compared the answers blind, so there is no win rate." in page
     list(export_model("runs/toy", Path("out")))
-    assert "which nobody compared it with" in Path("out/README.md").read_text(encoding="utf-8")
+    assert "Nobody compared it with the policy that it started from." in Path("out/README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("kind", ["ppo", "grpo"])
 def test_a_method_on_the_scores_of_a_function_needs_no_reward_model(project: Path, kind: str) -> None:
     more = {"critic_warmup": 0} if kind == "ppo" else {}
     write(optimize={"kind": kind, "rewards": FUNCTION, **SAMPLED, **more})
-    assert stages(*BOTH) == ["prompts gather", "comparisons gather", "base", "round 1 optimize"]
+    assert stages(*BOTH) == ["data prompts", "data comparisons", "base", "round 1 optimize"]
     [said] = run(*BOTH)
     assert said.startswith("round 1: evaluate is null")
     assert find_artifact("runs/toy").manifest.parents.keys() == {"start", "prompts"}
@@ -152,7 +154,7 @@ def test_a_method_that_learns_from_a_reward_model_is_refused_by_its_name(project
 
 
 def test_only_what_somebody_reads_is_made(project: Path) -> None:
-    whole = ["prompts gather", "comparisons gather", "base", "round 1 collect", "round 1 fit reward"]
+    whole = ["data prompts", "data comparisons", "base", "round 1 collect", "round 1 reward"]
     whole += ["round 1 optimize", "round 1 evaluate"]
     assert stages() == whole
     assert stages("reward=null") == [one for one in whole if "reward" not in one]

@@ -33,8 +33,8 @@ def test_those_that_come_along_load_and_differ_in_every_text() -> None:
     [
         ({k: v for k, v in GOOD.items() if k != "preference"}, "own.yaml: principle kind: preference is missing"),
         (GOOD | {"weigth": 2}, "own.yaml: principle kind: unknown key 'weigth'; did you mean 'weight'?"),
-        (GOOD | {"weight": 0}, "own.yaml: principle kind: weight: input should be greater than 0, got 0"),
-        (GOOD | {"critique": "  "}, "own.yaml: principle kind: config: critique of kind is empty"),
+        (GOOD | {"weight": 0}, "own.yaml: principle kind: weight: should be above 0, got 0"),
+        (GOOD | {"critique": "  "}, "own.yaml: principle kind: critique of kind is empty"),
         (GOOD | {"id": "Be Kind"}, "own.yaml: principle Be Kind: id: "),
         ("be kind", "own.yaml: principle 1 is no mapping"),
     ],

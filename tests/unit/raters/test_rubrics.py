@@ -55,7 +55,7 @@ def test_a_rubric_of_ones_own_is_a_path_and_criteria_are_chosen_in_order() -> No
         ({"levels": LEVEL_TEXTS | {6: "More."}}, "6 is none of them"),
         ({"levels": LEVEL_TEXTS | {2: "Not at all."}}, "two levels have the same text, 'Not at all.'"),
         ({"examples": {0: "x"}}, "0 is none of them"),
-        ({"levels": "1-5"}, "valid dictionary"),
+        ({"levels": "1-5"}, "settings of its own"),
         ({"question": ""}, "criteria.kind.question"),
         ({"anchors": {}}, "unknown key 'criteria.kind.anchors'"),
     ],

@@ -201,7 +201,7 @@ def test_scores_are_those_of_the_reward_model(url: str, folder: Path) -> None:
         ({"frequency_penalty": 0.5}, "frequency_penalty is not supported"),
         ({"response_format": {"type": "json_object"}}, "response_format is not supported"),
         ({"top_k": 5}, "top_k is not supported by this server"),
-        ({"n": 0}, "n: Input should be greater than or equal to 1"),
+        ({"n": 0}, "n: should be at least 1"),
         ({"temperature": -1}, "temperature: "),
         ({"top_logprobs": 2}, "top_logprobs wants logprobs: true"),
         ({"stream": True, "n": 2}, "stream takes neither n above 1 nor logprobs"),

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from assent.core.hashing import hash_json, short
+from assent.core.problems import first_problem
 from assent.core.types import Comparison, Completion, Flag, Judgment, Prompt, Ranking
-from assent.data.formats import first_problem
 from assent.data.rows import Row
 
 

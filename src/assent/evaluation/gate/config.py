@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -19,7 +19,10 @@ FILES = Path(__file__).parent / "files"
 class Line(Config):
     """One thing that is measured for the gate."""
 
-    measure: str = Field(pattern=r"^[^@]+\.[^.@]+(@.+)?$")
+    measure: str = Field(
+        pattern=r"^[^@]+\.[^.@]+(@.+)?$",
+        json_schema_extra={"form": "suite.measure, such as winrate.length_controlled, or suite.measure@slice"},
+    )
     """suite.measure, or suite.measure@slice for one group of the suite's items: winrate.length_controlled, lab.harm,
     xstest.over_refusal@homonyms."""
     better: Better | None = None
@@ -140,20 +143,15 @@ class GateConfig(Config):
         return (*self.gain, *self.keep)
 
 
-def gate_values(named: str | Path, *, base: Path) -> dict[str, Any]:
-    """The values of a gate file: a path from `base`, or the name of one that comes with the package.
+def read_gate(named: str | Path, *, base: Path = Path()) -> GateConfig:
+    """A gate file by its path from `base`, or one that comes with the package by its name.
 
-    Raises ConfigError where there is none.
+    Raises ConfigError naming file and key.
     """
     path = base / named
     if not path.is_file():
         known = sorted(one.stem for one in FILES.glob("*.yaml"))
         if str(named) not in known:
             raise ConfigError(f"gate: there is no file {path}; give one, or one of those that come along: {known}")
-        return read_yaml(FILES / f"{named}.yaml")
-    return read_yaml(path)
-
-
-def read_gate(named: str | Path) -> GateConfig:
-    """A gate file, or one that comes with the package. Raises ConfigError naming file and key."""
-    return GateConfig.parse(gate_values(named, base=Path()), where=str(named))
+        path = FILES / f"{named}.yaml"
+    return GateConfig.parse(read_yaml(path), where=str(path) if path.parent != FILES else str(named))

@@ -24,15 +24,16 @@ from pydantic import ValidationError
 from assent.core.errors import DataError, StoreError
 from assent.core.garbage import spared
 from assent.core.hashing import hash_json, short
+from assent.core.problems import first_problem
 from assent.core.types import MAX_ANSWERS, Completion, Message, Prompt, Purpose, Ranking, Task, TaskKind
 from assent.data import cells
-from assent.data.formats import first_problem
 from assent.data.rows import Row
 from assent.data.sources import columns, turns
 from assent.data.tables import Torn, table_rows
 from assent.feedback.queue.tasks import refuse_nul, task_content
 
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_JUDGED = frozenset({"ranking", "rater"})
 _COLUMNS = frozenset({"prompt", "answers", "completions", "id", "gold", "kind", "purpose", "project"})
 
 
@@ -48,6 +49,8 @@ class TaskFile:
     lines: Mapping[str, int] = field(default_factory=dict)
     """Task id -> the last line that asks it."""
     name: str = ""
+    judged: int = 0
+    """Lines with a ranking that somebody gave already; it is not taken over, the answers are asked anew."""
 
     def refuse(self, wrong: Mapping[str, str]) -> None:
         """Raise DataError with the line of the first task with which something is wrong, by id."""
@@ -62,11 +65,13 @@ def parse_tasks(
     """The tasks of a file. Raises DataError with the line of the first thing that cannot be used."""
     tasks: dict[str, Task] = {}
     lines: dict[str, int] = {}
+    judged = 0
     gold: dict[str, Ranking] = {}
     repeated = 0
     with spared() as settle:
         for row in _rows(content, name):
             task = _task(row, project=project, purpose=purpose, kind=kind)
+            judged += _is_judged(row)
             if task.id in tasks:
                 if tasks[task.id] != task:
                     raise row.error(
@@ -85,7 +90,7 @@ def parse_tasks(
         raise DataError(
             "the file holds no task; write one JSON object per line, with 'prompt' and 'answers'", path=name
         )
-    return TaskFile(tuple(tasks.values()), gold, repeated, lines, name)
+    return TaskFile(tuple(tasks.values()), gold, repeated, lines, name, judged)
 
 
 def _rows(content: bytes, name: str) -> Iterator[Row]:
@@ -159,12 +164,17 @@ def _task(row: Row, *, project: str, purpose: Purpose, kind: TaskKind) -> Task:
     except StoreError as error:
         raise row.error(str(error)) from None
     except ValidationError as error:
-        raise row.error(first_problem(error)) from None
+        raise row.error(first_problem(error, Task)) from None
     except ValueError as error:  # NaN is JSON for Python only
         raise row.error(f"a text that cannot be stored: {error}") from None
     if not 1 <= len(task.completions) <= MAX_ANSWERS:
         raise row.error(f"{len(task.completions)} answers; a task shows 1 to {MAX_ANSWERS}")
     return task
+
+
+def _is_judged(row: Row) -> bool:
+    """Whether it is a row of rankings, as `assent import` reads them: what was said there is not shown to raters."""
+    return isinstance(row.values.get("answers"), Mapping) and row.has("ranking")
 
 
 def _prompt(row: Row) -> Prompt:
@@ -173,15 +183,17 @@ def _prompt(row: Row) -> Prompt:
         return Prompt.model_validate(value)
     row = replace(row, shared=frozenset(columns.TOOLS))
     asked = turns.messages(row, value, "prompt") if turns.is_messages(value) else None
-    about = row.values.keys() - _COLUMNS - row.shared
+    about = row.values.keys() - _COLUMNS - row.shared - (_JUDGED if _is_judged(row) else frozenset())
     meta = {key: found for key, found in row.values.items() if key in about and found is not None}
     return turns.prompt(row, asked or (Message(role="user", content=row.text("prompt")),), **meta)
 
 
 def _answers(row: Row, prompt: Prompt) -> tuple[Completion, ...]:
     found = []
-    for number, value in enumerate(row.listed("answers"), start=1):
-        place = f"answers[{number}]"
+    given = row.need("answers")
+    named = dict(given) if isinstance(given, Mapping) and given else None
+    for number, value in enumerate(row.listed("answers") if named is None else named.values(), start=1):
+        place = f"answers[{number}]" if named is None else f"answers.{[*named][number - 1]}"
         if isinstance(value, Mapping):
             text = row.spoken(value.get("text", ""), f"{place}.text")
             source = value.get("source", value.get("model", ""))

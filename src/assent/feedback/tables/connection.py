@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
@@ -118,6 +120,8 @@ def _parse(url: str) -> URL:
 
 def _connect_sqlite(location: URL) -> Engine:
     path = Path(str(location.database))
+    if _is_read_only(path):
+        return _read_only_sqlite(location, path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     make_private(path)  # SQLite gives its log and its shared memory the mode of the file
@@ -131,6 +135,34 @@ def _connect_sqlite(location: URL) -> Engine:
         connection.execute("PRAGMA synchronous=FULL")  # an acknowledged judgment survives a power cut
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")  # what is erased is overwritten, not only forgotten
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", True)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _is_read_only(path: Path) -> bool:
+    """Whether this process may read the file and change nothing in its folder, so that SQLite can keep no log there.
+
+    A log with something in it belongs to the file: then it takes SQLite's own way, which says what is missing.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    has_log = log.is_file() and log.stat().st_size > 0
+    may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return path.is_file() and os.access(path, os.R_OK) and not may_write and not has_log
+
+
+def _read_only_sqlite(location: URL, path: Path) -> Engine:
+    """To look at a store that nobody changes here, such as one in a project folder of somebody else."""
+    name = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(name, uri=True, isolation_level=None, check_same_thread=False)
+
+    engine = create_engine(location, json_serializer=_to_json, creator=connect)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

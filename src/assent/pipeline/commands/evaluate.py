@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from assent.artifacts.find import model_folder, passed_over
 from assent.artifacts.identity import hash_whole
-from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.core.files import new_directory
+from assent.core.layers import Layer, Values, layers, merged, parse, sets
 from assent.core.progress import Screen
 from assent.evaluation.catalog import SUITES, suite_of
 from assent.evaluation.outcomes import Found, report
@@ -95,7 +96,7 @@ def evaluate(
 
 def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str, ...]) -> SuitesFile:
     """The settings of a file with those of the command line. Raises ConfigError naming what is wrong."""
-    values: dict[str, Any] = {} if file is None else read_yaml(file)
+    found = layers(file)
     for one in suites:
         kind, equals, path = one.partition("=")
         known = sorted(suite.kind for suite in SUITES)
@@ -105,14 +106,18 @@ def suites_file(file: Path | None, suites: tuple[str, ...], settings: tuple[str,
                 f"--suite wants kind=path, got {one!r}; kinds are {', '.join(known)}; without a path {', '.join(alone)}"
             )
         said = {"kind": kind} | ({"path": str(Path(path).absolute())} if equals else {})
-        values = overlay(values, {"suites": [*values.get("suites", ()), said]})
-    if "suites" not in values:
+        found.append(Layer(f"--suite {one}", partial(_with_suite, said)))
+    if "suites" not in merged(found):
         raise ConfigError("no suites: give a file with suites, or --suite kind=path")
-    config = SuitesFile.parse(overlay(values, parse_sets(settings)), where=str(file or "assent evaluate"))
+    config = parse(SuitesFile, [*found, *sets(settings)])
     titles = [one.title for one in config.suites]
     if twice := sorted({one for one in titles if titles.count(one) > 1}):
         raise ConfigError(f"two suites are called {twice[0]!r}; give one of them another name")
     return config if file is None else moved(config, old=file.parent, new=Path())
+
+
+def _with_suite(said: Values, values: Values) -> Values:
+    return {**values, "suites": [*values.get("suites", ()), said]}
 
 
 def named_subject(backends: Backends, name: str, *, watch: Watch) -> Subject:

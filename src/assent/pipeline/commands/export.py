@@ -5,44 +5,44 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import jinja2
 
 from assent.artifacts.digests import reading_everything
 from assent.artifacts.find import find_artifact, kept_model, model_of, store_at
-from assent.artifacts.lineage import as_dict, lineage, origins
+from assent.artifacts.lineage import LINEAGE, as_dict, lineage
 from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import UserError
 from assent.data.render import Renderer
-from assent.evaluation.report import EvaluationReport
-from assent.models import adapter_start, score_head
+from assent.models import adapter_start
 from assent.models.cast import TYPES, Cast, cast_weights
 from assent.models.config import ModelConfig
 from assent.models.join import join_adapters
 from assent.models.lora import CONFIG, WEIGHTS
 from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.backends import Backends, adapter_folder
+from assent.pipeline.commands.card import CARD, Exported, card
 from assent.pipeline.commands.origin import Origin, origin_of
 from assent.pipeline.config import ComputeConfig
-from assent.stats.estimate import Estimate
 
-CARD = "README.md"
-"""The card's name: the one that the hub shows."""
 BASE = "base"
 """The type that is the base's own; in the folder of an adapter, the base where it has no name elsewhere."""
 _GENERATION = "generation_config.json"
 
 
 def export_model(
-    name: str, to: Path, *, adapter: bool = False, dtype: str = BASE, origin: Origin | None = None
+    name: str,
+    to: Path,
+    *,
+    adapter: bool = False,
+    dtype: str = BASE,
+    origin: Origin | None = None,
+    called: str | None = None,
 ) -> Iterator[str]:
     """Write the model that `name` means into the folder `to`: merged weights, or with `adapter` the PEFT adapter alone.
 
-    `origin` is what an adapter lies on; None: what the run began with.
+    `origin` is what an adapter lies on; None: what the run began with. `called` is what the card calls it; None: the
+    folder's name.
     `dtype` is float32, bfloat16, float16, or base: the type of the run's base where it came from. `to` appears only
     when whole. Raises UserError where it holds anything already, or where there is no adapter.
     """
@@ -67,8 +67,9 @@ def export_model(
             _write_stop_tokens(artifact, partial)
         rounding = cast_weights(partial, wanted, start=origin.weights) if wanted in TYPES else None
         history = as_dict(lineage(artifact, store_at(artifact.folder.parent)))
-        files.write_json(partial / "lineage.json", history)
-        files.write_text(partial / CARD, card(artifact, origin, adapter=adapter, rounding=rounding, kept=source))
+        about = Exported(artifact, origin, called or to.name, adapter, rounding, kept=source)
+        files.write_json(partial / LINEAGE, history)
+        files.write_text(partial / CARD, card(about))
         files.readable(partial)
     what = "adapter" if adapter else artifact.kind if source is None else f"{artifact.kind} after {source.name}"
     yield f"exported the {what} of {artifact.name} to {to}, with lineage.json and {CARD}{_size_of(rounding)}"
@@ -77,38 +78,6 @@ def export_model(
             f"rounding to {rounding.after} moved the weights as far as training had ({rounding.rounded:.2g} and"
             f" {rounding.trained:.2g}): much of it is lost; --dtype float32 keeps it"
         )
-
-
-def card(
-    artifact: Artifact,
-    origin: Origin,
-    *,
-    adapter: bool = False,
-    rounding: Cast | None = None,
-    kept: Path | None = None,
-) -> str:
-    """What a model is, what it was made from and how it did, as Markdown; nothing that its manifests do not say.
-
-    `kept` is the folder of a model that was kept from the way, which nobody evaluated.
-    """
-    template = resources.files("assent.pipeline").joinpath("model_card.md.jinja").read_text(encoding="utf-8")
-    root = lineage(artifact, store_at(artifact.folder.parent))
-    evaluation = _evaluation_of(artifact) if kept is None else None
-    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
-    return environment.from_string(template).render(
-        artifact=artifact,
-        manifest=artifact.manifest,
-        adapter=adapter,
-        kept=None if kept is None else kept.name.removeprefix("step-"),
-        origin=origin,
-        rounding=rounding,
-        scored=artifact.kind == "reward" and score_head.is_in(model_of(artifact)),
-        facts={name: value for name, value in artifact.notes.items() if _is_plain(value)},
-        estimates={name: found for name, value in artifact.notes.items() if (found := Estimate.of(value)) is not None},
-        judge=None if evaluation is None else evaluation.judge,
-        compared={} if evaluation is None else _compared(evaluation),
-        origins=origins(root),
-    )
 
 
 def _write_merged(artifact: Artifact, partial: Path, source: Path) -> None:
@@ -170,24 +139,3 @@ def _copy(source: Path, target: Path, *, leave: tuple[str, ...] = ()) -> None:
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-
-
-def _evaluation_of(artifact: Artifact) -> EvaluationReport | None:
-    """What the blind comparison of this policy with its start found, newest first; None where there was none."""
-    for other in reversed(store_at(artifact.folder.parent).all()):
-        if other.kind == "evaluation" and other.manifest.parents.get("policy") == artifact.key:
-            return EvaluationReport.read(other.folder)
-    return None
-
-
-def _compared(report: EvaluationReport) -> dict[str, Estimate | None]:
-    wins = report.win_rate
-    return {
-        "win rate": None if wins is None else wins.headline,
-        "length controlled": None if wins is None else wins.length_controlled,
-        "kl per response": report.kl_per_response,
-    }
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)

@@ -178,6 +178,20 @@ def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:
     yield f"snapshot {taken.name}: {len(taken.judgment_ids)} judgments, {taken.hash}"
 
 
+def what_erasing_takes(store_url: str, rater_id: str, *, runs: Path = RUNS) -> str:
+    """What `erase_feedback` would forget, in a line. Raises StoreError where there is no such rater."""
+    with open_store(store_url) as store:
+        found = _rater(store, rater_id)
+        queues = store.listing.queues_of(found)
+        said = sum(one.rater_id == found for queue in queues for one in store.judgments(queue))
+        rests = len(touched(runs, found, queues))
+    called = f"rater {found}" if found == rater_id else f"{rater_id} (rater {found})"
+    return (
+        f"{called}: account, attributes and {said} judgments would be erased, and {rests} artifacts below {runs} rest"
+        " on them; this cannot be undone"
+    )
+
+
 def erase_feedback(
     store_url: str, rater_id: str, *, runs: Path = RUNS, remove_artifacts: bool = False
 ) -> Iterator[str]:

@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 
 from assent.artifacts.outside import identity_of
 from assent.core import progress
-from assent.core.config import Config, overlay, parse_sets, read_yaml
+from assent.core.config import Config
 from assent.core.errors import ConfigError, UserError
+from assent.core.layers import layers, parse
 from assent.core.types import Comparison, Judgment, Purpose, Rater, Task
 from assent.data.config import Source
 from assent.data.load import load_comparisons
@@ -117,7 +118,7 @@ class JudgeFile(Config):
 
 def judge_file(path: Path, settings: tuple[str, ...] = ()) -> JudgeFile:
     """The settings, with relative paths as seen from here. Raises ConfigError."""
-    config = JudgeFile.parse(overlay(read_yaml(path), parse_sets(settings)), where=str(path))
+    config = parse(JudgeFile, layers(path, settings=settings))
     return moved(config, old=path.parent, new=Path())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
@@ -11,6 +12,7 @@ from assent.artifacts.layout import PROJECT
 from assent.core import files
 from assent.core.errors import DataError, UserError
 from assent.data.config import Source
+from assent.data.example import example
 from assent.data.identity import with_unnamed_apart
 from assent.data.inspect import Item, inspect
 from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts, load_said
@@ -40,7 +42,8 @@ def make_project(folder: Path) -> list[str]:
             files.write_bytes(folder / name, starter.joinpath(name).read_bytes())
     except BaseException:
         for path in written:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where no file could be made, none can be removed
+                path.unlink()
         raise
     with Store.open(open_project(folder / PROJECT).config.store.url):
         pass
@@ -73,13 +76,20 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
 def inspect_files(
     names: Sequence[str], *, model: str | None = None, format: str = "auto", skip_bad: bool = False
 ) -> Iterator[str]:
-    """Reports on data files, folders or hub datasets, each for itself; with `model`, lengths in its tokens too."""
-    renderer = None if model is None else _renderer(model)
+    """Reports on data files, folders or hub datasets, each for itself.
+
+    With `model` (of a run, a folder, or the hub) lengths in its tokens too, and the first row as the model reads it.
+    """
+    if model is not None:
+        from assent.artifacts.find import model_folder
+        from assent.models.tokenizer import load_tokenizer
+
+    renderer = None if model is None else Renderer(load_tokenizer(model_folder(model), pad_token=None))
     for name in names:
         source = _source(name, format=format, skip_bad=skip_bad, where="assent data inspect")
         items, report = _load_any(source)
         yield from report.lines()
-        for line in inspect(items, renderer).lines():
+        for line in (*inspect(items, renderer).lines(), *example(items[0], renderer)):
             yield f"  {line}"
 
 
@@ -104,9 +114,3 @@ def _load_any(source: Source) -> tuple[Sequence[Item], LoadReport]:
             return load([source])
     # What is wrong with rows of a format says more than that a file is not of another.
     raise next((problem for problem in problems if not isinstance(problem, NothingFits)), problems[0])
-
-
-def _renderer(model: str) -> Renderer:
-    from assent.models.tokenizer import load_tokenizer
-
-    return Renderer(load_tokenizer(model, pad_token=None))

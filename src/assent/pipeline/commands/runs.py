@@ -12,7 +12,7 @@ from typing import Any
 from assent.artifacts.layout import LOGS, RUN_SETTINGS, RUNS
 from assent.artifacts.locks import is_locked
 from assent.artifacts.project import RESULT, RunFolder, all_artifacts, all_runs, is_run, read_steps
-from assent.artifacts.round import read_round
+from assent.artifacts.round import read_round, stage_name
 from assent.artifacts.store import Artifact
 from assent.core.config import read_yaml
 from assent.core.errors import UserError
@@ -210,7 +210,7 @@ def _is_behind(folder: Path) -> bool:
 
 
 def _where(step: Mapping[str, Any]) -> str:
-    return " ".join(str(part) for part in (*step["scope"], step["stage"]))
+    return stage_name(step["scope"], step["stage"])
 
 
 def _result(folder: Path) -> Mapping[str, Any] | None:

@@ -170,9 +170,9 @@ def prompt_sources(data: FileData) -> tuple[Source, ...]:
 
 
 def tell(ctx: StageContext, lines: Iterable[str]) -> None:
-    """Say each line, with files of this stage named as they are once it is done."""
+    """Say each line that no other part has said, with files of this stage named as they are once it is done."""
     for line in lines:
-        ctx.log.say(line.replace(f"{ctx.output}/", f"{ctx.output.parent.name}/"))
+        ctx.log.say_once(line.replace(f"{ctx.output}/", f"{ctx.output.parent.name}/"))
 
 
 EVAL_SEED = 0

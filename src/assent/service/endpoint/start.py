@@ -17,8 +17,8 @@ from starlette.types import ASGIApp
 
 from assent.artifacts.find import model_folder
 from assent.core import files
-from assent.core.config import parse_sets
 from assent.core.errors import UserError
+from assent.core.layers import parse, sets, written
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
@@ -60,7 +60,7 @@ class EndpointOptions:
     @property
     def model(self) -> ModelConfig:
         """How models are loaded. Raises ConfigError."""
-        return ModelConfig.parse(parse_sets(self.settings), where="assent serve")
+        return parse(ModelConfig, [written("assent serve", {}), *sets(self.settings)])
 
 
 def serve_models(options: EndpointOptions, *, say: Callable[[str], None]) -> None:

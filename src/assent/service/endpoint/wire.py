@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from assent.core.problems import problems
 from assent.core.types import Message, Prompt, ToolCall
 from assent.service.endpoint.refused import Refused
 from assent.web.bodies import keepable
@@ -214,7 +215,7 @@ def parse(kind: type[Asking], body: bytes) -> Asking:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise _first(error) from None
+        raise _first(error, kind) from None
 
 
 def prompt_of(turns: list[Turn]) -> Prompt:
@@ -222,7 +223,7 @@ def prompt_of(turns: list[Turn]) -> Prompt:
     try:
         prompt = Prompt(messages=tuple(turn.message() for turn in turns))
     except ValidationError as error:
-        raise Refused(400, str(error.errors()[0]["msg"]).removeprefix("Value error, "), param="messages") from None
+        raise Refused(400, problems(error)[0].text, param="messages") from None
     except ValueError as error:
         raise Refused(400, str(error), param="messages") from None
     if prompt.messages[-1].role == "assistant":
@@ -230,12 +231,12 @@ def prompt_of(turns: list[Turn]) -> Prompt:
     return prompt
 
 
-def _first(error: ValidationError) -> Refused:
-    said = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in said["loc"])
-    if said["type"] == "extra_forbidden":
-        return Refused(400, f"{where} is not known to this server; leave it out", param=where)
-    return Refused(400, f"{where}: {said['msg']}", param=where)
+def _first(error: ValidationError, kind: type[BaseModel]) -> Refused:
+    found = problems(error, kind)[0]
+    if error.errors()[0]["type"] == "extra_forbidden":
+        return Refused(400, f"{found.key} is not known to this server; leave it out", param=found.key)
+    said = found.text if found.is_whole else f"{found.key}: {found.text}"
+    return Refused(400, said, param=found.key)
 
 
 def _are_ids(prompt: Any) -> bool:

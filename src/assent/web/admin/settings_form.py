@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
+from assent.core.problems import problem_of
 from assent.core.types import Flag
 from assent.feedback.records.settings import Goal, ProjectSettings, Texts
 
@@ -176,8 +177,7 @@ def _placed(error: ValidationError, rows: Mapping[str, tuple[Mapping[str, str], 
         if len(place) > 1 and place[0] in rows and place[1].isdecimal():
             named = [i for i, row in enumerate(rows[place[0]]) if row["name"]]
             place = [place[0], str(named[int(place[1])]), *place[2:3]]
-        said = problem["msg"].removeprefix("Value error, ")
-        found[".".join(place) or "all"] = said
+        found[".".join(place) or "all"] = problem_of(problem, ProjectSettings).text
     return found
 
 

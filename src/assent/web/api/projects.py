@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BeforeValidator, Field, ValidationError
 
 from assent.core.errors import StoreError
+from assent.core.problems import first_problem
 from assent.core.types import Purpose
-from assent.data.formats import first_problem
 from assent.feedback.dashboard import plain
 from assent.feedback.records.queue import Project, Queue
 from assent.feedback.records.settings import ProjectSettings
@@ -130,7 +130,7 @@ def _changed(context: Context, project: str, settings: dict[str, Any]) -> Projec
     try:
         return ProjectSettings.model_validate({**known, **settings})
     except ValidationError as error:
-        raise Refusal(422, f"settings: {first_problem(error)}") from None
+        raise Refusal(422, f"settings: {first_problem(error, ProjectSettings)}") from None
 
 
 def _guidelines(routes: APIRouter, context: Context) -> None:

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from pydantic import ValidationError
 
 from assent.core.hashing import hash_json
+from assent.core.problems import first_problem
 from assent.core.types import Completion, Message, Prompt, Purpose, Task
-from assent.data.formats import first_problem
 from assent.feedback.queue.assign import wanted_slots
 from assent.feedback.records.queue import Queue, Replaced
 from assent.web.api.models import AnswerIn, Changed, PrioritiesIn, TaskIn, TaskPage

@@ -1,0 +1,93 @@
+"""Layers of settings: `--set` reaches into lists, errors name the file or the `--set` that brought them in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from assent.core.config import Config
+from assent.core.errors import ConfigError
+from assent.core.layers import layers, merged, parse, sets
+
+
+class Source(Config):
+    path: str
+    limit: int | None = None
+
+
+class Data(Config):
+    prompts: tuple[Source, ...] = ()
+
+
+class Run(Config):
+    seed: int = 0
+    data: Data = Data()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    file = tmp_path / "run.yaml"
+    file.write_text("seed: 1\ndata: {prompts: [{path: a}, {path: b, limit: 3}]}\n")
+    return file
+
+
+def test_settings_are_yaml_values_under_dotted_keys_and_the_last_wins() -> None:
+    assert merged(sets(["a.b=0.1", "a.c=[1, x]", "a.b=null"])) == {"a": {"b": None, "c": [1, "x"]}}
+    assert merged(sets(["kl.kind=off", "plot=false"])) == {"kl": {"kind": "off"}, "plot": False}
+
+
+def test_another_kind_is_laid_before_what_belongs_to_it() -> None:
+    below = sets(["optimize={kind: ppo, clip: 1}"])
+    wanted = {"optimize": {"kind": "dpo", "beta": 2}}
+    assert merged([*below, *sets(["optimize.kind=dpo", "optimize.beta=2"])]) == wanted
+    assert merged([*below, *sets(["optimize.beta=2", "optimize.kind=dpo"])]) == wanted
+
+
+@pytest.mark.parametrize("key", ["data.prompts.1.path", "data.prompts[1].path"])
+def test_a_setting_changes_one_entry_of_a_list(project: Path, key: str) -> None:
+    found = parse(Run, layers(project, settings=[f"{key}=c"]))
+    assert found.data.prompts == (Source(path="a"), Source(path="c", limit=3))
+
+
+def test_plus_appends(project: Path) -> None:
+    found = parse(Run, layers(project, settings=["data.prompts.+={path: c}", "data.prompts.+.path=d"]))
+    assert [one.path for one in found.data.prompts] == ["a", "b", "c", "d"]
+    assert parse(Run, sets(["data.prompts.+.path=x"])).data.prompts == (Source(path="x"),)
+
+
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("data.prompts.2.path=x", "the list has no entry 2; there are 2, numbered 0 to 1, and + appends one"),
+        ("data.prompts.path=x", "'path' stands where a list has numbers; there are 2, numbered 0 to 1, and + appends"),
+        ("seed.+=1", "there is no list to append to, but 1"),
+        ("a.b", "--set wants KEY=VALUE"),
+        ("=1", "--set wants KEY=VALUE"),
+        ("a..b=1", "--set wants KEY=VALUE"),
+        ("a=[", "is not a YAML value"),
+    ],
+)
+def test_a_setting_that_leads_nowhere_is_refused(project: Path, setting: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Run, layers(project, settings=[setting]))
+    assert line in str(caught.value)
+
+
+def test_each_error_names_the_layer_that_brought_it_in(project: Path) -> None:
+    above = project.with_name("more.yaml")
+    above.write_text("data: {prompts: [{path: a, limt: 3}]}\n")
+    with pytest.raises(ConfigError) as caught:
+        parse(Run, layers(project, [above], ["seed=x", "data.prompts.0.limit=y"]))
+    assert set(str(caught.value).splitlines()) == {
+        "--set seed=x: seed: should be a whole number, got 'x'",
+        f"{above}: unknown key 'data.prompts.0.limt'; did you mean 'limit'?",
+        "--set data.prompts.0.limit=y: data.prompts.0.limit: should be a whole number, got 'y'",
+    }
+
+
+def test_a_fault_of_the_file_is_told_of_the_file_whatever_is_set(project: Path) -> None:
+    project.write_text("seed: x\n")
+    with pytest.raises(ConfigError, match=r"run\.yaml: seed: should be a whole number"):
+        parse(Run, layers(project, settings=["data.prompts.+.path=d"]))
+    assert parse(Run, layers(project, settings=["seed=3"])).seed == 3
