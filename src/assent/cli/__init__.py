@@ -8,7 +8,7 @@ import sys
 import typer
 
 import assent
-from assent.cli import attacked, feedback, judged, made, principled, profile, projects, rating, runs, store
+from assent.cli import attacked, demo, feedback, judged, made, principled, profile, projects, rating, runs, store
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -52,6 +52,7 @@ def main() -> None:
 app.command(epilog=PATHS)(runs.run)
 app.command(epilog=PATHS)(rating.rate)
 app.command()(projects.init)
+app.command()(demo.demo)
 app.command(name="import")(projects.import_)
 app.command()(made.chat)
 app.command()(made.serve)
