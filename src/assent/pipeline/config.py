@@ -48,7 +48,7 @@ class ScratchBase(Config):
     shape: ScratchConfig = ScratchConfig()
     """Shape of the model."""
     pretrain: SFTConfig = SFTConfig()
-    """How it is trained on the corpus; every token counts."""
+    """How it is trained on the corpus. The loss is over every token."""
 
 
 BaseConfig = Annotated[PretrainedBase | ScratchBase, Field(discriminator="kind")]
@@ -77,16 +77,16 @@ class FileData(Sources):
     corpus: tuple[Source, ...] = ()
     """Plain texts (.txt too) for pre-training a scratch model, besides the demonstrations."""
     eval_prompts: tuple[Source, ...] = ()
-    """Prompts for evaluation; a share of the prompts where there are none."""
+    """Prompts for evaluation; none: a share of the prompts is set aside (`eval_share`)."""
     eval_share: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the prompts that is set aside for evaluation; 0, where nothing is evaluated: none."""
+    """Share of the prompts that is set aside for evaluation; 0 sets none aside, for runs that evaluate nothing."""
 
 
 DataConfig = Annotated[LabData | FileData, Field(discriminator="kind")]
 
 
 class SampleConfig(Config):
-    """The answers that raters compare."""
+    """The answers that raters are given to compare."""
 
     prompts: int = Field(default=500, ge=1)
     """Prompts per round."""
@@ -95,17 +95,20 @@ class SampleConfig(Config):
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
     """How they are drawn."""
     temperatures: tuple[float, ...] = ()
-    """Spread: the answers of a prompt take these temperatures in turn, so that raters see real differences."""
+    """The answers to a prompt are drawn at these temperatures in turn, so that raters see real differences; none:
+    all at `sampling.temperature`."""
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
     choose: Literal["next", "disagreement"] = Field(default="next", json_schema_extra={"added_later": True})
-    """The next prompts of the pool; or, from round 2 on, of `candidates` times as many those about whose answers the
-    reward models of earlier rounds disagree most (a single one: is least sure). One in five is random all the same."""
+    """Which prompts raters are asked about. next: the next ones of the pool. disagreement: from round 2 on,
+    `candidates` times as many prompts are answered, and raters get those on which the reward models of earlier
+    rounds disagree most (with a single reward model: those on which it is least sure). One prompt in five is
+    drawn at random in either case."""
     candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
-    """Prompts that are answered for each one that raters get, with `choose: disagreement`."""
+    """With `choose: disagreement`, how many prompts are answered for each one that raters get."""
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
-    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: plain}. Each answer of a
-    prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
+    """Axes of tone, each with a word for its far end, as in {polite: polite, direct: plain}. A system turn that
+    raters do not see asks for each answer to a prompt at another place on every axis; the answer records which."""
 
     @model_validator(mode="after")
     def _one_spread(self) -> SampleConfig:
@@ -124,15 +127,15 @@ class CollectConfig(Config):
     overlap_share: float = Field(default=0.2, ge=0, le=1)
     """Share of the tasks that several raters judge, to measure agreement."""
     overlap: int = Field(default=3, ge=1)
-    """How many judge those."""
+    """How many raters judge those."""
     second_opinions: float = Field(default=0.0, ge=0, le=1, json_schema_extra={"added_later": True})
-    """Further judgments, as a share of the tasks, that go where one more vote tells most once all have been judged:
-    where raters contradict one another, or where the only one is often wrong."""
+    """Further judgments, as a share of the tasks, once all tasks have been judged. They go where one more vote
+    tells most: where raters contradict each other, or where the only rater is often wrong."""
     goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
-    """What people are asked first, once an earlier round has a reward model: near_ties (worth most to a reward model),
-    large_gaps (DPO), random. One task in five is drawn at random whatever the goal."""
+    """Which tasks people get first, once an earlier round has a reward model: near_ties (most useful to a reward
+    model), large_gaps (most useful to DPO), or random. One task in five is drawn at random in any case."""
     ai: AILabelsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
-    """A judge by a constitution whose judgments are learned from beside those of `raters`; null: none."""
+    """A judge by a constitution whose judgments are learned from in addition to those of `raters`; null: none."""
 
 
 class ComputeConfig(Config):
@@ -143,18 +146,18 @@ class ComputeConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra={"affects_result": False})
     """Where the models live; auto takes a GPU if there is one."""
     checkpoint_seconds: float = Field(default=60.0, gt=0, json_schema_extra={"affects_result": False})
-    """A killed run loses at most about this much work."""
+    """Seconds between checkpoints: a killed run loses at most about this much work."""
     max_live_rows: int = Field(default=128, ge=1, json_schema_extra={"affects_result": False})
-    """Answers sampled at once."""
+    """How many answers are sampled at once."""
 
 
 class LogConfig(Config):
-    """Where the numbers go."""
+    """Where curves are written."""
 
     tensorboard: bool = True
-    """Write TensorBoard files into the run folder."""
+    """Whether TensorBoard files are written into the run folder."""
     trackers: tuple[Literal["wandb", "mlflow"], ...] = ()
-    """Also send them here (pip install assent[wandb] or assent[mlflow])."""
+    """Trackers that curves are sent to as well (pip install 'assent[wandb]' or 'assent[mlflow]')."""
 
 
 def _has_demonstrations(data: Any) -> bool:
@@ -201,51 +204,54 @@ class RunConfig(Config):
     name: str = Field(default="run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """Folder of the run below runs/."""
     seed: int = 0
-    """Every random choice of the run hangs on it."""
+    """Every random choice of the run follows from it."""
     rounds: int = Field(default=1, ge=1)
     """Rounds of sample, collect, reward, optimize, evaluate; judgments accumulate."""
     budget: BudgetConfig | None = None
-    """A number of labels that is split between demonstrations, rankings and evaluation; it decides `sample.prompts` and
-    `evaluate.prompts`. null: these say how many."""
+    """A number of labels that is split between demonstrations, rankings and evaluation; it decides
+    `sample.prompts` and `evaluate.prompts`. null: those two keys say how many."""
     base: BaseConfig
     """The model everything starts from."""
     model: ModelConfig = ModelConfig()
     """How policies and reward models are loaded and trained (LoRA, attention, dtype, template)."""
     data: DataConfig
-    """What is learned from."""
+    """The data to learn from."""
     sft: SFTConfig | None = SFTConfig()
-    """Supervised fine-tuning; null: the base already answers. Where nothing is said of it and there are no
-    demonstrations, it is null."""
+    """Supervised fine-tuning; null: none, because the base already answers. It is null by itself where you leave
+    it out and there are no demonstrations."""
     constitution: ReviseConfig | None = None
-    """Critique and revision by a constitution before the first round, whose result is learned from; null: none."""
+    """Critique and revision by a constitution before the first round; the revised answers are learned from. null:
+    none."""
     sample: SampleConfig = SampleConfig()
     """Answers for the raters."""
     collect: CollectConfig | None = None
     """Who ranks them; null: only the comparisons of `data` are used."""
     decisions: Literal["ignore", "stand"] = "ignore"
-    """What is done with decisions of adjudicators. stand: where one ordered a task's answers, that order is learned
-    and counts in evaluations in place of the raters' judgments of that task."""
+    """What is done with decisions of adjudicators. stand: where an adjudicator ordered a task's answers, that
+    order replaces the raters' judgments of the task, in training and in evaluations. ignore: only the raters'
+    judgments count."""
     reward: RewardConfig | None = RewardConfig()
-    """The reward model; null: none is fitted. DPO needs none, other methods do without where `rewards` names others."""
+    """The reward model; null: none is fitted. DPO needs none; methods that sample need none where `rewards` names
+    other rewards."""
     optimize: OptimizeConfig = PPOConfig()
     """The method that moves the policy, by its kind."""
     evaluate: EvaluateConfig | None = EvaluateConfig()
-    """Blind comparison with the round's start; null: none, and nobody knows whether the new policy is better."""
+    """Blind comparison with the round's start; null: none, so that nothing says whether the new policy is better."""
     suites: tuple[SuiteConfig, ...] = ()
-    """Suites with questions of their own, of which every policy of the run, and reward models where they can be asked,
-    are examined."""
+    """Sets of test questions that every policy of the run has to answer; reward models too, where a suite can ask
+    them."""
     suites_judge: RatersConfig | None = None
-    """Who judges the answers in suites that want a judge (MT-Bench, a team's own criteria); null: nobody."""
+    """Who judges the answers of suites that need a judge (MT-Bench, a team's own criteria); null: nobody."""
     gate: GateConfig | None = None
-    """What a round's policy must gain and must not lose to be promoted: the next round starts from the newest promoted
-    one. Also the path of a gate file, or the name of one that comes along (default, lab); null: every round promotes.
-    """
+    """What a round's policy must gain and must not lose to be promoted. The next round starts from the newest
+    promoted policy. Also the path of a gate file, or the name of one that comes with Assent (default, lab); null:
+    every round's policy is promoted."""
     store: StoreConfig = StoreConfig()
-    """Where judgments live."""
+    """The database in which judgments are kept."""
     compute: ComputeConfig = ComputeConfig()
     """Threads, device, checkpoints."""
     log: LogConfig = LogConfig()
-    """Where the numbers go."""
+    """Where curves are written."""
 
     @model_validator(mode="before")
     @classmethod

@@ -69,7 +69,7 @@ class EvaluateStage(Config):
     model: ModelConfig
     """How policies are loaded."""
     store: StoreConfig = Field(json_schema_extra={"affects_result": False})
-    """Where judgments live."""
+    """The database in which judgments are kept."""
     compute: ComputeConfig
     """Where it runs."""
     decisions: Decisions = Field(default="ignore", json_schema_extra={"affects_result": False})
