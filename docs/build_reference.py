@@ -31,9 +31,10 @@ CONFIG_HEAD = """# Every key of a run
 Written by `python docs/build_reference.py` from the config classes; do not edit by hand.
 
 One YAML file describes one run. In `assent run a.yaml --with b.yaml --set optimize.kl.coefficient=0.1` the settings of
-`b.yaml` override those of `a.yaml`, and the one after `--set` overrides both. Mappings are merged, so that a file changes only
-the keys that it names. Lists and single values replace what was there. A mapping with another `kind` replaces the whole mapping.
-An unknown key is an error that names the nearest known one. Relative paths are taken from the folder of the YAML.
+`b.yaml` override those of `a.yaml`, and the one after `--set` overrides both. Mappings are merged, so that a file
+changes only the keys that it names. Lists and single values replace what was there. A mapping with another `kind`
+replaces the whole mapping. An unknown key is an error that names the nearest known one. Relative paths are taken from
+the folder of the YAML.
 
 Keys marked ° do not change results beyond rounding. If you change them, finished stages are kept as they are. The same
 holds for `store` and `log`.
@@ -43,9 +44,9 @@ CLI_HEAD = """# Every command
 
 Written by `python docs/build_reference.py` from the command line's own help; do not edit by hand.
 
-Every error is one line. Exit codes: 0 done · 1 the run failed (a loss that is not finite, a full disk, a reward function
-that raised an error), or a gate said FAIL · 2 something you gave cannot be used (config, data, model) · 3 people have to rate
-first, or a gate is UNDECIDED · 130 stopped by Ctrl-C.
+Every error is one line. Exit codes: 0 done · 1 the run failed (a loss that is not finite, a full disk, a reward
+function that raised an error), or a gate said FAIL · 2 something you gave cannot be used (config, data, model) · 3
+people have to rate first, or a gate is UNDECIDED · 130 stopped by Ctrl-C.
 """
 
 Place = tuple[str, ...]
