@@ -31,5 +31,5 @@ docs: setup  ## the documentation as a site in site/, links held to be right
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "built: look at it with $(BIN)/python -m http.server --directory site"
 
-clean:
-	rm -rf $(VENV) runs build dist site
+clean:  ## the virtual environment and builds; runs and the judgments in them stay (`assent clean` says what can go)
+	rm -rf $(VENV) build dist site

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from assent.artifacts.jsonl import read_records
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import LogOptions, Runner
 from assent.artifacts.store import Artifact
 from assent.checks.code.scoring import Parts
@@ -29,7 +30,8 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.declared import run_optimize
+from assent.pipeline.stages.settings import OptimizeStage
 from assent.stats.independent import wilson
 from assent.training.code_reward import CodeRewardConfig
 
@@ -67,7 +69,7 @@ def run(seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     write_project(folder, seed, arguments)
     project = open_project(folder / "assent.yaml", (), ())
     config = project.config
-    with Runner(project.run_folder, seed=seed, logs=LogOptions(quiet=True, tensorboard=False)) as runner:
+    with Runner(project.run_folder, home=RUNS, seed=seed, logs=LogOptions(quiet=True, tensorboard=False)) as runner:
         start = prepare(runner, config)
         stage = OptimizeStage.of(config)
         policy = runner(run_optimize, stage, start=start.policy, prompts=start.data["prompts"])

@@ -21,6 +21,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 from assent.artifacts.jsonl import read_records
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import Runner
 from assent.core import files, seeds
 from assent.core.runlog import RunLog
@@ -90,7 +91,7 @@ def chain(arguments: argparse.Namespace, seed: int, share: float) -> list[dict[s
     project = open_project(arguments.config, (), (*SMALL, f"seed={seed}", *arguments.settings))
     config = project.config
     assert config.sft is not None
-    with Runner(project.run_folder, seed=seed) as runner:
+    with Runner(project.run_folder, home=RUNS, seed=seed) as runner:
         start = prepare(runner, config)
     backends = Backends(config.model, config.compute)
     human = read_records(start.data["demonstrations"].file("demonstrations.jsonl"), Conversation)

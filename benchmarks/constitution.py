@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import LogOptions, Runner
 from assent.artifacts.store import Artifact
 from assent.core import seeds as streams
@@ -36,11 +37,9 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.revise import ReviseStage, run_revise
-from assent.pipeline.stages.sample import SampleStage, run_sample, writer_of
-from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.pipeline.stages.declared import run_collect, run_optimize, run_revise, run_sample, run_sft
+from assent.pipeline.stages.sample import writer_of
+from assent.pipeline.stages.settings import CollectStage, OptimizeStage, ReviseStage, SampleStage, SFTStage
 from assent.stats.clustered import clustered_mean
 
 CONFIG = Path("configs/demo.yaml")
@@ -84,7 +83,7 @@ def one_seed(seed: int, asked: argparse.Namespace, test: list[Prompt]) -> dict[s
     """The truth of every arm's answers to the test prompts."""
     demo = configured({})
     quiet = LogOptions(quiet=True, tensorboard=False)
-    with Runner(Path("runs/demo"), seed=demo.seed, logs=quiet) as run:
+    with Runner(RUNS / "demo", seed=demo.seed, logs=quiet, home=RUNS) as run:
         start = prepare(run, demo)
     revising = {
         "file": "lab",

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.config import Config
@@ -32,9 +33,8 @@ from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.sample import SampleStage, run_sample
+from assent.pipeline.stages.declared import run_fit_reward, run_optimize, run_sample
+from assent.pipeline.stages.settings import OptimizeStage, RewardStage, SampleStage
 from assent.raters.config import SimulatedConfig
 from assent.raters.crowd import crowd
 from assent.raters.panel import Panel
@@ -63,7 +63,8 @@ def main() -> None:
     settings = ("compute.threads=1", "reward.criteria=[harmless]", "reward.epochs=2", "log.tensorboard=false")
     project = open_project(arguments.config, (), settings)
     rows: list[dict[str, Any]] = []
-    with Runner(project.run_folder, seed=project.config.seed, logs=LogOptions(quiet=True, tensorboard=False)) as run:
+    quiet = LogOptions(quiet=True, tensorboard=False)
+    with Runner(project.run_folder, home=RUNS, seed=project.config.seed, logs=quiet) as run:
         start = prepare(run, project.config)
         asked = start.data["prompts"]
         with run.within("round", 1):

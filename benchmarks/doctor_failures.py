@@ -24,8 +24,9 @@ from assent.core.types import Prompt
 from assent.generation.local import LocalEngine
 from assent.pipeline.doctor.logs import examine_logs
 from assent.pipeline.places import open_project
+from assent.pipeline.record import write_rounds
 from assent.pipeline.rounds import prepare, run_round
-from assent.pipeline.run import write_rounds, write_settings
+from assent.pipeline.run import write_settings
 from assent.stats.independent import wilson
 
 CONFIG = Path("configs/demo.yaml")

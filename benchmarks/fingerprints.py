@@ -67,7 +67,7 @@ def run_case(folder: Path, name: str) -> dict[str, dict[str, str]]:
     (folder / "assent.yaml").write_text(CASES[name], encoding="utf-8")
     subprocess.run([sys.executable, "-m", "assent.cli", "run"], cwd=folder, check=True)
     found = {}
-    for manifest in sorted((folder / "runs" / name / "artifacts").glob("*/manifest.json")):
+    for manifest in sorted((folder / "runs" / "artifacts").glob("*/manifest.json")):
         values = json.loads(manifest.read_text(encoding="utf-8"))
         part = values["config"].get("part", "")
         label = f"{values['stage']} {part} {values['config'].get('round', '')}".strip()

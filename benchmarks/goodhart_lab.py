@@ -1,6 +1,6 @@
 """The guard beside the truth while a policy is trained on the lab.
 
-`python benchmarks/goodhart_lab.py --gold runs/demo/artifacts/reward-…/reward`. Only tried so far, and no result yet;
+`python benchmarks/goodhart_lab.py --gold runs/artifacts/reward-…/reward`. Only tried so far, and no result yet;
 `benchmarks/goodhart.py` judges the rule where truth is exact.
 
 Every run starts from one small policy that was fine-tuned on few demonstrations (`WORLD`, trained once, found if done).
@@ -32,15 +32,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from goodhart import CONFIDENCE, WITHIN, print_table, stopped
 
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import LogOptions, Runner
 from assent.core.files import write_json
 from assent.core.runlog import read_metrics
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import judgments_identity, prepare
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.sample import SampleStage, run_sample
+from assent.pipeline.stages.declared import run_collect, run_fit_reward, run_optimize, run_sample
+from assent.pipeline.stages.settings import CollectStage, OptimizeStage, RewardStage, SampleStage
 from assent.stats.overoptimization import forecast
 from assent.training.gauge import Point
 
@@ -114,7 +113,7 @@ def run_one(seed: int, gold: Path, settings: tuple[str, ...]) -> list[dict[str, 
     config = open_project(CONFIG, (), (*same, *own, watched, f"seed={seed}", f"store.url={url}", *settings)).config
     assert config.reward is not None
     logs = LogOptions(quiet=True, tensorboard=False)
-    with Runner(world.run_folder, seed=0, logs=logs) as run:
+    with Runner(world.run_folder, home=RUNS, seed=0, logs=logs) as run:
         start = prepare(run, world.config)
         policy, prompts = start.policy, start.data["prompts"]
         with run.within("round", 1):

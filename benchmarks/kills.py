@@ -91,7 +91,7 @@ def finish(process: subprocess.Popen[bytes]) -> None:
 
 def working_on(folder: Path) -> str:
     """Name of the unfinished stage, as far as its folder tells."""
-    work = sorted(p.name.split("-")[0] for p in (folder / "runs/demo/work").glob("[!.]*"))
+    work = sorted(p.name.split("-")[0] for p in (folder / "runs/work").glob("[!.]*"))
     return "+".join(work) or "between stages"
 
 
@@ -99,8 +99,8 @@ def weights(folder: Path) -> dict[str, str]:
     """SHA-256 of every model file and of the numbers of the verdict."""
     run = folder / "runs/demo"
     found = {
-        str(path.relative_to(run)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted((run / "artifacts").rglob("*.safetensors"))
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((folder / "runs/artifacts").rglob("*.safetensors"))
     }
     result = json.loads((run / "result.json").read_text())
     found["verdict"] = json.dumps([r["policy"] for r in result["rounds"]], sort_keys=True)

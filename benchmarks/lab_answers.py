@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import Runner
 from assent.core import seeds
 from assent.core.group import Group
@@ -56,7 +57,7 @@ class LabAnswers:
     def open(cls, *, pool: int, held_out: int) -> LabAnswers:
         """Make or find policy and answers."""
         project = open_project(CONFIG, (), SETTINGS)
-        with Runner(project.run_folder, seed=0) as runner:
+        with Runner(project.run_folder, home=RUNS, seed=0) as runner:
             policy = prepare(runner, project.config).policy.file("policy")
         parts = {"reward": pool, "test": held_out}
         made = [_answers(project.run_folder, project.config, policy, split, n) for split, n in parts.items()]

@@ -17,11 +17,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import Runner
 from assent.core.runlog import read_metrics
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare, run_round
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
+from assent.pipeline.stages.declared import run_optimize
+from assent.pipeline.stages.settings import OptimizeStage
 from assent.training.on_policy_config import KLConfig, PPOConfig
 from assent.training.reward_terms import ModelRewardConfig, PythonRewardConfig
 
@@ -54,7 +56,7 @@ def run(path: Path, steps: int, settings: tuple[str, ...]) -> dict[str, list[dic
         "noise for reward": longer.model_copy(update={"rewards": noise, "kl": KLConfig(kind="off")}),
     }
     curves = {}
-    with Runner(project.run_folder, seed=config.seed) as runner:
+    with Runner(project.run_folder, home=RUNS, seed=config.seed) as runner:
         start = prepare(runner, config)
         with runner.within("round", 1):
             first = run_round(runner, config, start, [])

@@ -20,7 +20,9 @@ from typing import Any
 
 from assent.artifacts.find import find_artifact
 from assent.artifacts.jsonl import read_records
+from assent.artifacts.project import RunFolder
 from assent.core import seeds
+from assent.core.hashing import short
 from assent.core.types import Completion, Prompt
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
@@ -59,7 +61,7 @@ STORE = "sqlite:///{}"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="a copy of runs/demo")
+    parser.add_argument("run", type=Path, help="runs/demo in a copy of its project")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--start", default="round-2", help="the round whose policy profiles start from")
     parser.add_argument("--prompts", type=int, default=960)
@@ -112,7 +114,7 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
 def gather(arguments: argparse.Namespace, store: StoreConfig, start: str, seed: int) -> None:
     """Answers of the fine-tuned policy to prompts that no reward model has seen, ranked by a crowd of two cultures."""
     asked = find_artifact(start).manifest.parents["prompts"]
-    folder = next(one for one in (arguments.run / "artifacts").glob("data-*") if asked.startswith(one.name[5:]))
+    folder = RunFolder(arguments.run).store().place(f"data-{short(asked)}")
     prompts = read_records(folder / "prompts.jsonl", Prompt)[-arguments.prompts :]  # rounds take theirs from the front
     write = sampled if arguments.candidates == "sampled" else spread
     tasks = [

@@ -6,8 +6,18 @@ Only this process is checked; a test that starts another one runs it as users do
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
+
 from jaxtyping import install_import_hook
 
 from shape_check import CHECKED
+
+if "ASSENT_CACHE" not in os.environ:
+    # What tests hash is no business of the user's own cache.
+    os.environ["ASSENT_CACHE"] = tempfile.mkdtemp(prefix="assent-tests-")
+    atexit.register(shutil.rmtree, os.environ["ASSENT_CACHE"], ignore_errors=True)
 
 install_import_hook(CHECKED, "shape_check.checked")

@@ -14,7 +14,7 @@ from assent.models.config import LoraConfig, ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
-from assent.pipeline.run import write_rounds
+from assent.pipeline.record import write_rounds
 from assent.stats.estimate import Estimate
 
 LORA = ModelConfig(lora=LoraConfig(rank=4))

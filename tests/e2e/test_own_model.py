@@ -97,7 +97,7 @@ def test_run_export_and_reload(project: Path, lora: bool, method: str) -> None:
     # What was exported is a plain model: transformers alone loads it and gives the same numbers as the artifact.
     policy = AutoModelForCausalLM.from_pretrained(project / "out")
     tokenizer = AutoTokenizer.from_pretrained(project / "out")
-    artifacts = {k: project / "runs/own/artifacts" / name for k, name in result["rounds"][0]["artifacts"].items()}
+    artifacts = {k: project / "runs/artifacts" / name for k, name in result["rounds"][0]["artifacts"].items()}
     artifact = AutoModelForCausalLM.from_pretrained(artifacts["optimize"] / "policy")
     ids = tokenizer("Where is order 3?", return_tensors="pt").input_ids
     assert torch.equal(policy(ids).logits, artifact(ids).logits)

@@ -21,15 +21,28 @@ from assent.feedback.config import StoreConfig
 from assent.models.config import ModelConfig
 from assent.pipeline.config import CollectConfig, ComputeConfig, FileData, PretrainedBase, RunConfig
 from assent.pipeline.constitution_config import ReviseConfig
-from assent.pipeline.stages.base import BaseStage, run_base
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.gather import GatherStage, run_gather
-from assent.pipeline.stages.measure import MeasureStage, run_measure
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.revise import ReviseStage, run_revise
-from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.pipeline.stages.declared import (
+    run_base,
+    run_collect,
+    run_evaluate,
+    run_fit_reward,
+    run_gather,
+    run_measure,
+    run_optimize,
+    run_revise,
+    run_sft,
+)
+from assent.pipeline.stages.settings import (
+    BaseStage,
+    CollectStage,
+    EvaluateStage,
+    GatherStage,
+    MeasureStage,
+    OptimizeStage,
+    ReviseStage,
+    RewardStage,
+    SFTStage,
+)
 from assent.training.config import RewardConfig
 from assent.training.on_policy_config import PPOConfig
 

@@ -128,7 +128,7 @@ def test_a_bad_row_stops_a_run_before_anything_is_made_and_skip_bad_goes_past_it
     with Path("data/ratings.jsonl").open("a") as file:
         file.write("{broken\n")
     assert "data/ratings.jsonl:25: not valid JSON" in refusal(run_assent("run", "--quiet"))
-    assert not list(Path("runs/first/artifacts").glob("policy-*"))
+    assert not list(Path("runs/artifacts").glob("policy-*"))
     assert "would run" in run_assent("run", "--plan", "--skip-bad").out
 
 
@@ -166,7 +166,7 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
     def interrupted(*given: object, **more: object) -> list[str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("assent.pipeline.run.plan_project", interrupted)
+    monkeypatch.setattr("assent.pipeline.plan.plan_project", interrupted)
     assert refusal(run_assent("run", "--plan"), code=130) == "assent: stopped; run the same command again to go on"
 
 

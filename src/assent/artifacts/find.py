@@ -1,13 +1,15 @@
-"""Finding what a person means by "runs/x/round-2", "runs/x/artifacts/policy-3f…", a model folder or a hub id."""
+"""Finding what a person means by "runs/x/round-2", "runs/artifacts/policy-3f…", a model folder or a hub id."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from assent.artifacts.layout import RUN_SETTINGS, RUNS
+from assent.artifacts.layout import ARTIFACTS, RUN_SETTINGS, RUNS
+from assent.artifacts.project import RESULT, RunFolder, all_runs, is_run, neighbours
 from assent.artifacts.round import ROUND, STAGES, named, names_of, read_round
 from assent.artifacts.store import MANIFEST, Artifact, ArtifactStore, InvalidArtifactError, read_manifest
+from assent.artifacts.versions import newest_version, rounds_in
 from assent.core.config import read_yaml
 from assent.core.errors import UserError
 
@@ -31,11 +33,12 @@ def find_artifact(name: str) -> Artifact:
         return _of_round(path, "policy", name)
     if (path.parent / ROUND).is_file():
         return _of_round(path.parent, path.name, name)
-    if (path / "artifacts").is_dir():
+    if is_run(path):
         return _newest_policy(path)
-    if path.parent.name == "artifacts" and path.parent.is_dir():
+    if path.parent.name == ARTIFACTS and path.parent.is_dir():
         return _verified(store_at(path.parent).named(path.name).folder)
-    raise UserError(f"{name} is no artifact, round or run; {_what_there_is(path)}")
+    round_folder, part = (path, "policy") if _number(path) >= 0 else (path.parent, path.name)
+    raise UserError(f"{name} is no artifact, round or run; {_what_there_is(path)}{_before(round_folder, part)}")
 
 
 def model_of(artifact: Artifact) -> Path:
@@ -62,12 +65,12 @@ def model_folder(name: str) -> Path | str:
 
 
 def store_at(folder: Path) -> ArtifactStore:
-    """The artifacts in `folder`, to look at only."""
+    """The artifacts in `folder` and what they were made from wherever that lies, to look at only."""
 
     def silent(text: str) -> None:
         """Invalid neighbours are no business of who asked for another artifact."""
 
-    return ArtifactStore(folder, say=silent, read_only=True)
+    return ArtifactStore(folder, say=silent, read_only=True, also=neighbours(folder))
 
 
 def _of_round(folder: Path, part: str, name: str) -> Artifact:
@@ -75,16 +78,35 @@ def _of_round(folder: Path, part: str, name: str) -> Artifact:
     meant = named(made, part)
     if meant is None:
         there = ", ".join(f"{folder}/{one}" for one in names_of(made)) or "nothing yet"
-        raise UserError(f"{name}: the round has made no {part}; there is: {there}")
-    return _verified(folder.parent / "artifacts" / meant.artifact)
+        raise UserError(f"{name}: the round has made no {part}; there is: {there}{_before(folder, part)}")
+    return _verified(_place(folder.parent, meant.artifact))
+
+
+def _before(folder: Path, part: str) -> str:
+    """What to name instead of a part of a round that the run has not made again since it changed; else nothing."""
+    version = newest_version(folder.parent)
+    if version is None or named(rounds_in(version).get(_number(folder), ()), part) is None:
+        return ""
+    name = version / folder.name if part == "policy" else version / folder.name / part
+    return f"; the run has changed and has not come to it again: what it was before is {name}"
+
+
+def _number(folder: Path) -> int:
+    number = folder.name.removeprefix("round-")
+    return int(number) if number.isdigit() else -1
 
 
 def passed_over(name: str) -> str | None:
-    """In a line, which rounds of a run did not pass their gate, where its name means an older policy; else None."""
+    """In a line, why the name of a run means an older policy than one may think; else None.
+
+    Newer rounds did not pass their gate, or the run has changed and is not finished.
+    """
     run = Path(name)
-    if (run / MANIFEST).is_file() or (run / ROUND).is_file() or not (run / "artifacts").is_dir():
+    if (run / MANIFEST).is_file() or (run / ROUND).is_file() or not is_run(run):
         return None
-    newest: list[str] = []
+    version, newest = newest_version(run), list[str]()
+    if version is not None and not (run / RESULT).is_file():
+        return f"{name} has changed and is not finished; what it made before is {version}"
     for folder in reversed(_with_policies(run)):
         if _is_promoted(folder):
             return f"{name}: {', '.join(newest)} did not pass its gate; this is {folder.name}" if newest else None
@@ -93,7 +115,7 @@ def passed_over(name: str) -> str | None:
 
 
 def _with_policies(run: Path) -> list[Path]:
-    return [folder for folder in _rounds(run) if named(read_round(folder), "policy") is not None]
+    return [folder for folder in RunFolder(run).rounds if named(read_round(folder), "policy") is not None]
 
 
 def _is_promoted(folder: Path) -> bool:
@@ -103,7 +125,7 @@ def _is_promoted(folder: Path) -> bool:
         settings = folder.parent / RUN_SETTINGS
         return folder.name == "round-0" or not settings.is_file() or not read_yaml(settings).get("gate")
     try:
-        return read_manifest(folder.parent / "artifacts" / gate.artifact).notes.get("verdict") == "pass"
+        return read_manifest(_place(folder.parent, gate.artifact)).notes.get("verdict") == "pass"
     except InvalidArtifactError:
         return False
 
@@ -112,12 +134,14 @@ def _newest_policy(run: Path) -> Artifact:
     for folder in reversed(_with_policies(run)):
         if _is_promoted(folder):
             return _of_round(folder, "policy", str(run))
-    raise UserError(f"{run} has no policy yet; finish it with `assent run`")
+    version = newest_version(run)
+    before = "" if version is None else f"; what it made before it changed is {version}"
+    raise UserError(f"{run} has no policy yet; finish it with `assent run`{before}")
 
 
-def _rounds(run: Path) -> list[Path]:
-    found = [path.parent for path in run.glob(f"round-*/{ROUND}") if path.parent.name.removeprefix("round-").isdigit()]
-    return sorted(found, key=lambda folder: int(folder.name.removeprefix("round-")))
+def _place(run: Path, artifact: str) -> Path:
+    """The folder of an artifact of a run: shared with others, or its own; where it is gone, where it would be."""
+    return RunFolder(run).store().place(artifact)
 
 
 def _verified(folder: Path) -> Artifact:
@@ -129,10 +153,10 @@ def _verified(folder: Path) -> Artifact:
 
 def _what_there_is(path: Path) -> str:
     """What a person could have meant, from the nearest folder that is there."""
-    run = next((one for one in (path, *path.parents) if (one / "artifacts").is_dir()), None)
+    run = next((one for one in (path, *path.parents) if is_run(one)), None)
     if run is not None:
-        names = [str(folder) for folder in _rounds(run)]
-        names += sorted(str(folder) for folder in (run / "artifacts").glob("[!.]*-*"))
+        names = [str(folder) for folder in RunFolder(run).rounds]
+        names += [str(artifact.folder) for artifact in RunFolder(run).artifacts()]
         return f"there is: {', '.join(names) or 'nothing yet'}"
-    runs = sorted(str(one.parent) for one in RUNS.glob("*/artifacts"))
+    runs = [str(one.path) for one in all_runs(RUNS)]
     return f"runs here: {', '.join(runs)}" if runs else "there are no runs here; make one with `assent run`"

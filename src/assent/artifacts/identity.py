@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
 import assent
+from assent.artifacts.digests import digest_of
 from assent.core.errors import UserError
 from assent.core.hashing import hash_file, hash_json
 
@@ -32,18 +32,54 @@ class Identity:
     stage: str
     version: int
     config: Any
-    """As `resolved` gives it."""
+    """As `resolved` gives it, with the paths that it names."""
     seed: int
     inputs: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     """name -> key, or keys, of artifacts."""
     extra: Mapping[str, str] = field(default_factory=dict)
-    """name -> hash of what enters from outside the run."""
+    """name -> hash of what enters from outside the run; names may be paths."""
+    content: tuple[Any, Mapping[str, str]] | None = None
+    """Config and extra without any path, which is what enters the key; None where they hold none."""
 
     @property
     def key(self) -> str:
-        """SHA-256 of the canonical JSON of all fields; 64 hex characters."""
+        """SHA-256 of the canonical JSON of all that decides the content; 64 hex characters."""
         inputs = {name: keys if isinstance(keys, str) else list(keys) for name, keys in self.inputs.items()}
-        return hash_json([self.stage, self.version, self.config, self.seed, inputs, dict(self.extra)])
+        config, extra = self.content or (self.config, self.extra)
+        return hash_json([self.stage, self.version, config, self.seed, inputs, dict(extra)])
+
+    @property
+    def former(self) -> Identity | None:
+        """The identity that it had while paths were part of keys, where that is another: what was made then stays."""
+        return None if self.content is None else replace(self, content=None)
+
+
+@dataclass(frozen=True)
+class FromOutside:
+    """Hashes of what enters from outside, by name: as keys hold them, and as people read them and keys held them once.
+
+    The same content under another path has the same `content`.
+    """
+
+    content: Mapping[str, str]
+    said: Mapping[str, str]
+
+    @classmethod
+    def of(cls, hashes: Mapping[str, str] | FromOutside | None) -> FromOutside:
+        """Hashes whose names are no paths."""
+        return hashes if isinstance(hashes, cls) else cls(dict(hashes or {}), dict(hashes or {}))  # type: ignore[arg-type]
+
+    @classmethod
+    def numbered(cls, what: str, by_path: Mapping[str, str]) -> FromOutside:
+        """Hashes by path: in keys by their number."""
+        return cls({f"{what}[{n}]": digest for n, digest in enumerate(by_path.values())}, by_path)
+
+    def __or__(self, more: Mapping[str, str] | FromOutside | None) -> FromOutside:
+        other = self.of(more)
+        return FromOutside({**self.content, **other.content}, {**self.said, **other.said})
+
+    def __bool__(self) -> bool:
+        return bool(self.said)
 
 
 def resolved(value: Any) -> Any:
@@ -95,28 +131,14 @@ def hash_folder(folder: Path) -> str:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder; give the path of a model folder")
     shown = sorted(path.relative_to(folder) for path in _shown(folder, above=frozenset()))
-    return hash_json([[name.as_posix(), hash_large(folder / name)] for name in shown])
+    return hash_json([[name.as_posix(), digest_of(folder / name)] for name in shown])
 
 
 def hash_whole(path: Path) -> str:
     """Hash of a file or a folder; of one that is not there its name stands in, so that a run can still be planned."""
     if path.is_dir():
         return hash_folder(path)
-    return hash_large(path) if path.exists() else hash_json(str(path))
-
-
-def hash_large(path: Path) -> str:
-    """Hash of a file; a large one is read once in the life of the process, as long as nobody writes to it.
-
-    Several stages of a run name the same model folder, whose weights take seconds to minutes to read.
-    """
-    about = path.stat()
-    if about.st_size < _LARGE or time.time() - about.st_mtime < _SETTLED_SECONDS:
-        return hash_file(path)
-    seen = (about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
-    if seen not in _LARGE_HASHES:
-        _LARGE_HASHES[seen] = hash_file(path)
-    return _LARGE_HASHES[seen]
+    return digest_of(path) if path.exists() else hash_json(str(path))
 
 
 @functools.cache
@@ -138,9 +160,3 @@ def _shown(folder: Path, *, above: frozenset[Path]) -> Iterator[Path]:
             yield from _shown(path, above=above | {real})
         elif path.is_file():
             yield path
-
-
-_LARGE = 1 << 20
-_SETTLED_SECONDS = 2.0
-"""A file changed more lately is read again: a second change within one tick of the clock would not show."""
-_LARGE_HASHES: dict[tuple[int, ...], str] = {}

@@ -22,14 +22,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from assent.artifacts.identity import affects_result, hash_folder, hash_whole, resolved
+from assent.artifacts.identity import FromOutside, affects_result, hash_folder, hash_whole, resolved
 from assent.artifacts.modules import problem_of, source_hash_of
 from assent.artifacts.packaged import is_packaged_name, packaged_file, packaged_names
 from assent.core.hashing import hash_json
@@ -97,6 +97,20 @@ def hashes(config: BaseModel) -> dict[str, str]:
         if one.counts:
             found |= _contents(one)
     return found
+
+
+def known(config: BaseModel) -> FromOutside:
+    """The same: in keys by where the config names it, not by what it is called."""
+    content: dict[str, str] = {}
+    for one in outside(config):
+        if one.counts:
+            content |= _contents(replace(one, name=one.key))
+    return FromOutside(content, hashes(config))
+
+
+def placeless(config: _Config) -> _Config:
+    """The config without the paths of what `known` knows by content."""
+    return changed(config, lambda one: "" if _is_place(one) else one.value)
 
 
 def identity_of(config: BaseModel) -> str:
@@ -207,6 +221,13 @@ def _contents(one: Outside) -> dict[str, str]:
             return {f"{one.kind} {one.name}": hash_whole(path)}
         case _:
             return {}
+
+
+def _is_place(one: Outside) -> bool:
+    """Whether the value only says where something lies, whose content is hashed."""
+    if one.kind in ("model", "dataset"):
+        return one.path.is_dir()
+    return one.kind != "place" and one.is_path
 
 
 def _model(folder: Path, name: str) -> dict[str, str]:

@@ -7,10 +7,13 @@
     with Runner(Path("runs/demo"), seed=0) as run:
         policy = run(run_sft, config.sft, base=base)
 
-On disk, below the run folder:
+On disk, below the home of the run (the folder that runs share; else the run's own folder):
 
     artifacts/<kind>-<key>/     finished, verified, never changed
     work/<kind>-<key>/          unfinished: output/ (emptied at each attempt), scratch/ (survives a kill), attempts.json
+
+and below the run folder:
+
     logs/<kind>-<key>/          metrics.jsonl and tensorboard/ of every stage: `tensorboard --logdir runs/demo/logs`
 """
 
@@ -20,14 +23,14 @@ import contextlib
 import dataclasses
 import datetime
 import errno
-import fcntl
+import importlib
 import json
 import os
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -35,11 +38,14 @@ from pydantic import BaseModel
 from safetensors import SafetensorError
 
 import assent
-from assent.artifacts.identity import Identity, resolved, source_hash
-from assent.artifacts.outside import hashes
+from assent.artifacts.attempts import Attempts
+from assent.artifacts.identity import FromOutside, Identity, resolved, source_hash
+from assent.artifacts.layout import ARTIFACTS, LOGS, WORK
+from assent.artifacts.locks import ENDING, lock_run, only_one, use
+from assent.artifacts.outside import known, placeless
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
-from assent.core.errors import NonFiniteError, UserError
+from assent.core.errors import NonFiniteError
 from assent.core.hashing import short
 from assent.core.runlog import METRICS, RunLog
 from assent.core.trackers import TrackerName
@@ -47,7 +53,7 @@ from assent.core.trackers import TrackerName
 StageInput = Artifact | Sequence[Artifact] | None
 State = Literal["done", "ran", "would run", "would resume"]
 StageFunction = Callable[..., Mapping[str, Any] | None]
-Since = Callable[[Artifact, Any], Mapping[str, str]]
+Since = Callable[[Artifact, Any], Mapping[str, str] | FromOutside]
 Also = Callable[[BaseModel, Mapping[str, StageInput]], Mapping[str, str]]
 """Further hashes for the key of any stage, by its config and inputs."""
 
@@ -59,13 +65,23 @@ class Stage:
     name: str
     version: int
     kind: str
-    function: StageFunction
+    function: StageFunction | str
+    """The function, or "package.module:function", which is loaded when it is called: a plan loads no model."""
     since: Since | None = None
     """What has changed outside since an artifact was made (name -> hash); it is then made anew under another key."""
 
     def __call__(self, ctx: StageContext, config: BaseModel, **inputs: StageInput) -> Mapping[str, Any] | None:
         """Call the function without looking for an artifact."""
-        return self.function(ctx, config, **inputs)
+        return self.loaded(ctx, config, **inputs)
+
+    @property
+    def loaded(self) -> StageFunction:
+        """The function itself."""
+        if not isinstance(self.function, str):
+            return self.function
+        module, _, name = self.function.partition(":")
+        function: StageFunction = getattr(importlib.import_module(module), name)
+        return function
 
 
 SPOILED = "nonfinite.json"
@@ -126,12 +142,16 @@ def stage(
     return decorate
 
 
+Noted = Callable[[Sequence[Step]], None]
+
+
 class Runner:
     """Runs stages of one run folder, each once. Use as a context manager: it holds the folder's lock.
 
     With `planning` nothing is run, written or locked: `run` returns what it finds, or an artifact that is not made, and
-    `steps` says which. `also` gives further hashes for the key of every stage. Raises UserError when another process
-    works in the folder.
+    `steps` says which. `also` gives further hashes for the key of every stage. Runs that share a `home` share what they
+    make: a stage that another process is making is waited for. `noted`, where it is set, is told all steps whenever one
+    begins or ends. Raises UserError when another process works in the run's folder.
     """
 
     def __init__(
@@ -142,45 +162,57 @@ class Runner:
         logs: LogOptions | None = None,
         planning: bool = False,
         also: Also | None = None,
+        home: Path | None = None,
     ) -> None:
         self.root, self.seed, self.planning = root, seed, planning
+        self.home = home or root
+        self.noted: Noted | None = None
         self._also = also
         self.steps: list[Step] = []
         self.scope: tuple[str | int, ...] = ()
         self._logs = logs or LogOptions()
-        self.log = self._logs.open(root / "logs" / "run")
-        self.artifacts = ArtifactStore(root / "artifacts", say=self.log.say, read_only=planning)
-        self._lock: IO[str] | None = None
+        self.log = self._logs.open(root / LOGS / "run")
+        own = root / ARTIFACTS  # where runs of older versions kept them
+        self.artifacts = ArtifactStore(self.home / ARTIFACTS, say=self.log.say, read_only=planning, also=(own,))
+        self._locks: list[IO[str]] = []
         if not planning:
-            self._lock = _lock(root)
-            files.remove_partials(root / "artifacts")
+            self._locks.append(lock_run(root))
+            self._locks.append(use(self.home, alone=lambda: files.remove_partials(self.home / ARTIFACTS)))
 
     def run(
-        self, stage: Stage, config: BaseModel, /, *, extra: Mapping[str, str] | None = None, **inputs: StageInput
+        self,
+        stage: Stage,
+        config: BaseModel,
+        /,
+        *,
+        extra: Mapping[str, str] | FromOutside | None = None,
+        **inputs: StageInput,
     ) -> Artifact:
         """The artifact of this stage with this config and these inputs: found, or made now.
 
         What the config names outside (`artifacts/outside.py`) is hashed into the key; `extra` are further hashes of
         what enters from outside (name -> hash), such as a store snapshot. Inputs that are None do not enter the key.
         """
-        seed = seeds.derive(self.seed, stage.name, *self.scope)
-        known = hashes(config) | dict(extra or {}) | dict(self._also(config, inputs) if self._also else {})
-        identity = Identity(stage.name, stage.version, resolved(config), seed, _keys(inputs), known)
-        work = self._work(stage, identity)
-        artifact, state = self._find(identity, work)
+        entering = known(config) | extra | (self._also(config, inputs) if self._also else None)
+        identity = self._identity(stage, config, inputs, entering)
+        artifact = self.artifacts.find(identity.key) if stage.since is not None else None
         if artifact is not None and stage.since is not None and (changes := stage.since(artifact, config)):
-            identity = dataclasses.replace(identity, extra={**known, **changes})
-            work = self._work(stage, identity)
-            artifact, state = self._find(identity, work)
-        if artifact is None and self.planning:
-            folder = self.artifacts.path_of(stage.kind, identity.key)
-            artifact = Artifact(folder, _manifest(stage, identity), is_made=False)
-            state = "would resume" if work.exists() else "would run"
-        elif artifact is None:
-            artifact = self._make(stage, config, inputs, identity, work)
-            state = "ran"
-        self.steps.append(Step(stage.name, self.scope, artifact, state))
-        return artifact
+            identity = self._identity(stage, config, inputs, entering | changes)
+        work = self._work(stage, identity)
+        if self.planning:
+            step = self._planned(stage, identity, work)
+        else:
+            with only_one(work.with_name(f".{work.name}{ENDING}"), wait=partial(self._say_waiting, work.name)):
+                step = self._planned(stage, identity, work)
+                self._note(step)
+                if step.state == "done":
+                    self._take_over(step.artifact, work)
+                else:
+                    made = self._make(stage, config, inputs, identity, work)
+                    step = dataclasses.replace(step, artifact=made, state="ran")
+        self.steps.append(step)
+        self._note()
+        return step.artifact
 
     __call__ = run  # so that a round reads `samples = run(sample, config.sample, policy=start)`
 
@@ -197,9 +229,8 @@ class Runner:
     def close(self) -> None:
         """Let go of the run folder."""
         self.log.close()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        while self._locks:
+            self._locks.pop().close()
 
     def __enter__(self) -> Runner:
         return self
@@ -207,14 +238,55 @@ class Runner:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _work(self, stage: Stage, identity: Identity) -> Path:
-        return self.root / "work" / f"{stage.kind}-{short(identity.key)}"
+    def _identity(
+        self, stage: Stage, config: BaseModel, inputs: Mapping[str, StageInput], entering: FromOutside
+    ) -> Identity:
+        """What decides the content: as keys held it while paths were part of them, where something is there under that.
 
-    def _find(self, identity: Identity, work: Path) -> tuple[Artifact | None, State]:
-        found = self.artifacts.find(identity.key)
-        if found is not None and not self.planning and work.exists():
+        All that was made from such an artifact is then found as well.
+        """
+        seed = seeds.derive(self.seed, stage.name, *self.scope)
+        said, content = (resolved(config), entering.said), (resolved(placeless(config)), entering.content)
+        place = None if content == said else content
+        identity = Identity(stage.name, stage.version, said[0], seed, _keys(inputs), said[1], place)
+        former = identity.former
+        if former is None or self._is_there(stage, identity) or not self._is_there(stage, former):
+            return identity
+        return former
+
+    def _is_there(self, stage: Stage, identity: Identity) -> bool:
+        return self.artifacts.find(identity.key) is not None or self._work(stage, identity).exists()
+
+    def _work(self, stage: Stage, identity: Identity) -> Path:
+        """Where it is worked on: what a run of an older version left in its own folder is gone on with there."""
+        name = f"{stage.kind}-{short(identity.key)}"
+        shared, own = self.home / WORK / name, self.root / WORK / name
+        return own if own.is_dir() and not shared.exists() else shared
+
+    def _planned(self, stage: Stage, identity: Identity, work: Path) -> Step:
+        artifact = self.artifacts.find(identity.key)
+        if artifact is not None:
+            return Step(stage.name, self.scope, artifact, "done")
+        folder = self.artifacts.path_of(stage.kind, identity.key)
+        planned = Artifact(folder, _manifest(stage, identity), is_made=False)
+        return Step(stage.name, self.scope, planned, "would resume" if work.exists() else "would run")
+
+    def _take_over(self, found: Artifact, work: Path) -> None:
+        """What another run made, or ended, shows in this run's logs too."""
+        if work.exists():
             shutil.rmtree(work)  # killed between finishing the artifact and clearing up
-        return found, "done"
+        log, made = self.root / LOGS / found.name, found.folder / METRICS
+        if made.is_file() and _size(log / METRICS) != _size(made):
+            shutil.rmtree(log, ignore_errors=True)
+            with dataclasses.replace(self._logs, trackers=()).open(log) as copy:
+                copy.take(found.folder)
+
+    def _say_waiting(self, name: str, holder: str) -> None:
+        self.log.say(f"{name} is being made by another run (process {holder}); waiting for it")
+
+    def _note(self, begun: Step | None = None) -> None:
+        if self.noted is not None:
+            self.noted([*self.steps, begun] if begun is not None else self.steps)
 
     def _make(
         self, stage: Stage, config: BaseModel, inputs: Mapping[str, StageInput], identity: Identity, work: Path
@@ -222,9 +294,11 @@ class Runner:
         planned = [name for name, value in inputs.items() for a in _as_list(value) if not a.is_made]
         if planned:
             raise ValueError(f"stage {stage.name!r} got inputs that are only planned: {planned}")
-        with _disk(work), self._logs.open(self.root / "logs" / work.name) as log:
+        for used in (a for value in inputs.values() for a in _as_list(value)):
+            self.artifacts.read(used)
+        with _disk(work), self._logs.open(self.root / LOGS / work.name) as log:
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
-            attempts = _Attempts(work, log.folder)
+            attempts = Attempts(work, log.folder)
             output, scratch = _folders(work)
             ctx = StageContext(output, scratch, log, identity.seed, dict(inputs), identity.key)
             with attempts.timed(), _spoiled_batch(log.folder / SPOILED):
@@ -248,64 +322,6 @@ def _spoiled_batch(path: Path) -> Iterator[None]:
             raise
         files.write_json(path, {"error": str(error), "rows": list(error.batch)})
         raise NonFiniteError(f"{error}. Its rows are in {path}", batch=error.batch) from None
-
-
-class _Attempts:
-    """Seconds spent on a stage over all its attempts, in work/<stage>/attempts.json.
-
-    A killed attempt cannot write down its end; the last change of any of its files stands for it.
-    """
-
-    def __init__(self, work: Path, log_folder: Path) -> None:
-        self._path = work / "attempts.json"
-        self._earlier: list[float] = []
-        self._start = time.time()
-        if self._path.exists():
-            known = json.loads(self._path.read_text(encoding="utf-8"))
-            self._earlier = known["seconds"]
-            if known["started"] is not None:
-                self._earlier.append(max(_last_change(work, log_folder) - known["started"], 0.0))
-        else:
-            # Nothing of an earlier life of this key (say, of an artifact that was removed) may show in its curves.
-            shutil.rmtree(log_folder, ignore_errors=True)
-
-    @contextlib.contextmanager
-    def timed(self) -> Iterator[None]:
-        self._write(self._earlier, self._start)
-        try:
-            yield
-        finally:
-            self._write(self._all(), None)
-
-    def seconds(self) -> float:
-        return round(sum(self._all()), 3)
-
-    def _all(self) -> list[float]:
-        return [*self._earlier, time.time() - self._start]
-
-    def _write(self, seconds: list[float], started: float | None) -> None:
-        files.write_json(self._path, {"seconds": seconds, "started": started})
-
-
-def _lock(root: Path) -> IO[str]:
-    """Hold root/.lock for the life of the returned file. The kernel lets go of it when the process dies."""
-    path = root / ".lock"
-    with files.disk_errors(root):
-        root.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        stream.seek(0)
-        holder = stream.read().strip() or "unknown"
-        stream.close()
-        raise UserError(
-            f"another run (process {holder}) is working in {root}; wait for it, stop it, or choose another folder"
-        ) from None
-    stream.truncate(0)
-    stream.write(f"{os.getpid()}\n")
-    stream.flush()
-    return stream
 
 
 @contextlib.contextmanager
@@ -380,9 +396,5 @@ def _folders(work: Path) -> tuple[Path, Path]:
     return output, scratch
 
 
-def _last_change(*folders: Path) -> float:
-    times = [0.0]
-    for path in (p for folder in folders for p in folder.rglob("*")):
-        with contextlib.suppress(FileNotFoundError):
-            times.append(path.stat().st_mtime)
-    return max(times)
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1

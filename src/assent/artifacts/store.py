@@ -1,6 +1,6 @@
 """Artifacts: directories whose manifest is written last and says what every byte should be.
 
-    runs/demo/artifacts/reward-3f09c2d17a55/
+    runs/artifacts/reward-3f09c2d17a55/
         manifest.json       key, config, inputs, version, and size and SHA-256 of every file below
         model/…  metrics.jsonl  …
 
@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
 
+from assent.artifacts import digests
+from assent.artifacts.digests import digest_of
 from assent.core import files
 from assent.core.errors import RunError, UserError
 from assent.core.hashing import hash_file, hash_json, short
@@ -116,19 +118,28 @@ class Artifact:
 
 
 class ArtifactStore:
-    """All artifacts of one run, in one directory. Each is verified once per store, when first found.
+    """All artifacts of a project, in one directory. Each is verified once per store, when first found.
 
-    A read-only store reports invalid artifacts but leaves them where they are.
+    `also` are directories that are looked in after it, such as a run's own of an older version. A read-only store
+    reports invalid artifacts but leaves them where they are.
     """
 
-    def __init__(self, root: Path, *, say: Callable[[str], None], read_only: bool = False) -> None:
+    def __init__(
+        self, root: Path, *, say: Callable[[str], None], read_only: bool = False, also: Sequence[Path] = ()
+    ) -> None:
         self.root = root
+        self._roots = tuple(dict.fromkeys((root, *also)))
         self._say, self._read_only = say, read_only
         self._verified: dict[str, Artifact] = {}
+        self._read: set[str] = set()
 
     def path_of(self, kind: str, key: str) -> Path:
         """Where the artifact of that kind and key lives or would live."""
         return self.root / f"{kind}-{short(key)}"
+
+    def place(self, name: str) -> Path:
+        """The folder of the artifact with that whole name; where there is none, where it would be."""
+        return next((folder for root in self._roots if (folder := root / name).is_dir()), self.root / name)
 
     def find(self, key: str) -> Artifact | None:
         """The valid artifact of that key, or None. An invalid one is reported in one line and removed."""
@@ -154,11 +165,18 @@ class ArtifactStore:
         if len(fitting) == 1:
             return fitting[0]
         names = ", ".join(a.name for a in fitting or everything) or "none yet"
-        problem = "fits several artifacts" if fitting else "is no artifact of this run"
+        problem = "fits several artifacts" if fitting else "is no artifact here"
         raise UserError(f"{name!r} {problem}; choose from: {names}")
 
     def all(self) -> list[Artifact]:
-        """Every valid artifact, oldest first. Reads manifests only: hashes are checked by `find`."""
+        """Every valid artifact, each once, oldest first. Reads manifests only: hashes are checked by `find`."""
+        first: dict[str, Artifact] = {}
+        for artifact in self.every():
+            first.setdefault(artifact.key, artifact)
+        return list(first.values())
+
+    def every(self) -> list[Artifact]:
+        """The same with every copy, where several folders hold one."""
         found = []
         for folder in self._folders("*"):
             try:
@@ -180,20 +198,45 @@ class ArtifactStore:
                 child.rename(partial / child.name)
             write_manifest(partial, manifest)
         shutil.rmtree(output, ignore_errors=True)
+        for name, entry in manifest.files.items():
+            digests.note(final / name, entry.sha256)
         artifact = Artifact(final, manifest)
         self._verified[manifest.key] = artifact
+        self._read.add(manifest.key)
         return artifact
 
+    def read(self, artifact: Artifact) -> None:
+        """Read every byte of an artifact that is to be used, once. A spoiled one is removed: SpoiledArtifactError."""
+        if artifact.key in self._read:
+            return
+        try:
+            with digests.reading_everything():
+                verify(artifact.folder)
+        except InvalidArtifactError as problem:
+            self._verified.pop(artifact.key, None)
+            remove(artifact.folder)
+            raise SpoiledArtifactError(
+                f"{artifact.name} is not valid ({problem}) and was removed; a run makes it again"
+            ) from None
+        self._read.add(artifact.key)
+
     def _folders(self, ending: str) -> list[Path]:
-        return sorted(p for p in self.root.glob(f"[!.]*-{ending}") if p.is_dir())
+        return [p for root in self._roots for p in sorted(root.glob(f"[!.]*-{ending}")) if p.is_dir()]
 
 
 class InvalidArtifactError(RunError):
     """A directory is not what its manifest says, or has none."""
 
 
+class SpoiledArtifactError(RunError):
+    """An artifact that was taken for valid was not, once every byte of it was read; it is removed."""
+
+
 def verify(folder: Path) -> Manifest:
-    """Read the manifest and check size and hash of every file. Raises InvalidArtifactError with the first problem."""
+    """Read the manifest and check size and hash of every file. Raises InvalidArtifactError with the first problem.
+
+    The hash of a large file that nobody has written to is remembered (artifacts/digests.py), not read again.
+    """
     manifest = read_manifest(folder)
     for name, entry in manifest.files.items():
         path = folder / name
@@ -201,7 +244,8 @@ def verify(folder: Path) -> Manifest:
             raise InvalidArtifactError(f"{name} is missing")
         if path.stat().st_size != entry.size:
             raise InvalidArtifactError(f"{name} has {path.stat().st_size} bytes instead of {entry.size}")
-        if hash_file(path) != entry.sha256:
+        # What is remembered of a file may be wrong; that it is spoiled is said of its bytes alone.
+        if digest_of(path) != entry.sha256 and hash_file(path) != entry.sha256:
             raise InvalidArtifactError(f"{name} has changed since it was written")
     return manifest
 

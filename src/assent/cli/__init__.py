@@ -8,7 +8,20 @@ import sys
 import typer
 
 import assent
-from assent.cli import attacked, demo, feedback, judged, made, principled, profile, projects, rating, runs, store
+from assent.cli import (
+    attacked,
+    demo,
+    feedback,
+    judged,
+    kept,
+    made,
+    principled,
+    profile,
+    projects,
+    rating,
+    runs,
+    store,
+)
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
 from assent.core.terminal import safe
@@ -38,6 +51,9 @@ def version() -> None:
 def main() -> None:
     """Run the command; errors raised on purpose become one line on stderr and their exit code."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # Read when torch is loaded: threads that wait give their core to others soon (docs/results.md).
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     try:
         app(prog_name="assent")
     except AssentError as error:
@@ -64,6 +80,8 @@ app.command()(judged.judge)
 app.command()(judged.arena)
 app.command()(made.lineage)
 app.command()(made.export)
+app.command()(kept.runs)
+app.command()(kept.clean)
 app.command(epilog=PATHS)(runs.doctor)
 app.command()(version)
 data_app.command()(projects.inspect)

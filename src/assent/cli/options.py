@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +19,19 @@ Settings = Annotated[
         "--set", metavar="KEY=VALUE", help="Change one setting, e.g. --set optimize.kl.coefficient=0.1. Repeatable."
     ),
 ]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--name", metavar="NAME", help="Run as runs/NAME, whatever the YAML says. Runs share what they have in common."
+    ),
+]
 Overlays = Annotated[
     list[Path] | None,
     typer.Option("--with", metavar="FILE", help="Lay another YAML over the first. Repeatable."),
 ]
 Format = Annotated[str, typer.Option(help="Format of the files; auto looks at the columns.")]
+
+
+def with_name(settings: list[str] | None, name: str | None) -> tuple[str, ...]:
+    """The settings with the name of the run, where one is given."""
+    return (*(settings or ()), *(() if name is None else (f"name={json.dumps(name)}",)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from assent.artifacts.layout import PROJECT
-from assent.cli.options import ConfigArgument, Overlays, Settings
+from assent.cli.options import ConfigArgument, Overlays, RunName, Settings, with_name
 from assent.core.terminal import safe
 
 if TYPE_CHECKING:
@@ -20,8 +20,17 @@ def run(
     config: ConfigArgument = PROJECT,
     settings: Settings = None,
     overlays: Overlays = None,
+    name: RunName = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what would run and what is done already; run nothing.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Read every byte of what is done already and of models outside; else a large file is taken to be what"
+            " it was as long as its size and times are the same.",
+        ),
     ] = False,
     skip_bad: Annotated[
         bool,
@@ -46,14 +55,24 @@ def run(
     Where people are the raters it ends with exit code 3 and says how many judgments are in and how to rate; run it
     again later, or let it --wait.
     """
-    from assent.pipeline.run import plan_project, run_folder, run_project
+    from assent.artifacts.digests import reading_everything
+    from assent.pipeline.places import go_to_project
+    from assent.pipeline.plan import plan_project
 
-    given = (config, tuple(overlays or ()), tuple(settings or ()))
+    where, said = config, with_name(settings, name)
+    config, beside = go_to_project(config, tuple(overlays or ()), said)
+    if config != where:
+        typer.echo(f"working in {where.parent}; paths and commands below are as seen from there", err=True)
+    given = (config, beside, said)
+    looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
-        for line in plan_project(*given, skip_bad=skip_bad):
-            typer.echo(line)
+        with looking:
+            for line in plan_project(*given, skip_bad=skip_bad):
+                typer.echo(line)
         return
-    with contextlib.ExitStack() as pages:
+    from assent.pipeline.run import run_folder, run_project  # torch comes along
+
+    with looking, contextlib.ExitStack() as pages:
         waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
         for line in run_project(*given, quiet=quiet, skip_bad=skip_bad, wait=waits):
             typer.echo(line)
@@ -76,13 +95,15 @@ def doctor(
     runs. Every finding says what to do. No code of the project is run unless you say so.
     Ends with exit code 2 where a run would fail.
     """
-    from assent.pipeline.doctor.examine import examine, summary
-    from assent.pipeline.doctor.logs import examine_logs, is_run
+    from assent.artifacts.project import is_run
+    from assent.pipeline.doctor.logs import examine_logs
 
     if is_run(config):
         for finding in examine_logs(config):
             typer.echo(safe(str(finding)))
         return
+    from assent.pipeline.doctor.examine import examine, summary  # torch comes along
+
     findings = examine(config, tuple(overlays or ()), tuple(settings or ()), runs_code=run_code)
     for finding in findings:
         typer.echo(safe(str(finding)))

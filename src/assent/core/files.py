@@ -98,6 +98,13 @@ def readable(folder: Path) -> None:
             path.chmod(0o666 & ~mask)
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder; of what is gone meanwhile, none. Links are not followed."""
+    if not path.is_dir() or path.is_symlink():
+        return path.lstat().st_size if path.exists() else 0
+    return sum(one.lstat().st_size for one in path.rglob("*") if one.is_file() and not one.is_symlink())
+
+
 def remove_partials(parent: Path) -> None:
     """Delete what interrupted writes left in `parent`."""
     for partial in parent.glob(f"{_TEMPORARY}*"):

@@ -67,6 +67,11 @@ class RunLog:
         for tracker in self._drawers():
             tracker.rewind(step)
 
+    def take(self, folder: Path) -> None:
+        """Take over all that another log recorded in `folder`, as if it had been recorded here."""
+        for line in read_metrics(folder):
+            self.record(line.pop("step"), line, kind=line.pop("kind"))
+
     @contextlib.contextmanager
     def progress(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:
         """A bar whose `.advance(n, **shown)` counts; `done` of `total` were counted before a resume."""

@@ -11,11 +11,37 @@ from dataclasses import dataclass, field
 from importlib.machinery import BuiltinImporter, ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from assent.core.errors import ConfigError, FunctionError
 from assent.core.types import Prompt
 
 Score = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
+
+
+def target_of(function: object) -> object:
+    """The name by which any later run imports a function: "module:function"; what is no function is given back.
+
+    Raises ValueError for one that a later run could not import: of the script itself, inside another function, or
+    without a name.
+    """
+    if not callable(function):
+        return function
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
+    if module is None or name is None or not name.isidentifier() or module == "__main__":
+        shown = name or type(function).__name__
+        raise ValueError(
+            f"{shown} has no name by which a later run could import it, so what was trained with it could not be"
+            " resumed or checked; write it with `def` at the top of a file of its own, say rewards.py, and give"
+            f" `from rewards import {shown if shown.isidentifier() else 'score'}`"
+        )
+    return f"{module}:{name}"
+
+
+PythonTarget = Annotated[str, BeforeValidator(target_of)]
+"""A field that names a function; in Python the function itself may be given."""
 
 
 @dataclass(frozen=True)

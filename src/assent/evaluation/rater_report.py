@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats as distributions
 
 from assent.core.types import Comparison, Record
 from assent.feedback.quality.agreement import hit
 from assent.stats.clustered import clustered_share
 from assent.stats.estimate import Estimate
-from assent.training.rater_fit import RaterFit
+
+if TYPE_CHECKING:
+    from assent.training.rater_fit import RaterFit
 
 DROP = 0.75
 """A group is alarming below this share of the others' mean sharpness, where chance does not explain it."""
@@ -135,6 +137,8 @@ def _mean(fit: RaterFit, of: NDArray[np.intp], spread: tuple[float, int]) -> Est
 
 
 def _interval(mean: float, variance: float, freedom: int) -> Estimate:
+    from scipy import stats as distributions  # half a second, which no plan needs
+
     half = float(distributions.t.ppf(0.975, freedom)) * math.sqrt(variance)
     return Estimate(estimate=mean, low=mean - half, high=mean + half)
 

@@ -21,7 +21,6 @@ from assent.core import files
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
-from assent.evaluation.length_control import length_controlled
 from assent.feedback.arena import VERDICTS, style_of
 from assent.feedback.quality.agreement import hit
 from assent.feedback.quality.facts import TaskFacts
@@ -165,6 +164,10 @@ def kept_verdicts(folder: Path) -> list[Verdict]:
 
 def win_rate(verdicts: Sequence[Verdict], *, confidence: float = 0.95) -> WinRate:
     """Everything there is to say about a blind comparison. Raises ValueError for fewer than two prompts."""
+    from assent.evaluation.length_control import (
+        length_controlled,  # where settings alone are read, nothing of scipy is loaded
+    )
+
     if len({v.prompt_id for v in verdicts}) < 2:
         raise ValueError(f"a win rate wants verdicts on at least two prompts, got {len(verdicts)} verdicts")
     scores = np.array([v.score for v in verdicts])

@@ -1,7 +1,7 @@
 """What runs made of the judgments: how right reward models became with more of them, and which models they touched.
 
-Runs write a manifest beside every artifact (`artifacts/<name>/manifest.json`). Only those are read, no model is opened,
-and no run needs to know that anybody looks.
+Runs write a manifest beside every artifact (`runs/artifacts/<name>/manifest.json`). Only those are read, no model is
+opened, and no run needs to know that anybody looks.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assent.artifacts.find import store_at
+from assent.artifacts.layout import ARTIFACTS, RUNS
 from assent.artifacts.lineage import resting_on
-from assent.artifacts.store import Artifact
+from assent.artifacts.project import is_run
+from assent.artifacts.store import Artifact, ArtifactStore
 from assent.feedback.config import StoreConfig
 from assent.stats.estimate import Estimate
 
@@ -32,20 +33,22 @@ class CurvePoint:
 
 
 def folders_beside(store_url: str) -> list[Path]:
-    """Folders in which runs with this store keep their artifacts: beside its SQLite file and in `runs` beside it.
+    """Folders in which runs with this store keep their artifacts: around its SQLite file and in `runs` beside it.
 
-    Of a store on a database server: beside where this process was started, which is the project's folder.
+    A store may lie in the folder of its run. Of a store on a database server: around where this process was started,
+    which is the project's folder.
     """
     file = StoreConfig(url=store_url).file
     home = Path.cwd() if file is None else file.absolute().parent
-    found = [home / "artifacts", *sorted(home.glob("runs/*/artifacts"))]
+    shared = [home.parent / ARTIFACTS] if is_run(home) else []
+    found = [home / ARTIFACTS, *shared, home / RUNS / ARTIFACTS, *sorted((home / RUNS).glob(f"*/{ARTIFACTS}"))]
     return [folder for folder in found if folder.is_dir()]
 
 
 def made_in(folders: Iterable[Path]) -> list[Artifact]:
     """All artifacts by their manifests, oldest first; what cannot be read as a manifest is none."""
-    found = [artifact for folder in folders for artifact in store_at(folder).all()]
-    return sorted(found, key=lambda one: (one.manifest.created, one.name))
+    first, *others = [*folders] or [Path()]
+    return ArtifactStore(first, say=lambda _: None, read_only=True, also=others).all()
 
 
 def curve(made: Sequence[Artifact], *, project: str | None = None) -> list[CurvePoint]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from assent.artifacts.layout import RUNS
+from assent.artifacts.layout import JUDGES, RUNS
 from assent.core.hashing import hash_json
 from assent.core.scoring import ScoreFunction
 from assent.core.types import Rater, RaterKind
@@ -37,7 +37,7 @@ from assent.raters.reading import Reader
 from assent.raters.revising import ProgramReviser, Reviser, WriterReviser
 from assent.raters.rubric import Rubric
 
-JUDGE_CACHE = RUNS / "judge-cache"
+JUDGE_CACHE = RUNS / JUDGES
 """Replies of judges behind addresses, of all runs in a folder."""
 Autorater = LogitJudge | EndpointJudge
 

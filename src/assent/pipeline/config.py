@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from assent.artifacts.layout import RESERVED
 from assent.core.config import Config, overlay, parse_sets, read_yaml
 from assent.core.types import MAX_ANSWERS
 from assent.data.config import DataConfig as Sources
@@ -24,6 +25,7 @@ from assent.pipeline.budget import BudgetConfig, with_budget
 from assent.pipeline.constitution_config import AILabelsConfig, ReviseConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig, methods
+from assent.training.method import Method, NoMethod
 from assent.training.on_policy_config import PPOConfig
 
 
@@ -167,6 +169,13 @@ def _has_demonstrations(data: Any) -> bool:
     return not isinstance(data, FileData) or bool(data.demonstrations)
 
 
+def _has_rankings(values: Mapping[str, Any]) -> bool:
+    """Whether the settings of a run name raters or files of comparisons."""
+    data = values.get("data")
+    given = data.get("comparisons") if isinstance(data, Mapping) else getattr(data, "comparisons", ())
+    return values.get("collect") is not None or bool(given)
+
+
 TRAINED: dict[str, Config] = {"sft": SFTConfig(), "reward": RewardConfig(), "optimize": PPOConfig()}
 """Stages that train adapters where `model.lora` is set, with their defaults."""
 
@@ -233,10 +242,12 @@ class RunConfig(Config):
     reward: RewardConfig | None = RewardConfig()
     """The reward model; null: none is fitted. DPO needs none; methods that sample need none where `rewards` names
     other rewards."""
-    optimize: OptimizeConfig = PPOConfig()
-    """The method that moves the policy, by its kind."""
+    optimize: OptimizeConfig | None = PPOConfig()
+    """The method that moves the policy, by its kind; null: none. The run then ends with the fine-tuned policy and,
+    where there are comparisons or raters, a reward model (`reward: null`: the judgments)."""
     evaluate: EvaluateConfig | None = EvaluateConfig()
-    """Blind comparison with the round's start; null: none, so that nothing says whether the new policy is better."""
+    """Blind comparison with the round's start; null: none, so that nothing says whether the new policy is better.
+    Where nothing is said of it and `optimize` is null, it is null."""
     suites: tuple[SuiteConfig, ...] = ()
     """Sets of test questions that every policy of the run has to answer; reward models too, where a suite can ask
     them."""
@@ -253,13 +264,23 @@ class RunConfig(Config):
     log: LogConfig = LogConfig()
     """Where curves are written."""
 
+    @field_validator("name")
+    @classmethod
+    def _is_free(cls, name: str) -> str:
+        """The folders below runs/ that all runs share are no run's."""
+        if name in RESERVED:
+            raise ValueError(f"{name!r} is a folder that all runs share; choose another name for the run")
+        return name
+
     @model_validator(mode="before")
     @classmethod
     def _defaults_that_depend(cls, values: Any) -> Any:
-        """No fine-tuning where nothing is said of it and there are no demonstrations; adapters learn faster."""
+        """Stages of which nothing is said and that have nothing to work on are null; adapters learn faster."""
         if not isinstance(values, Mapping):
             return values
         values = with_budget(values, CollectConfig, EvaluateConfig)
+        if "optimize" in values and values["optimize"] is None:
+            values = {**({} if _has_rankings(values) else {"reward": None}), "evaluate": None, **values}
         if "sft" not in values and not _has_demonstrations(values.get("data")):
             values = {**values, "sft": None}
         model = values.get("model")
@@ -273,37 +294,49 @@ class RunConfig(Config):
         return {**values, **raised}
 
     @property
+    def method(self) -> Method:
+        """What `optimize` says, also where it says that there is none."""
+        return self.optimize or NoMethod()
+
+    @property
+    def has_rounds(self) -> bool:
+        """Whether anything is done after fine-tuning."""
+        return self.optimize is not None or self.collect is not None or self.fits_reward
+
+    @property
     def lab(self) -> LabData | None:
         """The lab, where raters and suites may read the truth of its texts."""
         return self.data if isinstance(self.data, LabData) else None
 
     @property
     def fits_reward(self) -> bool:
-        """Whether rounds fit a reward model: the method takes one, or the evaluation has no other judge."""
+        """Whether rounds fit a reward model: the method takes one, the evaluation has no other judge, or it is what the
+        run is for."""
         is_judge = self.collect is None and self.evaluate is not None
-        return self.reward is not None and (is_judge or "reward" in self.optimize.wants)
+        is_the_end = self.optimize is None
+        return self.reward is not None and (is_judge or is_the_end or "reward" in self.method.wants)
 
     @property
     def reads_rankings(self) -> bool:
         """Whether anything learns from rankings: a reward model, or the method itself."""
-        return self.fits_reward or bool({"judgments", "gold"} & self.optimize.wants)
+        return self.fits_reward or bool({"judgments", "gold"} & self.method.wants)
 
     @model_validator(mode="after")
     def _check(self) -> RunConfig:
-        if self.reward is None and "reward" in self.optimize.needs:
+        if self.reward is None and "reward" in self.method.needs:
             raise ValueError(
-                f"reward is null, but {self.optimize.title} learns from the scores of the round's reward model; name"
+                f"reward is null, but {self.method.title} learns from the scores of the round's reward model; name"
                 " others in optimize.rewards (kind: python, or kind: model with a path), take optimize.kind: dpo, or"
                 " leave reward out"
             )
-        if lost := sorted(self.optimize.criteria() - set(() if self.reward is None else self.reward.criteria)):
+        if lost := sorted(self.method.criteria() - set(() if self.reward is None else self.reward.criteria)):
             raise ValueError(
                 f"optimize.rewards asks the round's reward model for {', '.join(lost)}, of which it has no head; name"
                 " them in reward.criteria"
             )
-        if self.model.lora is None and self.optimize.wants_shared_base:
+        if self.model.lora is None and self.method.wants_shared_base:
             raise ValueError("optimize.shared_base is always, but all weights are trained: set model.lora, or auto")
-        if self.reward is None and "gold" in self.optimize.needs:
+        if self.reward is None and "gold" in self.method.needs:
             raise ValueError(
                 "reward is null, but optimize.guards.gold kind fitted is a reward model; leave reward out, name a model"
                 " or a function in optimize.guards.gold, or set it to null"
@@ -315,11 +348,12 @@ class RunConfig(Config):
                 raise ValueError("no prompts: give data.prompts, data.demonstrations or data.comparisons")
             if not (self.data.eval_share or self.data.eval_prompts) and self.evaluate is not None:
                 raise ValueError("data.eval_share is 0: give data.eval_prompts to evaluate on, or set evaluate: null")
-            if "demonstrations" in self.optimize.needs and not self.data.demonstrations:
+            if "demonstrations" in self.method.needs and not self.data.demonstrations:
                 raise ValueError(
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
         self._check_ai()
+        self._check_end()
         titles = [one.title for one in self.suites]
         if twice := sorted(
             {one for one in titles if titles.count(one) > 1} | ({"lab", "winrate", "answers", "reward"} & set(titles))
@@ -328,6 +362,22 @@ class RunConfig(Config):
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self
+
+    def _check_end(self) -> None:
+        """What a run without a method cannot do."""
+        if self.optimize is not None:
+            return
+        if self.evaluate is not None or self.gate is not None:
+            key = "evaluate" if self.evaluate is not None else "gate"
+            raise ValueError(
+                f"{key} is about what a method makes of the policy, but optimize is null; leave {key} out, or name a"
+                " method in optimize.kind"
+            )
+        if not (self.sft or self.constitution or self.suites or self.has_rounds):
+            raise ValueError(
+                "optimize is null, and there is nothing else to do; give data.demonstrations to fine-tune on, or"
+                " data.comparisons or collect for a reward model"
+            )
 
     def _check_ai(self) -> None:
         ai = None if self.collect is None else self.collect.ai
@@ -343,9 +393,9 @@ class RunConfig(Config):
                 f"collect.ai.weight {ai.weight} weighs pairs, and reward.loss plackett_luce reads whole orders; set the"
                 " loss to bradley_terry, or the weight to 1"
             )
-        if ai.weight != 1 and self.optimize.reads_whole_orders:
+        if ai.weight != 1 and self.method.reads_whole_orders:
             raise ValueError(
-                f"collect.ai.weight {ai.weight} weighs pairs, and {self.optimize.title} reads whole orders here; set"
+                f"collect.ai.weight {ai.weight} weighs pairs, and {self.method.title} reads whole orders here; set"
                 " the weight to 1, or optimize.ranking to pairs"
             )
 

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from assent.artifacts.find import store_at
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.lineage import resting_on
+from assent.artifacts.project import all_artifacts
 from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison
@@ -60,15 +60,12 @@ def touched(runs: Path, rater_id: str, queues: Iterable[Queue]) -> list[Touched]
     `queues` are those the rater judged in: evaluations keep no single judgments, but are named by what they compare.
     """
     judged = {queue.project for queue in queues}
-    found: list[Touched] = []
-    for folder in sorted(runs.glob("*/artifacts")):
-        artifacts = store_at(folder).all()
-        names = {artifact.key: artifact.name for artifact in artifacts}
-        spoiled = {a.key: True for a in artifacts if _holds(a, rater_id)}
-        spoiled |= {a.key: False for a in artifacts if a.kind == "evaluation" and _compared(a, names) in judged}
-        resting = resting_on(artifacts, spoiled)
-        found += [Touched(a, spoiled.get(a.key, False)) for a in artifacts if a.key in resting]
-    return found
+    artifacts = all_artifacts(runs).every()
+    names = {artifact.key: artifact.name for artifact in artifacts}
+    spoiled = {a.key: True for a in artifacts if _holds(a, rater_id)}
+    spoiled |= {a.key: False for a in artifacts if a.kind == "evaluation" and _compared(a, names) in judged}
+    resting = resting_on(artifacts, spoiled)
+    return [Touched(a, spoiled.get(a.key, False)) for a in artifacts if a.key in resting]
 
 
 def evaluation_project(policy: str, baseline: str) -> str:

@@ -55,7 +55,7 @@ def measured_kinds(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Kind]
 
 def _refuse_judge(config: RunConfig, bar: JudgeBar) -> None:
     raters = None if config.collect is None else config.collect.raters
-    if judges_its_own(raters, config.optimize):
+    if judges_its_own(raters, config.method):
         raise ConfigError(
             "gate: the run's judge is what its policies are optimized for, so its verdicts do not count; set"
             " collect.raters to people or another judge, or leave winrate out of the gate"

@@ -14,13 +14,15 @@ from assent.core.errors import DataError
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Marked
 from assent.feedback.config import StoreConfig
+from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.pipeline.config import RunConfig
-from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import RowLimit, row_limits
 from assent.pipeline.row_check import RowCheck, RowReader, Template
 
+IMPORTED = Queue(project="imported", purpose="reward")
+"""Judgments that came in by `assent import`."""
 MARKS = "marks.jsonl"
 """In an artifact of judgments: what was said without ranking two answers; only where the method learns from it."""
 TRIED = "tried.json"

@@ -37,9 +37,6 @@ from assent.raters.rater import SingleRater
 from assent.raters.simulated import lab_truths, lab_utility
 from assent.training.rewards import cut_lines
 
-IMPORTED = Queue(project="imported", purpose="reward")
-"""Judgments that came in by `assent import`."""
-
 
 def enough_of(raters: RatersConfig | None) -> float:
     """The share of the judgments that suffices."""

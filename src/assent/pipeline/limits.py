@@ -35,7 +35,7 @@ class Room(Config):
 
 def row_limits(config: RunConfig, part: str) -> Iterator[RowLimit]:
     """The limits of every stage that reads this part of the data; none for prompts and for a corpus, which is cut."""
-    method = config.optimize
+    method = config.method
     match part:
         case "demonstrations":
             if config.sft is not None:
@@ -56,7 +56,7 @@ def training_rooms(config: RunConfig) -> Iterator[Room]:
         yield Room(key="constitution.sampling.max_new_tokens", tokens=drawn.max_new_tokens)
     if config.collect is not None:
         yield Room(key="sample.sampling.max_new_tokens", tokens=config.sample.sampling.max_new_tokens)
-    if (tokens := config.optimize.answers()) is not None:
+    if (tokens := config.method.answers()) is not None:
         yield Room(key="optimize.sampling.max_new_tokens", tokens=tokens)
 
 

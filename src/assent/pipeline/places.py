@@ -1,4 +1,4 @@
-"""Where things lie: relative paths of a YAML are taken from its own folder; runs go below the current folder."""
+"""Where things lie: relative paths of a YAML are taken from its own folder; runs go below the project's folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from assent.artifacts.find import RUNS
+from assent.artifacts.layout import PROJECT, RUN_SETTINGS, RUNS
 from assent.artifacts.outside import Outside, changed, missing, outside
 from assent.artifacts.packaged import is_packaged_name
 from assent.core import hub
@@ -40,6 +40,25 @@ def open_project(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[st
     """
     config = load_config(path, overlays=overlays, settings=settings)
     return OpenProject(moved(config, old=path.parent, new=Path()), path)
+
+
+def go_to_project(
+    path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()
+) -> tuple[Path, tuple[Path, ...]]:
+    """Make the folder of an assent.yaml the current one; the same YAML and overlays as seen from there.
+
+    A project's runs, keys and places in the store are then the same wherever one stands. A YAML of another name is a
+    part of the folder one stands in, and a run that was begun there goes on there.
+    """
+    folder = path.parent
+    if path.name != PROJECT.name or not path.is_file() or folder.resolve() == Path.cwd():
+        return path, overlays
+    begun = open_project(path, overlays, settings).run_folder / RUN_SETTINGS
+    if begun.is_file() and not (folder / begun).is_file():
+        return path, overlays
+    overlays = tuple(one.absolute() for one in overlays)
+    os.chdir(folder)
+    return Path(path.name), overlays
 
 
 _Settings = TypeVar("_Settings", bound=Config)

@@ -6,10 +6,12 @@ import contextlib
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from assent.artifacts.find import find_artifact, store_at
 from assent.artifacts.layout import RUN_SETTINGS
+from assent.artifacts.project import PROFILES, run_of, write_steps
 from assent.artifacts.stage import LogOptions, Runner
 from assent.artifacts.store import Artifact
 from assent.core.errors import ConfigError, UserError
@@ -19,7 +21,7 @@ from assent.feedback.store import Store
 from assent.models.config import LoraConfig, ModelConfig
 from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
-from assent.pipeline.stages.optimize import OptimizeStage
+from assent.pipeline.stages.settings import OptimizeStage
 from assent.profiles.config import Profile
 from assent.profiles.tree import FOLDER, Tree, read_tree
 from assent.raters.config import PeopleConfig, RatersConfig, SimulatedConfig
@@ -103,8 +105,8 @@ class Line:
         if named is None:
             raise UserError(f"{name}: say which policy it starts from: assent profile fit {name} --run runs/x/round-2")
         begun = find_artifact(named)
-        run_folder = begun.folder.parent.parent
         base = _base_of(begun)
+        run_folder = run_of(base)
         reward = _reward_of(base)
         config = open_project(run_folder / RUN_SETTINGS, (), place.settings).config
         store = store_at(begun.folder.parent)
@@ -129,7 +131,9 @@ class Line:
     def runner(self) -> Iterator[Runner]:
         """Runs stages in the run's folder, each once."""
         logs = LogOptions(tensorboard=False)
-        with Runner(self.run_folder, seed=self.config.seed, logs=logs) as run, run.within("profile", self.name):
+        folder, home = self.run_folder, self.run_folder.parent
+        with Runner(folder, seed=self.config.seed, logs=logs, home=home) as run, run.within("profile", self.name):
+            run.noted = partial(write_steps, folder / PROFILES / self.name)
             yield run
 
     def raters(self) -> RatersConfig:
@@ -146,7 +150,9 @@ def optimizing(config: RunConfig) -> OptimizeStage:
 
     Of a run that trained whole weights the learning rate is taken ten times, as everywhere under LoRA.
     """
-    optimize: OptimizeConfig = config.optimize
+    optimize: OptimizeConfig | None = config.optimize
+    if optimize is None:
+        raise ConfigError("optimize is null, and a profile's adapter is trained by a method: --set optimize.kind=rloo")
     if not isinstance(optimize, OnPolicyConfig):
         raise ConfigError(
             f"optimize.kind is {optimize.kind}, which learns from rankings; a profile's adapter learns from its reward:"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from assent.artifacts.layout import RUNS
 from assent.artifacts.store import Artifact
@@ -14,8 +15,10 @@ from assent.feedback.queue.priorities import Predicted, priorities
 from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.records.settings import Goal
 from assent.feedback.store import Store
-from assent.pipeline.backends import Backends
 from assent.pipeline.judges import PEOPLE
+
+if TYPE_CHECKING:
+    from assent.pipeline.backends import Backends
 
 FINAL = 1_000_000
 """Step of the last comparison of a run, which comes after all rounds."""

@@ -22,7 +22,8 @@ from assent.evaluation.suites.config import DiversityConfig
 from assent.pipeline.config import RunConfig
 from assent.pipeline.rounds import RoundResult, RunResult
 from assent.pipeline.stages.gate import decision_of
-from assent.pipeline.stages.measure import MeasureStage, suite_reports
+from assent.pipeline.stages.measure import suite_reports
+from assent.pipeline.stages.settings import MeasureStage
 from assent.stats.estimate import Estimate
 from assent.training.alarms import Alarm
 
@@ -60,7 +61,11 @@ def write_result(folder: Path, config: RunConfig, result: RunResult) -> dict[str
         "version": assent.__version__,
         "seconds": round(sum(a.manifest.seconds for a in stages_of(result).values()), 1),
         "not_as_given": not_as_given(stages_of(result)),
-        "setup": {"seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()}},
+        "setup": {
+            "seconds": {name: a.manifest.seconds for name, a in start_stages(result).items()},
+            "artifacts": {name: a.name for name, a in start_stages(result).items()},
+            "sft": sft_values(result.start.tuned.get("sft")),
+        },
         "rounds": [round_values(config, r, result.start.measured) for r in result.rounds],
         "final": None if result.final is None else final_values(config, result),
         "machine": this_machine(),
@@ -143,6 +148,13 @@ def drift(config: RunConfig, result: RoundResult, first: Mapping[str, Artifact])
     found = suite_reports({title: measured[title] for title in titles if title in measured}, first, stages)
     alarms = [alarm for one in found.values() for alarm in collapse_alarms(one.measures)]
     return alarms if sampler is None else [*alarms, sampler]
+
+
+def sft_values(policy: Artifact | None) -> dict[str, Any] | None:
+    """What fine-tuning reached on held-out demonstrations, in nats per token; None where there was none."""
+    if policy is None:
+        return None
+    return {name: policy.notes.get(name) for name in ("steps", "first_eval_loss", "best_eval_loss")}
 
 
 def with_suites(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from assent.artifacts.identity import hash_whole, resolved
+from assent.artifacts.identity import FromOutside, hash_whole, resolved
 from assent.artifacts.jsonl import read_records
 from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
@@ -24,24 +24,39 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
-from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import imported_hash, imported_marks_hash, refuse_unusable
+from assent.pipeline.imported import IMPORTED, imported_hash, imported_marks_hash, refuse_unusable
 from assent.pipeline.judges import evaluation_judges, judges_of, queue_now
-from assent.pipeline.judging import IMPORTED
 from assent.pipeline.limits import evaluation_rooms, row_limits, training_rooms
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowReader, Template
-from assent.pipeline.stages.base import BaseStage, run_base
-from assent.pipeline.stages.collect import CollectStage, run_collect
-from assent.pipeline.stages.evaluate import EvaluateStage, run_evaluate
-from assent.pipeline.stages.fit_reward import RewardStage, run_fit_reward
-from assent.pipeline.stages.gate import GateStage, decision_of, run_gate
-from assent.pipeline.stages.gather import GatherStage, Part, only, run_gather
-from assent.pipeline.stages.measure import MeasureStage, run_measure, suite_of
-from assent.pipeline.stages.optimize import OptimizeStage, run_optimize
-from assent.pipeline.stages.revise import ReviseStage, run_revise
-from assent.pipeline.stages.sample import SampleStage, run_sample
-from assent.pipeline.stages.sft import SFTStage, run_sft
+from assent.pipeline.stages.declared import (
+    run_base,
+    run_collect,
+    run_evaluate,
+    run_fit_reward,
+    run_gate,
+    run_gather,
+    run_measure,
+    run_optimize,
+    run_revise,
+    run_sample,
+    run_sft,
+)
+from assent.pipeline.stages.settings import (
+    BaseStage,
+    CollectStage,
+    EvaluateStage,
+    GateStage,
+    GatherStage,
+    MeasureStage,
+    OptimizeStage,
+    Part,
+    ReviseStage,
+    RewardStage,
+    SampleStage,
+    SFTStage,
+    only,
+)
 from assent.raters.config import ConstitutionConfig, PeopleConfig
 
 FILES_VERSION = "2"
@@ -84,12 +99,14 @@ class RoundResult:
     @property
     def is_promoted(self) -> bool:
         """Whether later rounds start from its policy: always without a gate. A plan takes it that gates pass."""
-        return self.gate is None or not self.gate.is_made or decision_of(self.gate).verdict == "pass"
+        return self.gate is None or not self.gate.is_made or self.gate.notes["verdict"] == "pass"
 
     @property
     def stages(self) -> dict[str, Artifact]:
         """The artifacts by stage, in order; those that the round did without are missing."""
         found = {stage.name: getattr(self, stage.field) for stage in STAGES}
+        if self.policy.key == self.start.key:  # a run without a method
+            found["optimize"] = None
         return {name: artifact for name, artifact in found.items() if artifact is not None}
 
 
@@ -110,11 +127,14 @@ class RunResult:
 
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
-    refuse_gate(config)
+    if config.gate is not None:
+        from assent.pipeline.gating import refuse_gate  # all suites come along
+
+        refuse_gate(config)
     refuse_constitutions(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
-    for number in range(1, config.rounds + 1):
+    for number in range(1, config.rounds + 1 if config.has_rounds else 1):
         with run.within("round", number):
             rounds.append(run_round(run, config, start, rounds))
     final = None
@@ -164,13 +184,15 @@ def prepare(run: Runner, config: RunConfig) -> Start:
     return Start(data, base, policy, measure_all(run, config, policy, None), tuned)
 
 
-def measure_all(run: Runner, config: RunConfig, policy: Artifact, reward: Artifact | None) -> dict[str, Artifact]:
-    """What every suite finds of a policy, and of a reward model where it can be asked that."""
+def measure_all(
+    run: Runner, config: RunConfig, policy: Artifact | None, reward: Artifact | None
+) -> dict[str, Artifact]:
+    """What every suite finds of a policy, and of a reward model where it can be asked that; None: that is not there."""
     found = {}
     for title, stage in MeasureStage.all_of(config).items():
-        abilities = suite_of(stage.suite).abilities
+        abilities = stage.abilities
         with run.within("suite", title):
-            if abilities & {"answers", "likelihoods"}:
+            if policy is not None and abilities & {"answers", "likelihoods"}:
                 found[title] = run(run_measure, stage, extra=stage.beside, policy=policy)
             if reward is not None and "scores" in abilities:
                 found[title + OF_REWARD] = run(run_measure, stage, extra=stage.beside, reward=reward)
@@ -207,16 +229,18 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
         fitted = RewardStage.of(config, config.reward)
         reward = run(run_fit_reward, fitted, extra=fitted.revised(), start=policy, judgments=judgments)
     gold = None
-    if config.reward is not None and "gold" in config.optimize.needs:
+    if config.reward is not None and "gold" in config.method.needs:
         with run.within("gold"):  # its own seed: another head, another order
             held = RewardStage.of(config, config.reward, is_gold=True)
             gold = run(run_fit_reward, held, extra=held.revised(), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward, "gold": gold}
-    wanted: dict[str, Any] = {one: there[one] for one in config.optimize.wants}
-    better = run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
+    wanted: dict[str, Any] = {one: there[one] for one in config.method.wants}
+    better = policy if config.optimize is None else run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
     judged = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
     evaluation = evaluate(run, judged, start, better, policy, reward)
-    measured, before = measure_all(run, config, better, reward), kept[-1].measured if kept else start.measured
+    before = kept[-1].measured if kept else start.measured
+    is_moved = better is not policy  # what suites found of a policy that nothing moved is known
+    measured = {**({} if is_moved else before), **measure_all(run, config, better if is_moved else None, reward)}
     done = RoundResult(number, policy, samples, judgments, reward, better, evaluation, measured, before)
     return done if config.gate is None else dataclasses.replace(done, gate=ask_gate(run, config.gate, done))
 
@@ -272,7 +296,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
     wanted: list[Part] = ["prompts"]
     if isinstance(config.base, ScratchBase):
         wanted.append("corpus")
-    if config.sft is not None or "demonstrations" in config.optimize.needs:
+    if config.sft is not None or "demonstrations" in config.method.needs:
         wanted.append("demonstrations")
     if isinstance(config.data, FileData) and config.data.comparisons:
         wanted.append("comparisons")
@@ -284,12 +308,12 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         template = Template.of(config)
         # Of a base from scratch no length is known before its tokenizer is made, from these very rows.
         limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
-        terms = config.optimize.reading() if part == "prompts" else ()
+        terms = config.method.reading() if part == "prompts" else ()
         stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits, terms=terms)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")
-            known = data_identity(data) | ({} if template is None or stage.passed else template.identity())
+            known = data_identity(data) | (None if template is None or stage.passed else template.identity())
             found[part] = run(run_gather, stage, extra=known, held_out=held_out)
         if part == "prompts" and template is not None and run.steps[-1].state == "ran":
             refuse_no_room(config, template, found[part])
@@ -305,15 +329,15 @@ def refuse_no_room(config: RunConfig, template: Template, prompts: Artifact) -> 
     reader.refuse_no_room(held_out, evaluation_rooms(config), "evaluation prompts", fewest=FEWEST_PROMPTS)
 
 
-def data_identity(data: LabData | FileData) -> dict[str, str]:
+def data_identity(data: LabData | FileData) -> FromOutside:
     """Hashes of what no field of the data names: the lab's wordings, and files that a format reads beside the named."""
     match data:
         case LabData():
-            return {"lab": language().hash}
+            return FromOutside.of({"lab": language().hash})
         case FileData():
             sources = [one for part in sources_of(data).values() for one in part]
             beside = {str(path): hash_whole(path) for source in sources for path in read_beside(source)}
-            return {"reading": FILES_VERSION, **beside}
+            return FromOutside.of({"reading": FILES_VERSION}) | FromOutside.numbered("beside", beside)
         case _ as never:
             assert_never(never)
 
@@ -321,7 +345,7 @@ def data_identity(data: LabData | FileData) -> dict[str, str]:
 def judgments_identity(config: RunConfig, samples: Artifact | None, *, is_first: bool) -> dict[str, str]:
     """Hashes of what enters from the feedback store: imported judgments, and what was erased of the round's own."""
     imported = {"imported": imported_hash(config.store)} if is_first else {}
-    if is_first and config.optimize.reads_marks:
+    if is_first and config.method.reads_marks:
         imported["imported marks"] = imported_marks_hash(config.store)
     if is_first and config.store.skip_bad:
         imported["rows fit"] = hash_json([resolved(one) for one in row_limits(config, "comparisons") if one.is_strict])

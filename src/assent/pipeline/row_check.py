@@ -11,8 +11,8 @@ from typing import assert_never
 
 from pydantic import Field
 
-from assent.artifacts.identity import resolved
-from assent.artifacts.outside import hashes
+from assent.artifacts.identity import FromOutside, resolved
+from assent.artifacts.outside import hashes, known, placeless
 from assent.core.config import Config
 from assent.core.errors import DataError, ModelError
 from assent.core.group import Group
@@ -44,9 +44,10 @@ class Template(Config):
     date: datetime.date | None = Field(default=None, json_schema_extra={"affects_result": False})
     """The day that a template which reads the clock is told."""
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> FromOutside:
         """What decides which rows pass, as the `extra` of a key."""
-        return {"rows pass": hash_json([resolved(self), hashes(self)])}
+        content = hash_json([resolved(placeless(self)), known(self).content])
+        return FromOutside({"rows pass": content}, {"rows pass": hash_json([resolved(self), hashes(self)])})
 
     @classmethod
     def of(cls, config: RunConfig) -> Template | None:

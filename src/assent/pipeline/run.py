@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,17 +10,19 @@ from typing import Any
 import yaml
 
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
-from assent.artifacts.round import Made, write_round
-from assent.artifacts.stage import LogOptions, Runner, Step
+from assent.artifacts.stage import LogOptions, Runner
+from assent.artifacts.store import SpoiledArtifactError
 from assent.core import files
 from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
 from assent.pipeline.clock import date_identity, with_date
-from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
-from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing, with_sources
+from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing
+from assent.pipeline.plan import with_skip_bad
+from assent.pipeline.record import Record
 from assent.pipeline.result import TRUTH_AXES, write_result
 from assent.pipeline.rounds import run_all
 
@@ -43,9 +44,9 @@ def run_project(
 ) -> Iterator[str]:
     """Run a project to its end and yield the verdict, a line at a time.
 
-    Writes run.yaml, round-N/round.json and result.json into the run folder. Where people have to rate first, `wait` is
-    given the store and what is missing, and returns when it is there; without it AwaitingJudgments is raised, and the
-    same call goes on from there.
+    Writes run.yaml, steps.json, round-N/round.json and result.json into the run folder. Where people have to rate
+    first, `wait` is given the store and what is missing, and returns when it is there; without it AwaitingJudgments is
+    raised, and the same call goes on from there.
     """
     project = open_project(path, overlays, settings)
     config = with_skip_bad(project.config) if skip_bad else project.config
@@ -57,6 +58,8 @@ def run_project(
             if wait is None:
                 raise waiting.with_command(rate_command(path, config, is_as_written=not overlays + settings)) from None
             wait(waiting)
+        except SpoiledArtifactError as spoiled:
+            yield str(spoiled)
     yield from verdict(values)
     yield from lines(examine_logs(project.run_folder))
     if config.collect is None and config.evaluate is not None and config.fits_reward:
@@ -70,18 +73,20 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> dict[str, Any]:
     """
     options = LogOptions(quiet=quiet, tensorboard=config.log.tensorboard, trackers=config.log.trackers)
     config = with_date(config, folder)
-    with Runner(folder, seed=config.seed, logs=options, also=partial(date_identity, config)) as run:
+    also = partial(date_identity, config)
+    with Runner(folder, seed=config.seed, logs=options, also=also, home=folder.parent) as run:
         refuse_missing(config)
         for line in out_of_reach(config):
             run.log.say(line)
+        record = Record.of(run, config)
         write_settings(folder, config)
         is_noted = note_run(config)
         try:
             result = run_all(run, config)
         finally:
-            write_rounds(folder, run.steps)
             if not is_noted:
                 note_run(config)
+        record.end()
         return write_result(folder, config, result)
 
 
@@ -101,32 +106,9 @@ def rate_command(path: Path, config: RunConfig, *, is_as_written: bool) -> str:
     return "assent rate" if path == PROJECT else f"assent rate {path}"
 
 
-def plan_project(
-    path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = (), *, skip_bad: bool = False
-) -> list[str]:
-    """One line per stage: done, would resume, or would run. Nothing is run."""
-    project = open_project(path, overlays, settings)
-    config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
-    with Runner(project.run_folder, seed=config.seed, planning=True, also=partial(date_identity, config)) as run:
-        run_all(run, config)
-        steps = list(run.steps)
-    width = max(len(_where(step)) for step in steps)
-    lines = [f"{_where(step):{width}}  {step.state:12}  {step.artifact.name}" for step in steps]
-    left = sum(step.state != "done" for step in steps)
-    return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
-
-
 def run_folder(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> Path:
     """Where `run_project` with the same arguments writes."""
     return open_project(path, overlays, settings).run_folder
-
-
-def with_skip_bad(config: RunConfig) -> RunConfig:
-    """The settings as if every source of data said `skip_bad: true`."""
-    if not isinstance(config.data, FileData):
-        return config
-    data = with_sources(config.data, lambda source: source.model_copy(update={"skip_bad": True}))
-    return config.model_copy(update={"data": data})
 
 
 def write_settings(folder: Path, config: RunConfig) -> None:
@@ -142,27 +124,10 @@ def write_settings(folder: Path, config: RunConfig) -> None:
     files.write_text(folder / RUN_SETTINGS, header + text)
 
 
-def write_rounds(folder: Path, steps: Sequence[Step]) -> None:
-    """Write round-N/round.json for every round that has made something, so that rounds can be named."""
-    rounds: dict[int, list[Made]] = {}
-    for step in steps:
-        made = Made(step.stage, step.artifact.kind, step.artifact.name, step.artifact.key)
-        match step.scope:
-            case ():
-                # Base, then SFT where there is one: the last policy is what round 1 starts from.
-                rounds.setdefault(0, []).append(made)
-            case ("round", int(number)):
-                rounds.setdefault(number, []).append(made)
-            case ("suite", str(title)):
-                rounds.setdefault(0, []).append(dataclasses.replace(made, stage=f"suite {title}"))
-            case ("round", int(number), "suite", str(title)):
-                rounds.setdefault(number, []).append(dataclasses.replace(made, stage=f"suite {title}"))
-    for number, all_made in rounds.items():
-        write_round(folder, number, all_made)
-
-
 def verdict(values: Mapping[str, Any]) -> Iterator[str]:
     """The numbers of result.json that decide, in words."""
+    if not values["rounds"]:
+        yield from _fine_tuned(values["setup"].get("sft"))
     for one in values["rounds"]:
         yield from _round_lines(f"round {one['round']}", one)
     if values["final"] is not None:
@@ -172,7 +137,9 @@ def verdict(values: Mapping[str, Any]) -> Iterator[str]:
 def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
     policy, reward = values["policy"] or {}, values.get("reward")
     rate = policy.get("win_rate")
-    if not policy:
+    if not policy and "optimize" not in values.get("artifacts", {"optimize": None}):
+        yield f"{name}: optimize is null: nothing moved the policy"
+    elif not policy:
         yield f"{name}: evaluate is null: nothing was evaluated, and whether the new policy is better is not known"
     elif rate is None:
         yield f"{name}: nobody compared the new policy with its start"
@@ -209,6 +176,17 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"    {line}" for line in gate["lines"] if not line.startswith("PASS"))
 
 
+def _fine_tuned(sft: Mapping[str, Any] | None) -> Iterator[str]:
+    """What fine-tuning reached, in a run that does nothing else."""
+    if sft is None:
+        yield "nothing was trained: optimize and sft are null"
+    elif sft["best_eval_loss"] is None:
+        yield f"fine-tuned in {sft['steps']} steps; sft.eval_share is 0: its loss on other demonstrations is not known"
+    else:
+        before, after = (f"{sft[name]:.3f}" for name in ("first_eval_loss", "best_eval_loss"))
+        yield f"fine-tuned in {sft['steps']} steps: loss on held-out demonstrations {before} → {after} nats per token"
+
+
 def _scope(policy: Mapping[str, Any]) -> str:
     """Whom the interval of the win rate is about."""
     return " (for this one judge; it says nothing about others)" if policy.get("raters") == 1 else ""
@@ -225,7 +203,3 @@ def _number(value: float | None) -> str:
 
 def _percent(estimate: Mapping[str, float]) -> str:
     return f"{estimate['estimate']:.1%} [{estimate['low']:.1%}, {estimate['high']:.1%}]"
-
-
-def _where(step: Step) -> str:
-    return " ".join(str(part) for part in (*step.scope, step.stage))

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from assent.artifacts.outside import identity_of
 from assent.core.config import Config
+from assent.core.scoring import PythonTarget
 from assent.raters.constitution import Constitution
 
 Role = Literal["train", "evaluation"]
@@ -97,7 +98,7 @@ class FunctionConfig(Config):
 
     kind: Literal["function"] = "function"
     """Which kind of raters these are."""
-    target: str = Field(json_schema_extra={"outside": "python"})
+    target: PythonTarget = Field(json_schema_extra={"outside": "python"})
     """"package.module:function", called with (prompts, completions): `Prompt` and texts, one score each."""
     tie_threshold: float = Field(default=0.0, ge=0)
     """An answer whose score is at most this far below the best of a tier is tied with it."""
@@ -237,7 +238,7 @@ class ProgramConfig(Config):
 
     kind: Literal["python"] = "python"
     """Which kind of backend this is."""
-    target: str = Field(json_schema_extra={"outside": "python"})
+    target: PythonTarget = Field(json_schema_extra={"outside": "python"})
     """"package.module:function", called with (principle, prompts, answers): the id of a principle, `Prompt` and texts.
     It gives a score each where it judges, a text each where it revises."""
 

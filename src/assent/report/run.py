@@ -11,10 +11,10 @@ from pathlib import Path
 
 from assent.artifacts.layout import RUN_SETTINGS
 from assent.artifacts.lineage import lineage, render
-from assent.artifacts.store import ArtifactStore
+from assent.artifacts.project import RunFolder
 from assent.core import files
 from assent.core.findings import Finding
-from assent.pipeline.doctor.logs import examine_logs, is_run
+from assent.pipeline.doctor.logs import examine_logs
 from assent.report.cards import Svg
 from assent.report.comparisons import comparison, reward_model, rounds_over_time
 from assent.report.configuration import read_settings
@@ -92,7 +92,9 @@ def page_of(run: Run) -> str:
 
 def _warnings(folder: Path) -> list[Finding]:
     """Known failures that the logs show."""
-    return [found for found in examine_logs(folder) if found.level == "warning"] if is_run(folder) else []
+    if not (folder / RUN_SETTINGS).is_file():
+        return []
+    return [found for found in examine_logs(folder) if found.level == "warning"]
 
 
 def _tiles(run: Run) -> list[Tile]:
@@ -157,12 +159,7 @@ def _tree(run: Run) -> str:
     last = next((r.artifacts["optimize"] for r in reversed(run.rounds) if "optimize" in r.artifacts), None)
     if last is None:
         return ""
-    store = ArtifactStore(run.folder / "artifacts", say=_unsaid, read_only=True)
-    return render(lineage(last, store))
-
-
-def _unsaid(problem: str) -> None:
-    """Problems of the store were noted when the run was read."""
+    return render(lineage(last, RunFolder(run.folder).store()))
 
 
 def _facts(run: Run) -> Sequence[tuple[str, str]]:

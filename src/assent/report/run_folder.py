@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 from pydantic import ConfigDict, ValidationError
 
 from assent.artifacts.lineage import with_ancestors
+from assent.artifacts.project import RESULT, RunFolder
 from assent.artifacts.round import STAGES
-from assent.artifacts.store import Artifact, ArtifactStore
+from assent.artifacts.store import Artifact
+from assent.artifacts.versions import newest_version
 from assent.core.errors import DataError, UserError
 from assent.core.runlog import read_metrics
 from assent.core.types import Record
 from assent.evaluation.report import EVALUATION, SAMPLES, EvaluationReport, read_samples
 from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suite import SuiteReport
-
-RESULT = "result.json"
 
 Model = TypeVar("Model", bound=Record)
 Metrics = tuple[dict[str, Any], ...]
@@ -102,7 +102,14 @@ class Run:
     @property
     def name(self) -> str:
         """Name of the run."""
-        return str(self.result.get("name") or self.folder.name)
+        version = RunFolder(self.folder).version
+        name = str(self.result.get("name") or RunFolder(self.folder).name)
+        return name if version is None else f"{name}@{version}"
+
+    @property
+    def has_method(self) -> bool:
+        """Whether a method moved the policy after fine-tuning."""
+        return any("optimize" in values.get("artifacts", ("optimize",)) for values in self.result.get("rounds") or ())
 
     @property
     def headline(self) -> Evaluation | None:
@@ -121,26 +128,31 @@ def find_run(folder: Path) -> Path:
         return folder
     runs = sorted(folder.glob(f"*/{RESULT}"), key=lambda path: path.stat().st_mtime)
     if not runs:
-        raise UserError(f"{folder} holds no finished run ({RESULT} is missing); finish it with: assent run")
+        version = newest_version(folder)
+        before = "" if version is None else f"; what it was before it changed is {version}"
+        raise UserError(f"{folder} holds no finished run ({RESULT} is missing); finish it with: assent run{before}")
     return runs[-1].parent
 
 
 def read_run(folder: Path) -> Run:
     """Read a finished run. Raises DataError for a file that is not what it should be; missing ones leave gaps."""
     result = _json(folder / RESULT)
-    problems: list[str] = []
-    everything = ArtifactStore(folder / "artifacts", say=problems.append, read_only=True).all()
+    run, said = RunFolder(folder), list[str]()
+    everything = run.artifacts(run.store(said.append).all())
+    problems = [one for one in said if one.partition(" ")[0] in run.names()]  # others are no business of this run
     by_name = {a.name: a for a in everything}
     rounds = []
     for values in result.get("rounds") or ():
         names = values.get("artifacts") or {}
         found = {stage: by_name[names[stage]] for stage in (s.name for s in STAGES) if names.get(stage) in by_name}
-        gone = [f"{name} is no longer in the run folder" for name in names.values() if name not in by_name]
+        gone = [f"{name} is no longer there" for name in names.values() if name not in by_name]
         problems.extend(gone)
         rounds.append(_round(values, found))
     is_there = "final" not in result or result["final"] is not None
     final = _final(everything, rounds) if is_there else None
     ends = [a for r in rounds for a in r.artifacts.values()] + ([final] if final else [])
+    setup = (result.get("setup") or {}).get("artifacts") or {}
+    ends = ends or [by_name[name] for name in setup.values() if name in by_name]
     used = tuple(with_ancestors(ends, everything))
     return Run(
         folder,

@@ -75,6 +75,8 @@ def verdict_of(run: Run) -> Headline:
     evaluation = run.headline
     if evaluation is None:
         said = "Nothing was evaluated, so whether the new policy is better than its start is not known."
+        if not run.has_method:
+            said = "Nothing moved the policy after fine-tuning (optimize: null), so there is nothing to compare."
         return Headline("open", said, None, _doubts(run, EvaluationReport()))
     notes = _change_notes(changes(evaluation))
     start = "the fine-tuned model it started from" if run.final is not None else "its start"

@@ -11,9 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import betaincinv
-from scipy.stats import binom
 
 from assent.core import seeds
 from assent.stats.clustered import Labels, clustered_mean, effective_clusters, numbered, student
@@ -54,6 +51,9 @@ def mcnemar(after: ArrayLike, before: ArrayLike, *, confidence: float = 0.95) ->
     Clopper & Pearson (1934) for the share of gains among changes, so it holds 1 wherever p is above 1 - `confidence`.
     Raises ValueError for other values or lengths.
     """
+    from scipy.special import betaincinv  # where settings alone are read, nothing of scipy is loaded
+    from scipy.stats import binom
+
     new, old = np.asarray(after, float), np.asarray(before, float)
     if new.ndim != 1 or new.shape != old.shape or not new.size:
         raise ValueError(f"pairs want two lists of one length, got {new.shape} and {old.shape}")
@@ -149,6 +149,7 @@ def score_difference(after: ArrayLike, before: ArrayLike, clusters: Labels, *, c
 
 def _farthest(size: float, gained: float, lost: float, critical: float) -> float:
     """The largest difference that the score test does not reject."""
+    from scipy.optimize import brentq  # where settings alone are read, nothing of scipy is loaded
 
     def distance(d: float) -> float:
         a, b, c = 2 * size, -gained - lost + (2 * size - gained + lost) * d, -lost * d * (1 - d)

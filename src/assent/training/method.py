@@ -90,3 +90,19 @@ class Method(Config):
         for found in self.checks():
             if found.is_error:
                 raise ConfigError(f"{found.key} {found.message}: {found.fix}")
+
+
+class NoMethod(Method):
+    """That of a run with `optimize: null`: nothing moves the policy, so nothing is needed, read or sampled for it."""
+
+    title: ClassVar[str] = "no method"
+    learns_from: ClassVar[str] = "nothing"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Nothing."""
+        return frozenset()
+
+    def checks(self) -> Iterator[Finding]:
+        """What the run ends with."""
+        yield ok("optimize", "null: nothing moves the policy after fine-tuning")

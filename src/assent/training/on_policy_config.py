@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from assent.core.config import Config
 from assent.core.findings import Finding, error, ok, warning
@@ -88,6 +88,14 @@ class OnPolicyConfig(Method):
     guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
     """Measurements on held-out prompts every few steps, which may end the training. null: only the numbers of the
     rollouts themselves are watched."""
+
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _functions(cls, given: Any) -> Any:
+        """In Python a function stands for the term of kind python that names it."""
+        if not isinstance(given, list | tuple):
+            return given
+        return [{"kind": "python", "target": one} if callable(one) else one for one in given]
 
     @property
     def updates(self) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from assent.core.scoring import PythonTarget
 from assent.raters.config import AutoraterConfig
 from assent.training.check_terms import (
     ExactRewardConfig,
@@ -90,7 +91,7 @@ class PythonRewardConfig(TermConfig):
 
     kind: Literal["python"] = "python"
     """Which kind of reward this is."""
-    target: str = Field(json_schema_extra={"outside": "python"})
+    target: PythonTarget = Field(json_schema_extra={"outside": "python"})
     """"package.module:function"; prompts are `Prompt`, completions are texts, scores are floats, one each."""
     normalize: Normalize = Field(default="none", json_schema_extra={"added_later": True})
     """none: the score as it is. batch: minus the mean of the step's answers, divided by their standard deviation."""

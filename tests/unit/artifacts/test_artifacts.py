@@ -141,7 +141,7 @@ def test_people_may_name_an_artifact_by_the_beginning_of_its_name_or_key(tmp_pat
     assert store.named("cdcd") == second
     with pytest.raises(UserError, match=r"'policy' fits several artifacts; choose from: policy-ab.*, policy-cd"):
         store.named("policy")
-    with pytest.raises(UserError, match="'reward' is no artifact of this run; choose from: policy-"):
+    with pytest.raises(UserError, match="'reward' is no artifact here; choose from: policy-"):
         store.named("reward")
 
 

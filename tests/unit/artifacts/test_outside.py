@@ -129,7 +129,7 @@ def test_a_large_file_that_is_written_again_has_another_hash() -> None:
 
 def hashes_of(source: Source) -> dict[str, str]:
     """What a source adds to the key of the stage that gathers it: what it names, and what its format reads beside."""
-    found = hashes(source) | data_identity(FileData(demonstrations=(source,)))
+    found = hashes(source) | data_identity(FileData(demonstrations=(source,))).said
     assert found.pop("reading"), "the version of how files are read"
     return found
 

@@ -11,12 +11,14 @@ import pytest
 from assent.artifacts.round import STAGES, Made, named, names_of, read_round, write_round
 from assent.core.errors import UserError
 from assent.pipeline.rounds import RoundResult
-from assent.pipeline.stages.collect import run_collect
-from assent.pipeline.stages.evaluate import run_evaluate
-from assent.pipeline.stages.fit_reward import run_fit_reward
-from assent.pipeline.stages.gate import run_gate
-from assent.pipeline.stages.optimize import run_optimize
-from assent.pipeline.stages.sample import run_sample
+from assent.pipeline.stages.declared import (
+    run_collect,
+    run_evaluate,
+    run_fit_reward,
+    run_gate,
+    run_optimize,
+    run_sample,
+)
 
 
 def made(stage: str, kind: str, letter: str) -> Made:

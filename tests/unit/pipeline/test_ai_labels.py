@@ -22,7 +22,8 @@ from assent.models.config import ModelConfig
 from assent.pipeline.ai_labels import by_people, is_ai, weighed, weights_in
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
 from assent.pipeline.doctor.constitution import check_constitution
-from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.declared import run_collect
+from assent.pipeline.stages.settings import CollectStage
 from assent.training.targets import target_of
 
 STORE = StoreConfig(url="sqlite:///feedback.db")

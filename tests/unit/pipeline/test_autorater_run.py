@@ -25,7 +25,8 @@ from assent.models.tiny import save_tiny
 from assent.pipeline.config import CollectConfig, ComputeConfig
 from assent.pipeline.doctor.examine import examine
 from assent.pipeline.run import run_project
-from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.declared import run_collect
+from assent.pipeline.stages.settings import CollectStage
 from assent.raters.autorater import TOO_LONG
 from assent.raters.margins import pairs_in, scores_in
 from assent.report.run import report_of
@@ -67,7 +68,7 @@ def test_a_run_on_the_lab_is_judged_by_a_model_from_end_to_end() -> None:
     write_lab(mode="both", criteria=["helpful"])
     lines = list(run_project(Path("assent.yaml"), quiet=True))
     assert any("blind comparisons" in line for line in lines)
-    [judgments] = Path("runs/toy/artifacts").glob("judgments-*")
+    [judgments] = Path("runs/artifacts").glob("judgments-*")
     learned = read_records(judgments / "comparisons.jsonl", Comparison)
     said = [judgment for one in learned for judgment in one.judgments]
     assert len(said) == 4 and {j.rater_id for j in said} == {"judge judge by hhh"}
@@ -84,7 +85,7 @@ def test_a_run_on_the_lab_is_judged_by_a_model_from_end_to_end() -> None:
 def test_what_a_judge_measured_comes_back_from_our_own_format() -> None:
     write_lab()
     list(run_project(Path("assent.yaml"), quiet=True))
-    [judgments] = Path("runs/toy/artifacts").glob("judgments-*")
+    [judgments] = Path("runs/artifacts").glob("judgments-*")
     rows = read_records(judgments / "comparisons.jsonl", Comparison)
     export(rows, "assent", Path("own.jsonl"))
     back, _ = load_comparisons([Source(path=Path("own.jsonl"))])

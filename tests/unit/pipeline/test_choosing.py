@@ -13,7 +13,8 @@ from assent.core.errors import ConfigError
 from assent.pipeline.budget import BudgetConfig, Use, split
 from assent.pipeline.choosing import RANDOM_SHARE, chosen, disagreement
 from assent.pipeline.config import RunConfig
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 
 RUN = {
     "base": {"kind": "scratch"},
@@ -102,5 +103,5 @@ def test_a_run_answers_more_prompts_than_raters_get_and_asks_again_where_it_pays
 
 
 def _made(number: int) -> list[Artifact]:
-    folder = Path("runs/small/artifacts")
+    folder = Path("runs/artifacts")
     return [Artifact.at(folder / one.artifact) for one in read_round(Path(f"runs/small/round-{number}"))]

@@ -13,7 +13,8 @@ from assent.data.render import Renderer
 from assent.models.tiny import save_tiny, tiny_model, tiny_tokenizer
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import RunConfig
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 
 DATED = (
     "Today Date: {{ strftime_now('%d %b %Y') }}\n{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}\n"

@@ -55,7 +55,7 @@ def test_a_run_on_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     assert found.level == "warning" and "code runs in limits_only; held:" in found.message
     list(run_project(Path("assent.yaml")))
     assert "code: 8 answers, " in capsys.readouterr().err
-    [log] = (one.parent for one in Path("runs/toy/artifacts").glob("policy-*/metrics.jsonl"))
+    [log] = (one.parent for one in Path("runs/artifacts").glob("policy-*/metrics.jsonl"))
     steps = read_metrics(log)
     assert len(steps) == 2
     assert all(0 <= step["passes/code"] <= step["parses/code"] <= 1 and step["seconds/code"] > 0 for step in steps)

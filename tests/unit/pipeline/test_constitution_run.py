@@ -17,7 +17,8 @@ from assent.core.errors import ConfigError, DataError
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.constitution import check_constitution
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.raters.revising import Revision
 
 BRIEF = {"max_new_tokens": 10}
@@ -84,7 +85,7 @@ def write(**more: Any) -> Path:
 
 
 def made(kind: str) -> list[Artifact]:
-    folder = Path("runs/toy/artifacts")
+    folder = Path("runs/artifacts")
     return [one for one in store_at(folder).all() if one.kind == kind] if folder.is_dir() else []
 
 

@@ -92,7 +92,7 @@ def test_decisions_stand_in_training_and_evaluation_of_a_whole_run() -> None:
     decide(decided)
     shown = judge(waits("decisions=stand"), tiers=lambda ids: (tuple(ids),))
     before = run("decisions=stand")
-    [held] = Path("runs/toy/artifacts").glob("judgments-*/comparisons.jsonl")
+    [held] = Path("runs/artifacts").glob("judgments-*/comparisons.jsonl")
     said = {j.task_id: j for c in read_records(held, Comparison) for j in c.judgments if j.rater_id == "chief"}
     assert said[decided.id].ranking == Ranking(tiers=tuple((one,) for one in reversed(ids_of(decided))))
     assert before["not_as_given"]["round 1 collect"] == {TASKS: 1, JUDGMENTS: 2}

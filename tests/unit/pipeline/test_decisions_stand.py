@@ -26,7 +26,8 @@ from assent.pipeline.config import CollectConfig, ComputeConfig, RunConfig
 from assent.pipeline.decisions import stand_in, stand_in_of
 from assent.pipeline.result import not_as_given
 from assent.pipeline.rounds import judgments_identity
-from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.declared import run_collect
+from assent.pipeline.stages.settings import CollectStage
 
 QUIET = LogOptions(quiet=True, tensorboard=False)
 LAB = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "people"}}}

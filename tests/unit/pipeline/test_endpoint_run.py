@@ -64,7 +64,7 @@ def test_a_run_is_judged_over_http_and_holds_no_key(bad_server: ModuleType, capf
         write_lab(url)
         lines = list(run_project(Path("assent.yaml"), quiet=False))
     report_of(Path("runs/toy"))
-    [judgments] = Path("runs/toy/artifacts").glob("judgments-*")
+    [judgments] = Path("runs/artifacts").glob("judgments-*")
     said = [one for row in read_records(judgments / "comparisons.jsonl", Comparison) for one in row.judgments]
     assert {one.rater_id for one in said} == {f"judge judge at {url.split('/')[2]} by hhh"} and len(said) == 4
     out, err = capfd.readouterr()

@@ -24,7 +24,8 @@ from assent.pipeline.config import CollectConfig, ComputeConfig, RunConfig
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project, touched
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import judgments_identity, run_all
-from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.declared import run_collect
+from assent.pipeline.stages.settings import CollectStage
 
 QUIET = LogOptions(quiet=True, tensorboard=False)
 

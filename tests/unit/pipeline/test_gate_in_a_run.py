@@ -19,7 +19,8 @@ from assent.evaluation.reward_report import calibration_error
 from assent.models.tiny import save_tiny
 from assent.pipeline.commands.evaluate import folder_of, weights_of
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees", "dogs", "shirts")
@@ -67,7 +68,7 @@ def policy_of(number: int) -> str:
 
 def start_of(number: int) -> str:
     start = find_artifact(f"runs/toy/round-{number}").manifest.parents["start"]
-    return next(one.name for one in Path("runs/toy/artifacts").iterdir() if one.name.endswith(start[:12]))
+    return next(one.name for one in Path("runs/artifacts").iterdir() if one.name.endswith(start[:12]))
 
 
 def command(*arguments: str) -> int:
@@ -134,7 +135,7 @@ def test_a_gate_that_could_never_pass_is_refused_before_anything_runs(lines: lis
     with pytest.raises(ConfigError, match=words):
         plan_project(Path("assent.yaml"))
     assert any(finding.key == "gate" and finding.is_error for finding in examine(Path("assent.yaml")))
-    assert not list(Path("runs/toy").glob("artifacts/*"))
+    assert not list(Path("runs").glob("artifacts/*"))
 
 
 def test_a_reward_model_that_trained_the_policy_may_not_be_the_gates_judge() -> None:

@@ -113,7 +113,7 @@ def test_a_guarded_run_fits_its_held_out_reward_and_one_that_was_ended_says_so_e
         run_project(Path("assent.yaml"), (), ("optimize.steps=2", f"optimize.guards={json.dumps(guards)}"), quiet=True)
     )
     policy = find_artifact("runs/toy")
-    everything = ArtifactStore(Path("runs/toy/artifacts"), say=print, read_only=True).all()
+    everything = ArtifactStore(Path("runs/artifacts"), say=print, read_only=True).all()
     parts = {a.manifest.config["part"]: a for a in everything if a.manifest.stage == "fit reward"}
     assert sorted(parts) == ["gold", "train"]
     assert (

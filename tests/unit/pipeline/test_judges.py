@@ -24,7 +24,8 @@ from assent.lab.world import World
 from assent.models.config import ModelConfig
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
 from assent.pipeline.judges import PEOPLE, judges_of
-from assent.pipeline.stages.collect import CollectStage, run_collect
+from assent.pipeline.stages.declared import run_collect
+from assent.pipeline.stages.settings import CollectStage
 from assent.raters.config import SimulatedConfig
 from assent.service.intake import take_in
 

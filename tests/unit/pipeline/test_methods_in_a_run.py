@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import assent
-from assent.pipeline.run import plan_project
+from assent.pipeline.plan import plan_project
 from assent.report.training import METHODS
 from assent.training.config import methods
 from assent.training.method import Method

@@ -15,7 +15,7 @@ from assent.core.types import Comparison, Completion, Judgment, Marked, Prompt, 
 from assent.data.task_records import TaskRecord
 from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED
 from assent.pipeline.run import run_project
 
 STORE = "sqlite:///feedback.db"
@@ -76,7 +76,7 @@ def imported() -> None:
 
 def artifact(kind: str) -> Path:
     """The newest folder of a kind."""
-    return max(Path("runs/toy/artifacts").glob(f"{kind}-*"), key=lambda p: p.stat().st_mtime_ns)
+    return max(Path("runs/artifacts").glob(f"{kind}-*"), key=lambda p: p.stat().st_mtime_ns)
 
 
 def test_kto_learns_from_rankings_scores_and_flags_and_says_what_says_nothing() -> None:
@@ -121,10 +121,10 @@ def test_iterative_dpo_is_two_rounds_and_the_second_learns_from_both() -> None:
         collect={"raters": {"kind": "function", "target": "few_words:score"}},
     )
     assert len(found["rounds"]) == 2
-    policies = sorted(Path("runs/toy/artifacts").glob("policy-*"), key=lambda p: p.stat().st_mtime_ns)
+    policies = sorted(Path("runs/artifacts").glob("policy-*"), key=lambda p: p.stat().st_mtime_ns)
     manifests = [json.loads((folder / "manifest.json").read_text()) for folder in policies]
     assert manifests[-1]["inputs"]["start"] == manifests[-2]["key"]
     learned = [
-        len(read_records(p / "comparisons.jsonl", Comparison)) for p in Path("runs/toy/artifacts").glob("judgments-*")
+        len(read_records(p / "comparisons.jsonl", Comparison)) for p in Path("runs/artifacts").glob("judgments-*")
     ]
     assert sorted(learned) == [9, 12]

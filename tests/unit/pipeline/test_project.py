@@ -15,7 +15,7 @@ from assent.core.errors import ConfigError, DataError, UserError
 from assent.feedback.store import Store
 from assent.pipeline.commands.project import STARTER, import_files, inspect_files, make_project
 from assent.pipeline.config import RunConfig
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED
 from assent.pipeline.places import moved, open_project
 
 COMMENTED = re.compile(r"^#(?=\w+:|  +\w+:)", re.MULTILINE)

@@ -15,7 +15,8 @@ from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
 JUDGE = {"backend": {"kind": "local", "path": "judge"}, "rubric": "caution_legal_medical"}
@@ -75,7 +76,7 @@ def test_a_run_on_checks_and_a_cautious_judge_logs_each_term_apart(project: Path
     assert [one.key for one in found] == ["optimize.rewards[4].judge"]
     assert "mean scores" in found[0].message, "it was asked a question"
     list(run_project(Path("assent.yaml"), quiet=True))
-    [log] = (one.parent for one in Path("runs/toy/artifacts").glob("policy-*/metrics.jsonl"))
+    [log] = (one.parent for one in Path("runs/artifacts").glob("policy-*/metrics.jsonl"))
     for step in read_metrics(log):
         assert {f"reward/{name}" for name in ("numeric", "instructions", "short", "format", "caution")} <= step.keys()
         assert step["reward/format"] == 1.0 and step["failed/caution"] == 0.0
@@ -97,7 +98,7 @@ def test_a_prompt_without_its_reference_is_named_by_file_and_line_before_anythin
 def test_with_skip_bad_it_is_left_out_and_counted_and_another_key_reads_the_rows_anew(project: Path) -> None:
     write(without=5, rewards=REWARDS[:1], skip_bad=True)
     list(run_project(Path("assent.yaml"), quiet=True))
-    [data] = Path("runs/toy/artifacts").glob("data-*")
+    [data] = Path("runs/artifacts").glob("data-*")
     notes = json.loads((data / "manifest.json").read_text(encoding="utf-8"))["notes"]
     assert notes["bad_rows"] == 1 and notes["reads"] == [["numeric", "result"]]
     assert "done" in plan_project(Path("assent.yaml"))[0]
@@ -148,7 +149,7 @@ def test_the_lab_holds_a_criterion_that_people_score_with_an_ensemble_as_the_rew
     ScalarModel.from_policy("base", config=ModelConfig(), seed=1).save("other", merged=True)
     Path("assent.yaml").write_text(LAB, encoding="utf-8")
     list(run_project(Path("assent.yaml"), quiet=True))
-    [log] = (one.parent for one in Path("runs/held/artifacts").glob("policy-*/metrics.jsonl") if _is_optimized(one))
+    [log] = (one.parent for one in Path("runs/artifacts").glob("policy-*/metrics.jsonl") if _is_optimized(one))
     steps = read_metrics(log)
     price, summed = 0.0, 0.0
     for step in steps:
@@ -158,7 +159,7 @@ def test_the_lab_holds_a_criterion_that_people_score_with_an_ensemble_as_the_rew
         assert step["multiplier/harmless"] == pytest.approx(price)
     manifest = json.loads((log / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["notes"]["multipliers"] == [steps[-1]["multiplier/harmless"]]
-    [reward] = Path("runs/held/artifacts").glob("reward-*/report.json")
+    [reward] = Path("runs/artifacts").glob("reward-*/report.json")
     assert json.loads(reward.read_text(encoding="utf-8"))["criteria"]["fluent"]["pairs"] > 0
     report_of(Path("runs/held"))
     page = Path("runs/held/report.html").read_text(encoding="utf-8")

@@ -20,11 +20,10 @@ from assent.feedback.store import Store
 from assent.models.tiny import save_tiny
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.imported import TRIED
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED, TRIED
 from assent.pipeline.limits import row_limits
+from assent.pipeline.plan import plan_project
 from assent.pipeline.rounds import gather_all, prepare, run_all
-from assent.pipeline.run import plan_project
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees", "dogs", "shirts")
 QUESTIONS = [f"What should {who} know about {what}?" for what in SUBJECTS for who in ("I", "children", "a cook", "we")]
@@ -144,7 +143,7 @@ def test_prompts_without_room_for_an_answer_of_any_stage_end_the_run_at_once(
     for attempt in (gathered, prepared):  # where prompts are gathered, and where they are there already
         with pytest.raises(DataError, match=f"0 of .*{said}.max_new_tokens takes 250"):
             attempt(**changes)
-    assert not [path for path in Path("runs/toy/artifacts").glob("*/manifest.json") if '"sft"' in path.read_text()]
+    assert not [path for path in Path("runs/artifacts").glob("*/manifest.json") if '"sft"' in path.read_text()]
 
 
 def test_only_stages_of_the_run_have_a_say() -> None:

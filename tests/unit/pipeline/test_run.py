@@ -14,7 +14,9 @@ from assent.artifacts.stage import Step
 from assent.artifacts.store import Artifact, Manifest
 from assent.core.errors import AwaitingJudgments
 from assent.pipeline.config import RunConfig
-from assent.pipeline.run import plan_project, run_project, verdict, with_skip_bad, write_rounds
+from assent.pipeline.plan import plan_project, with_skip_bad
+from assent.pipeline.record import write_rounds
+from assent.pipeline.run import run_project, verdict
 
 LAB = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "simulated"}}}
 
@@ -115,7 +117,7 @@ def test_a_plan_runs_nothing_and_a_run_that_waits_keeps_what_it_has(
     Path("lab.yaml").write_text(yaml.safe_dump({"name": "toy", **lab}))
 
     assert "0 of" in plan_project(Path("lab.yaml"))[-1]
-    assert not list(Path("runs").glob("toy/artifacts/*"))
+    assert not list(Path("runs").glob("artifacts/*"))
     with pytest.raises(AwaitingJudgments) as waiting:
         list(run_project(Path("lab.yaml"), quiet=True))
     assert waiting.value.have == 0 and waiting.value.need > 0

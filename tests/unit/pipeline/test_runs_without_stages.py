@@ -20,7 +20,8 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.commands.export import export_model
 from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.run import plan_project, run_project
+from assent.pipeline.plan import plan_project
+from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees", "dogs", "shirts")
@@ -190,8 +191,8 @@ def test_the_lab_needs_no_raters_where_nothing_learns_from_rankings() -> None:
     [
         (LAB + "optimize: {kind: ppo}\n", "evaluation-a119610dc4e0"),
         (LAB + "optimize: {kind: dpo}\n", "evaluation-a4416a452dee"),
-        (FILES + "optimize: {kind: dpo}\n", "evaluation-928f818dcb78"),
-        (FILES + "optimize: {kind: grpo}\n", "evaluation-4e772e7cf9fb"),
+        (FILES + "optimize: {kind: dpo}\n", "evaluation-d07880929818"),
+        (FILES + "optimize: {kind: grpo}\n", "evaluation-5ccbc509f9df"),
     ],
 )
 def test_keys_of_runs_with_every_stage_are_what_they_were(

@@ -34,7 +34,7 @@ from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.passport import Passport
 from assent.pipeline.profile_line import Place
 from assent.pipeline.profile_use import ProfilePolicy, export_profile
-from assent.pipeline.run import write_rounds
+from assent.pipeline.record import write_rounds
 from assent.profiles.config import FloorLine, Publication
 from assent.profiles.holdout import is_held_out
 from assent.profiles.tree import NotUsableError, read_tree
@@ -273,7 +273,7 @@ def test_the_root_is_everybody_and_is_not_fitted(run: Path) -> None:
 
 
 def test_a_floor_that_was_not_measured_fails(run: Path) -> None:
-    [evaluation] = Path("runs/x/artifacts").glob("evaluation-*")
+    [evaluation] = Path("runs/artifacts").glob("evaluation-*")
     policy = find_artifact(str(read_tree(Path("profiles")).get("ja").policy))
     floor = (FloorLine(measure="xstest.over_refusal", margin=0.05), FloorLine(measure="answers.empty", margin=1.0))
     held = floor_of(floor, find_artifact(str(evaluation)), policy, find_artifact("runs/x/round-1"))

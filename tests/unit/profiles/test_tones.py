@@ -19,7 +19,8 @@ from assent.lab.world import World
 from assent.models.config import ModelConfig
 from assent.models.tiny import save_tiny
 from assent.pipeline.config import ComputeConfig, SampleConfig
-from assent.pipeline.stages.sample import SampleStage, run_sample
+from assent.pipeline.stages.declared import run_sample
+from assent.pipeline.stages.settings import SampleStage
 from assent.profiles.principles import of_tone, prompt_under
 from assent.profiles.spread import instruction, positions
 

@@ -211,7 +211,7 @@ def test_an_artifact_that_is_gone_leaves_a_note_and_a_gap(tmp_path: Path) -> Non
     reward.rmdir()
     report_of(folder)
     text = (folder / "report.html").read_text(encoding="utf-8")
-    assert f"{reward.name} is no longer in the run folder" in text
+    assert f"{reward.name} is no longer there" in text
     assert "reward" not in sections(text) and "optimization" in sections(text)
 
 

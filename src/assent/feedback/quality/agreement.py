@@ -12,7 +12,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from assent.core.types import Comparison, Ranking
 
@@ -54,6 +53,8 @@ def mean_tau_b(comparisons: Iterable[Comparison]) -> float | None:
 
     Two raters of whom one ties everything say nothing about order and are left out; None where nobody is left.
     """
+    from scipy.stats import kendalltau  # where settings alone are read, nothing of scipy is loaded
+
     taus = []
     for comparison in comparisons:
         ids = [completion.id for completion in comparison.completions]

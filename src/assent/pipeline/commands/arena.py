@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from assent.artifacts.find import store_at
+from assent.artifacts.layout import RUN_SETTINGS
+from assent.artifacts.project import RunFolder, is_run
+from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import ConfigError, UserError
 from assent.core.types import Comparison, Purpose, RaterKind
@@ -81,11 +83,12 @@ def lines(table: Table) -> Iterator[str]:
 def _met(asked: Asked) -> tuple[list[Met], dict[str, float]]:
     met: list[Met] = []
     comparisons: list[Comparison] = []
+    made: dict[str, Artifact] = {}
     for run in asked.runs:
-        folder = run / "artifacts"
-        if not folder.is_dir():
-            raise UserError(f"{run} is no run: it has no artifacts; name a folder such as runs/first")
-        met += met_in_runs(store_at(folder).all())
+        if not is_run(run):
+            raise UserError(f"{run} is no run: it has no {RUN_SETTINGS}; name a folder such as runs/first")
+        made |= {artifact.key: artifact for artifact in RunFolder(run).artifacts()}  # runs may share an evaluation
+    met += met_in_runs(made.values())
     if asked.data:
         loaded, _ = load_comparisons([Source(path=path) for path in asked.data])
         comparisons += loaded

@@ -25,7 +25,8 @@ from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.places import moved
-from assent.pipeline.stages.measure import MeasureStage, examined, judge_of, policy_subject, reward_subject
+from assent.pipeline.stages.measure import examined, judge_of, policy_subject, reward_subject
+from assent.pipeline.stages.settings import MeasureStage
 from assent.pipeline.subjects import Watch
 from assent.raters.config import RatersConfig
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from assent.artifacts.digests import reading_everything
 from assent.artifacts.find import find_artifact, model_of, store_at
 from assent.artifacts.lineage import as_dict, lineage, origins
 from assent.artifacts.store import Artifact
@@ -49,7 +50,8 @@ def export_model(
         raise UserError(f"--dtype {dtype} is not known; take {BASE}, {', '.join(TYPES)}")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty; choose another folder")
-    artifact = find_artifact(name)
+    with reading_everything():  # what leaves the project is whole
+        artifact = find_artifact(name)
     origin = origin or origin_of(artifact)
     with files.new_directory(to.absolute()) as partial:
         if adapter:

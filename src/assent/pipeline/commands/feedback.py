@@ -69,7 +69,7 @@ def import_feedback(
     Without a project they go where `assent import` puts them, and every run learns from them. Bad rows end it with
     DataError, or go into quarantine.jsonl beside the first file with `skip_bad`.
     """
-    from assent.pipeline.judging import IMPORTED  # torch comes along, which nothing else here needs
+    from assent.pipeline.imported import IMPORTED
 
     queue = Queue(asked.project or IMPORTED.project, asked.purpose)
     where = "assent feedback import"

@@ -23,7 +23,7 @@ from assent.pipeline.commands.gate import Subject
 from assent.pipeline.gating import facts_of
 from assent.pipeline.passport import Passport
 from assent.pipeline.profile_line import Line, Place, loading, optimizing
-from assent.pipeline.stages.optimize import run_optimize
+from assent.pipeline.stages.declared import run_optimize
 from assent.pipeline.stages.profile_evaluation import (
     ProfileEvaluationStage,
     ProfilePromptsStage,

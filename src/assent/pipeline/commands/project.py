@@ -19,7 +19,7 @@ from assent.data.sources.detect import NothingFits
 from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED
 from assent.pipeline.places import open_project
 
 Reading = Callable[[Sequence[Source]], tuple[Sequence[Item], LoadReport]]

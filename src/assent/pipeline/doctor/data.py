@@ -21,9 +21,9 @@ from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowCheck, RowReader, Template
+from assent.pipeline.stages.declared import run_sft
 from assent.pipeline.stages.fit_reward import HELD_OUT_SEED
 from assent.pipeline.stages.gather import EVAL_SEED, prompt_sources
-from assent.pipeline.stages.sft import run_sft
 
 LAB_SAMPLE = 300
 """Conversations and prompts of the lab that are looked at; it has a million of each, all alike."""
@@ -98,7 +98,7 @@ def _load_files(config: RunConfig, data: FileData, reader: RowReader | None) -> 
     def check(part: str) -> Check | None:
         if reader is None or (part == "corpus" and not isinstance(config.base, ScratchBase)):
             return None
-        return RowCheck(reader, row_limits(config, part), terms=config.optimize.reading() if part == "prompts" else ())
+        return RowCheck(reader, row_limits(config, part), terms=config.method.reading() if part == "prompts" else ())
 
     loaded = Loaded(Material(), [])
     for part, sources in sources_of(data).items():
@@ -176,7 +176,7 @@ def _check_prompts(config: RunConfig, data: FileData, material: Material) -> Ite
     yield from _check_held_out("data.demonstrations", material.demonstrations, apart.evaluation)
     yield from _check_held_out("data.comparisons", material.comparisons, apart.evaluation)
     prompts = apart.train
-    wanted = config.optimize.prompts_at_once()
+    wanted = config.method.prompts_at_once()
     if wanted is not None and len(prompts) < wanted:
         said = f"is {wanted}, but there are {len(prompts)} prompts, which then repeat in a batch"
         yield warning("optimize.prompts_per_step", said, "lower it, or give more data.prompts")

@@ -29,8 +29,7 @@ from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import Tried, imported_comparisons
-from assent.pipeline.judging import IMPORTED
+from assent.pipeline.imported import IMPORTED, Tried, imported_comparisons
 from assent.pipeline.limits import row_limits
 from assent.pipeline.places import open_project
 from assent.pipeline.row_check import RowCheck, RowReader
@@ -90,7 +89,7 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
     if config.budget is not None:
         found = split(config.budget, use_of(config.rounds, config.collect, config.evaluate))
         yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
-    yield from config.optimize.checks()
+    yield from config.method.checks()
     if config.model.dtype == "bfloat16" and config.model.lora is None:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
@@ -161,7 +160,7 @@ def check_imports(config: RunConfig, reader: Reader) -> Iterator[Finding]:
 
 def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
     """Prompts without what a term of the reward reads of them; rows of files are tried where they are read."""
-    for term in config.optimize.reading():
+    for term in config.method.reading():
         try:
             for prompt in material.prompts:
                 term.refuse_prompt(prompt)

@@ -58,8 +58,8 @@ def check_judge(config: RunConfig) -> Iterator[Finding]:
     if config.collect is not None and config.collect.ai is not None:
         longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
         yield from _check(config.collect.ai.raters, Place("collect.ai.raters", longest), config)
-    for key, judge in config.optimize.judges():
-        longest = Length(config.optimize.answers() or 0, "optimize.sampling.max_new_tokens")
+    for key, judge in config.method.judges():
+        longest = Length(config.method.answers() or 0, "optimize.sampling.max_new_tokens")
         yield from _check(judge, Place(key, longest), config)
 
 

@@ -45,7 +45,7 @@ def check_known(config: RunConfig, *, parameters: int, prompts: int | None) -> I
     yield from _passes(config)
     if isinstance(config.optimize, OnPolicyConfig):
         yield from _on_policy(config.optimize, prompts)
-    else:
+    elif config.optimize is not None:
         yield from _preferences(config.optimize)
     if config.evaluate is not None and config.evaluate.prompts < FEW_EVALUATED:
         said = f"is {config.evaluate.prompts}: the win rate will be uncertain by about"
@@ -61,8 +61,8 @@ def optimizers(config: RunConfig) -> Iterator[tuple[str, str, OptimizerConfig]]:
         yield "constitution.sft.optimizer", "sft", config.constitution.sft.optimizer
     if config.reward is not None and config.fits_reward:
         yield "reward.optimizer", "reward", config.reward.optimizer
-    for name in type(config.optimize).model_fields:
-        value = getattr(config.optimize, name)
+    for name in type(config.method).model_fields:
+        value = getattr(config.method, name)
         if isinstance(value, OptimizerConfig):
             yield f"optimize.{name}", "value" if name == "value_optimizer" else "optimize", value
 
@@ -89,7 +89,7 @@ def _passes(config: RunConfig) -> Iterator[Finding]:
     if config.reward is not None and config.fits_reward and config.reward.epochs > PASSES["reward"]:
         said = f"is {config.reward.epochs:g}: reward models learn single labels by heart after one to three passes"
         yield warning("reward.epochs", said, "take 1 to 3")
-    epochs = getattr(config.optimize, "epochs", 1)
+    epochs = getattr(config.method, "epochs", 1)
     if not isinstance(config.optimize, OnPolicyConfig) and epochs > PASSES["optimize"]:
         said = f"is {epochs:g}: the policy will know these pairs by heart, and both answers of each become unlikely"
         yield warning("optimize.epochs", said, "take 1 to 3")

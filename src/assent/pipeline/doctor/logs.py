@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from assent.artifacts.layout import RUN_SETTINGS
+from assent.artifacts.layout import LOGS, RUN_SETTINGS
+from assent.artifacts.project import RunFolder
 from assent.artifacts.round import ROUND, read_round
-from assent.artifacts.store import Artifact, ArtifactStore
+from assent.artifacts.store import Artifact
 from assent.core.config import read_yaml
 from assent.core.errors import UserError
 from assent.core.findings import Finding, note, ok
@@ -18,27 +19,23 @@ from assent.core.runlog import METRICS, read_metrics
 from assent.evaluation.report import EVALUATION, EvaluationReport
 from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
 
-LOGS, ARTIFACTS = "logs", "artifacts"
-
-
-def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run, begun or finished."""
-    return (folder / RUN_SETTINGS).is_file()
-
 
 def examine_logs(folder: Path) -> list[Finding]:
     """What every stage of a run that logs says of itself. Raises UserError for a folder that is no run."""
-    if not is_run(folder):
+    if not (folder / RUN_SETTINGS).is_file():
         raise UserError(f"{folder} is no run: it has no {RUN_SETTINGS}; name a folder below runs/, or a YAML")
-    store = ArtifactStore(folder / ARTIFACTS, say=lambda _: None, read_only=True)
-    made = {artifact.name: artifact for artifact in store.all()}
+    run = RunFolder(folder)
+    made = {artifact.name: artifact for artifact in run.artifacts()}
+    others = {artifact.name for artifact in run.store().all()} - set(made)  # such as of earlier settings
     rounds = _rounds(folder)
     preferred = {str(a.manifest.inputs.get("policy")): a for a in made.values() if a.manifest.stage == "evaluate"}
     settings = read_yaml(folder / RUN_SETTINGS)
     findings: list[Finding] = []
     looked_at = 0
-    for place in sorted((folder / LOGS).glob(f"*/{METRICS}"), key=lambda path: (path.stat().st_mtime, path)):
+    for place in sorted((run.newest / LOGS).glob(f"*/{METRICS}"), key=lambda path: (path.stat().st_mtime, path)):
         name = place.parent.name
+        if name in others or (run.version is not None and name not in made):
+            continue
         log = _log(read_metrics(place.parent), made.get(name), settings)
         if log is None:
             continue

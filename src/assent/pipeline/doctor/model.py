@@ -162,7 +162,7 @@ def _check_demonstrations(
 
     for limit in limits:
         yield from _check_fit(limit, rows, fit, "demonstrations", reader)
-    allowed = config.optimize.answers()
+    allowed = config.method.answers()
     if allowed is not None:
         last = [talk.messages[-1] for talk in demonstrations[:LOOKED_AT]]
         answers = [turn.content for turn in last if turn.role == "assistant" and turn.is_plain]
@@ -241,7 +241,7 @@ def _rendered(items: Sequence[_Item], render: Callable[[_Item], _Made]) -> tuple
 
 
 def _longest_answer(config: RunConfig) -> int:
-    limits = [config.optimize.answers() or 0]
+    limits = [config.method.answers() or 0]
     if config.evaluate is not None:
         limits.append(config.evaluate.sampling.max_new_tokens)
     if config.collect is not None:

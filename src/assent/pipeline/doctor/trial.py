@@ -47,7 +47,7 @@ def try_sampling(policy: PolicyModel) -> Iterator[Finding]:
 
 def try_scoring(config: RunConfig, path: str) -> Iterator[Finding]:
     """Put a score head on the base and score an answer, where the run will train a reward model or a critic."""
-    if not config.fits_reward and "reward" not in config.optimize.wants:
+    if not config.fits_reward and "reward" not in config.method.wants:
         return
     try:
         model = ScalarModel.from_policy(path, config=config.model.model_copy(update={"dtype": "float32"}), seed=0)

@@ -7,43 +7,25 @@ from typing import Any, assert_never
 import numpy as np
 
 from assent.artifacts.jsonl import read_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
-from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.shown import turns_shown
 from assent.core.types import Conversation
 from assent.data.render import Renderer
 from assent.learner.checkpoint import Cadence
-from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.scratch import new_model, train_tokenizer
 from assent.pipeline.backends import Backends, device_of, machine
-from assent.pipeline.config import BaseConfig, ComputeConfig, PretrainedBase, RunConfig, ScratchBase
+from assent.pipeline.config import PretrainedBase, ScratchBase
 from assent.pipeline.learners import policy_learner
+from assent.pipeline.stages.settings import BaseStage
 from assent.pipeline.waste import told
 from assent.training.loop import Loop
 from assent.training.sft import train_sft
 
 
-class BaseStage(Config):
-    """What the base model is."""
-
-    base: BaseConfig
-    """From scratch or pretrained."""
-    model: ModelConfig
-    """How models are loaded."""
-    compute: ComputeConfig
-    """Where it runs."""
-
-    @classmethod
-    def of(cls, config: RunConfig) -> BaseStage:
-        """As the run says."""
-        return cls(base=config.base, model=config.model, compute=config.compute)
-
-
-@stage(name="base", version=1, kind="policy")
 def run_base(ctx: StageContext, config: BaseStage, *, corpus: Artifact | None = None) -> dict[str, Any]:
     """Write policy/: a plain Hugging Face folder with a tokenizer that has distinct end and pad tokens."""
     match config.base:

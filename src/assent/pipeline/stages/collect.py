@@ -10,99 +10,33 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pydantic import Field
-
 from assent.artifacts.jsonl import read_records, write_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import files
-from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
-from assent.core.types import Comparison, Judgment, Marked, Prompt, Rater, Task
+from assent.core.types import Comparison, Judgment, Marked, Prompt, Task
 from assent.data.heldout import Kept, take_out
-from assent.feedback.config import StoreConfig
 from assent.feedback.quality.opinions import second_opinions
 from assent.feedback.queue.assign import overlap
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
-from assent.models.config import ModelConfig
 from assent.pipeline.ai_labels import FILE as AI_LABELS
 from assent.pipeline.ai_labels import agreement_of, for_people, judge_beside, only_by, refuse_low, weights_in
 from assent.pipeline.backends import Backends
-from assent.pipeline.config import CollectConfig, ComputeConfig, LabData, RunConfig
+from assent.pipeline.config import CollectConfig
 from assent.pipeline.constitution_config import AILabelsConfig
-from assent.pipeline.decisions import Decisions, Stood, decided_in, in_words, stand_in
-from assent.pipeline.imported import MARKS, Tried, check_for, imported_comparisons, imported_marks
+from assent.pipeline.decisions import Stood, decided_in, in_words, stand_in
+from assent.pipeline.imported import IMPORTED, MARKS, Tried, check_for, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
-from assent.pipeline.judging import IMPORTED, enough_of, judge, panel_of, worth_knowing
-from assent.pipeline.limits import RowLimit, row_limits
-from assent.pipeline.queueing import QueuePlan, place_of, predicted
+from assent.pipeline.judging import enough_of, judge, panel_of, worth_knowing
+from assent.pipeline.queueing import QueuePlan, predicted
+from assent.pipeline.stages.settings import CollectStage
+from assent.pipeline.stages.since import known_raters
 from assent.raters.config import PeopleConfig
 
 
-class CollectStage(Config):
-    """What decides the judgments of a round."""
-
-    collect: CollectConfig | None
-    """Who ranks; None: nobody new."""
-    lab: LabData | None
-    """The lab, whose truth simulated people see through noise."""
-    people_seed: int
-    """Draws the simulated people: the same ones in every round of a run."""
-    model: ModelConfig
-    """How a reward model that judges is loaded."""
-    store: StoreConfig = Field(json_schema_extra={"affects_result": False})
-    """The database in which judgments are kept."""
-    compute: ComputeConfig
-    """Where a reward model that judges runs."""
-    decisions: Decisions = Field(default="ignore", json_schema_extra={"affects_result": False})
-    """Whether those of adjudicators stand for judgments; where they do, they enter the key as what comes from outside.
-    """
-    title: str = Field(default="", json_schema_extra={"affects_result": False})
-    """What people read above the tasks."""
-    place: str = Field(default="", json_schema_extra={"affects_result": False})
-    """Where in the run they are asked."""
-    like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
-    """Projects whose settings, guideline and raters this round's takes over: of the first that is there."""
-    limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
-    """How long imported rows may be."""
-    marks: bool = Field(default=False, json_schema_extra={"added_later": True})
-    """Whether flags and scores without a ranking are written down too."""
-
-    @classmethod
-    def of(cls, config: RunConfig, number: int, *, like: tuple[str, ...]) -> CollectStage:
-        """As the run says, for the round of this number."""
-        return cls(
-            collect=config.collect,
-            lab=config.lab,
-            people_seed=config.seed,
-            model=config.model,
-            store=config.store,
-            compute=config.compute,
-            decisions=config.decisions,
-            title=f"{config.name}, round {number}, rankings",
-            place=place_of(config.name, 2 * number),
-            like=like,
-            limits=tuple(row_limits(config, "comparisons")),
-            marks=config.optimize.reads_marks,
-        )
-
-
-def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
-    """What raters say about themselves now, where it is not what the artifact holds: the joint fit of raters reads it.
-
-    Simulated people are left out: what is known of them stands in the config.
-    """
-    if not config.store.exists:
-        return {}
-    then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
-    comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
-    now = [r for r in known_raters(config.store, comparisons) if r.kind != "simulated"]
-    return {} if now == then else {"raters": hash_json([r.model_dump(mode="json") for r in now])}
-
-
-@stage(name="collect", version=2, kind="judgments", since=told_since)
 def run_collect(
     ctx: StageContext,
     config: CollectStage,
@@ -348,13 +282,6 @@ def only_of(ids: frozenset[str], comparisons: list[Comparison]) -> list[Comparis
     """What these raters said, without what others said about the same tasks."""
     own = [(c, tuple(j for j in c.judgments if j.rater_id in ids)) for c in comparisons]
     return [c if len(kept) == len(c.judgments) else c.model_copy(update={"judgments": kept}) for c, kept in own if kept]
-
-
-def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rater]:
-    """The raters of these comparisons that the store knows something about."""
-    ranked = {j.rater_id for c in comparisons for j in c.judgments}
-    with Store.open(store.url) as opened:
-        return [rater for rater in opened.raters() if rater.id in ranked and rater.attributes]
 
 
 def without_repeats(comparisons: list[Comparison]) -> list[Comparison]:

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
 from torch.nn import Module
 
 from assent.artifacts.jsonl import read_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
-from assent.core.config import Config
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.group import Group
 from assent.core.types import Completion, Judgment, Prompt, Rater
@@ -28,82 +26,26 @@ from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, KnownJudg
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites.own import measure
 from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_scores, read_verdicts, win_rate, write_verdicts
-from assent.feedback.config import StoreConfig
 from assent.feedback.quality.sheets import Score
 from assent.feedback.queue.judges import Judges
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.learner.scorer import sum_logps
-from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
-from assent.pipeline.config import ComputeConfig, LabData, RunConfig
-from assent.pipeline.decisions import Decisions, in_words, stand_in_of
+from assent.pipeline.decisions import in_words, stand_in_of
 from assent.pipeline.erasures import evaluation_project
-from assent.pipeline.judges import evaluation_judges, judge_id, judges_its_own, take_queue
+from assent.pipeline.judges import evaluation_judges, judge_id, take_queue
 from assent.pipeline.judging import enough_of, judge, panel_of
 from assent.pipeline.known_judges import known_judge
 from assent.pipeline.learners import policy_scorer
 from assent.pipeline.prompts import that_fit
-from assent.pipeline.queueing import FINAL, QueuePlan, place_of
-from assent.raters.config import RatersConfig
+from assent.pipeline.queueing import QueuePlan
+from assent.pipeline.stages.settings import EvaluateStage
 from assent.raters.function import ScoringRater
 from assent.raters.panel import Panel
 from assent.stats.clustered import clustered_mean
 from assent.training.rewards import ModelReward, cut_lines
-
-
-class EvaluateStage(Config):
-    """What decides an evaluation."""
-
-    evaluate: EvaluateConfig
-    """Prompts, sampling, how many raters."""
-    raters: RatersConfig | None
-    """Who judges; None: the reward model of the round, which is no independent judge, or nobody where there is none."""
-    lab: LabData | None
-    """The lab, whose truth can be read."""
-    judges_own: bool = False
-    """Whether the raters are a reward that the policy was optimized for, and so no independent judge."""
-    people_seed: int
-    """Draws the simulated people; those who evaluate gave no training label."""
-    model: ModelConfig
-    """How policies are loaded."""
-    store: StoreConfig = Field(json_schema_extra={"affects_result": False})
-    """The database in which judgments are kept."""
-    compute: ComputeConfig
-    """Where it runs."""
-    decisions: Decisions = Field(default="ignore", json_schema_extra={"affects_result": False})
-    """Whether those of adjudicators stand for judgments; where they do, they enter the key as what comes from outside.
-    """
-    title: str = Field(default="", json_schema_extra={"affects_result": False})
-    """What people read above the tasks."""
-    place: str = Field(default="", json_schema_extra={"affects_result": False})
-    """Where in the run they are asked."""
-    like: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
-    """Projects whose settings, guideline and raters this comparison takes over: of the first that is there."""
-
-    @classmethod
-    def of(cls, config: RunConfig, number: int | None, *, like: tuple[str, ...]) -> EvaluateStage | None:
-        """That of the round of this number, None for that of the whole run; None where the run evaluates nothing."""
-        if config.evaluate is None:
-            return None
-        raters = None if config.collect is None else config.collect.raters
-        return cls(
-            evaluate=config.evaluate,
-            raters=raters,
-            lab=config.lab,
-            judges_own=judges_its_own(raters, config.optimize),
-            people_seed=config.seed,
-            model=config.model,
-            store=config.store,
-            compute=config.compute,
-            decisions=config.decisions,
-            title=f"{config.name}, final evaluation"
-            if number is None
-            else f"{config.name}, round {number}, evaluation",
-            place=place_of(config.name, FINAL if number is None else 2 * number + 1),
-            like=like,
-        )
 
 
 @dataclass(frozen=True)
@@ -115,7 +57,6 @@ class Answers:
     logps: list[float]
 
 
-@stage(name="evaluate", version=3, kind="evaluation")
 def run_evaluate(
     ctx: StageContext,
     config: EvaluateStage,

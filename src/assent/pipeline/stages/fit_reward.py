@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import Field
 
 from assent.artifacts.jsonl import read_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
-from assent.core.config import Config
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
 from assent.data.fit import fit
@@ -27,19 +25,17 @@ from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import RewardReport, reward_outcomes, reward_report
 from assent.learner.checkpoint import Cadence
 from assent.learner.scorer import score_groups
-from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
 from assent.pipeline.ai_labels import by_people, weighed, weights_in
 from assent.pipeline.backends import Backends, machine, save_reward
-from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.guarding import Parted, part
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
 from assent.pipeline.learners import all_heads, row_scorer, state_scorer, train_reward_model
 from assent.pipeline.ranked import RankedGroups, Reading
+from assent.pipeline.stages.settings import RewardStage
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
-from assent.training.config import RewardConfig
 from assent.training.criterion_fit import CriterionScale, scales_of, table
 from assent.training.loop import Loop
 from assent.training.reward import Trained, taste_scores
@@ -49,34 +45,6 @@ HELD_OUT_SEED = 0
 """The same prompts are held out in every round and run, so that accuracies can be compared."""
 
 
-class RewardStage(Config):
-    """What decides the reward model."""
-
-    reward: RewardConfig
-    """How it is trained."""
-    model: ModelConfig
-    """How models are loaded."""
-    compute: ComputeConfig
-    """Where it runs."""
-    part: Literal["all", "train", "gold"] = Field(default="all", json_schema_extra={"added_later": True})
-    """Which judgments: all, or with a held-out reward for guards, those of one side."""
-    gold_share: float = Field(default=0.0, json_schema_extra={"added_later": True})
-    """Share of the held-out side."""
-
-    @classmethod
-    def of(cls, config: RunConfig, reward: RewardConfig, *, is_gold: bool = False) -> RewardStage:
-        """As the run says; `is_gold`: the held-out one for guards."""
-        share = config.optimize.gold_share
-        part = "all" if share is None else "gold" if is_gold else "train"
-        return cls(reward=reward, model=config.model, compute=config.compute, part=part, gold_share=share or 0.0)
-
-    def revised(self) -> dict[str, str]:
-        """What enters the key beside the stage's version, which would make reward models anew that did not change."""
-        learns_ties = self.reward.raters.kind == "none" and self.reward.ties in ("davidson", "rao_kupper")
-        return {"tie strength": "fitted apart"} if learns_ties else {}
-
-
-@stage(name="fit reward", version=2, kind="reward")
 def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, judgments: Artifact) -> dict[str, Any]:
     """Write reward/ (a plain sequence-classification model), report.json, and each held-out pair as an outcome."""
     backends, wanted = Backends(config.model, config.compute), config.reward

@@ -6,26 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from assent.artifacts.find import store_at
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
-from assent.core.config import Config
-from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.gate.decide import Decision, in_words
 from assent.evaluation.gate.dossier import take_look
 from assent.evaluation.gate.evidence import Evidence
 from assent.pipeline.gating import evidence_of
+from assent.pipeline.stages.settings import GateStage
 
 DOSSIER = "dossier"
 
 
-class GateStage(Config):
-    """What decides whether a policy is promoted."""
-
-    gate: GateConfig
-    """Its lines, and who may judge."""
-
-
-@stage(name="gate", version=1, kind="gate")
 def run_gate(
     ctx: StageContext,
     config: GateStage,

@@ -11,93 +11,26 @@ quarantine.jsonl        rows that could not be used, with file, line and reason 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeVar, assert_never
-
-from pydantic import Field
+from typing import Any, TypeVar, assert_never
 
 from assent.artifacts.jsonl import read_records, write_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
-from assent.core.config import Config
 from assent.core.errors import DataError
-from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import Kept, set_aside, take_out
 from assent.data.identity import distinct, with_unnamed_apart
 from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
 from assent.lab.world import World
-from assent.pipeline.config import DataConfig, FileData, LabData
-from assent.pipeline.limits import RowLimit
-from assent.pipeline.row_check import Template, check_of
-from assent.training.reward_terms import RewardTerm
+from assent.pipeline.config import FileData, LabData
+from assent.pipeline.row_check import check_of
+from assent.pipeline.stages.settings import GatherStage
 
 _Item = TypeVar("_Item", Conversation, Comparison)
 
-Part = Literal["corpus", "demonstrations", "prompts", "comparisons"]
 
-
-class GatherStage(Config):
-    """One part of what a run learns from; parts are apart so that a change in one makes only that one again."""
-
-    part: Part
-    """Which part."""
-    data: DataConfig
-    """Where it comes from, without the settings of the other parts."""
-    eval_prompts: int = 0
-    """How many prompts of the lab are wanted for evaluation; of files, all that are set aside are."""
-    template: Template | None = Field(default=None, json_schema_extra={"affects_result": False})
-    """The chat template that every row has to pass; None for rows of the lab."""
-    limits: tuple[RowLimit, ...] = Field(default=(), json_schema_extra={"affects_result": False})
-    """How long rows may be for the stages that will read them."""
-    terms: tuple[RewardTerm, ...] = Field(default=(), json_schema_extra={"affects_result": False})
-    """Terms of a reward that read something of each prompt."""
-
-    @property
-    def strict(self) -> list[Any]:
-        """The limits that make a row a bad one."""
-        return [limit.model_dump(mode="json") for limit in self.limits if limit.is_strict]
-
-    @property
-    def reads(self) -> list[Any]:
-        """What terms of a reward read of each prompt, which makes a row without it a bad one."""
-        return sorted(([*item] for term in self.terms for item in term.reads.items()), key=str)
-
-    @property
-    def passed(self) -> dict[str, str]:
-        """What a base from scratch lets pass; of any other base, keys know that anyway."""
-        return {} if self.template is None or self.template.path is not None else self.template.identity()
-
-
-def tried_since(artifact: Artifact, config: GatherStage) -> dict[str, str]:
-    """What the rows would be tried against now and were not then; artifacts of old say nothing of it, and stay."""
-    changes: dict[str, str] = {}
-    if artifact.notes.get("strict", config.strict) != config.strict:
-        changes["rows fit"] = hash_json(config.strict)
-    if artifact.notes.get("reads", []) != config.reads:
-        changes["prompts have"] = hash_json(config.reads)
-    if artifact.notes.get("passed", config.passed) != config.passed:
-        changes |= config.passed
-    return changes
-
-
-def only(part: Part, data: DataConfig) -> DataConfig:
-    """The data config with the settings of other parts reset, so that they do not enter this part's key."""
-    match data:
-        case LabData():
-            blank = LabData(world_seed=data.world_seed)
-            return blank.model_copy(update={part: getattr(data, part)}) if part != "comparisons" else blank
-        case FileData():
-            asked = "prompts" if data.prompts else "demonstrations" if data.demonstrations else "comparisons"
-            kept = {"corpus": ("corpus", "demonstrations"), "prompts": (asked, "eval_prompts", "eval_share")}
-            names = kept.get(part, (part,))
-            return FileData.model_construct(**{name: getattr(data, name) for name in names})
-        case _ as never:
-            assert_never(never)
-
-
-@stage(name="gather", version=1, kind="data", since=tried_since)
 def run_gather(ctx: StageContext, config: GatherStage, *, held_out: Artifact | None = None) -> dict[str, Any]:
     """Write the files of one part, without whatever holds a prompt of eval.jsonl in `held_out`."""
     match config.data:
@@ -138,7 +71,7 @@ def gather_files(
 ) -> dict[str, Any]:
     """Read the sources of the part; the report of what was read is told and noted."""
     check = check_of(config.template, config.limits)
-    passed = {"passed": config.passed} if config.passed else {}
+    passed = {"passed": dict(config.passed.content)} if config.passed else {}
     match config.part:
         case "corpus":
             texts = (*data.corpus, *data.demonstrations)

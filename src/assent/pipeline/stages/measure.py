@@ -6,67 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
-from assent.core import seeds
-from assent.core.config import Config
 from assent.core.errors import ConfigError
 from assent.evaluation.catalog import suite_of
 from assent.evaluation.exam import Exam, sit
 from assent.evaluation.outcomes import OF_REWARD, Found, estimates, report
 from assent.evaluation.subject import Subject
 from assent.evaluation.suite import SuiteReport
-from assent.evaluation.suites.config import SuiteConfig
-from assent.models.config import ModelConfig
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
-from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.judging import panel_of
 from assent.pipeline.learners import policy_scorer
+from assent.pipeline.stages.settings import MeasureStage
 from assent.pipeline.subjects import PolicySubject, RewardSubject, Watch
-from assent.raters.config import AutoraterConfig, RatersConfig
 from assent.raters.rater import SingleRater
 
 
-class MeasureStage(Config):
-    """What decides what a suite finds."""
-
-    suite: SuiteConfig
-    """The suite and its settings."""
-    items_seed: int
-    """Draws the items and the answers: the same of every policy of a run, so that they can be compared by item."""
-    judge: RatersConfig | None
-    """Who judges, where the suite wants somebody; null otherwise."""
-    model: ModelConfig
-    """How the subject is loaded."""
-    compute: ComputeConfig
-    """Where it runs."""
-
-    @classmethod
-    def all_of(cls, config: RunConfig) -> dict[str, MeasureStage]:
-        """The suites of a run by their titles."""
-        seed = seeds.derive(config.seed, "suites")
-        return {
-            one.title: cls.of(one, seed, config.suites_judge, config.model, config.compute) for one in config.suites
-        }
-
-    @classmethod
-    def of(
-        cls, suite: SuiteConfig, seed: int, judge: RatersConfig | None, model: ModelConfig, compute: ComputeConfig
-    ) -> MeasureStage:
-        """The stage of one suite, with the judge only where the suite wants one, asked for scores of its criteria."""
-        sat = suite_of(suite)
-        wanted = judge if sat.wants_judge(suite) else None
-        if isinstance(wanted, AutoraterConfig):
-            wanted = wanted.model_copy(update={"mode": "scores", "criteria": sat.criteria(suite) or wanted.criteria})
-        return cls(suite=suite, items_seed=seed, judge=wanted, model=model, compute=compute)
-
-    @property
-    def beside(self) -> dict[str, str]:
-        """Hashes of what the suite reads that its settings do not name."""
-        return dict(suite_of(self.suite).beside(self.suite))
-
-
-@stage(name="measure", version=1, kind="measurement")
 def run_measure(
     ctx: StageContext, config: MeasureStage, *, policy: Artifact | None = None, reward: Artifact | None = None
 ) -> dict[str, Any]:

@@ -11,9 +11,8 @@ from typing import Any, assert_never
 from torch import Tensor
 
 from assent.artifacts.jsonl import read_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
-from assent.core.config import Config
 from assent.core.group import Group
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.render import Renderer
@@ -21,11 +20,9 @@ from assent.data.splits import split_key
 from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.checkpoint import Cadence
 from assent.learner.learner import Learner
-from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
 from assent.pipeline.ai_labels import weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
-from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.guarding import held_out_reward, set_apart
 from assent.pipeline.labelling import Relabelled, labelled_groups, relabelled
 from assent.pipeline.learners import policy_learner, value_learner
@@ -33,9 +30,9 @@ from assent.pipeline.one_base import OneBase
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.ranked import ranked_groups
 from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
+from assent.pipeline.stages.settings import OptimizeStage
 from assent.pipeline.waste import told
 from assent.training.best_of_n import train_best_of_n
-from assent.training.config import OptimizeConfig
 from assent.training.dpo import train_dpo
 from assent.training.gauge import HeldOut
 from assent.training.grpo import train_grpo
@@ -61,23 +58,6 @@ TrainOnRankings = Callable[[Learner[TokenScores], Sequence[Group], Sequence[Targ
 """A method on rankings: the policy, groups of answers, who ranked them how, its settings, the loop."""
 
 
-class OptimizeStage(Config):
-    """What decides the new policy."""
-
-    optimize: OptimizeConfig
-    """The method and its settings."""
-    model: ModelConfig
-    """How models are loaded."""
-    compute: ComputeConfig
-    """Where it runs."""
-
-    @classmethod
-    def of(cls, config: RunConfig) -> OptimizeStage:
-        """As the run says."""
-        return cls(optimize=config.optimize, model=config.model, compute=config.compute)
-
-
-@stage(name="optimize", version=2, kind="policy")
 def run_optimize(
     ctx: StageContext,
     config: OptimizeStage,

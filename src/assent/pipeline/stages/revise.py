@@ -7,21 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from assent.artifacts.jsonl import read_records, write_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
-from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import short
 from assent.core.types import Completion, Conversation, Message, Prompt
 from assent.feedback.queue.assign import draw
-from assent.models.config import ModelConfig
 from assent.pipeline.autoraters import open_reviser
 from assent.pipeline.backends import Backends, machine
-from assent.pipeline.config import ComputeConfig, RunConfig
-from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.prompts import that_fit
 from assent.pipeline.stages.sample import writer_of
+from assent.pipeline.stages.settings import ReviseStage
 from assent.raters.constitution import Constitution
 from assent.raters.revising import Draft, Reviser, Revision
 
@@ -29,23 +26,6 @@ _AT_ONCE = 64  # drafts that are revised together
 _LONGER = "raise constitution.sampling.max_new_tokens: every answer was cut"
 
 
-class ReviseStage(Config):
-    """What decides the revisions."""
-
-    revise: ReviseConfig
-    """By which constitution, of how many answers, by whom."""
-    model: ModelConfig
-    """How the policy is loaded."""
-    compute: ComputeConfig
-    """Where it runs."""
-
-    @classmethod
-    def of(cls, config: RunConfig, revise: ReviseConfig) -> ReviseStage:
-        """As the run says; how revisions are learned from is no part of it."""
-        return cls(revise=revise.model_copy(update={"sft": None}), model=config.model, compute=config.compute)
-
-
-@stage(name="revise", version=1, kind="revisions")
 def run_revise(ctx: StageContext, config: ReviseStage, *, policy: Artifact, prompts: Artifact) -> dict[str, Any]:
     """Write revisions.jsonl, every step of every answer, and demonstrations.jsonl, what is to be learned from.
 

@@ -6,42 +6,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from assent.artifacts.jsonl import read_records, write_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
-from assent.core.config import Config
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Prompt, Task
 from assent.generation.writer import LocalWriter, Writer
-from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.choosing import chosen as kept_of
 from assent.pipeline.choosing import worth_of
-from assent.pipeline.config import ComputeConfig, RunConfig, SampleConfig
+from assent.pipeline.config import SampleConfig
 from assent.pipeline.prompts import that_fit
+from assent.pipeline.stages.settings import SampleStage
 from assent.profiles.principles import prompt_under
 from assent.profiles.spread import instruction, positions
 
 
-class SampleStage(Config):
-    """What decides the answers of a round."""
-
-    sample: SampleConfig
-    """How many answers, how drawn."""
-    round: int
-    """Number of the round, from 1: each round takes the next prompts."""
-    model: ModelConfig
-    """How the policy is loaded."""
-    compute: ComputeConfig
-    """Where it runs."""
-
-    @classmethod
-    def of(cls, config: RunConfig, number: int) -> SampleStage:
-        """As the run says, for the round of this number."""
-        return cls(sample=config.sample, round=number, model=config.model, compute=config.compute)
-
-
-@stage(name="sample", version=2, kind="samples")
 def run_sample(
     ctx: StageContext,
     config: SampleStage,

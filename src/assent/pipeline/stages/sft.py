@@ -5,40 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from assent.artifacts.jsonl import read_records
-from assent.artifacts.stage import StageContext, stage
+from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
-from assent.core.config import Config
 from assent.core.types import Conversation
 from assent.data.splits import split
 from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.checkpoint import Cadence
-from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine, save_policy
-from assent.pipeline.config import ComputeConfig, RunConfig
 from assent.pipeline.learners import policy_learner
+from assent.pipeline.stages.settings import SFTStage
 from assent.pipeline.waste import told
-from assent.training.config import SFTConfig
 from assent.training.loop import Loop
 from assent.training.sft import train_sft
 
 
-class SFTStage(Config):
-    """What decides the fine-tuned policy."""
-
-    sft: SFTConfig
-    """How it is trained."""
-    model: ModelConfig
-    """How the base is loaded."""
-    compute: ComputeConfig
-    """Where it runs."""
-
-    @classmethod
-    def of(cls, config: RunConfig, sft: SFTConfig) -> SFTStage:
-        """As the run says."""
-        return cls(sft=sft, model=config.model, compute=config.compute)
-
-
-@stage(name="sft", version=1, kind="policy")
 def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstrations: Artifact) -> dict[str, Any]:
     """Write policy/."""
     backends = Backends(config.model, config.compute)

@@ -1,0 +1,38 @@
+"""Every stage of a run: its name, its version, what it makes, and the function that does it, loaded when it runs.
+
+Raise a version when the results of the stage change: it enters the key.
+"""
+
+from __future__ import annotations
+
+from assent.artifacts.stage import Stage
+from assent.pipeline.stages.since import told_since, tried_since
+
+_HERE = "assent.pipeline.stages"
+
+run_gather = Stage("gather", 1, "data", f"{_HERE}.gather:run_gather", since=tried_since)
+run_base = Stage("base", 1, "policy", f"{_HERE}.base:run_base")
+run_sft = Stage("sft", 1, "policy", f"{_HERE}.sft:run_sft")
+run_revise = Stage("revise", 1, "revisions", f"{_HERE}.revise:run_revise")
+run_sample = Stage("sample", 2, "samples", f"{_HERE}.sample:run_sample")
+run_collect = Stage("collect", 2, "judgments", f"{_HERE}.collect:run_collect", since=told_since)
+run_fit_reward = Stage("fit reward", 2, "reward", f"{_HERE}.fit_reward:run_fit_reward")
+run_optimize = Stage("optimize", 2, "policy", f"{_HERE}.optimize:run_optimize")
+run_evaluate = Stage("evaluate", 3, "evaluation", f"{_HERE}.evaluate:run_evaluate")
+run_measure = Stage("measure", 1, "measurement", f"{_HERE}.measure:run_measure")
+run_gate = Stage("gate", 1, "gate", f"{_HERE}.gate:run_gate")
+
+STAGES = (
+    run_gather,
+    run_base,
+    run_sft,
+    run_revise,
+    run_sample,
+    run_collect,
+    run_fit_reward,
+    run_optimize,
+    run_evaluate,
+    run_measure,
+    run_gate,
+)
+"""In the order in which a round comes to them."""
