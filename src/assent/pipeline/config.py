@@ -97,20 +97,18 @@ class SampleConfig(Config):
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
     """How they are drawn."""
     temperatures: tuple[float, ...] = ()
-    """The answers to a prompt are drawn at these temperatures in turn, so that raters see real differences; none:
-    all at `sampling.temperature`."""
+    """Draw the answers to a prompt at these temperatures in turn; none: all at `sampling.temperature`."""
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
     choose: Literal["next", "disagreement"] = Field(default="next", json_schema_extra={"added_later": True})
-    """Which prompts raters are asked about. next: the next ones of the pool. disagreement: from round 2 on,
-    `candidates` times as many prompts are answered, and raters get those on which the reward models of earlier
-    rounds disagree most (with a single reward model: those on which it is least sure). One prompt in five is
-    drawn at random in either case."""
+    """next: the next prompts of the pool. disagreement: from round 2 on, of `candidates` times as many, those on
+    which earlier reward models disagree most (a single one: is least sure). One prompt in five is random in any
+    case."""
     candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
     """With `choose: disagreement`, how many prompts are answered for each one that raters get."""
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
     """Axes of tone, each with a word for its far end, as in {polite: polite, direct: plain}. A system turn that
-    raters do not see asks for each answer to a prompt at another place on every axis; the answer records which."""
+    raters do not see asks for each answer at another place on every axis."""
 
     @model_validator(mode="after")
     def _one_spread(self) -> SampleConfig:
@@ -131,11 +129,11 @@ class CollectConfig(Config):
     overlap: int = Field(default=3, ge=1)
     """How many raters judge those."""
     second_opinions: float = Field(default=0.0, ge=0, le=1, json_schema_extra={"added_later": True})
-    """Further judgments, as a share of the tasks, once all tasks have been judged. They go where one more vote
-    tells most: where raters contradict each other, or where the only rater is often wrong."""
+    """Further judgments, as a share of the tasks, after all have been judged once: for tasks on which raters
+    contradict each other, or whose only rater is often wrong."""
     goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
-    """Which tasks people get first, once an earlier round has a reward model: near_ties (most useful to a reward
-    model), large_gaps (most useful to DPO), or random. One task in five is drawn at random in any case."""
+    """Which tasks people get first, from round 2 on: near_ties (best for a reward model), large_gaps (best for
+    DPO), or random. One task in five is drawn at random in any case."""
     ai: AILabelsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
     """A judge by a constitution whose judgments are learned from in addition to those of `raters`; null: none."""
 
@@ -217,8 +215,7 @@ class RunConfig(Config):
     rounds: int = Field(default=1, ge=1)
     """Rounds of sample, collect, reward, optimize, evaluate; judgments accumulate."""
     budget: BudgetConfig | None = None
-    """A number of labels that is split between demonstrations, rankings and evaluation; it decides
-    `sample.prompts` and `evaluate.prompts`. null: those two keys say how many."""
+    """A number of labels to split; decides `sample.prompts` and `evaluate.prompts`. null: those two say how many."""
     base: BaseConfig
     """The model everything starts from."""
     model: ModelConfig = ModelConfig()
@@ -226,37 +223,30 @@ class RunConfig(Config):
     data: DataConfig
     """The data to learn from."""
     sft: SFTConfig | None = SFTConfig()
-    """Supervised fine-tuning; null: none, because the base already answers. It is null by itself where you leave
-    it out and there are no demonstrations."""
+    """Supervised fine-tuning; null: none. It is null by itself if it is left out and there are no demonstrations."""
     constitution: ReviseConfig | None = None
-    """Critique and revision by a constitution before the first round; the revised answers are learned from. null:
-    none."""
+    """Critique and revision by a constitution, and training on the revised answers, before round 1; null: none."""
     sample: SampleConfig = SampleConfig()
     """Answers for the raters."""
     collect: CollectConfig | None = None
     """Who ranks them; null: only the comparisons of `data` are used."""
     decisions: Literal["ignore", "stand"] = "ignore"
-    """What is done with decisions of adjudicators. stand: where an adjudicator ordered a task's answers, that
-    order replaces the raters' judgments of the task, in training and in evaluations. ignore: only the raters'
-    judgments count."""
+    """Decisions of adjudicators. stand: they replace the raters' judgments of a task; ignore: only raters count."""
     reward: RewardConfig | None = RewardConfig()
-    """The reward model; null: none is fitted. DPO needs none; methods that sample need none where `rewards` names
-    other rewards."""
+    """The reward model; null: none. DPO needs none, nor do methods that sample if `rewards` names other rewards."""
     optimize: OptimizeConfig | None = PPOConfig()
     """The method that moves the policy, by its kind; null: none. The run then ends with the fine-tuned policy and,
     where there are comparisons or raters, a reward model (`reward: null`: the judgments)."""
     evaluate: EvaluateConfig | None = EvaluateConfig()
-    """Blind comparison with the round's start; null: none, so that nothing says whether the new policy is better.
-    Where nothing is said of it and `optimize` is null, it is null."""
+    """Blind comparison with the round's start; null: none. It is null by itself where `optimize` is null."""
     suites: tuple[SuiteConfig, ...] = ()
-    """Sets of test questions that every policy of the run has to answer; reward models too, where a suite can ask
-    them."""
+    """Sets of test questions for every policy of the run, and for its reward models if a suite can ask them."""
     suites_judge: RatersConfig | None = None
     """Who judges the answers of suites that need a judge (MT-Bench, a team's own criteria); null: nobody."""
     gate: GateConfig | None = None
-    """What a round's policy must gain and must not lose to be promoted. The next round starts from the newest
-    promoted policy. Also the path of a gate file, or the name of one that comes with Assent (default, lab); null:
-    every round's policy is promoted."""
+    """What a policy must gain and must not lose to be promoted; the next round starts from the newest promoted
+    one. Or the path of a gate file, or the name of one that comes with Assent (default, lab). null: all are
+    promoted."""
     store: StoreConfig = StoreConfig()
     """The database in which judgments are kept."""
     compute: ComputeConfig = ComputeConfig()
