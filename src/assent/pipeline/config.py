@@ -102,13 +102,12 @@ class SampleConfig(Config):
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
     choose: Literal["next", "disagreement"] = Field(default="next", json_schema_extra={"added_later": True})
     """next: the next prompts of the pool. disagreement: from round 2 on, of `candidates` times as many, those on
-    which earlier reward models disagree most (a single one: is least sure). One prompt in five is random in any
-    case."""
+    which earlier reward models disagree most (a single one: is least sure). One prompt in five is random always."""
     candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
     """With `choose: disagreement`, how many prompts are answered for each one that raters get."""
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
-    """Axes of tone, each with a word for its far end, as in {polite: polite, direct: plain}. A system turn that
-    raters do not see asks for each answer at another place on every axis."""
+    """Axes of tone, each with a word for its far end, as in {polite: polite, direct: plain}. A system turn that raters
+    do not see asks for each answer to a prompt at another place on every axis."""
 
     @model_validator(mode="after")
     def _one_spread(self) -> SampleConfig:
