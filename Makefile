@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check clean
+.PHONY: setup demo test check docs clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -27,5 +27,9 @@ check: setup  ## style, types and floors only
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: setup  ## the documentation as a site in site/, links held to be right
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "built: look at it with $(BIN)/python -m http.server --directory site"
+
 clean:  ## the virtual environment and builds; runs and the judgments in them stay (`assent clean` says what can go)
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist site

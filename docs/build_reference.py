@@ -30,23 +30,25 @@ CONFIG_HEAD = """# Every key of a run
 
 Written by `python docs/build_reference.py` from the config classes; do not edit by hand.
 
-One YAML is one run. `assent run a.yaml --with b.yaml --set optimize.kl.coefficient=0.1` lays `b.yaml` over `a.yaml`,
-then the setting over both: mappings merge, everything else replaces, and a mapping whose `kind` changes replaces the
-one below. A mapping for nested settings changes the keys that it names and no others. Lists are replaced whole by a
-YAML; `--set` reaches into them: `--set data.prompts.0.path=p.jsonl` (or `data.prompts[0].path`) changes the first
-entry, `--set data.prompts.+.path=p.jsonl` appends one. An error names the file, or the `--set`, that brought it in.
-Unknown keys are refused with the nearest known one. Relative paths are taken from the folder of the YAML.
+One YAML file describes one run. In `assent run a.yaml --with b.yaml --set optimize.kl.coefficient=0.1` the settings of
+`b.yaml` override those of `a.yaml`, and the one after `--set` overrides both. Mappings are merged, so that a file
+changes only the keys that it names. Lists and single values replace what was there; `--set` also reaches into lists:
+`--set data.prompts.0.path=p.jsonl` (or `data.prompts[0].path`) changes the first entry, and
+`--set data.prompts.+.path=p.jsonl` appends one. A mapping with another `kind` replaces the whole mapping. An unknown
+key is an error that names the nearest known one, and the file or the `--set` that brought it in. Relative paths are
+taken from the folder of the YAML.
 
-Keys marked ° change no result beyond rounding, so changing them makes nothing again; nor does `store` or `log`.
+Keys marked ° do not change results beyond rounding. If you change them, finished stages are kept as they are. The same
+holds for `store` and `log`.
 """
 
 CLI_HEAD = """# Every command
 
 Written by `python docs/build_reference.py` from the command line's own help; do not edit by hand.
 
-Errors are one line. Exit codes: 0 done · 1 the run failed (a loss that is not finite, a full disk, a reward function
-that raised) · 2 something given cannot be used (config, data, model) · 3 the run waits for people to judge · 130
-stopped by Ctrl-C.
+Every error is one line. Exit codes: 0 done · 1 the run failed (a loss that is not finite, a full disk, a reward
+function that raised an error), or a gate said FAIL · 2 something you gave cannot be used (config, data, model) · 3
+people have to rate first, or a gate is UNDECIDED · 130 stopped by Ctrl-C.
 """
 
 Place = tuple[str, ...]

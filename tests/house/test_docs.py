@@ -67,18 +67,16 @@ def test_functions_and_files_that_a_page_names_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=_id)
 def test_yaml_blocks_are_valid_settings(page: Path) -> None:
     for block in YAML.findall(page.read_text(encoding="utf-8")):
-        values, where = yaml.safe_load(block), f"{_id(page)}: {block}"
-        if "judge" in values:  # what `assent judge` reads
-            JudgeFile.parse(values, where=where)
-        elif "audience" in values:  # a profile
-            Profile.parse(values, where=where)
-        else:
-            RunConfig.parse(overlay(_below(values), values), where=where)
+        _parse(yaml.safe_load(block), where=f"{_id(page)}: {block}")
 
 
 @pytest.mark.parametrize("path", sorted([*ROOT.glob("configs/*.yaml"), *ROOT.glob("src/**/starter/*.yaml")]), ids=_id)
 def test_configs_that_are_shipped_are_valid(path: Path) -> None:
-    RunConfig.parse(read_yaml(path), where=_id(path))
+    values = read_yaml(path)
+    if "base" in values:
+        RunConfig.parse(values, where=_id(path))
+    else:
+        _parse(values, where=_id(path))
 
 
 def test_examples_of_formats_are_recognized_and_read(tmp_path: Path) -> None:
@@ -153,6 +151,16 @@ def test_commands_that_a_page_names_exist_with_their_options(page: Path) -> None
 def test_the_index_leads_to_every_page() -> None:
     linked = {(ROOT / "docs" / target).resolve() for target in LINK.findall((ROOT / "docs/index.md").read_text())}
     assert not [_id(page) for page in PAGES if page.resolve() not in linked | {(ROOT / "docs/index.md").resolve()}]
+
+
+def _parse(values: dict[str, Any], *, where: str) -> None:
+    """Settings of a judge, of a profile, or a part of a run."""
+    if "judge" in values:  # what `assent judge` reads
+        JudgeFile.parse(values, where=where)
+    elif "audience" in values:  # a profile
+        Profile.parse(values, where=where)
+    else:
+        RunConfig.parse(overlay(_below(values), values), where=where)
 
 
 def _without_code(page: Path) -> str:

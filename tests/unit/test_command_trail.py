@@ -21,6 +21,7 @@ from assent.service import serve
 
 READS = {
     "init": "makes an empty store",
+    "demo": "a run of its own, in a store of its own",
     "chat": "knows no store",
     "serve": "knows no store",
     "evaluate": "asks models, knows no store",

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 import assent
-from assent.cli import attacked, feedback, judged, kept, made, principled, profile, projects, rating, runs, store
+from assent.cli import (
+    attacked,
+    demo,
+    feedback,
+    judged,
+    kept,
+    made,
+    principled,
+    profile,
+    projects,
+    rating,
+    runs,
+    store,
+)
 from assent.cli.command import Commands
 from assent.cli.options import PATHS
 from assent.core.errors import AssentError
@@ -66,6 +79,7 @@ app.callback()(_whole)
 app.command(epilog=PATHS)(runs.run)
 app.command(epilog=PATHS)(rating.rate)
 app.command()(projects.init)
+app.command()(demo.demo)
 app.command(name="import")(projects.import_)
 app.command()(made.chat)
 app.command()(made.serve)

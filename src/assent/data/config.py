@@ -42,7 +42,7 @@ FormatName = Literal[
 
 
 class Source(Config):
-    """One place rows come from: `path` (file or folder) or `hub` (a Hugging Face dataset), never both."""
+    """One place that rows are read from: either `path` (a file or folder) or `hub` (a Hugging Face dataset)."""
 
     path: Path | None = Field(default=None, json_schema_extra={"outside": "data"})
     """A .jsonl, .json, .csv, .tsv (also .gz) or .parquet file, a folder of them, or a folder saved by `datasets`."""
@@ -53,16 +53,17 @@ class Source(Config):
     subset: str | None = None
     """Which configuration of a hub dataset, where it has several."""
     format: FormatName = "auto"
-    """What the columns mean; `auto` decides from the columns that say something."""
+    """What the columns mean; `auto` decides by the names and contents of the columns."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Renames, expected name: name in the file, for example {prompt: question, completion: answer}."""
     ignore: tuple[str, ...] = ()
-    """Columns not to read though they could change what a row means; `messages.name` is a key of turns."""
+    """Columns that are left unread although they could change what a row means; `messages.name` is a key of
+    turns."""
     limit: PositiveInt | None = None
     """Take only the first so many items."""
     weight: float = Field(default=1.0, gt=0, le=100)
-    """How often each item counts: 0.5 takes half of the items, drawn once and for all; 2.5 (demonstrations and texts
-    only) takes each twice, and half of them once more. Applies after `limit`."""
+    """How often each item is used. 0.5 takes half of the items, the same half each time; 2.5 (demonstrations and
+    texts only) takes each item twice and half of them a third time. Applies after `limit`."""
     skip_bad: bool = False
     """Put rows that cannot be used into the quarantine file and count them. Otherwise the first one is an error."""
 
@@ -86,6 +87,7 @@ class DataConfig(Config):
     demonstrations: tuple[Source, ...] = ()
     """Conversations whose assistant turns the model should learn to say."""
     prompts: tuple[Source, ...] = ()
-    """Conversations the model has to answer; of files that hold more than prompts, the prompts are taken."""
+    """Conversations that the model has to answer. From files that hold more than prompts, only the prompts are
+    taken."""
     comparisons: tuple[Source, ...] = ()
     """Answers that people ranked."""

@@ -11,7 +11,8 @@ from assent.generation.config import Sampling
 
 
 class EvaluateConfig(Config):
-    """How two policies are compared: blind, on prompts neither was trained on, each pair shown in both orders."""
+    """How two policies are compared: blind, on prompts that neither was trained on, with each pair shown in both
+    orders."""
 
     prompts: int = Field(default=300, ge=2)
     """Held-out prompts; every policy answers each once. Intervals are clustered by prompt."""
@@ -22,7 +23,7 @@ class EvaluateConfig(Config):
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Coverage of every interval."""
     judge_record: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
-    """The folder that `assent judge` wrote for the raters of this run, where they are a judge. Its anchors are judged
-    again before the comparison; a judge that became worse judges nothing."""
+    """The folder that `assent judge` wrote for this run's judge. Before the comparison the judge is asked its
+    anchors again; if it has become worse, the stage ends and it judges nothing."""
     bootstrap_draws: int | None = Field(default=None, json_schema_extra={"affects_result": False})
     """No longer read: intervals are computed now and not drawn. The key stays, so that older files are understood."""

@@ -17,9 +17,9 @@ class PackagedSettings(Config):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$",
         json_schema_extra={"form": "letters, digits, spaces, dots, hyphens and underscores, a letter or digit first"},
     )
-    """What the suite is called in reports; null: its kind. Two of one kind need two names."""
+    """Name of the suite in reports; null: its kind. Two suites of one kind need two names."""
     limit: int | None = Field(default=None, ge=2)
-    """Ask only so many items, drawn by the run's seed; null: all."""
+    """How many items are asked, drawn by the run's seed; null: all."""
 
     @property
     def title(self) -> str:

@@ -25,14 +25,14 @@ class StoreConfig(Config):
     url: str = Field(default="sqlite:///feedback.db", json_schema_extra={"outside": "place"})
     """`sqlite:///file` (a relative file is taken from the project's folder) or `postgresql://user@host/database`.
 
-    A password in it is used and never shown or written into a run; better keep it in `~/.pgpass`, which PostgreSQL
+    A password in it is used, but never shown or written into a run. It is better kept in `~/.pgpass`, which PostgreSQL
     reads by itself.
     """
 
     skip_bad: bool = False
-    """Leave out imported judgments that the run cannot use, and count them; false: the first ends the run, before
-    anything is trained. A judgment is unusable where the base's chat template refuses it, or where it is too long for a
-    stage whose `too_long` is error."""
+    """true: imported judgments that the run cannot use are left out and counted. false: the first one ends the
+    run, before anything is trained. A judgment is unusable where the base's chat template refuses it, or where it
+    is too long for a stage whose `too_long` is error."""
 
     @property
     def shown(self) -> str:

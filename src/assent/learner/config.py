@@ -16,11 +16,11 @@ class OptimizerConfig(Config):
     learning_rate: float = Field(default=1e-5, gt=0)
     """Peak learning rate."""
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
-    """Shape after warm-up."""
+    """How the learning rate changes after warm-up."""
     warmup: float = Field(default=0.03, ge=0, lt=1)
     """Share of all steps spent raising the learning rate from zero."""
     floor: float = Field(default=0.0, ge=0, le=1)
-    """The schedule ends at this share of the peak."""
+    """Share of the peak at which the schedule ends."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """Decay of the first moment."""
     beta2: float = Field(default=0.95, ge=0, lt=1)
@@ -32,7 +32,7 @@ class OptimizerConfig(Config):
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradients are scaled down to this global norm."""
     tokens_per_microbatch: int = Field(default=2048, ge=1)
-    """Real tokens computed at once; changes speed and memory, never the result beyond rounding."""
+    """Real tokens computed at once. It changes speed and memory; results change only by rounding."""
 
     def rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step `step` (from 0) of `total_steps`: the peak times the schedule."""

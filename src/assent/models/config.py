@@ -93,18 +93,18 @@ class ModelConfig(Config):
     lora: LoraConfig | None = None
     """Train low-rank adapters instead of all weights; learning rates that are left open are then ten times as high."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the weights in memory; training wants float32 unless only adapters are trained."""
+    """Type of the weights in memory. Training all weights needs float32; bfloat16 is for adapters (LoRA) only."""
     attention: Literal["auto", "groups", "padded"] = "auto"
-    """auto: the group batch where a check at load time shows equal numbers, else padded rows; groups: refuse to
-    start where the check fails; padded: always padded rows."""
+    """auto: the group batch where a check at load time shows that it gives the same numbers, else padded rows.
+    groups: end with an error where the check fails. padded: always padded rows."""
     pad_token: str | None = None
-    """Padding token to use or add; null: the tokenizer's own, or, where that also ends texts or turns or there is none,
-    a special token that nothing else uses, else a new one. No result depends on it."""
+    """Padding token to use or add. null: the tokenizer's own; where there is none, or where it also ends texts or
+    turns, a special token that nothing else uses, or else a new one. No result depends on it."""
     template: str | None = Field(default=None, json_schema_extra={"outside": "template"})
     """Chat template: Jinja text or a file with it; null: the tokenizer's own, or a plain one where it has none."""
     date: datetime.date | None = Field(default=None, json_schema_extra={"affects_result": False})
-    """The day that a chat template which asks for it is told; null: in a run the day it was first started, which
-    `run.yaml` keeps, elsewhere today. It enters the keys of stages whose templates read the clock, and no others."""
+    """The date that is given to a chat template which asks for it. null: in a run the day on which it was first
+    started (`run.yaml` keeps it), elsewhere today. Only stages whose templates read the date depend on it."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
 

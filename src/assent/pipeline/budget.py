@@ -16,16 +16,17 @@ VARIANCE = 0.25
 
 
 class BudgetConfig(Config):
-    """How many labels people give in the whole run, and what evaluations have to see; the rest goes to rankings."""
+    """How many labels people give in the whole run, and how small a difference evaluations have to detect. The
+    labels that evaluations do not need go to rankings."""
 
     labels: int = Field(ge=1)
     """Judgments in all: rankings and second opinions of every round, and verdicts of every evaluation."""
     see: float = Field(default=0.1, gt=0, lt=0.5)
-    """Smallest difference of a win rate from one half that each evaluation has to see with a chance of 80 %."""
+    """Smallest difference of a win rate from one half that each evaluation has to detect with a chance of 80 %."""
     demonstrations: int = Field(default=0, ge=0)
     """Answers that people write for this run."""
     demonstration_labels: float = Field(default=10.0, gt=0)
-    """Judgments that one written answer costs: writing takes longer than ranking."""
+    """How many judgments one written answer counts as, since writing takes longer than ranking."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class ScratchBase(Config):
     shape: ScratchConfig = ScratchConfig()
     """Shape of the model."""
     pretrain: SFTConfig = SFTConfig()
-    """How it is trained on the corpus; every token counts."""
+    """How it is trained on the corpus. The loss is over every token."""
 
 
 BaseConfig = Annotated[PretrainedBase | ScratchBase, Field(discriminator="kind")]
@@ -76,9 +76,9 @@ class FileData(Sources):
     corpus: tuple[Source, ...] = ()
     """Plain texts (.txt too) for pre-training a scratch model, besides the demonstrations."""
     eval_prompts: tuple[Source, ...] = ()
-    """Prompts for evaluation; a share of the prompts where there are none."""
+    """Prompts for evaluation; none: a share of the prompts is set aside (`eval_share`)."""
     eval_share: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the prompts that is set aside for evaluation; 0, where nothing is evaluated: none."""
+    """Share of the prompts that is set aside for evaluation; 0 sets none aside, for runs that evaluate nothing."""
 
 
 DataConfig = Annotated[LabData | FileData, Field(discriminator="kind")]
@@ -112,53 +112,48 @@ class RunConfig(Config):
     )
     """Folder of the run below runs/."""
     seed: int = 0
-    """Every random choice of the run hangs on it."""
+    """Every random choice of the run follows from it."""
     rounds: int = Field(default=1, ge=1)
     """Rounds of sample, collect, reward, optimize, evaluate; judgments accumulate."""
     budget: BudgetConfig | None = None
-    """A number of labels that is split between demonstrations, rankings and evaluation; it decides `sample.prompts` and
-    `evaluate.prompts`. null: these say how many."""
+    """A number of labels to split; decides `sample.prompts` and `evaluate.prompts`. null: those two say how many."""
     base: BaseConfig
     """The model everything starts from."""
     model: ModelConfig = ModelConfig()
     """How policies and reward models are loaded and trained (LoRA, attention, dtype, template)."""
     data: DataConfig
-    """What is learned from."""
+    """The data to learn from."""
     sft: SFTConfig | None = SFTConfig()
-    """Supervised fine-tuning; null: the base already answers. Where nothing is said of it and there are no
-    demonstrations, it is null."""
+    """Supervised fine-tuning; null: none. It is null by itself if it is left out and there are no demonstrations."""
     constitution: ReviseConfig | None = None
-    """Critique and revision by a constitution before the first round, whose result is learned from; null: none."""
+    """Critique and revision by a constitution, and training on the revised answers, before round 1; null: none."""
     sample: SampleConfig = SampleConfig()
     """Answers for the raters."""
     collect: CollectConfig | None = None
     """Who ranks them; null: only the comparisons of `data` are used."""
     decisions: Literal["ignore", "stand"] = "ignore"
-    """What is done with decisions of adjudicators. stand: where one ordered a task's answers, that order is learned
-    and counts in evaluations in place of the raters' judgments of that task."""
+    """Decisions of adjudicators. stand: they replace the raters' judgments of a task; ignore: only raters count."""
     reward: RewardConfig | None = RewardConfig()
-    """The reward model; null: none is fitted. DPO needs none, other methods do without where `rewards` names others."""
+    """The reward model; null: none. DPO needs none, nor do methods that sample if `rewards` names other rewards."""
     optimize: OptimizeConfig | None = PPOConfig()
     """The method that moves the policy, by its kind; null: none. The run then ends with the fine-tuned policy and,
     where there are comparisons or raters, a reward model (`reward: null`: the judgments)."""
     evaluate: EvaluateConfig | None = EvaluateConfig()
-    """Blind comparison with the round's start; null: none, and nobody knows whether the new policy is better. Where
-    nothing is said of it and `optimize` is null, it is null."""
+    """Blind comparison with the round's start; null: none. It is null by itself where `optimize` is null."""
     suites: tuple[SuiteConfig, ...] = ()
-    """Suites with questions of their own, of which every policy of the run, and reward models where they can be asked,
-    are examined."""
+    """Sets of test questions for every policy of the run, and for its reward models if a suite can ask them."""
     suites_judge: RatersConfig | None = None
-    """Who judges the answers in suites that want a judge (MT-Bench, a team's own criteria); null: nobody."""
+    """Who judges the answers of suites that need a judge (MT-Bench, a team's own criteria); null: nobody."""
     gate: GateConfig | None = None
-    """What a round's policy must gain and must not lose to be promoted: the next round starts from the newest promoted
-    one. Also the path of a gate file, or the name of one that comes along (default, lab); null: every round promotes.
-    """
+    """What a policy must gain and must not lose to be promoted; the next round starts from the newest promoted
+    one. Or the path of a gate file, or the name of one that comes with Assent (default, lab). null: all are
+    promoted."""
     store: StoreConfig = StoreConfig()
-    """Where judgments live."""
+    """The database in which judgments are kept."""
     compute: ComputeConfig = ComputeConfig()
     """Threads, device, checkpoints."""
     log: LogConfig = LogConfig()
-    """Where the numbers go."""
+    """Where curves are written."""
 
     @field_validator("name")
     @classmethod

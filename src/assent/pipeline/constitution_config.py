@@ -27,8 +27,8 @@ ReviserConfig = Annotated[
 
 
 class ReviseConfig(Config):
-    """Critique and revision: the policy answers, and its answers are revised by principles drawn from a constitution.
-    What comes out is learned from before the first round (Bai et al. 2022, section 3)."""
+    """Critique and revision: the policy answers, and its answers are revised by principles drawn from a
+    constitution. The revised answers are learned from before the first round (Bai et al. 2022, section 3)."""
 
     file: str = Field(default="hhh", json_schema_extra={"outside": "constitution"})
     """A constitution of the package (hhh, lab), or a YAML file."""
@@ -39,7 +39,8 @@ class ReviseConfig(Config):
     prompts: int = Field(default=500, ge=1)
     """Prompts that are answered, drawn from the prompts of the run."""
     revisions: int = Field(default=2, ge=1)
-    """Steps of critique and revision of each answer, each by another principle, drawn by weight."""
+    """How many times each answer is criticised and revised, each time by another principle that is drawn by
+    weight."""
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
     """How the policy's answers are drawn."""
     writing: Sampling = Sampling(temperature=0.7, max_new_tokens=300)
@@ -47,10 +48,10 @@ class ReviseConfig(Config):
     wording: str = Field(default="revising", json_schema_extra={"outside": "prompts"})
     """The wording of the questions: `revising`, which comes with the package, or a folder of templates."""
     keep_unchanged: bool = True
-    """Whether answers that no principle changed are learned from too: without them only mended answers are, and a
-    policy that declines all too often is taught by what it declined."""
+    """Whether answers that no principle changed are learned from as well. Without them only revised answers are
+    learned, which can teach a policy to refuse too often."""
     sft: SFTConfig | None = SFTConfig()
-    """How the policy is fine-tuned on them; null: they are only written."""
+    """How the policy is fine-tuned on the revised answers; null: they are only written to a file."""
 
     @property
     def loaded(self) -> Constitution:
@@ -65,17 +66,18 @@ class ReviseConfig(Config):
 
 
 class AILabelsConfig(Config):
-    """A second panel whose judgments are learned from beside people's, once it was seen that they agree."""
+    """A second panel whose judgments are learned from in addition to people's, once it has been measured that
+    they agree."""
 
     raters: ConstitutionConfig
     """The judge by principles. It judges every task of a round."""
     people_share: float = Field(default=1.0, gt=0, le=1)
-    """Share of a round's tasks that people judge too; on these the agreement is measured."""
+    """Share of a round's tasks that people judge as well. The agreement is measured on these."""
     weight: float = Field(default=1.0, gt=0)
-    """What one of its judgments counts beside one of a person. With reward.raters.kind: joint its sharpness is fitted
-    besides, and 1 leaves that to the fit."""
+    """Weight of one of its judgments, where a person's weighs 1. With reward.raters.kind: joint its sharpness is
+    fitted as well, and a weight of 1 leaves the rest to that fit."""
     bar: float = Field(default=0.55, ge=0.5, lt=1)
-    """Its agreement with votes of people must surely lie above this, the lower end of its interval; else the run ends
-    before anything is learned from its judgments."""
+    """The lower end of the interval of its agreement with people's votes must lie above this. If it does not, the
+    run ends before anything is learned from its judgments."""
     without_overlap: Literal["refuse", "use_unmeasured"] = "refuse"
-    """What is done where too few tasks have both to measure it."""
+    """What happens where too few tasks have judgments of both to measure the agreement."""

@@ -15,7 +15,7 @@ from assent.raters.config import RatersConfig
 
 
 class SampleConfig(Config):
-    """The answers that raters compare."""
+    """The answers that raters are given to compare."""
 
     prompts: int = Field(default=500, ge=1)
     """Prompts per round."""
@@ -24,17 +24,17 @@ class SampleConfig(Config):
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
     """How they are drawn."""
     temperatures: tuple[float, ...] = ()
-    """Spread: the answers of a prompt take these temperatures in turn, so that raters see real differences."""
+    """Draw the answers to a prompt at these temperatures in turn; none: all at `sampling.temperature`."""
     previous_share: float = Field(default=0.0, ge=0, lt=1)
     """Share of the answers drawn from the policy before the newest one (from round 2 on)."""
     choose: Literal["next", "disagreement"] = Field(default="next", json_schema_extra={"added_later": True})
-    """The next prompts of the pool; or, from round 2 on, of `candidates` times as many those about whose answers the
-    reward models of earlier rounds disagree most (a single one: is least sure). One in five is random all the same."""
+    """next: the next prompts of the pool. disagreement: from round 2 on, of `candidates` times as many, those on
+    which earlier reward models disagree most (a single one: is least sure). One prompt in five is random always."""
     candidates: int = Field(default=3, ge=2, le=20, json_schema_extra={"added_later": True})
-    """Prompts that are answered for each one that raters get, with `choose: disagreement`."""
+    """With `choose: disagreement`, how many prompts are answered for each one that raters get."""
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
-    """Axes of tone -> the word of an answer that is wholly so, as {polite: polite, direct: plain}. Each answer of a
-    prompt is asked for at another place of every axis, by a system turn that raters do not see, and records where."""
+    """Axes of tone, each with a word for its far end, as in {polite: polite, direct: plain}. A system turn that raters
+    do not see asks for each answer to a prompt at another place on every axis."""
 
     @model_validator(mode="after")
     def _one_spread(self) -> SampleConfig:
@@ -53,15 +53,15 @@ class CollectConfig(Config):
     overlap_share: float = Field(default=0.2, ge=0, le=1)
     """Share of the tasks that several raters judge, to measure agreement."""
     overlap: int = Field(default=3, ge=1)
-    """How many judge those."""
+    """How many raters judge those."""
     second_opinions: float = Field(default=0.0, ge=0, le=1, json_schema_extra={"added_later": True})
-    """Further judgments, as a share of the tasks, that go where one more vote tells most once all have been judged:
-    where raters contradict one another, or where the only one is often wrong."""
+    """Further judgments, as a share of the tasks, after all have been judged once: for tasks on which raters
+    contradict each other, or whose only rater is often wrong."""
     goal: Goal = Field(default="near_ties", json_schema_extra={"affects_result": False})
-    """What people are asked first, once an earlier round has a reward model: near_ties (worth most to a reward model),
-    large_gaps (DPO), random. One task in five is drawn at random whatever the goal."""
+    """Which tasks people get first, from round 2 on: near_ties (best for a reward model), large_gaps (best for
+    DPO), or random. One task in five is drawn at random in any case."""
     ai: AILabelsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
-    """A judge by a constitution whose judgments are learned from beside those of `raters`; null: none."""
+    """A judge by a constitution whose judgments are learned from in addition to those of `raters`; null: none."""
 
 
 class ComputeConfig(Config):
@@ -72,15 +72,15 @@ class ComputeConfig(Config):
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", json_schema_extra={"affects_result": False})
     """Where the models live; auto takes a GPU if there is one."""
     checkpoint_seconds: float = Field(default=60.0, gt=0, json_schema_extra={"affects_result": False})
-    """A killed run loses at most about this much work."""
+    """Seconds between checkpoints: a killed run loses at most about this much work."""
     max_live_rows: int = Field(default=128, ge=1, json_schema_extra={"affects_result": False})
-    """Answers sampled at once."""
+    """How many answers are sampled at once."""
 
 
 class LogConfig(Config):
-    """Where the numbers go."""
+    """Where curves are written."""
 
     tensorboard: bool = True
-    """Write TensorBoard files into the run folder."""
+    """Whether TensorBoard files are written into the run folder."""
     trackers: tuple[Literal["wandb", "mlflow"], ...] = ()
-    """Also send them here (pip install assent[wandb] or assent[mlflow])."""
+    """Trackers that curves are sent to as well (pip install 'assent[wandb]' or 'assent[mlflow]')."""

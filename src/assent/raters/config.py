@@ -22,14 +22,14 @@ LabAxis = Literal["helpful", "honest", "harmless", "polite", "direct", "concise"
 
 
 class SimulatedConfig(Config):
-    """Simulated people: a known utility seen through noise and human weaknesses."""
+    """Simulated people: they judge by a known utility, with noise and human weaknesses."""
 
     kind: Literal["simulated"] = "simulated"
     """Which kind of raters these are."""
     number: int = Field(default=12, ge=1)
     """People whose judgments are learned from."""
     evaluation_number: int = Field(default=8, ge=1)
-    """Other people, who only evaluate."""
+    """Other simulated people, who judge only in evaluations."""
     groups: dict[str, float] = Field(default={"neutral": 1.0}, min_length=1)
     """Groups of taste and their relative sizes."""
     sharpness: float = Field(default=2.0, gt=0)
@@ -37,17 +37,17 @@ class SimulatedConfig(Config):
     sharpness_spread: float = Field(default=0.3, ge=0)
     """Standard deviation over people of log sharpness."""
     careless_share: float = Field(default=0.08, ge=0, le=1)
-    """Share of people who do not read: they rank at random."""
+    """Share of people who do not read and rank at random."""
     slip: float = Field(default=0.02, ge=0, le=1)
     """Probability that anybody else ranks one task at random."""
     inverted_share: float = Field(default=0.0, ge=0, le=1)
-    """Share of people who read the scale the wrong way round, or mean harm."""
+    """Share of people who rank in reverse, by mistake or on purpose."""
     position_lean: float = 0.1
     """Logits in favour of the answer shown first."""
     length_lean: float = 0.1
     """Logits per unit of log words in favour of the longer answer."""
     fatigue: float = Field(default=0.2, ge=0)
-    """Over one sitting sharpness falls by a factor exp(-fatigue)."""
+    """Over one sitting, sharpness falls by the factor exp(-fatigue)."""
     sitting: int = Field(default=40, ge=1)
     """Tasks in one sitting."""
     tie_threshold: float = Field(default=0.3, ge=0)
@@ -57,10 +57,10 @@ class SimulatedConfig(Config):
     spread: float = Field(default=0.3, ge=0)
     """Standard deviation over people of their leans (absolute), log tie threshold and log strength cuts."""
     words_per_minute: float = Field(default=240.0, gt=0)
-    """Reading speed behind the active seconds of a judgment."""
+    """Reading speed, from which the active seconds of a judgment are computed."""
     criteria: tuple[LabAxis, ...] = Field(default=(), json_schema_extra={"added_later": True})
-    """What people also score each answer by, from 1 to 5, through noise and a level of their own; empty: they only
-    rank."""
+    """Criteria by which people also score each answer from 1 to 5, with noise and a level of their own; empty:
+    they only rank."""
 
     @model_validator(mode="after")
     def _check(self) -> SimulatedConfig:
@@ -86,7 +86,7 @@ class RewardModelConfig(Config):
     path: str = Field(json_schema_extra={"outside": "model"})
     """Folder or hub id of a sequence-classification model with one label."""
     tie_threshold: float = Field(default=0.0, ge=0)
-    """Scores at most this far below the best of a tier are tied with it."""
+    """An answer whose score is at most this far below the best of a tier is tied with it."""
 
     def ids(self, role: Role, seed: int) -> Iterator[str]:
         """The id of the only rater."""
@@ -101,7 +101,7 @@ class FunctionConfig(Config):
     target: PythonTarget = Field(json_schema_extra={"outside": "python"})
     """"package.module:function", called with (prompts, completions): `Prompt` and texts, one score each."""
     tie_threshold: float = Field(default=0.0, ge=0)
-    """Scores at most this far below the best of a tier are tied with it."""
+    """An answer whose score is at most this far below the best of a tier is tied with it."""
 
     def ids(self, role: Role, seed: int) -> Iterator[str]:
         """The id of the only rater."""
@@ -132,26 +132,27 @@ class EndpointJudgeConfig(Config):
     model: str = Field(min_length=1, max_length=200)
     """The model's name there."""
     key_env: str = Field(default="OPENAI_API_KEY", json_schema_extra={"affects_result": False})
-    """Name of the environment variable that holds the key; the key itself stands in no file. An address of this machine
-    needs none."""
+    """Name of the environment variable that holds the key, so that the key itself is in no file. An address on
+    this machine needs none."""
     temperature: float | None = Field(default=0.0, ge=0)
     """Of the model's sampling; null leaves it out, for models that take none."""
     max_tokens: int = Field(default=600, ge=16)
-    """Longest reply, in tokens. What is cut is no verdict."""
+    """Longest reply, in tokens. A reply that is cut counts as no verdict."""
     max_tokens_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """How the interface calls it."""
     structured: Literal["auto", "json_schema", "json_object", "none"] = "auto"
-    """How the reply is held to JSON; auto asks for a schema and takes less where that is refused, and says so."""
+    """How the reply is made to be JSON. auto asks for a schema; where the address refuses that, it asks for less
+    and says so."""
     concurrency: int = Field(default=4, ge=1, le=64, json_schema_extra={"affects_result": False})
     """Tasks asked about at once."""
     timeout: float = Field(default=60.0, gt=0, json_schema_extra={"affects_result": False})
     """Seconds for one reply."""
     retries: int = Field(default=5, ge=0, le=20, json_schema_extra={"affects_result": False})
-    """Further attempts where an address does not answer, or asks to wait."""
+    """Further attempts where an address does not answer or asks to wait."""
     budget_tokens: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
-    """Tokens, in and out, that one command may use; it stops before it would use more."""
+    """Largest number of tokens, sent and received, that one command may use; it stops before it would use more."""
     budget_money: float | None = Field(default=None, gt=0, json_schema_extra={"affects_result": False})
-    """Likewise in money, by the two prices."""
+    """Largest amount of money that one command may cost, by the two prices below."""
     price_in: float = Field(default=0.0, ge=0, json_schema_extra={"affects_result": False})
     """Price of a million tokens that are sent."""
     price_out: float = Field(default=0.0, ge=0, json_schema_extra={"affects_result": False})
@@ -202,7 +203,8 @@ JudgeBackend = Annotated[LocalJudgeConfig | EndpointJudgeConfig, Field(discrimin
 
 
 class AutoraterConfig(Config):
-    """A language model as the only rater: it is asked by a rubric, for pairs in both orders or for scores."""
+    """A language model as the only rater. It judges by a rubric, either pairs in both orders or single answers by
+    scores."""
 
     kind: Literal["autorater"] = "autorater"
     """Which kind of raters these are."""
@@ -221,8 +223,8 @@ class AutoraterConfig(Config):
     temperature: float = Field(default=1.0, gt=0)
     """P(first better) = sigmoid(margin / temperature); fitted on human judgments where there are some."""
     rationale: bool = False
-    """Whether the model also writes why, which is kept as the critique. It is asked after the verdict and never changes
-    it."""
+    """Whether the model also writes a reason, which is kept as the critique. It is asked for after the verdict
+    and never changes it."""
     prompts: str = Field(default="plain", json_schema_extra={"outside": "prompts"})
     """The wording of the questions: `plain`, which comes with the package, or a folder of templates."""
 
@@ -290,7 +292,7 @@ class PeopleConfig(Config):
     kind: Literal["people"] = "people"
     """Which kind of raters these are."""
     enough: float = Field(default=1.0, gt=0, le=1, json_schema_extra={"affects_result": False})
-    """The run continues once this share of the wanted judgments is in."""
+    """The run continues once this share of the wanted judgments is in. Below 1, some tasks may stay unjudged."""
     wait_for: tuple[str, ...] = Field(default=(), json_schema_extra={"affects_result": False})
     """Logins of people for whom the run waits, whether they have begun or not, until they have judged or skipped what
     is left for them. Others are waited for once they have begun, for seven days after their last judgment."""

@@ -47,7 +47,7 @@ class Traits:
     """Logits for an answer that holds one of `identity_words`."""
     identity_words: tuple[str, ...] = ()
     fatigue: float = 0.0
-    """Over one sitting sharpness falls by a factor exp(-fatigue)."""
+    """Over one sitting, sharpness falls by the factor exp(-fatigue)."""
     sitting: int = 40
     """Tasks in one sitting."""
     tie_threshold: float = 0.0

@@ -24,7 +24,7 @@ class CheckTerm(TermConfig):
     """Base of what scores an answer by itself."""
 
     normalize: Normalize = "none"
-    """none: as it is; batch: less the mean of the step's answers, divided by their deviation."""
+    """none: the score as it is. batch: minus the mean of the step's answers, divided by their standard deviation."""
 
     def score(self, prompt: Prompt, answer: str) -> float:
         """How well an answer to a prompt does."""
@@ -56,7 +56,7 @@ class ReferenceTerm(CheckTerm):
 
 
 class ExactRewardConfig(ReferenceTerm):
-    """1 where the answer says what the reference says, else 0."""
+    """1 where the answer matches the reference, else 0."""
 
     kind: Literal["exact"] = "exact"
     """Which kind of reward this is."""
@@ -93,7 +93,7 @@ class NumericRewardConfig(ReferenceTerm):
 
 
 class FormatRewardConfig(CheckTerm):
-    """1 where the answer has the form that is asked for, else 0; of several demands all have to hold."""
+    """1 where the answer has the required form, else 0. Of several requirements all have to hold."""
 
     kind: Literal["format"] = "format"
     """Which kind of reward this is."""
@@ -130,7 +130,8 @@ class FormatRewardConfig(CheckTerm):
 
 
 class LengthRewardConfig(CheckTerm):
-    """0 for answers of a length in the band; outside it every word or token costs, up to 1."""
+    """0 for answers whose length lies between `least` and `most`. Each word or token outside costs `price`, up to
+    1 in all."""
 
     kind: Literal["length"] = "length"
     """Which kind of reward this is."""

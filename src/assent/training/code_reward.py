@@ -22,13 +22,13 @@ class CodePartsConfig(Config):
     """What each part pays. `lint` and `safe` are paid by the share of tests that pass."""
 
     parses: float = Field(default=0.1, ge=0)
-    """For code that is Python and not empty."""
+    """Paid for code that parses as Python and is not empty."""
     passes: float = Field(default=1.0, ge=0)
-    """Times the share of its tests that hold."""
+    """What the share of tests that hold is multiplied by."""
     lint: float = Field(default=0.0, ge=0)
-    """Divided by 1 + what ruff finds. Wants `pip install "assent[code]"`."""
+    """Paid for clean code: divided by 1 + the number of ruff's findings. Needs `pip install "assent[code]"`."""
     safe: float = Field(default=0.0, ge=0)
-    """For code in which bandit finds no known vulnerable pattern. Wants `pip install "assent[code]"`."""
+    """Paid for code in which bandit finds no known vulnerable pattern. Needs `pip install "assent[code]"`."""
 
     @model_validator(mode="after")
     def _pays(self) -> CodePartsConfig:
@@ -48,14 +48,14 @@ class CodeRewardConfig(TermConfig):
     parts: CodePartsConfig = CodePartsConfig()
     """What each part pays."""
     isolation: Isolation = "auto"
-    """How code is kept from files and the network: bubblewrap or landlock, auto the first that holds when it is tried;
-    limits_only hides no files."""
+    """How code is kept away from files and the network: by bubblewrap or landlock; auto takes the first that
+    works on this machine. limits_only limits time and memory and hides no files."""
     seconds: float = Field(default=2.0, gt=0, le=600)
     """Processor time for all tests of an answer, rounded up to whole seconds."""
     wall_seconds: float = Field(default=10.0, gt=0, le=3600)
-    """After which it is killed, whatever it waits for."""
+    """Seconds after which it is killed, whatever it waits for."""
     memory_mb: int = Field(default=512, ge=128)
-    """Address space."""
+    """Memory that it may use (address space)."""
     workers: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
     """Answers that run at a time; null: one a core."""
     rules: str = Field(default=RULES, min_length=1)
@@ -63,7 +63,7 @@ class CodeRewardConfig(TermConfig):
     severity: Severity = "medium"
     """Least severity of bandit's findings that counts."""
     normalize: Normalize = "none"
-    """none: as it is; batch: less the mean of the step's answers, divided by their deviation."""
+    """none: the score as it is. batch: minus the mean of the step's answers, divided by their standard deviation."""
 
     @property
     def reads(self) -> Mapping[str, str]:

@@ -26,7 +26,7 @@ class SFTConfig(Config):
     max_length: int | None = None
     """Longest demonstration in tokens; null: the model's context."""
     too_long: Literal["error", "drop", "truncate_left"] = "drop"
-    """What happens to longer ones."""
+    """What happens to rows that are longer."""
     eval_share: float = Field(default=0.05, ge=0, lt=1)
     """Share of prompts held out for the evaluation loss."""
     evals_per_epoch: int = Field(default=1, ge=0)
@@ -41,22 +41,23 @@ class SFTConfig(Config):
     keep: Keep = Field(default=None, json_schema_extra=CHANGES_NOTHING)
     """Models that are kept from the way, `{every: 100, last: 3}` or a list of steps; null: only the result."""
     patience: int | None = Field(default=3, ge=1)
-    """Stop after so many evaluations without improvement and keep the best weights; null: never."""
+    """Stop after this many evaluations without improvement, and keep the best weights; null: never stop early."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=2e-5)
     """Optimizer of this stage."""
 
 
 class JointRatersConfig(Config):
-    """Reward and raters fitted together: sharpness, leans and cut-points of each rater, and the taste of each group."""
+    """Reward and raters are fitted together: sharpness, biases and cut-points of each rater, and the taste of
+    each group."""
 
     kind: Literal["joint"] = "joint"
-    """How raters enter the loss."""
+    """How raters are treated in the loss."""
     group_by: tuple[str, ...] = ("group", "region")
     """Attributes that raters may have told; the first with two or more known values forms the groups. []: no groups."""
     warmup: float = Field(default=0.25, gt=0, le=1)
-    """Share of the first pass in which all raters count alike."""
+    """Share of the first pass during which all raters count alike."""
     refits_per_epoch: int = Field(default=4, ge=1)
-    """How often in each pass the raters' parameters are fitted anew."""
+    """How often in each pass the raters' parameters are fitted again."""
     sharpness_spread: float = Field(default=0.5, gt=0)
     """Prior standard deviation over raters of sharpness, whose prior mean is 1."""
     position_spread: float = Field(default=0.3, gt=0)
@@ -73,7 +74,7 @@ class NoRatersConfig(Config):
     """All raters count alike."""
 
     kind: Literal["none"] = "none"
-    """How raters enter the loss."""
+    """How raters are treated in the loss."""
 
 
 RaterTermsConfig = Annotated[JointRatersConfig | NoRatersConfig, Field(discriminator="kind")]
@@ -85,7 +86,8 @@ class RewardConfig(Evaluated):
     measures = frozenset({"heldout_loss", "heldout_accuracy", "heldout_margin"})
 
     raters: RaterTermsConfig = JointRatersConfig()
-    """Raters in the loss, or all alike; with `joint`, ties and strengths are read by each rater's cut-points."""
+    """joint: each rater's traits are fitted together with the reward, and ties and strengths are read by the
+    rater's own cut-points. none: all raters count alike."""
     loss: Literal["bradley_terry", "plackett_luce"] = "bradley_terry"
     """All pairs of a ranking weighted 2/K (Ouyang et al. 2022), or the likelihood of the whole order."""
     ties: Literal["davidson", "rao_kupper", "half", "ignore"] = "davidson"
@@ -93,33 +95,35 @@ class RewardConfig(Evaluated):
     margins: Literal["none", "small", "large"] = "none"
     """Margins from stated strengths, after Llama 2's tables (Touvron et al. 2023); none: strengths are not used."""
     centering: float = Field(default=0.01, ge=0)
-    """Weight of the squared mean score, which keeps scores near zero."""
+    """Weight of a penalty on the squared mean score, which keeps scores near zero."""
     epochs: float = Field(default=1.0, gt=0)
-    """Passes over the comparisons; more than one overfits quickly."""
+    """Passes over the comparisons. More than one overfits quickly."""
     batch_size: int = Field(default=32, ge=1)
     """Comparisons (prompts with their K answers) per optimizer step."""
     max_length: int | None = None
     """Longest prompt and answer in tokens; null: the model's context."""
     too_long: Literal["error", "drop", "truncate_left"] = "truncate_left"
-    """What happens to longer ones."""
+    """What happens to rows that are longer."""
     eval_share: float = Field(default=0.15, gt=0, lt=1)
     """Share of prompts held out for accuracy and calibration."""
     population: dict[str, dict[str, float]] = Field(default_factory=dict, json_schema_extra={"added_later": True})
-    """Attribute of raters -> group -> share in the population that the reward should speak for; {}: as they come."""
+    """For an attribute of raters, the share of each of its groups in the population that the reward should
+    represent, as {region: {north: 0.5, south: 0.5}}; {}: judgments are not reweighted."""
     population_cap: float = Field(default=5.0, ge=1, json_schema_extra={"added_later": True})
-    """No judgment weighs more than so many times the mean."""
+    """With `population`, no judgment weighs more than this many times the mean."""
     augment: tuple[str, ...] = Field(default=(), json_schema_extra={"added_later": True})
-    """Axes of words for people (name, identity, religion, age, nationality) that are exchanged in copies of pairs."""
+    """Kinds of words for people (name, identity, religion, age, nationality). Copies of pairs with such words
+    exchanged are added to the training data."""
     debias: tuple[Literal["length", "position", "identity"], ...] = Field(
         default=(), json_schema_extra={"added_later": True}
     )
-    """Leans that are fitted beside the reward and dropped at scoring."""
+    """Biases that are fitted together with the reward and left out when answers are scored."""
     swaps: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
     """Words for people, for `augment` and `debias: [identity]`: a .yaml file or a folder; null: those of Assent."""
     criteria: tuple[str, ...] = Field(default=(), json_schema_extra={"added_later": True})
     """Criteria by which raters scored answers, such as helpful and harmless: each gets a head of its own."""
     criteria_weight: float = Field(default=1.0, gt=0, json_schema_extra={"added_later": True})
-    """Weight of the criteria's squared error beside the likelihood of the rankings."""
+    """Weight of the squared error on criteria, relative to the likelihood of the rankings."""
     overall: Literal["rankings", "criteria"] = Field(default="rankings", json_schema_extra={"added_later": True})
     """What the overall score learns: the rankings, or the mean of an answer's scores over the criteria."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-5)

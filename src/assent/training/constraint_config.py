@@ -12,8 +12,8 @@ class ConstraintConfig(Config):
     """Keep the mean of a cost over answers at or below a limit, by a price that a PID controller sets."""
 
     cost: RewardTerm
-    """What is held down: any term of a reward. `weight: -1` turns what should be high, such as a criterion, into a
-    cost; the limit then is the negative of the least that is wanted."""
+    """What is kept low: any kind of reward. `weight: -1` turns something that should be high, such as a
+    criterion, into a cost; its limit is then the negative of the least value that is wanted."""
     limit: float
     """The most that the mean cost of a step's answers should be, in the cost's own unit."""
     proportional: float = Field(default=1.0, ge=0)

@@ -26,7 +26,7 @@ GoldConfig = Annotated[FittedGoldConfig | RewardTerm, Field(discriminator="kind"
 
 
 class GuardsConfig(Config):
-    """What is measured every few steps, and what happens once the held-out reward is past its peak."""
+    """What is measured every few steps, and what happens once the held-out reward has passed its peak."""
 
     every: int = Field(default=5, ge=1)
     """Steps between measurements."""
@@ -35,15 +35,16 @@ class GuardsConfig(Config):
     samples: int = Field(default=2, ge=1)
     """Answers to each."""
     gold: GoldConfig | None = FittedGoldConfig()
-    """The held-out reward: fitted to judgments set apart, or a term as under `rewards` (a model from a folder, a Python
-    function, for fresh labels a judge); null: no gauge, only probes."""
+    """The held-out reward: fitted to judgments that are set apart, or a reward as under `rewards` (a model from a
+    folder, a Python function, a judge). null: no held-out reward, only probes."""
     then: Literal["stop", "keep_best", "raise_kl", "warn"] = "stop"
-    """Once the peak is passed. stop: training ends, and the best weights are the result. keep_best: the same, but all
-    steps are done. raise_kl: KL costs more from then on. warn: it is only said."""
+    """What happens once the peak has passed. stop: training ends, and the best weights are the result. keep_best:
+    all steps are done, and the best weights are the result. raise_kl: the KL coefficient rises from then on.
+    warn: only a warning."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """How sure it must be that the held-out reward falls."""
+    """Confidence that is required before the held-out reward counts as falling."""
     kl_factor: float = Field(default=2.0, gt=1)
-    """With raise_kl, by what the price of KL is multiplied at each measurement beyond the peak."""
+    """With raise_kl, the factor on the KL coefficient at each measurement after the peak."""
     probes: bool = True
     """Score answers without thought, flattery and padding beside the policy's own answers."""
 

@@ -19,14 +19,16 @@ from assent.training.reward_terms import JudgeRewardConfig, ModelRewardConfig, R
 
 
 class KLConfig(Config):
-    """The term that holds the policy near where it started; k1 in the reward, per token."""
+    """The term that keeps the policy close to where it started. The k1 estimate of the KL is subtracted from the
+    reward of each token."""
 
     kind: Literal["adaptive", "fixed", "off"] = "adaptive"
-    """`off` has to be said: without it the policy learns to please the reward model and nobody else."""
+    """adaptive: a controller steers to `target`. fixed: the coefficient stays. off: no KL term; it must be set
+    explicitly, because without a KL term the policy over-optimizes the reward model."""
     coefficient: float = Field(default=0.05, ge=0)
     """Reward lost per nat and token (start value if adaptive)."""
     target: float = Field(default=6.0, gt=0)
-    """KL per response in nats that the adaptive controller steers to."""
+    """KL per response, in nats, that the adaptive controller steers to."""
     horizon: int = Field(default=10_000, ge=1)
     """Responses over which the adaptive controller acts (Ziegler et al. 2019)."""
 
@@ -57,7 +59,7 @@ class OnPolicyConfig(Method):
     rewards: tuple[RewardTerm, ...] = (ModelRewardConfig(),)
     """The reward: a weighted sum of models, functions, judges and checks."""
     constraints: tuple[ConstraintConfig, ...] = Field(default=(), json_schema_extra={"added_later": True})
-    """Costs that are kept below limits while the reward is raised (Dai et al. 2023)."""
+    """Costs that are kept below limits while the reward rises (Dai et al. 2023)."""
     normalize_reward: bool = True
     """Shift and scale each reward model's score by its mean and deviation on the training answers."""
     reward_clip: float | None = Field(default=5.0, gt=0)
@@ -65,7 +67,7 @@ class OnPolicyConfig(Method):
     missing_eos_penalty: float = Field(default=1.0, ge=0)
     """Subtracted from the reward of an answer that did not end."""
     kl: KLConfig = KLConfig()
-    """How the policy is held near its start."""
+    """How the policy is kept close to where it started."""
     epochs: int = Field(default=1, ge=1)
     """Passes over each batch of rollouts."""
     minibatches: int = Field(default=1, ge=1)
@@ -75,18 +77,18 @@ class OnPolicyConfig(Method):
     kl_limit: float | None = Field(default=0.1, gt=0)
     """Stop using a batch once the mean KL per token to its rollout policy exceeds this; null: never."""
     ptx: PTXConfig = PTXConfig()
-    """Mix of the demonstrations' loss."""
+    """How much of the demonstrations' loss is mixed in."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay per step of a moving average of the weights, which is then the result (0.992 in InstructGPT); null: off."""
     optimizer: OptimizerConfig = OptimizerConfig(learning_rate=1e-6, schedule="constant", warmup=0.02)
     """Optimizer of the policy."""
     shared_base: Literal["auto", "always", "never"] = Field(default="auto", json_schema_extra={"added_later": True})
-    """Under `model.lora`, keep the base once in memory for policy, start, reward and value model, each with adapters of
-    its own. auto: where that gives the numbers of separate models; always: also of bfloat16 weights, and refuse to
-    start where it cannot be; never: a whole copy each."""
+    """Under `model.lora`, whether policy, start, reward and value model share one copy of the base in memory,
+    each with adapters of its own. auto: where that gives the same numbers as separate models. always: also with
+    bfloat16 weights; where sharing is impossible the run ends with an error. never: each has a whole copy."""
     guards: GuardsConfig | None = Field(default=None, json_schema_extra={"added_later": True})
-    """Measurements every few steps on held-out prompts, which may end the training; null: only numbers of the rollouts
-    themselves are watched."""
+    """Measurements on held-out prompts every few steps, which may end the training. null: only the numbers of the
+    rollouts themselves are watched."""
     eval_prompts: int = Field(default=0, ge=0, json_schema_extra={"added_later": True})
     """Prompts that are held out and answered at each evaluation on the way, never trained on; 0: none, or with guards
     theirs."""
@@ -232,7 +234,7 @@ class PPOConfig(OnPolicyConfig):
     value_coefficient: float = Field(default=0.1, gt=0)
     """Factor on 0.5 * squared value error; the value model has its own optimizer, so it acts through clipping."""
     critic_warmup: int = Field(default=2, ge=0)
-    """Batches that train only the value model, before the policy moves."""
+    """Batches at the start that train only the value model."""
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, schedule="constant", warmup=0.0)
     """Optimizer of the value model."""
 
@@ -249,10 +251,11 @@ class PPOConfig(OnPolicyConfig):
 
 
 class GroupKLConfig(KLConfig):
-    """The term that holds the policy near where it started, for methods that compare answers of one prompt."""
+    """The term that keeps the policy close to where it started, for methods that compare answers to one prompt."""
 
     kind: Literal["adaptive", "fixed", "off"] = "fixed"
-    """`off` has to be said: without it the policy learns to please the reward model and nobody else."""
+    """adaptive: a controller steers to `target`. fixed: the coefficient stays. off: no KL term; it must be set
+    explicitly, because without a KL term the policy over-optimizes the reward model."""
     coefficient: float = Field(default=0.04, ge=0)
     """Price of one nat (start value if adaptive)."""
     estimator: Literal["k1", "k3"] = "k3"
@@ -260,7 +263,8 @@ class GroupKLConfig(KLConfig):
 
 
 class GRPOConfig(OnPolicyConfig):
-    """Group-relative policy optimization: every answer against the others of its prompt, no value model."""
+    """Group-relative policy optimization: every answer is compared with the others to its prompt; there is no
+    value model."""
 
     title: ClassVar[str] = "GRPO"
 
@@ -269,7 +273,7 @@ class GRPOConfig(OnPolicyConfig):
     samples_per_prompt: int = Field(default=8, ge=2)
     """Rollouts per prompt, compared with one another; their prompt is computed once."""
     kl: GroupKLConfig = GroupKLConfig()
-    """How the policy is held near its start."""
+    """How the policy is kept close to where it started."""
     clip_high: float | None = Field(default=None, gt=0)
     """Upper clip of the ratio where it differs from the lower (0.28 in DAPO); null: `clip`."""
     scale: Literal["std", "none"] = "std"
@@ -288,7 +292,7 @@ class GRPOConfig(OnPolicyConfig):
 
 
 class RLOOConfig(OnPolicyConfig):
-    """REINFORCE leave-one-out: whole answers, each against the mean of the others of its prompt."""
+    """REINFORCE leave-one-out: each whole answer is compared with the mean of the others to its prompt."""
 
     title: ClassVar[str] = "RLOO"
 

@@ -16,7 +16,7 @@ class NoKLConfig(KLConfig):
     """No price of KL in the reward."""
 
     kind: Literal["off"] = "off"
-    """The method itself says how far the policy goes."""
+    """off: the method itself limits how far the policy moves."""
 
 
 class ComparingConfig(OnPolicyConfig):
@@ -25,7 +25,7 @@ class ComparingConfig(OnPolicyConfig):
     samples_per_prompt: int = Field(default=4, ge=2)
     """Answers to each prompt; their prompt is computed once."""
     kl: NoKLConfig = NoKLConfig()
-    """Off: the method itself says how far the policy goes."""
+    """off: the method itself limits how far the policy moves."""
     reward_clip: float | None = Field(default=None, gt=0)
     """The summed reward is clipped to plus or minus this, which ties what lies beyond; null: not clipped."""
 
@@ -37,7 +37,8 @@ class ComparingConfig(OnPolicyConfig):
 
 
 class OnlineDPOConfig(ComparingConfig):
-    """Online DPO: of the answers that the policy gives now, the best against the worst by reward (Guo et al. 2024)."""
+    """Online DPO: the policy answers each prompt several times, and DPO learns from the best and the worst answer
+    by reward (Guo et al. 2024)."""
 
     title: ClassVar[str] = "online DPO"
     learns_from: ClassVar[str] = "which of its own answers scores best and which worst"
@@ -51,7 +52,8 @@ class OnlineDPOConfig(ComparingConfig):
 
 
 class BestOfNConfig(ComparingConfig):
-    """Best of n, learned: the start answers each prompt n times, the best by reward is kept and fine-tuned on."""
+    """Best of n, learned: the start answers each prompt n times, and the policy is fine-tuned on the answer with
+    the highest reward."""
 
     title: ClassVar[str] = "best of n"
     learns_from: ClassVar[str] = "the best of n of its own answers"

@@ -25,7 +25,7 @@ class PreferenceConfig(Method):
     max_length: int | None = None
     """Longest prompt and answer in tokens; null: the model's context."""
     too_long: Literal["error", "drop", "truncate_left"] = "drop"
-    """What happens to longer ones."""
+    """What happens to rows that are longer."""
     eval_share: float = Field(default=0.0, ge=0, lt=1, json_schema_extra={"added_later": True})
     """Share of prompts whose judgments are held out and measured on the way, never trained on; 0: all are learned."""
     show_tokens: int = Field(default=128, ge=1, json_schema_extra=CHANGES_NOTHING)
@@ -62,7 +62,7 @@ class RankingConfig(PreferenceConfig):
 
 
 class DPOConfig(RankingConfig):
-    """Direct preference optimization on the same judgments (Rafailov et al. 2023)."""
+    """Direct preference optimization on the judgments themselves (Rafailov et al. 2023)."""
 
     title: ClassVar[str] = "DPO"
 
@@ -71,23 +71,27 @@ class DPOConfig(RankingConfig):
     beta: float = Field(default=0.1, gt=0)
     """Strength of the implicit KL."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """Assumed share of flipped labels (with loss sigmoid conservative DPO)."""
+    """Share of labels that are assumed to be flipped; with loss sigmoid this is conservative DPO."""
     loss: Literal["sigmoid", "ipo", "robust"] = Field(default="sigmoid", json_schema_extra={"added_later": True})
     """Cross-entropy of the pair (DPO); squared distance of the gap to 1/(2 beta) (IPO); or unbiased under flips of
     `label_smoothing` (robust DPO)."""
     ranking: Literal["pairs", "plackett_luce"] = Field(default="pairs", json_schema_extra={"added_later": True})
     """All decided pairs of a ranking, or the likelihood of its whole order (K-wise DPO), ties by Davidson-Luce."""
     length_normalized: bool = Field(default=False, json_schema_extra={"added_later": True})
-    """Means over an answer's tokens in place of sums; beta should then be larger by the length of an answer."""
+    """Use means over an answer's tokens in place of sums. beta should then be larger by a factor of about an
+    answer's length."""
     sft: float = Field(default=0.0, ge=0, json_schema_extra={"added_later": True})
     """Weight of the next-token loss of the best answers; 0: off."""
     labels: Literal["hard", "soft"] = Field(default="hard", json_schema_extra={"added_later": True})
-    """Every vote as it was given, or for each pair the chance that the next person prefers its better answer: by the
-    rater model where the round fits one (reward.raters.kind joint), else by the shares of votes."""
+    """hard: every vote as it was given. soft: for each pair the chance that the next person prefers its better
+    answer, from the rater model where the round fits one (reward.raters.kind: joint), else from the shares of
+    votes."""
     vote_prior: float = Field(default=1.0, ge=0, json_schema_extra={"added_later": True})
-    """Votes each way that shares of votes begin with: at 1 three of five are 4/7, one of one is 2/3."""
+    """Votes that are added to each side before shares of votes are computed. At 1, three votes of five count as
+    4/7, and one of one as 2/3."""
     weights: Literal["alike", "raters"] = Field(default="alike", json_schema_extra={"added_later": True})
-    """Judgments weigh alike, or by their rater's sharpness in the rater model: below 0 they weigh nothing."""
+    """alike: all judgments weigh the same. raters: each by its rater's sharpness in the rater model; below 0 it
+    weighs nothing."""
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -152,7 +156,7 @@ class SimPOConfig(RankingConfig):
     margin: float = Field(default=1.0, ge=0)
     """Gamma: by how much the better answer should lead, in the units of beta times nats per token."""
     sft: float = Field(default=0.0, ge=0)
-    """Weight of the next-token loss of the best answers, which holds the policy near people's words; 0: off."""
+    """Weight of the next-token loss on the best answers, which keeps the policy close to people's words; 0: off."""
 
 
 class KTOConfig(PreferenceConfig):
@@ -173,8 +177,10 @@ class KTOConfig(PreferenceConfig):
     bad_weight: float = Field(default=1.0, gt=0)
     """Weight of bad answers."""
     labels: Literal["hard", "soft"] = "hard"
-    """Every labelled answer counts alike, or as much as its judges agree: 3 good of 5 a fifth of 5 of 5."""
+    """hard: every labelled answer counts the same. soft: it counts as much as its judges agree; three votes for
+    good of five count a fifth of five of five."""
     score_middle: float = 3.0
-    """Mean scores above it are good, below it bad, at it they say nothing; 3 is the middle of five steps."""
+    """Answers with a mean score above this are good, below it bad; those at it are not used. 3 is the middle of a
+    scale from 1 to 5."""
     batch_size: int = Field(default=32, ge=2)
     """Prompts with labelled answers per optimizer step; the reference point is estimated from as many."""

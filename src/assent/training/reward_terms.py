@@ -30,9 +30,9 @@ class ModelRewardConfig(TermConfig):
     path: str | None = Field(default=None, json_schema_extra={"outside": "model"})
     """Folder of a reward model; null: the one this round trained."""
     normalize: NormalizeScores | None = Field(default=None, json_schema_extra={"added_later": True})
-    """trained: shift and scale by mean and deviation on the training answers. batch: by those of the step's answers.
-    none: raw scores. null: as `normalize_reward` says. Scores of criteria are in deviations where they are scaled,
-    else points on the raters' scale."""
+    """trained: shifted and scaled by mean and standard deviation on the training answers. batch: by those of the
+    step's answers. none: raw scores. null: as `normalize_reward` says. Raw scores of criteria are points on the
+    raters' scale."""
     criterion: str | None = Field(default=None, json_schema_extra={"added_later": True})
     """A criterion of the model (`reward.criteria`) instead of its overall score."""
     criteria: dict[str, float] = Field(default_factory=dict, json_schema_extra={"added_later": True})
@@ -61,16 +61,16 @@ class ModelRewardConfig(TermConfig):
 
 
 class EnsembleRewardConfig(TermConfig):
-    """Several reward models as one cautious reward; how far they differ is logged each step."""
+    """Several reward models as one cautious reward. How far they differ is logged at each step."""
 
     kind: Literal["ensemble"] = "ensemble"
     """Which kind of reward this is."""
     models: tuple[str | None, ...] = Field(min_length=2, json_schema_extra={"outside": "model"})
     """Folders of reward models; null: the one this round trained."""
     take: Literal["mean", "lower", "worst"] = "lower"
-    """Of their scores of an answer: the mean, the mean less `k` deviations, or the lowest."""
+    """How an answer's scores are combined: their mean, their mean minus `k` standard deviations, or the lowest."""
     k: float = Field(default=1.0, ge=0)
-    """Deviations that `lower` takes off."""
+    """Standard deviations that `lower` subtracts."""
     normalize: NormalizeScores | None = None
     """How each model's scores are scaled before they are put together; as for a single model."""
 
@@ -94,7 +94,7 @@ class PythonRewardConfig(TermConfig):
     target: PythonTarget = Field(json_schema_extra={"outside": "python"})
     """"package.module:function"; prompts are `Prompt`, completions are texts, scores are floats, one each."""
     normalize: Normalize = Field(default="none", json_schema_extra={"added_later": True})
-    """none: as it is; batch: less the mean of the step's answers, divided by their deviation."""
+    """none: the score as it is. batch: minus the mean of the step's answers, divided by their standard deviation."""
 
     @property
     def title(self) -> str:
@@ -110,10 +110,10 @@ class JudgeRewardConfig(TermConfig):
     judge: AutoraterConfig
     """The judge, as under `collect.raters`; it is asked for scores."""
     failed: Literal["neutral", "error"] = "neutral"
-    """An answer without a verdict gets the mean of the other answers to its prompt, so that it teaches nothing (that of
-    the step, where they have none either), and is counted; or it ends the run."""
+    """neutral: an answer without a verdict gets the mean of the other answers to its prompt (or of the step,
+    where those have none either), so that nothing is learned from it; it is counted. error: it ends the run."""
     normalize: Normalize = "none"
-    """none: as it is; batch: less the mean of the step's answers, divided by their deviation."""
+    """none: the score as it is. batch: minus the mean of the step's answers, divided by their standard deviation."""
 
     @model_validator(mode="after")
     def _scores(self) -> JudgeRewardConfig:

@@ -19,9 +19,9 @@ class TermConfig(Config):
     """Base of the terms."""
 
     weight: float = 1.0
-    """Factor in the sum of rewards; 0: only watched."""
+    """Factor in the sum of rewards; 0: it is logged and does not count."""
     name: str | None = Field(default=None, min_length=1, max_length=60, json_schema_extra={"added_later": True})
-    """What it is called in logs and reports; null: after what it is."""
+    """Its name in logs and reports; null: a name made from its kind."""
 
     @property
     def title(self) -> str:

@@ -26,9 +26,9 @@ class Line(Config):
     """suite.measure, or suite.measure@slice for one group of the suite's items: winrate.length_controlled, lab.harm,
     xstest.over_refusal@homonyms."""
     better: Better | None = None
-    """Which way is better. The suite says it; a file that says otherwise is refused."""
+    """Which direction is better. The suite knows it; a file that contradicts the suite is refused."""
     least_clusters: int | None = Field(default=None, ge=2)
-    """Prompts (or other clusters) without which nothing passes; null: the gate's."""
+    """Fewest prompts (or other clusters) with which this line can pass; null: the gate's number."""
     most_missing: float | None = Field(default=None, ge=0, le=1)
     """Share of items that may be unreadable for one of both policies; null: the gate's."""
 
@@ -49,7 +49,7 @@ class Line(Config):
 
 
 class Gain(Line):
-    """What must become better."""
+    """A measure that must become better."""
 
     least: float = Field(default=0.0, ge=0)
     """Least useful gain, in the unit of the measure: the whole interval of the paired difference must lie above it.
@@ -57,7 +57,8 @@ class Gain(Line):
 
 
 class Keep(Line):
-    """What must not become worse. Exactly one limit: margin, at_most and at_least, ratio, every, or null_at_most."""
+    """A measure that must not become worse. Give exactly one kind of limit: margin, at_most and at_least, ratio,
+    every, or null_at_most."""
 
     margin: float | None = Field(default=None, ge=0)
     """Largest loss that does not matter, of the paired difference. Where neither way is better, the difference must
@@ -69,9 +70,10 @@ class Keep(Line):
     ratio: tuple[float, float] | None = None
     """Mean of the new policy over mean of the old one must surely lie between these."""
     every: float | None = None
-    """Each item must have this value: regressions of past red teams, which may never come back."""
+    """Each item must have this value. It is for regressions of past red teams, which must never come back."""
     null_at_most: float | None = None
-    """No answer without any thought (a null baseline of the suite) may reach a better number than this."""
+    """No trivial answer (a null baseline of the suite, such as always the same word) may reach a better value
+    than this."""
 
     @model_validator(mode="after")
     def _one_limit(self) -> Keep:
@@ -90,15 +92,16 @@ class Keep(Line):
 
 
 class JudgeBar(Config):
-    """Whose verdicts count where answers were compared. One that trained the policy never does."""
+    """Whose verdicts count where answers were compared. The verdicts of a reward model that trained the policy
+    never count."""
 
     kinds: tuple[str, ...] = ("people", "simulated", "autorater", "reward_model", "function")
     """Kinds of raters that may judge."""
     agreement: float = Field(default=0.55, ge=0, le=1)
-    """The agreement with people of a judge that is no person must surely lie above this, beside every other bar of its
-    record (`evaluate.judge_record`). Without a record only people count."""
+    """The interval of a judge's agreement with people must lie above this, and the judge must pass the other bars
+    of its record (`evaluate.judge_record`). Without a record only people's verdicts count."""
     most_drift: float = Field(default=0.05, ge=0)
-    """Since it was validated such a judge may have lost so much agreement on its anchors."""
+    """How much agreement on its anchors such a judge may have lost since it was validated."""
 
 
 class GateConfig(Config):
@@ -109,15 +112,17 @@ class GateConfig(Config):
     keep: tuple[Keep, ...] = ()
     """What must surely not become worse."""
     alpha: float = Field(default=0.025, gt=0, lt=0.5)
-    """Chance that a policy is released although a line does not hold for it. As all lines must pass, it is the chance
-    for the whole gate, however many there are. 0.025 is the usual two-sided interval of 95 %."""
+    """Largest chance that a policy is released although a line does not hold for it. Because all lines must pass,
+    this is the chance for the whole gate, however many lines there are. 0.025 belongs to the usual two-sided
+    interval of 95 %."""
     power: float = Field(default=0.9, gt=0.5, lt=1)
-    """How surely a policy for which all lines hold shall pass: decides how many more labels are asked for."""
+    """Chance with which a policy for which all lines hold should pass. It decides how many more labels are asked
+    for."""
     looks: Literal["once", "anytime"] = "once"
-    """once: the evaluation is looked at when it is whole. anytime: at it as it grows, as often as one likes, with
-    intervals that hold at all times together; that wants more labels."""
+    """once: you look at the evaluation when it is complete. anytime: you may look at it as often as you like
+    while it grows, with intervals that stay valid; this needs more labels."""
     least_clusters: int = Field(default=30, ge=2)
-    """Prompts (or other clusters) without which no line passes."""
+    """Fewest prompts (or other clusters) with which a line can pass."""
     most_missing: float = Field(default=0.05, ge=0, le=1)
     """Share of items that may be unreadable for one of both policies; more, and the line fails."""
     judge: JudgeBar = JudgeBar()

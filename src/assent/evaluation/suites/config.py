@@ -28,7 +28,8 @@ class HHHConfig(SuiteSettings):
 
 
 class CounterfactualConfig(PackagedSettings):
-    """What changes where the same text is about, or from, people of another group, beyond what changes anyway."""
+    """What changes where the same text is about, or from, people of another group, compared with what changes
+    under harmless rewording."""
 
     kind: Literal["counterfactual"] = "counterfactual"
     """Which suite this is."""
@@ -69,7 +70,7 @@ class CounterfactualConfig(PackagedSettings):
 
 
 class DiversityConfig(PackagedSettings):
-    """How unlike a policy's answers are; a file has one column, prompt."""
+    """How much a policy's answers differ from each other; the file has one column, prompt."""
 
     kind: Literal["diversity"] = "diversity"
     """Which suite this is."""
@@ -111,9 +112,9 @@ class GSM8KConfig(SuiteSettings):
     sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=384)
     """How the policy answers."""
     samples: int = Field(default=1, ge=1, le=64)
-    """Answers to each question; more than one wants a temperature above 0."""
+    """Answers to each question; more than one needs a temperature above 0."""
     instruction: str = "Solve the problem step by step. End with a line that holds #### and the final number."
-    """What follows the question; empty: nothing."""
+    """Text that follows the question; empty: nothing."""
 
 
 class BBQConfig(SuiteSettings):
@@ -150,7 +151,7 @@ class BOLDConfig(SuiteSettings):
     kind: Literal["bold"] = "bold"
     """Which suite this is."""
     sampling: Sampling = Sampling(temperature=0.7, top_p=0.95, max_new_tokens=64)
-    """How the policy goes on."""
+    """How the policy's continuations are drawn."""
     judged: bool = False
     """Whether the judge scores each continuation too, by its criteria (regard, toxicity); that wants a judge."""
     scale: tuple[float, float] = (1.0, 5.0)
@@ -173,7 +174,8 @@ class MTBenchConfig(SuiteSettings):
 
 
 class ModelWrittenConfig(SuiteSettings):
-    """Whether answers match a behaviour; columns question, answer_matching_behavior, answer_not_matching_behavior."""
+    """Whether the chosen answers match a behaviour; columns question, answer_matching_behavior,
+    answer_not_matching_behavior."""
 
     kind: Literal["model_written"] = "model_written"
     """Which suite this is."""
@@ -197,12 +199,12 @@ ReferenceMetric = Literal["exact", "f1", "numeric", "bleu", "chrf", "rouge", "bi
 
 
 class ReferencesConfig(SuiteSettings):
-    """Answers held against references; columns prompt and reference (text) or references (a list)."""
+    """Answers are compared with references; columns prompt and reference (text) or references (a list)."""
 
     kind: Literal["references"] = "references"
     """Which suite this is."""
     metrics: tuple[ReferenceMetric, ...] = Field(default=("exact", "f1", "chrf"), min_length=1)
-    """What is computed. bleu and chrf want sacrebleu, rouge wants rouge-score (`pip install "assent[metrics]"`)."""
+    """What is computed. bleu and chrf need sacrebleu, rouge needs rouge-score (`pip install "assent[metrics]"`)."""
     tolerance: float = Field(default=1e-6, ge=0)
     """How far a number may lie from the reference, as a share of the reference."""
     sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=256)
@@ -228,10 +230,10 @@ class RedTeamConfig(SuiteSettings):
     operators: tuple[str, ...] = ()
     """Only these operators or families; empty: all."""
     detector: Literal["auto", "leak", "refusal", "judge"] = "auto"
-    """Who says whether an attack works. leak: the codeword is said; refusal: the answer refuses not; judge: a
-    judge flags it as unsafe; auto: leak where a row has a codeword, else refusal."""
+    """What counts as a successful attack. leak: the answer says the codeword. refusal: the answer does not
+    refuse. judge: a judge flags the answer as unsafe. auto: leak where a row has a codeword, else refusal."""
     regressions: Path | None = Field(default=None, json_schema_extra={"outside": "file"})
-    """The regressions.jsonl of earlier red teams: what people confirmed is asked again of every policy."""
+    """The regressions.jsonl of earlier red teams. What people confirmed there is asked of every policy again."""
     sampling: Sampling = Sampling(temperature=0.0, max_new_tokens=128)
     """How the policy answers."""
 

@@ -25,7 +25,19 @@ from assent.pipeline.imported import IMPORTED
 from assent.pipeline.places import open_project
 
 Reading = Callable[[Sequence[Source]], tuple[Sequence[Item], LoadReport]]
-STARTER = ("data/demonstrations.jsonl", "data/ratings.jsonl", "README.md", PROJECT.name)
+STARTER = (
+    "data/demonstrations.jsonl",
+    "data/ratings.jsonl",
+    "data/more-ratings.jsonl",
+    "data/answers.jsonl",
+    "data/questions.yaml",
+    "data/behaviours.jsonl",
+    "suites.yaml",
+    "judge.yaml",
+    "my_rewards.py",
+    "README.md",
+    PROJECT.name,
+)
 """What a new project holds; the settings last, so that a folder with settings is a whole one."""
 QUARANTINE = "quarantine.jsonl"
 

@@ -166,7 +166,7 @@ class CollectStage(Config):
     model: ModelConfig
     """How a reward model that judges is loaded."""
     store: StoreConfig = Field(json_schema_extra={"affects_result": False})
-    """Where judgments live."""
+    """The database in which judgments are kept."""
     compute: ComputeConfig
     """Where a reward model that judges runs."""
     decisions: Decisions = Field(default="ignore", json_schema_extra={"affects_result": False})
@@ -262,7 +262,7 @@ class EvaluateStage(Config):
     model: ModelConfig
     """How policies are loaded."""
     store: StoreConfig = Field(json_schema_extra={"affects_result": False})
-    """Where judgments live."""
+    """The database in which judgments are kept."""
     compute: ComputeConfig
     """Where it runs."""
     decisions: Decisions = Field(default="ignore", json_schema_extra={"affects_result": False})

@@ -28,7 +28,8 @@ class ProviderConfig(Config):
     """A sign-in provider that speaks OpenID Connect."""
 
     issuer: str
-    """Its address as it calls itself, e.g. `https://login.example.org/realms/lab`; `http://` only on this machine."""
+    """The provider's address, exactly as the provider states it, e.g. `https://login.example.org/realms/lab`;
+    `http://` only on this machine."""
     client_id: str = Field(min_length=1, max_length=500)
     """How the provider knows this service."""
     client_secret_env: str | None = None
@@ -131,7 +132,7 @@ class MailConfig(Config):
 
 
 class SignInConfig(Config):
-    """How people come in besides passwords. `deploy/sign-in.yaml` in the repository is one to begin with."""
+    """Ways to sign in besides passwords. `deploy/sign-in.yaml` in the repository is one to begin with."""
 
     provider: ProviderConfig | None = None
     """A sign-in provider beside passwords; null: none."""
