@@ -174,7 +174,7 @@ def main() -> None:
                 rows[-1]["said"] = said
                 print(json.dumps(rows[-1]), flush=True)
         if not arguments.only or "start" in arguments.only:
-            rows.append({"healthy": "start", "seed": seed, "said": alarms(start_of(seed))})
+            rows.append({"healthy": "start", "seed": seed, "said": warned(start_of(seed))})
             print(json.dumps(rows[-1]), flush=True)
         for method, settings in HEALTHY.items():
             if not arguments.only or method in arguments.only:
@@ -201,7 +201,7 @@ def warnings_of(failure: Failure, seed: int) -> list[str]:
         shutil.rmtree(old)
     with failure.within(), contextlib.suppress(AssentError):
         run(failure.settings, name, seed, until=failure.until)
-    said = alarms(folder)
+    said = warned(folder)
     shutil.rmtree(folder)
     (RUNS / f"{name}.db").unlink(missing_ok=True)
     return said
@@ -215,14 +215,14 @@ def start_of(seed: int) -> Path:
     return start
 
 
-def alarms(folder: Path) -> list[str]:
+def warned(folder: Path) -> list[str]:
     """The warnings of a run's logs."""
     return [str(finding) for finding in examine_logs(folder) if finding.level == "warning"]
 
 
 def run(settings: dict[str, Any], name: str, seed: int, *, until: str) -> None:
     """A run of its own, to the end or to the fine-tuned policy."""
-    own = {"name": name, "seed": seed, "store.url": f"sqlite:///runs/{name}.db"}
+    own = {"name": name, "seed": seed, "store.url": f"sqlite:///{(RUNS / name).resolve()}.db"}
     chosen = {**SMALL, **own, **settings}
     config = open_project(CONFIG, (), tuple(f"{key}={json.dumps(value)}" for key, value in chosen.items())).config
     folder = RUNS / name
