@@ -58,14 +58,14 @@ RUN: dict[str, Any] = {
     "reward": {"raters": {"kind": "none"}},
     "optimize": {
         "kind": "rloo",
-        "steps": 60,
+        "steps": 42,
         "prompts_per_step": 48,
         "samples_per_prompt": 4,
         "epochs": 1,
         "minibatches": 1,
         "sampling": {"temperature": 1.0, "max_new_tokens": 64},
         "kl": {"kind": "off"},
-        "optimizer": {"learning_rate": 0.001, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 8192},
+        "optimizer": {"learning_rate": 0.0006, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 8192},
         "rewards": [{"kind": "model"}, {"kind": "python", "target": TRUTH, "weight": 0.0}],
         "reward_clip": None,
         "guards": {
