@@ -1,9 +1,9 @@
 """Failures made on purpose: does the doctor see them in real logs? `python benchmarks/doctor_failures.py`.
 
-One small policy is fine-tuned on the lab and its answers are ranked, once for each seed. Each failure then changes a
-few settings, or one number where no setting can do harm, and the stages that it concerns are really run; `assent doctor
-RUN` must name it. Healthy runs of every method, with the same start, must raise no alarm. Runs that end with an error
-are read too: their logs are there.
+One small policy is fine-tuned on the lab, its answers are ranked and a reward model is fitted, once for each seed. Each
+failure then changes a few settings, or one number where no setting can do harm, and the stages that it concerns are
+really run; `assent doctor RUN` must name it. Healthy runs of every method, with the same start, must raise no alarm,
+and neither must the start itself. Runs that end with an error are read too: their logs are there.
 """
 
 from __future__ import annotations
@@ -174,6 +174,9 @@ def main() -> None:
                 rows.append({"failure": failure.name, "seed": seed, "seen": failure.is_named(said)})
                 rows[-1]["said"] = said
                 print(json.dumps(rows[-1]), flush=True)
+        if not arguments.only or "start" in arguments.only:
+            rows.append({"healthy": "start", "seed": seed, "said": warned(start_of(seed))})
+            print(json.dumps(rows[-1]), flush=True)
         for method, settings in HEALTHY.items():
             if not arguments.only or method in arguments.only:
                 said = warnings_of(Failure(f"healthy {method}", EVALUATED | settings, ""), seed)
@@ -189,25 +192,38 @@ def main() -> None:
 def warnings_of(failure: Failure, seed: int) -> list[str]:
     """Run it, and give the warnings of its logs."""
     name = f"doctor-{seed}-{failure.name.replace(' ', '-').replace('+', '')}"
-    start = RUNS / f"doctor-{seed}-start"
-    if not (start / "run.yaml").is_file():
-        run({}, start.name, seed, until="start")
+    start = start_of(seed)
     folder = RUNS / name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(start, folder)
+    shutil.rmtree(folder / "round-1")
+    shutil.copyfile(start.with_suffix(".db"), folder.with_suffix(".db"))
     for old in (folder / "logs").glob("*"):  # what the start logged is not this run's
         shutil.rmtree(old)
     with failure.within(), contextlib.suppress(AssentError):
         run(failure.settings, name, seed, until=failure.until)
-    said = [str(finding) for finding in examine_logs(folder) if finding.level == "warning"]
+    said = warned(folder)
     shutil.rmtree(folder)
     (RUNS / f"{name}.db").unlink(missing_ok=True)
     return said
 
 
+def start_of(seed: int) -> Path:
+    """The run of a seed that all others begin with; its policy takes three steps and is of no interest."""
+    start = RUNS / f"doctor-{seed}-start"
+    if not (start / "round-1").is_dir():
+        run(NO_POLICY, start.name, seed, until="policy")
+    return start
+
+
+def warned(folder: Path) -> list[str]:
+    """The warnings of a run's logs."""
+    return [str(finding) for finding in examine_logs(folder) if finding.level == "warning"]
+
+
 def run(settings: dict[str, Any], name: str, seed: int, *, until: str) -> None:
     """A run of its own, to the end or to the fine-tuned policy."""
-    own = {"name": name, "seed": seed, "store.url": f"sqlite:///runs/{name}.db"}
+    own = {"name": name, "seed": seed, "store.url": f"sqlite:///{(RUNS / name).resolve()}.db"}
     chosen = {**SMALL, **own, **settings}
     config = open_project(CONFIG, (), tuple(f"{key}={json.dumps(value)}" for key, value in chosen.items())).config
     folder = RUNS / name

@@ -1,27 +1,27 @@
-"""The guard beside the truth while a policy is trained on the lab.
+"""The guard beside the truth while a language model is trained on the lab. `python benchmarks/goodhart_lab.py`.
 
-`python benchmarks/goodhart_lab.py --gold runs/artifacts/reward-…/reward`. Only tried so far, and no result yet;
-`benchmarks/goodhart.py` judges the rule where truth is exact.
+Every run starts from the fine-tuned policy of the demo (`make demo` first, or it is trained here). Its answers to a few
+prompts, ranked by simulated people of the seed, make the reward model that trains, and the policy is optimized without
+any KL until that is over-optimized. Every few steps the policy answers 128 held-out prompts; the reward model scores
+these answers, and other simulated people, of a crew of the seed that ranked nothing, give each answer a fresh score
+from 1 to 8. The guard sees these two curves only. The lab's truth of the training rollouts is logged with weight 0 and
+only judges:
 
-Every run starts from one small policy that was fine-tuned on few demonstrations (`WORLD`, trained once, found if done).
-90 of its answers' rankings by simulated people of the seed make the reward model that trains, and the policy is
-optimized without any KL until that is over-optimized. The held-out reward model is that of the demo's second round
-(`make demo` first): fitted by another model to 2,400 rankings of other people. The guard sees these two only. The lab's
-truth of the rollouts is logged with weight 0 and only judges:
-
-    truth(t)    mean truth of the training rollouts of steps t - 2 to t + 2, the policy as it was before each
+    truth(t)    mean truth of the training rollouts of steps t - 3 to t + 3, the policy as it was before each
     start       mean truth of the rollouts of the first two steps
     peak        the highest truth(t) of the run
     reached     (truth(chosen) - start) / (peak - start), success from 0.9 up
 
-The same rule with the reward that trains in place of the held-out one is "stopping on the reward alone"; beside it
-stand the checkpoint with the highest reward, and the last one.
+The same rule with the reward that trains in place of the fresh scores is "stopping on the reward alone"; beside it
+stand the checkpoint with the highest reward, and the last one. `--gold DIR` watches a reward model from a folder in
+place of fresh scores.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,12 @@ from goodhart import CONFIDENCE, WITHIN, print_table, stopped
 
 from assent.artifacts.layout import RUNS
 from assent.artifacts.stage import LogOptions, Runner
+from assent.core import seeds
 from assent.core.files import write_json
 from assent.core.runlog import read_metrics
+from assent.core.types import Prompt
+from assent.lab.people import utility
+from assent.lab.truth import read
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import judgments_identity, prepare
 from assent.pipeline.stages.declared import run_collect, run_fit_reward, run_optimize, run_sample
@@ -45,34 +49,29 @@ from assent.training.gauge import Point
 
 CONFIG = Path("configs/demo.yaml")
 TRUTH = "assent.lab.reward:truth"
-WORLD: dict[str, Any] = {
-    "name": "goodhart",
-    "base": {"shape": {"hidden": 96, "layers": 3, "heads": 4, "context": 192}},
-    "data": {"kind": "lab", "corpus": 3000, "demonstrations": 5000, "prompts": 3000},
-    "sample": {"prompts": 90},
+RUN: dict[str, Any] = {
+    "sample": {"prompts": 150},
+    "collect": {"overlap_share": 0.0},
     "evaluate": None,
     "compute": {"threads": 1},
-}
-"""The demo with a smaller model, fine-tuned less: it has much to learn, so that a peak stands out."""
-RUN: dict[str, Any] = {
-    "collect": {"overlap_share": 0.0},
-    "reward": {"raters": {"kind": "none"}, "epochs": 3, "eval_share": 0.1},
+    "reward": {"raters": {"kind": "none"}},
     "optimize": {
-        "kind": "grpo",
-        "steps": 30,
-        "prompts_per_step": 24,
+        "kind": "rloo",
+        "steps": 42,
+        "prompts_per_step": 48,
         "samples_per_prompt": 4,
         "epochs": 1,
         "minibatches": 1,
-        "sampling": {"temperature": 1.0, "max_new_tokens": 40},
+        "sampling": {"temperature": 1.0, "max_new_tokens": 64},
         "kl": {"kind": "off"},
-        "optimizer": {"learning_rate": 0.0012, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 8192},
+        "optimizer": {"learning_rate": 0.0006, "schedule": "constant", "warmup": 0.05, "tokens_per_microbatch": 8192},
         "rewards": [{"kind": "model"}, {"kind": "python", "target": TRUTH, "weight": 0.0}],
         "reward_clip": None,
         "guards": {
-            "every": 2,
-            "prompts": 64,
+            "every": 3,
+            "prompts": 128,
             "samples": 1,
+            "gold": {"kind": "python", "target": "goodhart_lab:fresh_scores"},
             "then": "warn",
             "confidence": CONFIDENCE,
             "probes": False,
@@ -80,12 +79,26 @@ RUN: dict[str, Any] = {
     },
 }
 """What follows from there, without any control of KL."""
+PEOPLE, NOISE = 12, 0.5
+"""Who gives fresh scores, and the deviation of one score around what its giver thinks."""
+LEAST, MOST = 1.0, 8.0
+
+
+def fresh_scores(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+    """A score from 1 to 8 of each answer by one of twelve people, whose groups are those of the demo's raters."""
+    groups = ["neutral"] * 7 + ["plain"] * 3 + ["warm"] * 2
+    scores = []
+    for prompt, text in zip(prompts, completions, strict=True):
+        random = seeds.stream(0, "fresh score", prompt.id, text)
+        thought = utility(read(prompt, text), groups[random.integers(PEOPLE)]) + random.normal(0, NOISE)
+        scores.append(float(np.clip(round(thought), LEAST, MOST)))
+    return scores
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(20)))
-    parser.add_argument("--gold", type=Path, required=True, help="reward/ of the demo's second round")
+    parser.add_argument("--gold", type=Path, help="folder of a reward model to watch in place of fresh scores")
     parser.add_argument("--set", action="append", default=[], dest="settings", help="e.g. optimize.steps=40")
     parser.add_argument("--out", type=Path, default=Path("runs/goodhart-seeds"), help="one file per seed; resumes")
     parser.add_argument("--image", type=Path, help="where to draw the figure, e.g. docs/images/goodhart.svg")
@@ -103,22 +116,21 @@ def main() -> None:
         draw(runs, found, arguments.image)
 
 
-def run_one(seed: int, gold: Path, settings: tuple[str, ...]) -> list[dict[str, Any]]:
+def run_one(seed: int, gold: Path | None, settings: tuple[str, ...]) -> list[dict[str, Any]]:
     """The metrics of one run."""
-    same = tuple(f"{name}={json.dumps(one)}" for name, one in WORLD.items())
-    own = tuple(f"{name}={json.dumps(one)}" for name, one in RUN.items())
-    watched = f"optimize.guards.gold={json.dumps({'kind': 'model', 'path': str(gold)})}"
+    own = [f"{name}={json.dumps(one)}" for name, one in RUN.items()]
+    if gold is not None:
+        own.append(f"optimize.guards.gold={json.dumps({'kind': 'model', 'path': str(gold)})}")
     url = f"sqlite:///{Path('runs').resolve()}/goodhart-{seed}.db"
-    world = open_project(CONFIG, (), same)
-    config = open_project(CONFIG, (), (*same, *own, watched, f"seed={seed}", f"store.url={url}", *settings)).config
+    world = open_project(CONFIG, (), ())
+    config = open_project(CONFIG, (), (*own, f"seed={seed}", f"store.url={url}", *settings)).config
     assert config.reward is not None
     logs = LogOptions(quiet=True, tensorboard=False)
     with Runner(world.run_folder, home=RUNS, seed=0, logs=logs) as run:
         start = prepare(run, world.config)
         policy, prompts = start.policy, start.data["prompts"]
-        with run.within("round", 1):
-            samples = run(run_sample, SampleStage.of(world.config, 1), policy=policy, prompts=prompts)
     with Runner(Path("runs") / f"goodhart-{seed}", seed=seed, logs=logs) as run, run.within("goodhart"):
+        samples = run(run_sample, SampleStage.of(config, 1), policy=policy, prompts=prompts)
         extra = judgments_identity(config, samples, is_first=True)
         judgments = run(run_collect, CollectStage.of(config, 1, like=()), extra=extra, samples=samples)
         fitted = RewardStage.of(config, config.reward)
@@ -156,7 +168,7 @@ def judged(seed: int, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def smooth(values: list[float], width: int = 5) -> np.ndarray:
+def smooth(values: list[float], width: int = 7) -> np.ndarray:
     """Running mean over `width` steps, shorter at the ends."""
     half = width // 2
     return np.array([np.mean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])

@@ -164,7 +164,7 @@ def levels(rows: Sequence[Row], label: str, *, references: Sequence[float] = ())
         for i, row in enumerate(rows):
             c.axes.plot([row.value.low, row.value.high], [i, i], color=row.colour, linewidth=5, alpha=0.35)
             c.axes.plot([row.value.estimate], [i], "o", color=row.colour, markersize=8, clip_on=False, zorder=3)
-            _end_note(c.axes, i, f"{row.value.estimate:.2f} [{row.value.low:.2f}–{row.value.high:.2f}]")
+            _end_note(c.axes, i, f"{row.value.estimate:.2f} [{row.value.low:.2f}, {row.value.high:.2f}]")
         c.axes.grid(axis="x")
         return c.svg(label)
 

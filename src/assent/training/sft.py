@@ -15,7 +15,7 @@ from assent.training.batches import EpochBatches
 from assent.training.config import SFTConfig
 from assent.training.evaluation_config import BestConfig
 from assent.training.looks import Looks, Schedule
-from assent.training.loop import Loop
+from assent.training.loop import Loop, Resumable
 
 
 class SFTResult(NamedTuple):
@@ -45,7 +45,7 @@ def train_sft(
         return {"loss": loss}
 
     looks = Looks(learner, _schedule(config, order), measure if held_out_batches else None, loop)
-    parts = {"policy": learner, "looks": looks}
+    parts: dict[str, Resumable] = {"policy": learner, "looks": looks}
     for step in loop.steps(order.total_steps, parts, description="training", looks=looks):
         batches = pack([train[i] for i in order.items(step)], budget=budget)
         weight = sum(b.num_scored for b in batches)

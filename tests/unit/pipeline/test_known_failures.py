@@ -147,6 +147,7 @@ PAIRS: dict[str, Any] = {
     "better_gain": -1.0,
     "grad_norm": 2.0,
 }
+AT_RANDOM = {"rater_agreement_low": 0.48, "rater_agreement_high": 0.68}
 SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, float]]] = [
     (see.not_finite, SFT, LEARNS | {"loss": lambda t: math.nan if 0.5 < t < 0.53 else 2 - t}, {}),
     (see.gradients_explode, SFT, LEARNS | {"grad_norm": lambda t: 0.5 + 99 * t**4}, {}),
@@ -159,6 +160,12 @@ SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, fl
         REWARD,
         LEARNS | {"accuracy": 0.6},
         {"accuracy": 0.6, "accuracy_low": 0.55, "longer_wins": 0.7},
+    ),
+    (
+        see.raters_disagree,
+        REWARD,
+        LEARNS | {"accuracy": 0.6},
+        {"accuracy": 0.57, "accuracy_low": 0.51, "rater_agreement": 0.58} | AT_RANDOM,
     ),
     (see.too_sure, REWARD, LEARNS | {"accuracy": 0.8}, {"accuracy": 0.75, "accuracy_low": 0.7, "ece": 0.2}),
     (see.both_answers_sink, PREFERENCE, PAIRS | {"better_gain": lambda t: -40 * t}, {}),
@@ -205,6 +212,20 @@ def test_a_reward_that_fell_is_not_answered_by_larger_steps() -> None:
     [fell] = see.reward_stays(Log("optimize", _over(**ROLLOUTS | {"reward": lambda t: -2 * t})))
     [stays] = see.reward_stays(Log("optimize", _over(**ROLLOUTS | {"reward": 0.3})))
     assert fell.fix.startswith("lower the learning rate") and stays.fix.startswith("raise the learning rate")
+
+
+def test_a_rise_that_is_chance_is_no_rise_and_a_small_steady_one_is() -> None:
+    spread = ROLLOUTS | {"reward_std": 1.0}
+    chance = [0.3 * (-1) ** (n // 3) for n in range(30)]  # three steps above, three below: ends 0.6 above a low start
+    shaken = _over(30, **spread | {"reward": lambda t: -chance[round(29 * t)] * 0.3})
+    steady = _over(30, **spread | {"reward": lambda t: 0.2 * t})
+    assert [one.message[:23] for one in see.reward_stays(Log("optimize", shaken))] == ["the reward did not rise"]
+    assert not list(see.reward_stays(Log("optimize", steady)))
+
+
+def test_few_second_opinions_say_nothing_of_how_people_agree() -> None:
+    unsure = {"rater_agreement": 0.6, "rater_agreement_low": 0.2, "rater_agreement_high": 0.9}
+    assert not list(see.raters_disagree(Log("reward", [], {}, unsure)))
 
 
 def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_to_be_short() -> None:

@@ -208,7 +208,7 @@ def floor_of(floor: tuple[FloorLine, ...], evaluation: Artifact, policy: Artifac
 def _unmet(evidence: Counted, report: EvaluationReport, held: Decision | None) -> Iterator[str]:
     wins = None if report.win_rate is None else report.win_rate.headline
     if evidence.level != "principles" and (wins is None or not wins.low > 0.5):
-        said = "nobody of the audience compared its answers" if wins is None else f"it wins {wins}"
+        said = "nobody of the audience compared its answers" if wins is None else f"its answers are preferred in {wins}"
         yield f"with people of the audience {said}; the whole interval must lie above 0.5"
     if held is not None:
         for one in held.lines:

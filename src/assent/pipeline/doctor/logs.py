@@ -92,10 +92,10 @@ def _found(artifact: Artifact) -> dict[str, float]:
     except ValueError:
         return {}
     found = {"ece": report.get("ece")}
-    for name in ("accuracy", "longer_wins"):
+    for name in ("accuracy", "longer_wins", "rater_agreement"):
         one = report.get(name)
         if isinstance(one, Mapping):
-            found |= {name: one.get("estimate"), f"{name}_low": one.get("low")}
+            found |= {name: one.get("estimate"), f"{name}_low": one.get("low"), f"{name}_high": one.get("high")}
     return {name: float(value) for name, value in found.items() if value is not None}
 
 

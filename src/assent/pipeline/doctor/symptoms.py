@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import scipy.stats
+
 from assent.core.findings import Finding, warning
 
 FEWEST = 10
@@ -43,6 +45,17 @@ class Log:
         if len(parts[0]) < FEWEST:
             return 0.0
         return math.sqrt(sum(statistics.variance(part) / len(part) for part in parts))
+
+    def rises(self, name: str) -> bool:
+        """Whether a straight line through all its steps goes up by more than twice its standard error.
+
+        True where there are too few steps to tell.
+        """
+        values = [v for v in self.series(name) if math.isfinite(v)]
+        if len(values) < FEWEST:
+            return True
+        line = scipy.stats.linregress(range(len(values)), values)
+        return bool(line.slope > 2 * line.stderr)
 
     def _mean(self, name: str, *, first: bool) -> float:
         part = self._part(name, first=first)
@@ -130,6 +143,20 @@ def no_better_than_chance(log: Log) -> Iterator[Finding]:
         yield warning(log.key, said, "collect more judgments, or set reward.debias: [length]")
 
 
+def raters_disagree(log: Log) -> Iterator[Finding]:
+    """People who agree no more often than coins do, on what several of them judged.
+
+    Only where the interval is narrow enough to exclude the three in four of people who read.
+    """
+    low, high = (log.found.get(f"rater_agreement_{end}", math.nan) for end in ("low", "high"))
+    if low <= 0.5 and high < 0.75:
+        share = log.found["rater_agreement"]
+        said = f"two raters of one pair agree in {share:.0%} [{low:.0%}, {high:.0%}]: maybe no better than coins"
+        yield warning(
+            log.key, said, "look at who answers in haste or at random (assent feedback work), and at the guidelines"
+        )
+
+
 def too_sure(log: Log) -> Iterator[Finding]:
     """A reward model whose stated chances are far from what raters do."""
     if (ece := log.found.get("ece", 0.0)) > 0.15:
@@ -187,7 +214,7 @@ def reward_stays(log: Log) -> Iterator[Finding]:
     seen = f"{early:.2f} at first, {late:.2f} at the end (spread {spread:.2f})"
     if late < early - 0.5 * spread:
         yield warning(log.key, f"the reward fell: {seen}", "lower the learning rate: steps were too large")
-    elif late - early < 0.1 * spread:
+    elif late - early < 0.1 * spread or (late - early < 0.3 * spread and not log.rises("reward")):
         fix = "raise the learning rate or steps, or lower kl.coefficient"
         yield warning(log.key, f"the reward did not rise: {seen}", fix)
 
@@ -305,6 +332,7 @@ REWARD: tuple[Symptom, ...] = (
     loss_stays,
     heart_before_head,
     no_better_than_chance,
+    raters_disagree,
     too_sure,
 )
 PREFERENCE: tuple[Symptom, ...] = (
