@@ -38,6 +38,7 @@ class Resumable(Protocol):
         ...
 
 
+@runtime_checkable
 class Beside(Protocol):
     """What looks at a training from beside it, see `training/looks.py`."""
 
