@@ -12,7 +12,8 @@ from assent.artifacts.layout import PROJECT
 
 PATHS = (
     "Relative paths in the YAML (data, models, store, template) are taken from the YAML's own folder, also those of"
-    " --with and --set. Everything a run makes goes to runs/NAME below the current folder."
+    " --with and --set. Runs go to runs/ beside assent.yaml; those of a YAML with another name to"
+    " runs/ below the current folder."
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from assent.artifacts.reasons import NEVER
 from assent.artifacts.stage import Runner
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
@@ -28,7 +29,8 @@ def plan_project(
     lines = []
     for step in steps:
         lines.append(f"{step.title:{width}}  {step.state:12}  {step.artifact.name}")
-        lines += [f"{'':{width}}  {'; '.join(step.why)}"] if step.why else []
+        if step.why and step.why != (NEVER,):
+            lines.append(f"{'':{width}}  {'; '.join(step.why)}")
     left = sum(step.state != "done" for step in steps)
     return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
 

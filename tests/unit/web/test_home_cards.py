@@ -50,3 +50,10 @@ def test_tasks_that_are_lent_to_a_rater_wait_for_them_too(house: House) -> None:
     assert "Rankings: 3 waiting, 0 done, 0 today" in card
     (other,) = _cards(house.person().page("/"))
     assert "Rankings: 1 waiting, 0 done, 0 today" in other
+
+
+def test_what_waits_comes_first(house: House) -> None:
+    house.store.projects.save("a", ProjectSettings(title="A"), now=house.clock())
+    house.store.add_tasks([a_task(1, project="b")], now=house.clock())
+    waits, done = _cards(house.person().page("/"))
+    assert "1 waiting" in waits and done.startswith("A ")

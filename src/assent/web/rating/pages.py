@@ -68,7 +68,10 @@ def router(context: Context) -> APIRouter:
 
 
 def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
-    """What the start page says of each project that is offered; of two with one title it says the names, too."""
+    """What the start page says of each project that is offered, those first in which something waits.
+
+    Of two with one title it says the names, too.
+    """
     store, now = context.store, context.now()
     seen = [p for p in store.projects.all() if person.may_see(p.name) and _is_offered(p)]
     titles = Counter(p.settings.title for p in seen)
@@ -81,7 +84,7 @@ def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
     def queues(name: str) -> dict[Purpose, RaterProgress]:
         return {one: far(Queue(name, one)) for one in PURPOSES}
 
-    return [
+    cards: list[dict[str, Any]] = [
         {
             "name": p.name,
             "title": p.settings.title or p.name,
@@ -92,6 +95,7 @@ def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
         }
         for p in seen
     ]
+    return sorted(cards, key=lambda card: all(far.waiting == 0 for far in card["queues"].values()))
 
 
 def _is_offered(project: Project) -> bool:
