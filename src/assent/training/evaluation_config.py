@@ -38,7 +38,11 @@ class BestConfig(Config):
 
 
 def _kept(value: Any) -> Any:
-    return {"at": value} if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    if not all(isinstance(step, int) and not isinstance(step, bool) and step >= 1 for step in value):
+        raise ValueError(f"a list of steps holds whole numbers from 1 up, and not {list(value)}")
+    return {"at": value}
 
 
 def _best(value: Any) -> Any:

@@ -170,8 +170,8 @@ def test_a_plan_says_why(project: Path) -> None:
     changed = "data.comparisons[0].path pairs.jsonl: content changed"
     assert said == [
         changed,
-        f"{changed}; because prompts gather runs anew",
-        "because comparisons gather and prompts gather run anew",
+        f"{changed}; because data prompts runs anew",
+        "because data comparisons and data prompts run anew",
         "because round 1 collect runs anew",
     ]
 

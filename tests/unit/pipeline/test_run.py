@@ -45,7 +45,7 @@ def test_the_verdict_gives_the_win_rate_with_its_interval_beside_what_it_is_wort
     assert list(verdict(values())) == [
         "round 1: the new policy is preferred to its start in 80.0% [75.0%, 85.0%] of blind comparisons",
         '  reward model right on 70.0% [65.0%, 75.0%] of held-out pairs; "the longer answer is better" on 55.0%',
-        "  distance from its start: KL 5.25 nats per response",
+        "  distance from its start: KL about 5.25 nats per response, an estimate from its samples",
     ]
 
 
