@@ -78,7 +78,7 @@ def test_the_user_may_ignore_a_column_and_it_is_counted(tmp_path):
     items, report = read(D, path, ignore=("context",))
     assert len(items) == 2
     assert report.census.ignored == {"context": 1, "id": 1, "lang": 1}
-    assert report.lines()[1] == "  columns read: prompt 2, completion 2; ignored: context 1, id 1, lang 1"
+    assert report.lines()[1] == "  columns read: completion 2, prompt 2; ignored: context 1, id 1, lang 1"
     with pytest.raises(DataError, match=r"ignore names the column 'contxt', which no row has; did you mean 'context'"):
         read(D, path, ignore=("contxt", "context"))
 

@@ -57,7 +57,7 @@ def test_a_method_needs_what_its_settings_use(method: Method, needs: set[str]) -
     ("optimize", "stages"),
     [
         ("{kind: dpo}", ["sample", "collect", "optimize", "evaluate"]),
-        ("{kind: grpo}", ["sample", "collect", "fit reward", "optimize", "evaluate"]),
+        ("{kind: grpo}", ["sample", "collect", "reward", "optimize", "evaluate"]),
         (
             "{kind: rloo, rewards: [{kind: python, target: 'assent.lab.reward:truth'}]}",
             ["sample", "collect", "optimize", "evaluate"],

@@ -21,7 +21,7 @@ from assent.report.run import report_of
 PAIRS = {"comparisons": [{"path": "pairs.jsonl"}]}
 ANSWERS = {"demonstrations": [{"path": "answers.jsonl"}]}
 FUNCTION = {"raters": {"kind": "function", "target": "few_words:score"}}
-BEGINNING = ["prompts gather", "comparisons gather", "base"]
+BEGINNING = ["data prompts", "data comparisons", "base"]
 
 
 def settings(data: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -57,9 +57,9 @@ def stages(values: dict[str, Any]) -> list[str]:
 
 
 def test_only_what_is_there_to_learn_from_is_trained(project: Path) -> None:
-    fine_tuning = ["prompts gather", "demonstrations gather", "base", "sft"]
+    fine_tuning = ["data prompts", "data demonstrations", "base", "sft"]
     assert stages(settings(ANSWERS)) == fine_tuning
-    assert stages(settings(PAIRS)) == [*BEGINNING, "round 1 collect", "round 1 fit reward"]
+    assert stages(settings(PAIRS)) == [*BEGINNING, "round 1 collect", "round 1 reward"]
     assert stages(settings(PAIRS, reward=None, collect=FUNCTION)) == [*BEGINNING, "round 1 sample", "round 1 collect"]
     # Under its own key, the reward model is that of a run which goes on with a method.
     lines = [plan_project(Path("assent.yaml"))[:-1] for _ in [stages(settings(PAIRS))]]

@@ -100,7 +100,7 @@ def test_the_kind_of_rater_decides_which_keys_are_known() -> None:
     assert adapter.validate_python({"kind": "function", "target": "m:f"}) == FunctionConfig(target="m:f")
     assert adapter.validate_python({"kind": "simulated"}) == SimulatedConfig()
     with pytest.raises(ValidationError):
-        adapter.validate_python({"kind": "people", "number": 3})
+        adapter.validate_python({"kind": "people", "sharpness": 3.0})
 
 
 @pytest.mark.parametrize(

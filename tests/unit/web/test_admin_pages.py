@@ -133,7 +133,7 @@ def test_settings_are_saved_and_refusals_stand_at_their_field(house: House, admi
     good |= {"lease_seconds": "15", "undo_seconds": "10", "cost_per_hour": "", "currency": "EUR", "consent_text": ""}
     good |= {"criteria.0.name": "Helpful", "criteria.0.question": "?", "criteria.0.anchors": "no\nyes"}
     response = admin.send_form(f"{PROJECT}/settings", **{**good, "overlap_share": "250"})
-    assert response.status_code == 422 and "less than or equal to 1" in response.text and "Helpful" in response.text
+    assert response.status_code == 422 and "at most 1" in response.text and "Helpful" in response.text
     assert house.store.projects.get("support").settings == ProjectSettings(title="Support")
     assert admin.send_form(f"{PROJECT}/settings", **good).status_code == 303
     found = house.store.projects.get("support").settings
