@@ -60,10 +60,20 @@ class Made:
     key: str
 
 
+_README = """# What a round made
+
+This folder holds names and no weights: `round.json` says which artifacts the round made, and they lie in
+`runs/artifacts`. `assent chat FOLDER` opens the round's model by the path of this folder, and `assent export FOLDER
+--to my-model` writes it as a plain Hugging Face folder, for transformers and everything else.
+"""
+
+
 def write_round(run: Path, number: int, made: Sequence[Made]) -> None:
-    """Write run/round-N/round.json."""
+    """Write run/round-N/round.json, and for people who look into the folder what it is."""
     values = {"round": number, "made": [asdict(one) for one in made]}
-    files.write_json(run / f"round-{number}" / ROUND, values)
+    folder = run / f"round-{number}"
+    files.write_json(folder / ROUND, values)
+    files.write_text(folder / "README.md", _README)
 
 
 def read_round(folder: Path) -> list[Made]:

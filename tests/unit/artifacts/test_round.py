@@ -78,3 +78,8 @@ def test_a_stage_has_one_name_for_people_wherever_it_is_told() -> None:
     assert stage_name(("round", 1), "fit reward") == "round 1 reward"
     assert stage_name(("prompts",), "gather") == "data prompts"
     assert stage_name((), "sft") == "sft"
+
+
+def test_who_opens_the_folder_of_a_round_reads_where_its_model_is(tmp_path: Path) -> None:
+    write_round(tmp_path, 1, [made("optimize", "policy", "a")])
+    assert "assent export FOLDER" in (tmp_path / "round-1" / "README.md").read_text(encoding="utf-8")
