@@ -1,6 +1,6 @@
 """The runs of a project: which there are, what each of them refers to, and what none does.
 
-runs/artifacts/  runs/work/     shared by all runs
+runs/{artifacts,work}/          shared by all runs
 runs/first/                     a run: run.yaml, steps.json, round-N/round.json, result.json, report.html, logs/
 runs/first@1/                   what it was before its settings changed: the same small files
 runs/old/artifacts/             of older versions: a run with artifacts of its own

@@ -54,7 +54,7 @@ def lost(run: Path, now: Rounds) -> dict[int, list[Made]]:
 
 def newest_version(run: Path) -> Path | None:
     """The last of the earlier versions of a run; None where there is none."""
-    return max(_versions(run), key=lambda path: RunFolder(path).version or 0, default=None)
+    return next(reversed(_versions(run)), None)
 
 
 def set_aside(run: Path, now: Rounds) -> Path | None:
@@ -67,7 +67,8 @@ def set_aside(run: Path, now: Rounds) -> Path | None:
         return None
     version = next((one for one in _versions(run) if _has(one, gone)), None)
     if version is None:
-        number = 1 + max((RunFolder(one).version or 0 for one in _versions(run)), default=0)
+        newest = newest_version(run)
+        number = 1 + (0 if newest is None else RunFolder(newest).version or 0)
         version = run.with_name(f"{run.name}@{number}")
         with files.new_directory(version) as partial:
             _copy(run, partial)

@@ -174,9 +174,9 @@ def test_what_no_run_refers_to_is_known() -> None:
     assert {one.key for one in RunFolder(RUNS / "dpo").artifacts()} == {start.key, newer.key}
     assert unused(RUNS).artifacts == () and run_of(ppo) == RUNS / "ppo"
     shutil.rmtree(RUNS / "ppo")
-    Path("runs/work/policy-0123456789ab").mkdir(parents=True)
+    Path("runs", "work", "policy-0123456789ab").mkdir(parents=True)
     assert [one.key for one in unused(RUNS).artifacts] == [ppo.key]
-    assert unused(RUNS).works == (Path("runs/work/policy-0123456789ab"),)
+    assert unused(RUNS).works == (Path("runs", "work", "policy-0123456789ab"),)
 
 
 def test_nothing_may_be_deleted_while_a_run_is_at_work() -> None:

@@ -122,7 +122,7 @@ def test_two_runs_differ_by_what_was_set_and_share_the_rest(project: Path) -> No
 def test_only_what_no_run_refers_to_goes(project: Path) -> None:
     assert clearance().places == []
     policies, own = names("policy"), find_artifact("runs/first").name
-    Path("runs/work/policy-aaaaaaaaaaaa").mkdir(parents=True)
+    Path("runs", "work", "policy-aaaaaaaaaaaa").mkdir(parents=True)
     Path("runs/second/logs/policy-aaaaaaaaaaaa").mkdir()
     Path("runs/first/notes.txt").write_text("mine", encoding="utf-8")
     Path("other.yaml").write_text("optimize: {rewards: [{kind: model, path: runs/first/round-1}]}", encoding="utf-8")
