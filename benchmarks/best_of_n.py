@@ -28,6 +28,8 @@ from assent.pipeline.rounds import prepare, run_round
 
 CONFIG = Path("configs/demo.yaml")
 SIZES = (1, 2, 4, 8, 16, 32)
+JUDGED = 8
+"""The best of so many is compared blind with one answer, by the simulated people of the demo."""
 
 
 def main() -> None:
@@ -57,12 +59,14 @@ def measure(seed: int, runs: Path, *, prompts: int, threads: int) -> list[dict[s
     name = f"methods-{seed}"
     store = f"store.url=sqlite:///{(runs / name).resolve()}.db"
     shared = (f"name={name}", f"seed={seed}", "rounds=1", f"compute.threads={threads}", store)
-    config = open_project(CONFIG, (), (*shared, "optimize=null", "evaluate=null")).config
+    config = open_project(CONFIG, (), (*shared, "optimize=null", f"evaluate.best_of={JUDGED}")).config
     with Runner(runs / name, seed=seed, logs=LogOptions(quiet=True, tensorboard=False)) as run:
         start = prepare(run, config)
         with run.within("round", 1):
             done = run_round(run, config, start, [])
-    assert done.reward is not None
+    assert done.reward is not None and done.evaluation is not None
+    wins = done.evaluation.notes["win_rate"]
+    print(f"seed {seed}: the best of {JUDGED} preferred to one answer in {wins['estimate']:.3f}", wins, flush=True)
     lines = start.data["prompts"].file("eval.jsonl").read_text(encoding="utf-8").splitlines()
     asked = [Prompt.model_validate_json(line) for line in lines][:prompts]
     sampling = open_project(CONFIG, (), ()).config.evaluate.sampling  # type: ignore[union-attr]
