@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from assent.core.types import Completion, Judgment, Prompt, Ranking, Rater, Task
-from assent.feedback.queue.places import FINAL
+from assent.feedback.records.places import FINAL
 from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.store import Store
 from assent.pipeline.queueing import place_of

@@ -20,7 +20,7 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.people.work import Period, as_csv
 from assent.feedback.queue.imports import refuse_unusable
-from assent.feedback.queue.places import Address
+from assent.feedback.records.places import Address
 from assent.feedback.records.queue import Contents, Project, Queue
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
