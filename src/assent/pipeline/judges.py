@@ -13,7 +13,7 @@ from assent.core.config import Config
 from assent.core.hashing import hash_json
 from assent.core.types import Task
 from assent.feedback.config import StoreConfig
-from assent.feedback.records.judges import Judges, in_project
+from assent.feedback.records.judges import PEOPLE, Judges, in_project
 from assent.feedback.records.queue import Queue
 from assent.raters.config import (
     AutoraterConfig,
@@ -28,9 +28,6 @@ from assent.raters.config import (
 from assent.training.method import Method
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.reward_terms import JudgeRewardConfig
-
-PEOPLE = Judges(hash_json({"kind": "people"}))
-"""People, whoever they are."""
 
 
 def judges_of(raters: RatersConfig, *, role: Role, seed: int) -> Judges:

@@ -23,6 +23,10 @@ class Judges:
     """Ids of the raters of a panel; empty for people, who come as they like."""
 
 
+PEOPLE = Judges(hash_json({"kind": "people"}))
+"""People, whoever they are."""
+
+
 def in_project(tasks: Sequence[Task], queue: Queue, *, asked: Queue) -> list[Task]:
     """The tasks of `asked` as they stand in `queue`: under their ids in their own project, under others elsewhere."""
     here = {"project": queue.project, "purpose": queue.purpose}

@@ -136,7 +136,9 @@ class RaterProgress:
     today: int
     """Those of the current day, in the project's time zone."""
     waiting: int
-    """Tasks that this rater could take now."""
+    """Tasks that this rater could take now; of a newcomer, those too that others have judged and they are asked."""
+    known: int = 0
+    """Tasks that others may judge, too, of which this rater has said something or which they hold."""
 
 
 @dataclass(frozen=True)
