@@ -198,9 +198,8 @@ def read_project(connection: Connection, name: str) -> Project:
         raise StoreError(f"project {name!r} is not in the store; save it or add tasks to it first")
     newest = newest_guideline(connection, name)
     told = None if newest is None else _guideline(newest)
-    return Project(
-        name, settings_from(row.settings), told, row.created_at, row.archived_at, row.replaced_by, row.place or ""
-    )
+    asked = places.places_of(row.place)
+    return Project(name, settings_from(row.settings), told, row.created_at, row.archived_at, row.replaced_by, asked)
 
 
 def _set(connection: Connection, name: str, settings: ProjectSettings) -> None:
