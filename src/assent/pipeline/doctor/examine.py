@@ -27,11 +27,11 @@ from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_ma
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.doctor.opened import open_settings
 from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import IMPORTED, Tried, imported_comparisons
 from assent.pipeline.limits import row_limits
-from assent.pipeline.places import open_project
 from assent.pipeline.row_check import RowCheck, RowReader
 from assent.raters.config import (
     AutoraterConfig,
@@ -54,10 +54,9 @@ def examine(
 
     Functions that the YAML names are looked up, and only imported where `runs_code` allows it: a project is a program.
     """
-    try:
-        config = open_project(path, overlays, settings).config
-    except ConfigError as wrong:
-        return [problem("config", line) for line in str(wrong).splitlines()]
+    config, findings = open_settings(path, overlays, settings)
+    if config is None:
+        return findings
     findings = [ok("config", f"{path} is valid"), *check_settings(config), *check_outside(config, runs_code)]
     imported, store = check_store(config.store)
     loaded = load_material(config)
@@ -74,14 +73,6 @@ def examine(
     findings += check_constitution(config)
     findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
-
-
-def summary(findings: list[Finding]) -> str:
-    """How many errors and warnings, in words."""
-    errors, warnings = (sum(f.level == level for f in findings) for level in ("error", "warning"))
-    if errors:
-        return f"{errors} {'error' if errors == 1 else 'errors'}: `assent run` would fail"
-    return "ready for `assent run`" + (f"; warnings to look at: {warnings}" if warnings else "")
 
 
 def check_settings(config: RunConfig) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from assent.evaluation.suite import Asked
 from assent.evaluation.suites.own import measure
 from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_scores, read_verdicts, win_rate, write_verdicts
 from assent.feedback.quality.sheets import Score
-from assent.feedback.queue.judges import Judges
+from assent.feedback.records.judges import Judges
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.generation.best_of import best_rows

@@ -14,7 +14,7 @@ from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.subject import Ability
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
-from assent.feedback.queue.places import FINAL
+from assent.feedback.records.places import FINAL
 from assent.models.config import ModelConfig
 from assent.pipeline.config import (
     BaseConfig,
