@@ -40,19 +40,27 @@ class GroupPlan:
     """The attention of one group batch: every token sees its own row up to itself, and nothing else.
 
     `segments` is [N, 4] (start, end, prefix_start, prefix_end) as in `GroupBatch`, `positions` [T] numbers tokens from
-    the beginning of their row.
+    the beginning of their row. With `read`, [R] numbers of tokens in order, only these ask: queries are theirs, and
+    keys and values come in the order of `unread_first`.
     """
 
-    def __init__(self, segments: Integers, positions: Integers) -> None:
-        num_tokens = len(positions)
-        self._buckets = [_Bucket.of(blocks, positions) for blocks in _bucketed(_blocks(segments))]
+    def __init__(self, segments: Integers, positions: Integers, read: Integers | None = None) -> None:
+        asks = np.ones(len(positions), dtype=np.bool_)
+        if read is not None:
+            asks[:] = False
+            asks[read] = True
+        num_tokens, num_queries = len(positions), int(asks.sum())
+        self._buckets = [_Bucket.of(blocks, positions) for blocks in _bucketed(_blocks(segments, asks))]
         queries = np.concatenate([b.query_index for b in self._buckets])
         is_padding = np.concatenate([b.query_segments == _PADDING for b in self._buckets], axis=None)
         keys = np.concatenate([b.key_index for b in self._buckets])
         is_key_padding = np.concatenate([b.key_segments == _PADDING for b in self._buckets], axis=None)
-        back = np.empty(num_tokens, dtype=np.int64)
+        if read is not None:
+            queries = (np.cumsum(asks) - 1)[queries]
+            keys = np.argsort(unread_first(read, num_tokens))[keys]
+        back = np.empty(num_queries, dtype=np.int64)
         back[queries[~is_padding]] = np.flatnonzero(~is_padding)
-        self._queries = RowGather(queries, num_tokens, is_padding=is_padding)
+        self._queries = RowGather(queries, num_queries, is_padding=is_padding)
         self._keys = RowGather(keys, num_tokens, is_padding=is_key_padding)
         self._outputs = RowGather(back, len(queries))
         self._masks: dict[tuple[int, int | None, torch.dtype], Tensor] = {}
@@ -68,8 +76,8 @@ class GroupPlan:
         """Attention calls per layer."""
         return len(self._buckets)
 
-    def attend(self, call: AttentionCall) -> Float[Tensor, "T H D"]:
-        """Compute the attention of one layer."""
+    def attend(self, call: AttentionCall) -> Float[Tensor, "R H D"]:
+        """Compute the attention of one layer, for the tokens that ask: all, or those that are read."""
         queries = self._queries(call.query.transpose(0, 1))
         keys, values = self._keys(call.key.transpose(0, 1)), self._keys(call.value.transpose(0, 1))
         key_sizes = [b.count * b.num_keys for b in self._buckets]
@@ -110,24 +118,33 @@ class GroupPlan:
         return self._masks[kind]
 
 
+def unread_first(read: Integers, num_tokens: int) -> Integers:
+    """Numbers of all tokens [T]: first those that are not read, then those that are, each in order."""
+    is_read = np.zeros(num_tokens, dtype=np.bool_)
+    is_read[read] = True
+    return np.concatenate([np.flatnonzero(~is_read), np.flatnonzero(is_read)])
+
+
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Segments whose tokens are the queries; the prefix (may be empty) and they are the keys."""
+    """Segments whose tokens are the queries, or some of them; the prefix (may be empty) and all of them are keys."""
 
     prefix: tuple[int, int]
     own: tuple[tuple[int, int], ...]
+    asking: tuple[Integers, ...]
+    """Tokens of each segment that are queries."""
 
     @property
     def is_causal(self) -> bool:
-        return self.prefix[0] == self.prefix[1]
+        return self.num_queries == self.num_keys
 
     @property
     def num_queries(self) -> int:
-        return sum(end - start for start, end in self.own)
+        return sum(len(tokens) for tokens in self.asking)
 
     @property
     def num_keys(self) -> int:
-        return self.num_queries + self.prefix[1] - self.prefix[0]
+        return sum(end - start for start, end in (self.prefix, *self.own))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +170,9 @@ class _Bucket:
     def of(cls, blocks: Sequence[_Block], positions: Integers) -> _Bucket:
         num_queries = max(b.num_queries for b in blocks)
         num_keys = max(b.num_keys for b in blocks)
-        query_index, query_segments = _padded([[*enumerate(b.own)] for b in blocks], num_queries)
-        key_index, key_segments = _padded([[(_PROMPT, b.prefix), *enumerate(b.own)] for b in blocks], num_keys)
+        query_index, query_segments = _padded([[*enumerate(b.asking)] for b in blocks], num_queries)
+        keys = [[(_PROMPT, np.arange(*b.prefix)), *enumerate(np.arange(*one) for one in b.own)] for b in blocks]
+        key_index, key_segments = _padded(keys, num_keys)
         return cls(
             count=len(blocks),
             num_queries=num_queries,
@@ -182,29 +200,37 @@ class _Bucket:
         return is_visible
 
 
-def _blocks(segments: Integers) -> list[_Block]:
+def _blocks(segments: Integers, asks: NDArray[np.bool_]) -> list[_Block]:
     """One causal block per segment without prefix, one branching block for what shares a prompt (or a part of it)."""
     blocks, branches = [], dict[tuple[int, int], list[tuple[int, int]]]()
+
+    def add(prefix: tuple[int, int], own: Sequence[tuple[int, int]]) -> None:
+        asking = tuple(start + np.flatnonzero(asks[start:end]) for start, end in own)
+        if any(map(len, asking)):
+            blocks.append(_Block(prefix, tuple(own), asking))
+
     for start, end, prefix_start, prefix_end in segments.tolist():
         if prefix_start == prefix_end:
-            blocks.append(_Block((0, 0), ((start, end),)))
+            add((0, 0), [(start, end)])
         else:
             branches.setdefault((prefix_start, prefix_end), []).append((start, end))
     for prefix, own in branches.items():
-        if _is_cheaper_joined(prefix[1] - prefix[0], [end - start for start, end in own]):
-            blocks.append(_Block(prefix, tuple(own)))
+        queries = [int(asks[start:end].sum()) for start, end in own]
+        if _is_cheaper_joined(prefix[1] - prefix[0], queries, [end - start for start, end in own]):
+            add(prefix, own)
         else:
-            blocks.extend(_Block(prefix, (segment,)) for segment in own)
+            for segment in own:
+                add(prefix, [segment])
     return blocks
 
 
-def _is_cheaper_joined(prompt: int, lengths: Sequence[int]) -> bool:
+def _is_cheaper_joined(prompt: int, queries: Sequence[int], keys: Sequence[int]) -> bool:
     """True where continuations should share one copy of the prompt's keys and values.
 
     Joined, every continuation is also multiplied with its siblings, for nothing; apart, each copies the prompt.
     """
-    siblings = sum(lengths) ** 2 - sum(n * n for n in lengths)
-    copies = (len(lengths) - 1) * prompt
+    siblings = sum(queries) * sum(keys) - sum(q * k for q, k in zip(queries, keys, strict=True))
+    copies = (len(keys) - 1) * prompt
     return siblings < _PAIRS_PER_COPY * copies
 
 
@@ -230,15 +256,15 @@ def _is_wasteful(blocks: Sequence[_Block]) -> bool:
     return computed - needed > max(_PADDING_FREE, _PADDING_SHARE * computed)
 
 
-def _padded(rows: Sequence[Sequence[tuple[int, tuple[int, int]]]], width: int) -> tuple[Integers, Integers]:
-    """Token index and segment number of each place, [n, width]; a row is a list of (segment number, (start, end))."""
+def _padded(rows: Sequence[Sequence[tuple[int, Integers]]], width: int) -> tuple[Integers, Integers]:
+    """Token index and segment number of each place, [n, width]; a row is a list of (segment number, its tokens)."""
     index = np.empty((len(rows), width), dtype=np.int64)
     segments = np.full((len(rows), width), _PADDING, dtype=np.int64)
     for row, parts in enumerate(rows):
-        tokens = np.concatenate([np.arange(start, end) for _, (start, end) in parts])
+        tokens = np.concatenate([some for _, some in parts])
         index[row, : len(tokens)] = tokens
         index[row, len(tokens) :] = tokens[0]
-        segments[row, : len(tokens)] = np.concatenate([np.full(end - start, n) for n, (start, end) in parts])
+        segments[row, : len(tokens)] = np.concatenate([np.full(len(some), n) for n, some in parts])
     return index, segments
 
 

@@ -42,7 +42,7 @@ Outputs = tuple[Tensor, ...]
 Total = Callable[[Outputs, GroupBatch, Pairs], Tensor]
 """Sum of the weighted losses of a micro-batch."""
 SETTLED = 256
-"""Comparisons whose answers tell mean and deviation of the final scores: a standard error of some 3 % of a deviation."""
+"""Comparisons whose answers tell mean and deviation of the final scores."""
 
 
 class Trained(NamedTuple):
