@@ -22,11 +22,12 @@ from transformers import PreTrainedModel
 
 from assent.core.errors import ModelError
 from assent.models.attention import IMPLEMENTATION, AttentionCall, attention_of
-from assent.models.decoder import Way, body, flat_states
+from assent.models.decoder import Way, body, flat_states, read_states
 from assent.models.groups import GroupBatch
 from assent.models.last_layer import Place, ReadPass, prepare
 from assent.models.load import context_window
 from assent.models.probe import long_groups, short_groups
+from assent.models.products import Products, choose, compute_in, layers_of
 from assent.models.quiet import quiet
 from assent.models.twin import plain_attention, twin_key, twin_of
 
@@ -121,6 +122,41 @@ def choose_way(
     if attention != "padded":
         _log.warning("%s: computing padded rows, because %s", where, reason)
     return Way("padded", reason)
+
+
+@torch.no_grad()
+def choose_products(
+    hf: PreTrainedModel,
+    question: Question,
+    wanted: Literal["float32", "bfloat16", "auto"],
+    *,
+    way: Way,
+    where: str,
+) -> Products:
+    """Choose what its products are computed in, and let it. Raises ModelError where its numbers change by too much.
+
+    They are held to what it says in float32, in the way that was held to plain transformers.
+    """
+    chosen = choose(hf, wanted)
+    is_new = any(type(layer) is torch.nn.Linear for layer in layers_of(hf))
+    if chosen.kind == "float32" or not is_new:
+        return chosen
+    batch = short_groups(hf)
+
+    def said() -> Tensor:
+        if way.mode == "padded":
+            return question.padded(hf, batch)
+        return question.from_read(hf, read_states(hf, batch, question.place, way=way), batch)
+
+    expected = said()
+    compute_in(hf, "bfloat16")
+    found = _difference(said(), expected, TOLERANCE[torch.bfloat16])
+    if found is None:
+        return chosen
+    compute_in(hf, "float32")
+    if wanted == "auto":
+        return Products("float32", f"with products in bfloat16 {found}")
+    raise ModelError(f"{where}: with products in bfloat16 {found}; set model.products=float32")
 
 
 _verdicts: dict[str, Verdict] = {}

@@ -23,7 +23,7 @@ from assent.models.groups import GroupBatch
 from assent.models.last_layer import Place
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
-from assent.models.parity import choose_way
+from assent.models.parity import choose_products, choose_way
 from assent.models.quiet import quiet
 
 TokenScores = ScoredLogps
@@ -62,6 +62,7 @@ class PolicyModel:
         self._base = base
         self._head = _Head.of(hf)
         self.way = choose_way(hf, _Logps(), attention=config.attention, where=where)
+        self.products = choose_products(hf, _Logps(), config.products, way=self.way, where=where)
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, task=lora.WORDS)

@@ -21,7 +21,7 @@ from assent.models.decoder import Mode, Way, read_states
 from assent.models.groups import GroupBatch
 from assent.models.last_layer import Place
 from assent.models.ledger import WasteLedger
-from assent.models.parity import choose_way
+from assent.models.parity import choose_products, choose_way
 from assent.models.quiet import quiet
 
 
@@ -60,6 +60,7 @@ class ScalarModel:
                 f" {getattr(hf, 'score', None)}; train a new head with num_labels={heads}"
             )
         self.way = choose_way(hf, _Scores(), attention=config.attention, where=where)
+        self.products = choose_products(hf, _Scores(), config.products, way=self.way, where=where)
         hf.requires_grad_(trainable and config.lora is None)
         score_head.freeze_words(hf)
         if trainable and config.lora is not None:
