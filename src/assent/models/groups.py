@@ -24,6 +24,7 @@ from torch import Tensor
 
 from assent.core.group import Group
 from assent.models.group_plan import GroupPlan
+from assent.models.last_layer import Place, Reading
 from assent.models.take import RowGather
 
 Integers = NDArray[np.int64]
@@ -76,6 +77,22 @@ class GroupBatch:
     def num_unshared_tokens(self) -> int:
         """Tokens of all rows if every continuation repeated its prompt."""
         return int(self.positions[self.last].sum()) + self.num_rows
+
+    def reading(self, place: Place) -> Reading:
+        """The tokens whose states are read there, for a pass whose last layer leaves the others out."""
+        return self._at_scored if place == "scored" else self._at_last
+
+    @cached_property
+    def _at_scored(self) -> Reading:
+        return self._reading(self.scored)
+
+    @cached_property
+    def _at_last(self) -> Reading:
+        return self._reading(self.last)
+
+    def _reading(self, places: Tensor) -> Reading:
+        found = Reading.of(places.cpu().numpy(), self.segments, self.positions.cpu().numpy())
+        return found if self.tokens.device.type == "cpu" else found.to(self.tokens.device)
 
     def gather(self, per_row: Sequence[Shaped[Tensor, " _"]]) -> Shaped[Tensor, " S"]:
         """Lay the caller's per-row tensors (one value per scored token) along S."""

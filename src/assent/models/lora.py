@@ -14,6 +14,7 @@ from typing import Any
 
 import peft
 import torch
+from peft.tuners.lora.layer import Linear as PeftLinear
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
@@ -26,6 +27,7 @@ from assent.core import files, hub, seeds
 from assent.core.errors import ModelError
 from assent.models import adapter_start
 from assent.models.config import LoraConfig
+from assent.models.linear import FusedLoraLinear
 from assent.models.quiet import quiet
 
 _log = logging.getLogger(__name__)
@@ -202,7 +204,15 @@ def attach(
             )
     if fixed:
         _activate(wrapped, [*fixed, _OWN], trained=_OWN)
+    fuse(wrapped)
     return wrapped
+
+
+def fuse(hf: nn.Module) -> None:
+    """Let plain linear layers with adapters compute in few operations; see `models.linear`."""
+    for module in hf.modules():
+        if type(module) is PeftLinear:
+            module.__class__ = FusedLoraLinear
 
 
 @contextlib.contextmanager
@@ -238,6 +248,7 @@ def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrai
         if isinstance(module, ModulesToSaveWrapper):
             hf.set_submodule(path, module.modules_to_save[name])
     del hf.peft_config  # what PEFT left: to it this is a plain model from here on
+    fuse(hf)
     return wrapped.get_base_model().requires_grad_(False)
 
 
