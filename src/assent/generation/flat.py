@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -18,8 +19,49 @@ from assent.models.attention import AttentionPlan, attend_with
 _PROMPT_TOKENS = 2048  # prompts are computed in batches of about this many tokens
 
 
+class Forward(Protocol):
+    """A decoder as a function of flat tokens."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        ...
+
+    def __call__(
+        self, tokens: Int[Tensor, " T"], positions: Int[Tensor, " T"], plan: AttentionPlan, *, last: Tensor | None
+    ) -> Float[Tensor, "N V"]:
+        """Logits at the flat indices `last`, or everywhere."""
+        ...
+
+
+class ModuleForward:
+    """The modules of transformers, loaded with the attention of `models.attention`."""
+
+    def __init__(self, core: PreTrainedModel) -> None:
+        self._core = core
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self._core.device
+
+    def __call__(
+        self, tokens: Int[Tensor, " T"], positions: Int[Tensor, " T"], plan: AttentionPlan, *, last: Tensor | None
+    ) -> Float[Tensor, "N V"]:
+        """Logits; scaled and soft-capped as the model itself does."""
+        with attend_with(plan):
+            logits = self._core(
+                input_ids=tokens[None],
+                position_ids=positions[None],
+                use_cache=False,
+                logits_to_keep=0 if last is None else last,
+            ).logits[0]
+        # A model without `logits_to_keep` gives all of them.
+        return logits if last is None or len(logits) == len(last) else logits[last]
+
+
 class FlatRows:
-    """Computes next-token logits of live rows; for models loaded with the attention of `models.attention`.
+    """Computes next-token logits of live rows by a forward pass that asks a plan for its attention.
 
     `order` is the order in which prompts will join. Prompts are computed somewhat ahead of it, many in one pass, and
     their keys and values wait: a row that comes free is filled by a copy, not by a forward pass of its own.
@@ -29,9 +71,9 @@ class FlatRows:
     """Whether rows may join while others are live."""
 
     def __init__(
-        self, core: PreTrainedModel, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
+        self, forward: Forward, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
     ) -> None:
-        self._core, self._prompts = core, prompts
+        self._forward, self._prompts = forward, prompts
         self._order, self._num_computed = order, 0
         self._ready: dict[int, tuple[dict[int, KeyValue], Tensor]] = {}
         self._cache = KeyValueCache(capacity, length)
@@ -54,7 +96,7 @@ class FlatRows:
 
     def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:
         """Feed each row its newest token, at its position; returns the logits of the tokens after."""
-        device = self._core.device
+        device = self._forward.device
         places = torch.from_numpy(positions).to(device)
         plan = self._cache.at(positions, device)
         return self._logits(torch.from_numpy(tokens).to(device), places, plan, last=None)
@@ -75,7 +117,7 @@ class FlatRows:
             numbers.append(self._order[self._num_computed])
             self._num_computed += 1
             num_tokens += length
-        device = self._core.device
+        device = self._forward.device
         lengths = [len(self._prompts[n]) for n in numbers]
         plan = PromptPlan(lengths, device)
         tokens = torch.from_numpy(np.concatenate([self._prompts[n] for n in numbers])).to(device)
@@ -88,14 +130,6 @@ class FlatRows:
     def _logits(
         self, tokens: Tensor, positions: Tensor, plan: AttentionPlan, *, last: Tensor | None
     ) -> Float[Tensor, "N V"]:
-        """Logits at the flat indices `last`, or everywhere; scaled and soft-capped as the model itself does."""
+        """Logits at the flat indices `last`, or everywhere."""
         self.positions += len(tokens)
-        with attend_with(plan):
-            logits = self._core(
-                input_ids=tokens[None],
-                position_ids=positions[None],
-                use_cache=False,
-                logits_to_keep=0 if last is None else last,
-            ).logits[0]
-        # A model without `logits_to_keep` gives all of them.
-        return logits if last is None or len(logits) == len(last) else logits[last]
+        return self._forward(tokens, positions, plan, last=last)
