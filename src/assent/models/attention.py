@@ -58,6 +58,11 @@ def attend_with(plan: AttentionPlan) -> Iterator[None]:
         _plan.reset(token)
 
 
+def current_plan() -> AttentionPlan | None:
+    """The plan of the block that one is in."""
+    return _plan.get()
+
+
 def attention_of(hf: PreTrainedModel) -> str:
     """How the layers of the decoder compute attention; a model of several parts may say another thing of the whole."""
     return str(hf.config.get_text_config()._attn_implementation or "eager")

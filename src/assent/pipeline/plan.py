@@ -9,6 +9,7 @@ from assent.artifacts.reasons import NEVER
 from assent.artifacts.stage import Runner
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.places import open_project, with_sources
 from assent.pipeline.rounds import run_all
 
@@ -32,6 +33,7 @@ def plan_project(
         if step.why and step.why != (NEVER,):
             lines.append(f"{'':{width}}  {'; '.join(step.why)}")
     left = sum(step.state != "done" for step in steps)
+    lines += MemoryPlan.of(config).lines()
     return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
 
 
