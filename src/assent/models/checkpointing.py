@@ -8,6 +8,7 @@ of the decoder, and nothing stays in the model: layers are wrapped for one forwa
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -70,7 +71,8 @@ class _Around:
     """What the first pass was computed within, for the second one, which comes when those blocks have ended."""
 
     def __init__(self, dropping: Sequence[nn.Module]) -> None:
-        self._plan, self._dropping = current_plan(), dropping
+        # A plan may come to know more while the pass goes on: here it stays what it was when this layer asked.
+        self._plan, self._dropping = copy.copy(current_plan()), dropping
 
     @contextlib.contextmanager
     def _entered(self) -> Iterator[None]:
