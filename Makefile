@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: setup demo test check docs clean
+.PHONY: setup demo test check docs gpu-check clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -30,6 +30,9 @@ check: setup  ## style, types and floors only
 docs: setup  ## the documentation as a site in site/, links held to be right
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "built: look at it with $(BIN)/python -m http.server --directory site"
+
+gpu-check: setup  ## on a machine with an NVIDIA GPU: parity, throughput and memory in nine minutes
+	$(BIN)/python benchmarks/gpu_check.py
 
 clean:  ## the virtual environment and builds; runs and the judgments in them stay (`assent clean` says what can go)
 	rm -rf $(VENV) build dist site

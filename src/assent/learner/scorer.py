@@ -12,6 +12,7 @@ from torch import Tensor
 from assent.algorithms.masked import row_sum
 from assent.core.group import Group, TokenIds
 from assent.learner.learner import Output, Scorer
+from assent.learner.room import Room
 from assent.models.choices import with_choices
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
@@ -30,12 +31,13 @@ class LocalScorer(Generic[Output]):
         within: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._outputs, self._within = outputs, within
+        self._room = Room()
 
     @torch.no_grad()
     def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
         """Outputs without gradient, one per micro-batch."""
         with self._within():
-            return [self._outputs(batch) for batch in batches]
+            return self._room.scores(batches, self._outputs)
 
 
 def sum_logps(

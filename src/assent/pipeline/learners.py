@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner, Scorer
 from assent.learner.local import LocalLearner
 from assent.learner.scorer import LocalScorer
+from assent.models.checkpointing import checkpointed
 from assent.models.groups import GroupBatch
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
@@ -35,13 +36,13 @@ def policy_learner(
         policy.parameters(),
         lambda batch: policy.logps(batch, temperature=temperature),
         config,
-        training=_training(policy, seed),
+        training=_training(policy, config, seed),
     )
 
 
 def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tensor]:
     """Trains a value model through the values of the states before scored tokens."""
-    return LocalLearner(critic.parameters(), critic.at_scored, config)
+    return LocalLearner(critic.parameters(), critic.at_scored, config, training=_training(critic, config))
 
 
 def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0) -> Learner[Outputs]:
@@ -49,11 +50,21 @@ def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0
     outputs: Callable[[GroupBatch], Outputs] = (
         model.at_last_with_criteria if model.criteria else model.at_last_with_states
     )
-    return LocalLearner(model.parameters(), outputs, config, training=_training(model, seed))
+    return LocalLearner(model.parameters(), outputs, config, training=_training(model, config, seed))
 
 
-def _training(model: PolicyModel | ScalarModel, seed: int) -> Callable[[int, int], AbstractContextManager[None]]:
-    return lambda step, part: model.dropping(seeds.derive(seed, "adapter dropout", step, part))
+def _training(
+    model: PolicyModel | ScalarModel, config: OptimizerConfig, seed: int = 0
+) -> Callable[[int, int], AbstractContextManager[None]]:
+    """What a micro-batch is computed within for its gradient: dropout by its seed, layers computed again if asked."""
+
+    @contextmanager
+    def within(step: int, part: int) -> Iterator[None]:
+        again = checkpointed(model.core) if config.checkpointing == "on" else nullcontext()
+        with model.dropping(seeds.derive(seed, "adapter dropout", step, part)), again:
+            yield
+
+    return within
 
 
 def policy_scorer(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:

@@ -75,6 +75,8 @@ class ComputeConfig(Config):
     """Seconds between checkpoints: a killed run loses at most about this much work."""
     max_live_rows: int = Field(default=128, ge=1, json_schema_extra={"affects_result": False})
     """How many answers are sampled at once."""
+    memory_gib: float | None = Field(default=None, gt=0, json_schema_extra={"affects_result": False})
+    """Memory that the run may use, in GiB, for the plan that is made first; null: what the machine or its GPU has."""
 
 
 class LogConfig(Config):

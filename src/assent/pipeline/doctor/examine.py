@@ -32,6 +32,7 @@ from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import IMPORTED, Tried, imported_comparisons
 from assent.pipeline.limits import row_limits
+from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.row_check import RowCheck, RowReader
 from assent.raters.config import (
     AutoraterConfig,
@@ -72,6 +73,7 @@ def examine(
     findings += check_known(config, parameters=size, prompts=_pool(config, loaded))
     findings += check_constitution(config)
     findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
+    findings += MemoryPlan.of(config).findings(config)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
