@@ -54,6 +54,8 @@ class LocalEngine:
     is that of the last call.
     """
 
+    is_exact = True
+
     def __init__(self, policy: PolicyModel, *, max_live_rows: int = 64) -> None:
         if max_live_rows < 1:
             raise ValueError(f"max_live_rows must be at least 1, got {max_live_rows}")
