@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from vllm_toys import CONTEXT, TOKENIZER, make_policy, shake
 
 from assent.core.errors import NonFiniteError, UserError
 from assent.core.group import Group, TokenIds
@@ -22,7 +23,6 @@ from assent.models.config import LoraConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.pipeline.learners import policy_learner
-from conftest import CONTEXT, TOKENIZER, make_policy, shake
 
 GREEDY = Sampling(temperature=0.0, max_new_tokens=24)
 HOT = Sampling(temperature=0.7, max_new_tokens=24)
@@ -44,10 +44,10 @@ def learned_logps(policy: PolicyModel, prompt: TokenIds, answer: Generation, tem
 def assert_samples(policy: PolicyModel, engine: Engine, sampling: Sampling) -> None:
     """The answers' log-probs are the policy's own, and where sampling is greedy so are the tokens."""
     prompts = prompts_of(4)
-    for prompt, (answer,) in zip(
-        prompts, engine.generate(prompts, num_samples=1, sampling=sampling, seed=1), strict=True
-    ):
-        np.testing.assert_allclose(answer.logps, learned_logps(policy, prompt, answer, sampling.temperature), atol=2e-4)
+    drawn = engine.generate(prompts, num_samples=1, sampling=sampling, seed=1)
+    for prompt, (answer,) in zip(prompts, drawn, strict=True):
+        expected = learned_logps(policy, prompt, answer, sampling.temperature)
+        np.testing.assert_allclose(answer.logps, expected, atol=2e-4)
     if sampling.temperature == 0:
         assert_same(
             engine.generate(prompts, num_samples=1, sampling=sampling, seed=1),
