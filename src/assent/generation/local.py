@@ -68,6 +68,7 @@ class LocalEngine:
         if self._lean is None and dtype not in (None, policy.core.dtype):
             name = type(policy.core).__name__
             _log.warning("%s: answers are drawn in %s, not in %s: no lean pass", name, policy.core.dtype, dtype)
+        self.is_exact = self._lean is None or dtype in (None, policy.core.dtype)
         self.occupancy = Occupancy()
         self.version = 0
 

@@ -20,6 +20,7 @@ from assent.data.render import Renderer
 from assent.generation.best_of import BestOf
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
+from assent.generation.vllm_honours import refuse_absent
 from assent.generation.writer import LocalWriter
 from assent.learner.learner import Scorer
 from assent.models import adapter_start, lora
@@ -44,7 +45,9 @@ TOKENS_PER_MICROBATCH = 4096
 
 @contextmanager
 def machine(compute: ComputeConfig) -> Iterator[None]:
-    """Set the number of CPU threads for the block; it is process-wide in torch."""
+    """Set the number of CPU threads for the block; it is process-wide in torch. Raises ConfigError without vLLM."""
+    if compute.engine == "vllm":
+        refuse_absent()
     transformers.utils.logging.disable_progress_bar()
     threads = torch.get_num_threads()
     torch.set_num_threads(compute.threads or threads)
@@ -116,7 +119,11 @@ class Backends:
         return Renderer(model.tokenizer, template=self.model.template, ends=ends, date=self.model.date)
 
     def engine(self, policy: PolicyModel) -> Engine:
-        """A sampler that reads the policy's live weights."""
+        """What draws answers from the policy: from its live weights, or from a copy in vLLM."""
+        if self.compute.engine == "vllm":
+            from assent.generation.vllm import VllmEngine  # loads nothing of vLLM before it draws
+
+            return VllmEngine(policy, self.compute.vllm, max_live_rows=self.compute.max_live_rows)
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
 
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:

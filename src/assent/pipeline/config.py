@@ -19,6 +19,7 @@ from assent.models.config import ModelConfig, ScratchConfig
 from assent.pipeline.adapter_rates import with_adapter_rates
 from assent.pipeline.budget import BudgetConfig, with_budget
 from assent.pipeline.constitution_config import ReviseConfig
+from assent.pipeline.engine_check import refuse_samplings
 from assent.pipeline.round_config import CollectConfig, ComputeConfig, LogConfig, SampleConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig
@@ -251,6 +252,7 @@ class RunConfig(Config):
         if self.gives_best and self.reward is None:
             raise ValueError("evaluate.best_of wants the round's reward model, but reward is null; leave reward out")
         self._check_ai()
+        refuse_samplings(self)
         self._check_end()
         titles = [one.title for one in self.suites]
         if twice := sorted(

@@ -19,6 +19,7 @@ from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
+from assent.generation import vllm_honours
 from assent.pipeline.backends import device_of
 from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
@@ -178,11 +179,13 @@ def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
 
 
 def check_compute(config: ComputeConfig) -> list[Finding]:
-    """Device and threads."""
+    """Device, engine and threads."""
     try:
         device = device_of(config)
     except ConfigError as wrong:
         return [problem("compute.device", str(wrong))]
+    if config.engine == "vllm" and not vllm_honours.is_installed():
+        return [problem("compute.engine", f"is {vllm_honours.MISSING}")]
     cores = os.cpu_count() or 1
     threads = config.threads or torch.get_num_threads()
     said = f"{device.type}, {threads} threads on {cores} cores"
