@@ -19,10 +19,9 @@ from assent.algorithms.objective import Weighted, means, merge_metrics
 from assent.core.errors import NonFiniteError
 from assent.learner import peers
 from assent.learner.config import OptimizerConfig
-from assent.learner.data_parallel import shares
 from assent.learner.learner import Objective, Output, Passed, StepReport
 from assent.learner.local import LocalLearner, detached
-from assent.learner.sharding import Frozen, asked, shard, whole
+from assent.learner.sharding import Frozen, asked, is_sharded, shard, whole
 from assent.models.groups import GroupBatch
 
 
@@ -92,6 +91,12 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
         for name, parameter in self.parameters.items():
             _put(parameter, tensors[name])
 
+    def tensors(self) -> dict[str, Tensor]:
+        """This process's shards of weights and moments under their parameter's name."""
+        saved = super().tensors()
+        # A file of shards has no place for a tensor without dimensions.
+        return {name: one.reshape(1) if name.startswith("step/") else one for name, one in saved.items()}
+
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Go back to a checkpoint: tensors are whole, or shards that lie as those of this learner."""
@@ -100,7 +105,7 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
             _put(parameter, tensors[f"weight/{name}"])
             if f"exp_avg/{name}" not in tensors:
                 continue
-            moments = {"step": tensors[f"step/{name}"].clone()}
+            moments = {"step": tensors[f"step/{name}"].reshape(()).clone()}
             for moment in ("exp_avg", "exp_avg_sq"):
                 moments[moment] = torch.zeros_like(parameter)
                 _put(moments[moment], tensors[f"{moment}/{name}"])
@@ -161,7 +166,7 @@ class ShardedScorer(Generic[Output]):
         if not batches:
             return []
         mine = shares(batches, peers.count())[peers.rank()]
-        passes, spare = _passes(batches, mine)
+        passes, spare = _passes(batches, mine) if is_sharded(self._hf) else (mine, 0)
         found: dict[int, Output] = {}
         with self._within():
             for number in passes:
@@ -172,6 +177,20 @@ class ShardedScorer(Generic[Output]):
         known = {number: part for one in peers.gathered(_moved(found, "cpu")) for number, part in one.items()}
         device = next(iter(self._hf.parameters())).device
         return [_moved(known[number], device) for number in range(len(batches))]
+
+
+def shares(batches: Sequence[GroupBatch], processes: int) -> list[list[int]]:
+    """Which micro-batches each process computes: the largest first, each to whoever has the fewest tokens so far.
+
+    The same for all processes. Where there are fewer micro-batches than processes, some have none.
+    """
+    chosen: list[list[int]] = [[] for _ in range(processes)]
+    loads = [0] * processes
+    for i in sorted(range(len(batches)), key=lambda i: (-batches[i].num_tokens, i)):
+        least = loads.index(min(loads))
+        chosen[least].append(i)
+        loads[least] += batches[i].num_tokens
+    return [sorted(numbers) for numbers in chosen]
 
 
 def _passes(batches: Sequence[GroupBatch], mine: Sequence[int]) -> tuple[list[int | None], int]:

@@ -17,7 +17,7 @@ from parallel_trainers import run
 from safetensors.torch import load_file
 
 from assent.core.group import Group
-from assent.learner.data_parallel import shares
+from assent.learner.fsdp import shares
 from assent.models.groups import pack
 from assent.models.tiny import save_tiny
 
@@ -45,7 +45,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ends, Ends,
         )
         for rank in range(2)
     ]
-    run(model, alone, 0, lambda learner: learner)
+    run(model, alone, 0)
     assert [process.wait(timeout=300) for process in processes] == [0, 0]
     yield read(alone, 0), read(both, 0), read(both, 1)
 
