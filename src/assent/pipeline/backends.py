@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import peft
@@ -14,9 +16,12 @@ import transformers
 
 from assent.artifacts.find import MODELS, model_folder
 from assent.artifacts.store import MANIFEST, Artifact
+from assent.cluster import place
 from assent.core import files
 from assent.core.errors import ConfigError
+from assent.core.hashing import hash_json
 from assent.data.render import Renderer
+from assent.generation.copied import CopiedEngine
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
 from assent.generation.writer import LocalWriter
@@ -27,7 +32,7 @@ from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.learners import adapters_off, criterion_scorer, policy_scorer, row_scorer
+from assent.pipeline.learners import adapters_off, criterion_scorer, policy_scorer, row_scorer, saving
 from assent.training.rewards import ModelReward
 
 _OLD_ADAPTER = "adapter"
@@ -115,8 +120,20 @@ class Backends:
         return Renderer(model.tokenizer, template=self.model.template, ends=ends, date=self.model.date)
 
     def engine(self, policy: PolicyModel) -> Engine:
-        """A sampler that reads the policy's live weights."""
+        """A sampler that reads the policy's live weights; those of a cluster have copies, which take them over."""
+        if place.has_engines():
+            return self._shared_engine(policy)
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
+
+    def _shared_engine(self, policy: PolicyModel) -> Engine:
+        from assent.cluster.engines import SharedEngine  # loads Ray, which only runs on a cluster have
+
+        if policy.opened_from is None:
+            raise ConfigError("the engines of a cluster open a policy by its folder, and this one has none")
+        is_trained = bool(policy.parameters())
+        known = Backends(self.model, self.compute)
+        opening = hash_json([policy.opened_from, is_trained, self.model.model_dump(mode="json")])
+        return SharedEngine(opening, partial(open_engine, known, str(Path.cwd()), policy.opened_from, is_trained))
 
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
         """A policy as a model that answers under a name."""
@@ -131,6 +148,14 @@ class Backends:
         if self.model.lora is not None:
             return adapters_off(policy, temperature=temperature)
         return policy_scorer(self.policy(start, trainable=False), temperature=temperature)
+
+
+def open_engine(backends: Backends, place_of: str, folder: str, is_trained: bool) -> Engine:
+    """An engine on its own copy of a policy, for a process that only samples; `folder` as seen from `place_of`."""
+    os.chdir(place_of)
+    torch.set_num_threads(backends.compute.threads or torch.get_num_threads())
+    policy = backends.policy(folder, trainable=is_trained)
+    return CopiedEngine(policy, max_live_rows=backends.compute.max_live_rows)
 
 
 def save_policy(policy: PolicyModel, output: Path, *, start: Artifact) -> None:
@@ -169,10 +194,26 @@ def adapter_of(model: Path) -> Path | None:
 
 
 def save_model(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> None:
-    """Write a model beside others in an artifact: whole, or for LoRA what was trained on top of `start` alone."""
+    """Write a model beside others in an artifact: whole, or for LoRA what was trained on top of `start` alone.
+
+    Of several processes that train together the first writes.
+    """
     if not isinstance(model.hf, peft.PeftModel):
-        model.save(folder)
+        save_whole(model, folder)
         return
+    with saving(model) as is_mine:
+        if is_mine:
+            _save_adapter(model, folder, start)
+
+
+def save_whole(model: PolicyModel | ScalarModel, folder: Path) -> None:
+    """Write a model into a folder; of several processes that train together the first does."""
+    with saving(model) as is_mine:
+        if is_mine:
+            model.save(folder)
+
+
+def _save_adapter(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> None:
     under = MODELS[start.kind]
     # As seen from where the adapter will lie, so that a project folder may be moved.
     model.save(folder, base_name=f"../../{start.name}/{under}")

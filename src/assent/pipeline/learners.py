@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -77,6 +77,18 @@ def _scorer(
     from assent.learner.fsdp import ShardedScorer
 
     return ShardedScorer(model.hf, outputs, within=within)
+
+
+@contextmanager
+def saving(model: PolicyModel | ScalarModel) -> Iterator[bool]:
+    """Inside this block a model can be saved by whom True is given: this process, or the first of several."""
+    if not peers.is_joined():
+        yield True
+        return
+    from assent.learner.sharding import gathered_on_first
+
+    with gathered_on_first(model.hf):
+        yield peers.is_first()
 
 
 def _training(model: PolicyModel | ScalarModel, seed: int) -> Training:

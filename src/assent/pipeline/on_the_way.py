@@ -18,7 +18,7 @@ from assent.generation.writer import LocalWriter
 from assent.learner.checkpoint import Cadence
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
-from assent.pipeline.backends import Backends, save_model
+from assent.pipeline.backends import Backends, save_model, save_whole
 from assent.pipeline.config import ComputeConfig
 from assent.training.evaluation_config import KeepConfig
 from assent.training.kept import Kept
@@ -59,7 +59,7 @@ def keep(
 
     def save(folder: Path) -> None:
         if start is None:
-            model.save(folder)
+            save_whole(model, folder)
         else:
             save_model(model, folder, start)
 
