@@ -73,14 +73,10 @@ class Cluster:
         if not self._engines:
             actor = ray.remote(max_restarts=-1, max_task_retries=RETRIES)(EngineProcess)
             first = self._layout.learners
-            self._engines = tuple(
-                actor.options(**self._place(first + n)).remote() for n in range(self._layout.engines)
-            )
+            self._engines = tuple(actor.options(**self._place(first + n)).remote() for n in range(self._layout.engines))
         return self._engines
 
-    def work(
-        self, stage: Stage, ctx: StageContext, config: BaseModel, options: LogOptions
-    ) -> Mapping[str, Any]:
+    def work(self, stage: Stage, ctx: StageContext, config: BaseModel, options: LogOptions) -> Mapping[str, Any]:
         """Let the learners do a stage together; its notes. Raises what they raise, and then they are dismissed."""
         learners = self._ready()
         try:
@@ -100,9 +96,7 @@ class Cluster:
         if not self._learners:
             count, engines = self._layout.learners, self.engines()
             actor = ray.remote(max_concurrency=2)(LearnerProcess)
-            self._learners = tuple(
-                actor.options(**self._place(n)).remote(n, count, engines) for n in range(count)
-            )
+            self._learners = tuple(actor.options(**self._place(n)).remote(n, count, engines) for n in range(count))
             meeting_point = ray.get(self._learners[0].meeting_point.remote())
             ray.get([one.join.remote(meeting_point) for one in self._learners])
         return self._learners

@@ -1,4 +1,4 @@
-"""The engine that samples from a copy of the policy: for a policy that is trained elsewhere, or parted over processes."""
+"""The engine that samples from a copy of the policy: for one that is trained elsewhere, or parted over processes."""
 
 from __future__ import annotations
 

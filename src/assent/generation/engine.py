@@ -64,8 +64,8 @@ class Engine(Protocol):
 
         The answers depend on the weights, `sampling`, `seed` and each prompt's number in the list, never on what else
         is in the batch (beyond rounding). `numbers` are theirs where they are part of a longer list (default: from 0).
-        `on_progress(n)` is told whenever n more answers are done. `on_token` is shown every live answer so far at each of its tokens,
-        for someone who reads along. A prompt that leaves no room in the context window is a UserError.
+        `on_progress(n)` is told whenever n more answers are done. `on_token` is shown every live answer so far at each
+        of its tokens, for someone who reads along. A prompt that leaves no room in the context window is a UserError.
         """
         ...
 

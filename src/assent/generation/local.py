@@ -125,9 +125,7 @@ class _Rollout:
         self._limits = [min(sampling.max_new_tokens, policy.max_length - len(prompt)) for prompt in prompts]
         self._capacity = min(max_live_rows, len(self._waiting))
         longest = max(len(p) + limit for p, limit in zip(prompts, self._limits, strict=True))
-        self.live = LiveAnswers(
-            self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer
-        )
+        self.live = LiveAnswers(self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer)
         self._rows = chosen.make(policy.core, prompts, order, capacity=self._capacity, length=longest)
         self._steps = self._live_steps = 0
 

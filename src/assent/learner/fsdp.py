@@ -19,7 +19,7 @@ from assent.algorithms.objective import Weighted, means, merge_metrics
 from assent.core.errors import NonFiniteError
 from assent.learner import peers
 from assent.learner.config import OptimizerConfig
-from assent.learner.learner import Objective, Output, Passed, StepReport
+from assent.learner.learner import Objective, Output, Passed
 from assent.learner.local import LocalLearner, detached
 from assent.learner.sharding import Frozen, asked, is_sharded, shard, whole
 from assent.models.groups import GroupBatch

@@ -11,7 +11,6 @@ import peft
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.core import files, seeds
@@ -127,13 +126,17 @@ class ScalarModel:
     def head(self, weights: Float[Tensor, " d"]) -> None:
         rows, own = self._head_rows(), self.core.score.weight
         rows[0] = weights.to(rows)
+        if hasattr(own, "full_tensor"):  # parted over processes
+            from torch.distributed.tensor import distribute_tensor
+
+            rows = distribute_tensor(rows, own.device_mesh, own.placements)
         with torch.no_grad():
-            own.copy_(distribute_tensor(rows, own.device_mesh, own.placements) if isinstance(own, DTensor) else rows)
+            own.copy_(rows)
 
     def _head_rows(self) -> Float[Tensor, "H d"]:
         """A copy of the weights of all heads, also where they are parted over processes."""
         rows: Tensor = self.core.score.weight.detach()
-        return rows.full_tensor() if isinstance(rows, DTensor) else rows.clone()
+        return rows.full_tensor() if hasattr(rows, "full_tensor") else rows.clone()
 
     @property
     def score_mean(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -77,6 +78,18 @@ def _scorer(
     from assent.learner.fsdp import ShardedScorer
 
     return ShardedScorer(model.hf, outputs, within=within)
+
+
+@dataclass(frozen=True)
+class LiveWeights:
+    """The trained weights of a policy as they are, for an engine that has a copy."""
+
+    policy: PolicyModel
+
+    def weights(self) -> dict[str, Tensor]:
+        """By name, whole; processes that train together ask together."""
+        own = {name: one.detach() for name, one in self.policy.parameters().items()}
+        return {n: one.full_tensor() if hasattr(one, "full_tensor") else one.clone() for n, one in own.items()}
 
 
 @contextmanager

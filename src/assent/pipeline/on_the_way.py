@@ -20,6 +20,7 @@ from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import Backends, save_model, save_whole
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.learners import LiveWeights
 from assent.training.evaluation_config import KeepConfig
 from assent.training.kept import Kept
 from assent.training.loop import Loop
@@ -112,6 +113,7 @@ class Showing:
         if self._writer is None:  # made when it is needed: an engine looks at its model first
             self._writer = self._backends.writer(self._policy, name="policy")
         writer = self._writer
+        writer.engine.load_weights(LiveWeights(self._policy), version=taken)
         has_room = [writer.room(one) > 0 for one in self._prompts]
         fitting = [one for one, fits in zip(self._prompts, has_room, strict=True) if fits]
         greedy = Sampling(temperature=0.0, max_new_tokens=self._tokens)

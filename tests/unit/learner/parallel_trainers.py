@@ -1,12 +1,14 @@
 """Whole trainers over learners of one process or of several, and what they end with.
 
-    python parallel_trainers.py RANK WORLD INIT_FILE MODEL OUT       one of several processes
+    python parallel_trainers.py RANK WORLD INIT_FILE MODEL OUT           one of several processes
+    python parallel_trainers.py RANK WORLD INIT_FILE MODEL OUT LOOPS     the same, going on with what was begun in LOOPS
 
 Writes OUT/rank.safetensors (weights by trainer and name) and OUT/rank.json (the log of each).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -80,6 +82,12 @@ PPO = PPOConfig(
 )
 LORA = ModelConfig(lora=LoraConfig(rank=4, alpha=8))
 
+MOVED = {"full": ModelConfig(), "lora": LORA}
+
+
+def sft_config() -> SFTConfig:
+    return SFTConfig(epochs=1, batch_size=5, eval_share=0.0, optimizer=FAST)
+
 
 class Places:
     """Where one process keeps its loops."""
@@ -107,7 +115,7 @@ class Dying(Loop):
 def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]:
     """Every trainer's name, and its learner once it is trained."""
     groups = rows_of(model)
-    sft = SFTConfig(epochs=1, batch_size=5, eval_share=0.0, optimizer=FAST)
+    sft = sft_config()
     for name, config in (("sft", ModelConfig()), ("sft lora", LORA)):
         learner = policy_learner(policy_of(model, config), FAST)
         train_sft(learner, groups[:22], groups[22:], sft, places.loop(name))
@@ -130,6 +138,22 @@ def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]
         train_ppo(roles, prompts_of(), PPO, places.loop(name), critic=critic)
         yield name, roles.policy
         yield f"{name} critic", critic
+
+
+def begin(model: Path, places: Places) -> None:
+    """Two steps of each training that another number of processes is to go on with, checkpoints after both."""
+    for name, config in MOVED.items():
+        with contextlib.suppress(KeyboardInterrupt):
+            learner = policy_learner(policy_of(model, config), FAST)
+            train_sft(learner, rows_of(model)[:22], [], sft_config(), places.loop(f"{name} killed", dies=True))
+
+
+def go_on(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]:
+    """What was begun, to its end."""
+    for name, config in MOVED.items():
+        learner = policy_learner(policy_of(model, config), FAST)
+        train_sft(learner, rows_of(model)[:22], [], sft_config(), places.loop(f"{name} killed"))
+        yield name, learner
 
 
 def train_on_rankings(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]:
@@ -235,11 +259,24 @@ def run(model: Path, out: Path, rank: int) -> None:
     (out / f"{rank}.json").write_text(json.dumps(logs), encoding="utf-8")
 
 
+def finish(model: Path, loops: Path, out: Path, rank: int) -> None:
+    """Go on with what was begun, and write what it ends with."""
+    weights = {}
+    for name, learner in go_on(model, Places(loops if rank == 0 else out / f"loops-{rank}")):
+        weights |= {f"{name}/{key}": tensor.contiguous() for key, tensor in learner.weights().items()}
+    save_file(weights, out / f"{rank}.safetensors")
+    (out / f"{rank}.json").write_text("{}", encoding="utf-8")
+
+
 def main() -> None:
-    rank, world, init, model, out = sys.argv[1:]
+    rank, world, init, model, out, *loops = sys.argv[1:]
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{init}", rank=int(rank), world_size=int(world))
-    run(Path(model), Path(out), int(rank))
+    if loops:
+        finish(Path(model), Path(loops[0]), Path(out), int(rank))
+    else:
+        run(Path(model), Path(out), int(rank))
+        begin(Path(model), Places(Path(out) / f"loops-{rank}"))
     dist.destroy_process_group()
 
 
