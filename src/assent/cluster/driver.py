@@ -131,6 +131,7 @@ class Cluster:
 def _start(layout: Layout) -> None:
     """Join the Ray cluster of the settings or of this job, or start one on this machine."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
+    os.environ.setdefault("RAY_worker_niceness", "0")  # they are the work, and not beside it
     quiet = {"log_to_driver": False, "include_dashboard": False, "configure_logging": False}
     address = layout.address or os.environ.get("RAY_ADDRESS")
     try:

@@ -62,6 +62,7 @@ class LearnerProcess:
     def __init__(self, rank: int, count: int, engines: Sequence[Any]) -> None:
         self._rank, self._count, self._engines = rank, count, tuple(engines)
         self._said = io.StringIO()
+        self._told = 0
 
     def meeting_point(self) -> str:
         """An address at which the others can meet this learner."""
@@ -77,7 +78,8 @@ class LearnerProcess:
     def work(self, work: Work) -> tuple[Mapping[str, Any], set[str]] | None:
         """Run the stage; what the first gives back is the stage's."""
         os.chdir(work.folder)
-        sys.path.insert(0, str(work.folder)) if str(work.folder) not in sys.path else None
+        if str(work.folder) not in sys.path:  # a project's own functions
+            sys.path.insert(0, str(work.folder))
         with place.belonging(lambda: self._engines):
             if self._rank == 0:
                 # A learner that outlived its driver may still be writing there.
@@ -92,9 +94,8 @@ class LearnerProcess:
 
     def said(self) -> str:
         """What was said to people since this was asked last."""
-        text = self._said.getvalue()
-        self._said.seek(0)
-        self._said.truncate()
+        text = self._said.getvalue()[self._told :]  # another thread may be writing: nothing is taken out
+        self._told += len(text)
         return text
 
     def _run(

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import peft
 import torch
@@ -25,6 +26,7 @@ from assent.generation.copied import CopiedEngine
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
 from assent.generation.writer import LocalWriter
+from assent.learner import peers
 from assent.learner.learner import Scorer
 from assent.models import adapter_start, lora
 from assent.models.adapter_start import AdapterStart, weights_of
@@ -42,6 +44,7 @@ _NOTE = """This folder holds a LoRA adapter, not a whole model. It lies on `{sta
 - One adapter for plain PEFT, on the base that people know by its name: `assent export PATH OUT --adapter`.
 """
 """What lies beside an adapter of a run, for who looks into its folder."""
+Opened = TypeVar("Opened", PolicyModel, ScalarModel)
 TOKENS_PER_MICROBATCH = 4096
 """Of models that only score, where no config says how many."""
 
@@ -80,16 +83,26 @@ class Backends:
         renderer = self.renderer(policy)
         policy.tokenizer.chat_template = renderer.template
         policy.eos_ids = renderer.stop_ids
-        return policy
+        return self._parted(policy)
 
     def reward_model(self, folder: Path | str, *, trainable: bool) -> ScalarModel:
         """A reward model from a folder."""
-        return ScalarModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        return self._parted(
+            ScalarModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        )
 
     def new_reward_model(self, policy: Path, *, seed: int, criteria: Sequence[str] = ()) -> ScalarModel:
         """The body of a policy with a fresh scalar head, and one for each criterion."""
         device = device_of(self.compute)
-        return ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device, also=criteria)
+        return self._parted(ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device, also=criteria))
+
+    def _parted(self, model: Opened) -> Opened:
+        """The model, its weights parted over the processes that train together, where the settings want that."""
+        if self.compute.frozen == "sharded" and peers.is_joined():
+            from assent.learner.sharding import shard
+
+            shard(model.hf, frozen="sharded")
+        return model
 
     def scorer(
         self, folder: Path | str, *, normalize: bool, tokens_per_microbatch: int = TOKENS_PER_MICROBATCH

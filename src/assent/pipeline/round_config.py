@@ -84,6 +84,10 @@ class ComputeConfig(Config):
     address: str | None = Field(default=None, json_schema_extra={"affects_result": False})
     """With `kind: ray`: address of the Ray cluster; null: that in RAY_ADDRESS, or processes on this machine alone."""
 
+    frozen: Literal["replicated", "sharded"] = Field(default="replicated", json_schema_extra={"affects_result": False})
+    """With `kind: ray`: whether models and bases that are not trained lie whole on every learner, or parted over all.
+    Parted, they want less memory and more traffic, and no two models share a base."""
+
     @model_validator(mode="after")
     def _several_need_a_cluster(self) -> ComputeConfig:
         if self.kind == "local" and (self.learners, self.engines, self.address) != (1, 1, None):

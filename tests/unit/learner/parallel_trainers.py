@@ -29,9 +29,11 @@ from assent.data.render import Renderer
 from assent.generation.config import Sampling
 from assent.generation.copied import CopiedEngine
 from assent.generation.writer import LocalWriter
+from assent.learner import peers
 from assent.learner.checkpoint import Cadence
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner
+from assent.learner.sharding import shard
 from assent.models.config import LoraConfig, ModelConfig
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel, TokenScores
@@ -117,7 +119,10 @@ def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]
     groups = rows_of(model)
     sft = sft_config()
     for name, config in (("sft", ModelConfig()), ("sft lora", LORA)):
-        learner = policy_learner(policy_of(model, config), FAST)
+        policy = policy_of(model, config)
+        if peers.is_joined():
+            shard(policy.hf)  # the base too, which is else whole on every process
+        learner = policy_learner(policy, FAST)
         train_sft(learner, groups[:22], groups[22:], sft, places.loop(name))
         yield name, learner
     killed = policy_learner(policy_of(model), FAST)
@@ -201,6 +206,8 @@ def roles_of(model: Path, config: OnPolicyConfig, loading: ModelConfig | None = 
     policy, temperature = policy_of(model, loading), config.sampling.temperature
     frozen = PolicyModel.load(model, config=ModelConfig(), trainable=False)
     copy = policy_of(model, loading)
+    if peers.is_joined():
+        shard(frozen.hf)
     return Roles(
         policy=policy_learner(policy, FAST, temperature=temperature),
         reference=adapters_off(policy, temperature=temperature)
