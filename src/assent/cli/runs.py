@@ -101,6 +101,10 @@ def doctor(
     run_code: Annotated[
         bool, typer.Option("--run-code", help="Also import the functions that the YAML names, which runs their code.")
     ] = False,
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="Instead: what a step would cost on a cluster, on paper, and what binds."),
+    ] = False,
 ) -> None:
     """Check a config, its data, model, template, lengths, store and disk before anything is trained.
 
@@ -110,6 +114,12 @@ def doctor(
     """
     from assent.artifacts.project import is_run
 
+    if cluster:
+        from assent.pipeline.doctor.cluster import plan
+
+        for line in plan(config, tuple(overlays or ()), tuple(settings or ())):
+            typer.echo(safe(line))
+        return
     if is_run(config):
         from assent.pipeline.doctor.logs import examine_logs
 

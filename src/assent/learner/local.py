@@ -81,12 +81,7 @@ class LocalLearner(Generic[Output]):
             loss = objective(output, batch)
             if not torch.isfinite(loss.total):
                 self.drop_gradients()
-                raise NonFiniteError(
-                    f"the loss is {loss.total.item()} at optimizer step {self.num_steps} in a micro-batch of"
-                    f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped:"
-                    f" lower the learning rate ({self.config.learning_rate:g}) or look at the data of this step",
-                    batch=batch.listed(),
-                )
+                raise self._loss_error(loss.total, batch)
             (loss.total / weight).backward()
             parts.append((loss.metrics, detached(output)))
         return parts
@@ -95,9 +90,9 @@ class LocalLearner(Generic[Output]):
         """One AdamW update. Raises NonFiniteError if a gradient is not finite."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
+        norm = self._clipped_norm()
         if norm != norm or norm == float("inf"):
-            batch = [row for part in self._accumulated for row in part.listed()]
+            batch = self._listed()
             self.drop_gradients()
             raise NonFiniteError(
                 f"the gradient norm is {norm} at optimizer step {self.num_steps}; nothing was stepped:"
@@ -156,6 +151,23 @@ class LocalLearner(Generic[Output]):
         self._optimizer.zero_grad(set_to_none=True)
         self._accumulated.clear()
         self.room.clear()
+
+    def _clipped_norm(self) -> float:
+        """Scale the gradients down to the largest norm that is allowed; their norm before."""
+        return nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
+
+    def _listed(self) -> list[dict[str, object]]:
+        """The rows that were learned from since the last step, as plain JSON."""
+        return [row for part in self._accumulated for row in part.listed()]
+
+    def _loss_error(self, total: Tensor, batch: GroupBatch) -> NonFiniteError:
+        """What is said of a micro-batch whose loss is not finite."""
+        return NonFiniteError(
+            f"the loss is {total.item()} at optimizer step {self.num_steps} in a micro-batch of"
+            f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped:"
+            f" lower the learning rate ({self.config.learning_rate:g}) or look at the data of this step",
+            batch=batch.listed(),
+        )
 
 
 def detached(output: Any) -> Any:

@@ -59,6 +59,8 @@ class PolicyModel:
         """The type that the weights had on disk, whichever they are computed in."""
         self.max_length = load.context_window(hf)
         self.ledger = WasteLedger()
+        self.opened_from: str | None = None
+        """The folder or hub id that it was loaded from, for who opens it a second time."""
         self._base = base
         self._head = _Head.of(hf)
         self.way = choose_way(hf, _Logps(), attention=config.attention, where=where)
@@ -82,7 +84,7 @@ class PolicyModel:
         opened = load.open_causal_lm(path, config, revision=revision)
         opened.hf.to(device)
         policy = cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
-        policy.own_type = opened.own_type
+        policy.own_type, policy.opened_from = opened.own_type, str(path)
         return policy
 
     @property

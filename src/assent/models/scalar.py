@@ -131,13 +131,23 @@ class ScalarModel:
     @property
     def head(self) -> Float[Tensor, " d"]:
         """Weights by which a state becomes a score; a copy."""
-        weight: Tensor = self.core.score.weight
-        return weight[0].detach().float().cpu().clone()
+        return self._head_rows()[0].float().cpu()
 
     @head.setter
     def head(self, weights: Float[Tensor, " d"]) -> None:
+        rows, own = self._head_rows(), self.core.score.weight
+        rows[0] = weights.to(rows)
+        if hasattr(own, "full_tensor"):  # parted over processes
+            from torch.distributed.tensor import distribute_tensor
+
+            rows = distribute_tensor(rows, own.device_mesh, own.placements)
         with torch.no_grad():
-            self.core.score.weight[0].copy_(weights)
+            own.copy_(rows)
+
+    def _head_rows(self) -> Float[Tensor, "H d"]:
+        """A copy of the weights of all heads, also where they are parted over processes."""
+        rows: Tensor = self.core.score.weight.detach()
+        return rows.full_tensor() if hasattr(rows, "full_tensor") else rows.clone()
 
     @property
     def score_mean(self) -> float:

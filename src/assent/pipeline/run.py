@@ -22,6 +22,7 @@ from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
 from assent.pipeline.latecomers import late_lines, take_late
+from assent.pipeline.machines import on_machines
 from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing
 from assent.pipeline.plan import planning, with_skip_bad
@@ -93,7 +94,8 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str,
         write_settings(folder, config)
         is_noted = note_run(config)
         try:
-            result = run_all(run, planned)
+            with on_machines(config.compute, run, options):
+                result = run_all(run, planned)
         finally:
             if not is_noted:
                 note_run(config)
