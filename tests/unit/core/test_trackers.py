@@ -1,4 +1,4 @@
-"""Samples on the way in Weights & Biases and MLflow, by the real libraries where they are installed; no server needed."""
+"""Samples on the way in Weights & Biases and MLflow, by the real libraries where they are installed; no server."""
 
 from __future__ import annotations
 
