@@ -6,15 +6,11 @@ import contextlib
 import re
 import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pydantic import Field
 
 from assent.core.config import Config
-
-if TYPE_CHECKING:
-    from assent.feedback.store import Store
 
 SQLITE = "sqlite:///"
 """How the URL of a store in a file begins."""
@@ -73,12 +69,6 @@ class StoreConfig(Config):
                 )
         except sqlite3.Error:
             return True
-
-    def open(self) -> Store:
-        """The store itself. Raises StoreError where it cannot be used."""
-        from assent.feedback.store import Store
-
-        return Store.open(self.url)
 
     def located(self, folder: Path) -> str:
         """The URL with a relative SQLite file taken from `folder`."""

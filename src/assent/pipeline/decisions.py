@@ -15,6 +15,7 @@ from assent.core.types import Comparison, Completion, Judgment, Prompt, said_in
 from assent.data.aside import decisions_of
 from assent.data.task_records import Decision
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 from assent.feedback.records.queue import Adjudicated, Queue
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def decisions_identity(decisions: Decisions, store: StoreConfig, queues: Iterabl
         return {}
     known: list[str] = []
     if store.has_content:
-        with store.open() as opened:
+        with open_store(store) as opened:
             for project in sorted({queue.project for queue in queues}):
                 known += [hash_json([one.task_id, _plain(one)]) for one in opened.projects.adjudications(project)]
     return {"decisions": hash_json(["stand", sorted(known)])}

@@ -14,6 +14,7 @@ from assent.core.errors import DataError
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Marked
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 from assent.feedback.records.queue import Queue
 from assent.models.config import ModelConfig
 from assent.pipeline.config import RunConfig
@@ -72,7 +73,7 @@ def imported_comparisons(store: StoreConfig) -> list[Comparison]:
     """What came in by `assent import`; nothing where there is no store yet."""
     if not store.has_content:
         return []
-    with store.open() as opened:
+    with open_store(store) as opened:
         return opened.comparisons(IMPORTED)
 
 
@@ -80,7 +81,7 @@ def imported_marks(store: StoreConfig) -> list[Marked]:
     """What came in of flags and scores without a ranking, tasks of a single answer among them."""
     if not store.has_content:
         return []
-    with store.open() as opened:
+    with open_store(store) as opened:
         return opened.listing.marked(IMPORTED)
 
 

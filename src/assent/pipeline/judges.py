@@ -13,6 +13,7 @@ from assent.core.config import Config
 from assent.core.hashing import hash_json
 from assent.core.types import Task
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 from assent.feedback.records.judges import PEOPLE, Judges, in_project
 from assent.feedback.records.queue import Queue
 from assent.raters.config import (
@@ -78,12 +79,12 @@ def queue_now(store: StoreConfig, asked: Queue, judges: Judges | None) -> Queue:
     """The queue in which these judges are asked the tasks of `asked`; looking changes nothing."""
     if judges is None or not store.has_content:
         return asked
-    with store.open() as opened:
+    with open_store(store) as opened:
         return opened.queue_of(asked, judges)
 
 
 def take_queue(store: StoreConfig, asked: Queue, judges: Judges, tasks: Sequence[Task]) -> tuple[Queue, list[Task]]:
     """The same queue, noted as theirs, and the tasks as they stand in it."""
-    with store.open() as opened:
+    with open_store(store) as opened:
         queue = opened.take_queue(asked, judges, now=time.time())
     return queue, in_project(tasks, queue, asked=asked)

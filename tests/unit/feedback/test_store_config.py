@@ -6,12 +6,13 @@ from pathlib import Path
 
 from assent.core.types import Rater
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 
 
 def test_a_store_has_content_from_its_first_task_or_rater_on(tmp_path: Path) -> None:
     config = StoreConfig(url=f"sqlite:///{tmp_path}/a store.db")
     assert not config.has_content
-    with config.open() as store:
+    with open_store(config) as store:
         assert not config.has_content
         store.register_rater(Rater(id="ann", kind="person"), now=0)
         assert config.has_content, "while it is open"

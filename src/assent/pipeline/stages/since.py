@@ -8,6 +8,7 @@ from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 from assent.pipeline.late import spoiled_since
 from assent.pipeline.stages.settings import CollectStage, GatherStage
 
@@ -34,7 +35,7 @@ def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
         return {}
     spoiled: dict[str, str] = {}
     if config.store.has_content:
-        with config.store.open() as store:
+        with open_store(config.store) as store:
             spoiled = spoiled_since(store, judgments)
     then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
     now = [r for r in _telling(config.store) if r.kind != "simulated"]
@@ -53,7 +54,7 @@ def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rate
 def _telling(store: StoreConfig) -> list[Rater]:
     if not store.has_content:
         return []
-    with store.open() as opened:
+    with open_store(store) as opened:
         return [rater for rater in opened.raters() if rater.attributes]
 
 
