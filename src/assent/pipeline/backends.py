@@ -154,7 +154,8 @@ class Backends:
         is_trained = bool(policy.parameters())
         known = Backends(self.model, self.compute)
         opening = hash_json([policy.opened_from, is_trained, self.model.model_dump(mode="json")])
-        return SharedEngine(opening, partial(open_engine, known, str(Path.cwd()), policy.opened_from, is_trained))
+        open_one = partial(open_engine, known, str(Path.cwd()), policy.opened_from, is_trained)
+        return SharedEngine(opening, open_one, is_exact=self.compute.engine == "local")
 
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
         """A policy as a model that answers under a name."""
