@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+VLLM   ?= .venv-vllm
 
-.PHONY: setup demo test check docs gpu-check clean
+.PHONY: setup demo test test-vllm vllm check docs gpu-check clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -20,6 +21,18 @@ demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a 
 test: setup  ## style, types, floors, all tests
 	$(MAKE) --no-print-directory check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm; \
+	else echo "tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
+
+vllm: $(VLLM)/.ready  ## an environment of its own with vLLM for a CPU
+
+$(VLLM)/.ready: pyproject.toml lock/vllm.txt lock/torch-cpu.txt
+	$(PYTHON) -m venv $(VLLM)
+	lock/install-vllm.sh $(VLLM)/bin/python
+	@touch $@
+
+test-vllm: vllm  ## the engine against vLLM itself
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest tests/with_vllm tests/unit/generation/test_generation_local.py
 
 check: setup  ## style, types and floors only
 	$(BIN)/ruff check .
@@ -35,4 +48,4 @@ gpu-check: setup  ## on a machine with an NVIDIA GPU: parity, throughput and mem
 	$(BIN)/python benchmarks/gpu_check.py
 
 clean:  ## the virtual environment and builds; runs and the judgments in them stay (`assent clean` says what can go)
-	rm -rf $(VENV) build dist site
+	rm -rf $(VENV) $(VLLM) build dist site

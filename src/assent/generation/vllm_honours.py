@@ -18,7 +18,8 @@ MISSING = (
 
 def is_installed() -> bool:
     """Whether vLLM can be imported; it is not."""
-    return importlib.util.find_spec("vllm") is not None
+    found = importlib.util.find_spec("vllm")
+    return found is not None and found.origin is not None  # a folder of that name is no package
 
 
 def refuse_absent() -> None:

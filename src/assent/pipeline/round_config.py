@@ -81,13 +81,13 @@ class ComputeConfig(Config):
     engine: Literal["local", "vllm"] = Field(default="local", json_schema_extra={"added_later": True})
     """What draws answers. local: this program, from the very weights that are trained. vllm: vLLM, which is installed
     beside it (docs/how-to/vllm.md)."""
-    vllm: VllmConfig = Field(default=VllmConfig(), json_schema_extra={"added_later": True})
+    vllm: VllmConfig = Field(default=VllmConfig(), json_schema_extra={"affects_result": False})
     """How vLLM is set up, where it is the engine."""
 
     @property
     def without_engine(self) -> ComputeConfig:
         """What stages see that draw no answers, so that another engine makes none of them again."""
-        return self.model_copy(update={"engine": "local", "vllm": VllmConfig()})
+        return self.model_copy(update={"engine": "local"})
 
     kind: Literal["local", "ray"] = Field(default="local", json_schema_extra={"affects_result": False})
     """Who computes: this process, or learners and engines of a Ray cluster (pip install 'assent[cluster]')."""
