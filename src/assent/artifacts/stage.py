@@ -159,7 +159,7 @@ class Runner:
     With `planning` nothing is run, written or locked: `run` returns what it finds, or an artifact that is not made, and
     `steps` says which. `also` gives further hashes for the key of every stage. Runs that share a `home` share what they
     make: a stage that another process is making is waited for. `noted`, where it is set, is told all steps whenever one
-    begins or ends; `call` runs the function of a stage. Raises UserError when another process works in the run's folder.
+    begins or ends; `call` runs the function of a stage. Raises UserError when another process works in the folder.
     """
 
     def __init__(
