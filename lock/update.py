@@ -17,6 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "lock"
 UV = "uv==0.13.9"
+QUANTIZED = "bitsandbytes==0.50.2"
+"""Alone in quantized.txt and pinned here: it stands in a folder of its own, since every `import peft` would load it."""
 EXTRAS = ("postgres", "oidc")
 """What a server may want; beside them `dev` for tests. Trackers of other companies are not pinned."""
 BUILD = ("pip", "hatchling", "editables")
@@ -32,6 +34,7 @@ HEADERS = {
     "run": "What Assent runs with, on Linux and macOS.",
     "dev": "What tests and checks want besides.",
     "torch": "The index's torch, and what it wants on Linux.",
+    "quantized": "What quantized bases want besides, in a folder of its own.",
 }
 
 
@@ -44,6 +47,8 @@ def main() -> None:
         asked = Path(folder) / "build.in"
         asked.write_text("\n".join(BUILD), encoding="utf-8")
         build = resolved(uv, str(asked))
+        asked.write_text(QUANTIZED, encoding="utf-8")
+        alone = resolved(uv, str(asked), "--no-deps")
         served = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in EXTRAS))
         tested = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in (*EXTRAS, "dev")))
     served = {name: text for name, text in served.items() if ON_WINDOWS not in text.splitlines()[0]}
@@ -56,7 +61,7 @@ def main() -> None:
     lacking = faults({name: text for part in parts.values() for name, text in part.items()})
     if lacking:
         sys.exit("\n".join(lacking))
-    for part, packages in parts.items():
+    for part, packages in (parts | {"quantized": alone}).items():
         head = f"# {HEADERS[part]} Made by lock/update.py from pyproject.toml and constraints.txt.\n"
         (HERE / f"{part}.txt").write_text(head + "".join(packages.values()), encoding="utf-8")
 
