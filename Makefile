@@ -13,6 +13,7 @@ setup: $(READY)  ## virtual environment with pinned packages, each file held to 
 $(READY): pyproject.toml $(wildcard lock/*)
 	$(PYTHON) -m venv $(VENV)
 	lock/install.sh $(BIN)/python dev
+	$(BIN)/python -m pip install --quiet --upgrade --target $(VENV)/quantized --no-deps --require-hashes --requirement lock/quantized.txt
 	@touch $(READY)
 
 demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a report

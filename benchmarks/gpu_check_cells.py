@@ -1,11 +1,10 @@
-"""What `gpu_check` looks at, a cell each: the machine, parity, throughput of each method, decoding, memory."""
+"""What `gpu_check` looks at beside training: the machine, parity, attention, decoding."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,13 @@ from gpu_check_models import Size, new_policy, product_rate, random_groups, read
 
 from assent.generation.config import Sampling
 from assent.generation.local import LocalEngine
-from assent.learner.config import OptimizerConfig
 from assent.models import flops
+from assent.models.attention import AttentionCall
+from assent.models.attention_cuda import FlexPlan, works
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.models.tiny import FAMILIES, tiny_model, tiny_tokenizer
-from assent.pipeline.learners import policy_learner
-from assent.training.sft import next_token_loss
 
 Facts = dict[str, Any]
 
@@ -57,6 +55,15 @@ class Bench:
         """Most bytes in use on the GPU since `fresh`; None on a CPU."""
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
 
+    def held(self) -> int:
+        """Bytes in use on the GPU now; 0 on a CPU."""
+        return torch.cuda.memory_allocated(self.device) if self.device.type == "cuda" else 0
+
+    def now(self) -> float:
+        """Seconds on a clock, once all work is done."""
+        settle(self.device)
+        return time.perf_counter()
+
     def fresh(self) -> None:
         """Forget what earlier cells left in memory."""
         if self.device.type == "cuda":
@@ -77,14 +84,6 @@ class Cell:
     run: Callable[[Bench], Facts]
 
 
-def cells(bench: Bench, found: list[Size]) -> list[Cell]:
-    """Everything, what matters most first."""
-    every = [Cell("machine", 15, machine), Cell("parity", 60, parity)]
-    every += [Cell(f"SFT {size.name}", 40, partial(sft, size=size)) for size in found]
-    every += [Cell(f"decode {size.name}", 40, partial(decode, size=size)) for size in found]
-    return every
-
-
 def machine(bench: Bench) -> Facts:
     """What the device is and what it does at best: products, bytes."""
     large, seconds = (256, 0.1) if bench.tiny else (8192, 1.5)
@@ -103,7 +102,7 @@ TIGHT, LOOSE = 2e-4, 8e-2
 
 
 def parity(bench: Bench) -> Facts:
-    """Log-probabilities and gradients of group batches on the device against single rows on the CPU, by family."""
+    """Log-probabilities of group batches on the device against those in float32 on a CPU, by family of models."""
     families = ["llama", "qwen2"] if bench.tiny else list(FAMILIES)
     worst: Facts = {}
     for dtype, limit in (("float32", TIGHT), ("bfloat16", LOOSE)):
@@ -130,29 +129,26 @@ def _off(bench: Bench, family: str, dtype: str) -> float:
     return ((found - expected).abs().max() / expected.abs().max().clamp_min(1)).item()
 
 
-def sft(bench: Bench, size: Size) -> Facts:
-    """Steps of next-token loss: tokens a second and the share of the product rate."""
-    bench.fresh()
-    policy = new_policy(size, bench.device)
-    learner = policy_learner(policy, OptimizerConfig(tokens_per_microbatch=bench.budget))
-    groups = random_groups(bench.rows, 1, bench.prompt, bench.answer, vocabulary=size.shape.vocabulary, seed=2)
-    batches = pack(groups, budget=bench.budget)
-    weight = sum(b.num_scored for b in batches)
-
-    def step() -> None:
-        learner.forward_backward(batches, next_token_loss, weight=weight)
-        learner.step(learning_rate=1e-6)
-
-    seconds, steps = timed(bench, step)
-    tokens = sum(b.num_tokens for b in batches)
-    asked = flops.Tokens(tokens, weight, bench.prompt + 0.75 * bench.answer)
-    return {
-        "tokens_per_second": tokens / seconds,
-        "share_of_rate": bench.share(flops.training(size.shape, asked, is_lora=size.is_lora), seconds),
-        "steps": steps,
-        "mode": policy.mode,
-        "peak": bench.peak(),
-    }
+def attention(bench: Bench) -> Facts:
+    """One layer's attention of a batch of groups: FlexAttention beside the buckets, in numbers and in time."""
+    heads, width = (4, 16) if bench.tiny else (32, 128)
+    groups = random_groups(max(1, bench.rows // 8), 8, bench.prompt, bench.answer, vocabulary=1000, seed=4)
+    [batch] = pack(groups, budget=10**9)
+    is_gpu = bench.device.type == "cuda"
+    positions, buckets = batch.positions.to(bench.device), batch.plan.to(bench.device)
+    dtype = torch.bfloat16 if is_gpu else torch.float32
+    tensors = [torch.randn(h, batch.num_tokens, width, device=bench.device).to(dtype) for h in (heads, 2, 2)]
+    call = AttentionCall(0, *tensors, scaling=width**-0.5, sliding_window=None, softcap=None)
+    flex = FlexPlan(batch.segments, positions, None, is_compiled=is_gpu)
+    found: Facts = {"tokens": batch.num_tokens, "works": works(bench.device) if is_gpu else "not compiled on a CPU"}
+    with torch.no_grad():
+        said = {name: plan.attend(call) for name, plan in (("buckets", buckets), ("flex", flex))}
+        off = (said["buckets"] - said["flex"]).abs().max().item()
+        if off > (LOOSE if is_gpu else TIGHT):
+            raise AssertionError(f"FlexAttention differs from the buckets by {off:.2g}")
+        for name, plan in (("buckets", buckets), ("flex", flex)):
+            found[f"{name}_ms"] = 1000 * timed(bench, lambda plan=plan: plan.attend(call), least=0.3)[0]
+    return {**found, "difference": off}
 
 
 def decode(bench: Bench, size: Size) -> Facts:
@@ -179,15 +175,22 @@ def decode(bench: Bench, size: Size) -> Facts:
         read_rate=bench.rates["bytes"],
         width=2 if policy.core.dtype == torch.bfloat16 else 4,
     )
-    return {"tokens_per_second": tokens / seconds, "times_floor": seconds / (new * floor), "peak": bench.peak()}
+    has_graphs = any("graph" in name.lower() for name in (*vars(LocalEngine), *engine.facts()))
+    return {
+        "tokens_per_second": tokens / seconds,
+        "times_floor": seconds / (new * floor),
+        "floor_tokens_per_second": rows / floor,
+        "cuda_graphs": "yes" if has_graphs else "this engine has none",
+        "peak": bench.peak(),
+    }
 
 
-def timed(bench: Bench, step: Callable[[], None]) -> tuple[float, int]:
-    """Median seconds of a step after one to warm up, and how many were timed."""
+def timed(bench: Bench, step: Callable[[], Any], *, least: float = 6.0) -> tuple[float, int]:
+    """Median seconds of a step after one to warm up, of at least three in `least` seconds, and how many these were."""
     step()
     settle(bench.device)
     times: list[float] = []
-    ends = time.perf_counter() + (0.3 if bench.tiny else 8.0)
+    ends = time.perf_counter() + (0.2 if bench.tiny else least)
     while len(times) < 3 or time.perf_counter() < ends:
         start = time.perf_counter()
         step()

@@ -76,7 +76,9 @@ def sizes(*, tiny: bool) -> list[Size]:
 def model_config(size: Size, device: torch.device) -> ModelConfig:
     """bfloat16 under LoRA on a GPU, float32 elsewhere."""
     if not size.is_lora:
-        return ModelConfig()
+        # float32 weights and bfloat16 products on a GPU, held to float32 by the check at load time.
+        narrow = device.type == "cuda" and "products" in ModelConfig.model_fields
+        return ModelConfig(**({"products": "bfloat16"} if narrow else {}))
     dtype = "bfloat16" if device.type == "cuda" else "float32"
     return ModelConfig(lora=LoraConfig(rank=16), dtype=dtype)
 

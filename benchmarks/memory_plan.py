@@ -45,6 +45,8 @@ CASES = (
     Case("5M", "full", 2048),
     Case("34M", "full", 2048),
     Case("34M", "full", 2048, True),
+    Case("34M", "LoRA", 2048),
+    Case("34M", "LoRA", 2048, True),
     Case("135M", "full", 1024),
     Case("135M", "full", 1024, True),
     Case("135M", "LoRA", 1024),

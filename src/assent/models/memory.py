@@ -19,6 +19,7 @@ from assent.models.shape import DecoderShape
 
 Stored = Literal["float32", "bfloat16", "int8", "nf4"]
 """How weights lie in memory."""
+Computed = Literal["float32", "bfloat16"]
 BYTES: dict[Stored, float] = {"float32": 4.0, "bfloat16": 2.0, "int8": 1.0 + 4 / 4096, "nf4": 0.5 + 4 / 64}
 """Of one weight, the scales of blocks included: one a row for int8, one in 64 for nf4."""
 KEPT_LOGITS = 64 * 2**20
@@ -30,6 +31,9 @@ PROCESS = {"cpu": 430e6, "cuda": 600e6}
 SLACK = {"cpu": 1.45, "cuda": 1.1}
 """What allocators keep beside what is in use, as a factor on activations: glibc leaves holes between tensors of a few
 megabytes, measured between 1.0 and 1.85 (benchmarks/memory_plan.py); that of CUDA is an assumption, not measured."""
+ADAPTER_SLACK = {"cpu": 1.5, "cuda": 0.0}
+"""The same beside adapters, as a factor on the frozen weights: what passes through them is short-lived and of many
+sizes, and leaves more holes, whether layers are computed again or not."""
 PADDING = 1.15
 """Queries, keys and values of one bucket are padded to its longest row; a bucket wastes at most a quarter."""
 
@@ -38,20 +42,24 @@ PADDING = 1.15
 class Weights:
     """How a model lies in memory, and what of it is trained."""
 
-    stored: Stored = "float32"
-    """Type of the layers; embeddings and head of a quantized model stay in bfloat16."""
+    dtype: Computed = "float32"
+    """Of the weights, and of what layers hand on."""
     rank: int | None = None
     """Of LoRA adapters, which are float32; None: all weights are trained, or nothing is."""
     is_scalar: bool = False
     """A number for each state in place of a head over words."""
+    quantize: Literal["nf4", "int8"] | None = None
+    """How the layers lie in memory in place of `dtype`; embeddings and heads keep it."""
+    has_copies: bool = False
+    """Layers are computed through bfloat16 copies of their float32 weights (`model.products`)."""
 
     def size(self, shape: DecoderShape) -> float:
         """Bytes of the frozen or trained weights, adapters not counted."""
         outer = shape.parameters - shape.body
         if self.is_scalar:
             outer = min(outer, shape.head)
-        plain = BYTES["bfloat16"] if self.stored in ("int8", "nf4") else BYTES[self.stored]
-        return BYTES[self.stored] * shape.body + plain * outer
+        copies = BYTES["bfloat16"] * shape.body if self.has_copies else 0.0
+        return BYTES[self.quantize or self.dtype] * shape.body + BYTES[self.dtype] * outer + copies
 
     def trained(self, shape: DecoderShape) -> float:
         """Numbers that an optimizer moves."""
@@ -62,7 +70,7 @@ class Weights:
     @property
     def activation(self) -> int:
         """Bytes of one number that a layer hands to the next."""
-        return 4 if self.stored == "float32" else 2
+        return 4 if self.dtype == "float32" else 2
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,8 @@ def activations(shape: DecoderShape, weights: Weights, one: Pass, device: str) -
     kept = between * shape.layers + layer if one.is_checkpointed else layer * shape.layers
     backward = (3 * shape.ffn + 4 * shape.hidden) * weights.activation
     head = 0.0 if weights.is_scalar else _head(shape, weights, one.tokens, device)
-    return SLACK[device] * (one.tokens * (kept + states) + max(one.tokens * backward, head))
+    holes = 0.0 if weights.rank is None else ADAPTER_SLACK[device] * weights.size(shape)
+    return SLACK[device] * (one.tokens * (kept + states) + max(one.tokens * backward, head)) + holes
 
 
 def scoring(shape: DecoderShape, weights: Weights, tokens: int, device: str) -> float:

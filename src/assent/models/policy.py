@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy, token_logps
 from assent.core import files
 from assent.core.errors import ModelError
-from assent.models import load, lora, stops
+from assent.models import load, lora, quantized, stops
 from assent.models.config import ModelConfig
 from assent.models.decoder import Mode, plainly, read_states, token_states
 from assent.models.groups import GroupBatch
@@ -82,7 +82,7 @@ class PolicyModel:
     ) -> PolicyModel:
         """Load from a folder or hub id; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_causal_lm(path, config, revision=revision)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=trainable, where=opened.base)
         policy = cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
         policy.own_type, policy.opened_from = opened.own_type, str(path)
         return policy

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.core import files, seeds
 from assent.core.errors import ModelError
-from assent.models import criterion_heads, load, lora, score_head
+from assent.models import criterion_heads, load, lora, quantized, score_head
 from assent.models.config import ModelConfig
 from assent.models.decoder import Mode, Way, read_states
 from assent.models.groups import GroupBatch
@@ -79,7 +79,7 @@ class ScalarModel:
     ) -> ScalarModel:
         """Load a saved reward or value model; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_scalar(path, config, revision=revision)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=trainable, where=opened.base)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
 
     @classmethod
@@ -100,7 +100,7 @@ class ScalarModel:
         opened = load.scalar_from_causal_lm(path, config, revision=revision, heads=1 + len(also))
         criterion_heads.name(opened.hf, [criterion_heads.Criterion(name) for name in also])
         draw_head(opened.hf, seed=seed)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=True, where=opened.base)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=True, base=opened.base)
 
     @property

@@ -120,7 +120,7 @@ def _on_policy(config: RunConfig, method: OnPolicyConfig, shape: DecoderShape, t
     one, scalar = trained.size(shape), _trained(config, is_scalar=True)
     is_lora = config.model.lora is not None
     is_shared = config.model.lora is not None and method.shared_base != "never" and not config.model.lora.use_dora
-    is_shared &= trained.stored == "float32" or method.shared_base == "always"
+    is_shared &= trained.dtype == "float32" or method.shared_base == "always"
     models, total = ["policy"], one
     if not is_lora:
         models.append("its start")
@@ -181,7 +181,8 @@ def _cache(shape: DecoderShape, weights: Weights, longest: int) -> float:
 
 def _trained(config: RunConfig, *, is_scalar: bool = False) -> Weights:
     lora = config.model.lora
-    return Weights(config.model.dtype, None if lora is None else lora.rank, is_scalar)
+    rank = None if lora is None else lora.rank
+    return Weights(config.model.dtype, rank, is_scalar, None if lora is None else config.model.quantize)
 
 
 def _frozen(config: RunConfig, *, is_scalar: bool = False) -> Weights:

@@ -163,6 +163,10 @@ def would_fit(config: RunConfig, there: Memory) -> list[str]:
     tried: list[tuple[str, dict[str, Any]]] = [
         ("set model.lora: {rank: 16}", {"lora": lora, "dtype": "float32"}),
         ("set model: {lora: {rank: 16}, dtype: bfloat16}", {"lora": lora, "dtype": "bfloat16"}),
+        (
+            "set model: {lora: {rank: 16}, dtype: bfloat16, quantize: nf4}",
+            {"lora": lora, "dtype": "bfloat16", "quantize": "nf4"},
+        ),
     ]
     found = []
     for said, changed in tried:

@@ -88,6 +88,8 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
         )
+    if config.model.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
+        yield error("model.quantize", "needs bitsandbytes, which is not installed", "pip install 'assent[quantized]'")
     if config.evaluate is None and config.optimize is not None:
         said = "is null: nothing is evaluated, so whether the new policy is better will not be known"
         yield note("evaluate", said, "leave it out to have the policies compared blind")
