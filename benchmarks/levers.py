@@ -118,6 +118,12 @@ def products(arguments: argparse.Namespace) -> None:
         }
         sides = {kind: (model, model.at_last, nothing) for kind, model in models.items()}
         compared(f"products, {name}", sides, random_batches(arguments.groups), arguments.turns)
+    policies = {
+        kind: PolicyModel.load(arguments.model, config=ModelConfig.model_validate({"products": kind}), trainable=True)
+        for kind in ("float32", "bfloat16")
+    }
+    spoken = {kind: (one, lambda b, one=one: one.logps(b).logps, nothing) for kind, one in policies.items()}
+    compared("products, log-probs of a policy", spoken, random_batches(arguments.groups), arguments.turns)
 
 
 def with_adapters(model: ScalarModel) -> ScalarModel:
@@ -195,9 +201,8 @@ def settle(arguments: argparse.Namespace) -> None:
     print(
         f"  the mean is off by {np.std(means):.3f} deviations (1 in 20 beyond {np.quantile(np.abs(means), 0.95):.3f})"
     )
-    print(
-        f"  the deviation by {np.std(ratios):.1%} (1 in 20 beyond {np.quantile(np.abs(np.array(ratios) - 1), 0.95):.1%})"
-    )
+    rare = np.quantile(np.abs(np.array(ratios) - 1), 0.95)
+    print(f"  the deviation by {np.std(ratios):.1%} (1 in 20 beyond {rare:.1%})")
     off = (trained.score_mean - scores.mean()) / scores.std()
     print(f"  this seed's: mean off by {off:.3f} deviations, deviation by {trained.score_std / scores.std() - 1:.1%}")
 
