@@ -106,8 +106,14 @@ def test_with_a_rounded_copy_it_says_the_same_to_the_bit_and_gradients_are_near(
     rounded = inputs["weight"].detach().to(torch.bfloat16)
     wide, rough = (
         scored_logps(
-            *(inputs["hidden"], inputs["weight"], targets),
-            **dict(bias=inputs["bias"], temperature=0.6, block=3, with_entropy=False, keep_limit=keep_limit),
+            inputs["hidden"],
+            inputs["weight"],
+            targets,
+            bias=inputs["bias"],
+            temperature=0.6,
+            block=3,
+            with_entropy=False,
+            keep_limit=keep_limit,
             rounded=copy,
         ).logps
         for copy in (None, rounded)
