@@ -91,11 +91,17 @@ class GroupPlan:
             values.split(key_sizes),
             strict=True,
         )
+        writes_out = queries.dtype == torch.bfloat16 and queries.device.type == "cpu" and call.softcap is None
         outputs = []
         for number, (bucket, (query, key, value)) in enumerate(zip(self._buckets, pieces, strict=True)):
-            mask = self._mask(number, call.sliding_window, query.dtype, written_out=call.narrow and bucket.is_small)
+            is_written_out = writes_out and bucket.is_small
+            mask = self._mask(number, call.sliding_window, query.dtype, for_all=is_written_out)
             query, key, value = (x.unflatten(0, (bucket.count, -1)).transpose(1, 2) for x in (query, key, value))
-            outputs.append(_attention(query, key, value, mask, call).transpose(1, 2).flatten(0, 1))
+            if is_written_out and mask is not None:
+                output = _written_out(query * call.scaling, key, value, mask)
+            else:
+                output = _attention(query, key, value, mask, call)
+            outputs.append(output.transpose(1, 2).flatten(0, 1))
         return self._outputs(outputs[0] if len(outputs) == 1 else torch.cat(outputs)).to(wide)
 
     def to(self, device: torch.device | str) -> GroupPlan:
@@ -108,13 +114,16 @@ class GroupPlan:
         return moved
 
     def _mask(
-        self, number: int, window: int | None, dtype: torch.dtype, *, written_out: bool
+        self, number: int, window: int | None, dtype: torch.dtype, *, for_all: bool
     ) -> Float[Tensor, "n 1 Q K"] | None:
-        """0 where a query may look and -inf elsewhere, made once for all layers; None: plainly causal."""
+        """0 where a query may look and -inf elsewhere, made once for all layers.
+
+        None where that is plainly causal and a mask is not wanted for all buckets.
+        """
         bucket = self._buckets[number]
         if window is not None and window >= bucket.longest:
             window = None
-        if bucket.is_causal and window is None and not written_out:
+        if bucket.is_causal and window is None and not for_all:
             return None
         kind = (number, window, dtype)
         if kind not in self._masks:
@@ -287,8 +296,6 @@ def _attention(
     call: AttentionCall,
 ) -> Float[Tensor, "n H Q D"]:
     shared = query.shape[1] // key.shape[1]
-    if call.softcap is None and call.narrow and mask is not None and query.device.type == "cpu":
-        return _written_out(query * call.scaling, key, value, mask)
     if call.softcap is None:
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=mask is None, scale=call.scaling, enable_gqa=shared > 1

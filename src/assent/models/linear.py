@@ -45,22 +45,25 @@ def narrow(weight: Tensor) -> Tensor:
     if torch.is_grad_enabled() and weight.requires_grad:
         copied: Tensor = _Narrow.apply(weight)  # type: ignore[no-untyped-call]
         return copied
-    return _copy_of(weight)
+    return copy_of(weight)
 
 
 class _Narrow(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, weight: Tensor) -> Tensor:
         ctx.wide = weight.dtype
-        return _copy_of(weight).detach()
+        return copy_of(weight).detach()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
         return gradient.to(ctx.wide)
 
 
-def _copy_of(weight: Tensor) -> Tensor:
-    """Made once, and again where the weight has moved; it lies beside the weight, for all models that share that."""
+def copy_of(weight: Tensor) -> Tensor:
+    """The copy without its gradient: made once, and again where the weight has moved.
+
+    It lies beside the weight, for all models that share that.
+    """
     now = (weight.data_ptr(), weight._version)
     held = getattr(weight, _KEPT, None)
     if held is not None and held[0] == now:

@@ -22,6 +22,7 @@ from assent.models.decoder import Mode, plainly, read_states, token_states
 from assent.models.groups import GroupBatch
 from assent.models.last_layer import Place
 from assent.models.ledger import WasteLedger
+from assent.models.linear import copy_of
 from assent.models.padded import PaddedRows
 from assent.models.parity import choose_products, choose_way
 from assent.models.quiet import quiet
@@ -65,6 +66,7 @@ class PolicyModel:
         self._head = _Head.of(hf)
         self.way = choose_way(hf, _Logps(), attention=config.attention, where=where)
         self.products = choose_products(hf, _Logps(), config.products, way=self.way, where=where)
+        self._head.is_narrow = self.products.kind == "bfloat16"
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, task=lora.WORDS)
@@ -204,6 +206,8 @@ class _Head:
 
     def __init__(self, layer: Any, *, scale: float, softcap: float | None) -> None:
         self._layer, self._scale, self._softcap = layer, scale, softcap
+        self.is_narrow = False
+        """Whether the products of its backward pass are in bfloat16; what it says is float32."""
 
     @classmethod
     def of(cls, hf: PreTrainedModel) -> _Head:
@@ -219,6 +223,7 @@ class _Head:
     def logps(
         self, states: Float[Tensor, "S d"], batch: GroupBatch, temperature: float, with_entropy: bool
     ) -> TokenScores:
+        rounds = self.is_narrow and self._layer.weight.dtype == torch.float32 and torch.is_grad_enabled()
         return scored_logps(
             states if self._scale == 1.0 else states * self._scale,
             self._layer.weight,
@@ -228,4 +233,5 @@ class _Head:
             softcap=self._softcap,
             block=_HEAD_BLOCK.get(states.device.type, 4096),
             with_entropy=with_entropy,
+            rounded=copy_of(self._layer.weight) if rounds else None,
         )

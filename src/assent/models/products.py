@@ -35,6 +35,8 @@ class Products:
 
     kind: Kind
     reason: str
+    is_told: bool = True
+    """False: by default, and not worth a word."""
 
 
 def layers_of(hf: PreTrainedModel) -> list[nn.Linear]:
@@ -47,7 +49,7 @@ def layers_of(hf: PreTrainedModel) -> list[nn.Linear]:
 def choose(hf: PreTrainedModel, wanted: Literal["float32", "bfloat16", "auto"]) -> Products:
     """What to compute in; `auto` is measured at the model's own shapes, once in a process."""
     if wanted == "float32":
-        return Products("float32", "model.products is float32")
+        return Products("float32", "model.products is float32", is_told=False)
     layers = layers_of(hf)
     if not layers:
         return Products("float32", f"{type(hf).__name__} has no linear layers of float32")
