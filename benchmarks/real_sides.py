@@ -3,8 +3,8 @@
     python benchmarks/real_sides.py --data ../shared/data --to build/real
 
 Side `main` trains reward model and policies; side `gold` fits the reward model that judges them and trains nothing
-else. Prompts fall by hash, debates and trees whole, and what asks nearly the same on the gold side is left out. Of UKP's
-votes people are known: each person falls on one side too, and a vote of one side's person on the other side's
+else. Prompts fall by hash, debates and trees whole, and what asks nearly the same on the gold side is left out. Of
+UKP's votes people are known: each person falls on one side too, and a vote of one side's person on the other side's
 prompt is used by neither. Sets whose judgments were pooled name no people. Rows of a side are in an order by hash, so
 that a `limit` takes any of them. The suites' files and the prompts of Dolly are copied beside, so that the
 configurations in configs/ name one folder only.

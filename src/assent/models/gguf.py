@@ -12,7 +12,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
@@ -73,12 +73,12 @@ class GGUF:
     @property
     def metadata(self) -> dict[str, Any]:
         """What the file says of itself, all lists of words included. Raises ModelError where it cannot be read."""
-        return self._header[0]
+        return self._header.metadata
 
     @property
     def own_type(self) -> str | None:
         """The type of its weights where they are plain numbers: that of most of them; None where they are quantized."""
-        counts = self._header[1]
+        counts = self._header.numbers
         plain = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
         if set(counts) - set(plain):
             return None
@@ -87,10 +87,10 @@ class GGUF:
     @property
     def types(self) -> str:
         """The types of its weights and how many tensors have each, in words."""
-        return ", ".join(f"{count} {name}" for name, count in Counter(self._header[2]).most_common())
+        return ", ".join(f"{count} {name}" for name, count in Counter(self._header.types).most_common())
 
     @property
-    def _header(self) -> tuple[dict[str, Any], dict[str, int], tuple[str, ...]]:
+    def _header(self) -> _Header:
         stat = self.file.stat()
         return _read(self.file, stat.st_mtime_ns, stat.st_size)
 
@@ -126,7 +126,10 @@ class GGUF:
 def source_of(path: str | Path) -> tuple[str, dict[str, Any]]:
     """What `from_pretrained` of configurations and tokenizers is called with: a name, and the file in it for GGUF."""
     found = GGUF.at(path)
-    return (str(path), {}) if found is None else (found.folder, {"gguf_file": found.file.name})
+    if found is None:
+        return str(path), {}
+    _ = found.metadata  # what cannot be read is said here, in one line
+    return found.folder, {"gguf_file": found.file.name}
 
 
 def dequantizing(path: str | Path) -> tuple[str, dict[str, Any]]:
@@ -150,9 +153,19 @@ def plain(hf: PreTrainedModel) -> None:
         vars(hf).pop(name, None)
 
 
+class _Header(NamedTuple):
+    """What a file says before its weights."""
+
+    metadata: dict[str, Any]
+    numbers: dict[str, int]
+    """How many weights of each type."""
+    types: tuple[str, ...]
+    """Of each tensor."""
+
+
 @functools.lru_cache(maxsize=4)
-def _read(file: Path, _changed: int, _size: int) -> tuple[dict[str, Any], dict[str, int], tuple[str, ...]]:
-    """Metadata, numbers by type, and the type of each tensor; time and size only keep what is cached apart."""
+def _read(file: Path, _changed: int, _size: int) -> _Header:
+    """The header; time and size only keep apart what is cached."""
     from gguf import GGUFReader
 
     try:
@@ -164,7 +177,7 @@ def _read(file: Path, _changed: int, _size: int) -> tuple[dict[str, Any], dict[s
     numbers: Counter[str] = Counter()
     for tensor in reader.tensors:
         numbers[tensor.tensor_type.name] += int(tensor.n_elements)
-    return metadata, dict(numbers), tuple(tensor.tensor_type.name for tensor in reader.tensors)
+    return _Header(metadata, dict(numbers), tuple(tensor.tensor_type.name for tensor in reader.tensors))
 
 
 def _hold_vocabulary(file: Path, tokenizer: PreTrainedTokenizerFast, tokens: list[str]) -> None:
@@ -174,8 +187,8 @@ def _hold_vocabulary(file: Path, tokenizer: PreTrainedTokenizerFast, tokens: lis
         said = "lists no tokens" if not tokens else f"{len(wrong)} of {len(tokens)} tokens differ"
         first = f", such as number {wrong[0][0]}, {wrong[0][1]!r}" if wrong else ""
         raise ModelError(
-            f"{file}: the tokenizer made of it is not the file's ({said}{first}); put the model's own tokenizer.json and"
-            " tokenizer_config.json beside it"
+            f"{file}: the tokenizer made of it is not the file's ({said}{first}); put the model's own"
+            " tokenizer.json and tokenizer_config.json beside it"
         )
 
 

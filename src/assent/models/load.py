@@ -38,6 +38,7 @@ from assent.models.lora import (
     SCORES,
     AdapterBase,
     adapter_base,
+    file_of,
     grow_embeddings,
     grow_for_adapter,
     merge_adapter,
