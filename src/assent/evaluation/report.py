@@ -13,6 +13,7 @@ from assent.core import files
 from assent.core.errors import DataError
 from assent.core.problems import first_problem
 from assent.core.types import Record
+from assent.evaluation.judge_scores import JudgeScores
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.evaluation.suites import lab, winrate
 from assent.evaluation.winrate import WinRate
@@ -80,6 +81,8 @@ class EvaluationReport(Record):
     known_judge: KnownJudge | None = None
     """None where people judged, or nobody held the judge against people."""
     win_rate: WinRate | None = None
+    judge_scores: JudgeScores | None = None
+    """Of a judge that scores single answers; None for others, and in reports of older versions."""
     kl_per_response: Estimate | None = None
     """Nats."""
     reward_before: Estimate | None = None
@@ -135,6 +138,7 @@ class EvaluationReport(Record):
         return {
             "judge": None if self.judge is None else str(self.judge),
             **compared,
+            **({} if self.judge_scores is None else {"judge_change": _plain(self.judge_scores.change)}),
             "kl_per_response": _plain(self.kl_per_response),
             "reward_before": _plain(self.reward_before),
             "reward_after": _plain(self.reward_after),

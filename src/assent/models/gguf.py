@@ -6,10 +6,13 @@ template. transformers reads it; what it does not carry over is put right here o
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.util
+import io
 import logging
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,6 +143,13 @@ def dequantizing(path: str | Path) -> tuple[str, dict[str, Any]]:
     if not more:
         return source, {"use_safetensors": True}
     return source, more | {"quantization_config": GgufConfig(dequantize=True)}
+
+
+@contextlib.contextmanager
+def without_bar(more: Mapping[str, Any]) -> Iterator[None]:
+    """No progress bar of unpacking, which has no switch."""
+    with contextlib.redirect_stderr(io.StringIO()) if "gguf_file" in more else contextlib.nullcontext():
+        yield
 
 
 def plain(hf: PreTrainedModel) -> None:

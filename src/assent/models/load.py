@@ -314,7 +314,7 @@ def _read_weights(
     source, more = gguf.dequantizing(path)
     try:
         # What the checkpoint lacks is drawn from torch's global generator; it is refused below, or replaced by us.
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with quiet(), gguf.without_bar(more), torch.random.fork_rng(devices=[]):
             hf, info = auto.from_pretrained(
                 source,
                 config=settings,
