@@ -23,7 +23,8 @@ real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_
 	$(BIN)/python benchmarks/real_model.py --to $(REAL)
 	$(BIN)/python benchmarks/real_sides.py --to $(REAL)
 	$(BIN)/assent run configs/real-smol-gold.yaml
-	test -d $(REAL)/judge || $(BIN)/assent export runs/real-smol-gold/round-1/reward --to $(REAL)/judge
+	rm -rf $(REAL)/judge
+	$(BIN)/assent export runs/real-smol-gold/round-1/reward --to $(REAL)/judge
 	$(BIN)/assent run configs/real-smol.yaml
 	$(BIN)/assent run configs/real-smol.yaml --with configs/real-smol-dpo.yaml
 	$(BIN)/python benchmarks/real.py --runs runs > $(REAL)/report.md
