@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VLLM   ?= .venv-vllm
 
-.PHONY: setup demo test test-vllm vllm check docs gpu-check clean
+.PHONY: setup demo real test test-vllm vllm check docs gpu-check clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -18,6 +18,19 @@ $(READY): pyproject.toml $(wildcard lock/*)
 
 demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a report
 	$(BIN)/assent run configs/demo.yaml
+
+REAL := build/real
+
+real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_DATA: reward model, DPO, PPO, a judge apart; 90 minutes
+	$(BIN)/python benchmarks/real_model.py --to $(REAL)
+	$(BIN)/python benchmarks/real_sides.py --to $(REAL)
+	$(BIN)/assent run configs/real-smol-gold.yaml
+	rm -rf $(REAL)/judge
+	$(BIN)/assent export runs/real-smol-gold/round-1/reward --to $(REAL)/judge
+	$(BIN)/assent run configs/real-smol.yaml
+	$(BIN)/assent run configs/real-smol.yaml --with configs/real-smol-dpo.yaml
+	$(BIN)/python benchmarks/real.py --runs runs > $(REAL)/report.md
+	@echo "what it found: $(REAL)/report.md"
 
 test: setup  ## style, types, floors, all tests
 	$(MAKE) --no-print-directory check

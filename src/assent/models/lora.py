@@ -60,6 +60,8 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     A relative folder is looked for below the current folder, as peft does, then beside the adapter's files; that of an
     adapter of a run as `adapter_start.place_of` says. Raises ModelError where the base is no hub id and not there.
     """
+    if Path(path).is_file():
+        return None  # a GGUF file, which is a whole model
     hub.prepare(path)
     try:
         with quiet():
@@ -100,6 +102,8 @@ def task_of(path: str | Path, *, revision: str | None = None) -> str | None:
 
 def file_of(path: str | Path, name: str, *, revision: str | None = None) -> Path | None:
     """A file of a model or adapter, in its folder or on the hub; None where it has none."""
+    if Path(path).is_file():
+        return None
     if Path(path).is_dir():
         return Path(path) / name if (Path(path) / name).is_file() else None
     hub.prepare(path)

@@ -73,8 +73,8 @@ def run_project(
     yield from verdict(values)
     yield from lines(examine_logs(project.run_folder))
     yield from came_late
-    if config.collect is None and config.evaluate is not None and config.fits_reward:
-        yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
+    if config.judges is None and config.evaluate is not None and config.fits_reward:
+        yield "judged by each round's own reward model, which is no independent judge; set evaluate.raters for one"
 
 
 def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:

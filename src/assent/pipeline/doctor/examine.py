@@ -116,7 +116,7 @@ def check_outside(config: RunConfig, runs_code: bool = False) -> Iterator[Findin
             is_python = one.kind == "python"
             fix = "check the name, and that its folder is on PYTHONPATH" if is_python else "correct it, or put it there"
             yield error(one.key, said, fix)
-        elif one.kind == "model" and not one.path.is_dir() and one.key != "base.path":
+        elif one.kind == "model" and not one.path.exists() and one.key != "base.path":
             if away := hub.problem_of(one.value):
                 yield error(one.key, away, "check the network, or name a folder")
                 continue
@@ -224,10 +224,10 @@ def _function_problem(target: str, runs_code: bool) -> str | None:
 
 def _check_raters(config: RunConfig) -> Iterator[Finding]:
     if config.collect is None:
-        if config.evaluate is not None:
+        if config.judges is None and config.evaluate is not None:
             judge = "judged by its own reward model" if config.fits_reward else "without a judge: no win rate"
             said = f"nobody: every round's evaluation is {judge}"
-            yield note("collect", said, "set collect.raters for an independent judge")
+            yield note("collect", said, "set evaluate.raters (or collect.raters) for an independent judge")
         return
     if not config.reads_rankings:
         said = "asks for rankings that nothing learns from: the rewards are others, and no reward model is fitted"

@@ -281,7 +281,7 @@ class EvaluateStage(Config):
         """That of the round of this number, None for that of the whole run; None where the run evaluates nothing."""
         if config.evaluate is None:
             return None
-        raters = None if config.collect is None else config.collect.raters
+        raters = config.judges
         return cls(
             evaluate=config.evaluate,
             raters=raters,
