@@ -70,14 +70,11 @@ class FlatRows:
     can_join = True
     """Whether rows may join while others are live."""
 
-    def __init__(
-        self, forward: Forward, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
-    ) -> None:
+    def __init__(self, forward: Forward, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int) -> None:
         self._forward, self._prompts = forward, prompts
         self._order, self._num_computed = order, 0
         self._ready: dict[int, tuple[dict[int, KeyValue], Tensor]] = {}
-        self._cache = KeyValueCache(capacity, length)
-        self._num_rows = 0
+        self._cache = KeyValueCache(capacity)
         self.positions = 0
 
     def join(self, prompts: Sequence[int]) -> Float[Tensor, "N V"]:
@@ -89,8 +86,7 @@ class FlatRows:
                 self._compute_ahead()
             keys_values, prompt_logits = self._ready[prompt]
             count = prompts.count(prompt)
-            self._cache.fork(keys_values, slice(self._num_rows, self._num_rows + count))
-            self._num_rows += count
+            self._cache.fork(keys_values, count)
             logits.append(prompt_logits.expand(count, -1))
         return torch.cat(logits)
 
@@ -103,9 +99,7 @@ class FlatRows:
 
     def keep(self, former: NDArray[np.int64]) -> None:
         """Renumber rows: row n is what row `former[n]` ≥ n was; rows not named are gone."""
-        for target in np.flatnonzero(former != np.arange(len(former))).tolist():
-            self._cache.move(int(former[target]), target)
-        self._num_rows = len(former)
+        self._cache.keep(former)
 
     def _compute_ahead(self) -> None:
         """Compute the next prompts in order, at least one, up to the budget of tokens."""

@@ -30,6 +30,8 @@ class LeanDecoder:
 
     def __init__(self, core: PreTrainedModel, dtype: torch.dtype) -> None:
         self._core, self._dtype = core, dtype
+        # A CPU has no fast small products in bfloat16.
+        self._attention_dtype = torch.float32 if core.device.type == "cpu" else dtype
         self._body: Any = core.get_decoder()
         self._softcap = getattr(core.config, "final_logit_softcapping", None)
         self._layers: list[_Layer] = []
@@ -60,7 +62,9 @@ class LeanDecoder:
         with torch.no_grad():
             kinds = getattr(self._core.config, "layer_types", None)
             for number, layer in enumerate(self._body.layers):
-                self._layers.append(_Layer(layer, number, kinds[number] if kinds else None, self._dtype))
+                self._layers.append(
+                    _Layer(layer, number, kinds[number] if kinds else None, (self._dtype, self._attention_dtype))
+                )
             self._norm = _Norm(self._body.norm)
             self._head = Product([self._core.get_output_embeddings()], self._dtype)
 
@@ -138,8 +142,9 @@ class _Norm:
 class _Layer:
     """One layer: attention, then the gated unit, each with its norms."""
 
-    def __init__(self, layer: Any, number: int, kind: str | None, dtype: torch.dtype) -> None:
+    def __init__(self, layer: Any, number: int, kind: str | None, types: tuple[torch.dtype, torch.dtype]) -> None:
         attention, unit, config = layer.self_attn, layer.mlp, layer.self_attn.config
+        dtype, self._attention_dtype = types
         self.kind, self._number, self._dtype = kind, number, dtype
         self._width = attention.head_dim
         self._heads = config.num_attention_heads, config.num_key_value_heads
@@ -171,10 +176,10 @@ class _Layer:
 
     def _attend(self, states: Float[Tensor, "T d"], turn: _Turn, plan: AttentionPlan) -> Float[Tensor, "T n"]:
         num_heads, num_kv_heads = self._heads
-        heads = self._qkv(states).view(len(states), -1, self._width)
+        heads = self._qkv(states).view(len(states), -1, self._width).to(self._attention_dtype)
         turned, value = heads.split([num_heads + num_kv_heads, num_kv_heads], 1)
         if self._head_norm is not None:
-            turned = self._head_norm(turned).to(self._dtype)
+            turned = self._head_norm(turned).to(self._attention_dtype)
         if self._turns:
             turned = turn(turned)
         query, key = turned.split([num_heads, num_kv_heads], 1)
@@ -187,7 +192,7 @@ class _Layer:
             sliding_window=self._window,
             softcap=self._softcap,
         )
-        return plan.attend(call).reshape(len(states), -1)
+        return plan.attend(call).reshape(len(states), -1).to(self._dtype)
 
 
 def _products(layer: Any) -> tuple[Any, ...]:

@@ -141,9 +141,8 @@ class _Rollout:
         self._prompts, self._sampling, self._device = prompts, sampling, policy.device
         self._limits = [min(sampling.max_new_tokens, policy.max_length - len(prompt)) for prompt in prompts]
         self._capacity = min(max_live_rows, len(self._waiting))
-        longest = max(len(p) + limit for p, limit in zip(prompts, self._limits, strict=True))
         self.live = LiveAnswers(self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer)
-        self._rows = chosen.make(policy.core, prompts, order, capacity=self._capacity, length=longest, lean=lean)
+        self._rows = chosen.make(policy.core, prompts, order, capacity=self._capacity, lean=lean)
         self._steps = self._live_steps = 0
 
     def run(

@@ -70,16 +70,15 @@ class ChosenRows:
         order: Sequence[int],
         *,
         capacity: int,
-        length: int,
         lean: LeanDecoder | None = None,
     ) -> LiveRows:
-        """Rows for these prompts, which will join in this order; each is at most `length` tokens long.
+        """Rows for these prompts, which will join in this order, at most `capacity` at a time.
 
         "lean" rows are computed by `lean`; without it, as "flat" ones, by the modules.
         """
         if self.kind in ("lean", "flat"):
             forward = lean if lean is not None and self.kind == "lean" else ModuleForward(core)
-            return FlatRows(forward, prompts, order, capacity=capacity, length=length)
+            return FlatRows(forward, prompts, order, capacity=capacity)
         if self.kind == "padded":
             return PaddedLiveRows(core, prompts)
         return StatefulRows(core, prompts) if self.kind == "stateful" else UncachedRows(core, prompts)
@@ -146,9 +145,8 @@ def _played(kind: RowsKind, core: PreTrainedModel, *, joins: bool) -> Float[Tens
     prompts = [random_tokens(core, length, name=f"prompt {n}") for n, length in enumerate(lengths)]
     answers = np.stack([random_tokens(core, steps + 1, name=f"answer {n}") for n in range(5)])
     starts = np.array([lengths[n] for n in (0, 0, 1, 2, 3)])
-    size = max(lengths) + steps + 1
     lean = LeanDecoder.of(core) if kind == "lean" else None
-    rows = ChosenRows(kind, "").make(core, prompts, range(4), capacity=5, length=size, lean=lean)
+    rows = ChosenRows(kind, "").make(core, prompts, range(4), capacity=5, lean=lean)
     said = [rows.join([0, 0, 1, 2])]
     live = np.arange(4)
     for step in range(steps):
