@@ -166,15 +166,11 @@ class Bench:
             print(f"{shape}: skipped, there is no model in {model}; give one with --model FOLDER", flush=True)
             return None
         folder.mkdir(parents=True, exist_ok=True)
-        job = {
-            "shape": shape,
-            "folder": str(folder),
-            "model": str(model),
-            "rows": str(self.rows) if self.rows else None,
-        }
+        rows = str(self.rows) if self.rows else None
+        job = {"shape": shape, "folder": str(folder), "model": str(model), "rows": rows}
         print(f"{shape}: preparing models and rows", flush=True)
         made = [sys.executable, str(HERE / "bench_prepare.py")]
-        bench_process.run(made, job, self.out / "child", threads=self.threads, priority=Priority(0))
+        bench_process.run(made, job, self.out / "child", threads=self.threads, priority=self.priority)
         return folder
 
     def keep(self) -> None:

@@ -1,7 +1,7 @@
-"""Assent's side of a cell of `bench`: `python benchmarks/bench_assent.py JOB.json`, with the settings of its defaults.
+"""Assent's side of a cell of `bench`: `python benchmarks/bench_assent.py JOB.json`, with its default settings.
 
-The clock runs around the trainer's call, as a run makes it: the reference of DPO and everything that a stage computes at
-its end are inside; loading, tokenizing, checkpoints and trackers are outside, on both sides.
+The clock runs around the trainer's call, as a run makes it: the reference of DPO and everything that a stage computes
+at its end are inside; loading, tokenizing, checkpoints and trackers are outside, on both sides.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ class Side:
     def tell(self, clock: Clock, peak: float, tokens: dict[str, float], model: Any, **facts: Any) -> None:
         """The result: losses of each update, the waste ledger, what was trained."""
         is_logged = (self.loop.log.folder / "metrics.jsonl").is_file()
-        lines = [m for m in read_metrics(self.loop.log.folder)] if is_logged else []
+        lines = list(read_metrics(self.loop.log.folder)) if is_logged else []
         losses = [m["loss"] for m in lines if m.get("kind") == "train" and "loss" in m]
         told(
             self.out, clock, peak_mib=peak, tokens=tokens, losses=losses, updates=self.work.updates,

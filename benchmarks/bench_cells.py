@@ -65,104 +65,48 @@ class Cell:
 
 
 def _cells() -> list[Cell]:
-    small: dict[str, Any] = {"shape": "5m"}
-    large: dict[str, Any] = {"shape": "135m"}
-    found = [
-        Cell("sft-5m", "SFT, all weights", "sft", rows=256, batch=16, target=5, **small),
-        Cell("sft-equal-5m", "SFT, rows of one length", "sft", rows=256, batch=16, lengths="equal", **small),
-        Cell("rm-5m", "reward model, all weights", "reward", rows=256, batch=16, target=4, **small),
-        Cell("dpo-5m", "DPO, all weights", "dpo", rows=128, batch=16, target=8, **small),
-        Cell("grpo-5m", "GRPO, K = 8", "grpo", rows=256, batch=64, target=8, samples=8, **small),
-        Cell("rloo-5m", "RLOO, K = 8", "rloo", rows=256, batch=64, target=8, samples=8, **small),
-        Cell("ppo-5m", "PPO, separate value model, E = 4", "ppo", rows=64, batch=16, target=4, **small),
-        Cell(
-            "sample-5m", "sampling, 64 rows", "sample", rows=64, batch=64, target=5, samples=4, lengths="fixed", **small
-        ),
-        Cell(
-            "sample-ends-5m",
-            "sampling, 64 rows that end by themselves",
-            "sample",
-            rows=64,
-            batch=64,
-            samples=4,
-            **small,
-        ),
-        Cell("sft-135m", "SFT, all weights", "sft", rows=16, batch=8, target=4, learning_rate=1e-5, **large),
-        Cell(
-            "sft-equal-135m",
-            "SFT, rows of one length",
-            "sft",
-            rows=16,
-            batch=8,
-            lengths="equal",
-            learning_rate=1e-5,
-            **large,
-        ),
-        Cell("rm-135m", "reward model, all weights", "reward", rows=16, batch=8, target=6, learning_rate=1e-5, **large),
-        Cell("rm-lora-135m", "reward model, LoRA 16", "reward", rows=16, batch=8, target=6, lora=16, **large),
-        Cell("dpo-lora-135m", "DPO, LoRA 16", "dpo", rows=16, batch=8, target=8, lora=16, **large),
-        Cell(
-            "grpo-lora-135m",
-            "GRPO, K = 8, LoRA 16",
-            "grpo",
-            rows=64,
-            batch=32,
-            target=8,
-            samples=8,
-            lora=16,
-            new_tokens=32,
-            **large,
-        ),
-        Cell(
-            "rloo-lora-135m",
-            "RLOO, K = 8, LoRA 16",
-            "rloo",
-            rows=64,
-            batch=32,
-            target=8,
-            samples=8,
-            lora=16,
-            new_tokens=32,
-            **large,
-        ),
-        Cell(
-            "ppo-135m",
-            "PPO, separate value model, E = 4",
-            "ppo",
-            rows=16,
-            batch=8,
-            target=5,
-            new_tokens=32,
-            learning_rate=1e-5,
-            **large,
-        ),
-        Cell(
-            "sample-135m",
-            "sampling, 64 rows",
-            "sample",
-            rows=64,
-            batch=64,
-            target=8,
-            samples=4,
-            lengths="fixed",
-            **large,
-        ),
+    small: dict[str, Any] = {"shape": "5m", "batch": 16}
+    drawn: dict[str, Any] = {"shape": "5m", "batch": 64, "rows": 256, "samples": 8}
+    large: dict[str, Any] = {"shape": "135m", "batch": 8, "rows": 16}
+    slow: dict[str, Any] = {**large, "learning_rate": 1e-5}
+    lora: dict[str, Any] = {"shape": "135m", "lora": 16, "new_tokens": 32}
+    group: dict[str, Any] = {**lora, "rows": 64, "batch": 32, "samples": 8}
+    asked: dict[str, Any] = {"rows": 64, "batch": 64, "samples": 4}
+    base: dict[str, Any] = {"lora": 16, "ours": {"shared_base": "always"}, "target": 12, "note": ONE_BASE}
+    grown: dict[str, Any] = {**small, "growth": "grow-5m"}
+    wider: dict[str, Any] = {"rows": 128, "batch": 64, "samples": 8, "new_tokens": 32, "growth": "grow-k2-5m"}
+    return [
+        Cell("sft-5m", "SFT, all weights", "sft", rows=256, target=5, **small),
+        Cell("sft-equal-5m", "SFT, rows of one length", "sft", rows=256, lengths="equal", **small),
+        Cell("rm-5m", "reward model, all weights", "reward", rows=256, target=4, **small),
+        Cell("dpo-5m", "DPO, all weights", "dpo", rows=128, target=8, **small),
+        Cell("grpo-5m", "GRPO, K = 8", "grpo", target=8, **drawn),
+        Cell("rloo-5m", "RLOO, K = 8", "rloo", target=8, **drawn),
+        Cell("ppo-5m", "PPO, separate value model, E = 4", "ppo", rows=64, target=4, **small),
+        Cell("ppo-one-base-5m", "PPO, four roles on one base, LoRA 16", "ppo", rows=64, **small, **base),
+        Cell("sample-5m", "sampling, 64 rows", "sample", target=5, lengths="fixed", shape="5m", **asked),
+        Cell("sample-ends-5m", "sampling, 64 rows that end by themselves", "sample", shape="5m", **asked),
+        Cell("sft-135m", "SFT, all weights", "sft", target=4, **slow),
+        Cell("sft-equal-135m", "SFT, rows of one length", "sft", lengths="equal", **slow),
+        Cell("rm-135m", "reward model, all weights", "reward", target=6, **slow),
+        Cell("rm-lora-135m", "reward model, LoRA 16", "reward", target=6, lora=16, **large),
+        Cell("dpo-lora-135m", "DPO, LoRA 16", "dpo", target=8, lora=16, **large),
+        Cell("grpo-lora-135m", "GRPO, K = 8, LoRA 16", "grpo", target=8, **group),
+        Cell("rloo-lora-135m", "RLOO, K = 8, LoRA 16", "rloo", target=8, **group),
+        Cell("ppo-135m", "PPO, separate value model, E = 4", "ppo", target=5, new_tokens=32, **slow),
+        Cell("ppo-one-base-135m", "PPO, four roles on one base, LoRA 16", "ppo", new_tokens=32, **large, **base),
+        Cell("sample-135m", "sampling, 64 rows", "sample", target=8, lengths="fixed", shape="135m", **asked),
+        Cell("grow-5m", "reward model, 64 pairs", "reward", rows=64, **small),
+        Cell("grow-tokens-5m", "the same, twice the pairs", "reward", rows=128, **grown),
+        Cell("grow-prompts-5m", "the same, prompts four times as long", "reward", rows=64, lengths="prompts", **grown),
+        Cell("grow-k-5m", "the same, K = 8 answers", "reward", rows=64, answers=8, both=False, note=PAIRS, **grown),
+        Cell("grow-k2-5m", "GRPO, 16 prompts, K = 2", "grpo", rows=32, samples=2, new_tokens=32, **small),
+        Cell("grow-k8-5m", "the same, K = 8", "grpo", shape="5m", **wider),
     ]
-    one_base = {"shared_base": "always"}
-    said = "another algorithm: policy, start, reward and value model are adapters on one base; TRL holds copies"
-    found += [
-        Cell("ppo-one-base-5m", "PPO, four roles on one base, LoRA 16", "ppo", rows=64, batch=16, target=12, lora=16, ours=one_base, note=said, **small),
-        Cell("ppo-one-base-135m", "PPO, four roles on one base, LoRA 16", "ppo", rows=16, batch=8, target=12, lora=16, new_tokens=32, ours=one_base, note=said, **large),
-        Cell("grow-5m", "reward model, 64 pairs", "reward", rows=64, batch=16, **small),
-        Cell("grow-tokens-5m", "the same with twice the pairs", "reward", rows=128, batch=16, growth="grow-5m", **small),
-        Cell("grow-prompts-5m", "the same with prompts four times as long", "reward", rows=64, batch=16, lengths="prompts", growth="grow-5m", **small),
-        Cell("grow-k-5m", "the same with K = 8 answers", "reward", rows=64, batch=16, answers=8, growth="grow-5m", both=False, note="TRL's reward model takes pairs only", **small),
-        Cell("grow-k2-5m", "GRPO, 8 prompts, K = 2", "grpo", rows=32, batch=16, samples=2, new_tokens=32, **small),
-        Cell("grow-k8-5m", "GRPO, 8 prompts, K = 8", "grpo", rows=128, batch=64, samples=8, new_tokens=32, growth="grow-k2-5m", **small),
-    ]  # fmt: skip
-    return found
 
 
+ONE_BASE = "another algorithm: policy, start, reward and value model are adapters on one base; TRL holds copies"
+PAIRS = "TRL's reward model takes pairs only"
 CELLS = {cell.name: cell for cell in _cells()}
 
 

@@ -1,7 +1,7 @@
 """The floor of a cell: its floating-point operations at the rate that products were measured at, in the same run.
 
 `python benchmarks/bench_floor.py JOB.json` measures the machine: products of float32 and of bfloat16 numbers at the
-sizes of a shape's layers and head, for a training batch and for a decode step of 64 rows, and how fast memory is copied.
+sizes of a shape's layers and head, for a training batch and for a decode step of 64 rows, and copies of memory.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def next_token_loss(model: Any, pairs: Sequence[Pair]) -> dict[str, float]:
 
 
 def preference(model: Any, pairs: Sequence[Pair], start: AbstractContextManager[Any], beta: float) -> dict[str, float]:
-    """DPO's loss and accuracy against the start: within `start`, a context, or the model that it gives, is the start."""
+    """DPO's loss and accuracy against the start: the model within `start`, or the one that it gives."""
 
     def sums(one: Any) -> torch.Tensor:
         return torch.tensor([[logps(one, p["prompt"], a).sum().item() for a in p["answers"][:2]] for p in pairs])

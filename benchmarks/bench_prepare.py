@@ -1,8 +1,8 @@
 """Makes what both sides of `bench` start from, once: models as plain folders, rows as token ids, prompts.
 
-`python benchmarks/bench_prepare.py JOB.json`. Rows are HH harmless-base test pairs (`$ASSENT_DATA`), tokenized here, so
-that both sides read the very same ids. A row of more than LONGEST tokens, and a prompt whose text does not give the same
-tokens again, is left out and counted. The small model is trained on other rows first, so that its answers end by
+`python benchmarks/bench_prepare.py JOB.json`. Rows are HH harmless-base test pairs (`$ASSENT_DATA`), tokenized here,
+so that both sides read the very same ids. A row of more than LONGEST tokens, and a prompt whose text does not give the
+same tokens again, is left out and counted. The small model is trained on other rows first, so that its answers end by
 themselves at natural lengths; random weights never end one.
 """
 
@@ -40,7 +40,7 @@ SHAPES = {
     "tiny": (320, ScratchConfig(hidden=32, layers=2, heads=2, context=2048)),
 }
 """Vocabulary and shape of the models that are made from scratch."""
-BEFORE = {"5m": (640, 3.0), "tiny": (8, 1.0)}
+BEFORE = {"5m": (320, 3.0), "tiny": (8, 1.0)}
 """Demonstrations and passes of the fine-tuning that the small models start from."""
 SEED = 0
 

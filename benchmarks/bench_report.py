@@ -115,8 +115,8 @@ def notes(records: Sequence[Record]) -> str:
     loads = [run["load"] for record in records for run in record["runs"]]
     if loads:
         lines.append(
-            f"- Load average when a command began: {spread(loads)} on {records[0]['machine']['cores']} cores; a load well"
-            " above 0 before a run means that others worked on the machine too."
+            f"- Load average when a command began: {spread(loads)} on {records[0]['machine']['cores']} cores; a load"
+            " well above 0 before a run means that others worked on the machine too."
         )
     for record in records:
         left = [f"{title} ({one['failed']})" for title, one in record["trials"].items() if "failed" in one]

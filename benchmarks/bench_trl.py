@@ -1,8 +1,8 @@
 """TRL's side of a cell of `bench`: `python benchmarks/bench_trl.py JOB.json`, in an environment with trl==1.16.0.
 
-TRL's own trainers are given the same token ids in the same order, the same optimizer and the same number of updates, and
-nothing to log, save or evaluate. No source of TRL is copied; where a trainer would tokenize, a subclass hands it what is
-tokenized already. The clock runs around the precomputation of a reference, where it is asked for, and `train()`.
+TRL's own trainers are given the same token ids in the same order, the same optimizer and the same number of updates,
+and nothing to save or evaluate. No source of TRL is copied; where a trainer would tokenize, a subclass hands it what
+is tokenized already. The clock runs around the precomputation of a reference, where it is asked for, and `train()`.
 """
 
 from __future__ import annotations
