@@ -246,7 +246,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--priority", type=int, default=-10, help="of timed commands; 0: as it is")
     parser.add_argument("--model", type=Path, default=Path("models/smollm2-135m"), help="folder of the 135M model")
-    parser.add_argument("--trl", type=Path, default=Path(".venv-trl/bin/python"), help="python with trl==1.16.0")
+    parser.add_argument("--trl", type=Path, default=Path(".venv-trl-sft/bin/python"), help="python with trl==1.16.0")
     parser.add_argument("--trl-ppo", type=Path, default=Path(".venv-trl-ppo/bin/python"), help="with trl==1.12.0")
     parser.add_argument("--rival", help="a command in place of both, given the file of a job")
     parser.add_argument("--quick", action="store_true", help="tiny shapes and made up rows: to test this program")
