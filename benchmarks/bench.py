@@ -4,7 +4,8 @@ Each cell is run A B A B …, every command in a process session of its own, wit
 TRL's best way is looked for: micro-batches of the batch, a half, a quarter, an eighth, each for two updates, then bf16,
 packing (SFT), a precomputed reference (DPO); a way that passes 8 GB is left out and named. After every command the
 result is written to OUT/bench.json, and the same command goes on where it stopped (`--seconds` stops it at the next
-command). A cell that is done at this commit is not done again, unless `--again`. docs/performance.md says what counts.
+command). A cell that is done with these sources is not done again, unless `--again`. What counts is
+said in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -192,14 +193,14 @@ def machine() -> dict[str, Any]:
 
 
 def commit_here() -> str:
-    """The commit of this tree, with a + where sources or benchmarks differ from it."""
+    """The last commit that changed the sources of this tree, with a + where they differ from it."""
 
     def git(*command: str) -> str:
-        done = subprocess.run(["git", "-C", str(HERE), *command], capture_output=True, text=True)
+        done = subprocess.run(["git", "-C", str(HERE.parent), *command], capture_output=True, text=True)
         return done.stdout.strip()
 
-    changed = git("status", "--porcelain", "--", str(HERE.parent / "src"))
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("+" if changed else "")
+    changed = git("status", "--porcelain", "--", "src")
+    return (git("log", "-1", "--format=%h", "--", "src") or "unknown") + ("+" if changed else "")
 
 
 def main() -> None:

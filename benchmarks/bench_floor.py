@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +23,26 @@ def main() -> None:
     import torch
 
     job = json.loads(Path(sys.argv[1]).read_text())
+    spent = 0.01 if job["cell"]["shape"] == "tiny" else SECONDS
     torch.set_num_threads(job["threads"])
     shape = Shape.of(json.loads((Path(job["folder"]) / "model" / "config.json").read_text()))
     rates: dict[str, Any] = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         for what, rows in ROWS.items():
-            rates[f"{name} {what}"] = layers = _rate(torch, rows, shape.hidden, shape.wide, dtype)
-            rates[f"{name} {what} head"] = _rate(torch, rows, shape.hidden, shape.vocabulary, dtype)
-            assert layers > 0
+            for part, outer in (("", shape.wide), (" head", shape.vocabulary)):
+                left, right = torch.randn(rows, shape.hidden).to(dtype), torch.randn(outer, shape.hidden).to(dtype)
+                taken = _seconds(partial(torch.nn.functional.linear, left, right), spent)
+                rates[f"{name} {what}{part}"] = 2 * rows * shape.hidden * outer / taken
     here, there = torch.ones(COPIED // 4), torch.empty(COPIED // 4)
-    rates["copy"] = 2 * COPIED / _seconds(lambda: there.copy_(here))
+    rates["copy"] = 2 * COPIED / _seconds(lambda: there.copy_(here), spent)
     Path(job["out"]).write_text(json.dumps({"seconds": 0.0, "rates": rates}))
 
 
-def _rate(torch: Any, rows: int, inner: int, outer: int, dtype: Any) -> float:
-    """Operations a second of [rows, inner] x [inner, outer]."""
-    left, right = torch.randn(rows, inner).to(dtype), torch.randn(outer, inner).to(dtype)
-    return 2 * rows * inner * outer / _seconds(lambda: torch.nn.functional.linear(left, right))
-
-
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[], object], spent: float) -> float:
     """Median seconds of one call, after two that are not counted."""
     for _ in range(2):
         work()
-    times, end = [], time.perf_counter() + SECONDS
+    times, end = [], time.perf_counter() + spent
     while time.perf_counter() < end or len(times) < 5:
         began = time.perf_counter()
         work()
