@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VLLM   ?= .venv-vllm
 
-.PHONY: setup demo real test test-vllm vllm check docs gpu-check clean
+.PHONY: setup demo real test test-vllm vllm check docs gpu-check bench clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -61,5 +61,15 @@ docs: setup  ## the documentation as a site in site/, links held to be right
 gpu-check: setup  ## on a machine with an NVIDIA GPU: parity, throughput and memory in nine minutes
 	$(BIN)/python benchmarks/gpu_check.py
 
+# TRL stands on the packages of $(VENV): both sides compute with the same torch and transformers, and nothing large is fetched.
+.venv-trl%/.ready: lock/bench-trl%.txt $(READY)
+	$(BIN)/python -m venv $(@D)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/assent.pth
+	$(@D)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
+
+bench: .venv-trl-sft/.ready .venv-trl-ppo/.ready  ## beside TRL, A B A B: hours; `make bench CELLS="sft-5m dpo-5m"` for some
+	$(BIN)/python benchmarks/bench.py --cells $(CELLS) --docs docs $(BENCH)
+
 clean:  ## the virtual environment and builds; runs and the judgments in them stay (`assent clean` says what can go)
-	rm -rf $(VENV) $(VLLM) build dist site
+	rm -rf $(VENV) $(VLLM) .venv-trl-sft .venv-trl-ppo build dist site
