@@ -33,8 +33,12 @@ def plan_project(
         if step.why and step.why != (NEVER,):
             lines.append(f"{'':{width}}  {'; '.join(step.why)}")
     left = sum(step.state != "done" for step in steps)
-    lines += MemoryPlan.of(config).lines()
     return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
+
+
+def memory_lines(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[str]:
+    """What each stage takes of the memory that there is, and what is chosen so that it fits."""
+    return MemoryPlan.of(open_project(path, overlays, settings).config).lines()
 
 
 def planning(folder: Path, config: RunConfig) -> Runner:
