@@ -125,7 +125,7 @@ def planned(case: Case, size: Any) -> float:
     shape = size.shape
     if case.what == "sampling":
         # The prompts and answers as they are here; a plan of a run takes prompts of 512 tokens.
-        row = cache(shape, weights, rows=1, length=PROMPT + 16)
+        row = cache(shape, weights, rows=1, length=PROMPT + 16, prompt=PROMPT)
         return Need("sample", weights.size(shape), "", rows=case.tokens, row=row).total("cpu", {}, case.tokens)
     learning = Learning("it", shape, weights, OptimizerConfig())
     one = Pass(case.tokens, case.is_checkpointed)

@@ -70,7 +70,7 @@ def run(
     with loading():
         from assent.artifacts.digests import reading_everything
         from assent.pipeline.places import go_to_project
-        from assent.pipeline.plan import plan_project
+        from assent.pipeline.plan import memory_lines, plan_project
 
     said = with_name(settings, name)
     given = (*go_to_project(config, tuple(overlays or ()), said), said)
@@ -79,7 +79,7 @@ def run(
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
         with looking, loading():
-            typer.echo("\n".join(plan_project(*given, skip_bad=skip_bad)))
+            typer.echo("\n".join([*plan_project(*given, skip_bad=skip_bad), *memory_lines(*given)]))
         return
     with loading():
         from assent.pipeline.run import run_folder, run_project  # torch comes along

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -67,7 +68,7 @@ class Room:
         found: list[Output] = []
         for batch in batches:
             while True:
-                one = self._try(lambda whole=batch: joined([outputs(part) for part in cut(whole, self.most)]), [batch])
+                one = self._try(partial(self._score, batch, outputs), [batch])
                 if not isinstance(one, _Ended):
                     break
                 _give_back()
@@ -77,6 +78,9 @@ class Room:
     def clear(self) -> None:
         """A step is over."""
         self._done.clear()
+
+    def _score(self, batch: GroupBatch, outputs: Callable[[GroupBatch], Output]) -> Output:
+        return joined([outputs(part) for part in cut(batch, self.most)])
 
     def _all(self, batches: Sequence[GroupBatch], compute: Compute[Output]) -> list[Part[Output]]:
         found: list[Part[Output]] = []

@@ -119,9 +119,9 @@ def blocks(segments: Integers, size: int) -> NDArray[np.bool_]:
     return found
 
 
-def best_plan(plan: GroupPlan, segments: Integers, positions: Tensor) -> GroupPlan | FlexPlan:
+def best_plan(plan: GroupPlan | FlexPlan, segments: Integers, positions: Tensor) -> GroupPlan | FlexPlan:
     """The plan of a batch on its device: FlexAttention on a GPU where it works there, else the buckets."""
-    if positions.device.type != "cuda" or not works(positions.device):
+    if isinstance(plan, FlexPlan) or positions.device.type != "cuda" or not works(positions.device):
         return plan
     return FlexPlan(segments, positions, plan)
 
@@ -147,15 +147,15 @@ def _difference(device: torch.device, *, is_compiled: bool = True, with_gradient
     segments = np.array([[0, 90, 0, 0], [90, 150, 0, 90], [150, 200, 0, 90]], dtype=np.int64)
     positions = torch.cat([torch.arange(150), torch.arange(90, 140)]).to(device)
     generator = torch.Generator().manual_seed(0)
-    tensors = [
+    query, key, value = tensors = [
         torch.randn(heads, 200, 64, generator=generator).to(device).requires_grad_(with_gradient) for heads in (4, 2, 2)
     ]
     plan = FlexPlan(segments, positions, None, is_compiled=is_compiled)
-    found = plan.attend(AttentionCall(0, *tensors, scaling=0.125, sliding_window=None, softcap=None))
+    found = plan.attend(AttentionCall(0, query, key, value, scaling=0.125, sliding_window=None, softcap=None))
     tokens = torch.arange(200, device=device)
     visible = plan._visible(None)(tokens[:1], tokens[:1], tokens[:, None], tokens[None, :])
     expected = F.scaled_dot_product_attention(
-        *(x[None] for x in tensors), attn_mask=visible, scale=0.125, enable_gqa=True
+        query[None], key[None], value[None], attn_mask=visible, scale=0.125, enable_gqa=True
     )[0].transpose(0, 1)
     pairs = [(found, expected)]
     if with_gradient:
@@ -174,4 +174,5 @@ def _attention(is_compiled: bool) -> Callable[..., Any]:
     from torch.nn.attention.flex_attention import flex_attention
 
     # Rows differ from batch to batch, and a compilation each would cost more than it saves.
-    return torch.compile(flex_attention, dynamic=True) if is_compiled else flex_attention
+    attend: Any = torch.compile(flex_attention, dynamic=True) if is_compiled else flex_attention
+    return attend

@@ -31,9 +31,9 @@ PROCESS = {"cpu": 430e6, "cuda": 600e6}
 SLACK = {"cpu": 1.45, "cuda": 1.1}
 """What allocators keep beside what is in use, as a factor on activations: glibc leaves holes between tensors of a few
 megabytes, measured between 1.0 and 1.85 (benchmarks/memory_plan.py); that of CUDA is an assumption, not measured."""
-ADAPTER_SLACK = {"cpu": 1.5, "cuda": 0.0}
-"""The same beside adapters, as a factor on the frozen weights: what passes through them is short-lived and of many
-sizes, and leaves more holes, whether layers are computed again or not."""
+ADAPTER_HOLES = {"cpu": 0.65e9, "cuda": 0.0}
+"""Bytes of such holes that adapters leave besides, at most, measured on models of 34M and 135M: what passes through
+them is short-lived and of many sizes, and it was as much where layers are computed again as where they are not."""
 PADDING = 1.15
 """Queries, keys and values of one bucket are padded to its longest row; a bucket wastes at most a quarter."""
 
@@ -89,20 +89,16 @@ def activations(shape: DecoderShape, weights: Weights, one: Pass, device: str) -
     kept = between * shape.layers + layer if one.is_checkpointed else layer * shape.layers
     backward = (3 * shape.ffn + 4 * shape.hidden) * weights.activation
     head = 0.0 if weights.is_scalar else _head(shape, weights, one.tokens, device)
-    holes = 0.0 if weights.rank is None else ADAPTER_SLACK[device] * weights.size(shape)
+    holes = 0.0 if weights.rank is None else min(ADAPTER_HOLES[device], 0.6 * one.tokens * layer * shape.layers)
     return SLACK[device] * (one.tokens * (kept + states) + max(one.tokens * backward, head)) + holes
 
 
-def scoring(shape: DecoderShape, weights: Weights, tokens: int, device: str) -> float:
-    """Bytes of a pass without gradient: one layer at a time, and a block of logits."""
-    block = 0 if weights.is_scalar else 3 * min(tokens, HEAD_BLOCK[device]) * shape.vocabulary * 4
-    return max(tokens * (3 * shape.ffn + 5 * shape.hidden) * weights.activation, block)
-
-
-def cache(shape: DecoderShape, weights: Weights, *, rows: int, length: int) -> float:
-    """Keys and values of so many answers with their prompts, and the logits of one step."""
-    kept = 2 * shape.layers * rows * length * shape.kv_width * weights.activation
-    return kept + 4 * rows * shape.vocabulary * 4
+def cache(shape: DecoderShape, weights: Weights, *, rows: int, length: int, prompt: int) -> float:
+    """Keys and values of so many answers with their prompts, the logits of one step, and what computing a prompt for
+    each of them takes before: its keys and values once more, and one layer at a time."""
+    token = 2 * shape.layers * shape.kv_width * weights.activation
+    passing = (3 * shape.ffn + 5 * shape.hidden) * weights.activation
+    return rows * (length * token + prompt * (token + passing) + 4 * shape.vocabulary * 4)
 
 
 def _layer(shape: DecoderShape, weights: Weights) -> float:

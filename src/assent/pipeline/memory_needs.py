@@ -176,7 +176,8 @@ def _sampling(
 
 
 def _cache(shape: DecoderShape, weights: Weights, longest: int) -> float:
-    return memory.cache(shape, weights, rows=1, length=min(shape.context, PROMPT + longest))
+    prompt = min(PROMPT, shape.context)
+    return memory.cache(shape, weights, rows=1, length=min(shape.context, PROMPT + longest), prompt=prompt)
 
 
 def _trained(config: RunConfig, *, is_scalar: bool = False) -> Weights:

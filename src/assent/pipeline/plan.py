@@ -37,8 +37,12 @@ def plan_project(
     left = sum(step.state != "done" for step in steps)
     if (version := version_for(project.run_folder, rounds_of(steps))) is not None:
         lines.append(f"what {project.run_folder} names now and this would replace is kept as {version}")
-    lines += MemoryPlan.of(config).lines()
     return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
+
+
+def memory_lines(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[str]:
+    """What each stage takes of the memory that there is, and what is chosen so that it fits."""
+    return MemoryPlan.of(open_project(path, overlays, settings).config).lines()
 
 
 def planning(folder: Path, config: RunConfig) -> Runner:

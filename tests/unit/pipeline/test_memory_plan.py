@@ -94,8 +94,11 @@ def test_bytes_by_hand() -> None:
     )
     again = activations(one, Weights(), Pass(tokens, True), "cpu")
     assert again == pytest.approx(SLACK["cpu"] * (tokens * (layer + 2 * 4 * 64 + 4 * 3 * 64) + head))
-    # Keys and values: 2 · layers · rows · length · kv width · 4, and four rows of logits.
-    assert cache(one, Weights(), rows=8, length=50) == 2 * 2 * 8 * 50 * 32 * 4 + 4 * 8 * 1000 * 4
+    # Keys and values: 2 · layers · rows · length · kv width · 4, and four rows of logits; a prompt of 10 is computed
+    # for each row, with keys and values of its own, 3f + 5d numbers at a time.
+    kept = 2 * 2 * 8 * 50 * 32 * 4 + 4 * 8 * 1000 * 4
+    first = 8 * 10 * (2 * 2 * 32 * 4 + (3 * 128 + 5 * 64) * 4)
+    assert cache(one, Weights(), rows=8, length=50, prompt=10) == kept + first
     # nf4: half a byte and a scale of four for 64; the embedding stays in bfloat16.
     quantized = Weights("bfloat16", 16, quantize="nf4").size(one)
     assert quantized == pytest.approx((0.5 + 4 / 64) * one.body + 2 * 64_000)
