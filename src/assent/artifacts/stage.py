@@ -157,9 +157,9 @@ class Runner:
     """Runs stages of one run folder, each once. Use as a context manager: it holds the folder's lock.
 
     With `planning` nothing is run, written or locked: `run` returns what it finds, or an artifact that is not made, and
-    `steps` says which. `also` gives further hashes for the key of every stage. Runs that share a `home` share what they
-    make: a stage that another process is making is waited for. `noted`, where it is set, is told all steps whenever one
-    begins or ends; `call` runs the function of a stage. Raises UserError when another process works in the folder.
+    `steps` says which. `also` gives further hashes for the key of every stage. Runs that share a `home` share what
+    they make: a stage that another process is making is waited for. `noted`, if set, is told all steps whenever one
+    begins or ends; `call` runs the function of a stage. Raises UserError when another process works in that folder.
     """
 
     def __init__(

@@ -90,8 +90,8 @@ class SharedEngine:
     Where several processes train together, all call it together; the first asks, and all are told.
     """
 
-    def __init__(self, opening: str, open: Open) -> None:
-        self._opening, self._open = opening, open
+    def __init__(self, opening: str, open: Open, *, is_exact: bool) -> None:
+        self._opening, self._open, self.is_exact = opening, open, is_exact
         self._weights = HandedOver()
         self._facts: dict[str, float] = {}
         self.version = 0

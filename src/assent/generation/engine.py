@@ -44,6 +44,9 @@ class Engine(Protocol):
 
     version: int
     """Number of the weights that it samples from, as `load_weights` was told."""
+    is_exact: bool
+    """Whether its log-probabilities are those that the learner computes, float32 rounding aside; else rollouts are
+    weighed."""
 
     def load_weights(self, source: Weights, *, version: int) -> None:
         """Sample from the weights of `source` from now on; on-policy methods call this before each step's rollouts."""

@@ -13,6 +13,7 @@ from assent.algorithms.masked import row_sum
 from assent.core.group import Group, TokenIds
 from assent.learner import peers
 from assent.learner.learner import Output, Scorer
+from assent.learner.room import Room
 from assent.models.choices import with_choices
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
@@ -31,12 +32,13 @@ class LocalScorer(Generic[Output]):
         within: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._outputs, self._within = outputs, within
+        self._room = Room()
 
     @torch.no_grad()
     def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
         """Outputs without gradient, one per micro-batch."""
         with self._within():
-            return [self._outputs(batch) for batch in batches]
+            return self._room.scores(batches, self._outputs)
 
 
 def each_scored(scorer: Scorer[Output], batches: Sequence[GroupBatch]) -> Iterator[tuple[GroupBatch, Output]]:

@@ -26,6 +26,7 @@ from assent.generation.best_of import BestOf
 from assent.generation.copied import CopiedEngine
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
+from assent.generation.vllm_honours import refuse_absent
 from assent.generation.writer import LocalWriter
 from assent.learner import peers
 from assent.learner.learner import Scorer
@@ -52,7 +53,9 @@ TOKENS_PER_MICROBATCH = 4096
 
 @contextmanager
 def machine(compute: ComputeConfig) -> Iterator[None]:
-    """Set the number of CPU threads for the block; it is process-wide in torch."""
+    """Set the number of CPU threads for the block; it is process-wide in torch. Raises ConfigError without vLLM."""
+    if compute.engine == "vllm":
+        refuse_absent()
     transformers.utils.logging.disable_progress_bar()
     threads = torch.get_num_threads()
     torch.set_num_threads(compute.threads or threads)
@@ -134,9 +137,13 @@ class Backends:
         return Renderer(model.tokenizer, template=self.model.template, ends=ends, date=self.model.date)
 
     def engine(self, policy: PolicyModel) -> Engine:
-        """A sampler that reads the policy's live weights; those of a cluster have copies, which take them over."""
+        """What draws answers: from the policy's live weights, from a copy in vLLM, or from copies over a cluster."""
         if place.has_engines():
             return self._shared_engine(policy)
+        if self.compute.engine == "vllm":
+            from assent.generation.vllm import VllmEngine  # loads nothing of vLLM before it draws
+
+            return VllmEngine(policy, self.compute.vllm, max_live_rows=self.compute.max_live_rows)
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
 
     def _shared_engine(self, policy: PolicyModel) -> Engine:
@@ -147,7 +154,8 @@ class Backends:
         is_trained = bool(policy.parameters())
         known = Backends(self.model, self.compute)
         opening = hash_json([policy.opened_from, is_trained, self.model.model_dump(mode="json")])
-        return SharedEngine(opening, partial(open_engine, known, str(Path.cwd()), policy.opened_from, is_trained))
+        open_one = partial(open_engine, known, str(Path.cwd()), policy.opened_from, is_trained)
+        return SharedEngine(opening, open_one, is_exact=self.compute.engine == "local")
 
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
         """A policy as a model that answers under a name."""

@@ -18,6 +18,7 @@ from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner, Scorer
 from assent.learner.local import LocalLearner
 from assent.learner.scorer import LocalScorer
+from assent.models.checkpointing import checkpointed
 from assent.models.groups import GroupBatch
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
@@ -37,12 +38,14 @@ def policy_learner(
 
     The seed is that of the adapters' dropout, if any.
     """
-    return _learner(policy, lambda batch: policy.logps(batch, temperature=temperature), config, _training(policy, seed))
+    return _learner(
+        policy, lambda batch: policy.logps(batch, temperature=temperature), config, _training(policy, config, seed)
+    )
 
 
 def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tensor]:
     """Trains a value model through the values of the states before scored tokens."""
-    return _learner(critic, critic.at_scored, config)
+    return _learner(critic, critic.at_scored, config, _training(critic, config))
 
 
 def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0) -> Learner[Outputs]:
@@ -50,7 +53,7 @@ def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0
     outputs: Callable[[GroupBatch], Outputs] = (
         model.at_last_with_criteria if model.criteria else model.at_last_with_states
     )
-    return _learner(model, outputs, config, _training(model, seed))
+    return _learner(model, outputs, config, _training(model, config, seed))
 
 
 def _learner(
@@ -104,8 +107,18 @@ def saving(model: PolicyModel | ScalarModel) -> Iterator[bool]:
         yield peers.is_first()
 
 
-def _training(model: PolicyModel | ScalarModel, seed: int) -> Training:
-    return lambda step, part: model.dropping(seeds.derive(seed, "adapter dropout", step, part))
+def _training(
+    model: PolicyModel | ScalarModel, config: OptimizerConfig, seed: int = 0
+) -> Callable[[int, int], AbstractContextManager[None]]:
+    """What a micro-batch is computed within for its gradient: dropout by its seed, layers computed again if asked."""
+
+    @contextmanager
+    def within(step: int, part: int) -> Iterator[None]:
+        again = checkpointed(model.core) if config.checkpointing == "on" else nullcontext()
+        with model.dropping(seeds.derive(seed, "adapter dropout", step, part)), again:
+            yield
+
+    return within
 
 
 def policy_scorer(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
