@@ -86,10 +86,10 @@ class LearnerProcess:
                 with only_one(work.scratch / ".learners.lock", wait=lambda holder: None):
                     return self._run(work, work.output, work.scratch, work.log, self._said)
             with tempfile.TemporaryDirectory(prefix="assent-learner-") as own:
-                folders = [Path(own) / name for name in ("output", "scratch", "log")]
-                for one in folders:
+                output, scratch, log = (Path(own) / name for name in ("output", "scratch", "log"))
+                for one in (output, scratch, log):
                     one.mkdir()
-                self._run(work, *folders, None)
+                self._run(work, output, scratch, log, None)
                 return None
 
     def said(self) -> str:

@@ -127,7 +127,8 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
         if not peers.is_true_anywhere(is_bad):
             return
         error = self._loss_error(total, batch) if is_bad else None
-        said = [one for one in peers.gathered(error and (str(error), error.batch)) if one is not None]
+        mine = None if error is None else (str(error), error.batch)
+        said = [one for one in peers.gathered(mine) if one is not None]
         self._hf.reset_iter_state()  # type: ignore[operator]
         self.drop_gradients()
         raise NonFiniteError(said[0][0], batch=said[0][1])

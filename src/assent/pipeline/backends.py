@@ -180,8 +180,12 @@ def open_engine(backends: Backends, place_of: str, folder: str, is_trained: bool
     """An engine on its own copy of a policy, for a process that only samples; `folder` as seen from `place_of`."""
     os.chdir(place_of)
     torch.set_num_threads(backends.compute.threads or torch.get_num_threads())
-    policy = backends.policy(folder, trainable=is_trained)
-    return CopiedEngine(policy, max_live_rows=backends.compute.max_live_rows)
+    policy, compute = backends.policy(folder, trainable=is_trained), backends.compute
+    if compute.engine == "vllm":
+        from assent.generation.vllm import VllmEngine
+
+        return VllmEngine(policy, compute.vllm, max_live_rows=compute.max_live_rows)
+    return CopiedEngine(policy, max_live_rows=compute.max_live_rows)
 
 
 def save_policy(policy: PolicyModel, output: Path, *, start: Artifact) -> None:

@@ -121,8 +121,11 @@ class Loop:
 class _Found(Protocol):
     """A checkpoint that is whole."""
 
-    step: int
-    state: dict[str, Any]
+    @property
+    def step(self) -> int: ...
+
+    @property
+    def state(self) -> dict[str, Any]: ...
 
     def part(self, name: str, like: Any = None) -> dict[str, Tensor]: ...
 
