@@ -14,6 +14,7 @@ from typing import Any
 
 import peft
 import torch
+from peft.tuners.lora.layer import Linear as PeftLinear
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
@@ -24,8 +25,9 @@ from transformers.utils import cached_file, find_adapter_config_file
 
 from assent.core import files, hub, seeds
 from assent.core.errors import ModelError
-from assent.models import adapter_start
+from assent.models import adapter_start, quantized
 from assent.models.config import LoraConfig
+from assent.models.linear import FusedLoraLinear
 from assent.models.quiet import quiet
 
 _log = logging.getLogger(__name__)
@@ -175,6 +177,7 @@ def attach(
     `whole_modules` (a reward head) are trained in full.
     """
     fixed = _adapters_of(hf)
+    quantized.mark(hf)
     target: Any = config.target if isinstance(config.target, str) else list(config.target)
     settings = peft.LoraConfig(
         r=config.rank,
@@ -206,7 +209,15 @@ def attach(
             )
     if fixed:
         _activate(wrapped, [*fixed, _OWN], trained=_OWN)
+    fuse(wrapped)
     return wrapped
+
+
+def fuse(hf: nn.Module) -> None:
+    """Let plain linear layers with adapters compute in few operations; see `models.linear`."""
+    for module in hf.modules():
+        if type(module) is PeftLinear:
+            module.__class__ = FusedLoraLinear
 
 
 @contextlib.contextmanager
@@ -233,6 +244,7 @@ def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrai
     own = sorted(name for name in _shapes(adapter, None) if ".lora_" not in name and not name.endswith(_HEAD))
     if own:
         raise ModelError(f"{adapter}: the adapter brings weights of its own beside its factors ({own[0]})")
+    quantized.mark(hf)
     try:
         with quiet():
             wrapped = peft.PeftModel.from_pretrained(hf, str(adapter), adapter_name=name)
@@ -242,6 +254,7 @@ def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrai
         if isinstance(module, ModulesToSaveWrapper):
             hf.set_submodule(path, module.modules_to_save[name])
     del hf.peft_config  # what PEFT left: to it this is a plain model from here on
+    fuse(hf)
     return wrapped.get_base_model().requires_grad_(False)
 
 
@@ -257,6 +270,7 @@ def base_of(hf: peft.PeftModel) -> PreTrainedModel:
 
 def merged_copy(hf: peft.PeftModel) -> PreTrainedModel:
     """A plain model with the adapter added to its weights; `hf` itself stays as it is, to the bit."""
+    quantized.refuse_merging(hf)
     # Merging in place and unmerging would leave rounding errors in the weights that go on being trained.
     return copy.deepcopy(hf).merge_and_unload()
 
