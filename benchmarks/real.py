@@ -61,7 +61,7 @@ def _reward(run: Path, title: str) -> Iterator[str]:
     known = RewardReport.model_validate(json.loads(found.file("report.json").read_text(encoding="utf-8")))
     notes = found.manifest.notes
     counts = f"{notes['comparisons']} comparisons learned, {notes['held_out']} held out"
-    yield f"{counts}, {notes.get('left_out', 0)} left out as too long."
+    yield f"{counts}, {notes.get('too_long', 0)} left out as too long."
     yield "\n| held-out pairs | n | accuracy | longer wins |\n|---|---|---|---|"
     yield f"| all | {known.pairs} | {_said(known.accuracy)} | {_said(known.longer_wins)} |"
     for name, bounds in known.by_source.items():

@@ -16,8 +16,10 @@ from assent.data import formats
 from assent.data.config import Source
 from assent.data.load import load_comparisons, load_prompts
 from assent.data.splits import split_key
+from assent.models.config import ModelConfig
 from assent.pipeline.places import load_config
 from assent.raters.config import RewardModelConfig
+from run_of_tiny_models import make_run
 
 ROOT = Path(__file__).parents[3]
 
@@ -31,7 +33,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
-real_model, real_sides = script("real_model"), script("real_sides")
+real_model, real_sides, real = script("real_model"), script("real_sides"), script("real")
 
 
 def comparison(topic: int, voters: list[str]) -> Comparison:
@@ -119,3 +121,16 @@ def test_the_configurations_of_the_real_run_parse_and_their_judge_trains_nothing
         assert not [name for name in named if "gold" in name]
     assert all("/gold/" in str(source.path) for source in gold.data.comparisons)
     assert ppo.fits_reward and not dpo.fits_reward
+
+
+def test_the_report_reads_what_runs_wrote_and_says_what_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_run(Path("runs/real-smol-dpo"), model=ModelConfig())
+    found = "\n".join(real.report(Path("runs"), 20))
+    judge, ppo, dpo = found.split("\n## ")[1], found.split("\n## ")[3], found.split("\n## ")[4]
+    assert "Not run yet." in judge and "Not run yet." in ppo
+    assert "| judge prefers the new answer | 0.800 [0.750, 0.850] |" in dpo
+    assert "| the same at equal length | 0.500 [0.400, 0.600] |" in dpo
+    assert "not measured" in dpo, "what a run did not measure is said"
