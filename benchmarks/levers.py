@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=16, help="groups of two answers in a step")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=float, default=1.0, help="of the reward models of the lab")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -228,7 +229,7 @@ def fitted(
     config = ModelConfig.model_validate({"products": kind})
     model = ScalarModel.from_policy(arguments.policy, config=config, seed=seed)
     optimizer = {"learning_rate": 0.001, "warmup": 0.1, "weight_decay": 0.01, "tokens_per_microbatch": 4096}
-    settings = RewardConfig.model_validate({"epochs": 2, "batch_size": 16, "optimizer": optimizer})
+    settings = RewardConfig.model_validate({"epochs": arguments.epochs, "batch_size": 16, "optimizer": optimizer})
     folder = arguments.place / f"{kind} {seed}"
     loop = Loop(folder, RunLog(folder, quiet=True, tensorboard=False), seed)
     begin = time.process_time()
