@@ -129,10 +129,10 @@ def products(arguments: argparse.Namespace) -> None:
 
 def with_adapters(model: ScalarModel) -> ScalarModel:
     """With second factors that are not zero, where there are any."""
-    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for name, parameter in model.parameters().items():
         if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.01)
+            torch.nn.init.normal_(parameter, std=0.01, generator=generator)
     return model
 
 
