@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from levers_data import Floats, lab, random_batches, small_model, texts
 from peft.tuners.lora.layer import Linear as PeftLinear
+from scipy import stats
 from torch import Tensor
 
 from assent.core.runlog import RunLog
@@ -218,8 +219,9 @@ def accuracy(arguments: argparse.Namespace) -> None:
             values.append(world.truth_kept(score_groups(row_scorer(model), world.groups, budget=4096)))
             print(f"  seed {seed}, {kind}: {values[-1]:.4f} of pairs as in truth, {seconds:.1f} s", flush=True)
     gaps: Floats = np.subtract(found["bfloat16"], found["float32"])
-    half = 1.96 * gaps.std(ddof=1) / len(gaps) ** 0.5
-    print(f"bfloat16 less float32: {gaps.mean():+.4f}, 95 % interval ± {half:.4f}, n = {len(gaps)} seeds")
+    if len(gaps) > 1:
+        half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
+        print(f"bfloat16 less float32: {gaps.mean():+.4f}, 95 % interval ± {half:.4f}, n = {len(gaps)} seeds")
 
 
 def fitted(
