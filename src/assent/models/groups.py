@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assent.core.group import Group
+from assent.models.attention_cuda import FlexPlan, best_plan
 from assent.models.group_plan import GroupPlan
 from assent.models.last_layer import Place, Reading
 from assent.models.take import RowGather
@@ -52,7 +53,7 @@ class GroupBatch:
     """Number of each local row's group in the caller's order."""
     row_lengths: tuple[int, ...]
     """Scored tokens of each local row."""
-    plan: GroupPlan
+    plan: GroupPlan | FlexPlan
     take_scored: RowGather
     """Takes the rows `scored` of the token states."""
     take_last: RowGather
@@ -125,7 +126,8 @@ class GroupBatch:
         if self.tokens.device == torch.device(device):
             return self
         names = ("tokens", "positions", "scored", "targets", "row", "last", "plan", "take_scored", "take_last")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+        moved = replace(self, **{name: getattr(self, name).to(device) for name in names})
+        return replace(moved, plan=best_plan(moved.plan, self.segments, moved.positions))
 
 
 def pack(groups: Sequence[Group], *, budget: int) -> list[GroupBatch]:

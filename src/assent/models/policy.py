@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy, token_logps
 from assent.core import files
 from assent.core.errors import ModelError
-from assent.models import load, lora, stops
+from assent.models import load, lora, quantized, stops
 from assent.models.config import ModelConfig
 from assent.models.decoder import Mode, plainly, read_states, token_states
 from assent.models.groups import GroupBatch
@@ -60,6 +60,8 @@ class PolicyModel:
         """The type that the weights had on disk, whichever they are computed in."""
         self.max_length = load.context_window(hf)
         self.ledger = WasteLedger()
+        self.opened_from: str | None = None
+        """The folder or hub id that it was loaded from, for who opens it a second time."""
         self._base = base
         self._head = _Head.of(hf)
         self.way = choose_way(hf, _Logps(), attention=config.attention, where=where)
@@ -82,9 +84,9 @@ class PolicyModel:
     ) -> PolicyModel:
         """Load from a folder or hub id; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_causal_lm(path, config, revision=revision)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=trainable, where=opened.base)
         policy = cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
-        policy.own_type = opened.own_type
+        policy.own_type, policy.opened_from = opened.own_type, str(path)
         return policy
 
     @property

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.core import files, seeds
 from assent.core.errors import ModelError
-from assent.models import criterion_heads, load, lora, score_head
+from assent.models import criterion_heads, load, lora, quantized, score_head
 from assent.models.config import ModelConfig
 from assent.models.decoder import Mode, Way, read_states
 from assent.models.groups import GroupBatch
@@ -79,7 +79,7 @@ class ScalarModel:
     ) -> ScalarModel:
         """Load a saved reward or value model; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_scalar(path, config, revision=revision)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=trainable, where=opened.base)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
 
     @classmethod
@@ -100,7 +100,7 @@ class ScalarModel:
         opened = load.scalar_from_causal_lm(path, config, revision=revision, heads=1 + len(also))
         criterion_heads.name(opened.hf, [criterion_heads.Criterion(name) for name in also])
         draw_head(opened.hf, seed=seed)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=True, where=opened.base)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=True, base=opened.base)
 
     @property
@@ -131,13 +131,23 @@ class ScalarModel:
     @property
     def head(self) -> Float[Tensor, " d"]:
         """Weights by which a state becomes a score; a copy."""
-        weight: Tensor = self.core.score.weight
-        return weight[0].detach().float().cpu().clone()
+        return self._head_rows()[0].float().cpu()
 
     @head.setter
     def head(self, weights: Float[Tensor, " d"]) -> None:
+        rows, own = self._head_rows(), self.core.score.weight
+        rows[0] = weights.to(rows)
+        if hasattr(own, "full_tensor"):  # parted over processes
+            from torch.distributed.tensor import distribute_tensor
+
+            rows = distribute_tensor(rows, own.device_mesh, own.placements)
         with torch.no_grad():
-            self.core.score.weight[0].copy_(weights)
+            own.copy_(rows)
+
+    def _head_rows(self) -> Float[Tensor, "H d"]:
+        """A copy of the weights of all heads, also where they are parted over processes."""
+        rows: Tensor = self.core.score.weight.detach()
+        return rows.full_tensor() if hasattr(rows, "full_tensor") else rows.clone()
 
     @property
     def score_mean(self) -> float:

@@ -118,6 +118,8 @@ def test_reward_rises_and_with_noise_it_does_not(
 class EngineElsewhere:
     """Samples from a second copy of the policy, and hears of new weights only where they are handed over."""
 
+    is_exact = True
+
     def __init__(self, copy: PolicyModel) -> None:
         self._copy, self._engine, self.version = copy, LocalEngine(copy), -1
 
