@@ -66,9 +66,8 @@ class VllmHost:
 
     def ask(self, prompt: TokenIds, params: dict[str, Any], *, only_whole: bool) -> str:
         """Queue a request; returns its name. With `only_whole` it is heard of once it is over."""
-        from vllm.sampling_params import RequestOutputKind
-
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
         kind = RequestOutputKind.FINAL_ONLY if only_whole else RequestOutputKind.CUMULATIVE
         name = str(next(self._names))
