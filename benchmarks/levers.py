@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from levers_data import Floats, lab, random_batches, small_model, texts
 from peft.tuners.lora.layer import Linear as PeftLinear
+from scipy import stats
 from torch import Tensor
 
 from assent.core.runlog import RunLog
@@ -56,6 +57,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=16, help="groups of two answers in a step")
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=float, default=1.0, help="of the reward models of the lab")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -128,10 +130,10 @@ def products(arguments: argparse.Namespace) -> None:
 
 def with_adapters(model: ScalarModel) -> ScalarModel:
     """With second factors that are not zero, where there are any."""
-    torch.manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     for name, parameter in model.parameters().items():
         if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.01)
+            torch.nn.init.normal_(parameter, std=0.01, generator=generator)
     return model
 
 
@@ -217,8 +219,9 @@ def accuracy(arguments: argparse.Namespace) -> None:
             values.append(world.truth_kept(score_groups(row_scorer(model), world.groups, budget=4096)))
             print(f"  seed {seed}, {kind}: {values[-1]:.4f} of pairs as in truth, {seconds:.1f} s", flush=True)
     gaps: Floats = np.subtract(found["bfloat16"], found["float32"])
-    half = 1.96 * gaps.std(ddof=1) / len(gaps) ** 0.5
-    print(f"bfloat16 less float32: {gaps.mean():+.4f}, 95 % interval ± {half:.4f}, n = {len(gaps)} seeds")
+    if len(gaps) > 1:
+        half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5
+        print(f"bfloat16 less float32: {gaps.mean():+.4f}, 95 % interval ± {half:.4f}, n = {len(gaps)} seeds")
 
 
 def fitted(
@@ -228,7 +231,7 @@ def fitted(
     config = ModelConfig.model_validate({"products": kind})
     model = ScalarModel.from_policy(arguments.policy, config=config, seed=seed)
     optimizer = {"learning_rate": 0.001, "warmup": 0.1, "weight_decay": 0.01, "tokens_per_microbatch": 4096}
-    settings = RewardConfig.model_validate({"epochs": 2, "batch_size": 16, "optimizer": optimizer})
+    settings = RewardConfig.model_validate({"epochs": arguments.epochs, "batch_size": 16, "optimizer": optimizer})
     folder = arguments.place / f"{kind} {seed}"
     loop = Loop(folder, RunLog(folder, quiet=True, tensorboard=False), seed)
     begin = time.process_time()

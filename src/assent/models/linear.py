@@ -105,9 +105,8 @@ class FusedLoraLinear(PeftLinear):
             return super().forward(x, *args, **kwargs)
         if base.weight.requires_grad or not all(self._is_plain(name) for name in names):
             return super().forward(x)
-        weight, bias, given = base.weight, base.bias, x
-        if isinstance(base, NarrowLinear):
-            weight, bias, given = narrow(weight), None, x.to(NARROW)
+        is_narrow = isinstance(base, NarrowLinear)
+        given, weight = (x.to(NARROW), narrow(base.weight)) if is_narrow else (x, base.weight)
         factors: list[Tensor] = []
         scales: list[float] = []
         for name in names:
@@ -117,7 +116,7 @@ class FusedLoraLinear(PeftLinear):
             else:
                 factors += [first.to(given.dtype), second.to(given.dtype)]
                 scales.append(scale)
-        said = _adapted(given, weight, bias, factors, scales)
+        said = _adapted(given, weight, None if is_narrow else base.bias, factors, scales)
         return base.shifted(said) if isinstance(base, NarrowLinear) else said
 
     def _is_plain(self, name: str) -> bool:
