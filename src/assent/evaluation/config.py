@@ -22,6 +22,9 @@ class EvaluateConfig(Config):
     """How many raters judge each pair. Those who also gave training labels are counted and named in the report."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Coverage of every interval."""
+    best_of: int = Field(default=1, ge=1, json_schema_extra={"added_later": True})
+    """The new policy draws so many answers to each prompt and gives the one that the round's reward model scores best.
+    Nothing is trained by it: with `optimize: null` it is the start that answers so, against itself with one answer."""
     judge_record: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
     """The folder that `assent judge` wrote for this run's judge. Before the comparison the judge is asked its
     anchors again; if it has become worse, the stage ends and it judges nothing."""

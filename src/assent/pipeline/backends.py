@@ -17,6 +17,7 @@ from assent.artifacts.store import MANIFEST, Artifact
 from assent.core import files
 from assent.core.errors import ConfigError
 from assent.data.render import Renderer
+from assent.generation.best_of import BestOf
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
 from assent.generation.vllm_honours import refuse_absent
@@ -128,6 +129,10 @@ class Backends:
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
         """A policy as a model that answers under a name."""
         return LocalWriter(name, self.renderer(policy), self.engine(policy), policy.max_length)
+
+    def best_of(self, n: int, writer: LocalWriter, reward: str) -> BestOf:
+        """A writer whose best of n answers are given, by the reward model found under a name. Raises UserError."""
+        return BestOf(writer, self.scorer(model_folder(reward), normalize=False), n, f"best of {n} of {writer.name}")
 
     def writer_named(self, name: str) -> LocalWriter:
         """The model that `find.model_folder` finds under a name, loaded to answer. Raises UserError."""

@@ -206,7 +206,12 @@ class RunConfig(Config):
         run is for."""
         is_judge = self.collect is None and self.evaluate is not None
         is_the_end = self.optimize is None
-        return self.reward is not None and (is_judge or is_the_end or "reward" in self.method.wants)
+        return self.reward is not None and (is_judge or is_the_end or self.gives_best or "reward" in self.method.wants)
+
+    @property
+    def gives_best(self) -> bool:
+        """Whether the policy under evaluation gives the best of several answers."""
+        return self.evaluate is not None and self.evaluate.best_of > 1
 
     @property
     def reads_rankings(self) -> bool:
@@ -244,6 +249,8 @@ class RunConfig(Config):
                 raise ValueError(
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
+        if self.gives_best and self.reward is None:
+            raise ValueError("evaluate.best_of wants the round's reward model, but reward is null; leave reward out")
         self._check_ai()
         refuse_samplings(self)
         self._check_end()
@@ -260,11 +267,12 @@ class RunConfig(Config):
         """What a run without a method cannot do."""
         if self.optimize is not None:
             return
-        if self.evaluate is not None or self.gate is not None:
-            key = "evaluate" if self.evaluate is not None else "gate"
+        if (self.evaluate is not None and not self.gives_best) or self.gate is not None:
+            key = "gate" if self.evaluate is None or self.gives_best else "evaluate"
             raise ValueError(
-                f"{key} is about what a method makes of the policy, but optimize is null; set {key} to null too, or"
-                " name a method in optimize.kind"
+                f"{key} is about what a method makes of the policy, but optimize is null; set {key} to null too,"
+                " name a method in optimize.kind, or let the policy give the best of several answers"
+                " (evaluate.best_of: 8)"
             )
         if not (self.sft or self.constitution or self.suites or self.has_rounds):
             raise ValueError(

@@ -153,7 +153,9 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: nobody compared the new policy with its start"
     else:
         preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
-        yield f"{name}: the new policy is preferred to its start in {preferred}"
+        best = policy.get("best_of")
+        giving = "" if best is None else f", giving the best of {best['n']} answers,"
+        yield f"{name}: the new policy{giving} is preferred to its start in {preferred}"
     guards = values.get("guards") or {}
     for warning in (*values.get("warnings", ()), *values.get("drift", ()), *guards.get("alarms", ())):
         yield f"  warning: {warning}"
@@ -171,6 +173,8 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         kl = policy["kl_per_response"]
         below = "; below 0 by chance: it has hardly moved" if kl < 0 else ""
         yield f"  distance from its start: KL about {kl:.2f} nats per response, an estimate from its samples{below}"
+    if (chosen := policy.get("best_of")) is not None:
+        yield f"  choosing the best of {chosen['n']} answers adds at most {chosen['kl_bound']:.2f} nats to that"
     if values["truth"] is not None:
         before, after = values["truth"]["before"], values["truth"]["after"]
         changes = (f"{axis.replace('_', ' ')} {_number(before[axis])} → {_number(after[axis])}" for axis in TRUTH_AXES)

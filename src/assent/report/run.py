@@ -131,6 +131,8 @@ def _measured_tiles(run: Run) -> list[Tile]:
         tiles.append(Tile("reward", moved, "mean score of the reward model"))
     if (kl := report.kl_per_response) is not None:
         tiles.append(Tile("distance", f"{kl.estimate:.1f} nats", f"KL per answer{_range(kl)}"))
+    if (best := report.best_of) is not None:
+        tiles.append(Tile("answers", f"best of {best.n}", f"at most {best.kl_bound:.2f} nats more"))
     return tiles
 
 
