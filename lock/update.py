@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "lock"
 UV = "uv==0.13.9"
+QUANTIZED = "bitsandbytes==0.50.2"
+"""Alone in quantized.txt and pinned here: it stands in a folder of its own, since every `import peft` would load it."""
 EXTRAS = ("postgres", "oidc")
 """What a server may want; beside them `dev` for tests. Trackers of other companies are not pinned."""
 BUILD = ("pip", "hatchling", "editables")
@@ -39,6 +41,7 @@ HEADERS = {
     "dev": "What tests and checks want besides.",
     "torch": "The index's torch, and what it wants on Linux.",
     "vllm": "What vLLM for a CPU on Linux wants, and Assent beside it, in an environment of its own.",
+    "quantized": "What quantized bases want besides, in a folder of its own.",
 }
 
 
@@ -51,6 +54,8 @@ def main() -> None:
         asked = Path(folder) / "build.in"
         asked.write_text("\n".join(BUILD), encoding="utf-8")
         build = resolved(uv, str(asked))
+        asked.write_text(QUANTIZED, encoding="utf-8")
+        alone = resolved(uv, str(asked), "--no-deps")
         served = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in EXTRAS))
         tested = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in (*EXTRAS, "dev")))
         beside = Path(folder) / "vllm.in"
@@ -66,8 +71,7 @@ def main() -> None:
     lacking = faults({name: text for part in parts.values() for name, text in part.items()})
     if lacking:
         sys.exit("\n".join(lacking))
-    parts["vllm"] = vllm
-    for part, packages in parts.items():
+    for part, packages in (parts | {"vllm": vllm, "quantized": alone}).items():
         head = f"# {HEADERS[part]} Made by lock/update.py from pyproject.toml and constraints.txt.\n"
         (HERE / f"{part}.txt").write_text(head + "".join(packages.values()), encoding="utf-8")
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from assent.core.config import Config
 from assent.generation.config import Sampling
+from assent.raters.config import RatersConfig
 
 
 class EvaluateConfig(Config):
@@ -20,6 +21,9 @@ class EvaluateConfig(Config):
     """How both policies answer."""
     raters_per_pair: int = Field(default=1, ge=1)
     """How many raters judge each pair. Those who also gave training labels are counted and named in the report."""
+    raters: RatersConfig | None = Field(default=None, json_schema_extra={"added_later": True})
+    """Who judges the comparison and nothing else, such as a reward model fitted to other people's judgments. null:
+    those of `collect.raters`; without any, the round's own reward model."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Coverage of every interval."""
     best_of: int = Field(default=1, ge=1, json_schema_extra={"added_later": True})

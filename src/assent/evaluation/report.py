@@ -14,6 +14,7 @@ from assent.core import files
 from assent.core.errors import DataError
 from assent.core.problems import first_problem
 from assent.core.types import Record
+from assent.evaluation.judge_scores import JudgeScores
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.evaluation.suites import lab, winrate
 from assent.evaluation.winrate import WinRate
@@ -94,6 +95,8 @@ class EvaluationReport(Record):
     known_judge: KnownJudge | None = None
     """None where people judged, or nobody held the judge against people."""
     win_rate: WinRate | None = None
+    judge_scores: JudgeScores | None = None
+    """Of a judge that scores single answers; None for others, and in reports of older versions."""
     kl_per_response: Estimate | None = None
     """Nats, of the policy's own samples; choosing the best of several comes on top (`best_of`)."""
     best_of: BestOfN | None = None
@@ -151,6 +154,7 @@ class EvaluationReport(Record):
         return {
             "judge": None if self.judge is None else str(self.judge),
             **compared,
+            **({} if self.judge_scores is None else {"judge_change": _plain(self.judge_scores.change)}),
             "kl_per_response": _plain(self.kl_per_response),
             **({} if self.best_of is None else {"best_of": self.best_of.model_dump()}),
             "reward_before": _plain(self.reward_before),

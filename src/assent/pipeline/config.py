@@ -33,7 +33,8 @@ class PretrainedBase(Config):
     kind: Literal["pretrained"] = "pretrained"
     """Which kind of base this is."""
     path: str = Field(json_schema_extra={"outside": "model", "named": "model"})
-    """Folder, or hub id such as Qwen/Qwen3-0.6B. An adapter is merged with the base that it names."""
+    """Folder, hub id such as Qwen/Qwen3-0.6B, or a GGUF file (also the only one of a folder), which is unpacked once
+    into plain weights (pip install 'assent[gguf]'). An adapter is merged with the base that it names."""
     revision: str | None = None
     """Commit or tag on the hub; null: the newest, whose commit is recorded."""
 
@@ -201,10 +202,16 @@ class RunConfig(Config):
         return self.data if isinstance(self.data, LabData) else None
 
     @property
+    def judges(self) -> RatersConfig | None:
+        """Who compares policies: the evaluation's own raters, else those of the rounds; None: nobody is named."""
+        own = None if self.evaluate is None else self.evaluate.raters
+        return own or (None if self.collect is None else self.collect.raters)
+
+    @property
     def fits_reward(self) -> bool:
         """Whether rounds fit a reward model: the method takes one, the evaluation has no other judge, or it is what the
         run is for."""
-        is_judge = self.collect is None and self.evaluate is not None
+        is_judge = self.judges is None and self.evaluate is not None
         is_the_end = self.optimize is None
         return self.reward is not None and (is_judge or is_the_end or self.gives_best or "reward" in self.method.wants)
 

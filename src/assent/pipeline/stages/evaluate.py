@@ -25,12 +25,13 @@ from assent.core.types import Completion, Judgment, Prompt, Rater
 from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
+from assent.evaluation.judge_scores import JudgeScores, judge_scores
 from assent.evaluation.report import SAMPLES, BestOfN, EvaluationReport, Judge, KnownJudge, Trainers
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites.own import measure
 from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_scores, read_verdicts, win_rate, write_verdicts
 from assent.feedback.quality.sheets import Score
-from assent.feedback.queue.judges import Judges
+from assent.feedback.records.judges import Judges
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.generation.best_of import best_rows
@@ -90,6 +91,9 @@ def run_evaluate(
         bench = bench_of(config, backends, reward)
         known = known_to(config, bench)
         judged = judge_pairs(ctx, config, bench, pairs, (policy, baseline))
+        judge_said = None
+        if config.raters is not None:  # the round's own reward model is told as the reward
+            judge_said = scores_of_judge(bench, asked, (before, after), confidence=config.evaluate.confidence)
     verdicts = () if judged is None else judged.verdicts
     compared = None if judged is None else win_rate(verdicts, confidence=config.evaluate.confidence)
     scored = () if judged is None else judged.scores
@@ -100,6 +104,7 @@ def run_evaluate(
         judge=None if bench is None else Judge.of(kind, is_own=config.judges_own),
         known_judge=known,
         win_rate=compared,
+        judge_scores=judge_said,
         kl_per_response=clustered_mean(distances, ids),
         reward_before=None if scores is None else clustered_mean(scores[0], ids),
         reward_after=None if scores is None else clustered_mean(scores[1], ids),
@@ -203,6 +208,18 @@ def reward_scores(
     for line in cut_lines(model):
         ctx.log.say(line)
     return scores
+
+
+def scores_of_judge(
+    bench: Bench | None, prompts: Sequence[Prompt], answers: tuple[Answers, Answers], *, confidence: float
+) -> JudgeScores | None:
+    """What a single judge that scores answers gives those of both policies; None of any other."""
+    members = () if bench is None or bench.panel is None else bench.panel.members
+    if len(members) != 1 or not isinstance(members[0], ScoringRater):
+        return None
+    texts = tuple([c.text for c in one.completions] for one in answers)
+    before, after = (list(members[0].score(prompts, side)) for side in texts)
+    return judge_scores((before, after), (texts[0], texts[1]), confidence=confidence)
 
 
 def reward_of(backends: Backends, reward: Artifact) -> ModelReward:

@@ -14,7 +14,7 @@ from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.subject import Ability
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
-from assent.feedback.queue.places import FINAL
+from assent.feedback.records.places import FINAL
 from assent.models.config import ModelConfig
 from assent.pipeline.config import (
     BaseConfig,
@@ -281,7 +281,7 @@ class EvaluateStage(Config):
         """That of the round of this number, None for that of the whole run; None where the run evaluates nothing."""
         if config.evaluate is None:
             return None
-        raters = None if config.collect is None else config.collect.raters
+        raters = config.judges
         return cls(
             evaluate=config.evaluate,
             raters=raters,
