@@ -25,8 +25,9 @@ def config(engine: str) -> dict[str, object]:
             "prompts_per_step": 4,
             "samples_per_prompt": 4,
             "sampling": {"max_new_tokens": 8},
-            "rewards": [{"kind": "python", "target": "many_e:score"}],
-            "optimizer": {"learning_rate": 0.01, "schedule": "constant", "warmup": 0.0},
+            "rewards": [{"kind": "python", "target": "long_ones:score"}],
+            "reward_clip": None,
+            "optimizer": {"learning_rate": 0.001, "schedule": "constant", "warmup": 0.0},
         },
         "evaluate": None,
         "compute": {"threads": 1, "device": "cpu", "engine": engine},
@@ -40,8 +41,8 @@ def test_grpo_learns_with_vllm_as_its_engine_and_logs_how_far_it_is_from_the_lea
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     make_policy().save("base")
-    Path("many_e.py").write_text(
-        "def score(prompts, completions):\n    return [float(t.count('e')) for t in completions]\n"
+    Path("long_ones.py").write_text(
+        "def score(prompts, completions):\n    return [float(len(text)) for text in completions]\n"
     )
     Path("prompts.jsonl").write_text("".join(json.dumps({"prompt": f"Say {n}."}) + "\n" for n in range(30)))
     Path("assent.yaml").write_text(yaml.safe_dump(config("vllm")))

@@ -72,7 +72,7 @@ class VllmEngine:
             raise UserError(f"{name} {why}")
         host = self._ready()
         _check(prompts, host.context)
-        if host.owner is not self or self._follows:
+        if self._follows or not host.is_of(self):
             host.take(self, self._policy)
         only_whole = on_token is None and not sampling.stop
         asked: dict[str, _Answer] = {}
@@ -97,11 +97,12 @@ class VllmEngine:
 
     def _params(self, sampling: Sampling, *, limit: int, seed: int) -> dict[str, Any]:
         """Settings of one request. Only the tokens that end an answer here end it there."""
+        known = self._policy.core.config.get_text_config().vocab_size
         return {
             "temperature": sampling.temperature,
             "max_tokens": limit,
             "seed": seed,
-            "stop_token_ids": list(self._policy.eos_ids),
+            "stop_token_ids": [token for token in self._policy.eos_ids if token < known],  # others it refuses
             "ignore_eos": True,
             "logprobs": 0,
             "detokenize": False,

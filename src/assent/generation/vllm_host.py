@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import gc
 import itertools
@@ -10,6 +9,7 @@ import json
 import logging
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,17 +29,17 @@ _SHARED = Path("/dev/shm")
 
 
 class VllmHost:
-    """A vLLM of one shape. `owner` is whoever handed over the weights that are in it.
+    """A vLLM of one shape. It remembers whose weights are in it, and keeps nobody alive by that.
 
     Raises ModelError where vLLM does not take the model.
     """
 
     def __init__(self, policy: PolicyModel, config: VllmConfig, max_live_rows: int) -> None:
-        self.owner: object = None
+        self._owner: weakref.ref[Any] | None = None
         self.rank = adapter_rank(policy) if config.adapters == "auto" else None
         self._names = itertools.count(1)
         self._adapter: Any = None
-        self._base: object = None
+        self._base: weakref.ref[PolicyModel] | None = None
         with tempfile.TemporaryDirectory() as folder:
             settings = _settings(policy, config, max_live_rows, self.rank, Path(folder))
             self._llm = _open(settings, type(policy.core).__name__)
@@ -48,21 +48,25 @@ class VllmHost:
         self.is_open = True
         self._try(type(policy.core).__name__)
 
+    def is_of(self, owner: object) -> bool:
+        """Whether its weights were handed over by this one."""
+        return self._owner is not None and self._owner() is owner
+
     def take(self, owner: object, policy: PolicyModel) -> None:
         """Sample from the weights of `policy` as they are now.
 
         An adapter alone passes where the base is there already; else all weights do, with adapters added to them.
         """
-        self.owner = None  # where this fails, nobody's weights are in it
+        self._owner = None  # where this fails, nobody's weights are in it
         if self.rank is None:
             self._reload(merged_weights(policy))
         else:
-            if self._base is not policy:
+            if self._base is None or self._base() is not policy:
                 self._reload(base_weights(policy))
-                self._base = policy
+                self._base = weakref.ref(policy)
             self._lay(policy)
         self._llm.reset_prefix_cache()  # keys and values of the old weights
-        self.owner = owner
+        self._owner = weakref.ref(owner)
 
     def ask(self, prompt: TokenIds, params: dict[str, Any], *, only_whole: bool) -> str:
         """Queue a request; returns its name. With `only_whole` it is heard of once it is over."""
@@ -88,9 +92,8 @@ class VllmHost:
 
     def close(self) -> None:
         """Give its memory back."""
-        self.is_open, self.owner = False, None
-        with contextlib.suppress(Exception):
-            self._engine.engine_core.shutdown()
+        self.is_open, self._owner = False, None
+        self._engine.engine_core.shutdown()
         self._llm = self._engine = self._base = self._adapter = None
         gc.collect()
         if torch.cuda.is_available():

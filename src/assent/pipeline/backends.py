@@ -141,10 +141,14 @@ class Backends:
         if place.has_engines():
             return self._shared_engine(policy)
         if self.compute.engine == "vllm":
-            from assent.generation.vllm import VllmEngine  # loads nothing of vLLM before it draws
-
-            return VllmEngine(policy, self.compute.vllm, max_live_rows=self.compute.max_live_rows)
+            return self.vllm_engine(policy)
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
+
+    def vllm_engine(self, policy: PolicyModel) -> Engine:
+        """A sampler that holds a copy of the policy in vLLM, in this process."""
+        from assent.generation.vllm import VllmEngine  # loads nothing of vLLM before it draws
+
+        return VllmEngine(policy, self.compute.vllm, max_live_rows=self.compute.max_live_rows)
 
     def _shared_engine(self, policy: PolicyModel) -> Engine:
         from assent.cluster.engines import SharedEngine  # loads Ray, which only runs on a cluster have
@@ -180,12 +184,10 @@ def open_engine(backends: Backends, place_of: str, folder: str, is_trained: bool
     """An engine on its own copy of a policy, for a process that only samples; `folder` as seen from `place_of`."""
     os.chdir(place_of)
     torch.set_num_threads(backends.compute.threads or torch.get_num_threads())
-    policy, compute = backends.policy(folder, trainable=is_trained), backends.compute
-    if compute.engine == "vllm":
-        from assent.generation.vllm import VllmEngine
-
-        return VllmEngine(policy, compute.vllm, max_live_rows=compute.max_live_rows)
-    return CopiedEngine(policy, max_live_rows=compute.max_live_rows)
+    policy = backends.policy(folder, trainable=is_trained)
+    if backends.compute.engine == "vllm":
+        return backends.vllm_engine(policy)
+    return CopiedEngine(policy, max_live_rows=backends.compute.max_live_rows)
 
 
 def save_policy(policy: PolicyModel, output: Path, *, start: Artifact) -> None:
