@@ -226,15 +226,19 @@ def main() -> None:
         commit=commit_here(),
         records=json.loads(file.read_text()) if file.is_file() else [],
     )
+    failed = []
     try:
         for name in () if arguments.report else arguments.cells or CELLS:
-            bench.measure(CELLS[name].quick() if arguments.quick else CELLS[name])
+            try:
+                bench.measure(CELLS[name].quick() if arguments.quick else CELLS[name])
+            except Failed as error:
+                failed.append(f"{name}: {error.reason}")
     except OutOfTime:
         print("the time is over; the same command goes on from here", flush=True)
-    except Failed as error:
-        sys.exit(f"{error.reason}; what was measured before is kept in {file}")
     finally:
         bench_report.write(bench.records, out, docs=arguments.docs)
+    if failed:
+        sys.exit("\n".join([*failed, f"what was measured is kept in {file}"]))
 
 
 def parsed() -> argparse.Namespace:
