@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedModel
@@ -18,8 +19,49 @@ from assent.models.attention import AttentionPlan, attend_with
 _PROMPT_TOKENS = 2048  # prompts are computed in batches of about this many tokens
 
 
+class Forward(Protocol):
+    """A decoder as a function of flat tokens."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        ...
+
+    def __call__(
+        self, tokens: Int[Tensor, " T"], positions: Int[Tensor, " T"], plan: AttentionPlan, *, last: Tensor | None
+    ) -> Float[Tensor, "N V"]:
+        """Logits at the flat indices `last`, or everywhere."""
+        ...
+
+
+class ModuleForward:
+    """The modules of transformers, loaded with the attention of `models.attention`."""
+
+    def __init__(self, core: PreTrainedModel) -> None:
+        self._core = core
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self._core.device
+
+    def __call__(
+        self, tokens: Int[Tensor, " T"], positions: Int[Tensor, " T"], plan: AttentionPlan, *, last: Tensor | None
+    ) -> Float[Tensor, "N V"]:
+        """Logits; scaled and soft-capped as the model itself does."""
+        with attend_with(plan):
+            logits = self._core(
+                input_ids=tokens[None],
+                position_ids=positions[None],
+                use_cache=False,
+                logits_to_keep=0 if last is None else last,
+            ).logits[0]
+        # A model without `logits_to_keep` gives all of them.
+        return logits if last is None or len(logits) == len(last) else logits[last]
+
+
 class FlatRows:
-    """Computes next-token logits of live rows; for models loaded with the attention of `models.attention`.
+    """Computes next-token logits of live rows by a forward pass that asks a plan for its attention.
 
     `order` is the order in which prompts will join. Prompts are computed somewhat ahead of it, many in one pass, and
     their keys and values wait: a row that comes free is filled by a copy, not by a forward pass of its own.
@@ -28,14 +70,11 @@ class FlatRows:
     can_join = True
     """Whether rows may join while others are live."""
 
-    def __init__(
-        self, core: PreTrainedModel, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
-    ) -> None:
-        self._core, self._prompts = core, prompts
+    def __init__(self, forward: Forward, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int) -> None:
+        self._forward, self._prompts = forward, prompts
         self._order, self._num_computed = order, 0
         self._ready: dict[int, tuple[dict[int, KeyValue], Tensor]] = {}
-        self._cache = KeyValueCache(capacity, length)
-        self._num_rows = 0
+        self._cache = KeyValueCache(capacity)
         self.positions = 0
 
     def join(self, prompts: Sequence[int]) -> Float[Tensor, "N V"]:
@@ -47,23 +86,20 @@ class FlatRows:
                 self._compute_ahead()
             keys_values, prompt_logits = self._ready[prompt]
             count = prompts.count(prompt)
-            self._cache.fork(keys_values, slice(self._num_rows, self._num_rows + count))
-            self._num_rows += count
+            self._cache.fork(keys_values, count)
             logits.append(prompt_logits.expand(count, -1))
         return torch.cat(logits)
 
     def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:
         """Feed each row its newest token, at its position; returns the logits of the tokens after."""
-        device = self._core.device
+        device = self._forward.device
         places = torch.from_numpy(positions).to(device)
         plan = self._cache.at(positions, device)
         return self._logits(torch.from_numpy(tokens).to(device), places, plan, last=None)
 
     def keep(self, former: NDArray[np.int64]) -> None:
         """Renumber rows: row n is what row `former[n]` ≥ n was; rows not named are gone."""
-        for target in np.flatnonzero(former != np.arange(len(former))).tolist():
-            self._cache.move(int(former[target]), target)
-        self._num_rows = len(former)
+        self._cache.keep(former)
 
     def _compute_ahead(self) -> None:
         """Compute the next prompts in order, at least one, up to the budget of tokens."""
@@ -75,7 +111,7 @@ class FlatRows:
             numbers.append(self._order[self._num_computed])
             self._num_computed += 1
             num_tokens += length
-        device = self._core.device
+        device = self._forward.device
         lengths = [len(self._prompts[n]) for n in numbers]
         plan = PromptPlan(lengths, device)
         tokens = torch.from_numpy(np.concatenate([self._prompts[n] for n in numbers])).to(device)
@@ -88,14 +124,6 @@ class FlatRows:
     def _logits(
         self, tokens: Tensor, positions: Tensor, plan: AttentionPlan, *, last: Tensor | None
     ) -> Float[Tensor, "N V"]:
-        """Logits at the flat indices `last`, or everywhere; scaled and soft-capped as the model itself does."""
+        """Logits at the flat indices `last`, or everywhere."""
         self.positions += len(tokens)
-        with attend_with(plan):
-            logits = self._core(
-                input_ids=tokens[None],
-                position_ids=positions[None],
-                use_cache=False,
-                logits_to_keep=0 if last is None else last,
-            ).logits[0]
-        # A model without `logits_to_keep` gives all of them.
-        return logits if last is None or len(logits) == len(last) else logits[last]
+        return self._forward(tokens, positions, plan, last=last)

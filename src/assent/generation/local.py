@@ -6,6 +6,7 @@ frees its row at once for a waiting one: the cost is the sum of lengths, not row
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,9 +21,12 @@ from assent.core.group import TokenIds
 from assent.generation.config import Sampling
 from assent.generation.draw import draw
 from assent.generation.engine import Generation, Weights
+from assent.generation.lean import LeanDecoder
 from assent.generation.live import LiveAnswers
 from assent.generation.rows import ChosenRows, choose_rows
 from assent.models.policy import PolicyModel
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,20 @@ class LocalEngine:
     """Samples from `policy` as it is at each call: an optimizer step before is seen, adapters are active.
 
     At most `max_live_rows` answers are decoded together, which bounds the memory of the key-value cache. `occupancy`
-    is that of the last call.
+    is that of the last call. `dtype` is what answers are drawn in, None: as the weights are. In another type than
+    training's, log-probabilities are those of the rounded weights, which the learner's differ from.
     """
 
-    def __init__(self, policy: PolicyModel, *, max_live_rows: int = 64) -> None:
+    def __init__(self, policy: PolicyModel, *, max_live_rows: int = 64, dtype: torch.dtype | None = None) -> None:
         if max_live_rows < 1:
             raise ValueError(f"max_live_rows must be at least 1, got {max_live_rows}")
         self._policy, self._max_live_rows = policy, max_live_rows
         self.rows = choose_rows(policy)
+        self._lean = LeanDecoder.of(policy.core, dtype) if self.rows.kind == "lean" else None
+        if self._lean is None and dtype not in (None, policy.core.dtype):
+            name = type(policy.core).__name__
+            _log.warning("%s: answers are drawn in %s, not in %s: no lean pass", name, policy.core.dtype, dtype)
+        self.is_exact = self._lean is None or dtype in (None, policy.core.dtype)
         self.occupancy = Occupancy()
         self.version = 0
 
@@ -73,6 +83,7 @@ class LocalEngine:
         num_samples: int,
         sampling: Sampling,
         seed: int,
+        numbers: Sequence[int] | None = None,
         on_progress: Callable[[int], None] | None = None,
         on_token: Callable[[Generation], None] | None = None,
     ) -> list[list[Generation]]:
@@ -89,9 +100,16 @@ class LocalEngine:
         self._policy.hf.eval()
         try:
             with torch.inference_mode():
-                rollout = _Rollout(self._policy, self.rows, prompts, num_samples, sampling, seed, self._max_live_rows)
+                if self._lean is not None:
+                    self._lean.refresh()
+                rollout = _Rollout(
+                    self._policy, self.rows, prompts, num_samples, sampling, seed, self._max_live_rows, self._lean
+                )
+                rollout.live.numbers = numbers
                 answers = rollout.run(on_progress, on_token)
         finally:
+            if self._lean is not None and self._policy.parameters():
+                self._lean.release()  # what is trained will have changed by the next call
             if was_training:
                 self._policy.hf.train()
         self.occupancy = rollout.occupancy(answers)
@@ -114,6 +132,7 @@ class _Rollout:
         sampling: Sampling,
         seed: int,
         max_live_rows: int,
+        lean: LeanDecoder | None,
     ) -> None:
         # Longest prompts first: rows of like length live together, and the stragglers at the end are short.
         order = sorted(range(len(prompts)), key=lambda n: -len(prompts[n]))
@@ -122,11 +141,8 @@ class _Rollout:
         self._prompts, self._sampling, self._device = prompts, sampling, policy.device
         self._limits = [min(sampling.max_new_tokens, policy.max_length - len(prompt)) for prompt in prompts]
         self._capacity = min(max_live_rows, len(self._waiting))
-        longest = max(len(p) + limit for p, limit in zip(prompts, self._limits, strict=True))
-        self._live = LiveAnswers(
-            self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer
-        )
-        self._rows = chosen.make(policy.core, prompts, order, capacity=self._capacity, length=longest)
+        self.live = LiveAnswers(self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer)
+        self._rows = chosen.make(policy.core, prompts, order, capacity=self._capacity, lean=lean)
         self._steps = self._live_steps = 0
 
     def run(
@@ -135,16 +151,16 @@ class _Rollout:
         """Write all answers; the keys are (prompt, sample)."""
         answers: dict[tuple[int, int], Generation] = {}
         while len(answers) < len(self._waiting):
-            first = len(self._live) if self._has_room() else 0
+            first = len(self.live) if self._has_room() else 0
             done = self._begin() if self._has_room() else self._step()
             if on_token is not None:
-                for row in range(first, len(self._live)):
-                    on_token(self._live.answer(row)[2])
+                for row in range(first, len(self.live)):
+                    on_token(self.live.answer(row)[2])
             for row in done.tolist():
-                prompt, sample, answer = self._live.answer(row)
+                prompt, sample, answer = self.live.answer(row)
                 answers[prompt, sample] = answer
             if len(done):
-                self._rows.keep(self._live.drop(done))
+                self._rows.keep(self.live.drop(done))
                 if on_progress is not None:
                     on_progress(len(done))
         return answers
@@ -163,30 +179,30 @@ class _Rollout:
 
     def _has_room(self) -> bool:
         is_waiting = self._num_begun < len(self._waiting)
-        is_open = len(self._live) < self._capacity if self._rows.can_join else len(self._live) == 0
+        is_open = len(self.live) < self._capacity if self._rows.can_join else len(self.live) == 0
         return is_waiting and is_open
 
     def _begin(self) -> NDArray[np.int64]:
         """Give free rows to waiting answers and draw their first tokens; returns the rows that are done already."""
-        first = len(self._live)
+        first = len(self.live)
         begun = self._waiting[self._num_begun : self._num_begun + self._capacity - first]
         self._num_begun += len(begun)
         for prompt, sample in begun:
-            self._live.add(prompt, sample, start=len(self._prompts[prompt]), limit=self._limits[prompt])
+            self.live.add(prompt, sample, start=len(self._prompts[prompt]), limit=self._limits[prompt])
         return self._draw(self._rows.join([prompt for prompt, _ in begun]), first)
 
     def _step(self) -> NDArray[np.int64]:
         """Draw the next token of every live row; returns the rows that are done with it."""
         self._steps += 1
-        self._live_steps += len(self._live)
-        return self._draw(self._rows.step(*self._live.newest()), 0)
+        self._live_steps += len(self.live)
+        return self._draw(self._rows.step(*self.live.newest()), 0)
 
     def _draw(self, logits: Float[Tensor, "B V"], first: int) -> NDArray[np.int64]:
-        uniforms = torch.from_numpy(self._live.uniforms(first)).to(self._device)
+        uniforms = torch.from_numpy(self.live.uniforms(first)).to(self._device)
         tokens, logps = draw(logits, uniforms, temperature=self._sampling.temperature, top_p=self._sampling.top_p)
         # One transfer for both; token ids are exact in float64.
         drawn = torch.stack([tokens.double(), logps.double()]).cpu().numpy()
-        return self._live.append(drawn[0].astype(np.int64), drawn[1].astype(np.float32), first)
+        return self.live.append(drawn[0].astype(np.int64), drawn[1].astype(np.float32), first)
 
 
 def _check(prompts: Sequence[TokenIds], max_length: int) -> None:

@@ -19,7 +19,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from assent.core.group import TokenIds
-from assent.generation.flat import FlatRows
+from assent.generation.flat import FlatRows, ModuleForward
+from assent.generation.lean import LeanDecoder
 from assent.generation.padded import PaddedLiveRows
 from assent.generation.stateful import StatefulRows
 from assent.generation.uncached import UncachedRows
@@ -33,7 +34,7 @@ from assent.models.twin import twin_key, twin_of
 
 _log = logging.getLogger(__name__)
 
-RowsKind = Literal["flat", "padded", "stateful", "uncached"]
+RowsKind = Literal["lean", "flat", "padded", "stateful", "uncached"]
 
 
 class LiveRows(Protocol):
@@ -63,11 +64,21 @@ class ChosenRows:
     reason: str
 
     def make(
-        self, core: PreTrainedModel, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int, length: int
+        self,
+        core: PreTrainedModel,
+        prompts: Sequence[TokenIds],
+        order: Sequence[int],
+        *,
+        capacity: int,
+        lean: LeanDecoder | None = None,
     ) -> LiveRows:
-        """Rows for these prompts, which will join in this order; each is at most `length` tokens long."""
-        if self.kind == "flat":
-            return FlatRows(core, prompts, order, capacity=capacity, length=length)
+        """Rows for these prompts, which will join in this order, at most `capacity` at a time.
+
+        "lean" rows are computed by `lean`; without it, as "flat" ones, by the modules.
+        """
+        if self.kind in ("lean", "flat"):
+            forward = lean if lean is not None and self.kind == "lean" else ModuleForward(core)
+            return FlatRows(forward, prompts, order, capacity=capacity)
         if self.kind == "padded":
             return PaddedLiveRows(core, prompts)
         return StatefulRows(core, prompts) if self.kind == "stateful" else UncachedRows(core, prompts)
@@ -94,20 +105,25 @@ def choose_rows(policy: PolicyModel) -> ChosenRows:
 
 
 def _first_right(mode: Mode, core: PreTrainedModel, *, is_twin: bool) -> ChosenRows:
-    kinds: tuple[RowsKind, ...] = ("flat",) if mode == "groups" else ("padded", "stateful")
+    kinds: tuple[RowsKind, ...] = ("lean", "flat") if mode == "groups" else ("padded", "stateful")
     tolerance = TWIN_TOLERANCE if is_twin else TOLERANCE.get(core.dtype, 1e-4)
     first = ""
     for kind in kinds:
+        if kind == "lean" and LeanDecoder.of(core) is None:
+            continue
         reason = _why_not(kind, core, tolerance)
         if reason is None:
             return ChosenRows(kind, first)
-        first = first or reason
+        if kind == "lean":  # no slow way yet: the modules come next
+            _log.info("%s: the modules of transformers draw answers, because %s", type(core).__name__, reason)
+        else:
+            first = first or reason
     return ChosenRows("uncached", first)
 
 
 def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float) -> str | None:
     """None where rows of this kind say the same as whole rows, else what is wrong with them."""
-    joins = kind == "flat"  # padded rows join only when none is live
+    joins = kind in ("lean", "flat")  # padded rows join only when none is live
     expected = _played("uncached", core, joins=joins)
     try:
         found = _played(kind, core, joins=joins)
@@ -129,7 +145,8 @@ def _played(kind: RowsKind, core: PreTrainedModel, *, joins: bool) -> Float[Tens
     prompts = [random_tokens(core, length, name=f"prompt {n}") for n, length in enumerate(lengths)]
     answers = np.stack([random_tokens(core, steps + 1, name=f"answer {n}") for n in range(5)])
     starts = np.array([lengths[n] for n in (0, 0, 1, 2, 3)])
-    rows = ChosenRows(kind, "").make(core, prompts, range(4), capacity=5, length=max(lengths) + steps + 1)
+    lean = LeanDecoder.of(core) if kind == "lean" else None
+    rows = ChosenRows(kind, "").make(core, prompts, range(4), capacity=5, lean=lean)
     said = [rows.join([0, 0, 1, 2])]
     live = np.arange(4)
     for step in range(steps):
