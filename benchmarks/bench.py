@@ -131,11 +131,13 @@ class Bench:
         here = [r for r in same if r["commit"] == self.commit and r["repeats"] == self.repeats]
         if here and (not here[-1]["done"] or not self.again):
             return None if here[-1]["done"] else here[-1]
-        known = same[-1]["trials"] if same and not self.again else {}
+        like = [r for r in self.records if r.get("rival_mark") == cell.rival_mark]
+        known = like[-1]["trials"] if like and not self.again else {}
         record: Record = {
             "name": cell.name,
             "cell": asdict(cell),
             "mark": cell.mark,
+            "rival_mark": cell.rival_mark,
             "commit": self.commit,
             "date": datetime.date.today().isoformat(),
             "repeats": self.repeats,
