@@ -215,6 +215,9 @@ def write(records: Sequence[Record], out: Path, *, docs: Path | None) -> None:
         draw_growth(shown, place / GROWTH)
     if docs is not None:
         page = docs / "performance.md"
+        pictures = {RATIOS: "TRL's seconds by Assent's, cell by cell", GROWTH: "Seconds against real tokens"}
+        drawn = [f"![{said}](images/{name})" for name, said in pictures.items() if (docs / "images" / name).is_file()]
+        text = "\n\n".join([text.rstrip(), *drawn]) + "\n"
         between = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
         page.write_text(between.sub(lambda _: f"\n{text}\n", page.read_text(), count=1))
 
