@@ -131,11 +131,13 @@ class Bench:
         here = [r for r in same if r["commit"] == self.commit and r["repeats"] == self.repeats]
         if here and (not here[-1]["done"] or not self.again):
             return None if here[-1]["done"] else here[-1]
-        known = same[-1]["trials"] if same and not self.again else {}
+        like = [r for r in self.records if r.get("rival_mark") == cell.rival_mark]
+        known = like[-1]["trials"] if like and not self.again else {}
         record: Record = {
             "name": cell.name,
             "cell": asdict(cell),
             "mark": cell.mark,
+            "rival_mark": cell.rival_mark,
             "commit": self.commit,
             "date": datetime.date.today().isoformat(),
             "repeats": self.repeats,
@@ -226,15 +228,19 @@ def main() -> None:
         commit=commit_here(),
         records=json.loads(file.read_text()) if file.is_file() else [],
     )
+    failed = []
     try:
         for name in () if arguments.report else arguments.cells or CELLS:
-            bench.measure(CELLS[name].quick() if arguments.quick else CELLS[name])
+            try:
+                bench.measure(CELLS[name].quick() if arguments.quick else CELLS[name])
+            except Failed as error:
+                failed.append(f"{name}: {error.reason}")
     except OutOfTime:
         print("the time is over; the same command goes on from here", flush=True)
-    except Failed as error:
-        sys.exit(f"{error.reason}; what was measured before is kept in {file}")
     finally:
         bench_report.write(bench.records, out, docs=arguments.docs)
+    if failed:
+        sys.exit("\n".join([*failed, f"what was measured is kept in {file}"]))
 
 
 def parsed() -> argparse.Namespace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -52,6 +52,13 @@ class Cell:
         return self.stage in ("grpo", "rloo", "ppo")
 
     @property
+    def rival_mark(self) -> str:
+        """Of what the other side does: its trials serve every cell that differs from this one on our side only."""
+        ours = ("name", "title", "target", "note", "ours", "growth")
+        facts = {name: value for name, value in asdict(self).items() if name not in ours}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
     def mark(self) -> str:
         """Of everything in it that changes a time: what was measured of another cell of the name is not used."""
         facts = {name: value for name, value in asdict(self).items() if name not in ("title", "target", "note")}
@@ -75,7 +82,7 @@ def _cells() -> list[Cell]:
     base: dict[str, Any] = {"lora": 16, "ours": {"shared_base": "always"}, "target": 12, "note": ONE_BASE}
     grown: dict[str, Any] = {**small, "growth": "grow-5m"}
     wider: dict[str, Any] = {"rows": 128, "batch": 64, "samples": 8, "new_tokens": 32, "growth": "grow-k2-5m"}
-    return [
+    found = [
         Cell("sft-5m", "SFT, all weights", "sft", rows=256, target=5, **small),
         Cell("sft-equal-5m", "SFT, rows of one length", "sft", rows=256, lengths="equal", **small),
         Cell("rm-5m", "reward model, all weights", "reward", rows=256, target=4, **small),
@@ -103,6 +110,16 @@ def _cells() -> list[Cell]:
         Cell("grow-k2-5m", "GRPO, 16 prompts, K = 2", "grpo", rows=32, samples=2, new_tokens=32, **small),
         Cell("grow-k8-5m", "the same, K = 8", "grpo", shape="5m", **wider),
     ]
+    return found + [
+        replace(cell, name=f"{cell.name}-bf16", title=f"{cell.title}, our products in bfloat16", ours=NARROW)
+        for cell in found
+        if cell.name in ALSO_NARROW
+    ]
+
+
+NARROW = {"model": {"products": "bfloat16"}}
+ALSO_NARROW = ("sft-5m", "rm-5m", "dpo-5m", "grpo-5m", "sft-135m", "rm-135m", "rm-lora-135m", "dpo-lora-135m")
+"""Cells that are also measured with our products in bfloat16, against the other side's best of either type."""
 
 
 ONE_BASE = "another algorithm: policy, start, reward and value model are adapters on one base; TRL holds copies"

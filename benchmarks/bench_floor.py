@@ -111,17 +111,18 @@ def operations(cell: Mapping[str, Any], shape: Shape, tokens: Mapping[str, float
 def floor_seconds(
     cell: Mapping[str, Any], shape: Shape, tokens: Mapping[str, float], rates: Mapping[str, float]
 ) -> float:
-    """Seconds at the measured float32 rates: a decode step at those of 64 rows, everything else at those of 1024."""
+    """Seconds at the measured rates of our side's type: a decode step at those of 64 rows, else of 1024."""
+    kind = "bf16" if "bfloat16" in cell["ours"].get("model", {}).values() else "fp32"
     if cell["stage"] != "sample":
         if cell["stage"] not in ("grpo", "rloo", "ppo"):
-            return operations(cell, shape, tokens) / rates["fp32 train"]
+            return operations(cell, shape, tokens) / rates[f"{kind} train"]
         drawn = operations({**cell, "stage": "sample"}, shape, {"real": tokens["new"], "scored": tokens["new"]})
         rest = operations(cell, shape, tokens) - drawn
-        return drawn / rates["fp32 decode"] + rest / rates["fp32 train"]
+        return drawn / rates[f"{kind} decode"] + rest / rates[f"{kind} train"]
     new = tokens["new"]
     prompts = 2 * shape.body * (tokens["real"] - new)
     layers, head = 2 * shape.body * new, 2 * shape.head * new
-    return prompts / rates["fp32 train"] + layers / rates["fp32 decode"] + head / rates["fp32 decode head"]
+    return prompts / rates[f"{kind} train"] + layers / rates[f"{kind} decode"] + head / rates[f"{kind} decode head"]
 
 
 if __name__ == "__main__":

@@ -32,11 +32,16 @@ def problems(cell: Mapping[str, Any], ours: Run, theirs: Run, variant: Mapping[s
     if cell["stage"] in ("grpo", "rloo", "ppo"):
         return found + _online(cell, ours, theirs)
     if not variant.get("packing"):
-        found += _first_losses(cell, ours, theirs, is_bf16=bool(variant.get("bf16")))
+        found += _first_losses(cell, ours, theirs, is_bf16=bool(variant.get("bf16")) or is_narrow(cell))
     mine, other = ours["held_out"]["loss"], theirs["held_out"]["loss"]
     if not mine <= other * (1 + WORSE):
         found.append(f"held-out loss {mine:.4f} against {other:.4f}")
     return found
+
+
+def is_narrow(cell: Mapping[str, Any]) -> bool:
+    """Whether our side computes products in bfloat16."""
+    return "bfloat16" in cell["ours"].get("model", {}).values()
 
 
 def _first_losses(cell: Mapping[str, Any], ours: Run, theirs: Run, *, is_bf16: bool) -> list[str]:

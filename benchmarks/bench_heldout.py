@@ -64,14 +64,14 @@ def ranking(model: Any, pairs: Sequence[Pair]) -> dict[str, float]:
 @torch.no_grad()
 def rewarded(model: Any, tokenizer: Any, work: Work) -> dict[str, float]:
     """Mean reward of sampled answers to held-out prompts, with its standard error; the same draws for both sides."""
-    torch.manual_seed(0)
+    draws = torch.Generator().manual_seed(0)
     eos, found = work.data["eos"], []
     scorer = judge(work) if work.cell["stage"] == "ppo" else None
     for prompt in work.held_out_prompts():
         ids = torch.tensor([prompt["ids"]])
         for _ in range(NEW_TOKENS):
             chance = model(input_ids=ids).logits[0, -1].float().softmax(-1)
-            drawn = torch.multinomial(chance, 1)
+            drawn = torch.multinomial(chance, 1, generator=draws)
             ids = torch.cat([ids, drawn[None]], 1)
             if drawn.item() == eos:
                 break

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 from bench_cells import CELLS, Variant
 from bench_floor import Shape, floor_seconds
 
@@ -140,6 +137,7 @@ def draw_ratios(records: Sequence[Record], path: Path) -> None:
     shown = [r for r in records if ratios(r) and not r["void"] and not r["cell"]["name"].startswith("grow")]
     if not shown:
         return
+    plt = _pyplot()
     figure, panel = plt.subplots(figsize=(7.5, 0.8 + 0.34 * len(shown)), layout="constrained")
     for place, record in enumerate(reversed(shown)):
         found, target = ratios(record), record["cell"]["target"]
@@ -168,6 +166,7 @@ def draw_growth(records: Sequence[Record], path: Path) -> None:
     bases = dict.fromkeys(r["cell"]["growth"] for r in records if r["cell"]["growth"] in by_name)
     if not bases:
         return
+    plt = _pyplot()
     figure, panels = plt.subplots(1, len(bases), figsize=(4.4 * len(bases), 3.4), layout="constrained", squeeze=False)
     for panel, base in zip(panels[0], bases, strict=True):
         own = [by_name[base], *(r for r in records if r["cell"]["growth"] == base)]
@@ -188,10 +187,18 @@ def draw_growth(records: Sequence[Record], path: Path) -> None:
     plt.close(figure)
 
 
+def _pyplot() -> Any:
+    """matplotlib without a screen, loaded where something is drawn."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
 def write(records: Sequence[Record], out: Path, *, docs: Path | None) -> None:
     """Table and pictures into `out`, and where given into the documentation between its marks."""
-    import json
-
     shown = newest(records)
     if not shown:
         return
@@ -208,6 +215,9 @@ def write(records: Sequence[Record], out: Path, *, docs: Path | None) -> None:
         draw_growth(shown, place / GROWTH)
     if docs is not None:
         page = docs / "performance.md"
+        pictures = {RATIOS: "TRL's seconds by Assent's, cell by cell", GROWTH: "Seconds against real tokens"}
+        drawn = [f"![{said}](images/{name})" for name, said in pictures.items() if (docs / "images" / name).is_file()]
+        text = "\n\n".join([text.rstrip(), *drawn]) + "\n"
         between = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
         page.write_text(between.sub(lambda _: f"\n{text}\n", page.read_text(), count=1))
 

@@ -230,9 +230,10 @@ class Side:
             return [self._ended(row) for row in found[:, width:].tolist()]
 
         drawn(asked, max_new_tokens=2)
-        torch.manual_seed(0)
-        with Clock() as clock:
-            answers = drawn(asked, max_new_tokens=new)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            with Clock() as clock:
+                answers = drawn(asked, max_new_tokens=new)
         peak = peak_mib()
         rows = [p["ids"] for p in self.work.prompts()]
         greedy = [r for row in rows for r in drawn([row], max_new_tokens=8, do_sample=False)]
