@@ -116,7 +116,8 @@ class Backends:
 
     def engine(self, policy: PolicyModel) -> Engine:
         """A sampler that reads the policy's live weights."""
-        return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
+        dtype = torch.bfloat16 if self.compute.rollout_dtype == "bfloat16" else None
+        return LocalEngine(policy, max_live_rows=self.compute.max_live_rows, dtype=dtype)
 
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
         """A policy as a model that answers under a name."""

@@ -75,6 +75,11 @@ class ComputeConfig(Config):
     """Seconds between checkpoints: a killed run loses at most about this much work."""
     max_live_rows: int = Field(default=128, ge=1, json_schema_extra={"affects_result": False})
     """How many answers are sampled at once."""
+    rollout_dtype: Literal["as_trained", "bfloat16"] = Field(
+        default="as_trained", json_schema_extra={"added_later": True}
+    )
+    """What answers are drawn in. bfloat16: from a rounded copy of float32 weights, faster and not quite the policy that
+    is trained; `sampler_gap_mean` says by how much."""
 
 
 class LogConfig(Config):
