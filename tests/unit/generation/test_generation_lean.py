@@ -30,12 +30,13 @@ def gap(policy: PolicyModel, engine: LocalEngine) -> float:
     """Largest difference between the log-probabilities of drawn tokens and those that training computes."""
     prompts = prompts_of(11, 3, 25)
     drawn = engine.generate(prompts, num_samples=3, sampling=SAMPLING, seed=1)
-    [batch] = pack(
-        [Group(p, tuple(a.tokens for a in row)) for p, row in zip(prompts, drawn, strict=True)], budget=10**6
-    )
-    with torch.no_grad():
-        expected = policy.logps(batch).logps
-    return float(np.abs(np.concatenate([a.logps for row in drawn for a in row]) - expected.numpy()).max())
+    largest = 0.0
+    for prompt, row in zip(prompts, drawn, strict=True):
+        [batch] = pack([Group(prompt, tuple(a.tokens for a in row))], budget=10**6)
+        with torch.no_grad():
+            expected = policy.logps(batch).logps.numpy()
+        largest = max(largest, float(np.abs(np.concatenate([a.logps for a in row]) - expected).max()))
+    return largest
 
 
 def move_adapters(policy: PolicyModel, size: float = 0.1) -> None:
