@@ -4,22 +4,49 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+VLLM   ?= .venv-vllm
 
-.PHONY: setup demo test check docs clean
+.PHONY: setup demo real test test-vllm vllm check docs gpu-check bench clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
 $(READY): pyproject.toml $(wildcard lock/*)
 	$(PYTHON) -m venv $(VENV)
 	lock/install.sh $(BIN)/python dev
+	$(BIN)/python -m pip install --quiet --upgrade --target $(VENV)/quantized --no-deps --require-hashes --requirement lock/quantized.txt
 	@touch $(READY)
 
 demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a report
 	$(BIN)/assent run configs/demo.yaml
 
+REAL := build/real
+
+real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_DATA: reward model, DPO, PPO, a judge apart; 90 minutes
+	$(BIN)/python benchmarks/real_model.py --to $(REAL)
+	$(BIN)/python benchmarks/real_sides.py --to $(REAL)
+	$(BIN)/assent run configs/real-smol-gold.yaml
+	rm -rf $(REAL)/judge
+	$(BIN)/assent export runs/real-smol-gold/round-1/reward --to $(REAL)/judge
+	$(BIN)/assent run configs/real-smol.yaml
+	$(BIN)/assent run configs/real-smol.yaml --with configs/real-smol-dpo.yaml
+	$(BIN)/python benchmarks/real.py --runs runs > $(REAL)/report.md
+	@echo "what it found: $(REAL)/report.md"
+
 test: setup  ## style, types, floors, all tests
 	$(MAKE) --no-print-directory check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm; \
+	else echo "tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
+
+vllm: $(VLLM)/.ready  ## an environment of its own with vLLM for a CPU
+
+$(VLLM)/.ready: pyproject.toml lock/vllm.txt lock/torch-cpu.txt
+	$(PYTHON) -m venv $(VLLM)
+	lock/install-vllm.sh $(VLLM)/bin/python
+	@touch $@
+
+test-vllm: vllm  ## the engine against vLLM itself
+	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest tests/with_vllm tests/unit/generation/test_generation_local.py
 
 check: setup  ## style, types and floors only
 	$(BIN)/ruff check .
@@ -31,5 +58,18 @@ docs: setup  ## the documentation as a site in site/, links held to be right
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "built: look at it with $(BIN)/python -m http.server --directory site"
 
+gpu-check: setup  ## on a machine with an NVIDIA GPU: parity, throughput and memory in nine minutes
+	$(BIN)/python benchmarks/gpu_check.py
+
+# TRL stands on the packages of $(VENV): both sides compute with the same torch and transformers, and nothing large is fetched.
+.venv-trl%/.ready: lock/bench-trl%.txt $(READY)
+	$(BIN)/python -m venv $(@D)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > $$($(@D)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/assent.pth
+	$(@D)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement $<
+	@touch $@
+
+bench: .venv-trl-sft/.ready .venv-trl-ppo/.ready  ## beside TRL, A B A B: hours; `make bench CELLS="sft-5m dpo-5m"` for some
+	$(BIN)/python benchmarks/bench.py --cells $(CELLS) --docs docs $(BENCH)
+
 clean:  ## the virtual environment and builds; runs and the judgments in them stay (`assent clean` says what can go)
-	rm -rf $(VENV) build dist site
+	rm -rf $(VENV) $(VLLM) .venv-trl-sft .venv-trl-ppo build dist site

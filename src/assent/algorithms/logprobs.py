@@ -55,18 +55,20 @@ def scored_logps(
     block: int,
     with_entropy: bool,
     keep_limit: int = KEEP_LIMIT,
+    rounded: Float[Tensor, "V d"] | None = None,
 ) -> ScoredLogps:
     """Log-probability of each target under softmax(cap(hidden @ weight^T + bias) / temperature), by blocks of tokens.
 
     `cap(x) = softcap * tanh(x / softcap)` (Gemma 2) is the model's and comes first; temperature divides what the model
     says. `block` tokens are worked on at a time (about 128 on a CPU). Softmax and results are in at least float32.
-    Differentiable once by hidden, weight and bias; whatever needs no gradient costs none.
+    Differentiable once by hidden, weight and bias; whatever needs no gradient costs none. With `rounded`, a copy of the
+    weight in a narrower type, the products of backward are in that type; what is said is the same to the bit.
     """
     if temperature <= 0 or block < 1:
         raise ValueError(f"scored_logps wants temperature > 0 and block >= 1, got {temperature} and {block}")
     needs_grad = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (hidden, weight, bias))
     head = _Head(temperature=temperature, softcap=softcap, block=block)
-    plan = _Plan(needs_grad=needs_grad, with_entropy=with_entropy, keep_limit=keep_limit)
+    plan = _Plan(needs_grad=needs_grad, with_entropy=with_entropy, keep_limit=keep_limit, rounded=rounded)
     logps, entropy = _ScoredLogps.apply(hidden, weight, bias, targets, head, plan)
     return ScoredLogps(logps, entropy if with_entropy else None)
 
@@ -78,6 +80,7 @@ class _Plan:
     needs_grad: bool
     with_entropy: bool
     keep_limit: int
+    rounded: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ class _ScoredLogps(torch.autograd.Function):
         wide = torch.promote_types(hidden.dtype, torch.float32)
         trains_head = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         keeps = plan.needs_grad and trains_head and num_scored * num_words <= plan.keep_limit
-        kept = hidden.new_empty(num_scored, num_words) if keeps else None
+        factor = weight if plan.rounded is None else plan.rounded
+        kept = hidden.new_empty(num_scored, num_words, dtype=factor.dtype) if keeps else None
         pull = torch.empty_like(hidden) if plan.needs_grad and not trains_head else None
         logps = hidden.new_empty(num_scored, dtype=wide)
         entropy = hidden.new_empty(num_scored if plan.with_entropy else 0, dtype=wide)
@@ -154,10 +158,10 @@ class _ScoredLogps(torch.autograd.Function):
                 if derivative.dtype != kept.dtype:
                     kept[part] = derivative
             elif pull is not None:
-                torch.mm(head.derivative_(probs, logits, targets[part]).to(weight.dtype), weight, out=pull[part])
+                pull[part] = head.derivative_(probs, logits, targets[part]).to(factor.dtype) @ factor
 
         ctx.save_for_backward(hidden, weight, bias, targets)
-        ctx.head, ctx.kept, ctx.pull = head, kept, pull
+        ctx.head, ctx.kept, ctx.pull, ctx.factor = head, kept, pull, factor
         ctx.mark_non_differentiable(entropy)
         ctx.set_materialize_grads(False)
         return logps, entropy
@@ -173,23 +177,28 @@ class _ScoredLogps(torch.autograd.Function):
             return (grad * ctx.pull).to(hidden.dtype), None, None, None, None, None
         wants = ctx.needs_input_grad[:3]
         if ctx.kept is not None:
-            return *_pull_back(ctx.kept, grad.to(hidden.dtype), hidden, weight, wants), None, None, None
-        return *_recomputed(ctx.head, grad, ctx.saved_tensors, wants), None, None, None
+            return *_pull_back(ctx.kept, grad, hidden, weight, ctx.factor, wants), None, None, None
+        return *_recomputed(ctx.head, grad, ctx.saved_tensors, ctx.factor, wants), None, None, None
 
 
 def _pull_back(
-    derivative: Tensor, grad: Tensor, hidden: Tensor, weight: Tensor, wants: tuple[bool, ...]
+    derivative: Tensor, grad: Tensor, hidden: Tensor, weight: Tensor, factor: Tensor, wants: tuple[bool, ...]
 ) -> tuple[Tensor | None, ...]:
-    """Gradients by hidden, weight and bias from D [S, V] and grad [S, 1], those wanted."""
+    """Gradients by hidden, weight and bias from D [S, V] and grad [S, 1], those wanted; `factor` is the weight."""
+    narrow, grad = factor.dtype, grad.to(hidden.dtype)
     return (
-        (derivative @ weight).mul_(grad) if wants[0] else None,
-        derivative.t() @ (grad * hidden) if wants[1] else None,
-        derivative.t() @ grad[:, 0] if wants[2] else None,
+        (derivative @ factor).to(hidden.dtype).mul_(grad) if wants[0] else None,
+        (derivative.t() @ (grad * hidden).to(narrow)).to(weight.dtype) if wants[1] else None,
+        (derivative.t() @ grad[:, 0].to(narrow)).to(weight.dtype) if wants[2] else None,
     )
 
 
 def _recomputed(
-    head: _Head, grad: Tensor, saved: tuple[Tensor, Tensor, Tensor | None, Tensor], wants: tuple[bool, ...]
+    head: _Head,
+    grad: Tensor,
+    saved: tuple[Tensor, Tensor, Tensor | None, Tensor],
+    factor: Tensor,
+    wants: tuple[bool, ...],
 ) -> tuple[Tensor | None, ...]:
     """The same gradients, with D computed again block by block; sums over blocks are kept in at least float32."""
     hidden, weight, bias, targets = saved
@@ -201,11 +210,11 @@ def _recomputed(
         logits, probs = (s[: part.stop - part.start] for s in scratch)
         head.logits(hidden[part], weight, bias, out=logits)
         torch.softmax(logits, -1, out=probs)
-        derivative = head.derivative_(probs, logits, targets[part]).to(hidden.dtype)
+        derivative = head.derivative_(probs, logits, targets[part]).to(factor.dtype)
         if by_hidden is not None:
-            by_hidden[part] = (derivative @ weight).mul_(grad[part])
+            by_hidden[part] = (derivative @ factor).mul_(grad[part])
         if by_weight is not None:
-            _add_product_(by_weight, derivative.t(), (grad[part] * hidden[part]).to(hidden.dtype))
+            _add_product_(by_weight, derivative.t(), (grad[part] * hidden[part]).to(factor.dtype))
         if by_bias is not None:
             by_bias += derivative.to(grad.dtype).t() @ grad[part, 0]
     return (

@@ -60,6 +60,8 @@ def model_folder(name: str) -> Path | str:
     path = Path(name)
     if any((path / one).is_file() for one in _MODEL_FILES) and not (path / MANIFEST).is_file():
         return path
+    if any(path.glob("*.gguf")) or (path.suffix == ".gguf" and path.is_file()):
+        return path
     if (kept := kept_model(name)) is not None:
         return kept[1]
     begins_here = Path(path.parts[0]).exists() if path.parts else True

@@ -3,7 +3,7 @@
     file        a file, or a folder
     data        the same, read by a format, which may read more beside it (`data/beside.py`: rounds.py adds that)
     template    Jinja text, or a file with it: text holds a brace
-    model       a folder of a model, or a hub id
+    model       a folder of a model, a GGUF file, or a hub id
     dataset     a folder saved by `datasets`, or a hub id
     python      "package.module:function"
     rubric      a rubric that comes with the package, by its name, or a file
@@ -40,6 +40,7 @@ Kind = Literal[
 _Config = TypeVar("_Config", bound=BaseModel)
 _ADAPTER = "adapter_config.json"
 _MODEL_FILES = ("config.json", _ADAPTER)
+_GGUF = ".gguf"
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -67,7 +68,8 @@ class Outside:
     def is_path(self) -> bool:
         """Whether the value is surely a path, and neither text nor a name."""
         if self.kind in ("model", "dataset"):
-            return self.value.startswith((".", "/")) or not _HUB_ID.fullmatch(self.value)
+            is_file = self.kind == "model" and self.value.endswith(_GGUF)
+            return is_file or self.value.startswith((".", "/")) or not _HUB_ID.fullmatch(self.value)
         if self.kind in ("rubric", "constitution", "prompts"):
             return not self.is_packaged
         return self.kind in ("file", "data") or (self.kind == "template" and "{" not in self.value)
@@ -131,9 +133,11 @@ def missing(one: Outside) -> str | None:
     if one.kind in ("model", "dataset"):
         # `models/judge` may be a hub id; where there is a folder models, it is meant to lie in it.
         is_meant_here = one.is_path or Path(one.path.parts[0]).is_dir()
-        if is_meant_here and not one.path.is_dir():
+        if one.kind == "model" and one.value.endswith(_GGUF) and not one.path.exists():
+            return f"{one.value}: no such file"
+        if is_meant_here and not one.path.is_dir() and not _is_gguf(one):
             return f"{one.value}: no such folder"
-        if one.kind == "model" and one.path.is_dir() and not any((one.path / n).is_file() for n in _MODEL_FILES):
+        if one.kind == "model" and one.path.is_dir() and not _holds_model(one.path):
             return f"{one.value} holds no config.json"
         return None
     if (
@@ -209,6 +213,8 @@ def _contents(one: Outside) -> dict[str, str]:
         case "python":
             return {one.name: source_hash_of(one.value)}
         case "model":
+            if _is_gguf(one):
+                return {one.name: hash_whole(one.path)}
             return _model(one.path, one.name) if one.path.is_dir() else {}
         case "dataset":
             # Of a dataset on the hub only its name is known before it is loaded.
@@ -226,8 +232,17 @@ def _contents(one: Outside) -> dict[str, str]:
 def _is_place(one: Outside) -> bool:
     """Whether the value only says where something lies, whose content is hashed."""
     if one.kind in ("model", "dataset"):
-        return one.path.is_dir()
+        return one.path.is_dir() or _is_gguf(one)
     return one.kind != "place" and one.is_path
+
+
+def _is_gguf(one: Outside) -> bool:
+    """Whether it is a model in one file."""
+    return one.kind == "model" and one.path.suffix == _GGUF and one.path.is_file()
+
+
+def _holds_model(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _MODEL_FILES) or any(folder.glob(f"*{_GGUF}"))
 
 
 def _model(folder: Path, name: str) -> dict[str, str]:

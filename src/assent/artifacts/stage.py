@@ -143,15 +143,23 @@ def stage(
 
 
 Noted = Callable[[Sequence[Step]], None]
+Call = Callable[[Stage, StageContext, BaseModel, Mapping[str, StageInput]], Mapping[str, Any] | None]
+"""Runs the function of a stage, in this process or by others, and gives its notes."""
+
+
+def _here(
+    stage: Stage, ctx: StageContext, config: BaseModel, inputs: Mapping[str, StageInput]
+) -> Mapping[str, Any] | None:
+    return stage(ctx, config, **inputs)
 
 
 class Runner:
     """Runs stages of one run folder, each once. Use as a context manager: it holds the folder's lock.
 
     With `planning` nothing is run, written or locked: `run` returns what it finds, or an artifact that is not made, and
-    `steps` says which. `also` gives further hashes for the key of every stage. Runs that share a `home` share what they
-    make: a stage that another process is making is waited for. `noted`, where it is set, is told all steps whenever one
-    begins or ends. Raises UserError when another process works in the run's folder.
+    `steps` says which. `also` gives further hashes for the key of every stage. Runs that share a `home` share what
+    they make: a stage that another process is making is waited for. `noted`, if set, is told all steps whenever one
+    begins or ends; `call` runs the function of a stage. Raises UserError when another process works in that folder.
     """
 
     def __init__(
@@ -167,6 +175,7 @@ class Runner:
         self.root, self.seed, self.planning = root, seed, planning
         self.home = home or root
         self.noted: Noted | None = None
+        self.call: Call = _here
         self._also = also
         self.steps: list[Step] = []
         self.scope: tuple[str | int, ...] = ()
@@ -311,7 +320,7 @@ class Runner:
             output, scratch = _folders(work)
             ctx = StageContext(output, scratch, log, identity.seed, dict(inputs), identity.key)
             with attempts.timed(), spoiled_batch(log.folder / SPOILED):
-                notes = stage(ctx, config, **inputs)
+                notes = self.call(stage, ctx, config, inputs)
             log.close()
             log.copy_to(output)
             manifest = _manifest(stage, identity, seconds=attempts.seconds(), notes=_plain(stage, notes))

@@ -57,19 +57,28 @@ def newest_version(run: Path) -> Path | None:
     return next(reversed(_versions(run)), None)
 
 
-def set_aside(run: Path, now: Rounds) -> Path | None:
-    """Keep what a run has made under another name, where names of it would be lost by `now`, and clear its place.
+def version_for(run: Path, now: Rounds) -> Path | None:
+    """The folder under which what a run has made would be kept, were `now` all that it names.
 
-    Returns the folder of the version; one that has the same already serves for it. None where nothing is lost.
+    One that has the same already serves for it. None where no name is lost.
     """
     gone = lost(run, now)
     if not gone:
         return None
-    version = next((one for one in _versions(run) if _has(one, gone)), None)
+    newest = newest_version(run)
+    number = 1 + (0 if newest is None else RunFolder(newest).version or 0)
+    return next((one for one in _versions(run) if _has(one, gone)), run.with_name(f"{run.name}@{number}"))
+
+
+def set_aside(run: Path, now: Rounds) -> Path | None:
+    """Keep what a run has made under another name, where names of it would be lost by `now`, and clear its place.
+
+    Returns the folder of the version; None where nothing is lost.
+    """
+    version = version_for(run, now)
     if version is None:
-        newest = newest_version(run)
-        number = 1 + (0 if newest is None else RunFolder(newest).version or 0)
-        version = run.with_name(f"{run.name}@{number}")
+        return None
+    if not version.is_dir():
         with files.new_directory(version) as partial:
             _copy(run, partial)
     for folder in RunFolder(run).rounds:

@@ -64,6 +64,17 @@ def chat(
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.7,
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer in tokens.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    best_of: Annotated[
+        int, typer.Option("--best-of", min=1, help="Draw so many answers and give the one that --reward scores best.")
+    ] = 1,
+    reward: Annotated[
+        str | None,
+        typer.Option(
+            "--reward",
+            metavar="PATH",
+            help="The reward model of --best-of. Default: the round's, POLICY/reward.",
+        ),
+    ] = None,
     profile: Annotated[
         str | None, typer.Option("--profile", help="Instead of a policy: a published profile, with its principles.")
     ] = None,
@@ -79,14 +90,22 @@ def chat(
 
     Messages may also come through a pipe, a line each. runs/x/round-0 is what the first round started from.
     """
+    from assent.core.errors import UserError
     from assent.core.layers import parse, sets, written
     from assent.service.chat import ChatConfig, chat_loop
 
     _refuse_both(policy, profile, "chat")
     _say_passed_over(policy, against)
+    if (best_of > 1 and profile is not None) or (reward is not None and best_of == 1):
+        raise UserError("--reward belongs to --best-of N with N above 1, and both to a policy, not to a --profile")
     drawn = {"temperature": temperature, "max_new_tokens": max_new_tokens}
     chat_config = parse(ChatConfig, [written("assent chat", {"sampling": drawn}), *sets(settings or ())])
-    if profile is not None:
+    if best_of > 1 and policy is not None:
+        from assent.service.chat import best_of_writer
+
+        chooser = best_of_writer(policy, chat_config.model, n=best_of, reward=reward)
+        chat_loop(chooser, chat_config, against=against, seed=seed)
+    elif profile is not None:
         from assent.pipeline.profile_use import ProfilePolicy
 
         meant = ProfilePolicy.of(profiles, profile, today=datetime.date.today())

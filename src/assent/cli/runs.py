@@ -10,6 +10,7 @@ import typer
 
 from assent.artifacts.layout import PROJECT
 from assent.cli.options import ConfigArgument, Overlays, RunName, Settings, with_name
+from assent.core.loading import loading
 from assent.core.terminal import safe
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def run(
     Where people are the raters it ends with exit code 3 and says how many judgments are in and how to rate; run it
     again later, or let it --wait.
     """
-    from assent.artifacts.digests import reading_everything
-    from assent.pipeline.places import go_to_project
-    from assent.pipeline.plan import plan_project
+    with loading():
+        from assent.artifacts.digests import reading_everything
+        from assent.pipeline.places import go_to_project
+        from assent.pipeline.plan import plan_project
 
     said = with_name(settings, name)
     given = (*go_to_project(config, tuple(overlays or ()), said), said)
@@ -76,10 +78,11 @@ def run(
         typer.echo(f"working in {config.parent}; paths and commands below are as seen from there", err=True)
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
-        with looking:
+        with looking, loading():
             typer.echo("\n".join(plan_project(*given, skip_bad=skip_bad)))
         return
-    from assent.pipeline.run import run_folder, run_project  # torch comes along
+    with loading():
+        from assent.pipeline.run import run_folder, run_project  # torch comes along
 
     with looking, contextlib.ExitStack() as pages:
         waits = pages.enter_context(_waiter(given, host, port)).wait if wait else None
@@ -94,8 +97,13 @@ def doctor(
     config: ConfigArgument = PROJECT,
     settings: Settings = None,
     overlays: Overlays = None,
+    name: RunName = None,
     run_code: Annotated[
         bool, typer.Option("--run-code", help="Also import the functions that the YAML names, which runs their code.")
+    ] = False,
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="Instead: what a step would cost on a cluster, on paper, and what binds."),
     ] = False,
 ) -> None:
     """Check a config, its data, model, template, lengths, store and disk before anything is trained.
@@ -105,15 +113,28 @@ def doctor(
     Ends with exit code 2 where a run would fail.
     """
     from assent.artifacts.project import is_run
-    from assent.pipeline.doctor.logs import examine_logs
 
+    if cluster:
+        from assent.pipeline.doctor.cluster import plan
+
+        for line in plan(config, tuple(overlays or ()), tuple(settings or ())):
+            typer.echo(safe(line))
+        return
     if is_run(config):
+        from assent.pipeline.doctor.logs import examine_logs
+
         for finding in examine_logs(config):
             typer.echo(safe(str(finding)))
         return
-    from assent.pipeline.doctor.examine import examine, summary  # torch comes along
+    with loading():
+        from assent.pipeline.doctor.opened import open_settings, summary
+    given = (config, tuple(overlays or ()), with_name(settings, name))
+    readable, findings = open_settings(*given)
+    if readable is not None:
+        with loading():
+            from assent.pipeline.doctor.examine import examine  # torch comes along
 
-    findings = examine(config, tuple(overlays or ()), tuple(settings or ()), runs_code=run_code)
+        findings = examine(*given, runs_code=run_code)
     for finding in findings:
         typer.echo(safe(str(finding)))
     typer.echo(summary(findings))

@@ -15,7 +15,7 @@ DEADLINE = 5.0
 
 def prepare(name: str | Path) -> None:
     """Before a name is looked for: where it is no folder and the hub does not answer, only the cache is asked."""
-    if not Path(name).is_dir():
+    if not Path(name).exists():
         unreachable()
 
 

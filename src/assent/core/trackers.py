@@ -15,6 +15,8 @@ from assent.core.errors import UserError
 from assent.core.files import write_text
 
 TrackerName = Literal["wandb", "mlflow"]
+_ERRORS = {"wandb": ("wandb", "Error"), "mlflow": ("mlflow.exceptions", "MlflowException")}
+"""Module and name of the errors that each raises on purpose."""
 
 
 @runtime_checkable
@@ -37,14 +39,17 @@ class Tracker(Protocol):
 def open_tracker(name: TrackerName, folder: Path) -> Tracker:
     """The tracker of that name for the run logged in `folder`.
 
-    Raises UserError when its package is not installed.
+    Raises UserError when its package is not installed, or what it says when it cannot begin: no key, no such server.
     """
-    match name:
-        case "wandb":
-            return WandbTracker(folder)
-        case "mlflow":
-            return MlflowTracker(folder)
-    raise UserError(f"unknown tracker {name!r}; known: wandb, mlflow")
+    if name not in _ERRORS:
+        raise UserError(f"unknown tracker {name!r}; known: wandb, mlflow")
+    module, own = _ERRORS[name]
+    _import(name)
+    try:
+        return WandbTracker(folder) if name == "wandb" else MlflowTracker(folder)
+    except getattr(_import(module), own) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"log.trackers: {name} cannot begin: {said}") from error
 
 
 class TensorBoardTracker:

@@ -23,6 +23,8 @@ def doubts(
 
 def _still(report: EvaluationReport) -> Iterator[str]:
     moved, kl = report.weights_moved, report.kl_per_response
+    if report.best_of is not None:
+        return
     if moved == 0:
         yield "The policy has not moved: its weights are those of its start."
     elif kl is not None and kl.high < STILL and kl.low > -STILL:

@@ -9,10 +9,12 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from assent.algorithms.kl import best_of_n_kl
 from assent.core import files
 from assent.core.errors import DataError
 from assent.core.problems import first_problem
 from assent.core.types import Record
+from assent.evaluation.judge_scores import JudgeScores
 from assent.evaluation.suite import Measure, SuiteReport
 from assent.evaluation.suites import lab, winrate
 from assent.evaluation.winrate import WinRate
@@ -71,6 +73,19 @@ class Trainers(Record):
     """Verdicts that are theirs."""
 
 
+class BestOfN(Record):
+    """That the new policy gave the best of several answers by the round's reward model."""
+
+    n: int
+    kl_bound: float
+    """Nats that this adds to its distance at most: log n - (n - 1)/n, whatever scores (Stiennon et al. 2020)."""
+
+    @classmethod
+    def of(cls, n: int) -> BestOfN:
+        """The best of n."""
+        return cls(n=n, kl_bound=best_of_n_kl(n))
+
+
 class EvaluationReport(Record):
     """A policy against another. What was not measured is None or missing."""
 
@@ -80,8 +95,12 @@ class EvaluationReport(Record):
     known_judge: KnownJudge | None = None
     """None where people judged, or nobody held the judge against people."""
     win_rate: WinRate | None = None
+    judge_scores: JudgeScores | None = None
+    """Of a judge that scores single answers; None for others, and in reports of older versions."""
     kl_per_response: Estimate | None = None
-    """Nats."""
+    """Nats, of the policy's own samples; choosing the best of several comes on top (`best_of`)."""
+    best_of: BestOfN | None = None
+    """None where every answer was the only one."""
     reward_before: Estimate | None = None
     """Mean score of the round's reward model on the baseline's answers."""
     reward_after: Estimate | None = None
@@ -135,7 +154,9 @@ class EvaluationReport(Record):
         return {
             "judge": None if self.judge is None else str(self.judge),
             **compared,
+            **({} if self.judge_scores is None else {"judge_change": _plain(self.judge_scores.change)}),
             "kl_per_response": _plain(self.kl_per_response),
+            **({} if self.best_of is None else {"best_of": self.best_of.model_dump()}),
             "reward_before": _plain(self.reward_before),
             "reward_after": _plain(self.reward_after),
             "truth": self.truth(),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 from pydantic import Field
 
@@ -48,6 +51,24 @@ class StoreConfig(Config):
     def exists(self) -> bool:
         """Whether there is something to open: opening makes a SQLite file, and looking must not make a database."""
         return self.file is None or self.file.exists()
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there is a task or a rater in it; a file of which that is not plain is taken to have some.
+
+        A SQLite file is looked at without what opens stores, whose modules take longer to load than a plan's others.
+        """
+        if self.file is None or not self.exists:
+            return self.exists
+        try:
+            name = f"file:{quote(str(self.file.absolute()))}?mode=ro"
+            with contextlib.closing(sqlite3.connect(name, uri=True)) as connection:
+                return (
+                    connection.execute("SELECT 1 FROM task UNION ALL SELECT 1 FROM rater LIMIT 1").fetchone()
+                    is not None
+                )
+        except sqlite3.Error:
+            return True
 
     def located(self, folder: Path) -> str:
         """The URL with a relative SQLite file taken from `folder`."""

@@ -40,10 +40,10 @@ from assent.feedback.queue import (
     tasks,
 )
 from assent.feedback.queue import judges as seats
-from assent.feedback.queue.judges import Judges
 from assent.feedback.queue.order import number
 from assent.feedback.queue.projects import Projects
 from assent.feedback.queue.settings import settings_of
+from assent.feedback.records.judges import Judges
 from assent.feedback.records.queue import (
     Claim,
     Counts,

@@ -45,6 +45,9 @@ class Engine(Protocol):
 
     version: int
     """Number of the weights that it samples from, as `load_weights` was told."""
+    is_exact: bool
+    """Whether its log-probabilities are those that the learner computes, float32 rounding aside; else rollouts are
+    weighed."""
 
     def load_weights(self, source: Weights, *, version: int) -> None:
         """Sample from the weights of `source` from now on; on-policy methods call this before each step's rollouts."""
@@ -57,15 +60,16 @@ class Engine(Protocol):
         num_samples: int,
         sampling: Sampling,
         seed: int,
+        numbers: Sequence[int] | None = None,
         on_progress: Callable[[int], None] | None = None,
         on_token: Callable[[Generation], None] | None = None,
     ) -> list[list[Generation]]:
         """Draw `num_samples` answers to each prompt, in the order of the prompts.
 
         The answers depend on the weights, `sampling`, `seed` and each prompt's number in the list, never on what else
-        is in the batch (beyond rounding). `on_progress(n)` is told whenever n more answers are done.
-        `on_token` is shown every live answer so far at each of its tokens, for someone who reads along. A prompt that
-        leaves no room in the context window is a UserError.
+        is in the batch (beyond rounding). `numbers` are theirs where they are part of a longer list (default: from 0).
+        `on_progress(n)` is told whenever n more answers are done. `on_token` is shown every live answer so far at each
+        of its tokens, for someone who reads along. A prompt that leaves no room in the context window is a UserError.
         """
         ...
 

@@ -26,6 +26,8 @@ class LiveAnswers:
         self, capacity: int, sampling: Sampling, *, seed: int, eos_ids: tuple[int, ...], tokenizer: Any
     ) -> None:
         self._sampling, self._seed, self._tokenizer = sampling, seed, tokenizer
+        self.numbers: Sequence[int] | None = None
+        """The number of each prompt in a longer list; None: its own."""
         self._eos_ids = np.array(eos_ids, dtype=np.int64)
         self._stop_tail = 1 + max((len(stop.encode()) for stop in sampling.stop), default=0)
         self._size = 0
@@ -48,7 +50,8 @@ class LiveAnswers:
         self._start[row], self._limit[row] = start, limit
         self._count[row] = 0
         if self._sampling.temperature > 0:
-            self._uniforms[row] = stream(self._seed, "sample", prompt, sample).random(self._sampling.max_new_tokens)
+            number = prompt if self.numbers is None else int(self.numbers[prompt])
+            self._uniforms[row] = stream(self._seed, "sample", number, sample).random(self._sampling.max_new_tokens)
         self._size += 1
 
     def uniforms(self, first: int = 0) -> NDArray[np.float64]:

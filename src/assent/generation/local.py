@@ -69,6 +69,7 @@ class LocalEngine:
         if self._lean is None and dtype not in (None, policy.core.dtype):
             name = type(policy.core).__name__
             _log.warning("%s: answers are drawn in %s, not in %s: no lean pass", name, policy.core.dtype, dtype)
+        self.is_exact = self._lean is None or dtype in (None, policy.core.dtype)
         self.occupancy = Occupancy()
         self.version = 0
 
@@ -83,6 +84,7 @@ class LocalEngine:
         num_samples: int,
         sampling: Sampling,
         seed: int,
+        numbers: Sequence[int] | None = None,
         on_progress: Callable[[int], None] | None = None,
         on_token: Callable[[Generation], None] | None = None,
     ) -> list[list[Generation]]:
@@ -104,6 +106,7 @@ class LocalEngine:
                 rollout = _Rollout(
                     self._policy, self.rows, prompts, num_samples, sampling, seed, self._max_live_rows, self._lean
                 )
+                rollout.live.numbers = numbers
                 answers = rollout.run(on_progress, on_token)
         finally:
             if self._lean is not None and self._policy.parameters():
@@ -139,9 +142,7 @@ class _Rollout:
         self._prompts, self._sampling, self._device = prompts, sampling, policy.device
         self._limits = [min(sampling.max_new_tokens, policy.max_length - len(prompt)) for prompt in prompts]
         self._capacity = min(max_live_rows, len(self._waiting))
-        self._live = LiveAnswers(
-            self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer
-        )
+        self.live = LiveAnswers(self._capacity, sampling, seed=seed, eos_ids=policy.eos_ids, tokenizer=policy.tokenizer)
         self._rows = chosen.make(policy.core, prompts, order, capacity=self._capacity, lean=lean)
         self._steps = self._live_steps = 0
 
@@ -151,16 +152,16 @@ class _Rollout:
         """Write all answers; the keys are (prompt, sample)."""
         answers: dict[tuple[int, int], Generation] = {}
         while len(answers) < len(self._waiting):
-            first = len(self._live) if self._has_room() else 0
+            first = len(self.live) if self._has_room() else 0
             done = self._begin() if self._has_room() else self._step()
             if on_token is not None:
-                for row in range(first, len(self._live)):
-                    on_token(self._live.answer(row)[2])
+                for row in range(first, len(self.live)):
+                    on_token(self.live.answer(row)[2])
             for row in done.tolist():
-                prompt, sample, answer = self._live.answer(row)
+                prompt, sample, answer = self.live.answer(row)
                 answers[prompt, sample] = answer
             if len(done):
-                self._rows.keep(self._live.drop(done))
+                self._rows.keep(self.live.drop(done))
                 if on_progress is not None:
                     on_progress(len(done))
         return answers
@@ -179,38 +180,38 @@ class _Rollout:
 
     def _has_room(self) -> bool:
         is_waiting = self._num_begun < len(self._waiting)
-        is_open = len(self._live) < self._capacity if self._rows.can_join else len(self._live) == 0
+        is_open = len(self.live) < self._capacity if self._rows.can_join else len(self.live) == 0
         return is_waiting and is_open
 
     def _begin(self) -> NDArray[np.int64]:
         """Give free rows to waiting answers and draw their first tokens; returns the rows that are done already."""
-        first = len(self._live)
+        first = len(self.live)
         begun = self._waiting[self._num_begun : self._num_begun + self._capacity - first]
         self._num_begun += len(begun)
         for prompt, sample in begun:
-            self._live.add(prompt, sample, start=len(self._prompts[prompt]), limit=self._limits[prompt])
+            self.live.add(prompt, sample, start=len(self._prompts[prompt]), limit=self._limits[prompt])
         return self._draw(self._rows.join([prompt for prompt, _ in begun]), first)
 
     def _step(self) -> NDArray[np.int64]:
         """Draw the next token of every live row; returns the rows that are done with it."""
         self._steps += 1
-        self._live_steps += len(self._live)
-        return self._draw(self._rows.step(*self._live.newest()), 0)
+        self._live_steps += len(self.live)
+        return self._draw(self._rows.step(*self.live.newest()), 0)
 
     def _draw(self, logits: Float[Tensor, "B V"], first: int) -> NDArray[np.int64]:
-        uniforms = torch.from_numpy(self._live.uniforms(first)).to(self._device)
+        uniforms = torch.from_numpy(self.live.uniforms(first)).to(self._device)
         how = self._sampling
         cuts: dict[str, Any] = {"top_p": how.top_p, "top_k": how.top_k, "min_p": how.min_p}
         if how.repetition_penalty == 1.0:
             tokens, logps = draw(logits, uniforms, temperature=how.temperature, **cuts)
         else:
-            seen = torch.from_numpy(self._live.seen(self._prompts, first)).to(self._device)
+            seen = torch.from_numpy(self.live.seen(self._prompts, first)).to(self._device)
             changed = less_repeated(logits, seen, how.repetition_penalty)
             tokens, _ = draw(changed, uniforms, temperature=how.temperature, **cuts)
             logps = (logits.float() / (how.temperature or 1.0)).log_softmax(-1).gather(-1, tokens[:, None])[:, 0]
         # One transfer for both; token ids are exact in float64.
         drawn = torch.stack([tokens.double(), logps.double()]).cpu().numpy()
-        return self._live.append(drawn[0].astype(np.int64), drawn[1].astype(np.float32), first)
+        return self.live.append(drawn[0].astype(np.int64), drawn[1].astype(np.float32), first)
 
 
 def _check(prompts: Sequence[TokenIds], max_length: int) -> None:

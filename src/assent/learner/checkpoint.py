@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -45,6 +45,13 @@ class Checkpoint:
         """The saved tensors, bit for bit."""
         return load_file(self.folder / _TENSORS, device=device)
 
+    def part(self, name: str, like: object = None) -> dict[str, Tensor]:
+        """Those of a part, whose names begin with its own; all whole, however the part would have them (`like`)."""
+        prefix = f"{name}/"
+        with safe_open(str(self.folder / _TENSORS), framework="pt") as saved:
+            keys = [key for key in saved.keys() if key.startswith(prefix)]  # noqa: SIM118
+            return {key.removeprefix(prefix): saved.get_tensor(key) for key in keys}
+
 
 def save(folder: Path, *, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
     """Write checkpoint `step` into `folder`; it and the one before it are kept, all others deleted.
@@ -61,8 +68,8 @@ def save(folder: Path, *, step: int, tensors: Mapping[str, Tensor], state: Mappi
         files.write_json(partial / _STATE, dict(state))
         sums = {name: hash_file(partial / name) for name in (_TENSORS, _STATE)}
         files.write_json(partial / _CHECKSUMS, {"step": step, "sha256": sums})
-    earlier = [(number, old) for number, old in _numbered(folder) if number <= step]
-    for number, old in _numbered(folder):
+    earlier = [(number, old) for number, old in numbered(folder) if number <= step]
+    for number, old in numbered(folder):
         if (number, old) not in earlier[:KEPT]:  # a later step is of a run that was not resumed; it must not come back
             shutil.rmtree(old, ignore_errors=True)
     return path
@@ -74,7 +81,7 @@ def latest(folder: Path, *, say: Callable[[str], None]) -> Checkpoint | None:
     A damaged one is reported in one line, deleted, and the one before it is taken.
     """
     files.remove_partials(folder)
-    for step, path in _numbered(folder):
+    for step, path in numbered(folder):
         problem = _problem(path, step)
         if problem is None:
             return Checkpoint(path, step, json.loads((path / _STATE).read_text(encoding="utf-8")))
@@ -102,7 +109,7 @@ class Cadence:
         self._last = self._clock()
 
 
-def _numbered(folder: Path) -> list[tuple[int, Path]]:
+def numbered(folder: Path) -> list[tuple[int, Path]]:
     """Checkpoint directories, newest first."""
     found = [(re.fullmatch(r"checkpoint-(\d{6,})", path.name), path) for path in folder.glob("checkpoint-*")]
     return sorted(((int(match[1]), path) for match, path in found if match), reverse=True)

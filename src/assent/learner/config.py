@@ -33,6 +33,12 @@ class OptimizerConfig(Config):
     """Gradients are scaled down to this global norm."""
     tokens_per_microbatch: int = Field(default=2048, ge=1)
     """Real tokens computed at once. It changes speed and memory; results change only by rounding."""
+    most_tokens: int | None = Field(default=None, ge=1, json_schema_extra={"affects_result": False})
+    """Micro-batches of more real tokens are cut into several, and results change only by rounding. null: as the memory
+    plan of the run says."""
+    checkpointing: Literal["auto", "on", "off"] = Field(default="auto", json_schema_extra={"affects_result": False})
+    """on: keep only what goes from layer to layer for the backward pass and compute each layer again there. The result
+    is the same, with a fraction of the memory and about a third more time. auto: as the memory plan of the run says."""
 
     def rate_at(self, step: int, total_steps: int) -> float:
         """Learning rate of optimizer step `step` (from 0) of `total_steps`: the peak times the schedule."""

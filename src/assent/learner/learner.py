@@ -1,7 +1,7 @@
 """The seam between algorithms and machines: `Learner` (forward_backward, step, score, weights, state) and `Scorer`.
 
 An algorithm never sees devices, shards or processes. `learner.local` is the one-process version and the reference that
-every other must agree with; `learner.data_parallel` is the second, over several processes.
+every other must agree with; `learner.fsdp` is the second, over several processes.
 """
 
 from __future__ import annotations

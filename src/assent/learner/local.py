@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Generic
 
 import torch
@@ -13,6 +14,7 @@ from assent.algorithms.objective import Weighted, means, merge_metrics
 from assent.core.errors import NonFiniteError, RunError
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Objective, Output, Passed, StepReport
+from assent.learner.room import Room
 from assent.models.groups import GroupBatch
 
 
@@ -39,6 +41,7 @@ class LocalLearner(Generic[Output]):
         self.config = config
         self.num_steps = 0
         self._accumulated: list[GroupBatch] = []
+        self.room = Room(config.most_tokens)
         matrices = [p for p in self.parameters.values() if p.ndim >= 2]
         vectors = [p for p in self.parameters.values() if p.ndim < 2]
         self._optimizer = torch.optim.AdamW(
@@ -63,6 +66,12 @@ class LocalLearner(Generic[Output]):
         self, batches: Sequence[GroupBatch], objective: Objective[Output], *, weight: float
     ) -> list[tuple[Mapping[str, Weighted], Output]]:
         """The same with the sums behind the metrics, one per micro-batch: for learners that add up over processes."""
+        compute = partial(self._accumulate, objective=objective, weight=weight)
+        return self.room.passes(batches, compute, forget=self.drop_gradients)
+
+    def _accumulate(
+        self, batches: Sequence[GroupBatch], *, objective: Objective[Output], weight: float
+    ) -> list[tuple[Mapping[str, Weighted], Output]]:
         parts: list[tuple[Mapping[str, Weighted], Output]] = []
         device = next(iter(self.parameters.values())).device
         for batch in (one.to(device) for one in batches):  # objectives lay their targets beside the batch
@@ -72,12 +81,7 @@ class LocalLearner(Generic[Output]):
             loss = objective(output, batch)
             if not torch.isfinite(loss.total):
                 self.drop_gradients()
-                raise NonFiniteError(
-                    f"the loss is {loss.total.item()} at optimizer step {self.num_steps} in a micro-batch of"
-                    f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped:"
-                    f" lower the learning rate ({self.config.learning_rate:g}) or look at the data of this step",
-                    batch=batch.listed(),
-                )
+                raise self._loss_error(loss.total, batch)
             (loss.total / weight).backward()
             parts.append((loss.metrics, detached(output)))
         return parts
@@ -86,9 +90,9 @@ class LocalLearner(Generic[Output]):
         """One AdamW update. Raises NonFiniteError if a gradient is not finite."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        norm = nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
+        norm = self._clipped_norm()
         if norm != norm or norm == float("inf"):
-            batch = [row for part in self._accumulated for row in part.listed()]
+            batch = self._listed()
             self.drop_gradients()
             raise NonFiniteError(
                 f"the gradient norm is {norm} at optimizer step {self.num_steps}; nothing was stepped:"
@@ -103,7 +107,7 @@ class LocalLearner(Generic[Output]):
     @torch.no_grad()
     def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
         """Outputs of the model as it is now, without gradient."""
-        return [self.outputs(batch) for batch in batches]
+        return self.room.scores(batches, self.outputs)
 
     def tensors(self) -> dict[str, Tensor]:
         """Weights and both Adam moments under their parameter's name."""
@@ -146,6 +150,24 @@ class LocalLearner(Generic[Output]):
         """Forget what was accumulated since the last step."""
         self._optimizer.zero_grad(set_to_none=True)
         self._accumulated.clear()
+        self.room.clear()
+
+    def _clipped_norm(self) -> float:
+        """Scale the gradients down to the largest norm that is allowed; their norm before."""
+        return nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.max_grad_norm).item()
+
+    def _listed(self) -> list[dict[str, object]]:
+        """The rows that were learned from since the last step, as plain JSON."""
+        return [row for part in self._accumulated for row in part.listed()]
+
+    def _loss_error(self, total: Tensor, batch: GroupBatch) -> NonFiniteError:
+        """What is said of a micro-batch whose loss is not finite."""
+        return NonFiniteError(
+            f"the loss is {total.item()} at optimizer step {self.num_steps} in a micro-batch of"
+            f" {batch.num_rows} rows and {batch.num_tokens} tokens; nothing was stepped:"
+            f" lower the learning rate ({self.config.learning_rate:g}) or look at the data of this step",
+            batch=batch.listed(),
+        )
 
 
 def detached(output: Any) -> Any:

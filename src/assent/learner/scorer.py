@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Generic
 
@@ -11,7 +11,9 @@ from torch import Tensor
 
 from assent.algorithms.masked import row_sum
 from assent.core.group import Group, TokenIds
+from assent.learner import peers
 from assent.learner.learner import Output, Scorer
+from assent.learner.room import Room
 from assent.models.choices import with_choices
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
@@ -30,12 +32,20 @@ class LocalScorer(Generic[Output]):
         within: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._outputs, self._within = outputs, within
+        self._room = Room()
 
     @torch.no_grad()
     def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
         """Outputs without gradient, one per micro-batch."""
         with self._within():
-            return [self._outputs(batch) for batch in batches]
+            return self._room.scores(batches, self._outputs)
+
+
+def each_scored(scorer: Scorer[Output], batches: Sequence[GroupBatch]) -> Iterator[tuple[GroupBatch, Output]]:
+    """Every micro-batch with what the model says of it: one held at a time, or one for each process that scores."""
+    for start in range(0, len(batches), peers.count()):
+        some = batches[start : start + peers.count()]
+        yield from zip(some, scorer.score(some), strict=True)
 
 
 def sum_logps(
@@ -50,8 +60,7 @@ def sum_logps(
     `on_progress(n)` is told whenever n more answers are done.
     """
     found = torch.zeros(sum(len(g.continuations) for g in groups))
-    for batch in pack(groups, budget=budget):
-        [scores] = scorer.score([batch])
+    for batch, scores in each_scored(scorer, pack(groups, budget=budget)):
         found[list(batch.rows)] = row_sum(scores.logps, batch.row, batch.num_rows).float().cpu()
         on_progress(len(batch.rows))
     return found
@@ -62,9 +71,8 @@ def choice_logps(
 ) -> list[Tensor]:
     """Log-probs of each of `choices[row]` in the place of the last token of each row; float32 on the CPU, by row."""
     found: dict[int, Tensor] = {}
-    for batch in pack(groups, budget=budget):
-        asked = with_choices(batch, choices)
-        [scores] = scorer.score([asked])
+    asked_for = [with_choices(batch, choices) for batch in pack(groups, budget=budget)]
+    for asked, scores in each_scored(scorer, asked_for):
         found |= asked.scatter(scores.logps.float().cpu())
     return [found[row] for row in range(len(choices))]
 
@@ -72,8 +80,7 @@ def choice_logps(
 def score_groups(scorer: Scorer[Tensor], groups: Sequence[Group], *, budget: int) -> list[float]:
     """One number per answer, group by group, from a scorer of rows [B]."""
     scores = [0.0] * sum(len(g.continuations) for g in groups)
-    for batch in pack(groups, budget=budget):
-        [found] = scorer.score([batch])
+    for batch, found in each_scored(scorer, pack(groups, budget=budget)):
         for row, score in zip(batch.rows, found.tolist(), strict=True):
             scores[row] = score
     return scores

@@ -10,7 +10,7 @@ import peft
 from safetensors import SafetensorError
 
 from assent.core.errors import ModelError
-from assent.models.lora import CONFIG
+from assent.models.lora import CONFIG, fuse
 from assent.models.policy import PolicyModel
 from assent.models.quiet import quiet
 
@@ -38,6 +38,7 @@ class Adapters:
         except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise ModelError(f"{folder}: the adapter does not fit the base that is served: {reason}") from error
+        fuse(self._policy.hf)
         self._policy.hf.requires_grad_(False)
         self._policy.hf.eval()
         self.names = (*self.names, name)

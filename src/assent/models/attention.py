@@ -19,6 +19,8 @@ from torch import Tensor
 from transformers import AttentionInterface, PreTrainedModel
 
 IMPLEMENTATION = "assent"
+NARROW_FLAG = "assent_narrow"
+"""On a layer's attention module: whether its products are to be in bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class AttentionCall:
     """A token sees itself and the `sliding_window` - 1 tokens before it; None: everything before."""
     softcap: float | None
     """Scores become softcap * tanh(score / softcap) before the softmax (Gemma 2)."""
+    narrow: bool = False
+    """The model's products are to be in bfloat16 (`models.products`); a plan may leave its own in float32."""
 
 
 @runtime_checkable
@@ -56,6 +60,11 @@ def attend_with(plan: AttentionPlan) -> Iterator[None]:
         yield
     finally:
         _plan.reset(token)
+
+
+def current_plan() -> AttentionPlan | None:
+    """The plan of the block that one is in."""
+    return _plan.get()
 
 
 def attention_of(hf: PreTrainedModel) -> str:
@@ -90,10 +99,11 @@ def _attention(
         layer=int(module.layer_idx),  # type: ignore[arg-type]
         query=query[0],
         key=key[0],
-        value=value[0],
+        value=value[0].to(query.dtype),
         scaling=scaling if scaling is not None else query.shape[-1] ** -0.5,
         sliding_window=sliding_window,
         softcap=softcap,
+        narrow=getattr(module, NARROW_FLAG, False),
     )
     return plan.attend(call).unsqueeze(0), None
 

@@ -94,6 +94,13 @@ class ModelConfig(Config):
     """Train low-rank adapters instead of all weights; learning rates that are left open are then ten times as high."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights in memory. Training all weights needs float32; bfloat16 is for adapters (LoRA) only."""
+    products: Literal["float32", "bfloat16", "auto"] = Field(default="float32", json_schema_extra={"added_later": True})
+    """What products of float32 weights are computed in. bfloat16: a rounded copy of them; weights, sums of gradients,
+    norms, softmax and heads stay float32. auto: bfloat16 where a measurement at the start shows 1.5 times the speed."""
+    quantize: Literal["nf4", "int8"] | None = Field(default=None, json_schema_extra={"added_later": True})
+    """QLoRA: hold the frozen base of models that learn under LoRA in 4 bits (nf4) or 8 bits (int8), by bitsandbytes
+    (pip install 'assent[quantized]'). Sampling for raters, evaluation and export use the adapter on the unquantized
+    base. null: in `dtype`."""
     attention: Literal["auto", "groups", "padded"] = "auto"
     """auto: the group batch where a check at load time shows that it gives the same numbers, else padded rows.
     groups: end with an error where the check fails. padded: always padded rows."""
@@ -107,6 +114,14 @@ class ModelConfig(Config):
     started (`run.yaml` keeps it), elsewhere today. Only stages whose templates read the date depend on it."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
+
+    @model_validator(mode="after")
+    def _quantized_under_adapters(self) -> ModelConfig:
+        if self.quantize is not None and self.lora is None:
+            raise ValueError(f"quantize is {self.quantize}, but all weights are trained; set lora too, or leave it out")
+        if self.quantize is not None and self.lora is not None and self.lora.use_dora:
+            raise ValueError("quantize and lora.use_dora: nothing checks the two together yet; leave one of them out")
+        return self
 
 
 class ScratchConfig(Config):

@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import AutoConfig, PretrainedConfig
 
 from assent.core.errors import ModelError
+from assent.models import gguf
 from assent.models.lora import adapter_base
 from assent.models.quiet import quiet
 
@@ -32,9 +33,10 @@ def read_context(path: str | Path, *, trust_remote_code: bool = False, revision:
     where, commit = path, revision
     while (base := adapter_base(where, revision=commit)) is not None:
         where, commit = base.path, base.revision
+    source, more = gguf.source_of(where)
     try:
         with quiet():
-            settings = AutoConfig.from_pretrained(str(where), trust_remote_code=trust_remote_code, revision=commit)
+            settings = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code, revision=commit, **more)
     except (OSError, ValueError, KeyError, ImportError) as error:
         said = f"its config.json cannot be read ({str(error).strip().splitlines()[0]})"
         raise ModelError(f"{where}: {said}; give a model folder or a hub id") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -11,10 +12,35 @@ from transformers import PreTrainedModel
 
 from assent.models.attention import AttentionPlan, attend_with
 from assent.models.groups import GroupBatch
+from assent.models.last_layer import Place, ReadPass
 from assent.models.ledger import WasteLedger
 from assent.models.padded import PaddedRows
 
 Mode = Literal["groups", "padded"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a model computes group batches, as the check at load time found it."""
+
+    mode: Mode
+    reason: str = ""
+    """For "padded": why."""
+    reads: bool = False
+    """Without padding: the last layer is computed only where its states are read."""
+
+
+def read_states(
+    hf: PreTrainedModel, batch: GroupBatch, place: Place, *, way: Way, ledger: WasteLedger | None = None
+) -> Float[Tensor, "N d"]:
+    """States after the last layer and its norm before each scored token [S, d], or at the end of each row [B, d]."""
+    take = batch.take_scored if place == "scored" else batch.take_last
+    reading = batch.reading(place) if way.reads else None
+    if reading is None or reading.num_unread == 0:
+        return take(token_states(hf, batch, mode=way.mode, ledger=ledger))
+    if ledger is not None:
+        ledger.count(positions=batch.num_tokens, tokens=batch.num_tokens)
+    return reading.take(flat_states(body(hf), batch, ReadPass(batch.plan, reading)))
 
 
 def token_states(
@@ -54,8 +80,8 @@ def body(hf: PreTrainedModel) -> Any:
     return found
 
 
-def flat_states(decoder: nn.Module, batch: GroupBatch, plan: AttentionPlan) -> Float[Tensor, "T d"]:
-    """States of the flat row under a plan, which says who sees whom."""
+def flat_states(decoder: nn.Module, batch: GroupBatch, plan: AttentionPlan) -> Float[Tensor, "R d"]:
+    """States of the flat row under a plan, which says who sees whom: of all, or those that a `ReadPass` reads."""
     with attend_with(plan):
         output = decoder(batch.tokens[None], position_ids=batch.positions[None], use_cache=False)
     return output.last_hidden_state[0]

@@ -30,6 +30,8 @@ _PADDING_SHARE = 0.25
 """A bucket may compute this share of query-key pairs for nothing, …"""
 _PADDING_FREE = 8192
 """… or this many pairs, which cost about as much as one more call."""
+_WRITTEN_OUT = 2**21
+"""Pairs of a bucket up to which narrow products are written out, which is twice as fast as the fused ones on a CPU."""
 _PROMPT = -1
 """Number of the segment in `_Bucket.key_segments` that every query of its block may see."""
 _PADDING = -2
@@ -40,19 +42,27 @@ class GroupPlan:
     """The attention of one group batch: every token sees its own row up to itself, and nothing else.
 
     `segments` is [N, 4] (start, end, prefix_start, prefix_end) as in `GroupBatch`, `positions` [T] numbers tokens from
-    the beginning of their row.
+    the beginning of their row. With `read`, [R] numbers of tokens in order, only these ask: queries are theirs, and
+    keys and values come in the order of `unread_first`.
     """
 
-    def __init__(self, segments: Integers, positions: Integers) -> None:
-        num_tokens = len(positions)
-        self._buckets = [_Bucket.of(blocks, positions) for blocks in _bucketed(_blocks(segments))]
+    def __init__(self, segments: Integers, positions: Integers, read: Integers | None = None) -> None:
+        asks = np.ones(len(positions), dtype=np.bool_)
+        if read is not None:
+            asks[:] = False
+            asks[read] = True
+        num_tokens, num_queries = len(positions), int(asks.sum())
+        self._buckets = [_Bucket.of(blocks, positions) for blocks in _bucketed(_blocks(segments, asks))]
         queries = np.concatenate([b.query_index for b in self._buckets])
         is_padding = np.concatenate([b.query_segments == _PADDING for b in self._buckets], axis=None)
         keys = np.concatenate([b.key_index for b in self._buckets])
         is_key_padding = np.concatenate([b.key_segments == _PADDING for b in self._buckets], axis=None)
-        back = np.empty(num_tokens, dtype=np.int64)
+        if read is not None:
+            queries = (np.cumsum(asks) - 1)[queries]
+            keys = np.argsort(unread_first(read, num_tokens))[keys]
+        back = np.empty(num_queries, dtype=np.int64)
         back[queries[~is_padding]] = np.flatnonzero(~is_padding)
-        self._queries = RowGather(queries, num_tokens, is_padding=is_padding)
+        self._queries = RowGather(queries, num_queries, is_padding=is_padding)
         self._keys = RowGather(keys, num_tokens, is_padding=is_key_padding)
         self._outputs = RowGather(back, len(queries))
         self._masks: dict[tuple[int, int | None, torch.dtype], Tensor] = {}
@@ -68,10 +78,12 @@ class GroupPlan:
         """Attention calls per layer."""
         return len(self._buckets)
 
-    def attend(self, call: AttentionCall) -> Float[Tensor, "T H D"]:
-        """Compute the attention of one layer."""
-        queries = self._queries(call.query.transpose(0, 1))
-        keys, values = self._keys(call.key.transpose(0, 1)), self._keys(call.value.transpose(0, 1))
+    def attend(self, call: AttentionCall) -> Float[Tensor, "R H D"]:
+        """Compute the attention of one layer, for the tokens that ask: all, or those that are read."""
+        wide = call.query.dtype
+        asked = [x.to(torch.bfloat16) if call.narrow else x for x in (call.query, call.key, call.value)]
+        query, key, value = (x.transpose(0, 1) for x in asked)
+        queries, keys, values = self._queries(query), self._keys(key), self._keys(value)
         key_sizes = [b.count * b.num_keys for b in self._buckets]
         pieces = zip(
             queries.split([b.count * b.num_queries for b in self._buckets]),
@@ -79,12 +91,18 @@ class GroupPlan:
             values.split(key_sizes),
             strict=True,
         )
+        writes_out = queries.dtype == torch.bfloat16 and queries.device.type == "cpu" and call.softcap is None
         outputs = []
         for number, (bucket, (query, key, value)) in enumerate(zip(self._buckets, pieces, strict=True)):
-            mask = self._mask(number, call.sliding_window, query.dtype)
+            is_written_out = writes_out and bucket.is_small
+            mask = self._mask(number, call.sliding_window, query.dtype, for_all=is_written_out)
             query, key, value = (x.unflatten(0, (bucket.count, -1)).transpose(1, 2) for x in (query, key, value))
-            outputs.append(_attention(query, key, value, mask, call).transpose(1, 2).flatten(0, 1))
-        return self._outputs(outputs[0] if len(outputs) == 1 else torch.cat(outputs))
+            if is_written_out and mask is not None:
+                output = _written_out(query * call.scaling, key, value, mask)
+            else:
+                output = _attention(query, key, value, mask, call)
+            outputs.append(output.transpose(1, 2).flatten(0, 1))
+        return self._outputs(outputs[0] if len(outputs) == 1 else torch.cat(outputs)).to(wide)
 
     def to(self, device: torch.device | str) -> GroupPlan:
         """The same on another device."""
@@ -95,12 +113,17 @@ class GroupPlan:
         moved._masks, moved._device = {}, torch.device(device)
         return moved
 
-    def _mask(self, number: int, window: int | None, dtype: torch.dtype) -> Float[Tensor, "n 1 Q K"] | None:
-        """0 where a query may look and -inf elsewhere, made once for all layers; None: plainly causal."""
+    def _mask(
+        self, number: int, window: int | None, dtype: torch.dtype, *, for_all: bool
+    ) -> Float[Tensor, "n 1 Q K"] | None:
+        """0 where a query may look and -inf elsewhere, made once for all layers.
+
+        None where that is plainly causal and a mask is not wanted for all buckets.
+        """
         bucket = self._buckets[number]
         if window is not None and window >= bucket.longest:
             window = None
-        if bucket.is_causal and window is None:
+        if bucket.is_causal and window is None and not for_all:
             return None
         kind = (number, window, dtype)
         if kind not in self._masks:
@@ -110,24 +133,33 @@ class GroupPlan:
         return self._masks[kind]
 
 
+def unread_first(read: Integers, num_tokens: int) -> Integers:
+    """Numbers of all tokens [T]: first those that are not read, then those that are, each in order."""
+    is_read = np.zeros(num_tokens, dtype=np.bool_)
+    is_read[read] = True
+    return np.concatenate([np.flatnonzero(~is_read), np.flatnonzero(is_read)])
+
+
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Segments whose tokens are the queries; the prefix (may be empty) and they are the keys."""
+    """Segments whose tokens are the queries, or some of them; the prefix (may be empty) and all of them are keys."""
 
     prefix: tuple[int, int]
     own: tuple[tuple[int, int], ...]
+    asking: tuple[Integers, ...]
+    """Tokens of each segment that are queries."""
 
     @property
     def is_causal(self) -> bool:
-        return self.prefix[0] == self.prefix[1]
+        return self.num_queries == self.num_keys
 
     @property
     def num_queries(self) -> int:
-        return sum(end - start for start, end in self.own)
+        return sum(len(tokens) for tokens in self.asking)
 
     @property
     def num_keys(self) -> int:
-        return self.num_queries + self.prefix[1] - self.prefix[0]
+        return sum(end - start for start, end in (self.prefix, *self.own))
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +181,18 @@ class _Bucket:
     query_positions: Integers
     key_positions: Integers
 
+    @property
+    def is_small(self) -> bool:
+        """Whether a score for each of its pairs and heads is no burden on memory."""
+        return self.count * self.num_queries * self.num_keys <= _WRITTEN_OUT
+
     @classmethod
     def of(cls, blocks: Sequence[_Block], positions: Integers) -> _Bucket:
         num_queries = max(b.num_queries for b in blocks)
         num_keys = max(b.num_keys for b in blocks)
-        query_index, query_segments = _padded([[*enumerate(b.own)] for b in blocks], num_queries)
-        key_index, key_segments = _padded([[(_PROMPT, b.prefix), *enumerate(b.own)] for b in blocks], num_keys)
+        query_index, query_segments = _padded([[*enumerate(b.asking)] for b in blocks], num_queries)
+        keys = [[(_PROMPT, np.arange(*b.prefix)), *enumerate(np.arange(*one) for one in b.own)] for b in blocks]
+        key_index, key_segments = _padded(keys, num_keys)
         return cls(
             count=len(blocks),
             num_queries=num_queries,
@@ -182,29 +220,37 @@ class _Bucket:
         return is_visible
 
 
-def _blocks(segments: Integers) -> list[_Block]:
+def _blocks(segments: Integers, asks: NDArray[np.bool_]) -> list[_Block]:
     """One causal block per segment without prefix, one branching block for what shares a prompt (or a part of it)."""
     blocks, branches = [], dict[tuple[int, int], list[tuple[int, int]]]()
+
+    def add(prefix: tuple[int, int], own: Sequence[tuple[int, int]]) -> None:
+        asking = tuple(start + np.flatnonzero(asks[start:end]) for start, end in own)
+        if any(map(len, asking)):
+            blocks.append(_Block(prefix, tuple(own), asking))
+
     for start, end, prefix_start, prefix_end in segments.tolist():
         if prefix_start == prefix_end:
-            blocks.append(_Block((0, 0), ((start, end),)))
+            add((0, 0), [(start, end)])
         else:
             branches.setdefault((prefix_start, prefix_end), []).append((start, end))
     for prefix, own in branches.items():
-        if _is_cheaper_joined(prefix[1] - prefix[0], [end - start for start, end in own]):
-            blocks.append(_Block(prefix, tuple(own)))
+        queries = [int(asks[start:end].sum()) for start, end in own]
+        if _is_cheaper_joined(prefix[1] - prefix[0], queries, [end - start for start, end in own]):
+            add(prefix, own)
         else:
-            blocks.extend(_Block(prefix, (segment,)) for segment in own)
+            for segment in own:
+                add(prefix, [segment])
     return blocks
 
 
-def _is_cheaper_joined(prompt: int, lengths: Sequence[int]) -> bool:
+def _is_cheaper_joined(prompt: int, queries: Sequence[int], keys: Sequence[int]) -> bool:
     """True where continuations should share one copy of the prompt's keys and values.
 
     Joined, every continuation is also multiplied with its siblings, for nothing; apart, each copies the prompt.
     """
-    siblings = sum(lengths) ** 2 - sum(n * n for n in lengths)
-    copies = (len(lengths) - 1) * prompt
+    siblings = sum(queries) * sum(keys) - sum(q * k for q, k in zip(queries, keys, strict=True))
+    copies = (len(keys) - 1) * prompt
     return siblings < _PAIRS_PER_COPY * copies
 
 
@@ -230,15 +276,15 @@ def _is_wasteful(blocks: Sequence[_Block]) -> bool:
     return computed - needed > max(_PADDING_FREE, _PADDING_SHARE * computed)
 
 
-def _padded(rows: Sequence[Sequence[tuple[int, tuple[int, int]]]], width: int) -> tuple[Integers, Integers]:
-    """Token index and segment number of each place, [n, width]; a row is a list of (segment number, (start, end))."""
+def _padded(rows: Sequence[Sequence[tuple[int, Integers]]], width: int) -> tuple[Integers, Integers]:
+    """Token index and segment number of each place, [n, width]; a row is a list of (segment number, its tokens)."""
     index = np.empty((len(rows), width), dtype=np.int64)
     segments = np.full((len(rows), width), _PADDING, dtype=np.int64)
     for row, parts in enumerate(rows):
-        tokens = np.concatenate([np.arange(start, end) for _, (start, end) in parts])
+        tokens = np.concatenate([some for _, some in parts])
         index[row, : len(tokens)] = tokens
         index[row, len(tokens) :] = tokens[0]
-        segments[row, : len(tokens)] = np.concatenate([np.full(end - start, n) for n, (start, end) in parts])
+        segments[row, : len(tokens)] = np.concatenate([np.full(len(some), n) for n, some in parts])
     return index, segments
 
 
@@ -264,3 +310,17 @@ def _attention(
         scores = scores + mask
     wide = torch.promote_types(scores.dtype, torch.float32)
     return scores.softmax(dim=-1, dtype=wide).to(value.dtype) @ value
+
+
+def _written_out(
+    query: Float[Tensor, "n H Q D"],
+    key: Float[Tensor, "n Hkv K D"],
+    value: Float[Tensor, "n Hkv K D"],
+    mask: Float[Tensor, "m 1 Q K"],
+) -> Float[Tensor, "n H Q D"]:
+    """Attention by its definition. Heads that share keys are laid out as further queries, so that no key is copied."""
+    shared = query.shape[1] // key.shape[1]
+    laid = query.reshape(len(query), key.shape[1], -1, query.shape[-1])
+    hidden = mask.expand(-1, shared, -1, -1).reshape(len(mask), 1, -1, mask.shape[-1])
+    chances = (laid @ key.transpose(2, 3)).add_(hidden).softmax(-1)
+    return (chances @ value).view(query.shape)

@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assent.core.group import Group
+from assent.models.attention_cuda import FlexPlan, best_plan
 from assent.models.group_plan import GroupPlan
+from assent.models.last_layer import Place, Reading
 from assent.models.take import RowGather
 
 Integers = NDArray[np.int64]
@@ -51,7 +53,7 @@ class GroupBatch:
     """Number of each local row's group in the caller's order."""
     row_lengths: tuple[int, ...]
     """Scored tokens of each local row."""
-    plan: GroupPlan
+    plan: GroupPlan | FlexPlan
     take_scored: RowGather
     """Takes the rows `scored` of the token states."""
     take_last: RowGather
@@ -76,6 +78,22 @@ class GroupBatch:
     def num_unshared_tokens(self) -> int:
         """Tokens of all rows if every continuation repeated its prompt."""
         return int(self.positions[self.last].sum()) + self.num_rows
+
+    def reading(self, place: Place) -> Reading:
+        """The tokens whose states are read there, for a pass whose last layer leaves the others out."""
+        return self._at_scored if place == "scored" else self._at_last
+
+    @cached_property
+    def _at_scored(self) -> Reading:
+        return self._reading(self.scored)
+
+    @cached_property
+    def _at_last(self) -> Reading:
+        return self._reading(self.last)
+
+    def _reading(self, places: Tensor) -> Reading:
+        found = Reading.of(places.cpu().numpy(), self.segments, self.positions.cpu().numpy())
+        return found if self.tokens.device.type == "cpu" else found.to(self.tokens.device)
 
     def gather(self, per_row: Sequence[Shaped[Tensor, " _"]]) -> Shaped[Tensor, " S"]:
         """Lay the caller's per-row tensors (one value per scored token) along S."""
@@ -108,7 +126,8 @@ class GroupBatch:
         if self.tokens.device == torch.device(device):
             return self
         names = ("tokens", "positions", "scored", "targets", "row", "last", "plan", "take_scored", "take_last")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+        moved = replace(self, **{name: getattr(self, name).to(device) for name in names})
+        return replace(moved, plan=best_plan(moved.plan, self.segments, moved.positions))
 
 
 def pack(groups: Sequence[Group], *, budget: int) -> list[GroupBatch]:

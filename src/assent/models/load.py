@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -27,9 +27,8 @@ from transformers.models.auto.modeling_auto import (
 )
 
 from assent.core.errors import ModelError
-from assent.models import score_head
+from assent.models import gguf, score_head
 from assent.models.adapter_start import AdapterStart
-from assent.models.cast import ON_DISK
 from assent.models.config import ModelConfig
 from assent.models.context import context_of
 from assent.models.criterion_heads import named as criteria_named
@@ -45,6 +44,7 @@ from assent.models.lora import (
     merge_adapter,
     task_of,
 )
+from assent.models.own_type import own_type_of
 from assent.models.quiet import quiet
 from assent.models.tokenizer import load_tokenizer
 
@@ -132,13 +132,13 @@ _SCALAR = _Form(AutoModelForSequenceClassification, MODEL_FOR_SEQUENCE_CLASSIFIC
 
 
 def _open(path: str | Path, config: ModelConfig, form: _Form, revision: str | None) -> Opened:
-    if Path(path).is_absolute() and not Path(path).is_dir():
+    if Path(path).is_absolute() and not Path(path).exists():
         raise ModelError(f"{path}: no such folder; give a model folder or a hub id")
     base = adapter_base(path, revision=revision)
     if base is None:
         tokenizer = tokenizer_of(path, config, revision)
         settings = _read_config(path, config, revision)
-        own_type = type_on_disk(path, settings, revision)
+        own_type = own_type_of(path, settings, config, revision)
         hf = _read_weights(path, settings, config, _checked(path, settings, form), revision, has_adapter=False)
         if score_head.is_named(settings):
             score_head.read(
@@ -190,7 +190,7 @@ def _on_whole(
 ) -> tuple[PreTrainedModel, str]:
     """The whole model below the adapter at `path`, whose own settings come before its, and its type on disk."""
     settings = _read_config(base.path, config, base.revision)
-    own_type = type_on_disk(base.path, settings, base.revision)
+    own_type = own_type_of(base.path, settings, config, base.revision)
     if own is not None:
         own.get_text_config().vocab_size = settings.get_text_config().vocab_size  # loaded as it is, and grown then
         settings = own
@@ -264,8 +264,11 @@ def _check_generation_config(hf: PreTrainedModel, *, where: str) -> None:
 
 
 def _read_config(path: str | Path, config: ModelConfig, revision: str | None) -> PretrainedConfig:
+    source, more = gguf.source_of(path)
     try:
-        settings = AutoConfig.from_pretrained(str(path), trust_remote_code=config.trust_remote_code, revision=revision)
+        settings = AutoConfig.from_pretrained(
+            source, trust_remote_code=config.trust_remote_code, revision=revision, **more
+        )
     except (OSError, ValueError, KeyError, ImportError) as error:
         hint = "give a model folder or a hub id"
         if "trust_remote_code" in str(error):
@@ -308,17 +311,18 @@ def _read_weights(
     *,
     has_adapter: bool,
 ) -> PreTrainedModel:
+    source, more = gguf.dequantizing(path)
     try:
         # What the checkpoint lacks is drawn from torch's global generator; it is refused below, or replaced by us.
-        with quiet(), torch.random.fork_rng(devices=[]):
+        with quiet(), gguf.without_bar(more), torch.random.fork_rng(devices=[]):
             hf, info = auto.from_pretrained(
-                str(path),
+                source,
                 config=settings,
                 dtype=getattr(torch, config.dtype),
-                use_safetensors=True,
                 trust_remote_code=config.trust_remote_code,
                 revision=revision,
                 output_loading_info=True,
+                **more,
             )
     except (OSError, ValueError, LookupError, ImportError, RuntimeError, SafetensorError) as error:
         hint = "give a folder or hub id with safetensors weights"
@@ -334,6 +338,8 @@ def _read_weights(
             f"{path}: the checkpoint does not fit {type(hf).__name__}: {names} missing or of another shape;"
             " is it another kind of model?"
         )
+    if "gguf_file" in more:
+        gguf.plain(hf)
     return hf
 
 
@@ -367,20 +373,6 @@ def check_precision(config: ModelConfig, *, trainable: bool, where: str) -> None
             f"{where}: model.dtype is {config.dtype}, in which small updates of weights are lost;"
             " set model.dtype=float32, or model.lora to train adapters (they stay float32)"
         )
-
-
-def type_on_disk(path: str | Path, settings: PretrainedConfig, revision: str | None = None) -> str:
-    """What the config says of the type of the weights; where it says nothing, the type of the first of them."""
-    stated = settings.dtype or settings.get_text_config().dtype
-    if stated is not None:
-        return str(stated).removeprefix("torch.")
-    names = [file.name for file in sorted(Path(path).glob("*.safetensors"))] or ["model.safetensors"]
-    file = file_of(path, names[0], revision=revision)
-    if file is None:
-        return "float32"
-    with safe_open(str(file), framework="pt") as tensors:
-        types = (tensors.get_slice(name).get_dtype() for name in tensors.keys())  # noqa: SIM118
-        return next((ON_DISK[one] for one in types if one in ON_DISK), "float32")
 
 
 def context_window(hf: PreTrainedModel) -> int:

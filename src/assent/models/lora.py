@@ -14,6 +14,7 @@ from typing import Any
 
 import peft
 import torch
+from peft.tuners.lora.layer import Linear as PeftLinear
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import ModulesToSaveWrapper
 from safetensors import SafetensorError, safe_open
@@ -24,8 +25,9 @@ from transformers.utils import cached_file, find_adapter_config_file
 
 from assent.core import files, hub, seeds
 from assent.core.errors import ModelError
-from assent.models import adapter_start
+from assent.models import adapter_start, quantized
 from assent.models.config import LoraConfig
+from assent.models.linear import FusedLoraLinear
 from assent.models.quiet import quiet
 
 _log = logging.getLogger(__name__)
@@ -58,6 +60,8 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     A relative folder is looked for below the current folder, as peft does, then beside the adapter's files; that of an
     adapter of a run as `adapter_start.place_of` says. Raises ModelError where the base is no hub id and not there.
     """
+    if Path(path).is_file():
+        return None  # a GGUF file, which is a whole model
     hub.prepare(path)
     try:
         with quiet():
@@ -98,6 +102,8 @@ def task_of(path: str | Path, *, revision: str | None = None) -> str | None:
 
 def file_of(path: str | Path, name: str, *, revision: str | None = None) -> Path | None:
     """A file of a model or adapter, in its folder or on the hub; None where it has none."""
+    if Path(path).is_file():
+        return None
     if Path(path).is_dir():
         return Path(path) / name if (Path(path) / name).is_file() else None
     hub.prepare(path)
@@ -171,6 +177,7 @@ def attach(
     `whole_modules` (a reward head) are trained in full.
     """
     fixed = _adapters_of(hf)
+    quantized.mark(hf)
     target: Any = config.target if isinstance(config.target, str) else list(config.target)
     settings = peft.LoraConfig(
         r=config.rank,
@@ -202,7 +209,15 @@ def attach(
             )
     if fixed:
         _activate(wrapped, [*fixed, _OWN], trained=_OWN)
+    fuse(wrapped)
     return wrapped
+
+
+def fuse(hf: nn.Module) -> None:
+    """Let plain linear layers with adapters compute in few operations; see `models.linear`."""
+    for module in hf.modules():
+        if type(module) is PeftLinear:
+            module.__class__ = FusedLoraLinear
 
 
 @contextlib.contextmanager
@@ -229,6 +244,7 @@ def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrai
     own = sorted(name for name in _shapes(adapter, None) if ".lora_" not in name and not name.endswith(_HEAD))
     if own:
         raise ModelError(f"{adapter}: the adapter brings weights of its own beside its factors ({own[0]})")
+    quantized.mark(hf)
     try:
         with quiet():
             wrapped = peft.PeftModel.from_pretrained(hf, str(adapter), adapter_name=name)
@@ -238,6 +254,7 @@ def lay_fixed(hf: PreTrainedModel, adapter: str | Path, *, name: str) -> PreTrai
         if isinstance(module, ModulesToSaveWrapper):
             hf.set_submodule(path, module.modules_to_save[name])
     del hf.peft_config  # what PEFT left: to it this is a plain model from here on
+    fuse(hf)
     return wrapped.get_base_model().requires_grad_(False)
 
 
@@ -253,6 +270,7 @@ def base_of(hf: peft.PeftModel) -> PreTrainedModel:
 
 def merged_copy(hf: peft.PeftModel) -> PreTrainedModel:
     """A plain model with the adapter added to its weights; `hf` itself stays as it is, to the bit."""
+    quantized.refuse_merging(hf)
     # Merging in place and unmerging would leave rounding errors in the weights that go on being trained.
     return copy.deepcopy(hf).merge_and_unload()
 

@@ -16,13 +16,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy, token_logps
 from assent.core import files
 from assent.core.errors import ModelError
-from assent.models import load, lora, stops
+from assent.models import load, lora, quantized, stops
 from assent.models.config import ModelConfig
-from assent.models.decoder import plainly, token_states
+from assent.models.decoder import Mode, plainly, read_states, token_states
 from assent.models.groups import GroupBatch
+from assent.models.last_layer import Place
 from assent.models.ledger import WasteLedger
+from assent.models.linear import copy_of
 from assent.models.padded import PaddedRows
-from assent.models.parity import choose_mode
+from assent.models.parity import choose_products, choose_way
 from assent.models.quiet import quiet
 
 TokenScores = ScoredLogps
@@ -35,8 +37,8 @@ _HEAD_BLOCK = {"cpu": 256, "cuda": 4096}
 class PolicyModel:
     """A causal language model, its tokenizer, and the way it computes group batches.
 
-    `hf` is the transformers model (a PEFT model under LoRA) and holds the live weights; `mode` says whether group
-    batches are computed without padding ("groups") or as padded rows ("padded", `mode_reason` says why).
+    `hf` is the transformers model (a PEFT model under LoRA) and holds the live weights; `way` says whether group
+    batches are computed without padding (mode "groups") or as padded rows ("padded", `mode_reason` says why).
     """
 
     def __init__(
@@ -58,10 +60,13 @@ class PolicyModel:
         """The type that the weights had on disk, whichever they are computed in."""
         self.max_length = load.context_window(hf)
         self.ledger = WasteLedger()
+        self.opened_from: str | None = None
+        """The folder or hub id that it was loaded from, for who opens it a second time."""
         self._base = base
         self._head = _Head.of(hf)
-        chosen = choose_mode(hf, _Logps(), attention=config.attention, where=where)
-        self.mode, self.mode_reason = chosen.mode, chosen.reason
+        self.way = choose_way(hf, _Logps(), attention=config.attention, where=where)
+        self.products = choose_products(hf, _Logps(), config.products, way=self.way, where=where)
+        self._head.is_narrow = self.products.kind == "bfloat16"
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
             self.hf = lora.attach(hf, config.lora, task=lora.WORDS)
@@ -79,10 +84,20 @@ class PolicyModel:
     ) -> PolicyModel:
         """Load from a folder or hub id; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_causal_lm(path, config, revision=revision)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=trainable, where=opened.base)
         policy = cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
-        policy.own_type = opened.own_type
+        policy.own_type, policy.opened_from = opened.own_type, str(path)
         return policy
+
+    @property
+    def mode(self) -> Mode:
+        """How group batches are computed."""
+        return self.way.mode
+
+    @property
+    def mode_reason(self) -> str:
+        """Why in padded rows, if so."""
+        return self.way.reason
 
     @property
     def device(self) -> torch.device:
@@ -121,7 +136,7 @@ class PolicyModel:
             self.ledger.count(positions=size, tokens=batch.num_tokens, head_rows=size, scored=batch.num_scored)
             return _padded_logps(self.core, rows, batch, temperature, with_entropy)
         self.ledger.count(head_rows=batch.num_scored, scored=batch.num_scored)
-        return self._head.logps(batch.take_scored(self.hidden(batch)), batch, temperature, with_entropy)
+        return self._head.logps(self._read(batch), batch, temperature, with_entropy)
 
     def logits(self, batch: GroupBatch) -> Float[Tensor, "S V"]:
         """Logits of the scored tokens, whole, for whoever wants alternatives; without a gradient."""
@@ -130,7 +145,10 @@ class PolicyModel:
             if self.mode == "padded":
                 rows = PaddedRows.of(batch)
                 return batch.take_scored(rows.flat(rows.run(self.core).logits)).float()
-            return self._head.logits(batch.take_scored(self.hidden(batch)))
+            return self._head.logits(self._read(batch))
+
+    def _read(self, batch: GroupBatch) -> Float[Tensor, "S d"]:
+        return read_states(self.core, batch, "scored", way=self.way, ledger=self.ledger)
 
     @contextlib.contextmanager
     def reference(self) -> Iterator[None]:
@@ -162,7 +180,9 @@ class PolicyModel:
 
 
 class _Logps:
-    """The reading of a policy for the check at load time: log-probabilities of tokens."""
+    """What a policy is asked in the check at load time: log-probabilities of tokens."""
+
+    place: Place = "scored"
 
     def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
         logits = plainly(hf, tokens).logits[:, :-1].float()
@@ -171,8 +191,8 @@ class _Logps:
     def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
         return _padded_logps(hf, PaddedRows.of(batch), batch, 1.0, False).logps
 
-    def from_states(self, hf: PreTrainedModel, states: Tensor, batch: GroupBatch) -> Tensor:
-        return _Head.of(hf).logps(batch.take_scored(states), batch, 1.0, False).logps
+    def from_read(self, hf: PreTrainedModel, states: Tensor, batch: GroupBatch) -> Tensor:
+        return _Head.of(hf).logps(states, batch, 1.0, False).logps
 
 
 def _padded_logps(hf: Any, rows: PaddedRows, batch: GroupBatch, temperature: float, with_entropy: bool) -> TokenScores:
@@ -186,6 +206,8 @@ class _Head:
 
     def __init__(self, layer: Any, *, scale: float, softcap: float | None) -> None:
         self._layer, self._scale, self._softcap = layer, scale, softcap
+        self.is_narrow = False
+        """Whether the products of its backward pass are in bfloat16; what it says is float32."""
 
     @classmethod
     def of(cls, hf: PreTrainedModel) -> _Head:
@@ -201,6 +223,7 @@ class _Head:
     def logps(
         self, states: Float[Tensor, "S d"], batch: GroupBatch, temperature: float, with_entropy: bool
     ) -> TokenScores:
+        rounds = self.is_narrow and self._layer.weight.dtype == torch.float32 and torch.is_grad_enabled()
         return scored_logps(
             states if self._scale == 1.0 else states * self._scale,
             self._layer.weight,
@@ -210,4 +233,5 @@ class _Head:
             softcap=self._softcap,
             block=_HEAD_BLOCK.get(states.device.type, 4096),
             with_entropy=with_entropy,
+            rounded=copy_of(self._layer.weight) if rounds else None,
         )

@@ -15,12 +15,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from assent.core import files, seeds
 from assent.core.errors import ModelError
-from assent.models import criterion_heads, load, lora, score_head
+from assent.models import criterion_heads, load, lora, quantized, score_head
 from assent.models.config import ModelConfig
-from assent.models.decoder import token_states
+from assent.models.decoder import Mode, Way, read_states
 from assent.models.groups import GroupBatch
+from assent.models.last_layer import Place
 from assent.models.ledger import WasteLedger
-from assent.models.parity import choose_mode
+from assent.models.parity import choose_products, choose_way
 from assent.models.quiet import quiet
 
 
@@ -58,8 +59,8 @@ class ScalarModel:
                 f"{where}: a reward model needs {labels} under the name score, this one has"
                 f" {getattr(hf, 'score', None)}; train a new head with num_labels={heads}"
             )
-        chosen = choose_mode(hf, _Scores(), attention=config.attention, where=where)
-        self.mode, self.mode_reason = chosen.mode, chosen.reason
+        self.way = choose_way(hf, _Scores(), attention=config.attention, where=where)
+        self.products = choose_products(hf, _Scores(), config.products, way=self.way, where=where)
         hf.requires_grad_(trainable and config.lora is None)
         score_head.freeze_words(hf)
         if trainable and config.lora is not None:
@@ -78,7 +79,7 @@ class ScalarModel:
     ) -> ScalarModel:
         """Load a saved reward or value model; an adapter folder is loaded merged. Raises ModelError in one line."""
         opened = load.open_scalar(path, config, revision=revision)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=trainable, where=opened.base)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
 
     @classmethod
@@ -99,8 +100,18 @@ class ScalarModel:
         opened = load.scalar_from_causal_lm(path, config, revision=revision, heads=1 + len(also))
         criterion_heads.name(opened.hf, [criterion_heads.Criterion(name) for name in also])
         draw_head(opened.hf, seed=seed)
-        opened.hf.to(device)
+        quantized.place(opened.hf, config, device, trainable=True, where=opened.base)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=True, base=opened.base)
+
+    @property
+    def mode(self) -> Mode:
+        """How group batches are computed."""
+        return self.way.mode
+
+    @property
+    def mode_reason(self) -> str:
+        """Why in padded rows, if so."""
+        return self.way.reason
 
     @property
     def device(self) -> torch.device:
@@ -120,13 +131,23 @@ class ScalarModel:
     @property
     def head(self) -> Float[Tensor, " d"]:
         """Weights by which a state becomes a score; a copy."""
-        weight: Tensor = self.core.score.weight
-        return weight[0].detach().float().cpu().clone()
+        return self._head_rows()[0].float().cpu()
 
     @head.setter
     def head(self, weights: Float[Tensor, " d"]) -> None:
+        rows, own = self._head_rows(), self.core.score.weight
+        rows[0] = weights.to(rows)
+        if hasattr(own, "full_tensor"):  # parted over processes
+            from torch.distributed.tensor import distribute_tensor
+
+            rows = distribute_tensor(rows, own.device_mesh, own.placements)
         with torch.no_grad():
-            self.core.score.weight[0].copy_(weights)
+            own.copy_(rows)
+
+    def _head_rows(self) -> Float[Tensor, "H d"]:
+        """A copy of the weights of all heads, also where they are parted over processes."""
+        rows: Tensor = self.core.score.weight.detach()
+        return rows.full_tensor() if hasattr(rows, "full_tensor") else rows.clone()
 
     @property
     def score_mean(self) -> float:
@@ -180,27 +201,27 @@ class ScalarModel:
     def at_last(self, batch: GroupBatch) -> Float[Tensor, " B"]:
         """Raw score of each row at its last real token."""
         batch = batch.to(self.device)
-        return self._scores(batch.take_last(self._states(batch)))
+        return self._scores(self._read(batch, "last"))
 
     def at_last_with_criteria(
         self, batch: GroupBatch
     ) -> tuple[Float[Tensor, " B"], Float[Tensor, "B d"], Float[Tensor, "B C"]]:
         """Raw score of each row, the state it is read from, and what each criterion's head says, in deviations."""
         batch = batch.to(self.device)
-        states = batch.take_last(self._states(batch))
+        states = self._read(batch, "last")
         said = self.core.score(states).float()
         return said[:, 0], states.float(), said[:, 1:]
 
     def at_last_with_states(self, batch: GroupBatch) -> tuple[Float[Tensor, " B"], Float[Tensor, "B d"]]:
         """Raw score of each row, and the state it is read from."""
         batch = batch.to(self.device)
-        states = batch.take_last(self._states(batch))
+        states = self._read(batch, "last")
         return self._scores(states), states.float()
 
     def at_scored(self, batch: GroupBatch) -> Float[Tensor, " S"]:
         """Value of the state before each scored token."""
         batch = batch.to(self.device)
-        return self._scores(batch.take_scored(self._states(batch)))
+        return self._scores(self._read(batch, "scored"))
 
     def save(self, folder: str | Path, *, merged: bool = False, base_name: str | None = None) -> None:
         """Write a plain Hugging Face folder: safetensors and tokenizer, or a PEFT adapter with head unless `merged`.
@@ -218,8 +239,8 @@ class ScalarModel:
             self.tokenizer.save_pretrained(str(folder))
         files.readable(folder)
 
-    def _states(self, batch: GroupBatch) -> Float[Tensor, "T d"]:
-        return token_states(self.core, batch, mode=self.mode, ledger=self.ledger)
+    def _read(self, batch: GroupBatch, place: Place) -> Float[Tensor, "N d"]:
+        return read_states(self.core, batch, place, way=self.way, ledger=self.ledger)
 
     def _scores(self, states: Float[Tensor, "N d"]) -> Float[Tensor, " N"]:
         said: Tensor = self.core.score(states)[:, 0]
@@ -227,16 +248,18 @@ class ScalarModel:
 
 
 class _Scores:
-    """The reading of a reward model for the check at load time: the score of each row."""
+    """What a reward model is asked in the check at load time: the score of each row."""
+
+    place: Place = "last"
 
     def plain(self, hf: PreTrainedModel, tokens: Tensor) -> Tensor:
         return score_head.plain_scores(hf, tokens)[:, :1].float()
 
     def padded(self, hf: PreTrainedModel, batch: GroupBatch) -> Tensor:
-        return self.from_states(hf, token_states(hf, batch, mode="padded"), batch)
+        return self.from_read(hf, read_states(hf, batch, self.place, way=Way("padded")), batch)
 
-    def from_states(self, hf: Any, states: Tensor, batch: GroupBatch) -> Tensor:
-        return hf.score(batch.take_last(states))[:, 0].float()
+    def from_read(self, hf: Any, states: Tensor, batch: GroupBatch) -> Tensor:
+        return hf.score(states)[:, 0].float()
 
 
 @torch.no_grad()

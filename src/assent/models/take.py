@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -32,7 +32,7 @@ class RowGather:
         self._rounds = [(torch.from_numpy(rows), torch.from_numpy(at)) for rows, at in rounds]
         self._covers_all = bool(rounds) and len(rounds[0][0]) == num_rows
 
-    def __call__(self, rows: Float[Tensor, "N ..."]) -> Float[Tensor, "M ..."]:
+    def __call__(self, rows: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "M ..."]:
         """Return `rows[index]`."""
         return rows if self._is_identity else _Take.apply(rows, self)
 

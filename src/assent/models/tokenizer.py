@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from assent.core import hub
 from assent.core.errors import ModelError
+from assent.models import gguf
 from assent.models.quiet import quiet
 
 PAD = "<|pad|>"
@@ -36,14 +37,15 @@ def load_tokenizer(
     `template` is the chat template that will be used with it, Jinja text or a file; None: its own.
     """
     hub.prepare(path)
+    source, more = gguf.source_of(path)
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
-                str(path), use_fast=True, trust_remote_code=trust_remote_code, revision=revision
+                source, use_fast=True, trust_remote_code=trust_remote_code, revision=revision, **more
             )
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         fix = "put tokenizer.json and tokenizer_config.json into the folder"
-        if not Path(path).is_dir():
+        if not Path(path).exists():
             away = hub.unreachable()
             fix = "it is no folder here, so it was looked for on the hub: check the name"
             fix = f"it is no folder here, and {away}: the name was not checked" if away else fix
@@ -53,6 +55,9 @@ def load_tokenizer(
             f"{path}: {type(tokenizer).__name__} is not a fast tokenizer; convert it once with transformers and save"
             " its tokenizer.json into the folder"
         )
+    if (file := gguf.GGUF.at(path)) is not None:
+        for said in file.told(tokenizer):
+            _say_once(f"{file.file}: {said}")
     if tokenizer.eos_token_id is None:
         raise ModelError(
             f"{path}: the tokenizer has no EOS token, so no answer could end; set eos_token in tokenizer_config.json"

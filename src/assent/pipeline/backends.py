@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import peft
 import torch
@@ -14,12 +17,18 @@ import transformers
 
 from assent.artifacts.find import MODELS, model_folder
 from assent.artifacts.store import MANIFEST, Artifact
+from assent.cluster import place
 from assent.core import files
 from assent.core.errors import ConfigError
+from assent.core.hashing import hash_json
 from assent.data.render import Renderer
+from assent.generation.best_of import BestOf
+from assent.generation.copied import CopiedEngine
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
+from assent.generation.vllm_honours import refuse_absent
 from assent.generation.writer import LocalWriter
+from assent.learner import peers
 from assent.learner.learner import Scorer
 from assent.models import adapter_start, lora
 from assent.models.adapter_start import AdapterStart, weights_of
@@ -27,7 +36,7 @@ from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.learners import adapters_off, criterion_scorer, policy_scorer, row_scorer
+from assent.pipeline.learners import adapters_off, criterion_scorer, policy_scorer, row_scorer, saving
 from assent.training.rewards import ModelReward
 
 _OLD_ADAPTER = "adapter"
@@ -37,13 +46,16 @@ _NOTE = """This folder holds a LoRA adapter, not a whole model. It lies on `{sta
 - One adapter for plain PEFT, on the base that people know by its name: `assent export PATH OUT --adapter`.
 """
 """What lies beside an adapter of a run, for who looks into its folder."""
+Opened = TypeVar("Opened", PolicyModel, ScalarModel)
 TOKENS_PER_MICROBATCH = 4096
 """Of models that only score, where no config says how many."""
 
 
 @contextmanager
 def machine(compute: ComputeConfig) -> Iterator[None]:
-    """Set the number of CPU threads for the block; it is process-wide in torch."""
+    """Set the number of CPU threads for the block; it is process-wide in torch. Raises ConfigError without vLLM."""
+    if compute.engine == "vllm":
+        refuse_absent()
     transformers.utils.logging.disable_progress_bar()
     threads = torch.get_num_threads()
     torch.set_num_threads(compute.threads or threads)
@@ -75,16 +87,26 @@ class Backends:
         renderer = self.renderer(policy)
         policy.tokenizer.chat_template = renderer.template
         policy.eos_ids = renderer.stop_ids
-        return policy
+        return self._parted(policy)
 
     def reward_model(self, folder: Path | str, *, trainable: bool) -> ScalarModel:
         """A reward model from a folder."""
-        return ScalarModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        return self._parted(
+            ScalarModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        )
 
     def new_reward_model(self, policy: Path, *, seed: int, criteria: Sequence[str] = ()) -> ScalarModel:
         """The body of a policy with a fresh scalar head, and one for each criterion."""
         device = device_of(self.compute)
-        return ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device, also=criteria)
+        return self._parted(ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device, also=criteria))
+
+    def _parted(self, model: Opened) -> Opened:
+        """The model, its weights parted over the processes that train together, where the settings want that."""
+        if self.compute.frozen == "sharded" and peers.is_joined():
+            from assent.learner.sharding import shard
+
+            shard(model.hf, frozen="sharded")
+        return model
 
     def scorer(
         self, folder: Path | str, *, normalize: bool, tokens_per_microbatch: int = TOKENS_PER_MICROBATCH
@@ -115,13 +137,35 @@ class Backends:
         return Renderer(model.tokenizer, template=self.model.template, ends=ends, date=self.model.date)
 
     def engine(self, policy: PolicyModel) -> Engine:
-        """A sampler that reads the policy's live weights."""
+        """What draws answers: from the policy's live weights, from a copy in vLLM, or from copies over a cluster."""
+        if place.has_engines():
+            return self._shared_engine(policy)
+        if self.compute.engine == "vllm":
+            from assent.generation.vllm import VllmEngine  # loads nothing of vLLM before it draws
+
+            return VllmEngine(policy, self.compute.vllm, max_live_rows=self.compute.max_live_rows)
         dtype = torch.bfloat16 if self.compute.rollout_dtype == "bfloat16" else None
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows, dtype=dtype)
+
+    def _shared_engine(self, policy: PolicyModel) -> Engine:
+        from assent.cluster.engines import SharedEngine  # loads Ray, which only runs on a cluster have
+
+        if policy.opened_from is None:
+            raise ConfigError("the engines of a cluster open a policy by its folder, and this one has none")
+        is_trained = bool(policy.parameters())
+        known = Backends(self.model, self.compute)
+        opening = hash_json([policy.opened_from, is_trained, self.model.model_dump(mode="json")])
+        open_one = partial(open_engine, known, str(Path.cwd()), policy.opened_from, is_trained)
+        is_exact = self.compute.engine == "local" and self.compute.rollout_dtype == "as_trained"
+        return SharedEngine(opening, open_one, is_exact=is_exact)
 
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
         """A policy as a model that answers under a name."""
         return LocalWriter(name, self.renderer(policy), self.engine(policy), policy.max_length)
+
+    def best_of(self, n: int, writer: LocalWriter, reward: str) -> BestOf:
+        """A writer whose best of n answers are given, by the reward model found under a name. Raises UserError."""
+        return BestOf(writer, self.scorer(model_folder(reward), normalize=False), n, f"best of {n} of {writer.name}")
 
     def writer_named(self, name: str) -> LocalWriter:
         """The model that `find.model_folder` finds under a name, loaded to answer. Raises UserError."""
@@ -132,6 +176,14 @@ class Backends:
         if self.model.lora is not None:
             return adapters_off(policy, temperature=temperature)
         return policy_scorer(self.policy(start, trainable=False), temperature=temperature)
+
+
+def open_engine(backends: Backends, place_of: str, folder: str, is_trained: bool) -> Engine:
+    """An engine on its own copy of a policy, for a process that only samples; `folder` as seen from `place_of`."""
+    os.chdir(place_of)
+    torch.set_num_threads(backends.compute.threads or torch.get_num_threads())
+    policy = backends.policy(folder, trainable=is_trained)
+    return CopiedEngine(policy, max_live_rows=backends.compute.max_live_rows)
 
 
 def save_policy(policy: PolicyModel, output: Path, *, start: Artifact) -> None:
@@ -170,10 +222,26 @@ def adapter_of(model: Path) -> Path | None:
 
 
 def save_model(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> None:
-    """Write a model beside others in an artifact: whole, or for LoRA what was trained on top of `start` alone."""
+    """Write a model beside others in an artifact: whole, or for LoRA what was trained on top of `start` alone.
+
+    Of several processes that train together the first writes.
+    """
     if not isinstance(model.hf, peft.PeftModel):
-        model.save(folder)
+        save_whole(model, folder)
         return
+    with saving(model) as is_mine:
+        if is_mine:
+            _save_adapter(model, folder, start)
+
+
+def save_whole(model: PolicyModel | ScalarModel, folder: Path) -> None:
+    """Write a model into a folder; of several processes that train together the first does."""
+    with saving(model) as is_mine:
+        if is_mine:
+            model.save(folder)
+
+
+def _save_adapter(model: PolicyModel | ScalarModel, folder: Path, start: Artifact) -> None:
     under = MODELS[start.kind]
     # As seen from where the adapter will lie, so that a project folder may be moved.
     model.save(folder, base_name=f"../../{start.name}/{under}")

@@ -19,6 +19,7 @@ from assent.models.config import ModelConfig, ScratchConfig
 from assent.pipeline.adapter_rates import with_adapter_rates
 from assent.pipeline.budget import BudgetConfig, with_budget
 from assent.pipeline.constitution_config import ReviseConfig
+from assent.pipeline.engine_check import refuse_samplings
 from assent.pipeline.round_config import CollectConfig, ComputeConfig, LogConfig, SampleConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig
@@ -32,7 +33,8 @@ class PretrainedBase(Config):
     kind: Literal["pretrained"] = "pretrained"
     """Which kind of base this is."""
     path: str = Field(json_schema_extra={"outside": "model", "named": "model"})
-    """Folder, or hub id such as Qwen/Qwen3-0.6B. An adapter is merged with the base that it names."""
+    """Folder, hub id such as Qwen/Qwen3-0.6B, or a GGUF file (also the only one of a folder), which is unpacked once
+    into plain weights (pip install 'assent[gguf]'). An adapter is merged with the base that it names."""
     revision: str | None = None
     """Commit or tag on the hub; null: the newest, whose commit is recorded."""
 
@@ -200,12 +202,23 @@ class RunConfig(Config):
         return self.data if isinstance(self.data, LabData) else None
 
     @property
+    def judges(self) -> RatersConfig | None:
+        """Who compares policies: the evaluation's own raters, else those of the rounds; None: nobody is named."""
+        own = None if self.evaluate is None else self.evaluate.raters
+        return own or (None if self.collect is None else self.collect.raters)
+
+    @property
     def fits_reward(self) -> bool:
         """Whether rounds fit a reward model: the method takes one, the evaluation has no other judge, or it is what the
         run is for."""
-        is_judge = self.collect is None and self.evaluate is not None
+        is_judge = self.judges is None and self.evaluate is not None
         is_the_end = self.optimize is None
-        return self.reward is not None and (is_judge or is_the_end or "reward" in self.method.wants)
+        return self.reward is not None and (is_judge or is_the_end or self.gives_best or "reward" in self.method.wants)
+
+    @property
+    def gives_best(self) -> bool:
+        """Whether the policy under evaluation gives the best of several answers."""
+        return self.evaluate is not None and self.evaluate.best_of > 1
 
     @property
     def reads_rankings(self) -> bool:
@@ -243,7 +256,10 @@ class RunConfig(Config):
                 raise ValueError(
                     "optimize.ptx wants data.demonstrations; give them, or set optimize.ptx.coefficient: 0"
                 )
+        if self.gives_best and self.reward is None:
+            raise ValueError("evaluate.best_of wants the round's reward model, but reward is null; leave reward out")
         self._check_ai()
+        refuse_samplings(self)
         self._check_end()
         titles = [one.title for one in self.suites]
         if twice := sorted(
@@ -258,11 +274,12 @@ class RunConfig(Config):
         """What a run without a method cannot do."""
         if self.optimize is not None:
             return
-        if self.evaluate is not None or self.gate is not None:
-            key = "evaluate" if self.evaluate is not None else "gate"
+        if (self.evaluate is not None and not self.gives_best) or self.gate is not None:
+            key = "gate" if self.evaluate is None or self.gives_best else "evaluate"
             raise ValueError(
-                f"{key} is about what a method makes of the policy, but optimize is null; set {key} to null too, or"
-                " name a method in optimize.kind"
+                f"{key} is about what a method makes of the policy, but optimize is null; set {key} to null too,"
+                " name a method in optimize.kind, or let the policy give the best of several answers"
+                " (evaluate.best_of: 8)"
             )
         if not (self.sft or self.constitution or self.suites or self.has_rounds):
             raise ValueError(

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from assent.core.hashing import hash_json, short
 from assent.core.types import Comparison, Completion, Judgment, Prompt, said_in
 from assent.data.aside import decisions_of
 from assent.data.task_records import Decision
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 from assent.feedback.records.queue import Adjudicated, Queue
-from assent.feedback.store import Store
+
+if TYPE_CHECKING:
+    from assent.feedback.store import Store
 
 Decisions = Literal["ignore", "stand"]
 """Whether decisions of adjudicators stand for judgments."""
@@ -89,8 +92,8 @@ def decisions_identity(decisions: Decisions, store: StoreConfig, queues: Iterabl
     if decisions == "ignore":
         return {}
     known: list[str] = []
-    if store.exists:
-        with Store.open(store.url) as opened:
+    if store.has_content:
+        with open_store(store) as opened:
             for project in sorted({queue.project for queue in queues}):
                 known += [hash_json([one.task_id, _plain(one)]) for one in opened.projects.adjudications(project)]
     return {"decisions": hash_json(["stand", sorted(known)])}

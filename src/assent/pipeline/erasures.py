@@ -18,8 +18,8 @@ from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 from assent.feedback.records.queue import Queue
-from assent.feedback.store import Store
 from assent.pipeline.late import is_borrowed
 
 ERASED = "erased"
@@ -38,9 +38,9 @@ class Touched:
 
 def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """What a stage that reads a queue's snapshot adds to its key: the snapshots spoiled since; empty where none are."""
-    if not store.exists:
+    if not store.has_content:
         return {}
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         taken = opened.listing.snapshots(queue.project)
     own = (s for s in taken if s.purpose == queue.purpose and not is_borrowed(s))
     spoiled = sorted(s.hash for s in own if s.touched_at is not None)
@@ -49,9 +49,9 @@ def erased_snapshots(store: StoreConfig, queue: Queue) -> dict[str, str]:
 
 def erased_judgments(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """The same for a stage that reads a queue as it is: the judgments that were erased."""
-    if not store.exists:
+    if not store.has_content:
         return {}
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         erased = opened.listing.erased(queue)
     return {ERASED: hash_json(erased)} if erased else {}
 

@@ -49,16 +49,16 @@ def measured_kinds(config: RunConfig) -> dict[str, tuple[str, Mapping[str, Kind]
     own = [REWARD] if config.fits_reward else []
     if config.evaluate is not None:
         own += [ANSWERS, *([LAB] if config.lab is not None else [])]
-        own += [WINRATE] if config.collect is not None or config.fits_reward else []
+        own += [WINRATE] if config.judges is not None or config.fits_reward else []
     return found | {name: (name, kinds_of(name)) for name in own}
 
 
 def _refuse_judge(config: RunConfig, bar: JudgeBar) -> None:
-    raters = None if config.collect is None else config.collect.raters
+    raters = config.judges
     if judges_its_own(raters, config.method):
         raise ConfigError(
             "gate: the run's judge is what its policies are optimized for, so its verdicts do not count; set"
-            " collect.raters to people or another judge, or leave winrate out of the gate"
+            " evaluate.raters to people or another judge, or leave winrate out of the gate"
         )
     kind = "reward_model" if raters is None else raters.kind
     if kind not in bar.kinds:

@@ -14,8 +14,8 @@ from assent.core.errors import DataError
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Marked
 from assent.feedback.config import StoreConfig
+from assent.feedback.opening import open_store
 from assent.feedback.records.queue import Queue
-from assent.feedback.store import Store
 from assent.models.config import ModelConfig
 from assent.pipeline.config import RunConfig
 from assent.pipeline.limits import RowLimit, row_limits
@@ -71,17 +71,17 @@ class Tried:
 
 def imported_comparisons(store: StoreConfig) -> list[Comparison]:
     """What came in by `assent import`; nothing where there is no store yet."""
-    if not store.exists:
+    if not store.has_content:
         return []
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         return opened.comparisons(IMPORTED)
 
 
 def imported_marks(store: StoreConfig) -> list[Marked]:
     """What came in of flags and scores without a ranking, tasks of a single answer among them."""
-    if not store.exists:
+    if not store.has_content:
         return []
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         return opened.listing.marked(IMPORTED)
 
 

@@ -13,9 +13,9 @@ from assent.core.config import Config
 from assent.core.hashing import hash_json
 from assent.core.types import Task
 from assent.feedback.config import StoreConfig
-from assent.feedback.queue.judges import Judges, in_project
+from assent.feedback.opening import open_store
+from assent.feedback.records.judges import PEOPLE, Judges, in_project
 from assent.feedback.records.queue import Queue
-from assent.feedback.store import Store
 from assent.raters.config import (
     AutoraterConfig,
     ConstitutionConfig,
@@ -29,9 +29,6 @@ from assent.raters.config import (
 from assent.training.method import Method
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.reward_terms import JudgeRewardConfig
-
-PEOPLE = Judges(hash_json({"kind": "people"}))
-"""People, whoever they are."""
 
 
 def judges_of(raters: RatersConfig, *, role: Role, seed: int) -> Judges:
@@ -80,14 +77,14 @@ def judge_id(reward: Artifact) -> str:
 
 def queue_now(store: StoreConfig, asked: Queue, judges: Judges | None) -> Queue:
     """The queue in which these judges are asked the tasks of `asked`; looking changes nothing."""
-    if judges is None or not store.exists:
+    if judges is None or not store.has_content:
         return asked
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         return opened.queue_of(asked, judges)
 
 
 def take_queue(store: StoreConfig, asked: Queue, judges: Judges, tasks: Sequence[Task]) -> tuple[Queue, list[Task]]:
     """The same queue, noted as theirs, and the tasks as they stand in it."""
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         queue = opened.take_queue(asked, judges, now=time.time())
     return queue, in_project(tasks, queue, asked=asked)

@@ -11,15 +11,19 @@ import re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from assent.artifacts.store import Artifact
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Judgment, Marked
 from assent.feedback.config import StoreConfig
-from assent.feedback.queue.listing import ListedSnapshot
+from assent.feedback.opening import open_store
 from assent.feedback.records.queue import Queue
-from assent.feedback.store import Store
+
+if TYPE_CHECKING:
+    from assent.feedback.queue.listing import ListedSnapshot
+    from assent.feedback.store import Store
 
 _BORROWED = " late, for "
 """In names of snapshots that a later round takes of an earlier one's queue."""
@@ -61,7 +65,7 @@ def late_before(store: StoreConfig, earlier: Artifact | None, *, key: str) -> Be
     """What came late in the rounds whose judgments `earlier` holds; it is fixed for the stage of this key."""
     read = {} if earlier is None else read_snapshots(earlier)
     found: list[Late] = []
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         for project, snapshot in list(read.items()):
             queue = Queue(project)
             if came_late(opened, queue, snapshot) is None:
@@ -153,9 +157,9 @@ def snapshot_name(store: Store, queue: Queue) -> str:
 
 def late_identity(store: StoreConfig, queue: Queue) -> dict[str, str]:
     """What a stage that reads a queue adds to its key: how often late judgments were taken; nothing where never."""
-    if not store.exists:
+    if not store.has_content:
         return {}
-    with Store.open(store.url) as opened:
+    with open_store(store) as opened:
         times = times_taken(opened, queue)
     return {"late": hash_json(times)} if times else {}
 

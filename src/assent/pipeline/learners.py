@@ -1,9 +1,11 @@
-"""The only place that makes learners and scorers: those of this process, for the models of a run."""
+"""The only place that makes learners and scorers, of this process alone or of several, for the models of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,10 +13,12 @@ from torch import Tensor
 from assent.core import seeds
 from assent.core.errors import ConfigError
 from assent.core.group import Group
+from assent.learner import peers
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner, Scorer
 from assent.learner.local import LocalLearner
 from assent.learner.scorer import LocalScorer
+from assent.models.checkpointing import checkpointed
 from assent.models.groups import GroupBatch
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
@@ -22,6 +26,9 @@ from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.reward import Member, Outputs, RewardFit, Trained, train_reward
 from assent.training.targets import Target
+
+Training = Callable[[int, int], AbstractContextManager[None]]
+"""What a model computes within for a gradient, by optimizer step and micro-batch."""
 
 
 def policy_learner(
@@ -31,17 +38,14 @@ def policy_learner(
 
     The seed is that of the adapters' dropout, if any.
     """
-    return LocalLearner(
-        policy.parameters(),
-        lambda batch: policy.logps(batch, temperature=temperature),
-        config,
-        training=_training(policy, seed),
+    return _learner(
+        policy, lambda batch: policy.logps(batch, temperature=temperature), config, _training(policy, config, seed)
     )
 
 
 def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tensor]:
     """Trains a value model through the values of the states before scored tokens."""
-    return LocalLearner(critic.parameters(), critic.at_scored, config)
+    return _learner(critic, critic.at_scored, config, _training(critic, config))
 
 
 def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0) -> Learner[Outputs]:
@@ -49,26 +53,87 @@ def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0
     outputs: Callable[[GroupBatch], Outputs] = (
         model.at_last_with_criteria if model.criteria else model.at_last_with_states
     )
-    return LocalLearner(model.parameters(), outputs, config, training=_training(model, seed))
+    return _learner(model, outputs, config, _training(model, config, seed))
 
 
-def _training(model: PolicyModel | ScalarModel, seed: int) -> Callable[[int, int], AbstractContextManager[None]]:
-    return lambda step, part: model.dropping(seeds.derive(seed, "adapter dropout", step, part))
+def _learner(
+    model: PolicyModel | ScalarModel,
+    outputs: Callable[[GroupBatch], Any],
+    config: OptimizerConfig,
+    training: Training = lambda step, part: nullcontext(),
+) -> Learner[Any]:
+    """The learner of this process, or its part in that of the processes that it has joined."""
+    if not peers.is_joined():
+        return LocalLearner(model.parameters(), outputs, config, training=training)
+    from assent.learner.fsdp import ShardedLearner  # only several processes load what it needs
+
+    return ShardedLearner(model.hf, outputs, config, training=training)
+
+
+def _scorer(
+    model: PolicyModel | ScalarModel,
+    outputs: Callable[[GroupBatch], Any],
+    within: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Scorer[Any]:
+    """Asks a model of this process, or one that all processes ask together, each for its share."""
+    if not peers.is_joined():
+        return LocalScorer(outputs, within=within)
+    from assent.learner.fsdp import ShardedScorer
+
+    return ShardedScorer(model.hf, outputs, within=within)
+
+
+@dataclass(frozen=True)
+class LiveWeights:
+    """The trained weights of a policy as they are, for an engine that has a copy."""
+
+    policy: PolicyModel
+
+    def weights(self) -> dict[str, Tensor]:
+        """By name, whole; processes that train together ask together."""
+        own = {name: one.detach() for name, one in self.policy.parameters().items()}
+        return {n: one.full_tensor() if hasattr(one, "full_tensor") else one.clone() for n, one in own.items()}
+
+
+@contextmanager
+def saving(model: PolicyModel | ScalarModel) -> Iterator[bool]:
+    """Inside this block a model can be saved by whom True is given: this process, or the first of several."""
+    if not peers.is_joined():
+        yield True
+        return
+    from assent.learner.sharding import gathered_on_first
+
+    with gathered_on_first(model.hf):
+        yield peers.is_first()
+
+
+def _training(
+    model: PolicyModel | ScalarModel, config: OptimizerConfig, seed: int = 0
+) -> Callable[[int, int], AbstractContextManager[None]]:
+    """What a micro-batch is computed within for its gradient: dropout by its seed, layers computed again if asked."""
+
+    @contextmanager
+    def within(step: int, part: int) -> Iterator[None]:
+        again = checkpointed(model.core) if config.checkpointing == "on" else nullcontext()
+        with model.dropping(seeds.derive(seed, "adapter dropout", step, part)), again:
+            yield
+
+    return within
 
 
 def policy_scorer(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
     """Asks a policy that does not learn."""
-    return LocalScorer(lambda batch: policy.logps(batch, temperature=temperature))
+    return _scorer(policy, lambda batch: policy.logps(batch, temperature=temperature))
 
 
 def adapters_off(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[TokenScores]:
     """Asks a policy under LoRA as it was before its adapters: the same base, no second copy."""
-    return LocalScorer(lambda batch: policy.logps(batch, temperature=temperature), within=policy.reference)
+    return _scorer(policy, lambda batch: policy.logps(batch, temperature=temperature), policy.reference)
 
 
 def row_scorer(model: ScalarModel) -> Scorer[Tensor]:
     """Asks a reward model for the raw score of each answer [B]."""
-    return LocalScorer(model.at_last)
+    return _scorer(model, model.at_last)
 
 
 def criterion_scorer(model: ScalarModel, weights: Mapping[str, float], *, points: bool) -> Scorer[Tensor]:
@@ -89,17 +154,17 @@ def criterion_scorer(model: ScalarModel, weights: Mapping[str, float], *, points
         said = model.at_last_with_criteria(batch)[2].cpu()
         return (said * scale + middle) @ factor
 
-    return LocalScorer(scores)
+    return _scorer(model, scores)
 
 
 def all_heads(model: ScalarModel) -> Scorer[Outputs]:
     """Asks a reward model for scores, states and what the heads of criteria say."""
-    return LocalScorer(model.at_last_with_criteria)
+    return _scorer(model, model.at_last_with_criteria)
 
 
 def state_scorer(model: ScalarModel) -> Scorer[Outputs]:
     """Asks a reward model for the raw score of each answer [B], and the state it is read from [B, d]."""
-    return LocalScorer(model.at_last_with_states)
+    return _scorer(model, model.at_last_with_states)
 
 
 def train_reward_model(

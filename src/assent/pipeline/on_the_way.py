@@ -18,8 +18,9 @@ from assent.generation.writer import LocalWriter
 from assent.learner.checkpoint import Cadence
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
-from assent.pipeline.backends import Backends, save_model
+from assent.pipeline.backends import Backends, save_model, save_whole
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.learners import LiveWeights
 from assent.training.evaluation_config import KeepConfig
 from assent.training.kept import Kept
 from assent.training.loop import Loop
@@ -59,7 +60,7 @@ def keep(
 
     def save(folder: Path) -> None:
         if start is None:
-            model.save(folder)
+            save_whole(model, folder)
         else:
             save_model(model, folder, start)
 
@@ -112,6 +113,7 @@ class Showing:
         if self._writer is None:  # made when it is needed: an engine looks at its model first
             self._writer = self._backends.writer(self._policy, name="policy")
         writer = self._writer
+        writer.engine.load_weights(LiveWeights(self._policy), version=taken)
         has_room = [writer.room(one) > 0 for one in self._prompts]
         fitting = [one for one, fits in zip(self._prompts, has_room, strict=True) if fits]
         greedy = Sampling(temperature=0.0, max_new_tokens=self._tokens)

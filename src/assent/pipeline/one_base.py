@@ -39,7 +39,13 @@ class OneBase(Backends):
         cls, backends: Backends, policy: PolicyModel, start: Path, config: OnPolicyConfig, say: Callable[[str], None]
     ) -> Backends:
         """Backends on the base of `policy` as the settings say; `backends` themselves where it is not to be shared."""
-        if backends.model.lora is None or config.shared_base == "never":
+        is_parted = backends.compute.kind == "ray" and backends.compute.frozen == "sharded"
+        if is_parted and config.wants_shared_base:
+            raise ConfigError(
+                "optimize.shared_base is always, but compute.frozen is sharded, which parts every model for itself; set"
+                " one of them to another value"
+            )
+        if backends.model.lora is None or config.shared_base == "never" or is_parted:
             return backends
         return cls(backends.model, backends.compute, policy, start, config.wants_shared_base, say)
 

@@ -126,7 +126,7 @@ def refuse_missing(config: RunConfig) -> None:
 def out_of_reach(config: RunConfig) -> Iterator[str]:
     """Models beside the base, such as judges, that the hub cannot give now: a run that needs them yet will fail."""
     for one in outside(config):
-        is_named = one.kind == "model" and one.key != "base.path" and not one.path.is_dir()
+        is_named = one.kind == "model" and one.key != "base.path" and not one.path.exists()
         if is_named and (away := hub.problem_of(one.value)):
             yield f"warning: {one.key}: {away}"
 

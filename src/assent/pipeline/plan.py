@@ -7,9 +7,12 @@ from pathlib import Path
 
 from assent.artifacts.reasons import NEVER
 from assent.artifacts.stage import Runner
+from assent.artifacts.versions import version_for
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.places import open_project, with_sources
+from assent.pipeline.record import rounds_of
 from assent.pipeline.rounds import run_all
 
 
@@ -32,6 +35,9 @@ def plan_project(
         if step.why and step.why != (NEVER,):
             lines.append(f"{'':{width}}  {'; '.join(step.why)}")
     left = sum(step.state != "done" for step in steps)
+    if (version := version_for(project.run_folder, rounds_of(steps))) is not None:
+        lines.append(f"what {project.run_folder} names now and this would replace is kept as {version}")
+    lines += MemoryPlan.of(config).lines()
     return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
 
 

@@ -12,12 +12,12 @@ from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json, short
 from assent.core.types import Task
 from assent.feedback.queue.priorities import Predicted, priorities
+from assent.feedback.records.judges import PEOPLE
 from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.records.settings import Goal
-from assent.feedback.store import Store
-from assent.pipeline.judges import PEOPLE
 
 if TYPE_CHECKING:
+    from assent.feedback.store import Store
     from assent.pipeline.backends import Backends
 
 

@@ -209,6 +209,7 @@ def policy_values(evaluation: Artifact | None, reward: Artifact | None) -> dict[
             "ties": None if wins is None else wins.ties,
             "judge": None if report.judge is None else str(report.judge),
             **plain("kl_per_response", report.kl_per_response),
+            "best_of": None if report.best_of is None else report.best_of.model_dump(),
             **plain("reward_before", report.reward_before),
             **plain("reward_after", report.reward_after),
             "weights_moved": report.weights_moved,

@@ -10,6 +10,7 @@ from assent.core.config import Config
 from assent.core.types import MAX_ANSWERS
 from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
+from assent.generation.vllm_config import VllmConfig
 from assent.pipeline.constitution_config import AILabelsConfig
 from assent.raters.config import RatersConfig
 
@@ -80,6 +81,39 @@ class ComputeConfig(Config):
     )
     """What answers are drawn in. bfloat16: from a rounded copy of float32 weights, faster and not quite the policy that
     is trained; `sampler_gap_mean` says by how much."""
+    memory_gib: float | None = Field(default=None, gt=0, json_schema_extra={"affects_result": False})
+    """Memory that the run may use, in GiB, for the plan that is made first; null: what the machine or its GPU has."""
+    engine: Literal["local", "vllm"] = Field(default="local", json_schema_extra={"added_later": True})
+    """What draws answers. local: this program, from the very weights that are trained. vllm: vLLM, which is installed
+    beside it (docs/how-to/vllm.md)."""
+    vllm: VllmConfig = Field(default=VllmConfig(), json_schema_extra={"affects_result": False})
+    """How vLLM is set up, where it is the engine."""
+
+    @property
+    def without_engine(self) -> ComputeConfig:
+        """What stages see that draw no answers, so that another engine makes none of them again."""
+        return self.model_copy(update={"engine": "local", "rollout_dtype": "as_trained"})
+
+    kind: Literal["local", "ray"] = Field(default="local", json_schema_extra={"affects_result": False})
+    """Who computes: this process, or learners and engines of a Ray cluster (pip install 'assent[cluster]')."""
+    learners: int = Field(default=1, ge=1, json_schema_extra={"affects_result": False})
+    """With `kind: ray`: processes that train together, each with its part of the weights; a GPU each, if there are."""
+    engines: int = Field(default=1, ge=1, json_schema_extra={"affects_result": False})
+    """With `kind: ray`: processes that draw answers, each with the whole policy; a GPU each, if there are."""
+    address: str | None = Field(default=None, json_schema_extra={"affects_result": False})
+    """With `kind: ray`: address of the Ray cluster; null: that in RAY_ADDRESS, or processes on this machine alone."""
+
+    frozen: Literal["replicated", "sharded"] = Field(default="replicated", json_schema_extra={"affects_result": False})
+    """With `kind: ray`: whether models and bases that are not trained lie whole on every learner, or parted over all.
+    Parted, they want less memory and more traffic, and no two models share a base."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ComputeConfig:
+        if self.kind == "local" and (self.learners, self.engines, self.address) != (1, 1, None):
+            raise ValueError("learners, engines and address are of a cluster, but kind is local; set kind: ray")
+        if self.engine == "vllm" and self.rollout_dtype != "as_trained":
+            raise ValueError("rollout_dtype is for the local engine, but engine is vllm; leave one of them out")
+        return self
 
 
 class LogConfig(Config):

@@ -152,7 +152,7 @@ def refuse_constitutions(config: RunConfig) -> None:
     """Raise ConfigError where a constitution of the run cannot be used, before anything is trained for nothing."""
     raters = None if config.collect is None else config.collect.raters
     ai = None if config.collect is None or config.collect.ai is None else config.collect.ai.raters
-    for one in (config.constitution, raters, ai):
+    for one in (config.constitution, raters, ai, config.judges):
         if isinstance(one, ReviseConfig | ConstitutionConfig):
             _ = one.loaded
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from assent.artifacts.layout import PROJECT, RUN_SETTINGS
+from assent.artifacts.round import stage_name
 from assent.artifacts.stage import LogOptions, Runner
 from assent.artifacts.store import SpoiledArtifactError
 from assent.core import files
@@ -21,6 +22,8 @@ from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
 from assent.pipeline.latecomers import late_lines, take_late
+from assent.pipeline.machines import on_machines
+from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing
 from assent.pipeline.plan import planning, with_skip_bad
 from assent.pipeline.record import Record
@@ -70,8 +73,8 @@ def run_project(
     yield from verdict(values)
     yield from lines(examine_logs(project.run_folder))
     yield from came_late
-    if config.collect is None and config.evaluate is not None and config.fits_reward:
-        yield "judged by each round's own reward model, which is no independent judge; set collect.raters for one"
+    if config.judges is None and config.evaluate is not None and config.fits_reward:
+        yield "judged by each round's own reward model, which is no independent judge; set evaluate.raters for one"
 
 
 def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:
@@ -86,16 +89,33 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str,
         refuse_missing(config)
         for line in out_of_reach(config):
             run.log.say(line)
+        planned = within_memory(folder, config, run.log.say)
         record = Record.of(run, config)
         write_settings(folder, config)
         is_noted = note_run(config)
         try:
-            result = run_all(run, config)
+            with on_machines(config.compute, run, options):
+                result = run_all(run, planned)
         finally:
             if not is_noted:
                 note_run(config)
         record.end()
         return write_result(folder, config, result), list(late_lines(config, result))
+
+
+def within_memory(folder: Path, config: RunConfig, say: Callable[[str], None]) -> RunConfig:
+    """The settings with what the memory plan chose, which changes no result; the plan is said.
+
+    Raises ConfigError where a stage that is still to be done cannot fit, with what would.
+    """
+    plan = MemoryPlan.of(config)
+    for line in plan.brief():
+        say(line)
+    if plan.is_hopeless:
+        with planning(folder, config) as look:
+            run_all(look, config)
+            plan.refuse(config, {stage_name((), step.stage) for step in look.steps if step.state != "done"})
+    return plan.applied(config)
 
 
 def note_run(config: RunConfig) -> bool:
@@ -153,7 +173,9 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: nobody compared the new policy with its start"
     else:
         preferred = f"{_percent(rate)} of blind comparisons{_scope(policy)}"
-        yield f"{name}: the new policy is preferred to its start in {preferred}"
+        best = policy.get("best_of")
+        giving = "" if best is None else f", giving the best of {best['n']} answers,"
+        yield f"{name}: the new policy{giving} is preferred to its start in {preferred}"
     guards = values.get("guards") or {}
     for warning in (*values.get("warnings", ()), *values.get("drift", ()), *guards.get("alarms", ())):
         yield f"  warning: {warning}"
@@ -171,6 +193,8 @@ def _round_lines(name: str, values: Mapping[str, Any]) -> Iterator[str]:
         kl = policy["kl_per_response"]
         below = "; below 0 by chance: it has hardly moved" if kl < 0 else ""
         yield f"  distance from its start: KL about {kl:.2f} nats per response, an estimate from its samples{below}"
+    if (chosen := policy.get("best_of")) is not None:
+        yield f"  choosing the best of {chosen['n']} answers adds at most {chosen['kl_bound']:.2f} nats to that"
     if values["truth"] is not None:
         before, after = values["truth"]["before"], values["truth"]["after"]
         changes = (f"{axis.replace('_', ' ')} {_number(before[axis])} → {_number(after[axis])}" for axis in TRUTH_AXES)

@@ -129,8 +129,13 @@ def _measured_tiles(run: Run) -> list[Tile]:
     if report.reward_before is not None and report.reward_after is not None:
         moved = f"{report.reward_before.estimate:.2f} → {report.reward_after.estimate:.2f}"
         tiles.append(Tile("reward", moved, "mean score of the reward model"))
+    if (said := report.judge_scores) is not None:
+        size = f"{said.change.estimate:+.2f}"
+        tiles.append(Tile("judge's score", size, f"deviations of the start's answers{_range(said.change)}"))
     if (kl := report.kl_per_response) is not None:
         tiles.append(Tile("distance", f"{kl.estimate:.1f} nats", f"KL per answer{_range(kl)}"))
+    if (best := report.best_of) is not None:
+        tiles.append(Tile("answers", f"best of {best.n}", f"at most {best.kl_bound:.2f} nats more"))
     return tiles
 
 

@@ -17,6 +17,7 @@ from assent.core.config import Config
 from assent.core.errors import UserError
 from assent.core.terminal import safe
 from assent.core.types import Message
+from assent.generation.best_of import BestOf
 from assent.generation.config import Sampling
 from assent.generation.writer import Writer, newest_turns
 from assent.models.config import ModelConfig
@@ -60,6 +61,15 @@ class Side:
         )
         self.turns = (*turns, Message(role="assistant", content=written.text))
         return written.text
+
+
+def best_of_writer(policy: str, model: ModelConfig, *, n: int, reward: str | None) -> BestOf:
+    """A policy whose best of n answers are given, by a reward model: that of the policy's round where none is named.
+
+    Raises UserError where a name is no model.
+    """
+    backends = Backends(model, ComputeConfig(max_live_rows=n))
+    return backends.best_of(n, backends.writer_named(policy), f"{policy}/reward" if reward is None else reward)
 
 
 def chat_loop(policy: str | Writer, config: ChatConfig, *, against: str | None = None, seed: int = 0) -> None:

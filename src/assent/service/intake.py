@@ -13,12 +13,11 @@ from assent.core.errors import DataError, StoreError, UserError
 from assent.core.types import Purpose, Task
 from assent.feedback.bringing import bring_tasks
 from assent.feedback.queue.assign import wanted_slots
-from assent.feedback.queue.judges import in_project, moved_id
 from assent.feedback.queue.task_files import parse_tasks
+from assent.feedback.records.judges import PEOPLE, in_project, moved_id
 from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.store import Store
-from assent.pipeline.judges import PEOPLE
 
 DEFAULT = "default"
 """The project of tasks for which none is named."""

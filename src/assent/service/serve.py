@@ -25,6 +25,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
 from assent.service.answering import Draw, Drawing
+from assent.service.heeding import heeding
 from assent.service.intake import DEFAULT, ensure_project, take_in
 from assent.service.patience import Impatient
 from assent.service.reach import EVERYWHERE, own_addresses, terminal_code
@@ -121,6 +122,7 @@ def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) 
     refuse_missing(speakers(options.models))  # before anything is made, and not by a worker
     listener = listen(options.at)
     with contextlib.ExitStack() as stack:
+        is_stopped = stack.enter_context(heeding())
         stack.enter_context(contextlib.closing(listener))
         base_url = address(options.at, listener)
         if sign_in.provider is not None:
@@ -135,7 +137,7 @@ def serve(store_url: str, options: ServeOptions, *, say: Callable[[str], None]) 
         for warning in (*warnings(options.at), *open_files(store_url)):
             say(warning)
         say(f"judgments go to {without_password(store_url)}; Ctrl-C ends, and nothing is lost")
-        run(store_url, options, base_url, listener)
+        run(store_url, options, base_url, listener, is_stopped)
     say("stopped")
 
 
@@ -257,18 +259,20 @@ def address(at: ServerAddress, listener: socket.socket) -> str:
     return _url(at.host, listener)
 
 
-def run(store_url: str, options: ServeOptions, base_url: str, listener: socket.socket) -> None:
-    """Run the server processes until they are asked to stop."""
+def run(
+    store_url: str, options: ServeOptions, base_url: str, listener: socket.socket, is_stopped: Callable[[], bool]
+) -> None:
+    """Run the server processes until they are asked to stop, as they may have been already."""
     environment = {STORE: store_url, BASE_URL: base_url, MODELS: "\n".join(options.models)}
     environment[SIGN_IN] = "" if options.sign_in is None else str(options.sign_in.absolute())
     os.environ.update(environment)  # only this user's processes can read it
-    if options.workers == 1:
-        server = uvicorn.Server(uvicorn.Config(from_environment(), **_settings(options.at)))
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run(sockets=[listener])
-        return
     with contextlib.suppress(KeyboardInterrupt):
-        uvicorn.run(APP, factory=True, workers=options.workers, fd=listener.fileno(), **_settings(options.at))
+        if options.workers == 1:
+            server = _Server(uvicorn.Config(from_environment(), **_settings(options.at)))
+            server.is_stopped = is_stopped
+            server.run(sockets=[listener])
+        elif not is_stopped():
+            uvicorn.run(APP, factory=True, workers=options.workers, fd=listener.fileno(), **_settings(options.at))
 
 
 def from_environment() -> FastAPI:
@@ -296,6 +300,19 @@ def served(store_url: str, at: ServerAddress) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=_GRACE + 5)
         listener.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, which looks once more whether it is to stop when signals have come to be its own."""
+
+    is_stopped: Callable[[], bool]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, unless Ctrl-C came before."""
+        if self.is_stopped():
+            self.should_exit = True
+            return
+        await super().startup(sockets)
 
 
 def _url(host: str, listener: socket.socket) -> str:

@@ -11,6 +11,7 @@ from assent.core.errors import AwaitingJudgments
 from assent.feedback.records.queue import Queue, Quorum
 from assent.feedback.store import Store
 from assent.pipeline.judging import waiting_for
+from assent.service.heeding import heeding
 from assent.service.serve import ServeOptions, ServerAddress, prepare, served, warnings
 
 POLL_SECONDS, SAY_SECONDS = 2.0, 30.0
@@ -42,8 +43,10 @@ class Waiter:
         if waiting.who:
             self.say(f"  it waits for {waiting.who}")
         said, at = waiting.have, time.monotonic()
-        with Store.open(self.store_url) as store:
+        with heeding() as is_stopped, Store.open(self.store_url) as store:
             while True:
+                if is_stopped():
+                    raise KeyboardInterrupt
                 counts = store.within_reach(queue, now=time.time(), quorum=self.quorum)
                 need = max(1, min(counts.need, waiting.need))
                 if counts.have >= need:

@@ -26,6 +26,7 @@ from assent.training.on_policy import (
     Experience,
     Minibatch,
     Roles,
+    corrected,
     distance,
     per_token,
     row_kl,
@@ -104,6 +105,7 @@ def grpo_objective(
     )
     distances = k3(scores.logps, batch.gather(mini.reference_logps))
     metrics["k3"] = weighted(distances)
+    distances = corrected(distances, batch, mini)
     match config.average:
         case "answer":
             lengths = torch.tensor(batch.row_lengths, device=losses.device)

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from assent.core.scoring import ScoreFunction
 from assent.stats.clustered import clustered_mean
 from assent.training.alarms import Alarm
 from assent.training.gauge import Point, Reading, read
@@ -20,6 +19,7 @@ from assent.training.held_out_answers import HeldOutAnswers
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.probes import probe
+from assent.training.rewards import scores_of
 from assent.training.rollouts import Rollouts
 
 
@@ -72,7 +72,7 @@ class Guards:
         gold = self._held_out.gold
         scores = [math.nan] * len(drawn.texts)
         if gold is not None:
-            scores = ScoreFunction("optimize.guards.gold", gold)(drawn.row_prompts, drawn.texts)
+            scores = scores_of("optimize.guards.gold", gold, drawn.row_prompts, drawn.texts)
             facts |= _mean("gold", scores, drawn)
         self._points.append(Point(taken, facts["distance"], facts["proxy"], facts.get("gold", math.nan)))
         found = Measured(facts, alarms) if gold is None else self._judge(taken, facts, alarms, result)

@@ -13,12 +13,12 @@ import torch
 
 from assent.core import seeds
 from assent.core.runlog import Answered
-from assent.core.scoring import ScoreFunction
 from assent.core.types import Prompt
 from assent.data.splits import prompt_text
 from assent.models.groups import pack
 from assent.training.on_policy import Roles, by_row
 from assent.training.on_policy_config import OnPolicyConfig
+from assent.training.rewards import scores_of
 from assent.training.rollouts import Rollouts, sample_rollouts
 
 
@@ -68,7 +68,7 @@ class HeldOutAnswers:
         totals = [0.0] * len(texts)
         for term in self._roles.reward.terms:
             if term.weight:
-                scores = ScoreFunction(term.name, term.score)(prompts, texts)
+                scores = scores_of(term.name, term.score, prompts, texts)
                 totals = [total + term.weight * one for total, one in zip(totals, scores, strict=True)]
         return totals
 

@@ -134,10 +134,12 @@ class Looks:
         self._learner.load_weights(self._weights)
         facts = {"measure": best.measure, "step": self.best.step, "value": self.best.value, "looks": self.best.looks}
         self._loop.facts["best"] = facts
-        self._loop.log.say(
-            f"best: the weights after step {self.best.step} are the result, {best.measure} {self.best.value:.4g},"
-            f" the best of {self.best.looks} evaluations (chosen from so many, the figure is an optimistic one)"
-        )
+        looks = self.best.looks
+        among = "the only evaluation there was"
+        if looks > 1:
+            among = f"the best of {looks} evaluations (chosen from so many, the figure is an optimistic one)"
+        found = f"{best.measure} {self.best.value:.4g}, {among}"
+        self._loop.log.say(f"best: the weights after step {self.best.step} are the result, {found}")
 
     def _look(self, taken: int) -> dict[str, float]:
         assert self._measure is not None

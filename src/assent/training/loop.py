@@ -9,6 +9,7 @@ small state are all that a checkpoint holds, and when it is written changes noth
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 from torch import Tensor
 
 from assent.core.runlog import Answered, RunLog
-from assent.learner import checkpoint
+from assent.learner import checkpoint, peers
 from assent.training.kept import Kept
 
 
@@ -94,28 +95,47 @@ class Loop:
                 bar.advance(1, **self.shown)
                 if self.ended is not None:
                     break
-                if self.cadence.due() and step + 1 < total:
+                if step + 1 < total and peers.from_first(self.cadence.due):
                     self._save(step + 1, parts)
 
     def _resume(self, parts: Mapping[str, Resumable]) -> int:
-        saved = checkpoint.latest(self.folder, say=self.log.say)
+        saved = _checkpoints().latest(self.folder, say=self.log.say)
         if saved is None:
             self.log.rewind(-1)
             return 0
-        everything = saved.tensors()
         for name, part in parts.items():
             if name not in saved.state:  # a setting that changes no result was changed between a kill and now
                 continue
-            prefix = f"{name}/"
-            tensors = {k.removeprefix(prefix): t for k, t in everything.items() if k.startswith(prefix)}
-            part.restore(tensors, saved.state[name])
+            part.restore(saved.part(name, getattr(part, "like", None)), saved.state[name])
         self.log.rewind(saved.step - 1)
         self.log.say(f"resumed at step {saved.step}")
         return saved.step
 
     def _save(self, step: int, parts: Mapping[str, Resumable]) -> None:
         tensors = {f"{name}/{key}": t for name, part in parts.items() for key, t in part.tensors().items()}
-        checkpoint.save(
-            self.folder, step=step, tensors=tensors, state={name: dict(part.state()) for name, part in parts.items()}
-        )
+        state = {name: dict(part.state()) for name, part in parts.items()}
+        _checkpoints().save(self.folder, step=step, tensors=tensors, state=state)
         self.cadence.saved()
+
+
+class _Found(Protocol):
+    """A checkpoint that is whole."""
+
+    step: int
+    state: dict[str, Any]
+
+    def part(self, name: str, like: Any = None) -> dict[str, Tensor]: ...
+
+
+class _Checkpoints(Protocol):
+    """How they are kept: by one process, or by several together."""
+
+    def save(self, folder: Path, *, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path: ...
+
+    def latest(self, folder: Path, *, say: Callable[[str], None]) -> _Found | None: ...
+
+
+def _checkpoints() -> _Checkpoints:
+    if not peers.is_joined():
+        return checkpoint
+    return importlib.import_module("assent.learner.sharded_checkpoint")  # loaded by whom it serves

@@ -32,6 +32,7 @@ from assent.models.policy import TokenScores
 from assent.stats.diversity import expected_distinct, opener_entropy, top_opener, words_of
 from assent.training.batches import endless
 from assent.training.constraints import Constraints
+from assent.training.correction import Correction
 from assent.training.gauge import HeldOut
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.rewards import WeightedRewards
@@ -70,12 +71,20 @@ class Experience:
     """[B], one reward per row, less the prices of costs where there are constraints."""
     facts: dict[str, float]
     """What is logged of them."""
+    correction: Correction | None = None
+    """How rows are weighed for what their engine computed otherwise; None: all alike."""
 
     @property
     def group(self) -> Tensor:
         """[B], the number of each row's group."""
         sizes = torch.tensor([len(g.continuations) for g in self.rollouts.groups])
         return torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+
+    def weights(self, rows: Sequence[int], logps: Rows) -> Rows | None:
+        """What each token of these rows counts, whose log-probs by the policy before the update are given."""
+        if self.correction is None:
+            return None
+        return self.correction.weights(logps, [torch.from_numpy(self.rollouts.behaviour_logps[row]) for row in rows])
 
 
 @dataclass(frozen=True)
@@ -91,6 +100,8 @@ class Minibatch:
     """Rows that the step stands for: those above, and those left out because they teach nothing."""
     num_tokens: int
     """Scored tokens of the same."""
+    weights: Rows | None = None
+    """What each token counts, where the engine did not draw from the policy itself; None: all alike."""
 
 
 def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, seed: int, step: int) -> Experience:
@@ -119,7 +130,10 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
         scores, seen = roles.constraints.price(scores, rollouts.row_prompts, rollouts.texts)
         terms = terms | seen
     known = {name: value for name, value in alike.items() if value is not None}
-    return Experience(rollouts, scores, facts | known | terms)
+    correction = Correction.of(
+        config.correction, is_exact=roles.writer.engine.is_exact, of_answers=config.acts_in_answers
+    )
+    return Experience(rollouts, scores, facts | known | terms, correction)
 
 
 def score(
@@ -136,14 +150,17 @@ def score(
         members = sorted(order[m :: config.minibatches])
         kept = [i for i in members if teaching is None or bool(teaching[i])]
         batches = pack([groups[i] for i in kept], budget=config.optimizer.tokens_per_microbatch) if kept else []
+        rows = [i * samples + k for i in kept for k in range(samples)]
+        old = by_row(batches, [scores.logps for scores in roles.policy.score(batches)])
         minibatches.append(
             Minibatch(
                 batches=batches,
-                rows=[i * samples + k for i in kept for k in range(samples)],
-                old_logps=by_row(batches, [scores.logps for scores in roles.policy.score(batches)]),
+                rows=rows,
+                old_logps=old,
                 reference_logps=by_row(batches, [scores.logps for scores in roles.reference.score(batches)]),
                 num_rows=len(members) * samples,
                 num_tokens=sum(len(c) for i in members for c in groups[i].continuations),
+                weights=experience.weights(rows, old),
             )
         )
     return minibatches
@@ -170,7 +187,9 @@ def distance(experience: Experience, minibatches: Sequence[Minibatch]) -> dict[s
         for row, own in zip(m.rows, m.old_logps, strict=True)
     ]
     gap = torch.cat(gaps)
-    return {
+    counted = [row for m in minibatches for row in m.weights or ()]
+    weighed = {} if experience.correction is None else experience.correction.facts(counted)
+    return weighed | {
         "kl_per_response": (old - reference).sum().item() / num_rows,
         "kl_per_token": (old - reference).mean().item(),
         "entropy": -old.mean().item(),
@@ -199,6 +218,11 @@ def joined(minibatches: Sequence[Minibatch], name: str) -> Tensor:
     return torch.cat(parts) if parts else torch.zeros(0)
 
 
+def corrected(values: Tensor, batch: GroupBatch, mini: Minibatch) -> Tensor:
+    """Values of scored tokens [S], each times what its token counts."""
+    return values if mini.weights is None else values * batch.gather(mini.weights)
+
+
 def clipped_objective(
     scores: TokenScores, batch: GroupBatch, *, mini: Minibatch, advantages: Rows, config: OnPolicyConfig
 ) -> Loss:
@@ -212,7 +236,7 @@ def surrogate(
 ) -> tuple[Tensor, dict[str, Weighted]]:
     """The clipped surrogate of each token [S] with its advantage [S], and what is watched of it."""
     old = batch.gather(mini.old_logps)
-    losses = clipped_policy_loss(logps, old, advantage, clip=clip, clip_high=clip_high)
+    losses = corrected(clipped_policy_loss(logps, old, advantage, clip=clip, clip_high=clip_high), batch, mini)
     now = logps.detach()
     return losses, {
         "policy_loss": weighted(losses),

@@ -13,6 +13,7 @@ from assent.generation.config import Sampling
 from assent.learner.config import OptimizerConfig
 from assent.raters.config import AutoraterConfig
 from assent.training.constraint_config import ConstraintConfig
+from assent.training.correction_config import CorrectionConfig
 from assent.training.guard_config import FittedGoldConfig, GuardsConfig
 from assent.training.method import Method, Need
 from assent.training.reward_terms import JudgeRewardConfig, ModelRewardConfig, RewardTerm
@@ -47,6 +48,8 @@ class OnPolicyConfig(Method):
 
     learns_from: ClassVar[str] = "scores"
     measures: ClassVar[frozenset[str]] = frozenset({"heldout_reward"})
+    acts_in_answers: ClassVar[bool] = False
+    """Whether a whole answer is one action, or each of its tokens is."""
 
     steps: int = Field(default=100, ge=1)
     """Batches of rollouts."""
@@ -77,6 +80,8 @@ class OnPolicyConfig(Method):
     """Policy ratio clip."""
     kl_limit: float | None = Field(default=0.1, gt=0)
     """Stop using a batch once the mean KL per token to its rollout policy exceeds this; null: never."""
+    correction: CorrectionConfig = Field(default=CorrectionConfig(), json_schema_extra={"added_later": True})
+    """How rollouts are weighed where the engine that drew them does not compute what the policy computes."""
     ptx: PTXConfig = PTXConfig()
     """How much of the demonstrations' loss is mixed in."""
     ema: float | None = Field(default=None, gt=0, lt=1)
@@ -297,6 +302,7 @@ class RLOOConfig(OnPolicyConfig):
     """REINFORCE leave-one-out: each whole answer is compared with the mean of the others to its prompt."""
 
     title: ClassVar[str] = "RLOO"
+    acts_in_answers: ClassVar[bool] = True
 
     kind: Literal["rloo"] = "rloo"
     """Which method moves the policy."""

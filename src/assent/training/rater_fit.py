@@ -154,7 +154,7 @@ class JointFit:
         self._fit()
 
     def result(self, scores: Tensor, states: Tensor) -> RaterFit:
-        """Fit once more, and tell. `scores` and `states` are those of the trained model, answer by answer.
+        """Fit once more, and tell. `scores` and `states` are those of the trained model, of all if `has_groups`.
 
         Tastes have to fit the model as it is now, so they are fitted to these; everything else is told from what was
         remembered, which the judgments in question had not moved yet (or not as often).

@@ -21,6 +21,7 @@ from assent.algorithms.likelihoods import (
 )
 from assent.algorithms.objective import Loss, Weighted, means, merge_metrics, weighted
 from assent.algorithms.rater_likelihood import joint_loss
+from assent.core import seeds
 from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.learner.learner import Learner, Scorer
@@ -40,6 +41,8 @@ Outputs = tuple[Tensor, ...]
 [B, C]."""
 Total = Callable[[Outputs, GroupBatch, Pairs], Tensor]
 """Sum of the weighted losses of a micro-batch."""
+SETTLED = 256
+"""Comparisons whose answers tell mean and deviation of the final scores."""
 
 
 class Trained(NamedTuple):
@@ -100,11 +103,21 @@ class RewardFit:
             case _ as never:
                 assert_never(never)
 
+    def settled(self, seed: int) -> list[int]:
+        """Numbers of the members that the trained model scores once more: at most SETTLED of them, drawn by the seed.
+
+        All, where something is fitted to final scores: the strength of ties, or tastes of groups.
+        """
+        count = len(self.members)
+        if self.likelihood.needs_all or count <= SETTLED:
+            return list(range(count))
+        return sorted(seeds.stream(seed, "settled").choice(count, size=SETTLED, replace=False).tolist())
+
 
 def train_reward(
     learner: Learner[Outputs], fit: RewardFit, config: RewardConfig, loop: Loop, held_out: Sequence[Member] = ()
 ) -> Trained:
-    """Train the model of `learner`. Its score normalisation is that of its final scores of all answers.
+    """Train the model of `learner`. Its score normalisation is that of its final scores, see `RewardFit.settled`.
 
     What is `held_out` is measured on the way and never learned.
     """
@@ -129,7 +142,7 @@ def train_reward(
         loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
     looks.take()
-    groups = [g for g, _ in fit.members]
+    groups = [fit.members[i][0] for i in fit.settled(loop.seed)]
     outputs = outputs_of(learner, groups, budget=budget, keep_states=fit.likelihood.has_groups)
     mean, std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
     return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs))
@@ -197,6 +210,11 @@ class Likelihood:
 
     has_groups = False
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether final scores of all answers are needed: the strength of ties is fitted to them."""
+        return self.ties is not None
+
     def remember(self, numbers: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[Outputs]) -> None:
         """Keep what the answers of a step scored before it: what the strength of ties is fitted to next."""
         for batch, (scores, *_) in zip(batches, outputs, strict=True):
@@ -204,7 +222,7 @@ class Likelihood:
                 self.ties.remember(numbers, batch, scores)
 
     def found(self, outputs: Outputs) -> dict[str, Any]:
-        """What was learned about ties; `outputs` are those of the trained model on all that it was trained on."""
+        """What was learned about ties; `outputs` are those of the trained model, on all answers if it `needs_all`."""
         if self.ties is None:
             return {"tie_strength": None, "raters": None}
         self.ties.settle(outputs[0])
@@ -266,8 +284,13 @@ class JointLikelihood:
         """Whether tastes of groups are fitted."""
         return self.fit.has_groups
 
+    @property
+    def needs_all(self) -> bool:
+        """Whether final scores of all answers are needed: tastes are fitted to them, all else to what is remembered."""
+        return self.fit.has_groups
+
     def found(self, outputs: Outputs) -> dict[str, Any]:
-        """What was found out about raters; `outputs` are those of the trained model on all that it was trained on."""
+        """What was found out about raters; `outputs` are those of the trained model, on all if it `needs_all`."""
         return {"tie_strength": None, "raters": self.fit.result(*outputs)}
 
     def remember(self, numbers: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[Outputs]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -21,6 +21,8 @@ class EnsembleReward:
     take: Literal["mean", "lower", "worst"]
     k: float
     _spread: float = field(default=0.0, init=False)
+    is_shared: ClassVar[bool] = True
+    """Processes that train together score together."""
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """One score per answer."""

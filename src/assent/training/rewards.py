@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from assent.core.scoring import Score, ScoreFunction
 from assent.core.types import Prompt
 from assent.data.render import Renderer
 from assent.data.talks import fit_comparisons
+from assent.learner import peers
 from assent.learner.learner import Scorer
 from assent.learner.scorer import score_groups
 from assent.training.term_config import Normalize
@@ -53,6 +54,8 @@ class ModelReward:
     """Tokens of the longest row that it may read: its context, or less where it learned from shorter rows only."""
     cut: Cut = field(default_factory=Cut, compare=False)
     """What was cut so far."""
+    is_shared: ClassVar[bool] = True
+    """Processes that train together score together."""
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         """Score each completion; neighbours that share a prompt share its computation.
@@ -108,10 +111,11 @@ class Term(NamedTuple):
 
     def measure(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> Measured:
         """Scores of some answers. Raises FunctionError naming term and answer of the first NaN or infinite score."""
-        raw = ScoreFunction(self.name, self.score)(prompts, completions)
+        raw = scores_of(self.name, self.score, prompts, completions)
         facts = {f"reward/{self.name}": math.fsum(raw) / len(raw)}
         if isinstance(self.score, Watched):
-            facts |= {f"{what}/{self.name}": value for what, value in self.score.watched().items()}
+            seen = peers.from_first(self.score.watched)
+            facts |= {f"{what}/{self.name}": value for what, value in seen.items()}
         return Measured(raw if self.normalize == "none" else standardized(raw), facts)
 
 
@@ -147,6 +151,18 @@ class WeightedRewards:
         if self.clip is not None:
             totals = [max(-self.clip, min(self.clip, t)) for t in totals]
         return Scores(totals, facts)
+
+
+def scores_of(name: str, score: Score, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+    """Scores of some answers. Of processes that train together the first asks, but what models say they ask together.
+
+    So a judge is paid once, and a function that is not the same each time tells all processes the same. Raises
+    FunctionError naming term and answer of the first NaN or infinite score.
+    """
+    ask = ScoreFunction(name, score)
+    if getattr(score, "is_shared", False):
+        return list(ask(prompts, completions))
+    return peers.from_first(lambda: list(ask(prompts, completions)))
 
 
 def standardized(scores: Sequence[float]) -> list[float]:

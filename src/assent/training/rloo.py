@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from assent.algorithms.advantages import rloo_advantages
@@ -57,6 +58,8 @@ def rloo_objective(
     advantage = batch.pick(advantages[mini.rows])
     whole, before = (row_sum(logps, batch.row, batch.num_rows) for logps in (scores.logps, old))
     losses = clipped_policy_loss(whole, before, advantage, clip=config.clip)
+    if mini.weights is not None:
+        losses = losses * batch.pick(torch.stack([row[0] for row in mini.weights]))  # the same for all of its tokens
     now = scores.logps.detach()
     metrics = {
         "policy_loss": weighted(losses),

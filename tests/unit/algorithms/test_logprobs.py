@@ -98,6 +98,33 @@ def test_values_and_gradients_agree_with_log_softmax(keep_limit, block, softcap,
 
 
 @pytest.mark.parametrize("keep_limit", [10**6, NEVER_KEEP])
+@pytest.mark.parametrize("trained", [("hidden",), ("hidden", "weight", "bias")])
+def test_with_a_rounded_copy_it_says_the_same_to_the_bit_and_gradients_are_near(keep_limit, trained):
+    inputs = {name: x.float() for name, x in zip(("hidden", "weight", "bias"), make()[:3], strict=True)}
+    targets = make()[3]
+    leaves = [inputs[name].requires_grad_() for name in trained]
+    rounded = inputs["weight"].detach().to(torch.bfloat16)
+    wide, rough = (
+        scored_logps(
+            inputs["hidden"],
+            inputs["weight"],
+            targets,
+            bias=inputs["bias"],
+            temperature=0.6,
+            block=3,
+            with_entropy=False,
+            keep_limit=keep_limit,
+            rounded=copy,
+        ).logps
+        for copy in (None, rounded)
+    )
+    assert torch.equal(wide, rough)
+    pull = torch.linspace(-1, 2, S)
+    for a, b in zip(torch.autograd.grad(rough, leaves, pull), torch.autograd.grad(wide, leaves, pull), strict=True):
+        assert a.dtype == torch.float32 and 0 < (a - b).norm() < 1e-2 * b.norm()
+
+
+@pytest.mark.parametrize("keep_limit", [10**6, NEVER_KEEP])
 def test_gradients_agree_with_finite_differences(keep_limit):
     hidden, weight, bias, targets = make()
 

@@ -119,7 +119,7 @@ def test_progress_counts_what_was_judged_today_and_what_could_be(two: Store) -> 
     two.submit(judgment(task("t0"), "anna", "j0"), now=day - 1)
     two.submit(judgment(task("t1"), "anna", "j1"), now=day + 1)
     two.submit(Judgment(task_id="t2", rater_id="anna", id="j2"), now=day + 2)
-    assert two.rater_progress("anna", QUEUE, now=day + 3) == RaterProgress(done=2, today=1, waiting=3)
+    assert two.rater_progress("anna", QUEUE, now=day + 3) == RaterProgress(done=2, today=1, waiting=3, known=3)
     two.serve("ben", QUEUE, limit=6, now=day + 3)
     assert two.rater_progress("anna", QUEUE, now=day + 3).waiting == 3, "a second slot of each is free"
     two.register_rater(people("cleo")[0], now=0)

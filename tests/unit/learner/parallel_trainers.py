@@ -1,12 +1,14 @@
 """Whole trainers over learners of one process or of several, and what they end with.
 
-    python parallel_trainers.py RANK WORLD INIT_FILE MODEL OUT       one of several processes
+    python parallel_trainers.py RANK WORLD INIT_FILE MODEL OUT           one of several processes
+    python parallel_trainers.py RANK WORLD INIT_FILE MODEL OUT LOOPS     the same, going on with what was begun in LOOPS
 
 Writes OUT/rank.safetensors (weights by trainer and name) and OUT/rank.json (the log of each).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,12 +27,13 @@ from assent.core.runlog import RunLog, read_metrics
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.data.render import Renderer
 from assent.generation.config import Sampling
-from assent.generation.local import LocalEngine
+from assent.generation.copied import CopiedEngine
 from assent.generation.writer import LocalWriter
+from assent.learner import peers
 from assent.learner.checkpoint import Cadence
 from assent.learner.config import OptimizerConfig
-from assent.learner.data_parallel import DataParallelLearner
 from assent.learner.learner import Learner
+from assent.learner.sharding import shard
 from assent.models.config import LoraConfig, ModelConfig
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel, TokenScores
@@ -80,7 +83,12 @@ PPO = PPOConfig(
     **SMALL, samples_per_prompt=2, epochs=2, minibatches=2, critic_warmup=1, kl_limit=None, value_optimizer=FAST
 )
 LORA = ModelConfig(lora=LoraConfig(rank=4, alpha=8))
-Wrap = Callable[[Any], Learner[Any]]
+
+MOVED = {"full": ModelConfig(), "lora": LORA}
+
+
+def sft_config() -> SFTConfig:
+    return SFTConfig(epochs=1, batch_size=5, eval_share=0.0, optimizer=FAST)
 
 
 class Places:
@@ -106,35 +114,54 @@ class Dying(Loop):
             yield step
 
 
-def train_all(model: Path, places: Places, wrap: Wrap) -> Iterator[tuple[str, Learner[Any]]]:
+def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]:
     """Every trainer's name, and its learner once it is trained."""
     groups = rows_of(model)
-    sft = SFTConfig(epochs=1, batch_size=5, eval_share=0.0, optimizer=FAST)
+    sft = sft_config()
     for name, config in (("sft", ModelConfig()), ("sft lora", LORA)):
-        learner = wrap(policy_learner(policy_of(model, config), FAST))
+        policy = policy_of(model, config)
+        if peers.is_joined():
+            shard(policy.hf)  # the base too, which is else whole on every process
+        learner = policy_learner(policy, FAST)
         train_sft(learner, groups[:22], groups[22:], sft, places.loop(name))
         yield name, learner
-    killed = wrap(policy_learner(policy_of(model), FAST))
+    killed = policy_learner(policy_of(model), FAST)
     try:
         train_sft(killed, groups[:22], [], sft, places.loop("sft killed", dies=True))
     except KeyboardInterrupt:
-        killed = wrap(policy_learner(policy_of(model), FAST))
+        killed = policy_learner(policy_of(model), FAST)
         train_sft(killed, groups[:22], [], sft, places.loop("sft killed"))
     yield "sft killed", killed
-    yield from train_on_rankings(model, places, wrap)
+    yield from train_on_rankings(model, places)
     for name, (train, on_policy) in ON_POLICY.items():
-        roles = roles_of(model, wrap, on_policy)
+        roles = roles_of(model, on_policy)
         train(roles, prompts_of(), on_policy, places.loop(name))
         yield name, roles.policy
     for name, config in (("ppo", ModelConfig()), ("ppo lora", LORA)):
-        roles = roles_of(model, wrap, PPO, config)
-        critic = wrap(value_learner(ScalarModel.from_policy(model, config=ModelConfig(), seed=1), FAST))
+        roles = roles_of(model, PPO, config)
+        critic = value_learner(ScalarModel.from_policy(model, config=ModelConfig(), seed=1), FAST)
         train_ppo(roles, prompts_of(), PPO, places.loop(name), critic=critic)
         yield name, roles.policy
         yield f"{name} critic", critic
 
 
-def train_on_rankings(model: Path, places: Places, wrap: Wrap) -> Iterator[tuple[str, Learner[Any]]]:
+def begin(model: Path, places: Places) -> None:
+    """Two steps of each training that another number of processes is to go on with, checkpoints after both."""
+    for name, config in MOVED.items():
+        with contextlib.suppress(KeyboardInterrupt):
+            learner = policy_learner(policy_of(model, config), FAST)
+            train_sft(learner, rows_of(model)[:22], [], sft_config(), places.loop(f"{name} killed", dies=True))
+
+
+def go_on(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]:
+    """What was begun, to its end."""
+    for name, config in MOVED.items():
+        learner = policy_learner(policy_of(model, config), FAST)
+        train_sft(learner, rows_of(model)[:22], [], sft_config(), places.loop(f"{name} killed"))
+        yield name, learner
+
+
+def train_on_rankings(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]:
     """Reward models, raters fitted with them or all alike, and DPO."""
     groups, targets = rankings_of(model)
     members = list(zip(groups, targets, strict=True))
@@ -142,15 +169,15 @@ def train_on_rankings(model: Path, places: Places, wrap: Wrap) -> Iterator[tuple
         config = RewardConfig(epochs=1, batch_size=4, optimizer=FAST, **raters)
         scalar = ScalarModel.from_policy(model, config=ModelConfig(), seed=0)
         fit = RewardFit.of(members, config, features=scalar.num_features, seed=0)
-        learner = wrap(reward_learner(scalar, FAST))
+        learner = reward_learner(scalar, FAST)
         train_reward(learner, fit, config, places.loop(name))
         yield name, learner
-    learner = wrap(policy_learner(policy_of(model), FAST))
+    learner = policy_learner(policy_of(model), FAST)
     train_dpo(learner, groups, targets, DPOConfig(epochs=1, batch_size=4, optimizer=FAST), places.loop("dpo"))
     yield "dpo", learner
 
 
-def after_a_bad_loss(model: Path, wrap: Wrap) -> dict[str, Any]:
+def after_a_bad_loss(model: Path) -> dict[str, Any]:
     """What is said of one micro-batch of five whose loss is not a number, and the norm of the good step after it."""
     batches = pack(rows_of(model)[:5], budget=1)
     weight, bad = sum(b.num_scored for b in batches), batches[-1].rows
@@ -158,7 +185,7 @@ def after_a_bad_loss(model: Path, wrap: Wrap) -> dict[str, Any]:
     def objective(scores: TokenScores, batch: GroupBatch) -> Loss:
         return loss_of(scores.logps * (float("nan") if batch.rows == bad else -1.0), metrics={})
 
-    fresh, spoiled = (wrap(policy_learner(policy_of(model), FAST)) for _ in range(2))
+    fresh, spoiled = (policy_learner(policy_of(model), FAST) for _ in range(2))
     said: dict[str, Any] = {}
     try:
         spoiled.forward_backward(batches, objective, weight=weight)
@@ -175,16 +202,19 @@ def policy_of(model: Path, config: ModelConfig | None = None) -> PolicyModel:
     return PolicyModel.load(model, config=config or ModelConfig(), trainable=True)
 
 
-def roles_of(model: Path, wrap: Wrap, config: OnPolicyConfig, loading: ModelConfig | None = None) -> Roles:
+def roles_of(model: Path, config: OnPolicyConfig, loading: ModelConfig | None = None) -> Roles:
     policy, temperature = policy_of(model, loading), config.sampling.temperature
     frozen = PolicyModel.load(model, config=ModelConfig(), trainable=False)
+    copy = policy_of(model, loading)
+    if peers.is_joined():
+        shard(frozen.hf)
     return Roles(
-        policy=wrap(policy_learner(policy, FAST, temperature=temperature)),
+        policy=policy_learner(policy, FAST, temperature=temperature),
         reference=adapters_off(policy, temperature=temperature)
         if loading is not None and loading.lora is not None
         else policy_scorer(frozen, temperature=temperature),
         reward=WeightedRewards((Term(1.0, "reward", share_of_e),), clip=None),
-        writer=LocalWriter("toy", Renderer(policy.tokenizer), LocalEngine(policy), policy.max_length),
+        writer=LocalWriter("toy", Renderer(copy.tokenizer), CopiedEngine(copy), copy.max_length),
     )
 
 
@@ -223,24 +253,37 @@ def rankings_of(model: Path) -> tuple[list[Group], list[Target]]:
     return groups, targets
 
 
-def run(model: Path, out: Path, rank: int, wrap: Wrap) -> None:
+def run(model: Path, out: Path, rank: int) -> None:
     """Train all, and write what they end with."""
     places = Places(out / f"loops-{rank}")
     weights, logs = {}, {}
-    for name, learner in train_all(model, places, wrap):
+    for name, learner in train_all(model, places):
         weights |= {f"{name}/{key}": tensor.contiguous() for key, tensor in learner.weights().items()}
         if (places.folder / name).is_dir():
             logs[name] = read_metrics(places.folder / name)
-    logs["bad loss"] = [after_a_bad_loss(model, wrap)]
+    logs["bad loss"] = [after_a_bad_loss(model)]
     save_file(weights, out / f"{rank}.safetensors")
     (out / f"{rank}.json").write_text(json.dumps(logs), encoding="utf-8")
 
 
+def finish(model: Path, loops: Path, out: Path, rank: int) -> None:
+    """Go on with what was begun, and write what it ends with."""
+    weights = {}
+    for name, learner in go_on(model, Places(loops if rank == 0 else out / f"loops-{rank}")):
+        weights |= {f"{name}/{key}": tensor.contiguous() for key, tensor in learner.weights().items()}
+    save_file(weights, out / f"{rank}.safetensors")
+    (out / f"{rank}.json").write_text("{}", encoding="utf-8")
+
+
 def main() -> None:
-    rank, world, init, model, out = sys.argv[1:]
+    rank, world, init, model, out, *loops = sys.argv[1:]
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{init}", rank=int(rank), world_size=int(world))
-    run(Path(model), Path(out), int(rank), DataParallelLearner)
+    if loops:
+        finish(Path(model), Path(loops[0]), Path(out), int(rank))
+    else:
+        run(Path(model), Path(out), int(rank))
+        begin(Path(model), Places(Path(out) / f"loops-{rank}"))
     dist.destroy_process_group()
 
 

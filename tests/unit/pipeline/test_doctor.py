@@ -15,8 +15,9 @@ from assent.models.config import ScratchConfig
 from assent.models.scratch import new_model, train_tokenizer
 from assent.models.tiny import save_tiny, tiny_tokenizer
 from assent.pipeline.commands.project import make_project
-from assent.pipeline.doctor.examine import examine, summary
+from assent.pipeline.doctor.examine import examine
 from assent.pipeline.doctor.model import scratch_parameters
+from assent.pipeline.doctor.opened import summary
 
 
 @pytest.fixture

@@ -18,12 +18,13 @@ from assent.core.config import Config
 from assent.core.errors import AwaitingJudgments, FunctionError, StoreError
 from assent.core.types import Comparison, Completion, Judgment, Ranking, Rater, Task
 from assent.feedback.config import StoreConfig
+from assent.feedback.records.judges import PEOPLE
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.lab.world import World
 from assent.models.config import ModelConfig
 from assent.pipeline.config import CollectConfig, ComputeConfig, LabData
-from assent.pipeline.judges import PEOPLE, judges_of
+from assent.pipeline.judges import judges_of
 from assent.pipeline.stages.declared import run_collect
 from assent.pipeline.stages.settings import CollectStage
 from assent.raters.config import SimulatedConfig

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GraniteConfig
 
 from assent.artifacts.find import find_artifact
@@ -155,6 +156,22 @@ def test_export_and_the_way_back_to_the_base_are_those_of_whole_models(
     assert not is_reward(tmp_path / "adapter") and not is_reward(tmp_path / "out")
     note = (line.third.file("policy") / "README.md").read_text(encoding="utf-8")
     assert "assent export" in note and str(tmp_path) not in note
+
+
+def test_the_adapter_of_a_model_that_was_kept_on_the_way_is_its_own_on_those_before_it(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = shutil.copytree(line.root, tmp_path / "artifacts") / line.third.name
+    kept = shutil.copytree(third / "policy", third / "step-1") / "adapter_model.safetensors"
+    begun = {name: weight.zero_() if "lora_B" in name else weight for name, weight in load_file(kept).items()}
+    save_file(begun, kept, metadata={"format": "pt"})  # before its first step an adapter adds nothing
+    list(export_model(str(third / "step-1"), tmp_path / "adapter", adapter=True))
+    monkeypatch.chdir(tmp_path / "adapter")
+    loose = AutoModelForCausalLM.from_pretrained(tmp_path / "adapter", attn_implementation="eager").eval()
+    whole = opened(line.whole["second"]).hf.eval()
+    tokens = torch.tensor([[5, 17, 200, 31]])
+    torch.testing.assert_close(loose(tokens).logits, whole(tokens).logits, atol=1e-3, rtol=1e-3)
+    assert "step 1" in (tmp_path / "adapter" / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_project_may_be_moved_and_artifacts_may_lie_in_a_store_of_an_older_run(line: Line, tmp_path: Path) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from assent.core.types import Completion, Judgment, Prompt, Ranking, Rater, Task
-from assent.feedback.queue.places import FINAL
+from assent.feedback.records.places import FINAL
 from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.store import Store
+from assent.pipeline.commands.feedback import StoreQueue, list_projects
 from assent.pipeline.queueing import place_of
 from assent.service.serve import where_to_rate
 
@@ -104,3 +105,27 @@ def test_the_server_lists_what_counts_by_its_title(store: Store) -> None:
         "rating at http://h/",
         "  http://h/rate/b  first, step 2: 0 of 2 judgments are in",
     ]
+
+
+def test_a_project_that_two_runs_share_is_named_in_both_and_closed_when_neither_asks_it(
+    store: Store, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    def named(place: str) -> Queue:
+        return StoreQueue(url, place).queue(store)
+
+    _ask(store, "shared", 2)
+    _ask(store, "shared", 2, run="second")
+    assert _open(store) == ["shared"]
+    assert next(iter(list_projects(url))).startswith("first/round-1/rankings  0 of 2 ")
+    for name in ("first/round-1/rankings", "second", "shared"):
+        assert named(name) == Queue("shared")
+    _ask(store, "of first", 2)
+    assert _open(store) == ["of first", "shared"], "the second run asks it still"
+    assert named("first") == Queue("of first") and named("second") == Queue("shared")
+    _ask(store, "of second", 2, run="second")
+    assert _open(store) == ["of first", "of second"]
+    assert store.projects.get("shared").replaced_by == "of second"
+    _ask(store, "shared", 2)
+    assert _open(store) == ["of second", "shared"] and named("second") == Queue("of second")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,20 @@ def test_rounds_gather_judgments_and_the_start_stays_the_policy(project: Path) -
     report_of(Path("runs/toy"))
     page = Path("runs/toy/report.html").read_text(encoding="utf-8")
     assert "Nothing moved the policy after fine-tuning (optimize: null), so there is nothing to compare." in page
+
+
+def test_the_start_may_give_the_best_of_several_answers_and_be_compared_with_itself(project: Path) -> None:
+    sample = {"prompts": 4, "answers": 2, "sampling": {"max_new_tokens": 3}}
+    evaluate = {"prompts": 2, "best_of": 3, "sampling": {"max_new_tokens": 3}}
+    values = settings({**PAIRS, "eval_share": 0.5}, collect=FUNCTION, sample=sample, evaluate=evaluate)
+    Path("assent.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    said = list(run_project(Path("assent.yaml"), quiet=True))
+    found = json.loads(Path("runs/toy/result.json").read_text(encoding="utf-8"))["rounds"][0]["policy"]
+    assert found["best_of"] == {"n": 3, "kl_bound": pytest.approx(math.log(3) - 2 / 3)}
+    assert found["weights_moved"] == 0 and not any("has not moved" in line for line in said)
+    assert said[0].startswith("round 1: the new policy, giving the best of 3 answers, is preferred to its start in ")
+    assert "  choosing the best of 3 answers adds at most 0.43 nats to that" in said
+    report_of(Path("runs/toy"))
+    assert "best of 3" in Path("runs/toy/report.html").read_text(encoding="utf-8")
+    with pytest.raises(ConfigError, match="evaluate.best_of wants the round's reward model, but reward is null"):
+        RunConfig.parse({**values, "reward": None})

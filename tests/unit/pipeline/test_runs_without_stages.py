@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 from assent.artifacts.find import find_artifact, model_folder
 from assent.core.errors import ConfigError
 from assent.core.types import Message
+from assent.evaluation.report import EvaluationReport, read_samples
 from assent.generation.config import Sampling
 from assent.models.config import ModelConfig
 from assent.models.tiny import save_tiny
@@ -130,6 +132,26 @@ def test_an_evaluation_that_is_asked_for_later_trains_nothing_again(project: Pat
     assert "Nobody compared it with the policy that it started from." in Path("out/README.md").read_text(
         encoding="utf-8"
     )
+
+
+def test_a_judge_of_the_evaluation_alone_trains_nothing_and_tells_its_scores(project: Path) -> None:
+    run("evaluate=null")
+    policy = find_artifact("runs/toy").name
+    scores = "def score(prompts, completions):\n    return [float(sum(map(ord, text)) % 97) for text in completions]\n"
+    Path("letters.py").write_text(scores, encoding="utf-8")
+    judge = "evaluate.raters={kind: function, target: 'letters:score'}"
+    said = run(judge, "evaluate.prompts=3")
+    assert find_artifact("runs/toy").name == policy, "whoever judges, the policy is the same"
+    assert not any("no independent judge" in line for line in said)
+    assert "round 1 reward" not in stages(judge), "no reward model is wanted as a judge"
+    found = EvaluationReport.read(find_artifact("runs/toy/round-1/evaluation").folder)
+    assert str(found.judge) == "function" and found.win_rate is not None and found.win_rate.prompts == 3
+    rows = read_samples(find_artifact("runs/toy/round-1/evaluation").folder)
+    before, after = ([float(sum(map(ord, row[side])) % 97) for row in rows] for side in ("before", "after"))
+    assert found.judge_scores is not None
+    moved = (sum(after) - sum(before)) / 3 / statistics.stdev(before)
+    assert found.judge_scores.change.estimate == pytest.approx(moved)
+    assert "collect" not in notes(judge), "an independent judge is named"
 
 
 @pytest.mark.parametrize("kind", ["ppo", "grpo"])

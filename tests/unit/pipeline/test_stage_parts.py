@@ -61,6 +61,8 @@ def test_the_waste_of_a_stage_holds_what_its_engine_says_and_nothing_unknown(tmp
     policy = PolicyModel.load(save_tiny(tmp_path / "model", "llama"), config=ModelConfig(), trainable=False)
     engine, log = ScriptedEngine(policy.tokenizer, []), RunLog(tmp_path, quiet=True, tensorboard=False)
     assert told(log, policy, engine) == {"sampling_positions_per_token": 1.0}
+    rough = PolicyModel.load(tmp_path / "model", config=ModelConfig(products="bfloat16"), trainable=False)
+    assert told(log, rough) == {"products": "bfloat16", "products_because": "model.products is bfloat16"}
 
 
 def test_a_judgment_listed_and_imported_counts_once() -> None:

@@ -21,6 +21,7 @@ from assent.cli import app
 from assent.core.errors import UserError
 from assent.models.tiny import save_tiny
 from assent.pipeline.doctor.logs import examine_logs
+from assent.pipeline.plan import plan_project
 from assent.pipeline.run import run_project
 from assent.report.run import report_of
 
@@ -58,6 +59,10 @@ def run(*settings: str) -> str:
     return find_artifact(str(TOY)).key
 
 
+def planned(*settings: str) -> list[str]:
+    return plan_project(Path("assent.yaml"), (), settings)
+
+
 def runs() -> list[str]:
     return [one.path.name for one in all_runs()]
 
@@ -82,6 +87,9 @@ def test_a_changed_run_keeps_what_it_made_under_a_name_also_when_it_is_stopped(m
     second_round = run("rounds=2")
     assert find_artifact("runs/toy/round-1").key == first != second_round and runs() == ["toy"], "nor do more rounds"
 
+    kept = "what runs/toy names now and this would replace is kept as runs/toy@1"
+    assert kept in planned("rounds=2", "optimize.beta=0.3") and runs() == ["toy"]
+    assert not any("is kept as" in line for line in planned("rounds=2"))
     go_on = stopped_before("optimize", monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         run("rounds=2", "optimize.beta=0.3")

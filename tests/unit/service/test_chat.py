@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from assent.core import seeds
 from assent.core.errors import UserError
 from assent.core.terminal import safe
-from assent.core.types import Message, Role
+from assent.core.types import Message, Prompt, Role
 from assent.data.render import Renderer
 from assent.generation.config import Sampling
 from assent.generation.local import LocalEngine
 from assent.generation.writer import LocalWriter
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
+from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny, tiny_tokenizer
-from assent.service.chat import ChatConfig, Side, chat_loop, converse
+from assent.service.chat import ChatConfig, Side, best_of_writer, chat_loop, converse
 from scripted_engine import ScriptedEngine
 
 TOKENIZER = tiny_tokenizer()
@@ -134,6 +136,22 @@ def test_a_model_folder_talks_to_a_pipe(
     monkeypatch.setattr("sys.stdin", io.StringIO("hello\nand then?\n"))
     chat_loop(str(folder), ChatConfig(sampling=SAMPLING), seed=1)
     assert capsys.readouterr().out == first and len(first.splitlines()) >= 3
+
+
+def test_the_best_of_several_answers_is_said_and_nothing_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, reward = save_tiny(tmp_path / "model", "gpt2"), tmp_path / "reward"
+    ScalarModel.from_policy(folder, config=ModelConfig(), seed=0).save(reward)
+    chooser = best_of_writer(str(folder), ModelConfig(), n=5, reward=str(reward))
+    assert chooser.name == f"best of 5 of {folder}"
+    monkeypatch.setattr("sys.stdin", io.StringIO("hello\n"))
+    chat_loop(chooser, ChatConfig(sampling=SAMPLING), seed=1)
+    said = capsys.readouterr().out.split("\n", 1)[1]
+    asked = Prompt.of("hello")
+    one_by_one = chooser.writer.write([asked], num_samples=5, sampling=SAMPLING, seed=seeds.derive(1, "chat", 1))[0]
+    scores = chooser.score([asked] * 5, [one.text for one in one_by_one])
+    assert said == safe(one_by_one[int(np.argmax(scores))].text) + "\n" and len(set(scores)) > 1
 
 
 def test_a_name_that_is_no_model_is_refused(tmp_path: Path) -> None:

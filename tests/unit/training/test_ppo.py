@@ -21,6 +21,7 @@ from assent.generation.config import Sampling
 from assent.generation.engine import Generation, Weights
 from assent.generation.local import LocalEngine
 from assent.learner.learner import Learner
+from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.pipeline.learners import policy_learner, policy_scorer, value_learner
 from assent.training.loop import Loop
@@ -82,6 +83,17 @@ def test_the_sampler_follows_the_weights(toy: Toy, new_loop: Callable[..., Loop]
     assert last["sampler_gap_max"] < 1e-3
 
 
+def test_with_products_in_bfloat16_the_first_ratio_is_one_and_the_sampler_follows(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
+    rough, loop = replace(toy, config=ModelConfig(products="bfloat16")), new_loop()
+    train_ppo(roles(rough, share_of_e), prompts, CONFIG, loop, critic=critic(rough))
+    rows = read_metrics(loop.log.folder)
+    assert rows[0]["first_ratio_error"] == 0.0
+    assert rows[-1]["kl_per_response"] > 0.01, "the policy has not moved, so this test says nothing"
+    assert rows[-1]["sampler_gap_max"] < 0.3
+
+
 def test_reward_rises_and_with_noise_it_does_not(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:
@@ -105,6 +117,8 @@ def test_reward_rises_and_with_noise_it_does_not(
 
 class EngineElsewhere:
     """Samples from a second copy of the policy, and hears of new weights only where they are handed over."""
+
+    is_exact = True
 
     def __init__(self, copy: PolicyModel) -> None:
         self._copy, self._engine, self.version = copy, LocalEngine(copy), -1

@@ -245,3 +245,36 @@ def test_settings_that_would_do_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match=r"set raters\.kind to none"):
         RewardConfig(margins="small")
     assert RewardConfig(raters=NoRatersConfig(), margins="small").margins == "small"
+
+
+def test_a_sample_tells_the_scale_of_the_scores_and_changes_nothing_that_was_found_out_about_raters(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups, targets = grouped(toy, crowd_of(prompts))
+    config = CONFIG.model_copy(update={"epochs": 1.0})
+    scored: list[int] = []
+    whole = reward.outputs_of
+
+    def counted(scorer: object, some: Sequence[Group], **settings: object) -> object:
+        scored.append(len(some))
+        return whole(scorer, some, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(reward, "outputs_of", counted)
+    exact = train_reward_model(toy.scalar(), groups, targets, config, new_loop("exact"))
+    monkeypatch.setattr(reward, "SETTLED", 8)
+    model = toy.scalar()
+    told = train_reward_model(model, groups, targets, config, new_loop("told"))
+    again = train_reward_model(toy.scalar(), groups, targets, config, new_loop("again"))
+    attributes = {"straight 0": {"group": "x"}, "straight 1": {"group": "y"}}
+    train_reward_model(toy.scalar(), groups, targets, config, new_loop("tastes"), attributes=attributes)
+    # Tastes are fitted to final states, so all 16 are scored where there are groups.
+    assert scored == [16, 8, 8, 16]
+    assert told.score_mean == again.score_mean != exact.score_mean
+    fit = RewardFit.of(list(zip(groups, targets, strict=True)), config, features=model.num_features, seed=0)
+    drawn = fit.settled(0)
+    assert len(set(drawn)) == 8 and drawn != list(range(8))
+    scores = np.array(score_groups(row_scorer(model), [groups[i] for i in drawn], budget=512))
+    assert (told.score_mean, told.score_std) == pytest.approx((scores.mean(), scores.std(ddof=1)), rel=1e-4)
+    assert exact.raters is not None and told.raters is not None
+    for field in ("sharpness", "position", "length", "cuts", "errors"):
+        assert np.array_equal(getattr(exact.raters, field), getattr(told.raters, field)), field

@@ -22,12 +22,13 @@ class Toy:
     """A tiny Llama on disk, opened as often as wanted."""
 
     folder: Path
+    config: ModelConfig = ModelConfig()
 
     def policy(self, *, trainable: bool = True) -> PolicyModel:
-        return PolicyModel.load(self.folder, config=ModelConfig(), trainable=trainable)
+        return PolicyModel.load(self.folder, config=self.config, trainable=trainable)
 
     def scalar(self, seed: int = 0) -> ScalarModel:
-        return ScalarModel.from_policy(self.folder, config=ModelConfig(), seed=seed)
+        return ScalarModel.from_policy(self.folder, config=self.config, seed=seed)
 
     def renderer(self, policy: PolicyModel) -> Renderer:
         return Renderer(policy.tokenizer)

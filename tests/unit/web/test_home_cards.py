@@ -6,6 +6,8 @@ import re
 
 from rating_visitors import House, a_task
 
+from assent.core.types import Judgment, Ranking, Rater
+from assent.feedback.records.judges import Judges
 from assent.feedback.records.queue import NewProject, Queue
 from assent.feedback.records.settings import ProjectSettings
 
@@ -57,3 +59,22 @@ def test_what_waits_comes_first(house: House) -> None:
     house.store.add_tasks([a_task(1, project="b")], now=house.clock())
     waits, done = _cards(house.person().page("/"))
     assert "1 waiting" in waits and done.startswith("A ")
+
+
+def test_a_project_that_only_machines_judge_has_no_card_until_there_is_something_for_a_person(house: House) -> None:
+    machines, now = Judges("a panel of simulated people", frozenset({"m"})), house.clock()
+    queue = house.store.take_queue(Queue("samples"), machines, now=now)
+    house.store.register_rater(Rater(id="m", kind="simulated"), now=now)
+    task = a_task(1, project=queue.project)
+    house.store.add_tasks([task], now=now)
+    (held,) = house.store.claim("m", queue, now=now)
+    said = Judgment(
+        id="j", task_id=task.id, rater_id="m", ranking=Ranking(tiers=((*(c.id for c in task.completions),),))
+    )
+    house.store.submit(said, token=held.token, now=now)
+    house.add_tasks(1)
+    admin = house.person("admin")
+    assert [card.split()[0] for card in _cards(admin.page("/"))] == ["default"]
+    assert "samples" in admin.page("/admin/projects")
+    house.store.add_tasks([a_task(2, project=queue.project)], now=now)
+    assert [card.split()[0] for card in _cards(admin.page("/"))] == ["default", "samples"]

@@ -60,6 +60,12 @@ _JUDGED_BY_OTHERS = (
 _JUDGED_TASKS = select(JudgmentRow.task_id).where(_IS_MINE)
 _HELD_TASKS = select(Lease.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id"))
 _KNOWN = union(_JUDGED_TASKS, _HELD_TASKS)
+_KNOWN_HERE = union(
+    _JUDGED_TASKS.where(belongs(JudgmentRow.task_id)), _HELD_TASKS.where(belongs(Lease.task_id))
+).subquery()
+_FOR_ANYBODY = exists().where(Slot.task_id == _KNOWN_HERE.c.task_id, Slot.reserved_for.is_(None))
+_COUNT_KNOWN = select(func.count()).select_from(_KNOWN_HERE).where(_FOR_ANYBODY)
+_COUNT_HELD = select(func.count()).select_from(_HELD_TASKS.where(belongs(Lease.task_id)).subquery())
 _KNOWN_TASK = union_all(
     _JUDGED_TASKS.where(JudgmentRow.task_id == bindparam("task_id")),
     _HELD_TASKS.where(Lease.task_id == bindparam("task_id")),
@@ -111,6 +117,18 @@ class Candidates:
             blocked += sum(taken[task_id] >= slots for task_id, slots in rows)
         return self._connection.execute(_COUNT_TASKS, self._where).scalar_one() - blocked
 
+    def further(self, *, depth: int, left: int) -> int:
+        """How many tasks beyond those a newcomer may be asked: judged by others, but by fewer than `depth`.
+
+        `left`: for how many tasks they are a newcomer yet, what they hold included. These come while anything else
+        waits.
+        """
+        left -= self._connection.execute(_COUNT_HELD, self._where).scalar_one()
+        if left <= 0 or self._waiting <= len(self._taken):
+            return 0
+        shared = _shared(self._connection, self._where, depth)
+        return min(left, sum(free.slot_id is None for free in shared))
+
     def draw(self, pool: Pool, rng: np.random.Generator, *, among_all: bool) -> Free | None:
         """One of the free slots, or of the top candidates, each as likely as another; None where all are gone."""
         if self._shared and not among_all:
@@ -160,10 +178,21 @@ class Candidates:
 
 def is_newcomer(connection: Connection, rater_id: str, queue: Queue, *, tasks: int) -> bool:
     """Whether a rater has judged fewer than `tasks` tasks of a queue."""
+    return newcomer_for(connection, rater_id, queue, tasks=tasks) > 0
+
+
+def newcomer_for(connection: Connection, rater_id: str, queue: Queue, *, tasks: int) -> int:
+    """For how many tasks yet a rater is new, who is new for `tasks` of a queue."""
     if tasks == 0:
-        return False
+        return 0
     where = {**vars(queue), "rater_id": rater_id, "many": tasks}
-    return len(connection.execute(_JUDGED, where).all()) < tasks
+    return tasks - len(connection.execute(_JUDGED, where).all())
+
+
+def known_to(connection: Connection, term: Term, queue: Queue) -> int:
+    """How many tasks that anybody may judge a rater has judged, skipped or holds."""
+    where = {**vars(queue), "rater_id": term.rater_id, "now": term.now}
+    return connection.execute(_COUNT_KNOWN, where).scalar_one()
 
 
 def raters_at_work(connection: Connection, rater_id: str, queue: Queue, *, now: float) -> int:

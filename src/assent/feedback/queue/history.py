@@ -6,7 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from assent.feedback.days import begin_of_day
 from assent.feedback.queue.assigned import count_for
-from assent.feedback.queue.candidates import Candidates
+from assent.feedback.queue.candidates import Candidates, known_to, newcomer_for
 from assent.feedback.queue.claims import Term, lock_rater
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, judgment_of, select_judgments
@@ -93,7 +93,8 @@ def rater_progress(
 ) -> RaterProgress:
     """How many tasks a rater has judged, and how many they could take: that is counted unless `waiting` is known."""
     lock_rater(connection, rater_id)
-    midnight = begin_of_day(now, settings_of(connection, queue.project).timezone)
+    settings, term = settings_of(connection, queue.project), Term(rater_id, now=now, expires_at=now)
+    midnight = begin_of_day(now, settings.timezone)
     today = func.count().filter(JudgmentRow.submitted_at >= midnight)
     query = (
         select(func.count(), today)
@@ -103,9 +104,11 @@ def rater_progress(
     )
     done = connection.execute(query, vars(queue)).one()
     if waiting is None:
-        term = Term(rater_id, now=now, expires_at=now)
-        waiting = Candidates(connection, term, queue, limit=1).tasks() + count_for(connection, term, queue)
-    return RaterProgress(done[0], done[1], waiting)
+        candidates = Candidates(connection, term, queue, limit=1)
+        left = newcomer_for(connection, rater_id, queue, tasks=settings.newcomer_tasks)
+        further = candidates.further(depth=settings.newcomer_overlap, left=left)
+        waiting = candidates.tasks() + count_for(connection, term, queue) + further
+    return RaterProgress(done[0], done[1], waiting, known_to(connection, term, queue))
 
 
 def said(connection: Connection, project: str) -> list[SaidRow]:

@@ -8,30 +8,14 @@ judgments fit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 from sqlalchemy import Connection, Select, select
 
-from assent.core.hashing import hash_json, short
-from assent.core.types import RaterKind, Task
+from assent.core.hashing import short
 from assent.feedback.queue.judgments import in_queue
+from assent.feedback.records.judges import MACHINES, Judges
 from assent.feedback.records.queue import Queue
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import JudgesRow, JudgmentRow, RaterRow, TaskRow
-
-MACHINES: frozenset[RaterKind] = frozenset({"simulated", "function", "reward_model", "autorater"})
-"""Raters that a run itself asks; nothing they say is taken for what people said."""
-
-
-@dataclass(frozen=True)
-class Judges:
-    """Those who are asked to judge a queue."""
-
-    name: str
-    """Hash of all that decides who they are and what they say."""
-    ids: frozenset[str] = frozenset()
-    """Ids of the raters of a panel; empty for people, who come as they like."""
 
 
 def queue_of(connection: Connection, asked: Queue, judges: Judges) -> Queue:
@@ -52,19 +36,6 @@ def take_queue(connection: Connection, asked: Queue, judges: Judges, *, now: flo
     row = {"asked": asked.project, "purpose": asked.purpose, "judges": judges.name}
     insert_missing(connection, JudgesRow, [{**row, "project": queue.project, "created_at": now}])
     return queue_of(connection, asked, judges)  # another process may have noted other judges a moment before
-
-
-def in_project(tasks: Sequence[Task], queue: Queue, *, asked: Queue) -> list[Task]:
-    """The tasks of `asked` as they stand in `queue`: under their ids in their own project, under others elsewhere."""
-    here = {"project": queue.project, "purpose": queue.purpose}
-    if queue == asked:
-        return [task.model_copy(update=here) for task in tasks]
-    return [task.model_copy(update={**here, "id": moved_id(task, queue)}) for task in tasks]
-
-
-def moved_id(task: Task, queue: Queue) -> str:
-    """The id of a task that is asked anew in another queue."""
-    return "t-" + short(hash_json([queue.project, queue.purpose, task.id]))
 
 
 def _noted(asked: Queue) -> Select[str, str]:

@@ -17,11 +17,12 @@ from assent.feedback.queue.set_aside import after_decision
 from assent.feedback.queue.settings import refuse_archived, refuse_archived_tasks, settings_from, settings_of
 from assent.feedback.queue.submissions import check, task_answers
 from assent.feedback.queue.tasks import refuse_nul
+from assent.feedback.records.judges import PEOPLE
 from assent.feedback.records.queue import Adjudicated, Contents, Guideline, NewProject, Project
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.tables.connection import insert_missing, read_transaction, upsert, write
 from assent.feedback.tables.people import Membership
-from assent.feedback.tables.queue import Adjudication, Gold, GuidelineVersion, ProjectRow, TaskRow
+from assent.feedback.tables.queue import Adjudication, Gold, GuidelineVersion, JudgesRow, ProjectRow, TaskRow
 
 _IS_THERE = select(ProjectRow.name).where(ProjectRow.name == bindparam("name"))
 
@@ -37,6 +38,12 @@ class Projects:
         with read_transaction(self._engine) as connection:
             names = connection.execute(select(ProjectRow.name)).scalars().all()
             return [read_project(connection, name) for name in sorted(names) if not is_hidden(name)]
+
+    def of_machines(self) -> set[str]:
+        """Names of those in which a run asked no people but judges of its own."""
+        with read_transaction(self._engine) as connection:
+            named = connection.execute(select(JudgesRow.project).where(JudgesRow.judges != PEOPLE.name))
+            return set(named.scalars())
 
     def get(self, name: str) -> Project:
         """A project by name. Raises StoreError for an unknown one."""
@@ -191,9 +198,8 @@ def read_project(connection: Connection, name: str) -> Project:
         raise StoreError(f"project {name!r} is not in the store; save it or add tasks to it first")
     newest = newest_guideline(connection, name)
     told = None if newest is None else _guideline(newest)
-    return Project(
-        name, settings_from(row.settings), told, row.created_at, row.archived_at, row.replaced_by, row.place or ""
-    )
+    asked = places.places_of(row.place)
+    return Project(name, settings_from(row.settings), told, row.created_at, row.archived_at, row.replaced_by, asked)
 
 
 def _set(connection: Connection, name: str, settings: ProjectSettings) -> None:

@@ -136,7 +136,9 @@ class RaterProgress:
     today: int
     """Those of the current day, in the project's time zone."""
     waiting: int
-    """Tasks that this rater could take now."""
+    """Tasks that this rater could take now; of a newcomer, those too that others have judged and they are asked."""
+    known: int = 0
+    """Tasks that others may judge, too, of which this rater has said something or which they hold."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,8 @@ class Project:
     """Since when it is put away: hidden from raters, given to nobody, and changed by nobody until it is taken out."""
     replaced_by: str | None = None
     """The project that its run asks instead, for which it was closed; None once it is open again."""
-    place: str = ""
-    """Where in which run its tasks are asked; empty: nowhere."""
+    places: tuple[str, ...] = ()
+    """Where in which runs its tasks are asked, the first first: runs may share samples, and with them this project."""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class ProjectRow(Table):
     archived_at: Mapped[float | None]
     """When it was put away: nobody rates in it and nothing in it is changed until it is taken out again."""
     place: Mapped[str | None]
-    """Run, round and stage that it was made for; null: for none."""
+    """Runs and steps that ask it, one a line, see records/places.py; null: none does."""
     replaced_by: Mapped[str | None]
     """The project that was made later for the same place, for which this one was closed; null once it is reopened."""
 

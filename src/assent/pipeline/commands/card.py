@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -176,8 +176,21 @@ def _limits(artifact: Artifact, evaluation: EvaluationReport | None, made: list[
         found.append("Nobody compared it with its start, so whether it is better is not known.")
     return [
         *found,
+        *rounded_bases(made),
         "The figures hold for the prompts and raters of that run. Whether it is safe or right elsewhere was not"
         " measured.",
+    ]
+
+
+def rounded_bases(made: Iterable[Artifact]) -> list[str]:
+    """What is to be said of adapters that were trained over a quantized base; nothing where there is none."""
+    configs = [one.manifest.config for one in made]
+    models = [config.get("model") for config in configs if isinstance(config, Mapping)]
+    kinds = {str(model["quantize"]) for model in models if isinstance(model, Mapping) and model.get("quantize")}
+    return [
+        f"Its adapters were trained over a base that was rounded to {kind} (QLoRA). Here they lie on the unquantized"
+        " base, as in every evaluation of that run."
+        for kind in sorted(kinds)
     ]
 
 

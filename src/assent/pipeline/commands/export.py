@@ -20,7 +20,7 @@ from assent.models.config import ModelConfig
 from assent.models.join import join_adapters
 from assent.models.lora import CONFIG, WEIGHTS
 from assent.models.tokenizer import load_tokenizer
-from assent.pipeline.backends import Backends, adapter_folder
+from assent.pipeline.backends import Backends, adapter_folder, adapter_of
 from assent.pipeline.commands.card import CARD, Exported, card
 from assent.pipeline.commands.origin import Origin, origin_of
 from assent.pipeline.config import ComputeConfig
@@ -53,12 +53,10 @@ def export_model(
     with reading_everything():  # what leaves the project is whole
         kept = kept_model(name)
         artifact, source = kept or (find_artifact(name), None)
-    if kept and adapter:
-        raise UserError(f"{name} was kept from the way of a training, which --adapter does not write; leave it out")
     origin = origin or origin_of(artifact)
     with files.new_directory(to.absolute()) as partial:
         if adapter:
-            _write_adapter(artifact, origin, partial)
+            _write_adapter(artifact, source, origin, partial)
             wanted = None if dtype == BASE else dtype
         else:
             _write_merged(artifact, partial, source or model_of(artifact))
@@ -71,7 +69,7 @@ def export_model(
         files.write_json(partial / LINEAGE, history)
         files.write_text(partial / CARD, card(about))
         files.readable(partial)
-    what = "adapter" if adapter else artifact.kind if source is None else f"{artifact.kind} after {source.name}"
+    what = ("adapter" if adapter else artifact.kind) + ("" if source is None else f" after {source.name}")
     yield f"exported the {what} of {artifact.name} to {to}, with lineage.json and {CARD}{_size_of(rounding)}"
     if rounding is not None and rounding.drowns_training:
         yield (
@@ -92,9 +90,12 @@ def _write_merged(artifact: Artifact, partial: Path, source: Path) -> None:
         backends.policy(source, trainable=False).save(partial, merged=True)
 
 
-def _write_adapter(artifact: Artifact, origin: Origin, partial: Path) -> None:
-    """All adapters between the base and the model as one. It names the base; one without a name is laid beside it."""
-    folder = adapter_folder(artifact)
+def _write_adapter(artifact: Artifact, kept: Path | None, origin: Origin, partial: Path) -> None:
+    """All adapters between the base and the model as one. It names the base; one without a name is laid beside it.
+
+    The last of them is that of `kept`, where a model on the way of the training is meant.
+    """
+    folder = adapter_folder(artifact) if kept is None else adapter_of(kept)
     if folder is None:
         raise UserError(f"{artifact.name} has no adapter, only whole weights; leave out --adapter")
     if not origin.adapters:
@@ -107,7 +108,7 @@ def _write_adapter(artifact: Artifact, origin: Origin, partial: Path) -> None:
     if not origin.has_name:
         _copy(origin.weights, partial / BASE)
     base, revision = (str(origin.name), origin.revision) if origin.has_name else (BASE, None)
-    join_adapters(origin.adapters, partial, base=base, revision=revision)
+    join_adapters((*origin.adapters[:-1], folder), partial, base=base, revision=revision)
 
 
 def _write_stop_tokens(artifact: Artifact, partial: Path) -> None:

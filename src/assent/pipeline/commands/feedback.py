@@ -20,7 +20,7 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.people.work import Period, as_csv
 from assent.feedback.queue.imports import refuse_unusable
-from assent.feedback.queue.places import Address
+from assent.feedback.records.places import Address
 from assent.feedback.records.queue import Contents, Project, Queue
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
@@ -63,9 +63,7 @@ class StoreQueue:
     def _of_run(self, projects: Sequence[Project], named: str) -> list[Queue]:
         found: list[tuple[Address, Project]] = []
         for one in projects:
-            at = Address.of(one.place)
-            if at is not None and one.replaced_by is None and at.is_below(named):
-                found.append((at, one))
+            found += [(at, one) for at in addresses(one) if at.is_below(named)]
         exact = [(at, one) for at, one in found if str(at) == named]
         wanted = exact or [(at, one) for at, one in found if at.is_evaluation == (self.purpose == "evaluation")]
         if not wanted:
@@ -80,10 +78,16 @@ class StoreQueue:
         return [Queue(one.name, "evaluation" if at.is_evaluation else "reward") for at, one in wanted]
 
 
+def addresses(project: Project) -> list[Address]:
+    """Where in runs a project is asked now; runs that share samples ask the same one."""
+    if project.replaced_by is not None:
+        return []
+    return [at for place in project.places if (at := Address.of(place)) is not None]
+
+
 def called(project: Project) -> str:
-    """A project as one may name it: by its place in a run, where it is the one that the run asks there."""
-    at = Address.of(project.place)
-    return project.name if at is None or project.replaced_by is not None else str(at)
+    """A project as one may name it: by its place in a run, the first of several."""
+    return next((str(at) for at in addresses(project)), project.name)
 
 
 def list_projects(store_url: str) -> Iterator[str]:
@@ -102,11 +106,12 @@ def _row(store: Store, project: Project) -> tuple[str, str, str]:
     said = [f"{one.have} of {one.need} {_SAID[purpose]}" for purpose, one in counts.items() if one.need]
     state = "" if project.settings.is_open else ", closed"
     if project.replaced_by is not None:
-        at = Address.of(project.place)
-        state = f", closed: {at if at else 'its run'} asks other tasks now"
+        asked = [str(at) for place in project.places if (at := Address.of(place)) is not None]
+        state = f", closed: {asked[-1] if asked else 'its run'} asks other tasks now"
     if project.archived_at is not None:
         state = ", archived"
-    alias = "" if called(project) == project.name else f" ({project.name})"
+    others = [*map(str, addresses(project)), project.name][1:]
+    alias = f" ({', '.join(others)})" if others else ""
     return called(project), (", ".join(said) or "nothing asked") + alias, state
 
 

@@ -19,6 +19,7 @@ from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
+from assent.generation import vllm_honours
 from assent.pipeline.backends import device_of
 from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
@@ -27,11 +28,12 @@ from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_ma
 from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.doctor.opened import open_settings
 from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import IMPORTED, Tried, imported_comparisons
 from assent.pipeline.limits import row_limits
-from assent.pipeline.places import open_project
+from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.row_check import RowCheck, RowReader
 from assent.raters.config import (
     AutoraterConfig,
@@ -54,10 +56,9 @@ def examine(
 
     Functions that the YAML names are looked up, and only imported where `runs_code` allows it: a project is a program.
     """
-    try:
-        config = open_project(path, overlays, settings).config
-    except ConfigError as wrong:
-        return [problem("config", line) for line in str(wrong).splitlines()]
+    config, findings = open_settings(path, overlays, settings)
+    if config is None:
+        return findings
     findings = [ok("config", f"{path} is valid"), *check_settings(config), *check_outside(config, runs_code)]
     imported, store = check_store(config.store)
     loaded = load_material(config)
@@ -73,15 +74,8 @@ def examine(
     findings += check_known(config, parameters=size, prompts=_pool(config, loaded))
     findings += check_constitution(config)
     findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
+    findings += MemoryPlan.of(config).findings(config)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
-
-
-def summary(findings: list[Finding]) -> str:
-    """How many errors and warnings, in words."""
-    errors, warnings = (sum(f.level == level for f in findings) for level in ("error", "warning"))
-    if errors:
-        return f"{errors} {'error' if errors == 1 else 'errors'}: `assent run` would fail"
-    return "ready for `assent run`" + (f"; warnings to look at: {warnings}" if warnings else "")
 
 
 def check_settings(config: RunConfig) -> Iterator[Finding]:
@@ -94,6 +88,8 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield warning(
             "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
         )
+    if config.model.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
+        yield error("model.quantize", "needs bitsandbytes, which is not installed", "pip install 'assent[quantized]'")
     if config.evaluate is None and config.optimize is not None:
         said = "is null: nothing is evaluated, so whether the new policy is better will not be known"
         yield note("evaluate", said, "leave it out to have the policies compared blind")
@@ -120,7 +116,7 @@ def check_outside(config: RunConfig, runs_code: bool = False) -> Iterator[Findin
             is_python = one.kind == "python"
             fix = "check the name, and that its folder is on PYTHONPATH" if is_python else "correct it, or put it there"
             yield error(one.key, said, fix)
-        elif one.kind == "model" and not one.path.is_dir() and one.key != "base.path":
+        elif one.kind == "model" and not one.path.exists() and one.key != "base.path":
             if away := hub.problem_of(one.value):
                 yield error(one.key, away, "check the network, or name a folder")
                 continue
@@ -185,11 +181,13 @@ def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:
 
 
 def check_compute(config: ComputeConfig) -> list[Finding]:
-    """Device and threads."""
+    """Device, engine and threads."""
     try:
         device = device_of(config)
     except ConfigError as wrong:
         return [problem("compute.device", str(wrong))]
+    if config.engine == "vllm" and not vllm_honours.is_installed():
+        return [problem("compute.engine", f"is {vllm_honours.MISSING}")]
     cores = os.cpu_count() or 1
     threads = config.threads or torch.get_num_threads()
     said = f"{device.type}, {threads} threads on {cores} cores"
@@ -226,10 +224,10 @@ def _function_problem(target: str, runs_code: bool) -> str | None:
 
 def _check_raters(config: RunConfig) -> Iterator[Finding]:
     if config.collect is None:
-        if config.evaluate is not None:
+        if config.judges is None and config.evaluate is not None:
             judge = "judged by its own reward model" if config.fits_reward else "without a judge: no win rate"
             said = f"nobody: every round's evaluation is {judge}"
-            yield note("collect", said, "set collect.raters for an independent judge")
+            yield note("collect", said, "set evaluate.raters (or collect.raters) for an independent judge")
         return
     if not config.reads_rankings:
         said = "asks for rankings that nothing learns from: the rewards are others, and no reward model is fitted"

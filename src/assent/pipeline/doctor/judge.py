@@ -55,6 +55,10 @@ def check_judge(config: RunConfig) -> Iterator[Finding]:
     if isinstance(raters, AutoraterConfig | ConstitutionConfig):
         longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
         yield from _check(raters, Place("collect.raters", longest), config)
+    own = None if config.evaluate is None else config.evaluate.raters
+    if config.evaluate is not None and isinstance(own, AutoraterConfig | ConstitutionConfig):
+        longest = Length(config.evaluate.sampling.max_new_tokens, "evaluate.sampling.max_new_tokens")
+        yield from _check(own, Place("evaluate.raters", longest), config)
     if config.collect is not None and config.collect.ai is not None:
         longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
         yield from _check(config.collect.ai.raters, Place("collect.ai.raters", longest), config)

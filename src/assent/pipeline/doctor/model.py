@@ -63,7 +63,7 @@ def open_base(config: RunConfig, material: Material) -> OpenedBase:
         match config.base:
             case ScratchBase() as base:
                 return _open_scratch(config, base, material)
-            case PretrainedBase() as base if Path(base.path).is_dir():
+            case PretrainedBase() as base if Path(base.path).exists():
                 return _open_folder(config, base.path)
             case PretrainedBase() as base:
                 return _open_hub(config, base)

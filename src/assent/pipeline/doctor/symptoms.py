@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import scipy.stats
-
 from assent.core.findings import Finding, warning
 
 FEWEST = 10
@@ -54,6 +52,8 @@ class Log:
         values = [v for v in self.series(name) if math.isfinite(v)]
         if len(values) < FEWEST:
             return True
+        import scipy.stats  # which takes half a second to load
+
         line = scipy.stats.linregress(range(len(values)), values)
         return bool(line.slope > 2 * line.stderr)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, assert_never
 
 import numpy as np
@@ -14,11 +15,12 @@ from assent.core.group import Group
 from assent.core.shown import turns_shown
 from assent.core.types import Conversation
 from assent.data.render import Renderer
+from assent.learner import peers
 from assent.models.cast import narrow
 from assent.models.lora import adapter_base
 from assent.models.policy import PolicyModel
 from assent.models.scratch import new_model, train_tokenizer
-from assent.pipeline.backends import Backends, device_of, machine
+from assent.pipeline.backends import Backends, device_of, machine, save_whole
 from assent.pipeline.config import PretrainedBase, ScratchBase
 from assent.pipeline.learners import policy_learner
 from assent.pipeline.on_the_way import hand_over, keep, loop_of
@@ -56,10 +58,15 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         (text for c in conversations for text in written(c)), vocab_size=base.vocab_size, context=base.shape.context
     )
     model = new_model(tokenizer, base.shape, seed=seeds.derive(ctx.seed, "init"))
-    start = ctx.scratch / "start"
-    with machine(config.compute):
+
+    def laid_down() -> Path:
+        start = ctx.scratch / "start"
         model.save_pretrained(start)
         tokenizer.save_pretrained(start)
+        return start
+
+    with machine(config.compute):
+        start = peers.from_first(laid_down)
         full = Backends(config.model.model_copy(update={"lora": None}), config.compute)
         policy = full.policy(start, trainable=True)
         renderer = full.renderer(policy)
@@ -69,7 +76,7 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         keep(loop, ctx, base.pretrain.keep, policy, None)
         learner = policy_learner(policy, base.pretrain.optimizer)
         result = train_sft(learner, groups[held_out:], groups[:held_out], base.pretrain, loop)
-        policy.save(ctx.output / "policy")
+        save_whole(policy, ctx.output / "policy")
         waste = told(ctx.log, policy)
         way = hand_over(loop, ctx)
     return {

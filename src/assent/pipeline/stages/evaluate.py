@@ -20,18 +20,21 @@ from assent.core import files, seeds
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.group import Group
 from assent.core.hashing import short
+from assent.core.scoring import Score as ScoreOfAnswers
 from assent.core.types import Completion, Judgment, Prompt, Rater
 from assent.data.heldout import FEWEST_PROMPTS
 from assent.data.render import Renderer
 from assent.evaluation.config import EvaluateConfig
-from assent.evaluation.report import SAMPLES, EvaluationReport, Judge, KnownJudge, Trainers
+from assent.evaluation.judge_scores import JudgeScores, judge_scores
+from assent.evaluation.report import SAMPLES, BestOfN, EvaluationReport, Judge, KnownJudge, Trainers
 from assent.evaluation.suite import Asked
 from assent.evaluation.suites.own import measure
 from assent.evaluation.winrate import Pair, Verdict, blind_tasks, read_scores, read_verdicts, win_rate, write_verdicts
 from assent.feedback.quality.sheets import Score
-from assent.feedback.queue.judges import Judges
+from assent.feedback.records.judges import Judges
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
+from assent.generation.best_of import best_rows
 from assent.learner.scorer import sum_logps
 from assent.models.policy import PolicyModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine
@@ -52,7 +55,11 @@ from assent.training.rewards import ModelReward, cut_lines
 
 @dataclass(frozen=True)
 class Answers:
-    """One answer per prompt, with its log-probs summed under the policy that wrote it."""
+    """One answer per prompt, with its log-probs summed under the policy that wrote it.
+
+    Where the best of several is given, tokens and log-probs are those of the first that was drawn: the best are no
+    samples of the policy, and nothing about its distance could be told from them.
+    """
 
     completions: list[Completion]
     groups: list[Group]
@@ -75,7 +82,8 @@ def run_evaluate(
         asked = asked_prompts(ctx, config.evaluate, backends.renderer(start), prompts, context=start.max_length)
         before = answer(ctx, backends, start, baseline, asked, config.evaluate, name="before")
         newer = backends.policy(policy.file("policy"), trainable=False)
-        after = answer(ctx, backends, newer, policy, asked, config.evaluate, name="after")
+        best = best_by(backends, reward, config.evaluate)
+        after = answer(ctx, backends, newer, policy, asked, config.evaluate, name="after", best=best)
         moved = distance_of_weights(start.hf, newer.hf)
         distances = kl_of(after, start, temperature=config.evaluate.sampling.temperature)
         scores = None if reward is None else reward_scores(ctx, backends, reward, asked, (before, after))
@@ -83,6 +91,9 @@ def run_evaluate(
         bench = bench_of(config, backends, reward)
         known = known_to(config, bench)
         judged = judge_pairs(ctx, config, bench, pairs, (policy, baseline))
+        judge_said = None
+        if config.raters is not None:  # the round's own reward model is told as the reward
+            judge_said = scores_of_judge(bench, asked, (before, after), confidence=config.evaluate.confidence)
     verdicts = () if judged is None else judged.verdicts
     compared = None if judged is None else win_rate(verdicts, confidence=config.evaluate.confidence)
     scored = () if judged is None else judged.scores
@@ -93,10 +104,12 @@ def run_evaluate(
         judge=None if bench is None else Judge.of(kind, is_own=config.judges_own),
         known_judge=known,
         win_rate=compared,
+        judge_scores=judge_said,
         kl_per_response=clustered_mean(distances, ids),
         reward_before=None if scores is None else clustered_mean(scores[0], ids),
         reward_after=None if scores is None else clustered_mean(scores[1], ids),
         weights_moved=moved,
+        best_of=None if best is None else BestOfN.of(config.evaluate.best_of),
         trainers=None if judged is None else judged.trainers,
         suites=measure(seen),
     )
@@ -130,28 +143,43 @@ def answer(
     config: EvaluateConfig,
     *,
     name: str,
+    best: ScoreOfAnswers | None = None,
 ) -> Answers:
-    """One sampled answer to each prompt. Kept while people judge them: what they saw is what is scored."""
+    """One sampled answer to each prompt, or with `best` that of `config.best_of` which it scores highest.
+
+    Kept while people judge them: what they saw is what is scored.
+    """
     kept = ctx.scratch / f"answers-{name}.json"
     if kept.exists():
         return kept_answers(kept)
     writer = backends.writer(policy, name=f"{name} {source.name}")
-    with ctx.log.progress(f"answers {name}", len(prompts)) as bar:
+    many = 1 if best is None else config.best_of
+    with ctx.log.progress(f"answers {name}", many * len(prompts)) as bar:
         rows = writer.write(
             prompts,
-            num_samples=1,
+            num_samples=many,
             sampling=config.sampling,
             seed=seeds.derive(ctx.seed, "answers", name),
             on_progress=bar.advance,
         )
     written = [row[0] for row in rows]
+    given = written if best is None else best_rows(prompts, rows, best)
     answers = Answers(
-        [one.completion(p, source=writer.name) for p, one in zip(prompts, written, strict=True)],
+        [one.completion(p, source=writer.name) for p, one in zip(prompts, given, strict=True)],
         [Group(one.prompt, (one.tokens,)) for one in written],
         [float(one.logps.sum()) for one in written],
     )
     keep_answers(kept, answers)
     return answers
+
+
+def best_by(backends: Backends, reward: Artifact | None, config: EvaluateConfig) -> ScoreOfAnswers | None:
+    """What says which of several answers is given; None where each answer is the only one."""
+    if config.best_of == 1:
+        return None
+    if reward is None:
+        raise ConfigError("evaluate.best_of wants the reward model of the round, and there is none")
+    return reward_of(backends, reward)
 
 
 def kl_of(answers: Answers, start: PolicyModel, *, temperature: float) -> np.ndarray:
@@ -180,6 +208,18 @@ def reward_scores(
     for line in cut_lines(model):
         ctx.log.say(line)
     return scores
+
+
+def scores_of_judge(
+    bench: Bench | None, prompts: Sequence[Prompt], answers: tuple[Answers, Answers], *, confidence: float
+) -> JudgeScores | None:
+    """What a single judge that scores answers gives those of both policies; None of any other."""
+    members = () if bench is None or bench.panel is None else bench.panel.members
+    if len(members) != 1 or not isinstance(members[0], ScoringRater):
+        return None
+    texts = tuple([c.text for c in one.completions] for one in answers)
+    before, after = (list(members[0].score(prompts, side)) for side in texts)
+    return judge_scores((before, after), (texts[0], texts[1]), confidence=confidence)
 
 
 def reward_of(backends: Backends, reward: Artifact) -> ModelReward:

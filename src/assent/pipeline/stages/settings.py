@@ -14,7 +14,7 @@ from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.subject import Ability
 from assent.evaluation.suites.config import SuiteConfig
 from assent.feedback.config import StoreConfig
-from assent.feedback.queue.places import FINAL
+from assent.feedback.records.places import FINAL
 from assent.models.config import ModelConfig
 from assent.pipeline.config import (
     BaseConfig,
@@ -101,7 +101,7 @@ class BaseStage(Config):
     @classmethod
     def of(cls, config: RunConfig) -> BaseStage:
         """As the run says."""
-        return cls(base=config.base, model=config.model, compute=config.compute)
+        return cls(base=config.base, model=config.model, compute=config.compute.without_engine)
 
 
 class SFTStage(Config):
@@ -117,7 +117,7 @@ class SFTStage(Config):
     @classmethod
     def of(cls, config: RunConfig, sft: SFTConfig) -> SFTStage:
         """As the run says."""
-        return cls(sft=sft, model=config.model, compute=config.compute)
+        return cls(sft=sft, model=config.model, compute=config.compute.without_engine)
 
 
 class ReviseStage(Config):
@@ -221,7 +221,8 @@ class RewardStage(Config):
         """As the run says; `is_gold`: the held-out one for guards."""
         share = config.method.gold_share
         part = "all" if share is None else "gold" if is_gold else "train"
-        return cls(reward=reward, model=config.model, compute=config.compute, part=part, gold_share=share or 0.0)
+        compute = config.compute.without_engine
+        return cls(reward=reward, model=config.model, compute=compute, part=part, gold_share=share or 0.0)
 
     def revised(self) -> dict[str, str]:
         """What enters the key beside the stage's version, which would make reward models anew that did not change."""
@@ -280,7 +281,7 @@ class EvaluateStage(Config):
         """That of the round of this number, None for that of the whole run; None where the run evaluates nothing."""
         if config.evaluate is None:
             return None
-        raters = None if config.collect is None else config.collect.raters
+        raters = config.judges
         return cls(
             evaluate=config.evaluate,
             raters=raters,

@@ -8,7 +8,7 @@ from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
 from assent.feedback.config import StoreConfig
-from assent.feedback.store import Store
+from assent.feedback.opening import open_store
 from assent.pipeline.late import spoiled_since
 from assent.pipeline.stages.settings import CollectStage, GatherStage
 
@@ -33,8 +33,10 @@ def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
     """
     if not config.store.exists:
         return {}
-    with Store.open(config.store.url) as store:
-        spoiled = spoiled_since(store, judgments)
+    spoiled: dict[str, str] = {}
+    if config.store.has_content:
+        with open_store(config.store) as store:
+            spoiled = spoiled_since(store, judgments)
     then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
     now = [r for r in _telling(config.store) if r.kind != "simulated"]
     if now:  # else nobody tells anything, whoever ranked
@@ -50,7 +52,9 @@ def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rate
 
 
 def _telling(store: StoreConfig) -> list[Rater]:
-    with Store.open(store.url) as opened:
+    if not store.has_content:
+        return []
+    with open_store(store) as opened:
         return [rater for rater in opened.raters() if rater.attributes]
 
 

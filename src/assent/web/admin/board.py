@@ -9,6 +9,7 @@ from markupsafe import Markup
 from starlette.responses import JSONResponse, Response
 
 from assent.core.types import Purpose
+from assent.feedback.dashboard import Overview
 from assent.feedback.days import day_of, local
 from assent.feedback.quality.forecast import HOUR, Pace
 from assent.feedback.records.queue import Project, Queue
@@ -44,6 +45,7 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
     @routes.get("/admin/projects/{name}")
     def board(request: Request, person: Adjudicator, name: str, purpose: Purpose = "reward") -> Response:
         project = frame.project(name)
+        overview = frame.watch.overview(name, purpose, now=frame.context.now())
         counts = {p: frame.store.counts(Queue(name, p)) for p in ("reward", "evaluation")}
         return frame.page(
             request,
@@ -52,7 +54,7 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             project=project,
             purpose=purpose,
             counts=counts,
-            panels=_panels(frame, request, person, project, purpose),
+            panels=_panels(frame, request, person, project, overview),
             every=EVERY,
             source=f"{project_path(name, 'dashboard.json')}?purpose={purpose}",
         )
@@ -60,12 +62,13 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
     @routes.get("/admin/projects/{name}/dashboard.json")
     def look(request: Request, person: Adjudicator, name: str, purpose: Purpose = "reward") -> Response:
         project = frame.project(name)
-        return JSONResponse({"panels": _panels(frame, request, person, project, purpose), "every": EVERY})
+        overview = frame.watch.overview(name, purpose, now=frame.context.now())
+        panels = _panels(frame, request, person, project, overview)
+        return JSONResponse({"panels": panels, "counted_at": overview.at, "every": EVERY})
 
 
-def _panels(frame: Frame, request: Request, person: Person, project: Project, purpose: Purpose) -> dict[str, Markup]:
+def _panels(frame: Frame, request: Request, person: Person, project: Project, overview: Overview) -> dict[str, Markup]:
     """Every panel as HTML; all of it is escaped by its template."""
-    overview = frame.watch.overview(project.name, purpose, now=frame.context.now())
 
     def t(key: str, **values: object) -> str:
         return frame.text(request, key, **values)

@@ -70,7 +70,8 @@ def router(context: Context) -> APIRouter:
 def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
     """What the start page says of each project that is offered, those first in which something waits.
 
-    Of two with one title it says the names, too.
+    One that only a run's own judges are asked in has a card where there is something in it for this person. Of two
+    with one title it says the names, too.
     """
     store, now = context.store, context.now()
     seen = [p for p in store.projects.all() if person.may_see(p.name) and _is_offered(p)]
@@ -81,9 +82,8 @@ def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
         found = store.rater_progress(person.rater_id, queue, now=now)
         return replace(found, waiting=found.waiting + store.listing.held(person.rater_id, queue, now=now))
 
-    def queues(name: str) -> dict[Purpose, RaterProgress]:
-        return {one: far(Queue(name, one)) for one in PURPOSES}
-
+    of_machines = store.projects.of_machines()
+    queues = {p.name: {one: far(Queue(p.name, one)) for one in PURPOSES} for p in seen}
     cards: list[dict[str, Any]] = [
         {
             "name": p.name,
@@ -91,9 +91,10 @@ def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
             "is_twin": bool(p.settings.title) and titles[p.settings.title] > 1,
             "is_open": p.settings.is_open,
             "has_guideline": p.guideline is not None,
-            "queues": _with_something(queues(p.name)),
+            "queues": _with_something(queues[p.name]) or {"reward": queues[p.name]["reward"]},
         }
         for p in seen
+        if p.name not in of_machines or _with_something(queues[p.name])
     ]
     return sorted(cards, key=lambda card: all(far.waiting == 0 for far in card["queues"].values()))
 
@@ -104,6 +105,5 @@ def _is_offered(project: Project) -> bool:
 
 
 def _with_something(queues: Mapping[Purpose, RaterProgress]) -> dict[Purpose, RaterProgress]:
-    """The queues in which a rater has something to do or has done something; the rankings where there is neither."""
-    found = {purpose: far for purpose, far in queues.items() if far.waiting or far.done}
-    return found or {"reward": queues["reward"]}
+    """The queues in which a rater has something to do or has done something."""
+    return {purpose: far for purpose, far in queues.items() if far.waiting or far.done}

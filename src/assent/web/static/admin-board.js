@@ -17,7 +17,7 @@ async function look() {
   try {
     const answer = await getJson(board.dataset.board);
     for (const part of board.querySelectorAll("[data-panel]")) change(part, answer.panels[part.dataset.panel] ?? "");
-    live.textContent = live.dataset.text.replace("{time}", clock.format(new Date()));
+    live.textContent = live.dataset.text.replace("{time}", clock.format(new Date(answer.counted_at * 1000)));
     wait = answer.every * 1000;
   } catch (error) {
     live.textContent = live.dataset.lost;

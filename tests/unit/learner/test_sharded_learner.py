@@ -1,23 +1,26 @@
-"""Two processes that share out micro-batches train as one process does: every trainer, full and with adapters."""
+"""Processes that part weights and micro-batches between them train as one does: every trainer, full and LoRA."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from parallel_trainers import run
+import torch.distributed as dist
+from parallel_trainers import finish, run
 from safetensors.torch import load_file
 
 from assent.core.group import Group
-from assent.learner.data_parallel import shares
+from assent.learner.fsdp import shares
 from assent.models.groups import pack
 from assent.models.tiny import save_tiny
 
@@ -30,24 +33,45 @@ Ends = tuple[dict[str, dict[str, torch.Tensor]], dict[str, list[dict[str, Any]]]
 """Weights and logs, by trainer."""
 
 
+@dataclass(frozen=True)
+class Ran:
+    """What one process ends with, what both of two end with, and where the two left trainings half done."""
+
+    ends: tuple[Ends, Ends, Ends]
+    model: Path
+    begun: Path
+
+    def __iter__(self) -> Iterator[Ends]:
+        return iter(self.ends)
+
+
 @pytest.fixture(scope="module")
-def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ends, Ends, Ends]]:
-    """What one process ends with, and what both of two end with."""
+def ends(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("parallel")
     model = save_tiny(folder / "llama", "llama")
     both, alone = folder / "both", folder / "alone"
-    both.mkdir()
     alone.mkdir()
+    finished = together(2, folder / "init", model, both)
+    run(model, alone, 0)
+    finished()
+    return Ran((read(alone, 0), read(both, 0), read(both, 1)), model, both / "loops-0")
+
+
+def together(count: int, init: Path, model: Path, out: Path, *loops: Path) -> Callable[[], None]:
+    """Start processes that train together; what comes back waits for them."""
+    out.mkdir()
     processes = [
         subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(rank), "2", str(folder / "init"), str(model), str(both)],
+            [sys.executable, str(SCRIPT), str(rank), str(count), *map(str, (init, model, out, *loops))],
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        for rank in range(2)
+        for rank in range(count)
     ]
-    run(model, alone, 0, lambda learner: learner)
-    assert [process.wait(timeout=300) for process in processes] == [0, 0]
-    yield read(alone, 0), read(both, 0), read(both, 1)
+
+    def finish() -> None:
+        assert [process.wait(timeout=300) for process in processes] == [0] * count
+
+    return finish
 
 
 def read(folder: Path, rank: int) -> Ends:
@@ -60,7 +84,7 @@ def read(folder: Path, rank: int) -> Ends:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trainer", TRAINERS)
-def test_two_processes_end_with_the_weights_of_one(ends: tuple[Ends, Ends, Ends], trainer: str) -> None:
+def test_two_processes_end_with_the_weights_of_one(ends: Ran, trainer: str) -> None:
     alone, first, second = (weights[trainer] for weights, _ in ends)
     assert alone.keys() == first.keys() == second.keys()
     for key, weight in alone.items():
@@ -70,7 +94,7 @@ def test_two_processes_end_with_the_weights_of_one(ends: tuple[Ends, Ends, Ends]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trainer", [name for name in TRAINERS if "critic" not in name and name != "sft killed"])
-def test_two_processes_log_the_losses_and_gradient_norms_of_one(ends: tuple[Ends, Ends, Ends], trainer: str) -> None:
+def test_two_processes_log_the_losses_and_gradient_norms_of_one(ends: Ran, trainer: str) -> None:
     alone, first, second = (logs[trainer] for _, logs in ends)
     assert len(alone) >= 5 and first == second
     assert sum("grad_norm" in one for one in alone) >= 4  # PPO's first step trains the value model only
@@ -82,7 +106,7 @@ def test_two_processes_log_the_losses_and_gradient_norms_of_one(ends: tuple[Ends
 
 
 @pytest.mark.slow
-def test_a_run_of_two_that_was_killed_ends_with_the_same_bits(ends: tuple[Ends, Ends, Ends]) -> None:
+def test_a_run_of_two_that_was_killed_ends_with_the_same_bits(ends: Ran) -> None:
     for weights, _ in ends:
         for key, weight in weights["sft killed"].items():
             assert torch.equal(weight, weights["sft"][key])
@@ -90,12 +114,41 @@ def test_a_run_of_two_that_was_killed_ends_with_the_same_bits(ends: tuple[Ends, 
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_on_one_process_stops_both_and_leaves_no_gradient(
-    ends: tuple[Ends, Ends, Ends],
+    ends: Ran,
 ) -> None:
     alone, first, second = (logs["bad loss"][0] for _, logs in ends)
     assert alone["rows"] == alone["bad"] and "the loss is nan at optimizer step 0" in alone["error"]
     assert first == second and (first["error"], first["rows"]) == (alone["error"], alone["rows"])
     assert first["spoiled"] == first["fresh"] == pytest.approx(alone["fresh"], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [3, 1])
+def test_another_number_of_processes_goes_on_where_two_were_killed(ends: Ran, tmp_path: Path, count: int) -> None:
+    alone = ends.ends[0][0]
+    shutil.copytree(ends.begun, tmp_path / "begun")
+    newest = tmp_path / "begun" / "lora killed" / "checkpoints" / "checkpoint-000002"
+    shard = max(newest.glob("shards/*"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")  # so that it goes on from the one before
+
+    if count > 1:
+        together(count, tmp_path / "init", ends.model, tmp_path / "out", tmp_path / "begun")()
+    else:
+        (tmp_path / "out").mkdir()
+        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/init", rank=0, world_size=1)
+        try:
+            finish(ends.model, tmp_path / "begun", tmp_path / "out", 0)
+        finally:
+            dist.destroy_process_group()
+
+    for rank in range(count):
+        weights = read(tmp_path / "out", rank)[0]
+        for name, trainer in (("full", "sft"), ("lora", "sft lora")):
+            assert weights[name].keys() == alone[trainer].keys()
+            for key, weight in alone[trainer].items():
+                assert torch.allclose(weights[name][key], weight, rtol=0, atol=1e-5), f"{name} {key}"
+    kept = sorted(one.name for one in newest.parent.iterdir())
+    assert kept == ["checkpoint-000003", "checkpoint-000004"]  # each written anew after the damaged one was left out
 
 
 def test_micro_batches_go_to_whoever_has_the_fewest_tokens() -> None:

@@ -1,0 +1,109 @@
+"""A model whose weights are parted over processes by FSDP2: each layer is made whole when it is computed.
+
+The layers of the decoder are sharded one by one; embedding, last norm and head together, since they are read together.
+What is computed of a sharded model is computed inside `asked`, which makes the latter whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor
+
+from assent.learner import peers
+
+T = TypeVar("T")
+Frozen = Literal["replicated", "sharded"]
+"""Whether weights that are not trained lie whole on every process, or parted over them."""
+
+
+def shard(hf: Any, *, frozen: Frozen = "sharded") -> None:
+    """Part the weights of a transformers or PEFT model over all processes, all starting from those of the first.
+
+    A model that is sharded already stays as it is. Under "replicated" weights that are not trained stay as they are:
+    other models may stand on them.
+    """
+    if is_sharded(hf):
+        return
+    whole = {p for p in hf.parameters() if not p.requires_grad} if frozen == "replicated" else set()
+    for tensor in hf.parameters():
+        if tensor not in whole:
+            _take_from_first(tensor)
+    for layer in layers(hf):
+        fully_shard(layer, ignored_params=whole)
+    hf.ask = functools.partial(_call)
+    fully_shard(hf, ignored_params=whole)
+    register_fsdp_forward_method(hf, "ask")
+    for module in hf.modules():
+        if isinstance(module, FSDPModule):  # losses are divided by the weight of the whole batch: gradients are summed
+            module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)  # gloo can only add
+
+
+def is_sharded(hf: nn.Module) -> bool:
+    """Whether the weights of a model are parted over processes."""
+    return isinstance(hf, FSDPModule)
+
+
+def asked(hf: Any, call: Callable[[], T]) -> T:
+    """What `call` computes with the model; all processes do this together, each of what is its own."""
+    if not is_sharded(hf):
+        return call()
+    found: T = hf.ask(call)
+    if not torch.is_grad_enabled():
+        hf.reshard()  # else the next pass would still read these weights
+    return found
+
+
+def layers(hf: nn.Module) -> list[nn.Module]:
+    """The decoder layers of a model, as transformers names those that are not to be split; of others, none."""
+    names = {name for module in hf.modules() for name in getattr(module, "_no_split_modules", None) or ()}
+    found = [module for module in hf.modules() if type(module).__name__ in names]
+    return [one for one in found if not any(one is not other and one in other.modules() for other in found)]
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A copy of a weight, whole; all processes ask for it together."""
+    value = tensor.detach()
+    return value.full_tensor() if isinstance(value, DTensor) else value.clone()
+
+
+@contextlib.contextmanager
+def gathered_on_first(hf: Any) -> Iterator[None]:
+    """Inside this block the first process has the model whole, on the CPU, to save it; the others have none of it.
+
+    It is brought over weight by weight, so that no process but the first holds more than its shards and one weight.
+    """
+    places = [
+        (module, name, parameter)
+        for module in hf.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if isinstance(parameter, DTensor)
+    ]
+    known: dict[int, nn.Parameter] = {}
+    for module, name, parameter in places:
+        if id(parameter) not in known:
+            value = whole(parameter)
+            kept = value.cpu() if peers.is_first() else torch.empty(0)
+            known[id(parameter)] = nn.Parameter(kept, requires_grad=parameter.requires_grad)
+        module._parameters[name] = known[id(parameter)]
+    try:
+        yield
+    finally:
+        for module, name, parameter in places:
+            module._parameters[name] = parameter
+
+
+def _call(call: Callable[[], T]) -> T:
+    return call()
+
+
+@torch.no_grad()
+def _take_from_first(tensor: Tensor) -> None:
+    torch.distributed.broadcast(tensor.detach(), src=0)

@@ -1,0 +1,58 @@
+"""A whole run whose answers vLLM draws: rollouts, evaluation, and the mismatch in its log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from vllm_toys import make_policy
+
+from assent.pipeline.run import run_project
+
+
+def config(engine: str) -> dict[str, object]:
+    return {
+        "name": engine,
+        "base": {"kind": "pretrained", "path": "base"},
+        "data": {"kind": "files", "prompts": [{"path": "prompts.jsonl"}]},
+        "sft": None,
+        "reward": None,
+        "optimize": {
+            "kind": "grpo",
+            "steps": 3,
+            "prompts_per_step": 4,
+            "samples_per_prompt": 4,
+            "sampling": {"max_new_tokens": 8},
+            "rewards": [{"kind": "python", "target": "many_e:score"}],
+            "optimizer": {"learning_rate": 0.01, "schedule": "constant", "warmup": 0.0},
+        },
+        "evaluate": None,
+        "compute": {"threads": 1, "device": "cpu", "engine": engine},
+        "log": {"tensorboard": False},
+    }
+
+
+def test_grpo_learns_with_vllm_as_its_engine_and_logs_how_far_it_is_from_the_learner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    make_policy().save("base")
+    Path("many_e.py").write_text(
+        "def score(prompts, completions):\n    return [float(t.count('e')) for t in completions]\n"
+    )
+    Path("prompts.jsonl").write_text("".join(json.dumps({"prompt": f"Say {n}."}) + "\n" for n in range(30)))
+    Path("assent.yaml").write_text(yaml.safe_dump(config("vllm")))
+    list(run_project(Path("assent.yaml"), (), (), quiet=True))
+    [log] = Path("runs/vllm").rglob("metrics.jsonl")
+    steps = [json.loads(line) for line in log.read_text().splitlines()]
+    assert len(steps) == 3
+    for step in steps:
+        assert 0 < step["sampler_gap_mean"] < 1e-4, "vLLM computes otherwise, and nearly the same"
+        assert step["sampler_gap_max"] < 1e-3
+        assert step["correction_weight"] == pytest.approx(1.0, abs=1e-3)
+        assert step["correction_truncated"] == 0.0
+        assert step["correction_ess"] == pytest.approx(1.0, abs=1e-3)
+    assert steps[-1]["kl_per_token"] != 0, "the policy moved, and its engine with it"
