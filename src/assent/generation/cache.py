@@ -169,9 +169,20 @@ class _Step:
         nth[order] = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
         members = np.zeros((len(lengths), counts.max()), dtype=np.int64)
         members[place, nth] = np.arange(len(place))
-        arrays = (place, nth, members, lengths[place], np.arange(len(place)), own)
-        tensors = [torch.from_numpy(array).to(device) for array in arrays]
-        return cls(*tensors, prompt_length=int(lengths.max()), longest=int(own.max()) + 1)
+
+        def on_device(array: NDArray[np.int64]) -> Tensor:
+            return torch.from_numpy(array).to(device)
+
+        return cls(
+            place=on_device(place),
+            nth=on_device(nth),
+            members=on_device(members),
+            lengths=on_device(lengths[place]),
+            rows=on_device(np.arange(len(place))),
+            own=on_device(own),
+            prompt_length=int(lengths.max()),
+            longest=int(own.max()) + 1,
+        )
 
     @property
     def num_prompts(self) -> int:

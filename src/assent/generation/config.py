@@ -1,4 +1,4 @@
-"""How answers are drawn: temperature, nucleus, length, stops."""
+"""How answers are drawn: temperature, what is left out, length, stops."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ class Sampling(Config):
     """Logits are divided by this before the softmax; 0 takes the most likely token."""
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     """Draw only from the smallest set of tokens that holds this much probability; 1 draws from all of them."""
+    top_k: int | None = Field(default=None, ge=1, json_schema_extra={"added_later": True})
+    """Draw only from this many most likely tokens, and from those as likely as the last of them; null: from all."""
+    min_p: float = Field(default=0.0, ge=0.0, le=1.0, json_schema_extra={"added_later": True})
+    """Draw no token less likely than this share of the most likely one's probability; 0 leaves none out."""
+    repetition_penalty: float = Field(default=1.0, gt=0.0, allow_inf_nan=False, json_schema_extra={"added_later": True})
+    """Logits of tokens in the prompt or the answer so far are divided by this where positive, multiplied where
+    negative; 1 changes nothing."""
     max_new_tokens: int = Field(default=128, ge=1)
     """An answer that has not ended after this many tokens is cut and flagged as unfinished."""
     stop: tuple[str, ...] = ()
@@ -25,6 +32,14 @@ class Sampling(Config):
         if "" in stop:
             raise ValueError("a stop text may not be empty")
         return stop
+
+    def shaping(self) -> dict[str, float]:
+        """The settings that draw from another distribution than the policy's at the temperature, by name, with values.
+
+        What answers are drawn with must then not be taken for the policy itself.
+        """
+        plain = {"top_p": 1.0, "top_k": None, "min_p": 0.0, "repetition_penalty": 1.0}
+        return {name: getattr(self, name) for name, value in plain.items() if getattr(self, name) != value}
 
     def cut(self, text: str) -> str:
         """The text before the first stop text: the token that completed it may have carried more."""

@@ -11,13 +11,22 @@ _FEW = 128  # tokens among which a nucleus is first looked for
 
 
 def draw(
-    logits: Float[Tensor, "B V"], uniforms: Float[Tensor, " B"], *, temperature: float, top_p: float
+    logits: Float[Tensor, "B V"],
+    uniforms: Float[Tensor, " B"],
+    *,
+    temperature: float,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    min_p: float = 0.0,
 ) -> tuple[Int[Tensor, " B"], Float[Tensor, " B"]]:
     """Draw a token per row by inverting the distribution function at `uniforms`, each in [0, 1).
 
-    Returns tokens and their log-probabilities under softmax(logits / temperature), before top-p. Temperature 0 takes
-    the most likely token (the first among equals) and gives its log-probability at temperature 1. A token of
-    probability zero is never drawn. Rows whose logits have no distribution (NaN, +inf) get a NaN log-probability.
+    Returns tokens and their log-probabilities under softmax(logits / temperature), before anything is left out: what is
+    less likely than the `top_k` most likely (ties stay), then what is outside the smallest set that holds `top_p` of
+    the rest, then what is below `min_p` times the most likely. Temperature 0 takes the most likely token (the first
+    among equals) and
+    gives its log-probability at temperature 1. A token of probability zero is never drawn. Rows whose logits have no
+    distribution (NaN, +inf) get a NaN log-probability.
     """
     logits = logits.float()
     if temperature not in (0.0, 1.0):
@@ -26,14 +35,31 @@ def draw(
     weights = _weights(logits, peak)
     if temperature == 0.0:
         tokens, total = logits.argmax(-1), weights.sum((-1, -2), dtype=torch.float64)
-    elif top_p < 1.0:
+    elif top_p < 1.0 or top_k is not None or min_p > 0.0:
         total = weights.sum((-1, -2), dtype=torch.float64)
-        tokens, _ = _invert(_nucleus(weights, top_p * total), uniforms)
+        if top_k is not None and top_k < logits.shape[-1]:
+            is_below = logits < logits.topk(top_k).values[:, -1:]
+            weights.flatten(1)[:, : logits.shape[-1]].masked_fill_(is_below, 0.0)
+        if top_p < 1.0:
+            weights = _nucleus(weights, top_p * weights.sum((-1, -2), dtype=torch.float64))
+        if min_p > 0.0:
+            weights = weights.masked_fill(weights < min_p, 0.0)  # the most likely token weighs 1
+        tokens, _ = _invert(weights, uniforms)
     else:
         tokens, total = _invert(weights, uniforms)
     tokens = tokens.clamp_max(logits.shape[-1] - 1)  # matters only to rows of NaN, which may point into the filling
     logps = (logits.gather(-1, tokens[:, None]) - peak)[:, 0] - total.log()
     return tokens, logps.float()
+
+
+def less_repeated(logits: Float[Tensor, "B V"], seen: Int[Tensor, "B L"], penalty: float) -> Float[Tensor, "B V"]:
+    """Logits with those of the tokens `seen` divided by `penalty` where positive, multiplied where negative, once each.
+
+    Keskar et al. (2019), CTRL, arXiv:1909.05858, section 4.1; for negative logits as everyone has written it since.
+    """
+    logits = logits.float()
+    held = logits.gather(-1, seen)
+    return logits.scatter(-1, seen, torch.where(held < 0, held * penalty, held / penalty))
 
 
 def _weights(logits: Float[Tensor, "B V"], peak: Float[Tensor, "B 1"]) -> Float[Tensor, "B N block"]:

@@ -21,8 +21,9 @@ class Generation:
     """One sampled answer.
 
     `tokens` [C] ends with the token that stopped it if `finished`, else it hit its length limit. `logps` [C] are
-    natural log-probabilities of the drawn tokens under the whole temperature-scaled distribution: what top-p left out
-    still counts in the normalizer. For temperature 0 they are those of temperature 1.
+    natural log-probabilities of the drawn tokens under the policy's whole distribution at the temperature: what top-p,
+    top-k or min-p left out still counts in the normalizer, and a repetition penalty changes nothing in them. For
+    temperature 0 they are those of temperature 1.
     """
 
     tokens: TokenIds

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from assent.core.errors import NonFiniteError
+from assent.core.group import TokenIds
 from assent.core.seeds import stream
 from assent.generation.config import Sampling
 from assent.generation.engine import Generation
@@ -62,6 +63,15 @@ class LiveAnswers:
         """Last token of each row and its position in the sequence that begins with the prompt."""
         rows, last = np.arange(self._size), self._count[: self._size] - 1
         return self._tokens[rows, last], self._start[: self._size] + last
+
+    def seen(self, prompts: Sequence[TokenIds], first: int = 0) -> NDArray[np.int64]:
+        """Tokens of prompt and answer of each row from `first` on, [rows, L]; short ones repeat their last."""
+        rows = [
+            np.concatenate([prompts[self._owner[row, 0]], self._tokens[row, : self._count[row]]])
+            for row in range(first, self._size)
+        ]
+        longest = max(len(row) for row in rows)
+        return np.stack([np.pad(row, (0, longest - len(row)), mode="edge") for row in rows])
 
     def append(self, tokens: NDArray[np.int64], logps: NDArray[np.float32], first: int = 0) -> NDArray[np.int64]:
         """Add a token to each row from `first` on; returns the rows that are done with it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor
 from assent.core.errors import UserError
 from assent.core.group import TokenIds
 from assent.generation.config import Sampling
-from assent.generation.draw import draw
+from assent.generation.draw import draw, less_repeated
 from assent.generation.engine import Generation, Weights
 from assent.generation.lean import LeanDecoder
 from assent.generation.live import LiveAnswers
@@ -199,7 +200,15 @@ class _Rollout:
 
     def _draw(self, logits: Float[Tensor, "B V"], first: int) -> NDArray[np.int64]:
         uniforms = torch.from_numpy(self.live.uniforms(first)).to(self._device)
-        tokens, logps = draw(logits, uniforms, temperature=self._sampling.temperature, top_p=self._sampling.top_p)
+        how = self._sampling
+        cuts: dict[str, Any] = {"top_p": how.top_p, "top_k": how.top_k, "min_p": how.min_p}
+        if how.repetition_penalty == 1.0:
+            tokens, logps = draw(logits, uniforms, temperature=how.temperature, **cuts)
+        else:
+            seen = torch.from_numpy(self.live.seen(self._prompts, first)).to(self._device)
+            changed = less_repeated(logits, seen, how.repetition_penalty)
+            tokens, _ = draw(changed, uniforms, temperature=how.temperature, **cuts)
+            logps = (logits.float() / (how.temperature or 1.0)).log_softmax(-1).gather(-1, tokens[:, None])[:, 0]
         # One transfer for both; token ids are exact in float64.
         drawn = torch.stack([tokens.double(), logps.double()]).cpu().numpy()
         return self.live.append(drawn[0].astype(np.int64), drawn[1].astype(np.float32), first)

@@ -28,7 +28,7 @@ class Product:
 
     def __init__(self, layers: Sequence[Any], dtype: torch.dtype) -> None:
         parts = [_part(layer) for layer in layers]
-        self._weights = [merged.to(dtype) for merged, _ in parts]
+        self._weights: list[Tensor] = [merged.to(dtype) for merged, _ in parts]
         self._factors = [
             (start, end, down.to(dtype), up.to(dtype))
             for (start, end), (_, factors) in zip(_spans(self._weights), parts, strict=True)
@@ -36,7 +36,9 @@ class Product:
         ]
         biases = [_base(layer).bias for layer in layers]
         is_biased = any(bias is not None for bias in biases)
-        filled = [b if b is not None else w.new_zeros(len(w)) for b, w in zip(biases, self._weights, strict=True)]
+        filled: list[Tensor] = [
+            b if b is not None else w.new_zeros(len(w)) for b, w in zip(biases, self._weights, strict=True)
+        ]
         self._bias = torch.cat(filled).to(dtype) if is_biased else None
         self._packed: Tensor | None = None
         if _packs(self._weights[0]):

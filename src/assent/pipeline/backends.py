@@ -142,7 +142,8 @@ class Backends:
             return self._shared_engine(policy)
         if self.compute.engine == "vllm":
             return self.vllm_engine(policy)
-        return LocalEngine(policy, max_live_rows=self.compute.max_live_rows)
+        dtype = torch.bfloat16 if self.compute.rollout_dtype == "bfloat16" else None
+        return LocalEngine(policy, max_live_rows=self.compute.max_live_rows, dtype=dtype)
 
     def vllm_engine(self, policy: PolicyModel) -> Engine:
         """A sampler that holds a copy of the policy in vLLM, in this process."""
@@ -159,7 +160,8 @@ class Backends:
         known = Backends(self.model, self.compute)
         opening = hash_json([policy.opened_from, is_trained, self.model.model_dump(mode="json")])
         open_one = partial(open_engine, known, str(Path.cwd()), policy.opened_from, is_trained)
-        return SharedEngine(opening, open_one, is_exact=self.compute.engine == "local")
+        is_exact = self.compute.engine == "local" and self.compute.rollout_dtype == "as_trained"
+        return SharedEngine(opening, open_one, is_exact=is_exact)
 
     def writer(self, policy: PolicyModel, *, name: str) -> LocalWriter:
         """A policy as a model that answers under a name."""

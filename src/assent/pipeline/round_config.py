@@ -76,6 +76,11 @@ class ComputeConfig(Config):
     """Seconds between checkpoints: a killed run loses at most about this much work."""
     max_live_rows: int = Field(default=128, ge=1, json_schema_extra={"affects_result": False})
     """How many answers are sampled at once."""
+    rollout_dtype: Literal["as_trained", "bfloat16"] = Field(
+        default="as_trained", json_schema_extra={"added_later": True}
+    )
+    """What answers are drawn in. bfloat16: from a rounded copy of float32 weights, faster and not quite the policy that
+    is trained; `sampler_gap_mean` says by how much."""
     memory_gib: float | None = Field(default=None, gt=0, json_schema_extra={"affects_result": False})
     """Memory that the run may use, in GiB, for the plan that is made first; null: what the machine or its GPU has."""
     engine: Literal["local", "vllm"] = Field(default="local", json_schema_extra={"added_later": True})
@@ -87,7 +92,7 @@ class ComputeConfig(Config):
     @property
     def without_engine(self) -> ComputeConfig:
         """What stages see that draw no answers, so that another engine makes none of them again."""
-        return self.model_copy(update={"engine": "local"})
+        return self.model_copy(update={"engine": "local", "rollout_dtype": "as_trained"})
 
     kind: Literal["local", "ray"] = Field(default="local", json_schema_extra={"affects_result": False})
     """Who computes: this process, or learners and engines of a Ray cluster (pip install 'assent[cluster]')."""
@@ -103,9 +108,11 @@ class ComputeConfig(Config):
     Parted, they want less memory and more traffic, and no two models share a base."""
 
     @model_validator(mode="after")
-    def _several_need_a_cluster(self) -> ComputeConfig:
+    def _fits_together(self) -> ComputeConfig:
         if self.kind == "local" and (self.learners, self.engines, self.address) != (1, 1, None):
             raise ValueError("learners, engines and address are of a cluster, but kind is local; set kind: ray")
+        if self.engine == "vllm" and self.rollout_dtype != "as_trained":
+            raise ValueError("rollout_dtype is for the local engine, but engine is vllm; leave one of them out")
         return self
 
 

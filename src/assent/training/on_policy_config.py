@@ -58,7 +58,8 @@ class OnPolicyConfig(Method):
     samples_per_prompt: int = Field(default=4, ge=1)
     """Rollouts per prompt; their prompt is computed once."""
     sampling: Sampling = Sampling(temperature=1.0, max_new_tokens=128)
-    """Rollout sampling; top-p and greedy decoding would bias the ratio and are refused."""
+    """Rollout sampling; greedy decoding, top-p, top-k, min-p and a repetition penalty would bias the ratio and are
+    refused."""
     rewards: tuple[RewardTerm, ...] = (ModelRewardConfig(),)
     """The reward: a weighted sum of models, functions, judges and checks."""
     constraints: tuple[ConstraintConfig, ...] = Field(default=(), json_schema_extra={"added_later": True})
@@ -182,9 +183,10 @@ class OnPolicyConfig(Method):
         if sampling.temperature <= 0:
             said = f"is {sampling.temperature}, and greedy rollouts explore nothing"
             yield error("optimize.sampling.temperature", said, "use 1.0")
-        if sampling.top_p < 1:
-            said = f"is {sampling.top_p}, which biases the ratio to the rollout policy"
-            yield error("optimize.sampling.top_p", said, "use 1.0 for rollouts")
+        for name, value in sampling.shaping().items():
+            said = f"is {value}, which biases the ratio to the rollout policy: it is drawn from another distribution"
+            plain = Sampling.model_fields[name].default
+            yield error(f"optimize.sampling.{name}", said, f"use {'null' if plain is None else plain} for rollouts")
         if self.kl.kind != "off" and self.kl.coefficient == 0:
             yield error("optimize.kl.coefficient", "is 0", "say optimize.kl.kind=off if no KL control is meant")
         yield from self._same_names()

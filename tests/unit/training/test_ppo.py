@@ -194,6 +194,9 @@ def test_micro_batches_do_not_change_the_update(toy: Toy, new_loop: Callable[...
     [
         ({"sampling": Sampling(temperature=0.0)}, "greedy"),
         ({"sampling": Sampling(top_p=0.9)}, "biases the ratio to the rollout policy"),
+        ({"sampling": Sampling(top_k=40)}, "top_k.* is 40, which biases the ratio .* use null"),
+        ({"sampling": Sampling(min_p=0.1)}, "min_p.* is 0.1, which biases the ratio .* use 0.0"),
+        ({"sampling": Sampling(repetition_penalty=1.2)}, "repetition_penalty.* is 1.2, which biases .* use 1.0"),
         ({"kl": KLConfig(kind="fixed", coefficient=0.0)}, "kl.kind=off"),
         ({"minibatches": 99}, "more than the 8 prompts"),
     ],

@@ -121,7 +121,7 @@ def sample_answers(
                 seed=seeds.derive(ctx.seed, key, turn),
                 on_progress=bar.advance,
             )
-            how = {"temperature": sampling.temperature, "top_p": sampling.top_p}
+            how = {"temperature": sampling.temperature, "top_p": sampling.top_p, **sampling.shaping()}
             for answer, prompt, row in zip(answers, prompts, rows, strict=True):
                 answer.extend(written.completion(prompt, source=writer.name, **how) for written in row)
     return answers
@@ -134,7 +134,8 @@ def spread_answers(
     seed = seeds.derive(ctx.seed, key, "tones")
     places = [positions(list(config.tones), num_samples, seed=seed, name=one.id) for one in prompts]
     answers: list[list[Completion]] = [[] for _ in prompts]
-    how = {"temperature": config.sampling.temperature, "top_p": config.sampling.top_p}
+    drawn = config.sampling
+    how = {"temperature": drawn.temperature, "top_p": drawn.top_p, **drawn.shaping()}
     with ctx.log.progress(f"sampling from {writer.name}", len(prompts) * num_samples) as bar:
         for turn in range(num_samples):
             told = [instruction(place[turn], config.tones) for place in places]
