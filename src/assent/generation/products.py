@@ -16,6 +16,8 @@ from jaxtyping import Float
 from peft.tuners.lora import Linear as LoraLinear
 from torch import Tensor, nn
 
+from assent.models.linear import NarrowLinear
+
 _ROWS = 64  # about how many rows a decode step has, for the layout
 
 
@@ -62,8 +64,12 @@ class Product:
 def is_plain(layer: Any) -> bool:
     """Whether a layer is a matrix with a bias, or one below plain LoRA adapters: what `Product` can compute."""
     if isinstance(layer, LoraLinear):
-        return type(layer.base_layer) is nn.Linear and not any(layer.use_dora.values()) and not layer.merged
-    return type(layer) is nn.Linear
+        return (
+            type(layer.base_layer) in (nn.Linear, NarrowLinear)
+            and not any(layer.use_dora.values())
+            and not layer.merged
+        )
+    return type(layer) in (nn.Linear, NarrowLinear)
 
 
 def _base(layer: Any) -> nn.Linear:
