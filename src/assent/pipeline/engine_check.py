@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from assent.generation.config import Sampling
 from assent.generation.vllm_honours import refusals
 
-if TYPE_CHECKING:
-    from assent.pipeline.config import RunConfig
 
-
-def refuse_samplings(config: RunConfig) -> None:
-    """Raise ValueError where vLLM is to draw answers in a way that it cannot; it names the key."""
-    if config.compute.engine != "vllm":
-        return
+def refuse_samplings(config: BaseModel) -> None:
+    """Raise ValueError where settings draw answers in a way that vLLM cannot; it names the key."""
     for key, sampling in _samplings(config, ""):
         for name, why in refusals(sampling):
             raise ValueError(f"{key}.{name} {why}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import assert_never
 
 from assent.core.memory import Device
 from assent.learner.config import OptimizerConfig
@@ -77,6 +78,8 @@ def shape_of(config: RunConfig) -> DecoderShape | None:
             return of_scratch(scratch.shape, scratch.vocab_size)
         case PretrainedBase() as base:
             return read_shape(base.path, base.revision)
+        case _ as never:
+            assert_never(never)
 
 
 def needs(config: RunConfig, shape: DecoderShape) -> Iterator[Need]:
@@ -111,8 +114,10 @@ def _optimizing(config: RunConfig, shape: DecoderShape, trained: Weights) -> Ite
             yield _training("optimize", "optimize.optimizer", method.optimizer, shape, trained, keeps_best=best)
         case OnPolicyConfig() as method:
             yield _on_policy(config, method, shape, trained)
-        case _:
+        case None:
             pass
+        case _ as never:
+            assert_never(never)
 
 
 def _on_policy(config: RunConfig, method: OnPolicyConfig, shape: DecoderShape, trained: Weights) -> Need:

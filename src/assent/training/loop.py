@@ -118,6 +118,7 @@ class Loop:
         self.cadence.saved()
 
 
+@runtime_checkable
 class _Found(Protocol):
     """A checkpoint that is whole."""
 
@@ -130,6 +131,7 @@ class _Found(Protocol):
     def part(self, name: str, like: Any = None) -> dict[str, Tensor]: ...
 
 
+@runtime_checkable
 class _Checkpoints(Protocol):
     """How they are kept: by one process, or by several together."""
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from assent.cluster.estimate import H100, SIZES, Job, Machine, Size, fastest, lines
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
@@ -71,10 +71,11 @@ def size_of(config: RunConfig) -> Size | None:
                 "tie_word_embeddings": shape.tie_embeddings,
             }
             return size_by(facts, name="the base")
-        case PretrainedBase() as base if (Path(base.path) / "config.json").is_file():
-            return size_by(json.loads((Path(base.path) / "config.json").read_text(encoding="utf-8")), name=base.path)
-        case _:
-            return None
+        case PretrainedBase() as base:
+            file = Path(base.path) / "config.json"
+            return size_by(json.loads(file.read_text(encoding="utf-8")), name=base.path) if file.is_file() else None
+        case _ as never:
+            assert_never(never)
 
 
 def size_by(facts: Mapping[str, Any], *, name: str) -> Size | None:
