@@ -261,6 +261,11 @@ class RunConfig(Config):
         self._check_ai()
         if self.compute.engine == "vllm":
             refuse_samplings(self)
+        if self.compute.kind == "ray" and self.model.products != "float32":
+            raise ValueError(
+                f"model.products is {self.model.products}, whose rounded copies do not follow weights that are parted"
+                " over learners; set model.products: float32 with compute.kind: ray"
+            )
         self._check_end()
         titles = [one.title for one in self.suites]
         if twice := sorted(

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from assent.cluster.estimate import H100, SIZES, Job, Machine, Size, estimate, fastest
+from assent.core.errors import ConfigError
+from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.cluster import size_by
 
 SIZE = Size("round", parameters=1e9, layers=10, width=1000, kv_width=100, ends=1e8)
@@ -106,3 +108,10 @@ def test_a_model_is_sized_by_its_config() -> None:
     assert (size.layers, size.width, size.kv_width, size.ends) == (32, 4096, 1024, SIZES[0].ends)
     assert size.parameters == pytest.approx(SIZES[0].parameters, rel=1e-3)
     assert size_by({"hidden_size": 3}, name="other") is None
+
+
+def test_rounded_copies_of_weights_that_are_parted_are_refused() -> None:
+    lab = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "simulated"}}}
+    values = {**lab, "compute": {"kind": "ray"}, "model": {"products": "auto"}}
+    with pytest.raises(ConfigError, match=r"model\.products is auto, .* set model\.products: float32"):
+        RunConfig.parse(values)
