@@ -28,7 +28,7 @@ real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_
 	rm -rf $(REAL)/judge
 	$(BIN)/assent export runs/real-smol-gold/round-1/reward --to $(REAL)/judge
 	$(BIN)/assent run configs/real-smol.yaml
-	$(BIN)/assent run configs/real-smol.yaml --with configs/real-smol-dpo.yaml
+	$(BIN)/assent run configs/real-smol.yaml --with configs/overlays/real-smol-dpo.yaml
 	$(BIN)/python benchmarks/real.py --runs runs > $(REAL)/report.md
 	@echo "what it found: $(REAL)/report.md"
 

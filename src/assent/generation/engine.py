@@ -45,9 +45,11 @@ class Engine(Protocol):
 
     version: int
     """Number of the weights that it samples from, as `load_weights` was told."""
-    is_exact: bool
-    """Whether its log-probabilities are those that the learner computes, float32 rounding aside; else rollouts are
-    weighed."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its log-probabilities are those that the learner computes, but for rounding; else they are weighed."""
+        ...
 
     def load_weights(self, source: Weights, *, version: int) -> None:
         """Sample from the weights of `source` from now on; on-policy methods call this before each step's rollouts."""

@@ -69,9 +69,14 @@ class LocalEngine:
         if self._lean is None and dtype not in (None, policy.core.dtype):
             name = type(policy.core).__name__
             _log.warning("%s: answers are drawn in %s, not in %s: no lean pass", name, policy.core.dtype, dtype)
-        self.is_exact = self._lean is None or dtype in (None, policy.core.dtype)
+        self._is_rounded = self._lean is not None and dtype not in (None, policy.core.dtype)
         self.occupancy = Occupancy()
         self.version = 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether log-probabilities are those of the weights as they are trained; see `Engine.is_exact`."""
+        return not self._is_rounded
 
     def load_weights(self, source: Weights, *, version: int) -> None:
         """Note the version. There is nothing to copy: this engine samples from the very modules that are trained."""

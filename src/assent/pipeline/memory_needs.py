@@ -14,7 +14,7 @@ from assent.models.memory import Pass, Weights
 from assent.models.shape import DecoderShape, of_scratch, read_shape
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.training.guard_config import FittedGoldConfig
-from assent.training.on_policy_config import OnPolicyConfig, PPOConfig
+from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.preference_config import PreferenceConfig
 from assent.training.reward_terms import ModelRewardConfig
 
@@ -140,10 +140,10 @@ def _on_policy(config: RunConfig, method: OnPolicyConfig, shape: DecoderShape, t
             models.append(path)
             total += _frozen(config, is_scalar=True).size(other)
     learning = [Learning("optimize.optimizer", shape, trained, method.optimizer, _averages(method))]
-    if isinstance(method, PPOConfig):
+    if (optimizer := method.of_value_model) is not None:
         models.append("value model")
         total += 0 if is_shared else scalar.size(shape)
-        learning.append(Learning("optimize.value_optimizer", shape, scalar, method.value_optimizer))
+        learning.append(Learning("optimize.value_optimizer", shape, scalar, optimizer))
     said = ", ".join(models) + (" on one base" if is_shared and len(models) > 1 else "")
     rows = method.prompts_per_step * method.samples_per_prompt
     row = _cache(shape, trained, method.sampling.max_new_tokens)

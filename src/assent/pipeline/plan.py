@@ -35,9 +35,9 @@ def plan_project(
         if step.why and step.why != (NEVER,):
             lines.append(f"{'':{width}}  {'; '.join(step.why)}")
     left = sum(step.state != "done" for step in steps)
-    if (version := version_for(project.run_folder, rounds_of(steps))) is not None:
-        lines.append(f"what {project.run_folder} names now and this would replace is kept as {version}")
-    return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}"]
+    version = version_for(project.run_folder, rounds_of(steps))
+    kept = "" if version is None else f"; what it names now and this would replace is kept as {version}"
+    return [*lines, f"{len(steps) - left} of {len(steps)} stages are done; results go to {project.run_folder}{kept}"]
 
 
 def memory_lines(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[str]:

@@ -161,6 +161,11 @@ class OnPolicyConfig(Method):
         gold = None if self.guards is None else self.guards.gold
         return gold.share if isinstance(gold, FittedGoldConfig) else None
 
+    @property
+    def of_value_model(self) -> OptimizerConfig | None:
+        """How a value model of its own is trained; None where there is none."""
+        return None
+
     def answers(self) -> int | None:
         """Longest rollout in tokens."""
         return self.sampling.max_new_tokens
@@ -244,6 +249,11 @@ class PPOConfig(OnPolicyConfig):
     """Batches at the start that train only the value model."""
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, schedule="constant", warmup=0.0)
     """Optimizer of the value model."""
+
+    @property
+    def of_value_model(self) -> OptimizerConfig:
+        """Its optimizer."""
+        return self.value_optimizer
 
     @property
     def wants(self) -> frozenset[Need]:

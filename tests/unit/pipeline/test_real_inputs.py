@@ -22,6 +22,7 @@ from assent.raters.config import RewardModelConfig
 from run_of_tiny_models import make_run
 
 ROOT = Path(__file__).parents[3]
+OVERLAY = ROOT / "configs" / "overlays" / "real-smol-dpo.yaml"
 
 
 def script(name: str) -> ModuleType:
@@ -112,7 +113,7 @@ def test_the_configurations_of_the_real_run_parse_and_their_judge_trains_nothing
     gold = load_config(ROOT / "configs" / "real-smol-gold.yaml")
     assert gold.optimize is None and gold.evaluate is None and gold.fits_reward
     ppo = load_config(ROOT / "configs" / "real-smol.yaml")
-    dpo = load_config(ROOT / "configs" / "real-smol.yaml", overlays=(ROOT / "configs" / "real-smol-dpo.yaml",))
+    dpo = load_config(ROOT / "configs" / "real-smol.yaml", overlays=(OVERLAY,))
     assert gold.seed != ppo.seed
     for config in (ppo, dpo):
         assert isinstance(config.judges, RewardModelConfig) and config.judges.path.endswith("judge")

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 from assent.cluster.estimate import H100, SIZES, Job, Machine, Size, fastest, lines
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.places import open_project
-from assent.training.on_policy_config import OnPolicyConfig, PPOConfig
+from assent.training.on_policy_config import OnPolicyConfig
 
 _LARGE = 4
 """GPUs that an engine of a model wants which one GPU does not hold."""
@@ -44,7 +44,7 @@ def job_of(config: RunConfig, size: Size) -> Job | None:
         size,
         compute.learners,
         compute.engines,
-        has_critic=isinstance(method, PPOConfig),
+        has_critic=method.of_value_model is not None,
         is_lora=config.model.lora is not None,
         prompts=method.prompts_per_step,
         samples=method.samples_per_prompt,
