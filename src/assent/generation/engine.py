@@ -48,7 +48,7 @@ class Engine(Protocol):
 
     @property
     def is_exact(self) -> bool:
-        """Whether its log-probabilities are those that the learner computes, but for rounding; else they are weighed."""
+        """Whether its log-probabilities are the learner's own, but for rounding; else rollouts are weighed."""
         ...
 
     def load_weights(self, source: Weights, *, version: int) -> None:
