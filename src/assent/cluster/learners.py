@@ -17,7 +17,6 @@ from typing import Any, TextIO
 
 import ray
 import torch
-import torch.distributed as dist
 from pydantic import BaseModel
 
 from assent.artifacts.locks import only_one
@@ -73,7 +72,7 @@ class LearnerProcess:
     def join(self, meeting_point: str) -> None:
         """Become one of the group."""
         backend = _BACKENDS["cuda" if torch.cuda.is_available() else "cpu"]
-        dist.init_process_group(backend, init_method=meeting_point, rank=self._rank, world_size=self._count)
+        peers.join(backend, meeting_point, rank=self._rank, count=self._count)
 
     def work(self, work: Work) -> tuple[Mapping[str, Any], set[str]] | None:
         """Run the stage; what the first gives back is the stage's."""

@@ -1,7 +1,8 @@
 """Processes that train one model together: who is first, what each of them has, what one finds out for all.
 
-A process that has joined no `torch.distributed` group is alone, and everything here is then what it would be without.
-All processes call the same functions in the same order.
+A process that has not joined others by `join` is alone, and everything here is then what it would be without. A library
+may start `torch.distributed` for purposes of its own, as vLLM does: that makes nobody a peer. All processes call the same
+functions in the same order.
 """
 
 from __future__ import annotations
@@ -13,6 +14,21 @@ import torch
 import torch.distributed as dist
 
 T = TypeVar("T")
+_joined = False
+
+
+def join(backend: str, meeting_point: str, *, rank: int, count: int) -> None:
+    """Train together with `count - 1` other processes that meet at the same address, a URL of `torch.distributed`."""
+    global _joined
+    dist.init_process_group(backend, init_method=meeting_point, rank=rank, world_size=count)
+    _joined = True
+
+
+def leave() -> None:
+    """Be alone again."""
+    global _joined
+    _joined = False
+    dist.destroy_process_group()
 
 
 def count() -> int:
@@ -26,8 +42,8 @@ def rank() -> int:
 
 
 def is_joined() -> bool:
-    """Whether this process has joined a group, be it a group of one."""
-    return dist.is_available() and dist.is_initialized()
+    """Whether this process has joined others, be it a group of one."""
+    return _joined
 
 
 def is_first() -> bool:

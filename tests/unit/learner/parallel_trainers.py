@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from safetensors.torch import save_file
 
 from assent.algorithms.objective import Loss, loss_of
@@ -278,13 +277,13 @@ def finish(model: Path, loops: Path, out: Path, rank: int) -> None:
 def main() -> None:
     rank, world, init, model, out, *loops = sys.argv[1:]
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{init}", rank=int(rank), world_size=int(world))
+    peers.join("gloo", f"file://{init}", rank=int(rank), count=int(world))
     if loops:
         finish(Path(model), Path(loops[0]), Path(out), int(rank))
     else:
         run(Path(model), Path(out), int(rank))
         begin(Path(model), Places(Path(out) / f"loops-{rank}"))
-    dist.destroy_process_group()
+    peers.leave()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.distributed as dist
 from parallel_trainers import finish, run
 from safetensors.torch import load_file
 
@@ -135,11 +134,11 @@ def test_another_number_of_processes_goes_on_where_two_were_killed(ends: Ran, tm
         together(count, tmp_path / "init", ends.model, tmp_path / "out", tmp_path / "begun")()
     else:
         (tmp_path / "out").mkdir()
-        dist.init_process_group("gloo", init_method=f"file://{tmp_path}/init", rank=0, world_size=1)
+        peers.join("gloo", f"file://{tmp_path}/init", rank=0, count=1)
         try:
             finish(ends.model, tmp_path / "begun", tmp_path / "out", 0)
         finally:
-            dist.destroy_process_group()
+            peers.leave()
 
     for rank in range(count):
         weights = read(tmp_path / "out", rank)[0]
