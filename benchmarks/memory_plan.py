@@ -118,7 +118,7 @@ def measured(case: Case) -> dict[str, float]:
 def planned(case: Case, size: Any) -> float:
     """What the plan says of it."""
     from assent.learner.config import OptimizerConfig
-    from assent.models.memory import Pass, Weights, cache
+    from assent.models.memory import Pass, Weights, cache, laid_out
     from assent.pipeline.memory_needs import Learning, Need
 
     weights = Weights("float32", 16 if case.what == "LoRA" else None, case.what == "reward")
@@ -126,7 +126,9 @@ def planned(case: Case, size: Any) -> float:
     if case.what == "sampling":
         # The prompts and answers as they are here; a plan of a run takes prompts of 512 tokens.
         row = cache(shape, weights, rows=1, length=PROMPT + 16, prompt=PROMPT)
-        return Need("sample", weights.size(shape), "", rows=case.tokens, row=row).total("cpu", {}, case.tokens)
+        copied: dict[Any, float] = {"cpu": laid_out(shape, weights, "float32", "cpu")}
+        need = Need("sample", weights.size(shape), "", rows=case.tokens, row=row, copied=copied)
+        return need.total("cpu", {}, case.tokens)
     learning = Learning("it", shape, weights, OptimizerConfig())
     one = Pass(case.tokens, case.is_checkpointed)
     return Need("it", weights.size(shape), "", (learning,)).total("cpu", {"it": one}, 0)

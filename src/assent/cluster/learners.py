@@ -24,6 +24,7 @@ from assent.artifacts.stage import LogOptions, Stage, StageContext, StageInput
 from assent.cluster import place
 from assent.core.errors import AssentError, RunError
 from assent.core.runlog import RunLog
+from assent.learner import peers
 
 _BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 _PATIENCE = 0.2

@@ -1,8 +1,8 @@
 """Processes that train one model together: who is first, what each of them has, what one finds out for all.
 
-A process that has not joined others by `join` is alone, and everything here is then what it would be without. A library
-may start `torch.distributed` for purposes of its own, as vLLM does: that makes nobody a peer. All processes call the same
-functions in the same order.
+A process that has not joined others by `join` is alone, and everything here is then what it would be without. A
+library may start `torch.distributed` for purposes of its own, as vLLM does: that makes nobody a peer. All processes
+call the same functions in the same order.
 """
 
 from __future__ import annotations

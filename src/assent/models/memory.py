@@ -93,6 +93,15 @@ def activations(shape: DecoderShape, weights: Weights, one: Pass, device: str) -
     return SLACK[device] * (one.tokens * (kept + states) + max(one.tokens * backward, head)) + holes
 
 
+def laid_out(shape: DecoderShape, weights: Weights, drawn_in: Computed, device: str) -> float:
+    """Bytes of the copy of layers and head that answers are drawn from: on a CPU laid out for its products, on a GPU
+    only where it differs from the live weights, by its type or by adapters that are added to it."""
+    is_merged = weights.rank is not None and weights.dtype == "float32"
+    if weights.quantize is not None or (device != "cpu" and drawn_in == weights.dtype and not is_merged):
+        return 0.0
+    return BYTES[drawn_in] * (shape.body + shape.head)
+
+
 def cache(shape: DecoderShape, weights: Weights, *, rows: int, length: int, prompt: int) -> float:
     """Keys and values of so many answers with their prompts, the logits of one step, and what computing a prompt for
     each of them takes before: its keys and values once more, and one layer at a time."""

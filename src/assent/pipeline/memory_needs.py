@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import assert_never
+from typing import assert_never, get_args
 
 from assent.core.memory import Device
 from assent.learner.config import OptimizerConfig
@@ -60,11 +60,13 @@ class Need:
     """Answers that are sampled at once."""
     row: float = 0.0
     """Bytes of keys and values of one of them."""
+    copied: dict[Device, float] = field(default_factory=dict)
+    """Bytes of the copy that they are drawn from, by device."""
 
     def total(self, device: Device, passes: dict[str, Pass], rows: int) -> float:
         """Bytes at the fullest moment: sampling and the steps of several models come one after the other."""
         peaks = [one.moving(passes[one.key], device) for one in self.learning]
-        return self.resting(device) + max([rows * self.row, *peaks])
+        return self.resting(device) + max([rows * self.row + self.copied.get(device, 0.0), *peaks])
 
     def resting(self, device: Device) -> float:
         """Bytes that are never given back while the stage runs."""
@@ -86,7 +88,7 @@ def needs(config: RunConfig, shape: DecoderShape) -> Iterator[Need]:
     """Every stage that holds a model, in order."""
     trained = _trained(config)
     if isinstance(config.base, ScratchBase):
-        full = Weights()
+        full = Weights(has_copies=_has_copies(config))
         yield _training("base", "base.pretrain.optimizer", config.base.pretrain.optimizer, shape, full, keeps_best=True)
     if config.sft is not None:
         yield _training("sft", "sft.optimizer", config.sft.optimizer, shape, trained, keeps_best=True)
@@ -147,7 +149,8 @@ def _on_policy(config: RunConfig, method: OnPolicyConfig, shape: DecoderShape, t
     said = ", ".join(models) + (" on one base" if is_shared and len(models) > 1 else "")
     rows = method.prompts_per_step * method.samples_per_prompt
     row = _cache(shape, trained, method.sampling.max_new_tokens)
-    return Need("optimize", total, said, tuple(learning), min(config.compute.max_live_rows, rows), row)
+    copied = _copied(config, shape, trained)
+    return Need("optimize", total, said, tuple(learning), min(config.compute.max_live_rows, rows), row, copied)
 
 
 def _averages(method: OnPolicyConfig) -> bool:
@@ -177,7 +180,13 @@ def _sampling(
         total += _frozen(config, is_scalar=True).size(shape)
     said = "the policy, its reward model" if is_judged else "the policy"
     rows = min(config.compute.max_live_rows, rows)
-    return Need(stage, total, said, rows=rows, row=_cache(shape, weights, longest))
+    copied = _copied(config, shape, weights)
+    return Need(stage, total, said, rows=rows, row=_cache(shape, weights, longest), copied=copied)
+
+
+def _copied(config: RunConfig, shape: DecoderShape, weights: Weights) -> dict[Device, float]:
+    drawn_in = "bfloat16" if config.compute.rollout_dtype == "bfloat16" else weights.dtype
+    return {device: memory.laid_out(shape, weights, drawn_in, device) for device in get_args(Device)}
 
 
 def _cache(shape: DecoderShape, weights: Weights, longest: int) -> float:
@@ -188,8 +197,14 @@ def _cache(shape: DecoderShape, weights: Weights, longest: int) -> float:
 def _trained(config: RunConfig, *, is_scalar: bool = False) -> Weights:
     lora = config.model.lora
     rank = None if lora is None else lora.rank
-    return Weights(config.model.dtype, rank, is_scalar, None if lora is None else config.model.quantize)
+    quantize = None if lora is None else config.model.quantize
+    return Weights(config.model.dtype, rank, is_scalar, quantize, _has_copies(config))
 
 
 def _frozen(config: RunConfig, *, is_scalar: bool = False) -> Weights:
-    return Weights(config.model.dtype, None, is_scalar)
+    return Weights(config.model.dtype, None, is_scalar, has_copies=_has_copies(config))
+
+
+def _has_copies(config: RunConfig) -> bool:
+    """`auto` may come to copies: they are counted."""
+    return config.model.dtype == "float32" and config.model.products != "float32"

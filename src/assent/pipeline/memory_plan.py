@@ -70,6 +70,8 @@ class Fit:
             parts.append(f"moments {size(sum(one.steady for one in need.learning))}")
             parts += [f"gradients {size(gradients)}", f"activations {size(most - gradients)}"]
         if need.rows:
+            if copied := need.copied.get(device, 0.0):
+                parts.append(f"a copy to draw from {size(copied)}")
             parts.append(f"keys and values of {self.rows} answers {size(self.rows * need.row)}")
         return ", ".join(parts)
 
@@ -197,7 +199,7 @@ def _rows(need: Need, there: Memory) -> int:
     """As many answers at once as there is room for, of those asked for."""
     if not need.rows:
         return 0
-    room = int((SURE * there.free - need.resting(there.device)) / need.row)
+    room = int((SURE * there.free - need.resting(there.device) - need.copied.get(there.device, 0.0)) / need.row)
     return max(min(FEWEST_ROWS, need.rows), min(room, need.rows))
 
 

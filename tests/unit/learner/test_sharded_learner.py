@@ -19,6 +19,7 @@ from parallel_trainers import finish, run
 from safetensors.torch import load_file
 
 from assent.core.group import Group
+from assent.learner import peers
 from assent.learner.fsdp import shares
 from assent.models.groups import pack
 from assent.models.tiny import save_tiny

@@ -12,7 +12,7 @@ import pytest
 from assent.core.errors import ConfigError
 from assent.core.memory import GIB, Memory, of_machine
 from assent.models import flops
-from assent.models.memory import PROCESS, SLACK, Pass, Weights, activations, cache
+from assent.models.memory import PROCESS, SLACK, Pass, Weights, activations, cache, laid_out
 from assent.models.shape import DecoderShape, of_config, read_shape
 from assent.pipeline.config import RunConfig
 from assent.pipeline.memory_plan import MemoryPlan, would_fit
@@ -104,6 +104,26 @@ def test_bytes_by_hand() -> None:
     assert quantized == pytest.approx((0.5 + 4 / 64) * one.body + 2 * 64_000)
 
 
+def test_copies_are_counted_where_there_are_any(tmp_path: Path) -> None:
+    one = shape(SMALL)
+    drawn = one.body + 64_000  # the layers and the head
+    assert laid_out(one, Weights(), "float32", "cpu") == 4 * drawn
+    assert laid_out(one, Weights("bfloat16", 16), "bfloat16", "cpu") == 2 * drawn
+    assert laid_out(one, Weights(), "bfloat16", "cuda") == 2 * drawn
+    assert laid_out(one, Weights(rank=16), "float32", "cuda") == 4 * drawn  # adapters are added to it
+    assert laid_out(one, Weights(), "float32", "cuda") == 0
+    assert laid_out(one, Weights("bfloat16", 16, quantize="nf4"), "bfloat16", "cpu") == 0
+    base = folder(tmp_path, SMALL)
+    found = {}
+    for products in ("float32", "bfloat16", "auto"):
+        config = run(base, sft=None, optimize={"kind": "grpo"}, model={"products": products})
+        [fit] = [fit for fit in MemoryPlan.of(config, there(50)).fits if fit.need.stage == "optimize"]
+        found[products] = fit.need.weights
+        assert fit.need.copied["cpu"] == 4 * drawn and "a copy to draw from" in fit.line()
+    # GRPO has three models of the base: policy, its start, reward model.
+    assert found["bfloat16"] - found["float32"] == 3 * 2 * one.body and found["auto"] == found["bfloat16"]
+
+
 def test_a_stage_holds_its_models_their_moments_and_its_fullest_moment(tmp_path: Path) -> None:
     config = run(folder(tmp_path, SMALL), optimize={"kind": "ppo"})
     one = shape(SMALL)
@@ -112,7 +132,8 @@ def test_a_stage_holds_its_models_their_moments_and_its_fullest_moment(tmp_path:
     scalar = one.body + one.head  # tied: the embedding is all there is besides
     assert fit.need.weights == 4 * (2 * one.parameters + 2 * scalar)
     moments = 8 * (one.parameters + scalar)
-    fullest = max(fit.rows * fit.need.row, *(one.moving(fit.passes[one.key], "cpu") for one in fit.need.learning))
+    drawing = fit.rows * fit.need.row + fit.need.copied["cpu"]
+    fullest = max(drawing, *(one.moving(fit.passes[one.key], "cpu") for one in fit.need.learning))
     assert fit.total == pytest.approx(PROCESS["cpu"] + fit.need.weights + moments + fullest)
     shared = run(folder(tmp_path, SMALL), optimize={"kind": "ppo"}, model={"lora": {}})
     [lora] = [fit for fit in MemoryPlan.of(shared, there(50)).fits if fit.need.stage == "optimize"]
@@ -151,7 +172,7 @@ def test_answers_sampled_at_once_are_fewer_where_their_keys_and_values_do_not_fi
 
 def test_what_cannot_fit_is_refused_with_what_would(tmp_path: Path) -> None:
     config = run(folder(tmp_path, LARGE), optimize={"kind": "ppo"})
-    plan = MemoryPlan.of(config, there(6))
+    plan = MemoryPlan.of(config, there(8))
     with pytest.raises(ConfigError, match=r"optimize needs about .* GB of memory .*; set model.lora: \{rank: 16\}"):
         plan.refuse(config, {"optimize"})
     plan.refuse(config, {"reward"})  # what is done already needs nothing more
