@@ -83,9 +83,13 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=given.folder) as folder:
                 with STORES[name](Path(folder), is_durable=False) as url:
                     found.append(measured(url, Size(judgments), served=given.served))
-                    print(f"{name} (bulk-filled): " + ", ".join(f"{k} {v:,.3f}" for k, v in found[-1].items()), flush=True)
+                    print(
+                        f"{name} (bulk-filled): " + ", ".join(f"{k} {v:,.3f}" for k, v in found[-1].items()), flush=True
+                    )
         for what in ("next p95", "dashboard", "snapshot"):
-            print(f"{name}: {what} grows as N^{exponent(given.judgments, [one[what] for one in found]):.2f}", flush=True)
+            print(
+                f"{name}: {what} grows as N^{exponent(given.judgments, [one[what] for one in found]):.2f}", flush=True
+            )
 
 
 def measured(url: str, size: Size, *, served: int) -> dict[str, float]:
@@ -194,7 +198,9 @@ def fill(url: str, size: Size) -> None:
         _write(engine, ["INSERT INTO project (name, created_at) VALUES ('size', 0)"], 1, words)
         _write(engine, [_RATERS, _ATTRIBUTES], size.raters, words)
         for statement in _ORDERED:
-            _write(engine, [statement.replace("{k}", str(k)) for k in range(1 + ("{k}" in statement))], size.tasks, words)
+            _write(
+                engine, [statement.replace("{k}", str(k)) for k in range(1 + ("{k}" in statement))], size.tasks, words
+            )
         for k in range(OVERLAP):
             rater_of = "'rater-' || " + padded(f"(n + {k} * {size.raters // OVERLAP}) % {size.raters}", is_sqlite)
             more = {"k": k, "rater_of": rater_of, "first": 0, "task": 0, "filled": words["true"]}
@@ -210,7 +216,9 @@ def fill(url: str, size: Size) -> None:
     engine.dispose()
 
 
-_SEQUENCES = [f"SELECT setval(pg_get_serial_sequence('{t}', 'id'), (SELECT max(id) FROM {t}))" for t in ("slot", "presentation")]
+_SEQUENCES = [
+    f"SELECT setval(pg_get_serial_sequence('{t}', 'id'), (SELECT max(id) FROM {t}))" for t in ("slot", "presentation")
+]
 
 
 def padded(number: str, is_sqlite: bool) -> str:
@@ -230,7 +238,9 @@ def _write(engine: Engine, statements: Sequence[str], count: int, words: dict[st
             series = words["series"].format(low=low, high=min(low + BLOCK, count))
             with engine.begin() as connection:
                 _prepare(connection, engine.dialect.name)
-                connection.exec_driver_sql(statement.format(**{**words, "series": series}).replace("%", _percent(engine)))
+                connection.exec_driver_sql(
+                    statement.format(**{**words, "series": series}).replace("%", _percent(engine))
+                )
 
 
 def _percent(engine: Engine) -> str:

@@ -33,7 +33,7 @@ from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
 from assent.feedback.store import Store
 from assent.stats.estimate import Estimate
 
-NEWEST = 5000
+NEWEST = 3000
 """Of a project with more judgments, what has to be read one by one is read of the tasks that were judged last, which
 hold so many: a look takes about as long as reading these."""
 SAMPLE = 1000

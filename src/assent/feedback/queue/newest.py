@@ -36,11 +36,9 @@ class Newest:
 def read_newest(connection: Connection, queue: Queue, *, limit: int, since: float, waiting: int) -> Newest:
     """The tasks of the `limit` judgments that came last, the times since `since`, and the first `waiting` slots."""
     where = vars(queue)
-    last = select(JudgmentRow.task_id).where(*_HOLDS, belongs(JudgmentRow.task_id))
-    last = last.order_by(JudgmentRow.submitted_at.desc(), JudgmentRow.id).limit(limit)
     judgments: list[Judgment] = []
     rows: list[SaidRow] = []
-    for block in blocks(sorted(set(connection.execute(last, where).scalars()))):
+    for block in blocks(sorted(_last_tasks(connection, where, limit))):
         of_tasks = (*_HOLDS, JudgmentRow.task_id.in_(block))
         judgments += [judgment_of(row) for row in connection.execute(select_judgments().where(*of_tasks))]
         rows += [SaidRow(*row) for row in connection.execute(select_said().where(*of_tasks))]
@@ -53,6 +51,23 @@ def read_newest(connection: Connection, queue: Queue, *, limit: int, since: floa
         times=_times(connection, where, since),
         waiting=sorted(open_tasks, key=lambda task: task.task_id),
     )
+
+
+def _last_tasks(connection: Connection, where: dict[str, Any], limit: int) -> set[str]:
+    """The tasks of the `limit` judgments of a queue that came last.
+
+    Sought among twice as many of the store's last numbers each time: of one query for them all PostgreSQL would read
+    every judgment, for it cannot know how many of them are of the queue.
+    """
+    last = connection.execute(select(func.max(JudgmentRow.number))).scalar() or 0
+    span = 2 * limit
+    while True:
+        query = select(JudgmentRow.task_id).where(*_HOLDS, JudgmentRow.number > last - span)
+        query = query.where(belongs(JudgmentRow.task_id)).order_by(JudgmentRow.number.desc()).limit(limit)
+        found = connection.execute(query, where).scalars().all()
+        if len(found) == limit or span >= last:
+            return set(found)
+        span *= 2
 
 
 def _times(connection: Connection, where: dict[str, Any], since: float) -> list[float]:
