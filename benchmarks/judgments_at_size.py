@@ -2,8 +2,9 @@
 
 Fills a store by bulk SQL (so that it holds what the service would have written, but nobody waits for 10M requests),
 then measures through the store's own methods what a rater and an administrator wait for: the next task (p50, p95), the
-first look at the dashboard and the next one after a judgment, and a snapshot. Half of the judgments are second opinions;
-one task waits for every twenty judgments; a rater has judged about 10,000 at 10M. The rows are synthetic, and say so.
+first look at the dashboard and the next one after a judgment, and a snapshot. Half of the judgments are second
+opinions, given over a year; one task waits for every twenty judgments; from 200,000 judgments on each rater has given
+10,000. The rows are synthetic. Memory is that of this process, not of the database server.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +82,16 @@ def main() -> None:
     for name in given.stores:
         found = []
         for judgments in given.judgments:
-            with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-                with STORES[name](Path(folder), is_durable=False) as url:
-                    found.append(measured(url, Size(judgments), served=given.served))
-                    print(
-                        f"{name} (bulk-filled): " + ", ".join(f"{k} {v:,.3f}" for k, v in found[-1].items()), flush=True
-                    )
+            with (
+                tempfile.TemporaryDirectory(dir=given.folder) as folder,
+                STORES[name](Path(folder), is_durable=False) as url,
+            ):
+                found.append(measured(url, Size(judgments), served=given.served))
+            figures = ", ".join(f"{what} {figure:,.3f}" for what, figure in found[-1].items())
+            print(f"{name} (bulk-filled): {figures}", flush=True)
         for what in ("next p95", "dashboard", "snapshot"):
-            print(
-                f"{name}: {what} grows as N^{exponent(given.judgments, [one[what] for one in found]):.2f}", flush=True
-            )
+            slope = exponent(given.judgments, [one[what] for one in found])
+            print(f"{name}: {what} grows as N^{slope:.2f}", flush=True)
 
 
 def measured(url: str, size: Size, *, served: int) -> dict[str, float]:
@@ -117,7 +119,7 @@ def waits_for_next(store: Store, size: Size, count: int) -> list[float]:
     waits = []
     for i in range(count):
         rater = rater_id((i * 7) % size.raters)
-        waits.append(1000 * seconds(lambda rater=rater: store.serve(rater, QUEUE, now=NOW + i)))
+        waits.append(1000 * seconds(partial(store.serve, rater, QUEUE, now=NOW + i)))
         store.release(rater)
     return waits[min(5, count // 2) :]  # the first ones open connections
 
@@ -161,23 +163,26 @@ SELECT md5('r{k}' || n), 'r{k}-' || md5('p' || n), md5('p' || n),
 'Answer {k} to question ' || n || ': one could play it, keep it or give it away to a friend who has none.',
 md5('t{k}' || n), 'model-{k}', {true}, {json}('{{}}') FROM {series}"""
 _TASKS = """INSERT INTO task (id, project, prompt_hash, kind, purpose, priority, content_hash, meta, created_at)
-SELECT 't-' || md5('p' || n), 'size', md5('p' || n), 'rank', 'reward', 0, md5('c' || n), {json}('{{}}'), 0 FROM {series}"""
+SELECT 't-' || md5('p' || n), 'size', md5('p' || n), 'rank', 'reward', 0, md5('c' || n), {json}('{{}}'), 0
+FROM {series}"""
 _TASK_RESPONSES = """INSERT INTO task_response (task_id, response_hash, n)
 SELECT 't-' || md5('p' || n), md5('r{k}' || n), {k} FROM {series}"""
 _SLOTS = """INSERT INTO slot (id, task_id, n, project, purpose, place, is_filled, reserved_for, service)
-SELECT {first} + 1 + n * {overlap} + {k}, 't-' || md5('p' || ({task} + n)), {k}, 'size', 'reward', 0, {filled}, NULL, 'normal'
-FROM {series}"""
+SELECT {first} + 1 + n * {overlap} + {k}, 't-' || md5('p' || ({task} + n)), {k}, 'size', 'reward', 0, {filled},
+NULL, 'normal' FROM {series}"""
 _LEASES = """INSERT INTO lease (slot_id, task_id, rater_id, token, expires_at, is_spent)
 SELECT 1 + n * {overlap} + {k}, 't-' || md5('p' || n), {rater_of}, md5('l{k}' || n), {at} + 900, {true} FROM {series}"""
 _PRESENTATIONS = """INSERT INTO presentation (id, task_id, rater_id, order_shown, shown_at, propensity, activity)
 SELECT 1 + n * {overlap} + {k}, 't-' || md5('p' || n), {rater_of},
-{json}('["r0-' || md5('p' || n) || '", "r1-' || md5('p' || n) || '"]'), {at} - 20, 0.000001, {json}('{{}}') FROM {series}"""
-_JUDGMENTS = """INSERT INTO judgment (id, task_id, rater_id, slot_id, outcome, ranking, flags, scores, notes, edits, seconds,
-presentation_id, content_hash, submitted_at, number)
+{json}('["r0-' || md5('p' || n) || '", "r1-' || md5('p' || n) || '"]'), {at} - 20, 0.000001, {json}('{{}}')
+FROM {series}"""
+_JUDGMENTS = """INSERT INTO judgment (id, task_id, rater_id, slot_id, outcome, ranking, flags, scores, notes, edits,
+seconds, presentation_id, content_hash, submitted_at, number)
 SELECT md5('j{k}' || n), 't-' || md5('p' || n), {rater_of}, 1 + n * {overlap} + {k}, 'ranked',
-{json}('{{"tiers": [["r' || {won} || '-' || md5('p' || n) || '"], ["r' || (1 - {won}) || '-' || md5('p' || n) || '"]]}}'),
-{json}('{{}}'), {json}('{{}}'), {json}('[]'), {json}('{{}}'), 8 + n % 20, 1 + n * {overlap} + {k}, md5('h{k}' || n), {at},
-1 + n * {overlap} + {k} FROM {series}"""
+{json}('{{"tiers": [["r' || {won} || '-' || md5('p' || n) || '"],
+["r' || (1 - {won}) || '-' || md5('p' || n) || '"]]}}'),
+{json}('{{}}'), {json}('{{}}'), {json}('[]'), {json}('{{}}'), 8 + n % 20, 1 + n * {overlap} + {k},
+md5('h{k}' || n), {at}, 1 + n * {overlap} + {k} FROM {series}"""
 _ORDERED = (_PROMPTS, _RESPONSES, _TASKS, _TASK_RESPONSES)
 _SAID = (_SLOTS, _LEASES, _PRESENTATIONS, _JUDGMENTS)
 
@@ -228,7 +233,8 @@ def padded(number: str, is_sqlite: bool) -> str:
 
 def _series(is_sqlite: bool) -> str:
     if is_sqlite:
-        return "(WITH RECURSIVE c(n) AS (SELECT {low} UNION ALL SELECT n + 1 FROM c WHERE n + 1 < {high}) SELECT n FROM c) AS s"
+        counted = "WITH RECURSIVE c(n) AS (SELECT {low} UNION ALL SELECT n + 1 FROM c WHERE n + 1 < {high})"
+        return f"({counted} SELECT n FROM c) AS s"
     return "generate_series({low}, {high} - 1) AS s(n)"
 
 
