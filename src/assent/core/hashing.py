@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ def hash_bytes(content: bytes) -> str:
 
 def hash_json(value: Any) -> str:
     """Hash of a JSON-able value; key order does not matter, floats keep every digit."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hash_bytes(text.encode())
+    return hash_bytes(_as_json(value))
+
+
+def hash_json_list(items: Iterable[Any]) -> str:
+    """What `hash_json` gives for the list of these items, of which one is held at a time."""
+    digest = hashlib.sha256(b"[")
+    for n, item in enumerate(items):
+        digest.update((b"," if n else b"") + _as_json(item))
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
 def hash_file(path: Path) -> str:
@@ -28,3 +37,7 @@ def hash_file(path: Path) -> str:
 def short(digest: str) -> str:
     """The first 12 characters: enough to tell artifacts of a run apart, short enough to read."""
     return digest[:12]
+
+
+def _as_json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

@@ -24,16 +24,22 @@ from assent.feedback.quality.alarm import GroupAgreement, group_agreement
 from assent.feedback.quality.corrected import ByCriteria
 from assent.feedback.quality.disputes import Dispute, disputes
 from assent.feedback.quality.facts import TaskFacts
-from assent.feedback.quality.forecast import Forecast, Pace, forecast, pace
+from assent.feedback.quality.forecast import HOUR, HOURS, Forecast, Pace, forecast, pace
 from assent.feedback.quality.rater_quality import Bench, RaterQuality, rater_quality
 from assent.feedback.quality.slices import MAX_VALUES, Agreement, Slice, agreement, by_group, by_slice
+from assent.feedback.queue.newest import Newest
 from assent.feedback.records.queue import Adjudicated, Counts, OpenTask, Project, Queue, SaidRow
 from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
 from assent.feedback.store import Store
 from assent.stats.estimate import Estimate
 
+NEWEST = 3000
+"""Of a project with more judgments, what has to be read one by one is read of the tasks that were judged last, which
+hold so many: a look takes about as long as reading these."""
 SAMPLE = 1000
 """Of a longer queue so many waiting tasks are read, to know how much there is to read in all."""
+MOST_FACTS = 200_000
+"""Beyond so many tasks what is kept of them is dropped and read again where it is needed."""
 LANGUAGE = "language"
 """The attribute and the key of a prompt's meta that name a language."""
 
@@ -54,6 +60,8 @@ class Readings:
     raters: Sequence[Rater] = ()
     points: Sequence[CurvePoint] = ()
     fought: Sequence[Battle] = ()
+    times: Sequence[float] | None = None
+    """Where rows and judgments are only those of the tasks judged last: when all were submitted of late, see Newest."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,9 @@ class Overview:
     """Models by their blind battles, strongest first."""
     criteria: ByCriteria | None
     """What scores say; None where nobody scored anything."""
+    newest: int | None
+    """Counts, pace and what was judged today are of all judgments, the rest of only so many that came last; None: of
+    all too."""
 
     @classmethod
     def of(cls, given: Readings, *, now: float) -> Overview:
@@ -107,7 +118,7 @@ class Overview:
             skips=dict(Counter(j.skip_reason for j in given.judgments if j.skip_reason).most_common()),
             translated=sum(row.is_translated is True for row in rows),
             surplus=sum(row.is_surplus for row in rows),
-            pace=pace(rows, now=now),
+            pace=pace(rows, now=now, times=given.times),
             forecast=_forecast(given, rows, now),
             agreement=agreement(said),
             slices=[
@@ -118,7 +129,7 @@ class Overview:
             groups=groups,
             disputes=disputes(given.judgments, given.facts, decided={d.task_id for d in given.decisions}),
             decided=len({d.task_id for d in given.decisions}),
-            today=_today(rows, begin_of_day(now, given.project.settings.timezone)),
+            today=_today(rows, begin_of_day(now, given.project.settings.timezone), given.times),
             points=given.points,
             standings=standings(given.fought),
             criteria=ByCriteria.of(
@@ -129,6 +140,7 @@ class Overview:
                 gold=given.gold,
                 repeats=bench.repeats,
             ),
+            newest=None if given.times is None else len(given.judgments),
         )
 
     @property
@@ -184,7 +196,7 @@ class Watch:
             if known is not None and (known.state == state or time.monotonic() < known.until):
                 return known.overview
             started = time.perf_counter()
-            found = Overview.of(self._read(queue), now=now)
+            found = Overview.of(self._read(queue, now), now=now)
             took = time.perf_counter() - started
             self._seen[queue] = _Look(found, state, time.monotonic() + self._rest * took)
             return found
@@ -205,18 +217,21 @@ class Watch:
         decisions = len(self._store.projects.adjudications(queue.project))
         return project.settings, self._store.counts(queue), decisions, int(time.monotonic() / 15)
 
-    def _read(self, queue: Queue) -> Readings:
+    def _read(self, queue: Queue, now: float) -> Readings:
         store = self._store
         made = made_in(folders_beside(self._url))
-        judgments, waiting = store.judgments(queue), store.open_tasks(queue)
+        counts = store.counts(queue)
+        last = self._newest(queue, now) if counts.have > NEWEST else None
+        judgments = store.judgments(queue) if last is None else last.judgments
+        waiting = store.open_tasks(queue) if last is None else last.waiting
         some = waiting[:: max(1, len(waiting) // SAMPLE)]
         facts = self._facts_of({j.task_id for j in judgments} | {one.task_id for one in some})
         fought = {j.task_id for j in judgments if j.task_id in facts and facts[j.task_id].kind == "battle"}
         return Readings(
             project=store.projects.get(queue.project),
             purpose=queue.purpose,
-            counts=store.counts(queue),
-            rows=store.said(queue.project),
+            counts=counts,
+            rows=store.said(queue.project) if last is None else last.rows,
             judgments=judgments,
             facts=facts,
             open_tasks=waiting,
@@ -225,12 +240,18 @@ class Watch:
             raters=store.raters(),
             points=curve(made, project=queue.project) or curve(made),
             fought=votes_on(store.tasks(sorted(fought)), judgments),
+            times=None if last is None else last.times,
         )
+
+    def _newest(self, queue: Queue, now: float) -> Newest:
+        begin = begin_of_day(now, self._store.projects.get(queue.project).settings.timezone)
+        since = min(now - HOURS * HOUR, begin - 1)
+        return self._store.listing.newest(queue, limit=NEWEST, since=since, waiting=SAMPLE)
 
     def _facts_of(self, task_ids: Collection[str]) -> dict[str, TaskFacts]:
         """Facts of tasks; each is read once, until one in the store got other content."""
         replaced = self._store.studies.last_replaced()
-        if replaced != self._replaced:
+        if replaced != self._replaced or len(self._facts) > MOST_FACTS:
             self._facts, self._replaced = {}, replaced
         missing = [i for i in task_ids if i not in self._facts]
         for start in range(0, len(missing), 1000):
@@ -246,7 +267,9 @@ class _Look:
     until: float
 
 
-def _today(rows: Sequence[SaidRow], midnight: float) -> int:
+def _today(rows: Sequence[SaidRow], midnight: float, times: Sequence[float] | None) -> int:
+    if times is not None:
+        return sum(time >= midnight for time in times)
     return sum(row.outcome != "skipped" and row.submitted_at >= midnight for row in rows)
 
 
@@ -259,12 +282,15 @@ def _forecast(given: Readings, rows: Sequence[SaidRow], now: float) -> Forecast:
         words=words,
         open_words=_open_words(given, words),
         cost_per_hour=given.project.settings.cost_per_hour,
+        times=given.times,
     )
 
 
 def _open_words(given: Readings, words: Mapping[str, int]) -> int | None:
     """Words of everything that waits; of a long queue as many for each judgment as in what was looked at."""
     waiting = sum(one.unjudged for one in given.open_tasks)
+    if given.times is not None:
+        waiting = max(given.counts.need - given.counts.have, 0)  # those read are only the first
     looked_at = [one for one in given.open_tasks if one.task_id in words]
     judgments = sum(one.unjudged for one in looked_at)
     if not judgments:

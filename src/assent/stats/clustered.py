@@ -19,6 +19,8 @@ from assent.stats.independent import score_interval, wilson
 
 Labels = Sequence[str] | Sequence[int] | NDArray[np.generic]
 Floats = NDArray[np.float64]
+LEFT_OUT_AT_ONCE = 1024
+"""Rows of weights that the jackknife holds at a time: all of them would be as many as clusters squared."""
 _EVEN = 0.9
 """Clusters whose effective number is above this part of their number are taken to be of one size."""
 
@@ -148,17 +150,29 @@ def ratio(
 def jackknife(statistic: Callable[[Floats], Floats], clusters: int, *, between: tuple[float, float]) -> Estimate | None:
     """The 95 % interval of a statistic from leaving out one cluster at a time, with Student's t (Tukey 1958).
 
-    `statistic` gets weights [rows, clusters], of which the first row is all ones and each other one leaves out a
-    cluster, and gives one number per row, NaN where what is left holds nothing to compute from. Its value and interval
-    lie `between` two numbers. None where the number itself is unknown.
+    `statistic` gets weights [rows, clusters], of which the very first row is all ones and each other one leaves out a
+    cluster, and gives one number per row, NaN where what is left holds nothing to compute from. It is asked for at most
+    LEFT_OUT_AT_ONCE rows at a time. Its value and interval lie `between` two numbers. None where the number itself is
+    unknown.
     """
     if not clusters:
         return None
-    found = statistic(np.vstack([np.ones(clusters), 1 - np.eye(clusters)]))
+    found = np.concatenate(
+        [statistic(_leaving_out(clusters, first)) for first in range(0, clusters + 1, LEFT_OUT_AT_ONCE)]
+    )
     value, others = float(found[0]), found[1:][np.isfinite(found[1:])]
     if not math.isfinite(value):
         return None
     return from_left_out(value, others, between=between).model_copy(update={"n": clusters})
+
+
+def _leaving_out(clusters: int, first: int) -> Floats:
+    """Rows `first` … of the weights of `jackknife` [rows, clusters]: row 0 leaves out nothing, row c cluster c - 1."""
+    rows = np.arange(first, min(first + LEFT_OUT_AT_ONCE, clusters + 1))
+    weights = np.ones((len(rows), clusters))
+    leaving = rows > 0
+    weights[np.nonzero(leaving)[0], rows[leaving] - 1] = 0
+    return weights
 
 
 def from_left_out(

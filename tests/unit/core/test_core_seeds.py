@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from assent.core import seeds
-from assent.core.hashing import hash_json
+from assent.core.hashing import hash_json, hash_json_list
 
 
 def test_a_stream_repeats_itself_whatever_else_was_drawn() -> None:
@@ -45,3 +45,9 @@ def test_json_hashes_ignore_key_order_but_no_digit() -> None:
     assert hash_json({"a": 1, "b": 2}) == hash_json({"b": 2, "a": 1})
     assert hash_json(0.1) != hash_json(0.1 + 2e-17)
     assert hash_json([1, 2]) != hash_json([2, 1])
+
+
+def test_items_one_by_one_have_the_hash_of_their_list() -> None:
+    for items in ([], ["ä"], [["a", 1], ["b", 0.1], {"d": None, "c": "\n"}]):
+        assert hash_json_list(iter(items)) == hash_json(items)
+    assert hash_json_list(["a", "b"]) != hash_json_list(["b", "a"])

@@ -95,7 +95,7 @@ def test_a_store_of_the_first_schema_reads_as_before(old_url: str) -> None:
         )
         assert said[2] == Judgment(task_id="u", rater_id="anna", id="a3")
         snapshot = store.snapshot("round-1", QUEUE, now=99)
-        assert snapshot.judgment_ids == ("a2", "b1", *imported, "s1")
+        assert snapshot.judgments == len(["a2", "b1", *imported, "s1"])
         assert len(store.comparisons(QUEUE, snapshot=snapshot.hash)) == 4
         assert {r.id: r.attributes for r in store.raters()} == {
             "anna": {"region": "north"},

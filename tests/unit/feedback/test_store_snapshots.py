@@ -9,7 +9,9 @@ from sqlalchemy import text
 from store_samples import comparison, judgment, people, task
 
 from assent.core.errors import StoreError
+from assent.core.hashing import hash_json
 from assent.core.types import Rater
+from assent.feedback.queue import snapshots
 from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
 from assent.feedback.tables.connection import connect, read_transaction
@@ -27,17 +29,49 @@ def _fill(store: Store, *, order: int = 1) -> None:
             store.submit(judgment(one, rater.id, f"{rater.id}-{one.id}"), now=order)
 
 
-def test_later_judgments_do_not_change_a_snapshot(store: Store) -> None:
+def _held(url: str, name: str) -> list[str]:
+    """The ids of the judgments that the newest snapshot of a name holds."""
+    query = text(
+        "SELECT judgment_id FROM snapshot_judgment WHERE snapshot_id ="
+        " (SELECT max(id) FROM snapshot WHERE name = :name) ORDER BY judgment_id"
+    )
+    engine = connect(url)
+    with read_transaction(engine) as connection:
+        found = list(connection.execute(query, {"name": name}).scalars())
+    engine.dispose()
+    return found
+
+
+def test_later_judgments_do_not_change_a_snapshot(store: Store, url: str) -> None:
     _fill(store)
     taken = store.snapshot("round-1", QUEUE, now=1)
     before = store.comparisons(QUEUE, snapshot=taken.hash)
     store.add_tasks([task("later")], now=2)
     store.submit(judgment(task("later"), "anna", "j"), now=2)
     store.submit(judgment(task("t"), "anna", "j2", supersedes="anna-t"), now=2)
-    assert taken.judgment_ids == ("anna-t", "anna-u", "ben-t", "ben-u")
+    assert taken.judgments == 4 and _held(url, "round-1") == ["anna-t", "anna-u", "ben-t", "ben-u"]
     assert store.snapshot("round-1", QUEUE, now=3) == taken
     assert store.comparisons(QUEUE, snapshot=taken.hash) == before
-    assert store.snapshot("round-2", QUEUE, now=3).judgment_ids == ("anna-u", "ben-t", "ben-u", "j", "j2")
+    assert store.snapshot("round-2", QUEUE, now=3).judgments == 5
+    assert _held(url, "round-2") == ["anna-u", "ben-t", "ben-u", "j", "j2"]
+
+
+def test_the_hash_is_that_of_all_contents_in_one_list_whatever_is_held_at_a_time(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Artifacts name snapshots by it, so it stays what it was; ids are in the order of their bytes in any database."""
+    monkeypatch.setattr(snapshots, "PIECE", 2)
+    _fill(store)
+    for rater, named in (("anna", "Z-u"), ("ben", "ä-u")):
+        store.submit(judgment(task("u"), rater, named, supersedes=f"{rater}-u"), now=2)
+    taken = store.snapshot("round-1", QUEUE, now=3)
+    engine = connect(url)
+    query = text("SELECT j.id, j.content_hash, t.content_hash FROM judgment j JOIN task t ON t.id = j.task_id")
+    with read_transaction(engine) as connection:
+        rows = [list(row) for row in connection.execute(query) if row[0] in _held(url, "round-1")]
+    engine.dispose()
+    assert [row[0] for row in sorted(rows)] == ["Z-u", "anna-t", "ben-t", "ä-u"]
+    assert taken.hash == hash_json(sorted(rows))
 
 
 def test_the_hash_depends_on_what_was_said_and_not_on_when(tmp_path: Path) -> None:
@@ -50,7 +84,7 @@ def test_the_hash_depends_on_what_was_said_and_not_on_when(tmp_path: Path) -> No
 
 
 def test_an_empty_queue_has_a_snapshot_too(store: Store) -> None:
-    assert store.snapshot("none", QUEUE, now=0).judgment_ids == ()
+    assert store.snapshot("none", QUEUE, now=0).judgments == 0
 
 
 def test_a_name_belongs_to_one_queue(store: Store) -> None:
@@ -61,7 +95,7 @@ def test_a_name_belongs_to_one_queue(store: Store) -> None:
         store.comparisons(QUEUE, snapshot="nothing")
 
 
-def test_an_erased_rater_is_gone_and_their_snapshots_are_named(store: Store) -> None:
+def test_an_erased_rater_is_gone_and_their_snapshots_are_named(store: Store, url: str) -> None:
     _fill(store)
     with_anna = store.snapshot("round-1", QUEUE, now=1)
     store.submit(judgment(task("t"), "ben", "j", supersedes="ben-t"), now=2)
@@ -73,7 +107,7 @@ def test_an_erased_rater_is_gone_and_their_snapshots_are_named(store: Store) -> 
     with pytest.raises(StoreError, match="erased"):
         store.comparisons(QUEUE, snapshot=with_anna.hash)
     retaken = store.snapshot("round-1", QUEUE, now=4)
-    assert retaken.judgment_ids == ("ben-u", "j")
+    assert _held(url, "round-1") == ["ben-u", "j"]
     assert store.erase_rater("ben", now=5).snapshots == (retaken,)
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from assent.stats import clustered
 from assent.stats.clustered import cautious_share, jackknife, ratio, student, within
 from assent.stats.independent import score_interval, wilson
 
@@ -76,6 +77,24 @@ def test_leaving_out_one_cluster_at_a_time_gives_the_t_interval_of_a_mean() -> N
     error = values.std(ddof=1) / math.sqrt(5)
     expected = score_interval(0.5, 0.25 / error**2, critical=2.776445105)
     assert (found.low, found.high) == pytest.approx(expected)
+
+
+def test_many_clusters_are_left_out_in_blocks_with_the_same_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never more rows of weights than the block, each leaving out one cluster, and all of them in order."""
+    values = np.random.default_rng(0).random(11)
+    whole = jackknife(lambda w: w @ values / w.sum(axis=1), 11, between=(0.0, 1.0))
+    asked: list[np.ndarray] = []
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        asked.append(weights)
+        return np.asarray(weights @ values / weights.sum(axis=1))
+
+    monkeypatch.setattr(clustered, "LEFT_OUT_AT_ONCE", 4)
+    found = jackknife(mean, 11, between=(0.0, 1.0))
+    assert found is not None and whole is not None
+    assert (found.estimate, found.low, found.high) == pytest.approx((whole.estimate, whole.low, whole.high))
+    assert [len(one) for one in asked] == [4, 4, 4]
+    assert np.array_equal(np.vstack(asked), np.vstack([np.ones(11), 1 - np.eye(11)]))
 
 
 @pytest.mark.parametrize("clusters", [3, 5, 10, 30])

@@ -42,6 +42,7 @@ def disputes(
     judgments: Iterable[Judgment], facts: Mapping[str, TaskFacts], *, decided: Collection[str] = ()
 ) -> list[Dispute]:
     """Undecided disputes, the worst first; more raters first where they are equally far apart."""
+    settled = frozenset(decided)
     groups: dict[tuple[str, frozenset[str]], list[Judgment]] = {}
     for judgment in judgments:
         known = facts.get(judgment.task_id)
@@ -50,7 +51,7 @@ def disputes(
     found = []
     for said in groups.values():
         tasks = {j.task_id for j in said}
-        if tasks & set(decided) or len({j.rater_id for j in said}) < 2:
+        if tasks & settled or len({j.rater_id for j in said}) < 2:
             continue
         dispute = _dispute(_one_each(said), facts)
         if dispute.weight > CALM:

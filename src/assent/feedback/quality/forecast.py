@@ -10,6 +10,8 @@ from assent.stats.clustered import ratio
 from assent.stats.estimate import Estimate
 
 HOUR, DAY = 3600.0, 86_400.0
+HOURS = 48
+"""Of so many hours up to now the pace is shown."""
 MIN_WINDOW = 600.0
 """A pace is not read from less time than this."""
 
@@ -43,19 +45,20 @@ class Forecast:
     spent: float | None
 
 
-def pace(rows: Sequence[SaidRow], *, now: float, hours: int = 48) -> Pace:
-    """Pace from all submissions, skips not counted."""
+def pace(rows: Sequence[SaidRow], *, now: float, times: Sequence[float] | None = None, hours: int = HOURS) -> Pace:
+    """Pace from all submissions, skips not counted; `times`: when those were made, where `rows` are not all."""
     done = [row for row in rows if row.outcome != "skipped"]
+    at = [row.submitted_at for row in done] if times is None else times
     since = now - hours * HOUR
     counts = [0] * hours
-    for row in done:
-        if since < row.submitted_at <= now:
-            counts[min(int((row.submitted_at - since) / HOUR), hours - 1)] += 1
+    for time in at:
+        if since < time <= now:
+            counts[min(int((time - since) / HOUR), hours - 1)] += 1
     return Pace(
         hours=tuple(counts),
         since=since,
-        last_hour=sum(1 for row in done if now - HOUR < row.submitted_at <= now),
-        per_hour=_per_hour([row.submitted_at for row in done], now),
+        last_hour=sum(1 for time in at if now - HOUR < time <= now),
+        per_hour=_per_hour(at, now),
         per_rater=_per_rater(done),
     )
 
@@ -68,11 +71,13 @@ def forecast(
     words: Mapping[str, int] | None = None,
     open_words: int | None = None,
     cost_per_hour: float | None = None,
+    times: Sequence[float] | None = None,
 ) -> Forecast:
     """What it takes to judge `open` slots more.
 
     With `words` (task id -> words to read) and `open_words` (words of all open slots) time goes by words, so that long
     tasks at the end are not a surprise; else by judgments. Raters are the clusters: who will do the rest is not known.
+    `times` as in `pace`: then `rows` are not all, and what was spent is not known.
     """
     timed = [row for row in rows if row.outcome != "skipped" and row.seconds is not None]
     each = _rate(timed, dict.fromkeys((row.task_id for row in timed), 1))
@@ -80,14 +85,16 @@ def forecast(
     if words and open_words and (by_words := _rate(timed, words)) is not None:
         left = _times(by_words, open_words)
     per_second = None if cost_per_hour is None else cost_per_hour / HOUR
-    rate = _per_hour([row.submitted_at for row in rows if row.outcome != "skipped"], now)
+    at = [row.submitted_at for row in rows if row.outcome != "skipped"] if times is None else times
+    rate = _per_hour(at, now)
+    is_known = per_second is not None and times is None
     return Forecast(
         open=open,
         finished_at=_finish(rate, open, now),
         seconds_each=each,
         seconds_left=left,
         cost=None if left is None or per_second is None else _times(left, per_second),
-        spent=None if per_second is None else per_second * sum(row.seconds or 0 for row in timed),
+        spent=(per_second or 0.0) * sum(row.seconds or 0 for row in timed) if is_known else None,
     )
 
 

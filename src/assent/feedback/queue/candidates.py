@@ -25,10 +25,13 @@ _RECENT = 60  # judgments of others among which a newcomer's tasks are sought
 _IS_HELD = and_(Lease.is_spent == false(), Lease.expires_at > bindparam("now"))
 _IS_MINE = JudgmentRow.rater_id == bindparam("rater_id")
 _IS_SAID = and_(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
-_COUNT = select(func.count()).select_from(Slot).where(WAITING)
 _COUNT_TASKS = select(func.count(Slot.task_id.distinct())).where(WAITING)
-_COUNT_BY_PLACE = (
-    select(Slot.place, func.count()).where(WAITING).group_by(Slot.place).order_by(Slot.place).limit(bindparam("many"))
+_COUNT_BY_PLACE = (  # and of all places together, in one pass over what waits
+    select(Slot.place, func.count(), func.sum(func.count()).over().label("in_all"))
+    .where(WAITING)
+    .group_by(Slot.place)
+    .order_by(Slot.place)
+    .limit(bindparam("many"))
 )
 _IN_ORDER = select(Slot.id, Slot.task_id).where(WAITING).order_by(Slot.place, Slot.n, Slot.id)
 _AT_PLACE = _IN_ORDER.where(Slot.place == bindparam("place"))
@@ -91,9 +94,10 @@ class Candidates:
         self._connection = connection
         self._where = {**vars(queue), "rater_id": term.rater_id, "now": term.now}
         self._taken = _taken(connection, self._where)
-        self._waiting = connection.execute(_COUNT, self._where).scalar_one()
         many = len({slot.place for slot in self._taken.values()}) + limit
-        self._places = connection.execute(_COUNT_BY_PLACE, self._where | {"many": many}).all()
+        places = connection.execute(_COUNT_BY_PLACE, self._where | {"many": max(many, 1)}).all()
+        self._waiting = int(places[0].in_all) if places else 0
+        self._places = [(place, count) for place, count, _ in places]
         self._shared: dict[str, Free] = {}
 
     def share(self, depth: int) -> None:

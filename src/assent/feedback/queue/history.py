@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
 
 from assent.feedback.days import begin_of_day
 from assent.feedback.queue.assigned import count_for
@@ -113,7 +115,14 @@ def rater_progress(
 
 def said(connection: Connection, project: str) -> list[SaidRow]:
     """The facts about every current judgment of a project, skips included, in the order they came."""
-    query = (
+    holds = (TaskRow.project == project, JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome != "erased")
+    query = select_said().where(*holds).order_by(JudgmentRow.submitted_at, JudgmentRow.id)
+    return [SaidRow(*row) for row in connection.execute(query)]
+
+
+def select_said() -> Select[Any]:
+    """The fields of a SaidRow of every judgment; which ones, and in which order, is the caller's to say."""
+    return (
         select(
             JudgmentRow.id,
             JudgmentRow.task_id,
@@ -134,7 +143,4 @@ def said(connection: Connection, project: str) -> list[SaidRow]:
         .outerjoin(Gold, Gold.task_id == JudgmentRow.task_id)
         .outerjoin(Presentation, Presentation.id == JudgmentRow.presentation_id)
         .outerjoin(GuidelineVersion, GuidelineVersion.id == Presentation.guideline_id)
-        .where(TaskRow.project == project, JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome != "erased")
-        .order_by(JudgmentRow.submitted_at, JudgmentRow.id)
     )
-    return [SaidRow(*row) for row in connection.execute(query)]

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, and_, false, func, select
 
 from assent.core.types import Judgment, Marked, Purpose, Rater, Task
 from assent.data.task_records import Guideline, TaskRecord
-from assent.feedback.queue import leaving, reach
+from assent.feedback.queue import leaving, newest, reach
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import MADE, REPEAT_OF
 from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, read_marked, select_judgments
@@ -156,6 +156,11 @@ class Listing:
         """Who may still judge something of a queue, those with most tasks first."""
         with read_transaction(self._engine) as connection:
             return reach.awaited(connection, queue, now=now, quorum=quorum)
+
+    def newest(self, queue: Queue, *, limit: int, since: float, waiting: int) -> newest.Newest:
+        """What was judged last in a queue, see `newest.read_newest`."""
+        with read_transaction(self._engine) as connection:
+            return newest.read_newest(connection, queue, limit=limit, since=since, waiting=waiting)
 
     def held(self, rater_id: str, queue: Queue, *, now: float) -> int:
         """How many tasks of a queue a rater has on loan."""

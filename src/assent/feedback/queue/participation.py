@@ -14,8 +14,13 @@ from assent.feedback.tables.queue import Gold, JudgmentRow, TaskRow
 from assent.feedback.tables.studies import QualificationRow
 
 
-def participation(connection: Connection, rater_id: str, queue: Queue, settings: ProjectSettings) -> Participation:
-    """How far a person is. What a qualification asked is no part of the work."""
+def participation(
+    connection: Connection, rater_id: str, queue: Queue, settings: ProjectSettings, *, is_counted: bool = True
+) -> Participation:
+    """How far a person is. What a qualification asked is no part of the work.
+
+    Unless `is_counted`, what was done is counted only where the settings limit it, and is 0 otherwise.
+    """
     mine = (QualificationRow.project == queue.project, QualificationRow.rater_id == rater_id)
     decided = connection.execute(select(QualificationRow).where(*mine)).first()
     query = (
@@ -29,8 +34,9 @@ def participation(connection: Connection, rater_id: str, queue: Queue, settings:
     if decided is None and settings.qualification_tasks:
         asked = min(settings.qualification_tasks, _known_answers(connection, queue))
     said = _gold_said(connection, rater_id, queue) if asked else 0
-    done = max(connection.execute(query).scalar_one() - (decided.tasks if decided else 0), 0)
-    most = settings.judgments_per_person
+    most, done = settings.judgments_per_person, 0
+    if is_counted or most is not None:
+        done = max(connection.execute(query).scalar_one() - (decided.tasks if decided else 0), 0)
     return Participation(
         done=done,
         left=None if most is None else max(most - done, 0),

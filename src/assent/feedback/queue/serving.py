@@ -85,10 +85,10 @@ def serve(
     settings = settings_of(connection, queue.project)
     if is_archived(connection, queue.project):
         return []
-    part = participation(connection, rater_id, queue, settings)
+    part = participation(connection, rater_id, queue, settings, is_counted=False)
     if part.is_measured and part.to_qualify == 0:
         decide(connection, rater_id, queue, settings, now=now)
-        part = participation(connection, rater_id, queue, settings)
+        part = participation(connection, rater_id, queue, settings, is_counted=False)
     if part.is_passed is False:
         return []
     most = limit if part.left is None or part.to_qualify else min(limit, part.left)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, collate, func, insert, literal, select, update
 
 from assent.core.errors import StoreError
-from assent.core.hashing import hash_json
+from assent.core.hashing import hash_json_list
 from assent.feedback.records.queue import Queue, Snapshot
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import (
@@ -15,6 +17,9 @@ from assent.feedback.tables.queue import (
     SnapshotRow,
     TaskRow,
 )
+
+PIECE = 5000
+"""Judgments that are held in memory at a time while a snapshot is taken."""
 
 
 def take_snapshot(connection: Connection, name: str, queue: Queue, *, now: float) -> Snapshot:
@@ -31,25 +36,41 @@ def take_snapshot(connection: Connection, name: str, queue: Queue, *, now: float
                 f"snapshot {name!r} is of another queue, {found.project}/{found.purpose}; choose another name"
             )
         return _snapshot(connection, found.id)
-    contents = connection.execute(
-        select(JudgmentRow.id, JudgmentRow.content_hash, TaskRow.content_hash)
-        .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
-        .where(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
-        .where(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
-    ).all()
-    rows = sorted(tuple(row) for row in contents)
     insert_missing(connection, ProjectRow, [{"name": queue.project, "created_at": now}])
     values = {
         "name": name,
         "project": queue.project,
         "purpose": queue.purpose,
-        "hash": hash_json(rows),
+        "hash": "",
         "created_at": now,
     }
     snapshot_id = connection.execute(insert(SnapshotRow).values(values).returning(SnapshotRow.id)).scalar_one()
-    members = [{"snapshot_id": snapshot_id, "judgment_id": judgment_id} for judgment_id, _, _ in rows]
-    insert_missing(connection, SnapshotJudgment, members)
+    said = (
+        select(literal(snapshot_id), JudgmentRow.id)
+        .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+        .where(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
+        .where(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
+    )
+    connection.execute(insert(SnapshotJudgment).from_select(["snapshot_id", "judgment_id"], said))
+    digest = hash_json_list(_contents(connection, snapshot_id))
+    connection.execute(update(SnapshotRow).where(SnapshotRow.id == snapshot_id).values(hash=digest))
     return _snapshot(connection, snapshot_id)
+
+
+def _contents(connection: Connection, snapshot_id: int) -> Iterator[tuple[str, str, str]]:
+    """Judgment, its content and that of its task, sorted by the bytes of the id; read piece by piece."""
+    # SQLite compares bytes anyway; how PostgreSQL sorts depends on how the database was made.
+    by = JudgmentRow.id if connection.dialect.name == "sqlite" else collate(JudgmentRow.id, "C")
+    query = (
+        select(JudgmentRow.id, JudgmentRow.content_hash, TaskRow.content_hash)
+        .join(SnapshotJudgment, SnapshotJudgment.judgment_id == JudgmentRow.id)
+        .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+        .where(SnapshotJudgment.snapshot_id == snapshot_id)
+        .order_by(by)
+        .execution_options(yield_per=PIECE)
+    )
+    for row in connection.execute(query):
+        yield row[0], row[1], row[2]
 
 
 def touch_snapshots(connection: Connection, rater_id: str, *, now: float) -> tuple[Snapshot, ...]:
@@ -73,6 +94,5 @@ def touch_snapshots(connection: Connection, rater_id: str, *, now: float) -> tup
 
 def _snapshot(connection: Connection, snapshot_id: int) -> Snapshot:
     row = connection.execute(select(SnapshotRow).where(SnapshotRow.id == snapshot_id)).one()
-    held = select(SnapshotJudgment.judgment_id).where(SnapshotJudgment.snapshot_id == snapshot_id)
-    ids = sorted(connection.execute(held).scalars())
-    return Snapshot(row.name, row.hash, Queue(row.project, row.purpose), tuple(ids))
+    held = select(func.count()).select_from(SnapshotJudgment).where(SnapshotJudgment.snapshot_id == snapshot_id)
+    return Snapshot(row.name, row.hash, Queue(row.project, row.purpose), connection.execute(held).scalar_one())

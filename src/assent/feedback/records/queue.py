@@ -308,12 +308,12 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A fixed set of judgments, sorted by id. The hash covers what they say; the same set has the same hash."""
+    """A fixed set of judgments. The hash covers what they say, sorted by id; the same set has the same hash."""
 
     name: str
     hash: str
     queue: Queue
-    judgment_ids: tuple[str, ...]
+    judgments: int
 
 
 @dataclass(frozen=True)

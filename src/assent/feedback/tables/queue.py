@@ -27,6 +27,7 @@ _WAITING: dict[str, Any] = {
     "sqlite_where": text("is_filled = 0 AND reserved_for IS NULL"),
     "postgresql_where": text("is_filled = false AND reserved_for IS NULL"),
 }
+_UNFILLED: dict[str, Any] = {"sqlite_where": text("is_filled = 0"), "postgresql_where": text("is_filled = false")}
 _HELD: dict[str, Any] = {"sqlite_where": text("is_spent = 0"), "postgresql_where": text("is_spent = false")}
 
 
@@ -185,6 +186,10 @@ class Slot(Table):
             *("project", "purpose", "place", "n", "id", "task_id", "is_filled", "reserved_for"),
             **_WAITING,
         ),
+        # Which of the tasks that a rater has judged still wait: few of what they judged are in it.
+        Index("ix_slot_unfilled", "task_id", "project", "purpose", "reserved_for", "place", "id", **_UNFILLED),
+        # What is counted of a whole queue is in it, so that a count reads the index alone.
+        Index("ix_slot_counted", "project", "purpose", "service", "is_filled", "reserved_for"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -285,6 +290,7 @@ class JudgmentRow(Table):
         ),
         Index(None, "task_id", "rater_id"),
         Index(None, "rater_id", "submitted_at"),
+        Index(None, "rater_id", "task_id"),  # what a rater has judged, from the index alone
         Index(None, "submitted_at"),
         Index("uq_judgment_number", "number", unique=True),
         Index("ix_judgment_superseded_by", "superseded_by", sqlite_where=_SUPERSEDED, postgresql_where=_SUPERSEDED),

@@ -180,7 +180,7 @@ def snapshot_feedback(asked: StoreQueue, name: str) -> Iterator[str]:
         queue = asked.queue(store)
         taken = store.snapshot(name, queue, now=time.time())
         note(store.events, "feedback snapshot", about=taken.hash, project=queue.project)
-    yield f"snapshot {taken.name}: {len(taken.judgment_ids)} judgments, {taken.hash}"
+    yield f"snapshot {taken.name}: {taken.judgments} judgments, {taken.hash}"
 
 
 def what_erasing_takes(store_url: str, rater_id: str, *, runs: Path = RUNS) -> str:

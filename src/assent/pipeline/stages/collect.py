@@ -212,7 +212,7 @@ def new_comparisons(
     with Store.open(config.store.url) as store:
         named = snapshot_name(store, queue) + ("" if ai is None else f" with {ai.mark}")
         snapshot = store.snapshot(named, queue, now=time.time())
-        if len(snapshot.judgment_ids) < need:  # taken when fewer were asked for
+        if snapshot.judgments < need:  # taken when fewer were asked for
             snapshot = store.snapshot(f"{named} for {short(ctx.key)}", queue, now=time.time())
         found = once(ctx, store.comparisons(queue, snapshot=snapshot.hash), store.listing.repeats(queue))
     ids = frozenset() if ai is None else ai.ids
