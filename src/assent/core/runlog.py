@@ -8,10 +8,12 @@ import json
 import math
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from assent.core.drawing import Drawing
 from assent.core.errors import DataError
 from assent.core.files import disk_errors, write_text
 from assent.core.progress import Bar, Screen
@@ -50,12 +52,12 @@ class RunLog:
         self.title = ""
         """Of the stage; printed as a heading above the first line that people see of it."""
         self.told = set() if told is None else told
-        """Lines that `say_once` has said, here or in a log that shares the set."""
+        """Lines that `say_once` has said, here or in a log that shares the set, and which trackers began or failed."""
         self.quiet = quiet
         self._screen = Screen(stream or sys.stderr, quiet=quiet)
         self._wants_tensorboard = tensorboard
         self._tracker_names = tuple(trackers)
-        self._trackers: list[Tracker] | None = None
+        self._trackers: list[Drawing] | None = None
         self._numbers, self._answers = _Lines(folder / METRICS), _Lines(folder / SAMPLES)
         self._is_titled = False
 
@@ -65,22 +67,23 @@ class RunLog:
         line = {"step": step, "kind": kind, **{n: v if math.isfinite(v) else None for n, v in numbers.items()}}
         with disk_errors(self.folder / METRICS):
             self._numbers.append([line])
-            for tracker in self._drawers():
-                tracker.record(step, {f"{kind}/{name}": value for name, value in numbers.items()})
+            drawn = {f"{kind}/{name}": value for name, value in numbers.items()}
+            for one in self._drawers():
+                one.draw(lambda tracker: tracker.record(step, drawn))
 
     def show(self, step: int, after: int, answers: Sequence[Answered]) -> None:
         """Append what the policy answers, with the step whose numbers stand beside it and how many were `after`."""
         with disk_errors(self.folder / SAMPLES):
             self._answers.append([{"step": step, "after": after, **one._asdict()} for one in answers])
-            for tracker in self._drawers():
-                tracker.show(after, answers)
+            for one in self._drawers():
+                one.draw(lambda tracker: tracker.show(after, answers))
 
     def rewind(self, step: int) -> None:
         """Forget everything recorded after `step`: a resumed run will record it again."""
         forgot = [lines.rewind(step) for lines in (self._numbers, self._answers)]
         if any(forgot):
-            for tracker in self._drawers():
-                tracker.rewind(step)
+            for one in self._drawers():
+                one.draw(lambda tracker: tracker.rewind(step))
 
     def take(self, folder: Path) -> None:
         """Take over all that another log recorded in `folder`, as if it had been recorded here."""
@@ -115,9 +118,9 @@ class RunLog:
         """Write what is pending. The log may be used again afterwards."""
         for lines in (self._numbers, self._answers):
             lines.close()
-        for tracker in self._trackers or ():
-            tracker.close()
-        self._trackers = None
+        trackers, self._trackers = self._trackers or [], None
+        for one in trackers:
+            one.close()
 
     def __enter__(self) -> RunLog:
         return self
@@ -134,10 +137,13 @@ class RunLog:
             self._screen.say(self.title)
         return f"  {text}"
 
-    def _drawers(self) -> list[Tracker]:
+    def _drawers(self) -> list[Drawing]:
         if self._trackers is None:
-            self._trackers = [TensorBoardTracker(self.folder / "tensorboard")] if self._wants_tensorboard else []
-            self._trackers += [open_tracker(name, self.folder) for name in self._tracker_names]
+            begins: dict[str, Callable[[], Tracker]] = {}
+            if self._wants_tensorboard:
+                begins["tensorboard"] = partial(TensorBoardTracker, self.folder / "tensorboard")
+            begins |= {name: partial(open_tracker, name, self.folder) for name in self._tracker_names}
+            self._trackers = [Drawing(name, begin, self.told, self.say) for name, begin in begins.items()]
         return self._trackers
 
 

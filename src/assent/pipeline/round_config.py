@@ -122,4 +122,5 @@ class LogConfig(Config):
     tensorboard: bool = True
     """Whether TensorBoard files are written into the run folder."""
     trackers: tuple[Literal["wandb", "mlflow"], ...] = ()
-    """Trackers that curves are sent to as well (pip install 'assent[wandb]' or 'assent[mlflow]')."""
+    """Trackers that curves are sent to as well (pip install 'assent[wandb]' or 'assent[mlflow]'). One that fails on the
+    way misses entries, which is said and counted; the run goes on."""

@@ -29,6 +29,7 @@ from assent.pipeline.doctor.judge import check_judge
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.model import Reader, check_lengths, open_base
 from assent.pipeline.doctor.opened import open_settings
+from assent.pipeline.doctor.rates import check_time
 from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import IMPORTED, Tried, imported_comparisons
@@ -75,6 +76,8 @@ def examine(
     findings += check_constitution(config)
     findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
     findings += MemoryPlan.of(config).findings(config)
+    if not any(finding.is_error for finding in findings):
+        findings += check_time(config, loaded.material, opened.reader, imported=imported)
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
