@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, BertGenerationConfig, MambaConfig
 
+from assent.cli import main
 from assent.core import hub
 from assent.core.findings import Finding
 from assent.models.config import ScratchConfig
@@ -239,3 +240,29 @@ def test_the_base_is_sampled_and_scored_before_the_doctor_says_ready(project: Pa
 def test_a_base_that_sees_later_tokens_is_an_error(project: Path) -> None:
     config = BertGenerationConfig(hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4)
     assert "sees later tokens" in only(save_of(project / "m", config)).message
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("second", 0, "ready for `assent run`"),
+        ("two words", 2, "letters, digits, dots, hyphens and underscores"),
+        ("artifacts", 2, "'artifacts' is a folder that all runs share"),
+    ],
+)
+def test_the_doctor_looks_at_the_run_under_the_name_that_it_will_have(
+    name: str,
+    code: int,
+    said: str,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["assent", "doctor", "--name", name])
+    ended = 0
+    try:
+        main()
+    except SystemExit as end:
+        ended = int(end.code or 0)
+    shown = capsys.readouterr()
+    assert (ended, said in shown.out + shown.err) == (code, True), shown.out
