@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from assent.core import processor
 from assent.core.config import Config
 
 
@@ -93,7 +94,8 @@ class ModelConfig(Config):
     lora: LoraConfig | None = None
     """Train low-rank adapters instead of all weights; learning rates that are left open are then ten times as high."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Type of the weights in memory. Training all weights needs float32; bfloat16 is for adapters (LoRA) only."""
+    """Type of the weights in memory. Training all weights needs float32; bfloat16 is for adapters (LoRA) only. On a CPU
+    that has no products in bfloat16 (x86 without AVX-512) float32 is taken in its place, and that is said."""
     products: Literal["float32", "bfloat16", "auto"] = Field(default="float32", json_schema_extra={"added_later": True})
     """What products of float32 weights are computed in. bfloat16: a rounded copy of them; weights, sums of gradients,
     norms, softmax and heads stay float32. auto: bfloat16 where a measurement at the start shows 1.5 times the speed."""
@@ -114,6 +116,12 @@ class ModelConfig(Config):
     started (`run.yaml` keeps it), elsewhere today. Only stages whose templates read the date depend on it."""
     trust_remote_code: bool = False
     """Run Python code that comes with the model."""
+
+    def held_on(self, device: str) -> ModelConfig:
+        """As a device holds models: in float32 on a CPU where products in bfloat16 take many times as long."""
+        if self.dtype == "float32" or processor.computes_bfloat16(device):
+            return self
+        return self.model_copy(update={"dtype": "float32"})
 
     @model_validator(mode="after")
     def _quantized_under_adapters(self) -> ModelConfig:

@@ -18,7 +18,7 @@ import transformers
 from assent.artifacts.find import MODELS, model_folder
 from assent.artifacts.store import MANIFEST, Artifact
 from assent.cluster import place
-from assent.core import files
+from assent.core import files, processor
 from assent.core.errors import ConfigError
 from assent.core.hashing import hash_json
 from assent.data.render import Renderer
@@ -79,7 +79,11 @@ class Backends:
     """Opens models and engines with the settings of one run."""
 
     model: ModelConfig
+    """As the device holds it (`ModelConfig.held_on`), whatever it was given."""
     compute: ComputeConfig
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", self.model.held_on(device_of(self.compute).type))
 
     def policy(self, folder: Path | str, *, trainable: bool) -> PolicyModel:
         """A policy from a folder of an artifact."""
@@ -142,7 +146,8 @@ class Backends:
             return self._shared_engine(policy)
         if self.compute.engine == "vllm":
             return self.vllm_engine(policy)
-        dtype = torch.bfloat16 if self.compute.rollout_dtype == "bfloat16" else None
+        is_rounded = self.compute.rollout_dtype == "bfloat16" and processor.computes_bfloat16(policy.device.type)
+        dtype = torch.bfloat16 if is_rounded else None
         return LocalEngine(policy, max_live_rows=self.compute.max_live_rows, dtype=dtype)
 
     def vllm_engine(self, policy: PolicyModel) -> Engine:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import assert_never, get_args
 
+from assent.core import processor
 from assent.core.memory import Device
 from assent.learner.config import OptimizerConfig
 from assent.models import memory
@@ -185,8 +186,12 @@ def _sampling(
 
 
 def _copied(config: RunConfig, shape: DecoderShape, weights: Weights) -> dict[Device, float]:
-    drawn_in = "bfloat16" if config.compute.rollout_dtype == "bfloat16" else weights.dtype
-    return {device: memory.laid_out(shape, weights, drawn_in, device) for device in get_args(Device)}
+    is_rounded = config.compute.rollout_dtype == "bfloat16"
+    found = {}
+    for device in get_args(Device):
+        drawn_in = "bfloat16" if is_rounded and processor.computes_bfloat16(device) else weights.dtype
+        found[device] = memory.laid_out(shape, weights, drawn_in, device)
+    return found
 
 
 def _cache(shape: DecoderShape, weights: Weights, longest: int) -> float:

@@ -95,6 +95,8 @@ class MemoryPlan:
     memory: Memory | None
     unknown: str = ""
     """Why nothing is planned."""
+    held: str = ""
+    """What is held otherwise than the settings say, in words."""
 
     @classmethod
     def of(cls, config: RunConfig, there: Memory | None = None) -> MemoryPlan:
@@ -107,13 +109,15 @@ class MemoryPlan:
             return cls((), None, "how much memory there is cannot be read here")
         limit = config.compute.memory_gib
         found = found.at_most(None if limit is None else limit * GIB)
-        return cls(tuple(_fit(need, found) for need in needs(config, shape)), found)
+        held = _held(config, found.device)
+        said = "" if held.model == config.model else "; models are held in float32: this CPU has no bfloat16 products"
+        return cls(tuple(_fit(need, found) for need in needs(held, shape)), found, held=said)
 
     def lines(self) -> list[str]:
         """For people, before a run."""
         if self.memory is None:
             return [f"memory: not planned: {self.unknown}"]
-        return [f"memory: {self.memory.said}", *(f"  {fit.line()}{_doubt(fit)}" for fit in self.fits)]
+        return [f"memory: {self.memory.said}{self.held}", *(f"  {fit.line()}{_doubt(fit)}" for fit in self.fits)]
 
     def brief(self) -> list[str]:
         """At the start of a run: the fullest stage, and those for which something was chosen or doubtful."""
@@ -121,7 +125,7 @@ class MemoryPlan:
             return self.lines()[:1]
         fullest = max(self.fits, key=lambda fit: fit.total)
         shown = [fit for fit in self.fits if fit is fullest or list(fit.chosen()) or not fit.is_sure]
-        return [f"memory: {self.memory.said}; {len(self.fits)} stages planned, the fullest:"] + [
+        return [f"memory: {self.memory.said}{self.held}; {len(self.fits)} stages planned, the fullest:"] + [
             f"  {fit.line()}{_doubt(fit)}" for fit in shown
         ]
 
@@ -176,10 +180,15 @@ def would_fit(config: RunConfig, there: Memory) -> list[str]:
         if other.model == config.model:
             continue
         shape = shape_of(other)
-        fits = [] if shape is None else [_fit(need, there) for need in needs(other, shape)]
+        fits = [] if shape is None else [_fit(need, there) for need in needs(_held(other, there.device), shape)]
         if fits and all(fit.is_sure for fit in fits):
             found.append(f"{said} (about {size(max(fit.total for fit in fits))})")
     return found[:2] or ["take a smaller base, or a machine with more memory"]
+
+
+def _held(config: RunConfig, device: str) -> RunConfig:
+    """With models as the device holds them."""
+    return config.model_copy(update={"model": config.model.held_on(device)})
 
 
 def _fit(need: Need, there: Memory) -> Fit:

@@ -13,7 +13,7 @@ import torch
 
 from assent.artifacts.find import RUNS
 from assent.artifacts.outside import missing, outside
-from assent.core import hub
+from assent.core import hub, processor
 from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.scoring import ScoreFunction
@@ -81,16 +81,31 @@ def examine(
     return [*findings, *store, *check_compute(config.compute), *check_trackers(config.log)]
 
 
+def _type(config: RunConfig) -> Iterator[Finding]:
+    model = config.model
+    if model.dtype == "bfloat16" and model.lora is None:
+        yield warning(
+            "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
+        )
+    is_gpu = torch.cuda.is_available() and config.compute.device != "cpu"
+    if processor.computes_bfloat16("cuda" if is_gpu else "cpu"):
+        return
+    missing = "this CPU has no products in bfloat16 (they need AVX-512)"
+    if model.dtype == "bfloat16":
+        yield note("model.dtype", f"is float32 here: {missing}")
+    if config.compute.rollout_dtype == "bfloat16":
+        yield note("compute.rollout_dtype", f"is that of the weights here: {missing}")
+    if model.products == "bfloat16" and model.dtype == "float32":
+        yield warning("model.products", f"is bfloat16, and {missing}: many times as slow", "set it to auto or float32")
+
+
 def check_settings(config: RunConfig) -> Iterator[Finding]:
     """Settings that cannot work, or are known to fail."""
     if config.budget is not None:
         found = split(config.budget, use_of(config.rounds, config.collect, config.evaluate))
         yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
     yield from config.method.checks()
-    if config.model.dtype == "bfloat16" and config.model.lora is None:
-        yield warning(
-            "model.dtype", "bfloat16 weights lose small updates in full training", "use float32, or model.lora"
-        )
+    yield from _type(config)
     if config.model.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
         yield error("model.quantize", "needs bitsandbytes, which is not installed", "pip install 'assent[quantized]'")
     if config.evaluate is None and config.optimize is not None:

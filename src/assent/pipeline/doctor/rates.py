@@ -59,7 +59,8 @@ def rates_of(config: RunConfig, shape: DecoderShape) -> Rates:
     device, threads = device_of(config.compute), torch.get_num_threads()
     try:
         torch.set_num_threads(config.compute.threads or threads)
-        wanted = "bfloat16" if config.model.dtype == "bfloat16" else config.model.products
+        model = config.model.held_on(device.type)
+        wanted = "bfloat16" if model.dtype == "bfloat16" else model.products
         kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
         found = {kind: _rate(shape, device, dtype) for kind, dtype in kinds.items() if wanted in (kind, "auto")}
         kind = wanted if wanted != "auto" else _chosen(found)
