@@ -21,3 +21,13 @@ if "ASSENT_CACHE" not in os.environ:
     atexit.register(shutil.rmtree, os.environ["ASSENT_CACHE"], ignore_errors=True)
 
 install_import_hook(CHECKED, "shape_check.checked")
+
+import pytest  # noqa: E402 - after the hook
+
+from assent.core import processor  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def a_processor_with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings in bfloat16 mean it on every machine that tests run on; what is done elsewhere has tests of its own."""
+    monkeypatch.setattr(processor, "_here", lambda: True)
