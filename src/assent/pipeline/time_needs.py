@@ -15,8 +15,7 @@ from assent.models.shape import DecoderShape
 from assent.pipeline.config import RunConfig, ScratchBase
 from assent.training.config import RewardConfig, SFTConfig
 from assent.training.on_policy_config import OnPolicyConfig
-from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
-from assent.training.preference_config import DPOConfig, KTOConfig, PreferenceConfig
+from assent.training.preference_config import PreferenceConfig
 from assent.training.reward_terms import ModelRewardConfig
 
 _SCORED_AGAIN = 256
@@ -173,7 +172,7 @@ class _Counted:
         total = 0.0
         for texts in rounds:
             total += method.epochs * (1 - method.eval_share) * self.training(texts, is_lora=self.is_lora)
-            if isinstance(method, DPOConfig | KTOConfig):
+            if method.scores_start:
                 total += self.forward(texts)
             if method.evaluate_every and method.eval_share:
                 steps = method.epochs * (1 - method.eval_share) * texts.number / method.batch_size
@@ -187,10 +186,9 @@ class _Counted:
         models = sum(isinstance(term, ModelRewardConfig) for term in method.terms.values())
         work = models * self.forward(texts, is_scalar=True)
         learned = texts
-        if isinstance(method, BestOfNConfig | OnlineDPOConfig):
-            kept = 1 if isinstance(method, BestOfNConfig) else 2
-            learned = Texts(texts.number, texts.prompt, texts.answer, kept)
-        if not isinstance(method, BestOfNConfig):
+        if method.learned_answers is not None:
+            learned = Texts(texts.number, texts.prompt, texts.answer, method.learned_answers)
+        if method.scores_rollouts:
             work += 2 * self.forward(texts)
         work += method.epochs * self.training(learned, is_lora=self.is_lora)
         if method.of_value_model is not None:

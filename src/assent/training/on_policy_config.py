@@ -50,6 +50,10 @@ class OnPolicyConfig(Method):
     measures: ClassVar[frozenset[str]] = frozenset({"heldout_reward"})
     acts_in_answers: ClassVar[bool] = False
     """Whether a whole answer is one action, or each of its tokens is."""
+    learned_answers: ClassVar[int | None] = None
+    """How many answers to a prompt are learned from; None: all."""
+    scores_rollouts: ClassVar[bool] = True
+    """Whether rollouts are scored by the policy and by its start before they are learned from."""
 
     steps: int = Field(default=100, ge=1)
     """Batches of rollouts."""

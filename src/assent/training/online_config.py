@@ -42,6 +42,7 @@ class OnlineDPOConfig(ComparingConfig):
 
     title: ClassVar[str] = "online DPO"
     learns_from: ClassVar[str] = "which of its own answers scores best and which worst"
+    learned_answers: ClassVar[int | None] = 2
 
     kind: Literal["online_dpo"] = "online_dpo"
     """Which method moves the policy."""
@@ -57,6 +58,8 @@ class BestOfNConfig(ComparingConfig):
 
     title: ClassVar[str] = "best of n"
     learns_from: ClassVar[str] = "the best of n of its own answers"
+    learned_answers: ClassVar[int | None] = 1
+    scores_rollouts: ClassVar[bool] = False
 
     kind: Literal["best_of_n"] = "best_of_n"
     """Which method moves the policy."""

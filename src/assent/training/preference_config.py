@@ -17,6 +17,8 @@ class PreferenceConfig(Method):
     """What every method has that learns from judgments themselves."""
 
     measures: ClassVar[frozenset[str]] = frozenset({"heldout_loss", "heldout_accuracy", "heldout_margin"})
+    scores_start: ClassVar[bool] = False
+    """Whether all answers are scored once by the policy that it starts from, its reference."""
 
     epochs: float = Field(default=1.0, gt=0)
     """Passes over the comparisons."""
@@ -65,6 +67,7 @@ class DPOConfig(RankingConfig):
     """Direct preference optimization on the judgments themselves (Rafailov et al. 2023)."""
 
     title: ClassVar[str] = "DPO"
+    scores_start: ClassVar[bool] = True
 
     kind: Literal["dpo"] = "dpo"
     """Which method moves the policy."""
@@ -167,6 +170,7 @@ class KTOConfig(PreferenceConfig):
     learns_from: ClassVar[str] = "answers that were called good or bad: by rankings, scores and flags"
     measures: ClassVar[frozenset[str]] = frozenset({"heldout_loss", "heldout_accuracy"})
     reads_marks: ClassVar[bool] = True
+    scores_start: ClassVar[bool] = True
 
     kind: Literal["kto"] = "kto"
     """Which method moves the policy."""

@@ -199,7 +199,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("name", COSTLY)
-def test_200_kilobytes_of_anything_take_less_than_half_a_second(name: str) -> None:
+def test_200_kilobytes_of_anything_take_less_than_a_second(name: str) -> None:
     """The quicker of three times, of texts that differ by a word: a busy machine slows even CPU time."""
     seconds = []
     for attempt in ("", "x ", "xx "):
@@ -207,9 +207,9 @@ def test_200_kilobytes_of_anything_take_less_than_half_a_second(name: str) -> No
         began = time.process_time()
         html = markup.render(text)
         seconds.append(time.process_time() - began)
-        if seconds[-1] < 0.5:
+        if seconds[-1] < 1.0:
             break
-    assert min(seconds) < 0.5
+    assert min(seconds) < 1.0
     assert len(html) < 10 * len(text)
     assert strangers(html) == []
 
