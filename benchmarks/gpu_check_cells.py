@@ -70,9 +70,14 @@ class Bench:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
 
+    @property
+    def product_rate(self) -> float:
+        """The measured rate of products in the type that is computed in: bfloat16 on a GPU, float32 elsewhere."""
+        return float(self.rates["bf16" if self.device.type == "cuda" else "fp32"])
+
     def share(self, operations: float, seconds: float) -> float:
-        """Of the measured rate of bfloat16 products."""
-        return operations / seconds / self.rates["bf16"]
+        """Of the measured rate of products."""
+        return operations / seconds / self.product_rate
 
 
 @dataclass(frozen=True)
@@ -171,7 +176,7 @@ def decode(bench: Bench, size: Size) -> Facts:
         size.shape,
         rows=rows,
         context=bench.prompt + new / 2,
-        product_rate=bench.rates["bf16"],
+        product_rate=bench.product_rate,
         read_rate=bench.rates["bytes"],
         width=2 if policy.core.dtype == torch.bfloat16 else 4,
     )

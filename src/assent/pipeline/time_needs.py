@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from assent.models import flops
 from assent.models.shape import DecoderShape
@@ -103,8 +104,10 @@ def works(config: RunConfig, shape: DecoderShape, known: Known) -> Iterator[Work
             yield counted.preference(method)
         case OnPolicyConfig() as method:
             yield counted.on_policy(method)
-        case _:
+        case None:
             pass
+        case _ as never:
+            assert_never(never)
     if config.evaluate is not None:
         yield counted.evaluate(config.evaluate.prompts, config.evaluate.best_of)
 

@@ -26,23 +26,21 @@ _IS_HELD = and_(Lease.is_spent == false(), Lease.expires_at > bindparam("now"))
 _IS_MINE = JudgmentRow.rater_id == bindparam("rater_id")
 _IS_SAID = and_(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
 _COUNT_TASKS = select(func.count(Slot.task_id.distinct())).where(WAITING)
-_COUNT_BY_PLACE = (  # and of all places together, in one pass over what waits
-    select(Slot.place, func.count(), func.sum(func.count()).over().label("in_all"))
-    .where(WAITING)
-    .group_by(Slot.place)
-    .order_by(Slot.place)
-    .limit(bindparam("many"))
+_COUNT_BY_PLACE = (
+    select(Slot.place, func.count()).where(WAITING).group_by(Slot.place).order_by(Slot.place).limit(bindparam("many"))
 )
+_COUNT_BEYOND = select(func.count()).where(WAITING, Slot.place > bindparam("place"))
 _IN_ORDER = select(Slot.id, Slot.task_id).where(WAITING).order_by(Slot.place, Slot.n, Slot.id)
 _AT_PLACE = _IN_ORDER.where(Slot.place == bindparam("place"))
 _NTH = {query: query.limit(1).offset(bindparam("n")) for query in (_IN_ORDER, _AT_PLACE)}
-_SLOTS = select(Slot.id, Slot.place, Slot.task_id, Slot.reserved_for).where(Slot.is_filled == false())
+_SLOTS = select(Slot.id, Slot.place, Slot.task_id, Slot.reserved_for, Slot.project, Slot.purpose).where(
+    Slot.is_filled == false()
+)
 _SLOTS_OF_TASK = _SLOTS.where(Slot.task_id == bindparam("task_id"))
-_SLOTS_OF_QUEUE = _SLOTS.where(Slot.project == bindparam("project"), Slot.purpose == bindparam("purpose"))
 _TAKEN = union_all(
-    _SLOTS_OF_QUEUE.join(Lease, Lease.slot_id == Slot.id).where(_IS_HELD),
-    _SLOTS_OF_QUEUE.join(JudgmentRow, JudgmentRow.task_id == Slot.task_id).where(_IS_MINE),
-    _SLOTS_OF_QUEUE.join(Lease, Lease.task_id == Slot.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id")),
+    _SLOTS.join(Lease, Lease.slot_id == Slot.id).where(_IS_HELD),
+    _SLOTS.join(JudgmentRow, JudgmentRow.task_id == Slot.task_id).where(_IS_MINE),
+    _SLOTS.join(Lease, Lease.task_id == Slot.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id")),
 )
 _JUDGED = select(JudgmentRow.id).where(_IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id)).limit(bindparam("many"))
 _AT_WORK = select(func.count()).where(
@@ -95,9 +93,8 @@ class Candidates:
         self._where = {**vars(queue), "rater_id": term.rater_id, "now": term.now}
         self._taken = _taken(connection, self._where)
         many = len({slot.place for slot in self._taken.values()}) + limit
-        places = connection.execute(_COUNT_BY_PLACE, self._where | {"many": max(many, 1)}).all()
-        self._waiting = int(places[0].in_all) if places else 0
-        self._places = [(place, count) for place, count, _ in places]
+        self._places = connection.execute(_COUNT_BY_PLACE, self._where | {"many": max(many, 1)}).all()
+        self._waiting = _waiting(connection, self._where, self._places)
         self._shared: dict[str, Free] = {}
 
     def share(self, depth: int) -> None:
@@ -205,13 +202,23 @@ def raters_at_work(connection: Connection, rater_id: str, queue: Queue, *, now: 
     return 1 + connection.execute(_AT_WORK, where).scalar_one()
 
 
+def _waiting(connection: Connection, where: Mapping[str, Any], places: Sequence[Any]) -> int:
+    """How many slots wait, of which those at the first places are counted already: each is read once."""
+    if not places:
+        return 0
+    beyond = connection.execute(_COUNT_BEYOND, {**where, "place": places[-1][0]}).scalar_one()
+    return int(beyond + sum(count for _, count in places))
+
+
 def _taken(connection: Connection, where: Mapping[str, Any]) -> dict[int, Any]:
     """Slots that wait but are not free to this rater, by id.
 
     They are found from leases and judgments, which are fewer than what waits; so that SQLite does it in this order too,
-    the reservation, without which its index of what waits does not apply, is looked at here.
+    queue and reservation, without which none of its indexes of a queue's slots applies, are looked at here.
     """
-    return {row.id: row for row in connection.execute(_TAKEN, where) if row.reserved_for is None}
+    of_queue = (where["project"], where["purpose"], None)
+    rows = connection.execute(_TAKEN, where)
+    return {row.id: row for row in rows if (row.project, row.purpose, row.reserved_for) == of_queue}
 
 
 def _shared(connection: Connection, where: Mapping[str, Any], depth: int) -> list[Free]:
