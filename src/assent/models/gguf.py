@@ -7,7 +7,6 @@ template. transformers reads it; what it does not carry over is put right here o
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib.util
 import io
 import logging
@@ -15,11 +14,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any
 
 from assent.core.errors import ModelError
+from assent.models.gguf_header import PLAIN, Header, read_header
+
+if TYPE_CHECKING:  # a plan asks what a path is, and loads nothing
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 SUFFIX = ".gguf"
 _EXTRA = "it is a GGUF file, which wants the package gguf; pip install 'assent[gguf]'"
@@ -74,35 +75,32 @@ class GGUF:
         return str(self.file.parent)
 
     @property
-    def metadata(self) -> dict[str, Any]:
-        """What the file says of itself, all lists of words included. Raises ModelError where it cannot be read."""
-        return self._header.metadata
+    def header(self) -> Header:
+        """What the file says before its weights. Raises ModelError where it cannot be read."""
+        return read_header(self.file)
 
     @property
     def own_type(self) -> str | None:
         """The type of its weights where they are plain numbers: that of most of them; None where they are quantized."""
-        counts = self._header.numbers
-        plain = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
-        if set(counts) - set(plain):
+        counts = self.header.numbers
+        if set(counts) - set(PLAIN):
             return None
-        return plain[max(counts, key=lambda name: counts[name])] if counts else "float32"
+        return PLAIN[max(counts, key=lambda kind: counts[kind])] if counts else "float32"
 
     @property
     def types(self) -> str:
         """The types of its weights and how many tensors have each, in words."""
-        return ", ".join(f"{count} {name}" for name, count in Counter(self._header.types).most_common())
+        from gguf import GGMLQuantizationType
 
-    @property
-    def _header(self) -> _Header:
-        stat = self.file.stat()
-        return _read(self.file, stat.st_mtime_ns, stat.st_size)
+        counts = Counter(tensor.type for tensor in self.header.tensors.values()).most_common()
+        return ", ".join(f"{count} {GGMLQuantizationType(kind).name}" for kind, count in counts)
 
     def told(self, tokenizer: PreTrainedTokenizerFast) -> list[str]:
         """Put right what the loader dropped of the tokenizer, and say in words what was done or cannot be had.
 
         Raises ModelError where the tokenizer numbers tokens otherwise than the file, so that no word would be right.
         """
-        says, metadata = [], self.metadata
+        says, metadata = [], self.header.metadata
         _hold_vocabulary(self.file, tokenizer, metadata.get("tokenizer.ggml.tokens") or [])
         for name, key in _SPECIAL.items():
             number = metadata.get(f"tokenizer.ggml.{key}")
@@ -131,7 +129,7 @@ def source_of(path: str | Path) -> tuple[str, dict[str, Any]]:
     found = GGUF.at(path)
     if found is None:
         return str(path), {}
-    _ = found.metadata  # what cannot be read is said here, in one line
+    _ = found.header  # what cannot be read is said here, in one line
     return found.folder, {"gguf_file": found.file.name}
 
 
@@ -161,33 +159,6 @@ def plain(hf: PreTrainedModel) -> None:
         del hf.hf_quantizer
     for name in ("is_quantized", "quantization_method"):
         vars(hf).pop(name, None)
-
-
-class _Header(NamedTuple):
-    """What a file says before its weights."""
-
-    metadata: dict[str, Any]
-    numbers: dict[str, int]
-    """How many weights of each type."""
-    types: tuple[str, ...]
-    """Of each tensor."""
-
-
-@functools.lru_cache(maxsize=4)
-def _read(file: Path, _changed: int, _size: int) -> _Header:
-    """The header; time and size only keep apart what is cached."""
-    from gguf import GGUFReader
-
-    try:
-        reader = GGUFReader(str(file))
-        metadata = {name: field.contents() for name, field in reader.fields.items()}
-    except (OSError, ValueError, KeyError, IndexError, UnicodeDecodeError, TypeError) as error:
-        said = str(error).strip().split("\n", 1)[0] or type(error).__name__
-        raise ModelError(f"{file}: it cannot be read as GGUF ({said}); fetch it again") from error
-    numbers: Counter[str] = Counter()
-    for tensor in reader.tensors:
-        numbers[tensor.tensor_type.name] += int(tensor.n_elements)
-    return _Header(metadata, dict(numbers), tuple(tensor.tensor_type.name for tensor in reader.tensors))
 
 
 def _hold_vocabulary(file: Path, tokenizer: PreTrainedTokenizerFast, tokens: list[str]) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from assent.models.config import ScratchConfig
+from assent.models.gguf import GGUF
+from assent.models.gguf_header import Header
 
 _CONFIG, _ADAPTER = "config.json", "adapter_config.json"
 _LONGEST_CHAIN = 16
@@ -120,7 +122,33 @@ def of_config(settings: Mapping[str, Any], parameters: int | None = None) -> Dec
         is_tied=bool(said.get("tie_word_embeddings", str(said.get("model_type")) not in _UNTIED)),
         context=first("max_position_embeddings", "n_positions", "n_ctx") or 2**31 - 1,
     )
-    return found if parameters is None else DecoderShape(**{**vars(found), "parameters": parameters})
+    return found if parameters is None else replace(found, parameters=parameters)
+
+
+def of_gguf(header: Header) -> DecoderShape | None:
+    """The shape that a GGUF file states; None where it does not say enough. Blocks count as plain weights."""
+    said, tensors = header.metadata, header.tensors
+    kind = said.get("general.architecture")
+
+    def first(*names: str) -> int | None:
+        return next((int(v) for n in names if isinstance(v := said.get(f"{kind}.{n}"), int)), None)
+
+    hidden, layers, heads = first("embedding_length"), first("block_count"), first("attention.head_count")
+    if not (hidden and layers and heads and "token_embd.weight" in tensors):
+        return None
+    found = worked_out(
+        vocabulary=tensors["token_embd.weight"].shape[-1],
+        hidden=hidden,
+        layers=layers,
+        heads=heads,
+        kv_heads=first("attention.head_count_kv") or heads,
+        head_width=first("attention.key_length") or hidden // heads,
+        ffn=first("feed_forward_length") or 4 * hidden,
+        is_gated="blk.0.ffn_gate.weight" in tensors,
+        is_tied="output.weight" not in tensors,
+        context=first("context_length") or 2**31 - 1,
+    )
+    return replace(found, parameters=header.numbers.total())
 
 
 _TWO_MATRICES = frozenset({"gpt2", "gpt_neo", "gpt_neox", "gptj", "opt", "bloom", "falcon", "phi", "starcoder2"})
@@ -133,6 +161,8 @@ def read_shape(path: str | Path, revision: str | None = None) -> DecoderShape | 
 
     Nothing is fetched.
     """
+    if (blocks := GGUF.at(path)) is not None:
+        return of_gguf(blocks.header)
     folder = _folder(path, revision)
     for _ in range(_LONGEST_CHAIN):
         if folder is None:

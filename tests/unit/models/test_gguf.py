@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -17,8 +19,10 @@ from assent.core.errors import ModelError
 from assent.models.config import ModelConfig
 from assent.models.context import read_context
 from assent.models.gguf import GGUF
+from assent.models.gguf_header import read_header
 from assent.models.load import context_window, open_causal_lm
 from assent.models.policy import PolicyModel
+from assent.models.shape import read_shape
 from assent.models.tiny import CONTEXT, save_tiny, tiny_model, tiny_tokenizer
 from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.config import PretrainedBase
@@ -45,6 +49,7 @@ def write_gguf(
     template: str | None = TEMPLATE,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Write a tiny llama; gives the model and the tokenizer that it was made of."""
+    path.parent.mkdir(exist_ok=True)
     tokenizer = tiny_tokenizer()
     model = tiny_model("llama", tokenizer=tokenizer)
     shape = model.config
@@ -162,6 +167,37 @@ def test_what_is_no_gguf_file_is_an_error_of_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"cut\.gguf: .*") as error:
         open_causal_lm(tmp_path / "cut.gguf", ModelConfig())
     assert "\n" not in str(error.value)
+
+
+def test_the_header_is_what_the_package_reads(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "q8.gguf", kind=gguf.GGMLQuantizationType.Q8_0)
+    reader, header = gguf.GGUFReader(str(tmp_path / "q8.gguf")), read_header(tmp_path / "q8.gguf")
+    said = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
+    assert header.metadata == said and len(said["tokenizer.ggml.tokens"]) == 320
+    found = {one.name: (tuple(map(int, one.shape)), int(one.tensor_type)) for one in reader.tensors}
+    assert {name: tuple(one) for name, one in header.tensors.items()} == found and len(found) > 10
+
+
+def test_the_shape_of_a_file_is_that_of_its_model(tmp_path: Path) -> None:
+    written, _ = write_gguf(tmp_path / "gguf" / "q8.gguf", kind=gguf.GGMLQuantizationType.Q8_0)
+    written.save_pretrained(str(tmp_path / "plain"))
+    for path in (tmp_path / "gguf", tmp_path / "gguf" / "q8.gguf"):
+        assert read_shape(path) == replace(read_shape(tmp_path / "plain"), context=CONTEXT)
+
+
+def test_a_file_that_ends_anywhere_in_its_header_is_an_error_of_one_line(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "whole.gguf")
+    whole, cut = (tmp_path / "whole.gguf").read_bytes(), tmp_path / "cut.gguf"
+    ends = gguf.GGUFReader(str(tmp_path / "whole.gguf")).data_offset - 40
+    for length in [0, 3, 4, 8, 15, *range(24, ends, ends // 60)]:
+        cut.write_bytes(whole[:length])
+        with pytest.raises(ModelError, match=r"cut\.gguf: it cannot be read as GGUF \(.*\); fetch it again") as error:
+            read_header(cut)
+        assert "\n" not in str(error.value)
+    for damaged in (b"GGUF" + struct.pack("<IQQ", 3, 0, 2**62), b"GGUF" + struct.pack("<IQQ", 3, 2**62, 0)):
+        cut.write_bytes(damaged + struct.pack("<Q", 2**63) + whole[24:90])
+        with pytest.raises(ModelError, match=r"cannot be read as GGUF"):
+            read_header(cut)
 
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
