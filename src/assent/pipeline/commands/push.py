@@ -84,10 +84,27 @@ class Hub:
         with _refusals(self.target):
             if not self.is_there:
                 self.api.create_repo(self.target.name, private=not self.is_public, exist_ok=True)
-            self.api.upload_folder(
-                repo_id=self.target.name, folder_path=folder, commit_message="Pushed by assent export"
-            )
+            with _uploading():
+                self.api.upload_folder(
+                    repo_id=self.target.name, folder_path=folder, commit_message="Pushed by assent export"
+                )
         return f"pushed to {self.api.endpoint}/{self.target.name}"
+
+
+@contextlib.contextmanager
+def _uploading() -> Iterator[None]:
+    """What breaks amid an upload, as an OSError: each way of sending large files has errors of its own for it."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        yield
+    except HfHubHTTPError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        why = error.__cause__ or error
+        if isinstance(why, HfHubHTTPError):
+            raise why from None
+        raise OSError(f"{error} {why}" if why is not error else str(error)) from error
 
 
 @contextlib.contextmanager
@@ -95,6 +112,8 @@ def _refusals(target: Target) -> Iterator[None]:
     """What the hub refuses, in a line that says what to do."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
+    # What the hub's own client raises where there is no answer: a class of the library that it asks with.
+    no_answer = HfHubHTTPError.__bases__
     try:
         yield
     except HFValidationError as error:
@@ -109,5 +128,6 @@ def _refusals(target: Target) -> Iterator[None]:
             ) from None
         said = str(error).strip().splitlines()[0]
         raise UserError(f"the hub refused {target.name} ({said}); nothing is lost, push again later") from None
-    except OSError as error:
-        raise UserError(f"the connection to the hub broke ({error}); push again, what is there is taken up") from None
+    except no_answer as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"the connection to the hub broke ({said}); push again, what is there is taken up") from None
