@@ -48,6 +48,14 @@ def unreachable() -> str | None:
     return f"the hub could not be reached within {DEADLINE:g} s ({reason})"
 
 
+def faults() -> tuple[type[Exception], ...]:
+    """What the hub's own client raises where an answer is an error or breaks off: a class of the library that it asks
+    with, which is no OSError in all of its versions, and OSError."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (*(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)), OSError)
+
+
 def _ask(url: str, seconds: float) -> str | None:
     """Why there was no answer, as the hub's own client asks, with its proxies; None where there was one."""
     from huggingface_hub import get_session

@@ -66,13 +66,13 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
     try:
         with quiet():
             found = find_adapter_config_file(str(path), revision=revision)
-    except OSError:
+    except hub.faults():
         return None  # neither a folder nor on the hub: opening the model says so
     if found is None:
         return None
     try:
         settings = peft.PeftConfig.from_pretrained(str(path), revision=revision)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (*hub.faults(), ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: {CONFIG} cannot be read ({_first_line(error)}); save the adapter again") from error
     base = str(settings.base_model_name_or_path or "")
     if not base:

@@ -6,12 +6,14 @@ import http.server
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import datasets.config
 import pytest
 from huggingface_hub import constants
+from transformers import AutoConfig, AutoTokenizer
 
 from assent.core import hub
 from assent.core.errors import DataError, ModelError
@@ -113,3 +115,31 @@ def test_a_process_that_is_told_to_stay_offline_asks_nobody(
 def test_a_folder_is_never_asked_for(silent: socket.socket, tmp_path: Path) -> None:
     hub.prepare(tmp_path)
     assert not constants.HF_HUB_OFFLINE
+
+
+@pytest.mark.parametrize(
+    ("asked", "load", "said"),
+    [
+        (AutoTokenizer, load_tokenizer, "the tokenizer cannot be loaded"),
+        (AutoConfig, read_context, "its config.json cannot be read"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_an_error_of_one_line(
+    asked: Any, load: Callable[[Path], object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asked, "from_pretrained", breaking_off)
+    with pytest.raises(ModelError, match=rf"{said} \(peer closed the connection\)") as error:
+        load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_dataset_that_breaks_off_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "_ask", lambda url, seconds: None)
+    monkeypatch.setattr(datasets, "load_dataset", breaking_off)
+    with pytest.raises(DataError, match=r"cannot be loaded from the hub: peer closed the connection; check name"):
+        load_prompts([Source(hub=NAME)])
+
+
+def breaking_off(*_: object, **__: object) -> None:
+    kind = next(one for one in hub.faults() if one is not OSError)
+    raise kind("peer closed the connection\nafter 5 bytes")

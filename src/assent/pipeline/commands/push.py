@@ -112,8 +112,6 @@ def _refusals(target: Target) -> Iterator[None]:
     """What the hub refuses, in a line that says what to do."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    # What the hub's own client raises where there is no answer: a class of the library that it asks with.
-    no_answer = HfHubHTTPError.__bases__
     try:
         yield
     except HFValidationError as error:
@@ -128,6 +126,6 @@ def _refusals(target: Target) -> Iterator[None]:
             ) from None
         said = str(error).strip().splitlines()[0]
         raise UserError(f"the hub refused {target.name} ({said}); nothing is lost, push again later") from None
-    except no_answer as error:
+    except hub.faults() as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"the connection to the hub broke ({said}); push again, what is there is taken up") from None
