@@ -18,6 +18,7 @@ from torch.distributed.tensor import DTensor
 
 from assent.learner import peers
 from assent.learner.agreement import guard
+from assent.models.linear import GatheredLinear, NarrowLinear
 
 T = TypeVar("T")
 Frozen = Literal["replicated", "sharded"]
@@ -46,6 +47,8 @@ def shard(hf: Any, *, frozen: Frozen = "sharded") -> None:
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo can only add
             guard(module)
+        if type(module) is NarrowLinear and isinstance(module.weight, DTensor):
+            module.__class__ = GatheredLinear
 
 
 def is_sharded(hf: nn.Module) -> bool:

@@ -274,10 +274,10 @@ class RunConfig(Config):
         """What the engine, or several processes, cannot do with the run."""
         if self.compute.engine == "vllm":
             refuse_samplings(self)
-        if self.compute.kind == "ray" and self.model.products != "float32":
+        if self.compute.kind == "ray" and self.model.products == "auto":
             raise ValueError(
-                f"model.products is {self.model.products}, whose rounded copies do not follow weights that are parted"
-                " over learners; set model.products: float32 with compute.kind: ray"
+                "model.products is auto, which every process of a cluster would measure for itself; set model.products:"
+                " bfloat16 or float32 with compute.kind: ray"
             )
         correction = self.optimize.correction.kind if isinstance(self.optimize, OnPolicyConfig) else "auto"
         if self.compute.staleness and correction == "none":

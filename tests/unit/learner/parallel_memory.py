@@ -1,4 +1,4 @@
-"""What two learners do where the memory of one of them ends, and what they do where it does not.
+"""What two learners do where the memory of one of them ends, where it does not, and where products are rounded.
 
     python parallel_memory.py OUT
 
@@ -23,8 +23,8 @@ from torch import Tensor
 from assent.core.group import Group
 from assent.learner import peers
 from assent.learner.config import OptimizerConfig
-from assent.learner.sharding import whole
-from assent.models.config import ModelConfig
+from assent.learner.sharding import shard, whole
+from assent.models.config import LoraConfig, ModelConfig
 from assent.models.groups import pack
 from assent.models.policy import PolicyModel
 from assent.models.tiny import save_tiny
@@ -127,9 +127,32 @@ def of_a_single_group(policy: PolicyModel) -> str:
     return "nothing"
 
 
-def run(model: Path, out: Path, rank: int) -> None:
+ROUNDED = {
+    "all weights": ModelConfig(products="bfloat16"),
+    "adapters": ModelConfig(products="bfloat16", lora=LoraConfig(rank=4, alpha=8)),
+}
+"""Products in bfloat16 of float32 weights."""
+
+
+def rounded(model: Path, name: str) -> dict[str, Tensor]:
+    """The gradient of a step whose products are rounded, of this process alone or of those that it has joined."""
+    torch.manual_seed(0)  # adapters are drawn from torch's own generator
+    policy = PolicyModel.load(model, config=ROUNDED[name], trainable=True)
+    if peers.is_joined():
+        shard(policy.hf)
+    learner: Any = policy_learner(policy, OptimizerConfig())
+    learner.forward_backward(pack(groups(), budget=BUDGET), next_token_loss, weight=50.0)
+    kinds = {type(one).__name__ for one in policy.hf.modules()}
+    assert ("GatheredLinear" in kinds) == peers.is_joined() and ("NarrowLinear" in kinds) != peers.is_joined()
+    return {key: whole(one.grad) for key, one in learner.parameters.items() if one.grad is not None}
+
+
+def run(model: Path, out: Path, rank: int, alone: dict[str, dict[str, Tensor]]) -> None:
     policy = PolicyModel.load(model, config=ModelConfig(), trainable=True)
     tensors: dict[str, Tensor] = {}
+    for name, gradients in alone.items():
+        tensors |= {f"{name} alone/{key}": one.contiguous() for key, one in gradients.items()}
+        tensors |= {f"{name} together/{key}": one.contiguous() for key, one in rounded(model, name).items()}
     said: dict[str, Any] = {}
     for name, shortage in CASES.items():
         found, said[name] = learned(policy, name, shortage)
@@ -144,8 +167,9 @@ def run(model: Path, out: Path, rank: int) -> None:
 
 def process(rank: int, out: Path) -> None:
     torch.set_num_threads(1)
+    alone = {name: rounded(out / "llama", name) for name in ROUNDED}
     peers.join("gloo", f"file://{out}/init", rank=rank, count=2)
-    run(out / "llama", out, rank)
+    run(out / "llama", out, rank, alone)
     peers.leave()
 
 
