@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,3 +78,32 @@ class Engine(Protocol):
     def facts(self) -> Mapping[str, float]:
         """What the last call computed beside what was asked for, by name; NaN where there is nothing to say."""
         ...
+
+
+@runtime_checkable
+class Elsewhere(Protocol):
+    """An engine that draws in other processes, so that whoever asks can do something else meanwhile."""
+
+    def begin(
+        self,
+        prompts: Sequence[TokenIds],
+        settings: Mapping[str, Any],
+        *,
+        numbers: Sequence[int] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> Callable[[], list[list[Generation]]]:
+        """Begin with the weights as they are, whatever is loaded later; what comes back waits for the answers.
+
+        `settings` are `num_samples`, `sampling` and `seed` of `Engine.generate`.
+        """
+        ...
+
+
+def begun(
+    engine: Engine, prompts: Sequence[TokenIds], settings: Mapping[str, Any]
+) -> Callable[[], list[list[Generation]]]:
+    """Let an engine draw with the weights as they are; what comes back waits. One of this process is done at once."""
+    if isinstance(engine, Elsewhere):
+        return engine.begin(prompts, settings)
+    drawn = engine.generate(prompts, **settings)
+    return lambda: drawn

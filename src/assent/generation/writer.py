@@ -18,7 +18,7 @@ from assent.core.group import TokenIds
 from assent.core.types import Asked, Completion, Message, Prompt, storable
 from assent.data.render import Renderer
 from assent.generation.config import Sampling
-from assent.generation.engine import Engine, Generation
+from assent.generation.engine import Engine, Generation, begun
 
 SoFar = Callable[[], str]
 """Gives what may be shown of an answer that still grows; reading it costs a decoding, so it is done when asked."""
@@ -122,6 +122,24 @@ class LocalWriter:
             on_progress=on_progress,
             on_token=None if on_token is None else show,
         )
+        return self._read(prompts, drawn, sampling)
+
+    def begin(
+        self, asked: Sequence[Asked], *, num_samples: int, sampling: Sampling, seed: int
+    ) -> Callable[[], list[list[Generation]]]:
+        """Let the engine begin with answers, with the weights as they are; what comes back waits for them."""
+        settings = {"num_samples": num_samples, "sampling": sampling, "seed": seed}
+        return begun(self.engine, [self.renderer.prompt(one) for one in asked], settings)
+
+    def read(
+        self, asked: Sequence[Asked], drawn: Sequence[Sequence[Generation]], sampling: Sampling
+    ) -> list[list[Sampled]]:
+        """What was drawn after `begin`, as text."""
+        return self._read([self.renderer.prompt(one) for one in asked], drawn, sampling)
+
+    def _read(
+        self, prompts: Sequence[TokenIds], drawn: Sequence[Sequence[Generation]], sampling: Sampling
+    ) -> list[list[Sampled]]:
         return [
             [self._sampled(prompt, one, sampling) for one in row] for prompt, row in zip(prompts, drawn, strict=True)
         ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +18,15 @@ from torch.distributed.tensor import DTensor
 
 from assent.algorithms.objective import Weighted, means, merge_metrics
 from assent.core.errors import NonFiniteError
-from assent.learner import peers
+from assent.learner import agreement, peers
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Objective, Output, Passed
 from assent.learner.local import LocalLearner, detached
-from assent.learner.sharding import Frozen, asked, is_sharded, shard, whole
+from assent.learner.room import Room
+from assent.learner.sharding import Frozen, asked, begin_anew, is_sharded, shard, whole
 from assent.models.groups import GroupBatch
+
+T = TypeVar("T")
 
 
 class ShardedLearner(LocalLearner[Output], Generic[Output]):
@@ -42,6 +46,8 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
         self._hf = hf
         self._before = 0  # micro-batches of this step so far, of all processes
         super().__init__(dict(hf.named_parameters()), outputs, config, training=training)
+        self.room = Room(config.most_tokens, is_shared=True)
+        self._scorer = ShardedScorer[Output](hf, outputs)
 
     def forward_backward(
         self, batches: Sequence[GroupBatch], objective: Objective[Output], *, weight: float
@@ -50,6 +56,13 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
 
         Raises NonFiniteError on every process where the loss is not finite on one.
         """
+        parts = self.accumulate(batches, objective, weight=weight)
+        outputs = [_moved(output, self._device) for _, output in parts]
+        return Passed(means(merge_metrics(metrics for metrics, _ in parts)), outputs)
+
+    def _accumulate(
+        self, batches: Sequence[GroupBatch], *, objective: Objective[Output], weight: float
+    ) -> list[tuple[Mapping[str, Weighted], Output]]:
         mine = shares(batches, peers.count())[peers.rank()]
         passes, spare = _passes(batches, mine)
         parts: dict[int, tuple[Mapping[str, Weighted], Output]] = {}
@@ -66,15 +79,11 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
             self._refuse_loss(total, batch)
             (total / weight).backward()
         self._before += len(batches)
-        known = {number: part for one in peers.gathered(_moved(parts, "cpu")) for number, part in one.items()}
-        ordered = [known[number] for number in range(len(batches))]
-        outputs = [_moved(output, self._device) for _, output in ordered]
-        return Passed(means(merge_metrics(metrics for metrics, _ in ordered)), outputs)
+        return _in_order(agreement.gathered(_moved(parts, "cpu")))
 
-    @torch.no_grad()
     def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
         """Outputs without gradient, one per micro-batch, computed by all processes together."""
-        return ShardedScorer[Output](self._hf, self.outputs).score(batches)
+        return self._scorer.score(batches)
 
     def weights(self) -> dict[str, Tensor]:
         """A copy of the trained weights, whole, on every process."""
@@ -124,19 +133,22 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
     def _refuse_loss(self, total: Tensor, batch: GroupBatch) -> None:
         """Raise on every process where the loss of this pass is not finite on one."""
         is_bad = not bool(torch.isfinite(total))
-        if not peers.is_true_anywhere(is_bad):
+        if agreement.agree(agreement.NOT_FINITE if is_bad else agreement.FINE) == agreement.FINE:
             return
         error = self._loss_error(total, batch) if is_bad else None
         mine = None if error is None else (str(error), error.batch)
         said = [one for one in peers.gathered(mine) if one is not None]
-        self._hf.reset_iter_state()  # type: ignore[operator]
-        self.drop_gradients()
+        self._forget()
         raise NonFiniteError(said[0][0], batch=said[0][1])
 
     def drop_gradients(self) -> None:
         """Forget what was accumulated since the last step."""
         super().drop_gradients()
         self._before = 0
+
+    def _forget(self) -> None:
+        begin_anew(self._hf)
+        self.drop_gradients()
 
     def _listed(self) -> list[dict[str, object]]:
         return [row for rows in peers.gathered(super()._listed()) for row in rows]
@@ -161,23 +173,40 @@ class ShardedScorer(Generic[Output]):
     ) -> None:
         self._hf, self._outputs, self._within = hf, outputs, within
 
+    @cached_property
+    def _room(self) -> Room:
+        return Room(is_shared=is_sharded(self._hf))  # at the first question: a learner may shard the model before
+
     @torch.no_grad()
     def score(self, batches: Sequence[GroupBatch]) -> list[Output]:
         """Outputs without gradient, one per micro-batch, on the device of the model."""
         if not batches:
             return []
-        mine = shares(batches, peers.count())[peers.rank()]
-        passes, spare = _passes(batches, mine) if is_sharded(self._hf) else (mine, 0)
-        found: dict[int, Output] = {}
         with self._within():
-            for number in passes:
-                batch = batches[spare if number is None else number]
-                output = asked(self._hf, lambda batch=batch: self._outputs(batch))  # type: ignore[misc]
-                if number is not None:
-                    found[number] = output
-        known = {number: part for one in peers.gathered(_moved(found, "cpu")) for number, part in one.items()}
+            if is_sharded(self._hf):
+                found = self._room.answers(batches, self._together, forget=lambda: begin_anew(self._hf))
+            else:
+                mine = shares(batches, peers.count())[peers.rank()]
+                own = self._room.scores([batches[number] for number in mine], self._outputs)
+                found = _in_order(peers.gathered(_moved(dict(zip(mine, own, strict=True)), "cpu")))
         device = next(iter(self._hf.parameters())).device
-        return [_moved(known[number], device) for number in range(len(batches))]
+        return [_moved(one, device) for one in found]
+
+    def _together(self, batches: Sequence[GroupBatch]) -> list[tuple[Mapping[str, Weighted], Output]]:
+        passes, spare = _passes(batches, shares(batches, peers.count())[peers.rank()])
+        found: dict[int, Output] = {}
+        for number in passes:
+            batch = batches[spare if number is None else number]
+            output = asked(self._hf, lambda batch=batch: self._outputs(batch))  # type: ignore[misc]
+            if number is not None:
+                found[number] = output
+        return [({}, output) for output in _in_order(agreement.gathered(_moved(found, "cpu")))]
+
+
+def _in_order(parts: Sequence[Mapping[int, T]]) -> list[T]:
+    """What all processes found, by number from 0 on."""
+    known = {number: one for own in parts for number, one in own.items()}
+    return [known[number] for number in range(len(known))]
 
 
 def shares(batches: Sequence[GroupBatch], processes: int) -> list[list[int]]:

@@ -67,7 +67,7 @@ class LocalLearner(Generic[Output]):
     ) -> list[tuple[Mapping[str, Weighted], Output]]:
         """The same with the sums behind the metrics, one per micro-batch: for learners that add up over processes."""
         compute = partial(self._accumulate, objective=objective, weight=weight)
-        return self.room.passes(batches, compute, forget=self.drop_gradients)
+        return self.room.passes(batches, compute, forget=self._forget)
 
     def _accumulate(
         self, batches: Sequence[GroupBatch], *, objective: Objective[Output], weight: float
@@ -151,6 +151,10 @@ class LocalLearner(Generic[Output]):
         self._optimizer.zero_grad(set_to_none=True)
         self._accumulated.clear()
         self.room.clear()
+
+    def _forget(self) -> None:
+        """Drop the gradient of a pass that ended half way."""
+        self.drop_gradients()
 
     def _clipped_norm(self) -> float:
         """Scale the gradients down to the largest norm that is allowed; their norm before."""

@@ -79,8 +79,13 @@ def from_first(find: Callable[[], T]) -> T:
 
 def is_true_anywhere(mine: bool) -> bool:
     """Whether it is so on any process."""
+    return bool(largest(int(mine)))
+
+
+def largest(mine: int) -> int:
+    """The largest of the numbers that the processes give."""
     if not is_joined():
         return mine
-    flag = torch.tensor([float(mine)])
-    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
-    return bool(flag.item())
+    number = torch.tensor([mine])
+    dist.all_reduce(number, op=dist.ReduceOp.MAX)
+    return int(number.item())

@@ -3,6 +3,8 @@
 Where a device has no memory left, the micro-batch is cut to half its tokens and computed again, and so are later ones.
 Backward may have added to the gradient before it ended, so the whole step begins anew: what was accumulated is dropped
 and computed again. Every objective is a sum that is divided once, so the result is the same up to rounding.
+
+Where several processes compute a pass together, all of them cut and begin anew where memory ends on one.
 """
 
 from __future__ import annotations
@@ -10,13 +12,13 @@ from __future__ import annotations
 import gc
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from assent.algorithms.objective import Weighted, merge_metrics
+from assent.learner import agreement
 from assent.models.cutting import cut
 from assent.models.groups import GroupBatch
 
@@ -32,9 +34,11 @@ METRIC = "out_of_memory"
 class Room:
     """The most tokens that one model computes at once; None: no limit is known."""
 
-    def __init__(self, most: int | None = None) -> None:
+    def __init__(self, most: int | None = None, *, is_shared: bool = False) -> None:
+        """`is_shared`: several processes compute each pass together, and must all be given the same batches."""
         self.most = most
         self.halvings = 0
+        self._is_shared = is_shared
         self._done: list[tuple[Sequence[GroupBatch], Compute[Any]]] = []
 
     def passes(
@@ -46,10 +50,7 @@ class Room:
         where a single group has no room.
         """
         before = self.halvings
-        while True:
-            smaller = self._try(lambda: self._all(batches, compute), batches)
-            if not isinstance(smaller, _Ended):
-                break
+        while isinstance(smaller := self._try(batches, compute), _Ended):
             again = list(self._done)
             forget()
             self._done = []
@@ -65,37 +66,46 @@ class Room:
 
     def scores(self, batches: Sequence[GroupBatch], outputs: Callable[[GroupBatch], Output]) -> list[Output]:
         """What `outputs` gives for each batch, without gradient."""
-        found: list[Output] = []
-        for batch in batches:
-            while True:
-                one = self._try(partial(self._score, batch, outputs), [batch])
-                if not isinstance(one, _Ended):
-                    break
-                _give_back()
-            found.append(one)
-        return found
+
+        def compute(parts: Sequence[GroupBatch]) -> list[Part[Output]]:
+            return [({}, outputs(part)) for part in parts]
+
+        return [self.answers([batch], compute)[0] for batch in batches]
+
+    def answers(
+        self, batches: Sequence[GroupBatch], compute: Compute[Output], *, forget: Callable[[], None] = lambda: None
+    ) -> list[Output]:
+        """What `compute` gives for each batch, without gradient and metrics; all of it anew where memory ends."""
+        while isinstance(found := self._try(batches, compute), _Ended):
+            forget()
+            _give_back()
+        return [output for _, output in found]
 
     def clear(self) -> None:
         """A step is over."""
         self._done.clear()
 
-    def _score(self, batch: GroupBatch, outputs: Callable[[GroupBatch], Output]) -> Output:
-        return joined([outputs(part) for part in cut(batch, self.most)])
-
     def _all(self, batches: Sequence[GroupBatch], compute: Compute[Output]) -> list[Part[Output]]:
-        found: list[Part[Output]] = []
-        for batch in batches:
-            parts = compute(cut(batch, self.most))
-            outputs = [output for _, output in parts]
-            found.append(parts[0] if len(parts) == 1 else (merge_metrics(m for m, _ in parts), joined(outputs)))
+        cuts = [cut(batch, self.most) for batch in batches]
+        parts = iter(compute([part for own in cuts for part in own]))
+        found = [_joined([next(parts) for _ in own]) for own in cuts]
+        if self._is_shared:
+            agreement.agree()
         return found
 
-    def _try(self, work: Callable[[], Output], batches: Sequence[GroupBatch]) -> Output | _Ended:
-        """What `work` gives; `_Ended` where memory ended and there is something to cut."""
+    def _try(self, batches: Sequence[GroupBatch], compute: Compute[Output]) -> list[Part[Output]] | _Ended:
+        """What `compute` gives; `_Ended` where memory ended, here or elsewhere, and there is something to cut."""
         try:
-            return work()
+            return self._all(batches, compute)
+        except agreement.EndedElsewhere:
+            if not self._halve(batches):
+                raise torch.OutOfMemoryError("another learner ran out of memory with a single group") from None
         except (RuntimeError, MemoryError) as error:
-            if not ran_out(error) or not self._halve(batches):
+            if not ran_out(error):
+                raise
+            if self._is_shared:
+                agreement.agree(agreement.NO_MEMORY)
+            if not self._halve(batches):
                 raise
         # Outside of the except: the error holds what the pass had in memory.
         return _Ended()
@@ -114,6 +124,12 @@ class Room:
             *(largest, lower, self.halvings, lower),
         )
         return True
+
+
+def _joined(parts: Sequence[Part[Output]]) -> Part[Output]:
+    if len(parts) == 1:
+        return parts[0]
+    return merge_metrics(metrics for metrics, _ in parts), joined([output for _, output in parts])
 
 
 class _Ended:

@@ -17,6 +17,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forwar
 from torch.distributed.tensor import DTensor
 
 from assent.learner import peers
+from assent.learner.agreement import guard
+from assent.models.linear import GatheredLinear, NarrowLinear
 
 T = TypeVar("T")
 Frozen = Literal["replicated", "sharded"]
@@ -44,6 +46,9 @@ def shard(hf: Any, *, frozen: Frozen = "sharded") -> None:
         if isinstance(module, FSDPModule):  # losses are divided by the weight of the whole batch: gradients are summed
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo can only add
+            guard(module)
+        if type(module) is NarrowLinear and isinstance(module.weight, DTensor):
+            module.__class__ = GatheredLinear
 
 
 def is_sharded(hf: nn.Module) -> bool:
@@ -59,6 +64,15 @@ def asked(hf: Any, call: Callable[[], T]) -> T:
     if not torch.is_grad_enabled():
         hf.reshard()  # else the next pass would still read these weights
     return found
+
+
+def begin_anew(hf: Any) -> None:
+    """Bring a model that left a pass half way back to what it was before: parted, and without gradients."""
+    for parameter in hf.parameters():  # of layers that are whole, gradients lie at what they are made whole in
+        parameter.grad = None
+    hf.reset_iter_state()
+    for parameter in hf.parameters():
+        parameter.grad = None
 
 
 def layers(hf: nn.Module) -> list[nn.Module]:

@@ -5,7 +5,9 @@
     narrow      y = bf16(x) bf16(W)ᵀ        the weight's copy is made once per change of the weight; the weight itself,
                                             its gradient's sum and all that stands between products stay float32
 
-Both are classes that a layer of torch or PEFT is turned into (`models.products`, `models.lora`): its tensors, names and
+    gathered    the same under FSDP2                    the copy is made for each product, and the weight remembered
+
+These are classes that layers of torch or PEFT are turned into (`models.products`, `models.lora`): tensors, names and
 methods stay, so that PEFT merges and saves it as its own.
 """
 
@@ -38,6 +40,37 @@ class NarrowLinear(nn.Linear):
     def shifted(self, said: Tensor) -> Tensor:
         """The bias added, where there is one."""
         return said if self.bias is None else said + self.bias
+
+
+class GatheredLinear(NarrowLinear):
+    """The same over a weight that is whole only while its layer is computed (FSDP2): no copy outlives a product.
+
+    The copy is made once more in the backward pass, of the weight that has been gathered again there.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Of [..., in] to [..., out]."""
+        said: Tensor = _Passing.apply(input.to(NARROW), self.weight)  # type: ignore[no-untyped-call]
+        return self.shifted(said)
+
+
+class _Passing(torch.autograd.Function):
+    """bf16(x) bf16(W)ᵀ, which remembers W and not its copy."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.linear(x, weight.to(NARROW))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        by_x = gradient @ weight.to(NARROW) if ctx.needs_input_grad[0] else None
+        if not ctx.needs_input_grad[1]:
+            return by_x, None
+        pull = gradient.reshape(-1, gradient.shape[-1]).t() @ x.reshape(-1, x.shape[-1])
+        return by_x, pull.to(weight.dtype)
 
 
 def narrow(weight: Tensor) -> Tensor:
@@ -103,6 +136,8 @@ class FusedLoraLinear(PeftLinear):
         names = [name for name in self.active_adapters if name in self.lora_A]
         if args or kwargs or self.disable_adapters or self.merged or not isinstance(base, nn.Linear):
             return super().forward(x, *args, **kwargs)
+        if isinstance(base, GatheredLinear):
+            return super().forward(x)
         if base.weight.requires_grad or not all(self._is_plain(name) for name in names):
             return super().forward(x)
         is_narrow = isinstance(base, NarrowLinear)

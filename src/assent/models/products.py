@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 
 from assent.models.attention import NARROW_FLAG
 from assent.models.decoder import body
-from assent.models.linear import NARROW, NarrowLinear, follow_optimizers
+from assent.models.linear import NARROW, GatheredLinear, NarrowLinear, follow_optimizers
 
 Kind = Literal["float32", "bfloat16"]
 PAYS = 1.5
@@ -42,7 +42,8 @@ class Products:
 def layers_of(hf: PreTrainedModel) -> list[nn.Linear]:
     """The plain float32 linear layers of the decoder; what lies beside it (a head) is none of them."""
     beside = {id(hf.get_output_embeddings()), id(getattr(hf, "score", None))}
-    found = [one for one in body(hf).modules() if type(one) in (nn.Linear, NarrowLinear) and id(one) not in beside]
+    kinds = (nn.Linear, NarrowLinear, GatheredLinear)
+    found = [one for one in body(hf).modules() if type(one) in kinds and id(one) not in beside]
     return [one for one in found if one.weight.dtype == torch.float32]
 
 

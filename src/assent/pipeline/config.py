@@ -24,7 +24,7 @@ from assent.pipeline.round_config import CollectConfig, ComputeConfig, LogConfig
 from assent.raters.config import RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig
 from assent.training.method import Method, NoMethod
-from assent.training.on_policy_config import PPOConfig
+from assent.training.on_policy_config import OnPolicyConfig, PPOConfig
 
 
 class PretrainedBase(Config):
@@ -259,13 +259,7 @@ class RunConfig(Config):
         if self.gives_best and self.reward is None:
             raise ValueError("evaluate.best_of wants the round's reward model, but reward is null; leave reward out")
         self._check_ai()
-        if self.compute.engine == "vllm":
-            refuse_samplings(self)
-        if self.compute.kind == "ray" and self.model.products != "float32":
-            raise ValueError(
-                f"model.products is {self.model.products}, whose rounded copies do not follow weights that are parted"
-                " over learners; set model.products: float32 with compute.kind: ray"
-            )
+        self._check_compute()
         self._check_end()
         titles = [one.title for one in self.suites]
         if twice := sorted(
@@ -275,6 +269,22 @@ class RunConfig(Config):
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self
+
+    def _check_compute(self) -> None:
+        """What the engine, or several processes, cannot do with the run."""
+        if self.compute.engine == "vllm":
+            refuse_samplings(self)
+        if self.compute.kind == "ray" and self.model.products == "auto":
+            raise ValueError(
+                "model.products is auto, which every process of a cluster would measure for itself; set model.products:"
+                " bfloat16 or float32 with compute.kind: ray"
+            )
+        correction = self.optimize.correction.kind if isinstance(self.optimize, OnPolicyConfig) else "auto"
+        if self.compute.staleness and correction == "none":
+            raise ValueError(
+                "compute.staleness is 1, but optimize.correction.kind none lets old answers count as if they were new;"
+                " set it to auto, truncated or masked"
+            )
 
     def _check_end(self) -> None:
         """What a run without a method cannot do."""

@@ -92,7 +92,12 @@ class ComputeConfig(Config):
     @property
     def without_engine(self) -> ComputeConfig:
         """What stages see that draw no answers, so that another engine makes none of them again."""
-        return self.model_copy(update={"engine": "local", "rollout_dtype": "as_trained"})
+        return self.model_copy(update={"engine": "local", "rollout_dtype": "as_trained", "staleness": 0})
+
+    @property
+    def without_training(self) -> ComputeConfig:
+        """What stages see that draw answers and do not learn from them."""
+        return self.model_copy(update={"staleness": 0})
 
     kind: Literal["local", "ray"] = Field(default="local", json_schema_extra={"affects_result": False})
     """Who computes: this process, or learners and engines of a Ray cluster (pip install 'assent[cluster]')."""
@@ -107,8 +112,15 @@ class ComputeConfig(Config):
     """With `kind: ray`: whether models and bases that are not trained lie whole on every learner, or parted over all.
     Parted, they want less memory and more traffic, and no two models share a base."""
 
+    staleness: Literal[0, 1] = Field(default=0, json_schema_extra={"added_later": True})
+    """With `kind: ray`: by how many steps of a method that samples the weights that draw its answers may be older than
+    those that learn. 1: engines draw the next step's answers while the learners train, and rollouts are weighed for it
+    (`optimize.correction`). 0: each waits for the other."""
+
     @model_validator(mode="after")
     def _fits_together(self) -> ComputeConfig:
+        if self.kind == "local" and self.staleness:
+            raise ValueError("staleness is 1, but one process draws and learns in turn; set kind: ray, or staleness: 0")
         if self.kind == "local" and (self.learners, self.engines, self.address) != (1, 1, None):
             raise ValueError("learners, engines and address are of a cluster, but kind is local; set kind: ray")
         if self.engine == "vllm" and self.rollout_dtype != "as_trained":

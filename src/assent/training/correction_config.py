@@ -15,7 +15,7 @@ class CorrectionConfig(Config):
     kind: Literal["auto", "none", "truncated", "masked"] = "auto"
     """none: all count alike. truncated: each weighs the learner's probability over the engine's, at most `cap`. masked:
     so too, and answers beyond `bound` count nothing. auto: truncated, or none where the engine computes with the
-    learner's own model."""
+    learner's own model as it is now (`compute.staleness: 0`)."""
     cap: float = Field(default=2.0, ge=1)
     """The most that a token may weigh; for RLOO, where an answer is one action, the most that an answer may."""
     bound: float = Field(default=1.05, gt=1)

@@ -43,6 +43,8 @@ class Course:
         """What checkpoints carry."""
         if roles.constraints is not None:
             self.parts["constraints"] = roles.constraints
+        if roles.ahead is not None:
+            self.parts["ahead"] = roles.ahead
         self._roles, self._config, self._loop = roles, config, loop
         self.guards: Guards | None = None
         answers = None if roles.held_out is None else HeldOutAnswers(roles, config, seed=loop.seed)
@@ -90,6 +92,9 @@ class Course:
             self._loop.log.say(f"warning: {alarm}")
 
     def _finish(self) -> None:
+        ahead = self._roles.ahead
+        if ahead is not None and ahead.step is not None:
+            self._loop.log.say(f"the answers drawn ahead for step {ahead.step} teach nothing: training has ended")
         self.average.take()
         self.looks.take()
         alarms = self.drift.alarms

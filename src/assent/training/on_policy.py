@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -30,13 +30,14 @@ from assent.learner.learner import Learner, Objective, Scorer
 from assent.models.groups import GroupBatch, pack
 from assent.models.policy import TokenScores
 from assent.stats.diversity import expected_distinct, opener_entropy, top_opener, words_of
+from assent.training.ahead import Ahead
 from assent.training.batches import endless
 from assent.training.constraints import Constraints
 from assent.training.correction import Correction
 from assent.training.gauge import HeldOut
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.rewards import WeightedRewards
-from assent.training.rollouts import Rollouts, sample_rollouts
+from assent.training.rollouts import Rollouts, rollouts_of, sample_rollouts
 from assent.training.sft import next_token_loss
 
 FIRST_WORDS = 30
@@ -60,6 +61,8 @@ class Roles:
     """Costs that are kept below limits."""
     held_out: HeldOut | None = None
     """For the guards; None where the settings want none."""
+    ahead: Ahead | None = None
+    """Has answers drawn one step ahead; None: each step waits for its own, of the policy as it is."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,11 @@ class Minibatch:
 
 
 def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, seed: int, step: int) -> Experience:
-    """Sample the rollouts of a step, and reward them: less the penalty where an answer did not end."""
-    chosen = endless(len(prompts), count=config.prompts_per_step, step=step, seed=seed, name="prompts")
-    rollouts = sample_rollouts(
-        roles.writer,
-        [prompts[i] for i in chosen],
-        num_samples=config.samples_per_prompt,
-        sampling=config.sampling,
-        seed=seeds.derive(seed, "rollouts", step),
-    )
+    """Sample the rollouts of a step, and reward them: less the penalty where an answer did not end.
+
+    Where `roles.ahead` is given, the answers may be those of the weights before the step before this one.
+    """
+    rollouts, age = _drawn(roles, prompts, config, seed=seed, step=step)
     scored = roles.reward(rollouts.row_prompts, rollouts.texts)
     unfinished = ~torch.tensor(rollouts.finished)
     scores = torch.tensor(scored.totals, dtype=torch.float32) - config.missing_eos_penalty * unfinished.float()
@@ -130,10 +129,30 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
         scores, seen = roles.constraints.price(scores, rollouts.row_prompts, rollouts.texts)
         terms = terms | seen
     known = {name: value for name, value in alike.items() if value is not None}
-    correction = Correction.of(
-        config.correction, is_exact=roles.writer.engine.is_exact, of_answers=config.acts_in_answers
-    )
-    return Experience(rollouts, scores, facts | known | terms, correction)
+    aged = {} if roles.ahead is None else {"staleness": float(age)}
+    is_exact = roles.writer.engine.is_exact and roles.ahead is None
+    correction = Correction.of(config.correction, is_exact=is_exact, of_answers=config.acts_in_answers)
+    return Experience(rollouts, scores, facts | known | terms | aged, correction)
+
+
+def _drawn(
+    roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, seed: int, step: int
+) -> tuple[Rollouts, int]:
+    """The rollouts of a step, and by how many steps the weights that drew them are older than the policy's."""
+    writer, sampling = roles.writer, config.sampling
+
+    def chosen(step: int) -> list[Prompt]:
+        numbers = endless(len(prompts), count=config.prompts_per_step, step=step, seed=seed, name="prompts")
+        return [prompts[i] for i in numbers]
+
+    def settings(step: int) -> dict[str, Any]:
+        drawn_with = seeds.derive(seed, "rollouts", step)
+        return {"num_samples": config.samples_per_prompt, "sampling": sampling, "seed": drawn_with}
+
+    if roles.ahead is None:
+        return sample_rollouts(writer, chosen(step), **settings(step)), 0
+    answers, age = roles.ahead.take(step, config.steps, lambda step: writer.begin(chosen(step), **settings(step)))
+    return rollouts_of(chosen(step), writer.read(chosen(step), answers, sampling)), age
 
 
 def score(

@@ -10,7 +10,7 @@ import numpy as np
 from assent.core.group import Group
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
-from assent.generation.writer import LocalWriter
+from assent.generation.writer import LocalWriter, Sampled
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,11 @@ def sample_rollouts(
     writer: LocalWriter, prompts: Sequence[Prompt], *, num_samples: int, sampling: Sampling, seed: int
 ) -> Rollouts:
     """Sample `num_samples` answers to each prompt."""
-    rows = writer.write(prompts, num_samples=num_samples, sampling=sampling, seed=seed)
+    return rollouts_of(prompts, writer.write(prompts, num_samples=num_samples, sampling=sampling, seed=seed))
+
+
+def rollouts_of(prompts: Sequence[Prompt], rows: Sequence[Sequence[Sampled]]) -> Rollouts:
+    """Answers that were sampled to each prompt."""
     flat = [one for row in rows for one in row]
     return Rollouts(
         prompts=tuple(prompts),

@@ -110,8 +110,9 @@ def test_a_model_is_sized_by_its_config() -> None:
     assert size_by({"hidden_size": 3}, name="other") is None
 
 
-def test_rounded_copies_of_weights_that_are_parted_are_refused() -> None:
+def test_products_that_each_process_would_choose_for_itself_are_refused() -> None:
     lab = {"base": {"kind": "scratch"}, "data": {"kind": "lab"}, "collect": {"raters": {"kind": "simulated"}}}
     values = {**lab, "compute": {"kind": "ray"}, "model": {"products": "auto"}}
-    with pytest.raises(ConfigError, match=r"model\.products is auto, .* set model\.products: float32"):
+    with pytest.raises(ConfigError, match=r"model\.products is auto, .* set model\.products: bfloat16 or float32"):
         RunConfig.parse(values)
+    assert RunConfig.parse({**values, "model": {"products": "bfloat16"}}).model.products == "bfloat16"

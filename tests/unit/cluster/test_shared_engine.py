@@ -14,6 +14,7 @@ import torch
 from assent.core.errors import UserError
 from assent.generation.config import Sampling
 from assent.generation.copied import CopiedEngine
+from assent.generation.engine import Engine, Generation, begun
 from assent.models.config import ModelConfig
 from assent.models.policy import PolicyModel
 from assent.models.tiny import save_tiny
@@ -57,8 +58,10 @@ def test_two_engines_draw_what_one_draws_also_when_one_was_killed(cluster: Clust
     shared = Backends(ModelConfig(), COMPUTE).engine(policy)
     alone, moved = CopiedEngine(policy), Moved(policy)
 
-    def draw(engine: object) -> list[tuple[list[int], list[float], bool]]:
-        drawn = engine.generate(PROMPTS, num_samples=3, sampling=SAMPLING, seed=4)  # type: ignore[attr-defined]
+    def draw(engine: Engine) -> list[tuple[list[int], list[float], bool]]:
+        return rows(engine.generate(PROMPTS, num_samples=3, sampling=SAMPLING, seed=4))
+
+    def rows(drawn: list[list[Generation]]) -> list[tuple[list[int], list[float], bool]]:
         return [(one.tokens.tolist(), one.logps.tolist(), one.finished) for row in drawn for one in row]
 
     def same(one: list[tuple[list[int], list[float], bool]], other: list[tuple[list[int], list[float], bool]]) -> bool:
@@ -68,9 +71,11 @@ def test_two_engines_draw_what_one_draws_also_when_one_was_killed(cluster: Clust
     before = draw(alone)
     assert same(draw(shared), before)
 
+    ahead = begun(shared, PROMPTS, {"num_samples": 3, "sampling": SAMPLING, "seed": 4})
     alone.load_weights(moved, version=7)
     shared.load_weights(moved, version=7)
     after = draw(alone)
+    assert same(draw(shared), after) and same(rows(ahead()), before)  # it was begun with the weights of before
     assert shared.version == 7 and not same(after, before)
     assert same(draw(shared), after)
 

@@ -12,6 +12,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from assent.models.groups import GroupBatch, pack
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.learners import adapters_off, policy_learner, policy_scorer, reward_learner, value_learner
+from assent.training.ahead import Ahead
 from assent.training.config import NoRatersConfig, RewardConfig, SFTConfig
 from assent.training.dpo import train_dpo
 from assent.training.grpo import train_grpo
@@ -136,12 +138,24 @@ def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]
         roles = roles_of(model, on_policy)
         train(roles, prompts_of(), on_policy, places.loop(name))
         yield name, roles.policy
+    yield "grpo ahead killed", killed_ahead(model, places)
     for name, config in (("ppo", ModelConfig()), ("ppo lora", LORA)):
         roles = roles_of(model, PPO, config)
         critic = value_learner(ScalarModel.from_policy(model, config=ModelConfig(), seed=1), FAST)
         train_ppo(roles, prompts_of(), PPO, places.loop(name), critic=critic)
         yield name, roles.policy
         yield f"{name} critic", critic
+
+
+def killed_ahead(model: Path, places: Places) -> Learner[Any]:
+    """GRPO on answers that are drawn one step ahead, killed while some were waiting and resumed."""
+    train, config = ON_POLICY["grpo"]
+    with contextlib.suppress(KeyboardInterrupt):
+        before = replace(roles_of(model, config), ahead=Ahead())
+        train(before, prompts_of(), config, places.loop("grpo ahead killed", dies=True))
+    roles = replace(roles_of(model, config), ahead=Ahead())
+    train(roles, prompts_of(), config, places.loop("grpo ahead killed"))
+    return roles.policy
 
 
 def begin(model: Path, places: Places) -> None:

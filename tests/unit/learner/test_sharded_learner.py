@@ -27,7 +27,7 @@ from assent.models.tiny import save_tiny
 SCRIPT = Path(__file__).with_name("parallel_trainers.py")
 TRAINERS = (
     *("sft", "sft lora", "sft killed", "reward joint", "reward plain", "dpo"),
-    *("grpo", "rloo", "reinforce++", "ppo", "ppo lora", "ppo critic", "ppo lora critic"),
+    *("grpo", "grpo ahead killed", "rloo", "reinforce++", "ppo", "ppo lora", "ppo critic", "ppo lora critic"),
 )
 Ends = tuple[dict[str, dict[str, torch.Tensor]], dict[str, list[dict[str, Any]]]]
 """Weights and logs, by trainer."""

@@ -53,6 +53,7 @@ def job_of(config: RunConfig, size: Size) -> Job | None:
         epochs=method.epochs,
         microbatch=method.optimizer.tokens_per_microbatch,
         frozen=compute.frozen,
+        is_ahead=compute.staleness > 0,
     )
 
 

@@ -32,6 +32,7 @@ from assent.pipeline.ranked import RankedGroups, ranked_groups
 from assent.pipeline.rewarding import Opener, refuse_prompts, scorers, worth_telling
 from assent.pipeline.stages.settings import OptimizeStage
 from assent.pipeline.waste import told
+from assent.training.ahead import Ahead
 from assent.training.best_of_n import train_best_of_n
 from assent.training.dpo import train_dpo
 from assent.training.gauge import HeldOut
@@ -178,6 +179,7 @@ class Work:
             writer=writer,
             demonstrations=tuple(self._demonstrations(writer.renderer, held_out)) if config.ptx.coefficient else (),
             held_out=HeldOut(tuple(held_out), gold) if held_out else None,
+            ahead=Ahead() if self.backends.compute.staleness else None,
         )
         found = train(roles, pool, config, self.loop) or {}
         for line in worth_telling(terms):

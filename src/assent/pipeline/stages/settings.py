@@ -34,6 +34,8 @@ from assent.pipeline.queueing import place_of
 from assent.pipeline.row_check import Template
 from assent.raters.config import AutoraterConfig, RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig
+from assent.training.on_policy_config import OnPolicyConfig
+from assent.training.online_config import BestOfNConfig
 from assent.training.reward_terms import RewardTerm
 
 Part = Literal["corpus", "demonstrations", "prompts", "comparisons"]
@@ -133,7 +135,8 @@ class ReviseStage(Config):
     @classmethod
     def of(cls, config: RunConfig, revise: ReviseConfig) -> ReviseStage:
         """As the run says; how revisions are learned from is no part of it."""
-        return cls(revise=revise.model_copy(update={"sft": None}), model=config.model, compute=config.compute)
+        compute = config.compute.without_training
+        return cls(revise=revise.model_copy(update={"sft": None}), model=config.model, compute=compute)
 
 
 class SampleStage(Config):
@@ -151,7 +154,8 @@ class SampleStage(Config):
     @classmethod
     def of(cls, config: RunConfig, number: int) -> SampleStage:
         """As the run says, for the round of this number."""
-        return cls(sample=config.sample, round=number, model=config.model, compute=config.compute)
+        compute = config.compute.without_training
+        return cls(sample=config.sample, round=number, model=config.model, compute=compute)
 
 
 class CollectStage(Config):
@@ -192,7 +196,7 @@ class CollectStage(Config):
             people_seed=config.seed,
             model=config.model,
             store=config.store,
-            compute=config.compute,
+            compute=config.compute.without_training,
             decisions=config.decisions,
             title=f"{config.name}, round {number}, rankings",
             place=place_of(config.name, 2 * number),
@@ -244,7 +248,10 @@ class OptimizeStage(Config):
     def of(cls, config: RunConfig) -> OptimizeStage:
         """As the run says, which has a method."""
         assert config.optimize is not None
-        return cls(optimize=config.optimize, model=config.model, compute=config.compute)
+        method = config.optimize
+        is_in_turn = isinstance(method, OnPolicyConfig) and not isinstance(method, BestOfNConfig)
+        compute = config.compute if is_in_turn else config.compute.without_training
+        return cls(optimize=config.optimize, model=config.model, compute=compute)
 
 
 class EvaluateStage(Config):
@@ -290,7 +297,7 @@ class EvaluateStage(Config):
             people_seed=config.seed,
             model=config.model,
             store=config.store,
-            compute=config.compute,
+            compute=config.compute.without_training,
             decisions=config.decisions,
             title=f"{config.name}, final evaluation"
             if number is None
@@ -319,7 +326,8 @@ class MeasureStage(Config):
         """The suites of a run by their titles."""
         seed = seeds.derive(config.seed, "suites")
         return {
-            one.title: cls.of(one, seed, config.suites_judge, config.model, config.compute) for one in config.suites
+            one.title: cls.of(one, seed, config.suites_judge, config.model, config.compute.without_training)
+            for one in config.suites
         }
 
     @classmethod
