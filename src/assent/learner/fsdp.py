@@ -133,9 +133,8 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
         self.drop_gradients()
         raise NonFiniteError(said[0][0], batch=said[0][1])
 
-    def drop_gradients(self) -> None:
-        """Forget what was accumulated since the last step."""
-        super().drop_gradients()
+    def _forget(self) -> None:
+        super()._forget()
         self._before = 0
 
     def _listed(self) -> list[dict[str, object]]:

@@ -100,7 +100,7 @@ class LocalLearner(Generic[Output]):
                 batch=batch,
             )
         self._optimizer.step()
-        self.drop_gradients()
+        self._forget()
         self.num_steps += 1
         return StepReport(norm, learning_rate)
 
@@ -148,6 +148,9 @@ class LocalLearner(Generic[Output]):
 
     def drop_gradients(self) -> None:
         """Forget what was accumulated since the last step."""
+        self._forget()
+
+    def _forget(self) -> None:
         self._optimizer.zero_grad(set_to_none=True)
         self._accumulated.clear()
         self.room.clear()

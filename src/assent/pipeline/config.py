@@ -266,6 +266,7 @@ class RunConfig(Config):
                 f"model.products is {self.model.products}, whose rounded copies do not follow weights that are parted"
                 " over learners; set model.products: float32 with compute.kind: ray"
             )
+        self._check_trunk()
         self._check_end()
         titles = [one.title for one in self.suites]
         if twice := sorted(
@@ -275,6 +276,21 @@ class RunConfig(Config):
         if self.sft is not None and isinstance(self.data, FileData) and not self.data.demonstrations:
             raise ValueError("sft has nothing to learn from: give data.demonstrations, or set sft: null")
         return self
+
+    def _check_trunk(self) -> None:
+        """What a value head on the policy's states cannot go with."""
+        if not self.method.shares_trunk:
+            return
+        if self.compute.kind == "ray":
+            raise ValueError(
+                "optimize.value is shared_trunk, which one process computes, but compute.kind is ray; set"
+                " optimize.value: own_model, or compute.kind: local"
+            )
+        if self.model.attention == "padded":
+            raise ValueError(
+                "optimize.value is shared_trunk, but model.attention is padded, whose states no value head can read;"
+                " set optimize.value: own_model, or model.attention: auto"
+            )
 
     def _check_end(self) -> None:
         """What a run without a method cannot do."""

@@ -48,6 +48,11 @@ class Method(Answering):
         return False
 
     @property
+    def shares_trunk(self) -> bool:
+        """Whether values are read from the policy's own states, by a head beside it."""
+        return False
+
+    @property
     def reads_whole_orders(self) -> bool:
         """Whether it reads rankings as whole orders, in which no single pair can weigh less than another."""
         return False
