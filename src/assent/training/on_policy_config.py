@@ -248,8 +248,8 @@ class PPOConfig(OnPolicyConfig):
     value: Literal["own_model", "shared_trunk"] = Field(default="own_model", json_schema_extra={"added_later": True})
     """own_model: a second model, which starts from the reward model, predicts the reward to expect. shared_trunk: a
     linear head on the policy's last states does, in the same pass as the log-probabilities, and its error trains the
-    policy's layers too; it begins at zero in each round. One model, optimizer and pass less, but what values need and
-    what answers need pull at the same weights. Not with `compute.kind: ray`, nor for models in padded rows."""
+    policy's layers too; it begins at zero in each round. There is a whole model less to hold and to compute, but values
+    and answers pull at the same weights. Not with `compute.kind: ray`, nor for models in padded rows."""
     value_clip: float | None = Field(default=0.2, gt=0)
     """Value clip around the old value; null: not clipped."""
     value_coefficient: float = Field(default=0.1, gt=0)

@@ -152,8 +152,14 @@ def test_the_rate_of_a_new_head_is_not_held_against_that_of_a_model() -> None:
             {"model": {"attention": "padded"}},
             r"optimize.value is shared_trunk, but model.attention is padded, .* own_model, or model.attention: auto",
         ),
-        ({"optimize": {"kind": "grpo", "value": "shared_trunk"}}, r"optimize.grpo.value|optimize.value"),
-        ({"optimize": {"kind": "rloo", "value": "shared_trunk"}}, r"optimize.rloo.value|optimize.value"),
+        (
+            {"optimize": {"kind": "grpo", "value": "shared_trunk"}},
+            r"value is shared_trunk, but GRPO has no value model",
+        ),
+        (
+            {"optimize": {"kind": "rloo", "value": "own_model"}},
+            r"but RLOO has no value model; leave it out, or set .*ppo",
+        ),
         ({"optimize": {"kind": "ppo", "value": "shared"}}, r"own_model.*shared_trunk"),
     ],
 )
