@@ -26,7 +26,7 @@ from assent.models.linear import copy_of
 from assent.models.padded import PaddedRows
 from assent.models.parity import choose_products, choose_way
 from assent.models.quiet import quiet
-from assent.models.value_head import ValueHead, refuse_padded
+from assent.models.value_head import ValueHead
 
 _HEAD_BLOCK = {"cpu": 256, "cuda": 4096}
 """Rows of the head computed at once: a block of logits stays in cache on a CPU, and in bounds on a GPU."""
@@ -151,7 +151,7 @@ class PolicyModel:
         batch = batch.to(self.device)
         if self.mode == "padded":
             if value_head is not None:
-                refuse_padded(self)
+                self._refuse_values()
             rows = PaddedRows.of(batch)
             size = rows.tokens.numel()
             self.ledger.count(positions=size, tokens=batch.num_tokens, head_rows=size, scored=batch.num_scored)
@@ -161,9 +161,14 @@ class PolicyModel:
         found = self._head.logps(states, batch, temperature, with_entropy)
         return found if value_head is None else found._replace(values=value_head(states))
 
+    def new_value_head(self) -> ValueHead:
+        """A value head for its states, which says zero so far. Raises ModelError for padded rows."""
+        self._refuse_values()
+        return ValueHead(self.core.get_output_embeddings().weight.shape[1], device=self.device)
+
     def values(self, batch: GroupBatch, value_head: ValueHead) -> Float[Tensor, " S"]:
         """Value of the state before each scored token; its gradient ends at the head. Raises ModelError as `logps`."""
-        refuse_padded(self)
+        self._refuse_values()
         with torch.no_grad():
             states = self._read(batch.to(self.device))
         return value_head(states)
@@ -176,6 +181,13 @@ class PolicyModel:
                 rows = PaddedRows.of(batch)
                 return batch.take_scored(rows.flat(rows.run(self.core).logits)).float()
             return self._head.logits(self._read(batch))
+
+    def _refuse_values(self) -> None:
+        if self.mode == "padded":  # log-probabilities come from the model's own logits, and states are not read
+            raise ModelError(
+                f"{type(self.core).__name__} is computed in padded rows ({self.mode_reason}), whose states no value"
+                " head can read; set optimize.value: own_model"
+            )
 
     def _read(self, batch: GroupBatch) -> Float[Tensor, "S d"]:
         return read_states(self.core, batch, "scored", way=self.way, ledger=self.ledger)

@@ -23,7 +23,6 @@ from assent.models.checkpointing import checkpointed
 from assent.models.groups import GroupBatch
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
-from assent.models.value_head import ValueHead
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 from assent.training.reward import Member, Outputs, RewardFit, Trained, train_reward
@@ -60,7 +59,7 @@ def trunk_learners(
     """
     if peers.is_joined():
         raise ConfigError("optimize.value is shared_trunk, which one process computes; set it to own_model")
-    beside = ValueHead.beside(policy)
+    beside = policy.new_value_head()
     head = LocalLearner(dict(beside.named_parameters()), lambda batch: policy.values(batch, beside), of_head)
     trunk = TrunkLearner(
         policy.parameters(),

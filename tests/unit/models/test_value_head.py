@@ -29,7 +29,7 @@ GROUPS = [
 
 def drawn(policy: PolicyModel) -> ValueHead:
     """A head that is not zero."""
-    head, draw = ValueHead.beside(policy), torch.Generator().manual_seed(4)
+    head, draw = policy.new_value_head(), torch.Generator().manual_seed(4)
     with torch.no_grad():
         head.weight.copy_(torch.randn(head.weight.shape, generator=draw))
         head.bias.fill_(0.5)
@@ -75,7 +75,7 @@ def test_one_pass_says_what_separate_passes_say_and_plain_transformers(family: s
 def test_values_are_at_the_states_where_a_value_model_has_them(tiny_folder: Folder) -> None:
     policy = PolicyModel.load(tiny_folder("llama"), config=ModelConfig(), trainable=True)
     scalar = ScalarModel.from_policy(tiny_folder("llama"), config=ModelConfig(), seed=0)
-    head = ValueHead.beside(policy)
+    head = policy.new_value_head()
     with torch.no_grad():
         head.weight[0] = scalar.head
     found, expected = policy.values(packed(), head), scalar.at_scored(packed())
@@ -85,7 +85,7 @@ def test_values_are_at_the_states_where_a_value_model_has_them(tiny_folder: Fold
 
 def test_a_new_head_says_zero_and_its_values_alone_give_the_policy_no_gradient(tiny_folder: Folder) -> None:
     policy = PolicyModel.load(tiny_folder("llama"), config=ModelConfig(), trainable=True)
-    assert not ValueHead.beside(policy)(torch.ones(3, 48)).any()
+    assert not policy.new_value_head()(torch.ones(3, 48)).any()
     head = drawn(policy)
     policy.values(packed(), head).sum().backward()
     assert head.weight.grad is not None and head.weight.grad.any()
@@ -111,7 +111,7 @@ def test_it_is_no_part_of_the_policy(tiny_folder: Folder, tmp_path: Path) -> Non
 def test_padded_rows_are_refused(tiny_folder: Folder) -> None:
     policy = PolicyModel.load(tiny_folder("llama"), config=ModelConfig(attention="padded"), trainable=True)
     for ask in (
-        lambda: ValueHead.beside(policy),
+        lambda: policy.new_value_head(),
         lambda: policy.logps(packed(), value_head=ValueHead(48)),
         lambda: policy.values(packed(), ValueHead(48)),
     ):
