@@ -3,8 +3,10 @@
 A reward model is trained by LoRA for a step, saved as a run saves it, and PPO takes a few steps from there, each time
 in a fresh process, in turn: with the base of policy, reference, reward and value model in memory once
 (`optimize.shared_base: always`), and with a whole copy each (`never`; in both the reference is the policy with its
-adapter off). `--full` adds training of all weights, where the reference is a copy as well. Every pair is compared in
-its numbers, and a run that differs ends the benchmark. Without `--model` the model is a small Llama of random weights.
+adapter off). These two are compared in their numbers, and a run that differs ends the benchmark. A third has a value
+head on the policy's states in place of the value model (`optimize.value: shared_trunk`), which is another algorithm.
+`--full` adds training of all weights, where the reference is a copy as well, with a value model and with a value head.
+Without `--model` the model is a small Llama of random weights.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from assent.models.scalar import ScalarModel
 from assent.models.tiny import tiny_tokenizer
 from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.learners import policy_learner, value_learner
+from assent.pipeline.learners import policy_learner, trunk_learners, value_learner
 from assent.pipeline.one_base import OneBase
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
@@ -47,7 +49,14 @@ from assent.training.rewards import Term, WeightedRewards
 
 SUBJECTS = ("bread", "wine", "Lisbon", "tomatoes", "notaries", "eggs", "operas", "trees")
 PROMPTS = [Prompt.of(f"What should I know about {what}?") for what in SUBJECTS]
-WAYS = {"one base": "always", "a base each": "never", "all weights": "never"}
+WAYS = {
+    "one base": "always",
+    "a base each": "never",
+    "shared trunk": "always",
+    "all weights": "never",
+    "all weights, shared trunk": "never",
+}
+"""`optimize.shared_base` of each."""
 SMALL = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 6, "num_attention_heads": 4}
 ALIKE = 1e-4
 """Largest relative difference of a logged number, and of a weight against the largest: merged adapters are rounded."""
@@ -88,7 +97,7 @@ def again(arguments: argparse.Namespace, folder: Path) -> list[str]:
 
 def compare(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
     """All ways in turn, so often; each pair of LoRA runs has the same numbers."""
-    ways = [way for way in WAYS if arguments.full or way != "all weights"]
+    ways = [way for way in WAYS if arguments.full or not way.startswith("all weights")]
     rows: list[dict[str, Any]] = []
     for turn in range(arguments.repeats):
         for way in ways:
@@ -149,7 +158,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 
 def train(arguments: argparse.Namespace) -> None:
     """PPO from the prepared models."""
-    is_full = arguments.child == "all weights"
+    is_full, is_shared = arguments.child.startswith("all weights"), arguments.child.endswith("shared trunk")
     optimizer = OptimizerConfig(learning_rate=1e-6 if is_full else 1e-5, schedule="constant", warmup=0.0)
     config = PPOConfig(
         steps=arguments.steps,
@@ -161,6 +170,7 @@ def train(arguments: argparse.Namespace) -> None:
         kl_limit=None,
         optimizer=optimizer,
         value_optimizer=optimizer,
+        value="shared_trunk" if is_shared else "own_model",
         shared_base=WAYS[arguments.child],
     )
     start, reward = arguments.folder / "policy-a" / "policy", arguments.folder / "reward-b" / "reward"
@@ -168,13 +178,17 @@ def train(arguments: argparse.Namespace) -> None:
     policy = plain.policy(start, trainable=True)
     backends = OneBase.of(plain, policy, start, config, print)
     rewards = WeightedRewards((Term(1.0, "reward", backends.scorer(reward, normalize=True)),), config.reward_clip)
+    if is_shared:
+        learner, value = trunk_learners(policy, config.optimizer, config.value_optimizer)
+    else:
+        learner = policy_learner(policy, config.optimizer)
+        value = value_learner(backends.critic(start, reward, seed=0), config.value_optimizer)
     roles = Roles(
-        policy=policy_learner(policy, config.optimizer),
+        policy=learner,
         reference=backends.reference(policy, start, temperature=1.0),
         reward=rewards,
         writer=backends.writer(policy, name="start"),
     )
-    value = value_learner(backends.critic(start, reward, seed=0), config.value_optimizer)
     log = RunLog(arguments.out, quiet=True, tensorboard=False)
     loop = Stopwatch(arguments.out / "checkpoints", log, 0)
     train_ppo(roles, PROMPTS, config, loop, critic=value)
@@ -201,9 +215,9 @@ def lora(rank: int) -> ModelConfig:
 class Stopwatch(Loop):
     """A loop that notes when each step began, by the clock and by the time that this process computed."""
 
-    def steps(self, total, parts, *, description):  # type: ignore[no-untyped-def]
+    def steps(self, total, parts, **more):  # type: ignore[no-untyped-def]
         self.marks: list[tuple[float, float]] = []
-        for step in super().steps(total, parts, description=description):
+        for step in super().steps(total, parts, **more):
             self.marks.append((time.perf_counter(), time.process_time()))
             yield step
 

@@ -138,15 +138,14 @@ class ShardedLearner(LocalLearner[Output], Generic[Output]):
         error = self._loss_error(total, batch) if is_bad else None
         mine = None if error is None else (str(error), error.batch)
         said = [one for one in peers.gathered(mine) if one is not None]
-        self._forget()
+        self._leave()
         raise NonFiniteError(said[0][0], batch=said[0][1])
 
-    def drop_gradients(self) -> None:
-        """Forget what was accumulated since the last step."""
-        super().drop_gradients()
+    def _clear(self) -> None:
+        super()._clear()
         self._before = 0
 
-    def _forget(self) -> None:
+    def _leave(self) -> None:
         begin_anew(self._hf)
         self.drop_gradients()
 

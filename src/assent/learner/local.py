@@ -67,7 +67,7 @@ class LocalLearner(Generic[Output]):
     ) -> list[tuple[Mapping[str, Weighted], Output]]:
         """The same with the sums behind the metrics, one per micro-batch: for learners that add up over processes."""
         compute = partial(self._accumulate, objective=objective, weight=weight)
-        return self.room.passes(batches, compute, forget=self._forget)
+        return self.room.passes(batches, compute, forget=self._leave)
 
     def _accumulate(
         self, batches: Sequence[GroupBatch], *, objective: Objective[Output], weight: float
@@ -100,7 +100,7 @@ class LocalLearner(Generic[Output]):
                 batch=batch,
             )
         self._optimizer.step()
-        self.drop_gradients()
+        self._clear()
         self.num_steps += 1
         return StepReport(norm, learning_rate)
 
@@ -148,11 +148,14 @@ class LocalLearner(Generic[Output]):
 
     def drop_gradients(self) -> None:
         """Forget what was accumulated since the last step."""
+        self._clear()
+
+    def _clear(self) -> None:
         self._optimizer.zero_grad(set_to_none=True)
         self._accumulated.clear()
         self.room.clear()
 
-    def _forget(self) -> None:
+    def _leave(self) -> None:
         """Drop the gradient of a pass that ended half way."""
         self.drop_gradients()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import peft
 import torch
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from assent.algorithms.logprobs import ScoredLogps, scored_logps, token_entropy, token_logps
+from assent.algorithms.logprobs import scored_logps, token_entropy, token_logps
 from assent.core import files
 from assent.core.errors import ModelError
 from assent.models import load, lora, quantized, stops
@@ -26,12 +26,20 @@ from assent.models.linear import copy_of
 from assent.models.padded import PaddedRows
 from assent.models.parity import choose_products, choose_way
 from assent.models.quiet import quiet
-
-TokenScores = ScoredLogps
-"""`logps` [S] and, where asked for, `entropy` [S] of a group batch's scored tokens."""
+from assent.models.value_head import ValueHead
 
 _HEAD_BLOCK = {"cpu": 256, "cuda": 4096}
 """Rows of the head computed at once: a block of logits stays in cache on a CPU, and in bounds on a GPU."""
+
+
+class TokenScores(NamedTuple):
+    """What a policy says of the scored tokens of a group batch."""
+
+    logps: Float[Tensor, " S"]
+    entropy: Float[Tensor, " S"] | None = None
+    """In nats, without gradient; None where not asked for."""
+    values: Float[Tensor, " S"] | None = None
+    """Of the state before each token, where a value head reads it too."""
 
 
 class PolicyModel:
@@ -127,16 +135,43 @@ class PolicyModel:
         """States of all tokens after the last layer and its norm."""
         return token_states(self.core, batch.to(self.device), mode=self.mode, ledger=self.ledger)
 
-    def logps(self, batch: GroupBatch, *, temperature: float = 1.0, with_entropy: bool = False) -> TokenScores:
-        """Log-probabilities [S] of the scored tokens under softmax(logits / temperature); entropies [S] if asked."""
+    def logps(
+        self,
+        batch: GroupBatch,
+        *,
+        temperature: float = 1.0,
+        with_entropy: bool = False,
+        value_head: ValueHead | None = None,
+    ) -> TokenScores:
+        """Log-probabilities [S] of the scored tokens under softmax(logits / temperature); entropies [S] if asked.
+
+        With `value_head` also the values [S] of the states before these tokens, of the same pass. Raises ModelError for
+        values of padded rows.
+        """
         batch = batch.to(self.device)
         if self.mode == "padded":
+            if value_head is not None:
+                self._refuse_values()
             rows = PaddedRows.of(batch)
             size = rows.tokens.numel()
             self.ledger.count(positions=size, tokens=batch.num_tokens, head_rows=size, scored=batch.num_scored)
             return _padded_logps(self.core, rows, batch, temperature, with_entropy)
         self.ledger.count(head_rows=batch.num_scored, scored=batch.num_scored)
-        return self._head.logps(self._read(batch), batch, temperature, with_entropy)
+        states = self._read(batch)
+        found = self._head.logps(states, batch, temperature, with_entropy)
+        return found if value_head is None else found._replace(values=value_head(states))
+
+    def new_value_head(self) -> ValueHead:
+        """A value head for its states, which says zero so far. Raises ModelError for padded rows."""
+        self._refuse_values()
+        return ValueHead(self.core.get_output_embeddings().weight.shape[1], device=self.device)
+
+    def values(self, batch: GroupBatch, value_head: ValueHead) -> Float[Tensor, " S"]:
+        """Value of the state before each scored token; its gradient ends at the head. Raises ModelError as `logps`."""
+        self._refuse_values()
+        with torch.no_grad():
+            states = self._read(batch.to(self.device))
+        return value_head(states)
 
     def logits(self, batch: GroupBatch) -> Float[Tensor, "S V"]:
         """Logits of the scored tokens, whole, for whoever wants alternatives; without a gradient."""
@@ -146,6 +181,13 @@ class PolicyModel:
                 rows = PaddedRows.of(batch)
                 return batch.take_scored(rows.flat(rows.run(self.core).logits)).float()
             return self._head.logits(self._read(batch))
+
+    def _refuse_values(self) -> None:
+        if self.mode == "padded":  # log-probabilities come from the model's own logits, and states are not read
+            raise ModelError(
+                f"{type(self.core).__name__} is computed in padded rows ({self.mode_reason}), whose states no value"
+                " head can read; set optimize.value: own_model"
+            )
 
     def _read(self, batch: GroupBatch) -> Float[Tensor, "S d"]:
         return read_states(self.core, batch, "scored", way=self.way, ledger=self.ledger)
@@ -224,7 +266,7 @@ class _Head:
         self, states: Float[Tensor, "S d"], batch: GroupBatch, temperature: float, with_entropy: bool
     ) -> TokenScores:
         rounds = self.is_narrow and self._layer.weight.dtype == torch.float32 and torch.is_grad_enabled()
-        return scored_logps(
+        found = scored_logps(
             states if self._scale == 1.0 else states * self._scale,
             self._layer.weight,
             batch.targets,
@@ -235,3 +277,4 @@ class _Head:
             with_entropy=with_entropy,
             rounded=copy_of(self._layer.weight) if rounds else None,
         )
+        return TokenScores(*found)

@@ -260,6 +260,7 @@ class RunConfig(Config):
             raise ValueError("evaluate.best_of wants the round's reward model, but reward is null; leave reward out")
         self._check_ai()
         self._check_compute()
+        self._check_trunk()
         self._check_end()
         titles = [one.title for one in self.suites]
         if twice := sorted(
@@ -284,6 +285,21 @@ class RunConfig(Config):
             raise ValueError(
                 "compute.staleness is 1, but optimize.correction.kind none lets old answers count as if they were new;"
                 " set it to auto, truncated or masked"
+            )
+
+    def _check_trunk(self) -> None:
+        """What a value head on the policy's states cannot go with."""
+        if not self.method.shares_trunk:
+            return
+        if self.compute.kind == "ray":
+            raise ValueError(
+                "optimize.value is shared_trunk, which one process computes, but compute.kind is ray; set"
+                " optimize.value: own_model, or compute.kind: local"
+            )
+        if self.model.attention == "padded":
+            raise ValueError(
+                "optimize.value is shared_trunk, but model.attention is padded, whose states no value head can read;"
+                " set optimize.value: own_model, or model.attention: auto"
             )
 
     def _check_end(self) -> None:

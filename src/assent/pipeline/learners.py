@@ -18,6 +18,7 @@ from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner, Scorer
 from assent.learner.local import LocalLearner
 from assent.learner.scorer import LocalScorer
+from assent.learner.trunk import TrunkLearner
 from assent.models.checkpointing import checkpointed
 from assent.models.groups import GroupBatch
 from assent.models.policy import PolicyModel, TokenScores
@@ -46,6 +47,28 @@ def policy_learner(
 def value_learner(critic: ScalarModel, config: OptimizerConfig) -> Learner[Tensor]:
     """Trains a value model through the values of the states before scored tokens."""
     return _learner(critic, critic.at_scored, config, _training(critic, config))
+
+
+def trunk_learners(
+    policy: PolicyModel, config: OptimizerConfig, of_head: OptimizerConfig, *, temperature: float = 1.0, seed: int = 0
+) -> tuple[Learner[TokenScores], Learner[Tensor]]:
+    """Trains a policy, and on its states a new value head: in one pass through the first, or the head alone.
+
+    The first says log-probs and values, the second values. The head is in neither the policy nor its weights. Raises
+    ConfigError for several processes, ModelError for a policy in padded rows.
+    """
+    if peers.is_joined():
+        raise ConfigError("optimize.value is shared_trunk, which one process computes; set it to own_model")
+    beside = policy.new_value_head()
+    head = LocalLearner(dict(beside.named_parameters()), lambda batch: policy.values(batch, beside), of_head)
+    trunk = TrunkLearner(
+        policy.parameters(),
+        lambda batch: policy.logps(batch, temperature=temperature, value_head=beside),
+        config,
+        head=head,
+        training=_training(policy, config, seed),
+    )
+    return trunk, head
 
 
 def reward_learner(model: ScalarModel, config: OptimizerConfig, *, seed: int = 0) -> Learner[Outputs]:

@@ -147,6 +147,8 @@ def _on_policy(config: RunConfig, method: OnPolicyConfig, shape: DecoderShape, t
         models.append("value model")
         total += 0 if is_shared else scalar.size(shape)
         learning.append(Learning("optimize.value_optimizer", shape, scalar, optimizer))
+    if method.shares_trunk:
+        models.append("value head")  # a few numbers: one state wide, with its moments
     said = ", ".join(models) + (" on one base" if is_shared and len(models) > 1 else "")
     rows = method.prompts_per_step * method.samples_per_prompt
     row = _cache(shape, trained, method.sampling.max_new_tokens)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import model_validator
 
 from assent.core.errors import ConfigError
 from assent.core.findings import Finding, ok
@@ -32,6 +34,15 @@ class Method(Answering):
     reads_marks: ClassVar[bool] = False
     """Whether flags and scores teach it that came without a ranking, and tasks with a single answer."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_values(cls, given: Any) -> Any:
+        """Say of a setting of the value model that this method has none, where it has none."""
+        if isinstance(given, Mapping) and "value" in given and "value" not in cls.model_fields:
+            said = f"value is {given['value']}, but {cls.title} has no value model"
+            raise ValueError(f"{said}; leave it out, or set optimize.kind: ppo")
+        return given
+
     @property
     def needs(self) -> frozenset[Need]:
         """What it cannot do without."""
@@ -45,6 +56,11 @@ class Method(Answering):
     @property
     def wants_shared_base(self) -> bool:
         """Whether a run must not start where its models cannot stand on one base."""
+        return False
+
+    @property
+    def shares_trunk(self) -> bool:
+        """Whether values are read from the policy's own states, by a head beside it."""
         return False
 
     @property

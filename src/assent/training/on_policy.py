@@ -105,6 +105,8 @@ class Minibatch:
     """Scored tokens of the same."""
     weights: Rows | None = None
     """What each token counts, where the engine did not draw from the policy itself; None: all alike."""
+    values: Rows | None = None
+    """Of the states before the tokens, where the policy says them with its log-probs; None: a value model does."""
 
 
 def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, seed: int, step: int) -> Experience:
@@ -170,7 +172,9 @@ def score(
         kept = [i for i in members if teaching is None or bool(teaching[i])]
         batches = pack([groups[i] for i in kept], budget=config.optimizer.tokens_per_microbatch) if kept else []
         rows = [i * samples + k for i in kept for k in range(samples)]
-        old = by_row(batches, [scores.logps for scores in roles.policy.score(batches)])
+        said = roles.policy.score(batches)
+        old = by_row(batches, [scores.logps for scores in said])
+        values = [scores.values for scores in said if scores.values is not None]
         minibatches.append(
             Minibatch(
                 batches=batches,
@@ -180,6 +184,7 @@ def score(
                 num_rows=len(members) * samples,
                 num_tokens=sum(len(c) for i in members for c in groups[i].continuations),
                 weights=experience.weights(rows, old),
+                values=by_row(batches, values) if values else None,
             )
         )
     return minibatches

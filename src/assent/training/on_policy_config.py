@@ -233,7 +233,7 @@ class OnPolicyConfig(Method):
 
 
 class PPOConfig(OnPolicyConfig):
-    """Proximal policy optimization with a separate value model."""
+    """Proximal policy optimization, with a value model of its own or a value head on the policy's states."""
 
     title: ClassVar[str] = "PPO"
 
@@ -245,24 +245,35 @@ class PPOConfig(OnPolicyConfig):
     """GAE lambda."""
     epochs: int = Field(default=4, ge=1)
     """Passes over each batch of rollouts."""
+    value: Literal["own_model", "shared_trunk"] = Field(default="own_model", json_schema_extra={"added_later": True})
+    """own_model: a second model, which starts from the reward model, predicts the reward to expect. shared_trunk: a
+    linear head on the policy's last states does, in the same pass as the log-probabilities, and its error trains the
+    policy's layers too; it begins at zero in each round. There is a whole model less to hold and to compute, but values
+    and answers pull at the same weights. Not with `compute.kind: ray`, nor for models in padded rows."""
     value_clip: float | None = Field(default=0.2, gt=0)
     """Value clip around the old value; null: not clipped."""
     value_coefficient: float = Field(default=0.1, gt=0)
-    """Factor on 0.5 * squared value error; the value model has its own optimizer, so it acts through clipping."""
+    """Factor on 0.5 * squared value error. A value model of its own has its own Adam, so it acts through clipping; with
+    a shared trunk it is the weight of the value loss beside the policy's in the trunk's gradient."""
     critic_warmup: int = Field(default=2, ge=0)
-    """Batches at the start that train only the value model."""
+    """Batches at the start that train only the value model, or only the value head."""
     value_optimizer: OptimizerConfig = OptimizerConfig(learning_rate=5e-6, schedule="constant", warmup=0.0)
-    """Optimizer of the value model."""
+    """Optimizer of the value model; with a shared trunk of the head alone, and `optimizer` is that of the trunk."""
 
     @property
-    def of_value_model(self) -> OptimizerConfig:
-        """Its optimizer."""
-        return self.value_optimizer
+    def shares_trunk(self) -> bool:
+        """As `value` says."""
+        return self.value == "shared_trunk"
+
+    @property
+    def of_value_model(self) -> OptimizerConfig | None:
+        """Its optimizer; None where the policy's own states are read."""
+        return None if self.shares_trunk else self.value_optimizer
 
     @property
     def wants(self) -> frozenset[Need]:
         """As every on-policy method, and a reward model where the run fits one: the value model starts from it."""
-        return super().wants | {"reward"}
+        return super().wants if self.shares_trunk else super().wants | {"reward"}
 
     def _problems(self) -> Iterator[Finding]:
         yield from super()._problems()

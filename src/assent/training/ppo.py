@@ -18,12 +18,13 @@ from torch import Tensor
 
 from assent.algorithms.advantages import gae, token_rewards
 from assent.algorithms.masked import whiten
-from assent.algorithms.objective import Loss, loss_of, weighted
+from assent.algorithms.objective import Loss, Weighted, loss_of, weighted
 from assent.algorithms.policy import clipped_value_loss, explained_variance, is_value_clipped
 from assent.core import seeds
 from assent.core.types import Prompt
 from assent.learner.learner import Learner
 from assent.models.groups import GroupBatch
+from assent.models.policy import TokenScores
 from assent.training.course import Course
 from assent.training.loop import Loop
 from assent.training.on_policy import (
@@ -48,6 +49,7 @@ def train_ppo(
 ) -> None:
     """Move the policy toward reward; `critic` learns the value of the state before each token.
 
+    With `config.shares_trunk` the policy says values too, and `critic` is the head that it says them by.
     With `config.ema` the policy ends with the averaged weights. Raises ConfigError for settings that cannot work.
     """
     config.refuse()
@@ -56,7 +58,7 @@ def train_ppo(
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
-        values = [by_row(m.batches, critic.score(m.batches)) for m in minibatches]
+        values = [by_row(m.batches, critic.score(m.batches)) if m.values is None else m.values for m in minibatches]
         estimates, facts = estimate_advantages(minibatches, values, experience.scores, course.kl.coefficient, config)
         facts |= experience.facts | distance(experience, minibatches)
         targets = [
@@ -125,20 +127,54 @@ def update(
     seen: list[dict[str, float]] = []
     for epoch in range(config.epochs):
         for m in seeds.stream(seed, epoch).permutation(len(targets)):
-            one = targets[m]
-            weight = one.mini.num_tokens
-            metrics = critic.forward_backward(
-                one.mini.batches, partial(value_objective, targets=one, config=config), weight=weight
-            ).metrics
-            rate = config.value_optimizer.rate_at(critic.num_steps, config.updates)
-            metrics["value_grad_norm"] = critic.step(learning_rate=rate).grad_norm
-            if policy_moves:
-                objective = partial(clipped_objective, mini=one.mini, advantages=one.advantages, config=config)
-                ptx = seeds.derive(seed, "ptx", epoch, int(m))
-                metrics |= policy_step(roles, one.mini, objective, config, weight=weight, seed=ptx)
-                policy_moves = not is_too_far(metrics, config)
+            one, ptx = targets[m], seeds.derive(seed, "ptx", epoch, int(m))
+            if policy_moves and config.shares_trunk:
+                metrics = _learn_together(one, roles, critic, config, seed=ptx)
+            else:
+                metrics = _learn_apart(one, roles, critic, config, policy_moves=policy_moves, seed=ptx)
+            policy_moves = policy_moves and not is_too_far(metrics, config)
             seen.append(metrics)
     return summary(seen)
+
+
+def _learn_apart(
+    one: Targets, roles: Roles, critic: Learner[Tensor], config: PPOConfig, *, policy_moves: bool, seed: int
+) -> dict[str, float]:
+    """A step of the critic and, where it moves, one of the policy, each from passes of its own."""
+    weight = one.mini.num_tokens
+    metrics = critic.forward_backward(
+        one.mini.batches, partial(value_objective, targets=one, config=config), weight=weight
+    ).metrics
+    metrics |= _value_step(critic, config)
+    if policy_moves:
+        objective = partial(clipped_objective, mini=one.mini, advantages=one.advantages, config=config)
+        metrics |= policy_step(roles, one.mini, objective, config, weight=weight, seed=seed)
+    return metrics
+
+
+def _learn_together(
+    one: Targets, roles: Roles, critic: Learner[Tensor], config: PPOConfig, *, seed: int
+) -> dict[str, float]:
+    """A step of the policy and one of its value head, from one pass through both."""
+    objective = partial(joint_objective, targets=one, config=config)
+    metrics = policy_step(roles, one.mini, objective, config, weight=one.mini.num_tokens, seed=seed)
+    return metrics | _value_step(critic, config)
+
+
+def _value_step(critic: Learner[Tensor], config: PPOConfig) -> dict[str, float]:
+    rate = config.value_optimizer.rate_at(critic.num_steps, config.updates)
+    return {"value_grad_norm": critic.step(learning_rate=rate).grad_norm}
+
+
+def joint_objective(scores: TokenScores, batch: GroupBatch, *, targets: Targets, config: PPOConfig) -> Loss:
+    """The policy's loss plus the value loss (Schulman et al. 2017, eq. 9), of a policy that says values too."""
+    if scores.values is None:
+        raise ValueError("this policy says no values; make it with pipeline.learners.trunk_learners")
+    policy = clipped_objective(scores, batch, mini=targets.mini, advantages=targets.advantages, config=config)
+    value = value_objective(scores.values, batch, targets=targets, config=config)
+    total = policy.total + value.total
+    loss = {"loss": Weighted(total.detach(), policy.weight)}
+    return Loss(total, policy.weight, {**value.metrics, **policy.metrics, **loss})
 
 
 def value_objective(values: Tensor, batch: GroupBatch, *, targets: Targets, config: PPOConfig) -> Loss:

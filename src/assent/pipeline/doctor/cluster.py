@@ -99,6 +99,9 @@ def _own(config: RunConfig, machine: Machine) -> Iterator[str]:
     if size is None:
         yield f"{config.name}: the size of its base is not known here; give base.path a folder that is on this disk"
         return
+    if config.method.shares_trunk:
+        yield f"{config.name}: optimize.value is shared_trunk, which one process computes; set it to own_model"
+        return
     job = job_of(config, size)
     if job is None:
         yield f"{config.name}: {config.method.title} draws no answers; this plan is about methods that do"

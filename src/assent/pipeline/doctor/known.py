@@ -12,8 +12,9 @@ from assent.pipeline.config import RunConfig, ScratchBase
 from assent.training.method import Method
 from assent.training.on_policy_config import OnPolicyConfig
 
-TOO_FAST = {"sft": 5e-4, "reward": 2e-4, "optimize": 5e-5, "value": 2e-4}
-"""Learning rates, for a pretrained model of 10⁹ weights that is trained whole, beyond which what it knows is lost."""
+TOO_FAST = {"sft": 5e-4, "reward": 2e-4, "optimize": 5e-5, "value": 2e-4, "head": math.inf}
+"""Learning rates, for a pretrained model of 10⁹ weights that is trained whole, beyond which what it knows is lost.
+A new head knows nothing."""
 LARGEST_FACTOR = 10.0
 """Small models bear more, as the inverse square root of their size, but at most so many times as much."""
 SLOWEST = 1e-8
@@ -67,7 +68,8 @@ def optimizers(config: RunConfig) -> Iterator[tuple[str, str, OptimizerConfig]]:
     for name in type(config.method).model_fields:
         value = getattr(config.method, name)
         if isinstance(value, OptimizerConfig):
-            yield f"optimize.{name}", "value" if name == "value_optimizer" else "optimize", value
+            of_value = "head" if config.method.shares_trunk else "value"
+            yield f"optimize.{name}", of_value if name == "value_optimizer" else "optimize", value
 
 
 def _rates(config: RunConfig, parameters: int) -> Iterator[Finding]:

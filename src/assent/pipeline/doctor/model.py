@@ -116,6 +116,9 @@ def _open_folder(config: RunConfig, path: str) -> OpenedBase:
         findings.append(ok("base.path", f"an adapter on {below.path}; the run starts from both, merged"))
     if policy.mode == "padded":
         findings.append(note("model.attention", f"padded rows, which are slower: {policy.mode_reason}"))
+        if config.method.shares_trunk:
+            said = f"is shared_trunk, but the states of padded rows are read by no value head: {policy.mode_reason}"
+            findings.append(error("optimize.value", said, "set it to own_model"))
     if policy.max_length < (getattr(policy.core.config.get_text_config(), "max_position_embeddings", None) or 0):
         said = f"rows end at the original context of {policy.max_length} tokens: LongRoPE is not used beyond it"
         findings.append(note("base.path", said))

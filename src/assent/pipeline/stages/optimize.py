@@ -24,7 +24,7 @@ from assent.pipeline.ai_labels import by_people, weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.guarding import held_out_reward, set_apart
 from assent.pipeline.labelling import Relabelled, judged, labelled_groups, relabelled
-from assent.pipeline.learners import policy_learner, value_learner
+from assent.pipeline.learners import policy_learner, trunk_learners, value_learner
 from assent.pipeline.on_the_way import hand_over, keep, loop_of, show, sides
 from assent.pipeline.one_base import OneBase
 from assent.pipeline.prompts import that_fit
@@ -92,7 +92,8 @@ def run_optimize(
         work = Work.open(ctx, config, start, {name: one for name, one in given.items() if one is not None})
         match config.optimize:
             case PPOConfig() as ppo:
-                facts = work.on_policy(partial(train_ppo, critic=work.critic(ppo)), ppo)
+                policy, critic = work.actor_and_critic(ppo)
+                facts = work.on_policy(partial(train_ppo, critic=critic), ppo, policy)
             case GRPOConfig() as grpo:
                 facts = work.on_policy(train_grpo, grpo)
             case RLOOConfig() as rloo:
@@ -146,8 +147,13 @@ class Work:
             backends = OneBase.of(backends, policy, folder, config.optimize, ctx.log.say)
         return cls(ctx, backends, folder, policy, loop, given)
 
-    def on_policy(self, train: Train, config: OnPolicyConfig) -> dict[str, Any]:
-        """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer."""
+    def on_policy(
+        self, train: Train, config: OnPolicyConfig, policy: Learner[TokenScores] | None = None
+    ) -> dict[str, Any]:
+        """A method that samples: on the weighted sum of rewards, from the prompts that leave room for an answer.
+
+        `policy` is the learner of the policy where it is not the usual one.
+        """
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
         asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
@@ -173,7 +179,7 @@ class Work:
         gold = held_out_reward(opener, self.given.get("gold"))
         roles = Roles(
             constraints=constraints,
-            policy=policy_learner(self.policy, config.optimizer, temperature=temperature),
+            policy=policy or policy_learner(self.policy, config.optimizer, temperature=temperature),
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
             writer=writer,
@@ -196,9 +202,17 @@ class Work:
             **told(self.ctx.log, self.policy, writer.engine),
         }
 
-    def critic(self, config: PPOConfig) -> Learner[Tensor]:
-        """The value model of PPO: it starts from the reward model if there is one that reads the same tokens."""
-        return value_learner(self.backends.critic(self.start, self._reward, seed=self.ctx.seed), config.value_optimizer)
+    def actor_and_critic(self, config: PPOConfig) -> tuple[Learner[TokenScores] | None, Learner[Tensor]]:
+        """The learners of PPO: its policy, None for the usual one, and what predicts the reward to expect.
+
+        A value model starts from the reward model if there is one that reads the same tokens. A value head starts at
+        zero, and its policy gives it the states.
+        """
+        if config.shares_trunk:
+            rates, temperature = (config.optimizer, config.value_optimizer), config.sampling.temperature
+            return trunk_learners(self.policy, *rates, temperature=temperature)
+        critic = self.backends.critic(self.start, self._reward, seed=self.ctx.seed)
+        return None, value_learner(critic, config.value_optimizer)
 
     def on_rankings(
         self,
