@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,8 +10,8 @@ from typing import Generic, TypeVar
 
 from assent.core.hashing import hash_json, short
 from assent.core.types import Comparison, Judgment, Prompt, said_in
-from assent.data.duplicates import normalized
 from assent.data.formats import Said
+from assent.data.shingling import normalized
 
 UNNAMED = frozenset({"unknown", "trl", "hh", "ultrafeedback", "oasst", "kto", "helpsteer", "saferlhf", "arena"})
 """Names that readers give to a rater whom the file does not name."""
@@ -58,7 +59,7 @@ def distinct(prompts: Sequence[Prompt]) -> Distinct:
 class Apart(Generic[_Said]):
     """Comparisons, and what else a store takes in, where votes of unnamed raters are votes of different people."""
 
-    comparisons: list[_Said]
+    comparisons: Sequence[_Said]
     again: int
     """Votes on answers on which an unnamed rater had voted before."""
 
@@ -78,27 +79,35 @@ def with_unnamed_apart(comparisons: Sequence[_Said]) -> Apart[_Said]:
 
     The number depends on the order of the rows alone, so the same file read again gives the same names.
     """
-    votes: Counter[str] = Counter()
-    again = 0
-    found = []
-    for comparison in comparisons:
+    numbering = Numbering()
+    return Apart([numbering(one) for one in comparisons], numbering.again)
+
+
+class Numbering:
+    """Numbers votes as `with_unnamed_apart`, comparison by comparison, in the order of the rows."""
+
+    def __init__(self) -> None:
+        self.again = 0
+        """Votes so far on answers on which an unnamed rater had voted before."""
+        self._votes: Counter[bytes] = Counter()
+
+    def __call__(self, comparison: _Said) -> _Said:
+        """The next one, with its votes numbered."""
         if not isinstance(comparison, Comparison) or not any(
             judgment.rater_id in UNNAMED for judgment in comparison.judgments
         ):
-            found.append(comparison)
-            continue
+            return comparison
         about = _about(comparison)
         judgments: list[Judgment] = []
         for judgment in comparison.judgments:
             if judgment.rater_id in UNNAMED:
-                place = f"{about} {judgment.rater_id}"
-                votes[place] += 1
-                if votes[place] > 1:
-                    again += 1
-                    judgment = judgment.model_copy(update={"rater_id": f"{judgment.rater_id} {votes[place]}"})
+                place = hashlib.sha256(f"{about} {judgment.rater_id}".encode()).digest()[:16]
+                self._votes[place] += 1
+                if (number := self._votes[place]) > 1:
+                    self.again += 1
+                    judgment = judgment.model_copy(update={"rater_id": f"{judgment.rater_id} {number}"})
             judgments.append(judgment)
-        found.append(comparison.model_copy(update={"judgments": tuple(judgments)}))
-    return Apart(found, again)
+        return comparison.model_copy(update={"judgments": tuple(judgments)})
 
 
 def _about(comparison: Comparison) -> str:
