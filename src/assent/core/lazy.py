@@ -96,6 +96,11 @@ def pick(items: Sequence[T], places: Places) -> Sequence[T]:
     return [items[int(i)] for i in places] if isinstance(items, list) else Picked(items, places)
 
 
+def joined(one: Sequence[T], other: Sequence[T]) -> Sequence[T]:
+    """One after the other: of lists a list, of anything else a view."""
+    return [*one, *other] if isinstance(one, list) else Chained(one, other)
+
+
 def together(one: T, other: Any) -> tuple[T, Any]:
     """Both as a pair: `Mapped(together, groups, targets)` is a lazy `zip`."""
     return one, other

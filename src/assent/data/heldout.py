@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from assent.core.errors import DataError
-from assent.core.lazy import pick
+from assent.core.lazy import joined, pick
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.duplicates import near_across
 from assent.data.shingling import Bools, Shingled, normalized
@@ -30,8 +30,8 @@ _Item = TypeVar("_Item", Prompt, Conversation, Comparison)
 class SetAside:
     """Prompts to learn on and prompts to evaluate on."""
 
-    train: list[Prompt]
-    evaluation: list[Prompt]
+    train: Sequence[Prompt]
+    evaluation: Sequence[Prompt]
     leaks: LeakReport
     """Near twins among what was drawn for evaluation: these were given back to `train`."""
     is_given: bool
@@ -56,17 +56,16 @@ def set_aside(prompts: Sequence[Prompt], given: Sequence[Prompt], *, share: floa
     too few are left to evaluate on, or none to learn on.
     """
     if not given and not share:
-        return SetAside(list(prompts), [], LeakReport(len(prompts), 0, ()), is_given=False)
+        return SetAside(prompts, [], LeakReport(len(prompts), 0, ()), is_given=False)
     if given:
         kept = take_out(prompts, given)
-        apart = SetAside(list(kept.items), list(given), LeakReport(len(kept.items), len(given), ()), is_given=True)
+        apart = SetAside(kept.items, given, LeakReport(len(kept.items), len(given), ()), is_given=True)
     else:
         sides = split(prompts, {"train": 1 - share, "evaluation": share}, seed=seed)
         leaks = leakage(sides["train"], sides["evaluation"])
-        back = set(leaks.leaked)
-        drawn = [p for i, p in enumerate(sides["evaluation"]) if i not in back]
-        again = [p for i, p in enumerate(sides["evaluation"]) if i in back]
-        apart = SetAside([*sides["train"], *again], drawn, leaks, is_given=False)
+        back = np.isin(np.arange(len(sides["evaluation"])), leaks.leaked)
+        drawn, again = (pick(sides["evaluation"], np.flatnonzero(of)) for of in (~back, back))
+        apart = SetAside(joined(sides["train"], again), drawn, leaks, is_given=False)
     _check(apart, len(prompts))
     return apart
 

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from assent.core.hashing import hash_json, short
+from assent.core.lazy import Mapped, pick
 from assent.core.types import Comparison, Judgment, Prompt, said_in
 from assent.data.formats import Said
 from assent.data.shingling import normalized
@@ -23,7 +26,7 @@ _Said = TypeVar("_Said", bound=Said)
 class Distinct:
     """Prompts that differ, each with an id of its own."""
 
-    prompts: list[Prompt]
+    prompts: Sequence[Prompt]
     repeated: int
     """Rows that asked what an earlier one had asked."""
     renamed: int
@@ -46,13 +49,23 @@ def distinct(prompts: Sequence[Prompt]) -> Distinct:
 
     Two rows ask the same where their turns are equal, letter by letter; the first of them is kept.
     """
-    content = [hash_json(said_in(prompt)) for prompt in prompts]
-    first: dict[str, Prompt] = {}
-    for prompt, name in zip(prompts, content, strict=True):
-        first.setdefault(name, prompt)
-    shared = Counter(prompt.id for prompt in first.values())
-    kept = [p if shared[p.id] == 1 else p.model_copy(update={"id": f"p-{short(n)}"}) for n, p in first.items()]
-    return Distinct(kept, len(prompts) - len(kept), sum(shared[p.id] > 1 for p in first.values()))
+    first: dict[bytes, int] = {}
+    ids: Counter[str] = Counter()
+    for place, prompt in enumerate(prompts):
+        said = bytes.fromhex(hash_json(said_in(prompt)))
+        if said not in first:
+            first[said] = place
+            ids[prompt.id] += 1
+    shared = {name: count for name, count in ids.items() if count > 1}
+
+    def named(prompt: Prompt) -> Prompt:
+        if prompt.id not in shared:
+            return prompt
+        return prompt.model_copy(update={"id": f"p-{short(hash_json(said_in(prompt)))}"})
+
+    kept = pick(prompts, np.fromiter(first.values(), dtype=np.int64, count=len(first)))
+    renamed = list(map(named, kept)) if isinstance(kept, list) else Mapped(named, kept)
+    return Distinct(renamed, len(prompts) - len(kept), sum(shared.values()))
 
 
 @dataclass(frozen=True)

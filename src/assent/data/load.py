@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from assent.core import seeds
 from assent.core.errors import DataError, UserError
-from assent.core.lazy import pick
+from assent.core.lazy import Chained, pick
 from assent.core.problems import first_problem
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.census import Tally
@@ -38,6 +38,8 @@ _Item = TypeVar("_Item", Prompt, Conversation, Comparison, Said)
 
 Check = Callable[[Any], None]
 """Raises UserError for an item that cannot be used: then its row is bad."""
+Lay = Callable[[int, Iterable[_Item]], Sequence[_Item]]
+"""Puts the items of the source of this number, of which each is read when it is asked for, where they can be held."""
 
 
 def load_conversations(
@@ -61,16 +63,18 @@ def load_comparisons(
     return _load(sources, "comparisons", _comparisons, check, quarantine)
 
 
+def lay_prompts(
+    sources: Sequence[Source], lay: Lay[Prompt], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[Sequence[Prompt], LoadReport]:
+    """As `load_prompts`, where `lay` puts those of each source as they are read: in a file, if they are many."""
+    return _lay(sources, "prompts", Format.read_prompts, check, quarantine, lay)
+
+
 def lay_comparisons(
-    source: Source,
-    lay: Callable[[Iterable[Comparison]], Sequence[Comparison]],
-    *,
-    quarantine: Path | None = None,
-    check: Check | None = None,
+    sources: Sequence[Source], lay: Lay[Comparison], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[Sequence[Comparison], LoadReport]:
-    """Comparisons of one source, in order, where `lay` puts them as they are read: in a file, if they are many."""
-    found, reports, weights = _laid(source, "comparisons", _comparisons, check, lay)
-    return found, _report(reports, weights, quarantine)
+    """As `load_comparisons`, where `lay` puts them."""
+    return _lay(sources, "comparisons", _comparisons, check, quarantine, lay)
 
 
 def load_said(
@@ -95,44 +99,37 @@ def _load(
     check: Check | None,
     quarantine: Path | None,
 ) -> tuple[list[_Item], LoadReport]:
-    items: list[_Item] = []
-    reports: list[PartReport] = []
-    weights: list[str] = []
-    for source in sources:
-        found, of_source, said = _laid(source, wanted, read, check, list)
-        items += found
-        reports += of_source
-        weights += said
-    return items, _report(reports, weights, quarantine)
+    items, report = _lay(sources, wanted, read, check, quarantine, lambda _, found: list(found))
+    return list(items), report
 
 
-def _laid(
-    source: Source,
+def _lay(
+    sources: Sequence[Source],
     wanted: Wanted,
     read: Callable[[Format, Row], list[_Item]],
     check: Check | None,
-    lay: Callable[[Iterable[_Item]], Sequence[_Item]],
-) -> tuple[Sequence[_Item], list[PartReport], list[str]]:
-    """What a source gave, a report of each part, and what its weight made of it."""
-    loader = _Loader(source, wanted, read, check)
-    found = lay(loader.items())
-    if not len(found):
-        raise DataError(
-            f"no {wanted} in it ({loader.summary()}); check the file or remove the source", path=source.name
-        )
-    weighed = _weighed(found, source, wanted)
-    if source.weight == 1:
-        return weighed, loader.reports, []
-    said = f"{source.name}: weight {source.weight:g} makes {len(weighed)} items of {len(found)}"
-    return weighed, loader.reports, [said]
-
-
-def _report(reports: Sequence[PartReport], weights: Sequence[str], quarantine: Path | None) -> LoadReport:
-    """The report, with the bad rows written down."""
+    quarantine: Path | None,
+    lay: Lay[_Item],
+) -> tuple[Sequence[_Item], LoadReport]:
+    items: list[Sequence[_Item]] = []
+    reports: list[PartReport] = []
+    weights: list[str] = []
+    for number, source in enumerate(sources):
+        loader = _Loader(source, wanted, read, check)
+        found = lay(number, loader.items())
+        if not len(found):
+            raise DataError(
+                f"no {wanted} in it ({loader.summary()}); check the file or remove the source", path=source.name
+            )
+        weighed = _weighed(found, source, wanted)
+        if source.weight != 1:
+            weights.append(f"{source.name}: weight {source.weight:g} makes {len(weighed)} items of {len(found)}")
+        items.append(weighed)
+        reports += loader.reports
     bad = [row for report in reports for row in report.bad]
     if bad and quarantine is not None:
         write_quarantine(quarantine, bad)
-    return LoadReport(tuple(reports), quarantine if bad else None, tuple(weights))
+    return Chained(*items), LoadReport(tuple(reports), quarantine if bad else None, tuple(weights))
 
 
 def _weighed(items: Sequence[_Item], source: Source, wanted: Wanted) -> Sequence[_Item]:

@@ -15,10 +15,11 @@ from assent.core.lazy import Chained, Mapped, Picked, pick, together
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Prompt
 from assent.data.config import Source
-from assent.data.heldout import take_out
-from assent.data.identity import with_unnamed_apart
-from assent.data.load import load_comparisons
-from assent.pipeline.stages.gather import gather_comparisons, label
+from assent.data.heldout import set_aside, take_out
+from assent.data.identity import distinct, with_unnamed_apart
+from assent.data.load import load_comparisons, load_prompts
+from assent.pipeline.config import FileData
+from assent.pipeline.stages.gather import gather_comparisons, gather_prompts, label, shuffled
 
 WORDS = ("river", "stone", "candle", "window", "market", "winter", "garden", "letter", "engine", "copper", "yellow")
 
@@ -68,6 +69,23 @@ def test_gather_writes_what_lists_in_memory_would_give(tmp_path: Path) -> None:
     assert facts["bad_rows"] == sum(report.num_bad for report in reports) == 4
     quarantined = (ctx.output / "quarantine-0.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["line"] for line in quarantined] == [6, 18]
+
+
+def test_prompts_are_set_aside_as_of_lists_in_memory(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+    data = FileData(comparisons=(Source(path=tmp_path / "rows.jsonl", skip_bad=True),), eval_share=0.3)
+    ctx = context(tmp_path)
+    facts = gather_prompts(ctx, data, None, None)
+    prompts, report = load_prompts(data.comparisons)
+    asked = distinct(prompts)
+    apart = set_aside(asked.prompts, [], share=0.3, seed=0)
+    written = [read_records(ctx.output / f"{name}.jsonl", Prompt) for name in ("prompts", "eval")]
+    assert isinstance(apart.train, list) and written == [
+        shuffled(apart.train, ctx.seed),
+        shuffled(apart.evaluation, ctx.seed),
+    ]
+    assert facts["repeated"] == asked.repeated > 5 and facts["bad_rows"] == report.num_bad == 2
+    assert facts["eval"] == len(written[1]) > 3 and facts["prompts"] + facts["eval"] == len(asked.prompts)
 
 
 def test_records_are_written_one_by_one_and_nothing_is_left_where_that_fails(tmp_path: Path) -> None:

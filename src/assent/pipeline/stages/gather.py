@@ -20,12 +20,12 @@ from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.errors import DataError
-from assent.core.lazy import Chained
+from assent.core.lazy import Chained, pick
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import Kept, set_aside, take_out
 from assent.data.identity import Apart, Numbering, distinct
-from assent.data.load import Check, lay_comparisons, load_conversations, load_prompts
+from assent.data.load import Check, lay_comparisons, lay_prompts, load_conversations, load_prompts
 from assent.data.load_report import LoadReport
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData
@@ -110,12 +110,9 @@ def gather_comparisons(
     found: list[Sequence[Comparison]] = []
     reports: list[LoadReport] = []
     for number, source in enumerate(sources):
-        items, report = lay_comparisons(
-            source,
-            partial(laid, ctx.scratch / f"rows-{number}.jsonl", label(source)),
-            quarantine=ctx.output / f"quarantine-{number}.jsonl",
-            check=check,
-        )
+        quarantine, rows = ctx.output / f"quarantine-{number}.jsonl", ctx.scratch / f"rows-{number}.jsonl"
+        lay = partial(marked, rows, label(source))
+        items, report = lay_comparisons([source], lay, quarantine=quarantine, check=check)
         found.append(items)
         reports.append(report)
         tell(ctx, report.lines())
@@ -130,7 +127,7 @@ def gather_comparisons(
     return {"comparisons": len(kept.items), **whole.facts(), **kept.facts(), **apart.facts()}
 
 
-def laid(path: Path, source: str, rows: Iterable[Comparison]) -> Records[Comparison]:
+def marked(path: Path, source: str, number: int, rows: Iterable[Comparison]) -> Records[Comparison]:
     """The rows in a file, each marked with its source."""
     write_records(path, (c.model_copy(update={"meta": {**c.meta, "source": source}}) for c in rows))
     return Records(path, Comparison)
@@ -156,10 +153,17 @@ def label(source: Source) -> str:
 
 def gather_prompts(ctx: StageContext, data: FileData, check: Check | None, check_given: Check | None) -> dict[str, Any]:
     """Set evaluation prompts aside: the given ones, or a share of the prompts, by prompt."""
-    prompts, report = load_prompts(prompt_sources(data), quarantine=ctx.output / "quarantine.jsonl", check=check)
+
+    def lay(number: int, rows: Iterable[Prompt]) -> Records[Prompt]:
+        path = ctx.scratch / f"prompts-{number}.jsonl"
+        write_records(path, rows)
+        return Records(path, Prompt)
+
+    quarantine = ctx.output / "quarantine.jsonl"
+    prompts, report = lay_prompts(prompt_sources(data), lay, quarantine=quarantine, check=check)
     asked = distinct(prompts)
     tell(ctx, [*report.lines(), *asked.lines()])
-    given: list[Prompt] = []
+    given: Sequence[Prompt] = []
     if data.eval_prompts:
         found, of_given = load_prompts(
             data.eval_prompts, quarantine=ctx.output / "quarantine-eval.jsonl", check=check_given
@@ -197,6 +201,6 @@ EVAL_SEED = 0
 """The same prompts are set aside in every run, so that evaluations can be compared."""
 
 
-def shuffled(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:
+def shuffled(prompts: Sequence[Prompt], seed: int) -> Sequence[Prompt]:
     """In an order drawn from the seed."""
-    return [prompts[int(i)] for i in seeds.stream(seed, "prompts").permutation(len(prompts))]
+    return pick(prompts, seeds.stream(seed, "prompts").permutation(len(prompts)))
