@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from assent.artifacts.jsonl import Records, read_records
@@ -14,7 +15,7 @@ from assent.artifacts.store import Artifact
 from assent.core import files, seeds
 from assent.core.group_store import GroupStore
 from assent.core.hashing import hash_json
-from assent.core.lazy import Chained, Mapped
+from assent.core.lazy import Chained, Mapped, Picked
 from assent.core.types import Comparison, Rater
 from assent.data.fit import fit
 from assent.data.render import Renderer
@@ -185,7 +186,7 @@ def relevance_of(
             kept.append(place)
             groups.append(group)
     scores = score_groups(row_scorer(model), groups, budget=budget)
-    return relevance([probes[i] for i in kept], scores[::2], scores[1::2])
+    return relevance(Picked(probes, np.array(kept, dtype=np.int64)), scores[::2], scores[1::2])
 
 
 def attributes_of(judgments: Artifact) -> dict[str, dict[str, str]]:
