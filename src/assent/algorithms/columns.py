@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TypeVar
@@ -9,6 +10,8 @@ from typing import TypeVar
 import torch
 
 T = TypeVar("T", bound="Columns")
+AT_ONCE = 4096
+"""Parts that are held while they are joined."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,11 +20,17 @@ class Columns:
 
     @classmethod
     def join(cls: type[T], parts: Iterable[T]) -> T:
-        """One after another. Raises ValueError for no parts."""
-        listed = list(parts)
-        if not listed:
+        """One after another; few parts are held at a time. Raises ValueError for no parts."""
+        given, joined = iter(parts), list[T]()
+        while some := list(itertools.islice(given, AT_ONCE)):
+            joined.append(cls._end_to_end(some))
+        if not joined:
             raise ValueError(f"there are no {cls.__name__.lower()} to join")
-        return cls(*(torch.cat([getattr(part, field.name) for part in listed]) for field in fields(cls)))
+        return joined[0] if len(joined) == 1 else cls._end_to_end(joined)
+
+    @classmethod
+    def _end_to_end(cls: type[T], parts: list[T]) -> T:
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def to(self: T, device: torch.device) -> T:
         """The same on another device."""

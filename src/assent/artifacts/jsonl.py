@@ -4,23 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
+import numpy as np
 from pydantic import BaseModel
 
 from assent.core import files
+from assent.core.lazy import Lazy
 
 Item = TypeVar("Item", bound=BaseModel)
 
 
 def write_records(path: Path, records: Iterable[BaseModel]) -> int:
-    """Write one record a line, atomically; returns how many. What people wrote is for the owner's eyes only."""
-    lines = [record.model_dump_json(exclude_defaults=True) for record in records]
-    files.write_text(path, "".join(line + "\n" for line in lines), is_private=True)
-    return len(lines)
+    """Write one record a line, atomically; returns how many. What people wrote is for the owner's eyes only.
+
+    Records are asked for one by one, and none is held.
+    """
+    count = 0
+    with files.writing(path, is_private=True) as stream:
+        for record in records:
+            stream.write(record.model_dump_json(exclude_defaults=True).encode() + b"\n")
+            count += 1
+    return count
 
 
 def read_records(path: Path, kind: type[Item]) -> list[Item]:
     """Read what `write_records` wrote."""
     with path.open(encoding="utf-8") as stream:
         return [kind.model_validate_json(line) for line in stream]
+
+
+class Records(Lazy[Item], Generic[Item]):
+    """What `write_records` wrote, each record read when it is asked for: eight bytes of memory a record.
+
+    The file must stay as it is, as those of artifacts do.
+    """
+
+    def __init__(self, path: Path, kind: type[Item]) -> None:
+        self._kind = kind
+        self._stream = path.open("rb")
+        sizes = np.fromiter((len(line) for line in self._stream), dtype=np.int64)
+        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
+
+    def __len__(self) -> int:
+        """How many the file holds."""
+        return len(self._starts) - 1
+
+    def at(self, place: int) -> Item:
+        """The record on this line."""
+        start, end = self._starts[place : place + 2].tolist()
+        self._stream.seek(start)
+        return self._kind.model_validate_json(self._stream.read(end - start))

@@ -13,7 +13,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from assent.core.errors import RunError, UserError
 
@@ -25,21 +25,31 @@ PRIVATE = 0o600
 _AS_USUAL = 0o666  # what the umask takes its part from
 
 
-def write_bytes(path: Path, content: bytes, *, is_private: bool = False) -> None:
-    """Write atomically: a temporary file beside `path`, flushed to disk, then renamed over it."""
+@contextlib.contextmanager
+def writing(path: Path, *, is_private: bool = False) -> Iterator[IO[bytes]]:
+    """A stream to write to, atomically: a temporary file beside `path`, flushed to disk and renamed over it.
+
+    Where the block ends with an error, nothing is left of it and what stood under `path` stays.
+    """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.parent / f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}"
         try:
             mode = PRIVATE if is_private else _AS_USUAL
             with open(partial, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
-                stream.write(content)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
         _sync_directory(path.parent)
+
+
+def write_bytes(path: Path, content: bytes, *, is_private: bool = False) -> None:
+    """Write atomically, as `writing`."""
+    with writing(path, is_private=is_private) as stream:
+        stream.write(content)
 
 
 def write_text(path: Path, content: str, *, is_private: bool = False) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from assent.core.errors import DataError
+from assent.core.lazy import joined, pick
 from assent.core.types import Comparison, Conversation, Prompt
-from assent.data.duplicates import near_pairs, normalized
+from assent.data.duplicates import near_across
+from assent.data.shingling import Bools, Shingled, normalized
 from assent.data.splits import LeakReport, first_user_turn, leakage, prompt_text, split, split_key
 
 FEWEST_PROMPTS = 2
@@ -25,8 +30,8 @@ _Item = TypeVar("_Item", Prompt, Conversation, Comparison)
 class SetAside:
     """Prompts to learn on and prompts to evaluate on."""
 
-    train: list[Prompt]
-    evaluation: list[Prompt]
+    train: Sequence[Prompt]
+    evaluation: Sequence[Prompt]
     leaks: LeakReport
     """Near twins among what was drawn for evaluation: these were given back to `train`."""
     is_given: bool
@@ -51,17 +56,16 @@ def set_aside(prompts: Sequence[Prompt], given: Sequence[Prompt], *, share: floa
     too few are left to evaluate on, or none to learn on.
     """
     if not given and not share:
-        return SetAside(list(prompts), [], LeakReport(len(prompts), 0, ()), is_given=False)
+        return SetAside(prompts, [], LeakReport(len(prompts), 0, ()), is_given=False)
     if given:
         kept = take_out(prompts, given)
-        apart = SetAside(kept.items, list(given), LeakReport(len(kept.items), len(given), ()), is_given=True)
+        apart = SetAside(kept.items, given, LeakReport(len(kept.items), len(given), ()), is_given=True)
     else:
         sides = split(prompts, {"train": 1 - share, "evaluation": share}, seed=seed)
         leaks = leakage(sides["train"], sides["evaluation"])
-        back = set(leaks.leaked)
-        drawn = [p for i, p in enumerate(sides["evaluation"]) if i not in back]
-        again = [p for i, p in enumerate(sides["evaluation"]) if i in back]
-        apart = SetAside([*sides["train"], *again], drawn, leaks, is_given=False)
+        back = np.isin(np.arange(len(sides["evaluation"])), leaks.leaked)
+        drawn, again = (pick(sides["evaluation"], np.flatnonzero(of)) for of in (~back, back))
+        apart = SetAside(joined(sides["train"], again), drawn, leaks, is_given=False)
     _check(apart, len(prompts))
     return apart
 
@@ -85,7 +89,7 @@ def _check(apart: SetAside, total: int) -> None:
 class Kept(Generic[_Item]):
     """What may be learned from, and what was taken out."""
 
-    items: list[_Item]
+    items: Sequence[_Item]
     equal: int
     """Items taken out because they ask an evaluation prompt."""
     near: int
@@ -112,20 +116,51 @@ class Kept(Generic[_Item]):
 
 
 def take_out(items: Sequence[_Item], evaluation: Sequence[Prompt]) -> Kept[_Item]:
-    """The items without those that ask an evaluation prompt in any turn, nearly ask it, or quote it in a long text."""
-    asked = {
-        key for prompt in evaluation for key in (split_key(prompt), _first_turn(prompt), _last_turn(prompt)) if key
-    }
-    why = ["equal" if asked & _asks(item) else "" for item in items]
-    rest = [i for i, found in enumerate(why) if not found]
-    for i in _near(rest, items, evaluation):
-        why[i] = "near"
-    quotes = _Quotes(evaluation)
-    for i in rest:
-        if not why[i] and _is_plain_text(items[i]) and quotes.stand_in(_whole(items[i])):
-            why[i] = "quoted"
-    kept = [item for item, found in zip(items, why, strict=True) if not found]
-    return Kept(kept, why.count("equal"), why.count("near"), why.count("quoted"))
+    """The items without those that ask an evaluation prompt in any turn, nearly ask it, or quote it in a long text.
+
+    Items are read once, in order, and none is held: what is kept of a lazy sequence is a view of it.
+    """
+    why = _Reasons(len(items), evaluation)
+    held = Shingled.of(why.texts(items))
+    asking = np.array(why.asking, dtype=np.int64)
+    why.of[asking[_near(held, len(asking))]] = _NEAR
+    count = [int((why.of == reason).sum()) for reason in (_EQUAL, _NEAR, _QUOTED)]
+    return Kept(pick(items, np.flatnonzero(why.of == _KEPT)), *count)
+
+
+_KEPT, _EQUAL, _NEAR, _QUOTED = range(4)
+
+
+class _Reasons:
+    """Why each item is taken out, filled in while they are read."""
+
+    def __init__(self, count: int, evaluation: Sequence[Prompt]) -> None:
+        self.of = np.full(count, _KEPT, dtype=np.int8)
+        self.asking = array("q")
+        """Places of the items whose prompts can be near an evaluation prompt: plain texts ask nothing."""
+        self._evaluation = evaluation
+
+    def texts(self, items: Sequence[Prompt | Conversation | Comparison]) -> Iterator[str]:
+        """The prompt of each item that is asking, then the evaluation prompts."""
+        keys = ((split_key(one), _first_turn(one), _last_turn(one)) for one in self._evaluation)
+        asked = {key for three in keys for key in three if key}
+        quotes = _Quotes(self._evaluation)
+        for place, item in enumerate(items):
+            if asked & _asks(item):
+                self.of[place] = _EQUAL
+            elif not _is_plain_text(item):
+                self.asking.append(place)
+                yield prompt_text(item)
+            elif quotes.stand_in(_whole(item)):
+                self.of[place] = _QUOTED
+        yield from map(prompt_text, self._evaluation)
+
+
+def _near(held: Shingled, count: int) -> Bools:
+    """Which of the first `count` texts nearly ask what one of the texts after them asks [count]."""
+    is_item = held.distinct < count
+    pairs = near_across(held, is_item, ~is_item)
+    return np.isin(held.first[:count], [pair.first for pair in pairs])
 
 
 def _asks(item: Prompt | Conversation | Comparison) -> set[str]:
@@ -142,22 +177,6 @@ def _first_turn(holder: Prompt | Conversation) -> str:
 def _last_turn(prompt: Prompt) -> str:
     text = normalized(prompt.text)
     return text if len(text.split()) >= ASKED_WORDS else ""
-
-
-def _near(rest: Sequence[int], items: Sequence[_Item], asked: Sequence[Prompt]) -> set[int]:
-    """Those of the items that ask nearly what an evaluation prompt asks; plain texts ask nothing."""
-    asking = [i for i in rest if not _is_plain_text(items[i])]
-    texts: list[str] = [prompt_text(items[i]) for i in asking]
-    places: dict[str, list[int]] = {}
-    for i, text in zip(asking, texts, strict=True):
-        places.setdefault(normalized(text) or text, []).append(i)
-    found: set[int] = set()
-    everything = [*texts, *(prompt_text(prompt) for prompt in asked)]
-    for pair in near_pairs(everything):
-        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
-            if one < len(texts) <= other:
-                found |= set(places[normalized(texts[one]) or texts[one]])
-    return found
 
 
 def _is_plain_text(item: Prompt | Conversation | Comparison) -> bool:

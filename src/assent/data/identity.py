@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+
 from assent.core.hashing import hash_json, short
+from assent.core.lazy import Mapped, pick
 from assent.core.types import Comparison, Judgment, Prompt, said_in
-from assent.data.duplicates import normalized
 from assent.data.formats import Said
+from assent.data.shingling import normalized
 
 UNNAMED = frozenset({"unknown", "trl", "hh", "ultrafeedback", "oasst", "kto", "helpsteer", "saferlhf", "arena"})
 """Names that readers give to a rater whom the file does not name."""
@@ -22,7 +26,7 @@ _Said = TypeVar("_Said", bound=Said)
 class Distinct:
     """Prompts that differ, each with an id of its own."""
 
-    prompts: list[Prompt]
+    prompts: Sequence[Prompt]
     repeated: int
     """Rows that asked what an earlier one had asked."""
     renamed: int
@@ -45,20 +49,30 @@ def distinct(prompts: Sequence[Prompt]) -> Distinct:
 
     Two rows ask the same where their turns are equal, letter by letter; the first of them is kept.
     """
-    content = [hash_json(said_in(prompt)) for prompt in prompts]
-    first: dict[str, Prompt] = {}
-    for prompt, name in zip(prompts, content, strict=True):
-        first.setdefault(name, prompt)
-    shared = Counter(prompt.id for prompt in first.values())
-    kept = [p if shared[p.id] == 1 else p.model_copy(update={"id": f"p-{short(n)}"}) for n, p in first.items()]
-    return Distinct(kept, len(prompts) - len(kept), sum(shared[p.id] > 1 for p in first.values()))
+    first: dict[bytes, int] = {}
+    ids: Counter[str] = Counter()
+    for place, prompt in enumerate(prompts):
+        said = bytes.fromhex(hash_json(said_in(prompt)))
+        if said not in first:
+            first[said] = place
+            ids[prompt.id] += 1
+    shared = {name: count for name, count in ids.items() if count > 1}
+
+    def named(prompt: Prompt) -> Prompt:
+        if prompt.id not in shared:
+            return prompt
+        return prompt.model_copy(update={"id": f"p-{short(hash_json(said_in(prompt)))}"})
+
+    kept = pick(prompts, np.fromiter(first.values(), dtype=np.int64, count=len(first)))
+    renamed = list(map(named, kept)) if isinstance(kept, list) else Mapped(named, kept)
+    return Distinct(renamed, len(prompts) - len(kept), sum(shared.values()))
 
 
 @dataclass(frozen=True)
 class Apart(Generic[_Said]):
     """Comparisons, and what else a store takes in, where votes of unnamed raters are votes of different people."""
 
-    comparisons: list[_Said]
+    comparisons: Sequence[_Said]
     again: int
     """Votes on answers on which an unnamed rater had voted before."""
 
@@ -78,27 +92,35 @@ def with_unnamed_apart(comparisons: Sequence[_Said]) -> Apart[_Said]:
 
     The number depends on the order of the rows alone, so the same file read again gives the same names.
     """
-    votes: Counter[str] = Counter()
-    again = 0
-    found = []
-    for comparison in comparisons:
+    numbering = Numbering()
+    return Apart([numbering(one) for one in comparisons], numbering.again)
+
+
+class Numbering:
+    """Numbers votes as `with_unnamed_apart`, comparison by comparison, in the order of the rows."""
+
+    def __init__(self) -> None:
+        self.again = 0
+        """Votes so far on answers on which an unnamed rater had voted before."""
+        self._votes: Counter[bytes] = Counter()
+
+    def __call__(self, comparison: _Said) -> _Said:
+        """The next one, with its votes numbered."""
         if not isinstance(comparison, Comparison) or not any(
             judgment.rater_id in UNNAMED for judgment in comparison.judgments
         ):
-            found.append(comparison)
-            continue
+            return comparison
         about = _about(comparison)
         judgments: list[Judgment] = []
         for judgment in comparison.judgments:
             if judgment.rater_id in UNNAMED:
-                place = f"{about} {judgment.rater_id}"
-                votes[place] += 1
-                if votes[place] > 1:
-                    again += 1
-                    judgment = judgment.model_copy(update={"rater_id": f"{judgment.rater_id} {votes[place]}"})
+                place = hashlib.sha256(f"{about} {judgment.rater_id}".encode()).digest()[:16]
+                self._votes[place] += 1
+                if (number := self._votes[place]) > 1:
+                    self.again += 1
+                    judgment = judgment.model_copy(update={"rater_id": f"{judgment.rater_id} {number}"})
             judgments.append(judgment)
-        found.append(comparison.model_copy(update={"judgments": tuple(judgments)}))
-    return Apart(found, again)
+        return comparison.model_copy(update={"judgments": tuple(judgments)})
 
 
 def _about(comparison: Comparison) -> str:

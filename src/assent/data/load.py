@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 from pydantic import ValidationError
 
 from assent.core import seeds
 from assent.core.errors import DataError, UserError
-from assent.core.files import write_bytes
+from assent.core.lazy import Chained, pick
 from assent.core.problems import first_problem
 from assent.core.types import Comparison, Conversation, Prompt
-from assent.data.census import Census, Tally, together
+from assent.data.census import Tally
 from assent.data.config import Source
 from assent.data.formats import Said
-from assent.data.rows import HALF, TEXT_SUFFIXES, BadRow, Row, parts, read_rows
+from assent.data.load_report import LoadReport, PartReport, write_quarantine
+from assent.data.rows import TEXT_SUFFIXES, BadRow, Row, parts, read_rows
 from assent.data.sources import columns, prompts
 from assent.data.sources.detect import FORMATS, Wanted, choose, fitting
 from assent.data.sources.format import Format
@@ -35,66 +36,10 @@ LOOKED_AT = 64
 _Item = TypeVar("_Item", Prompt, Conversation, Comparison, Said)
 
 
-@dataclass(frozen=True)
-class PartReport:
-    """What one file or dataset gave."""
-
-    name: str
-    format: str
-    rows: int
-    """Rows read, good and bad."""
-    items: int
-    """Prompts, conversations or comparisons made of them."""
-    bad: tuple[BadRow, ...]
-    census: Census = field(default_factory=Census)
-    """What became of its columns."""
-
-    def lines(self) -> list[str]:
-        """The report in words: rows and items, then the columns."""
-        said = f"{self.name}: {self.rows} rows as {self.format}, {self.items} items"
-        if self.bad:
-            first = self.bad[0]
-            said += f", {len(self.bad)} bad rows skipped (first: line {first.error.line}: {first.reason})"
-        return [said, *(f"  {line}" for line in self.census.lines())]
-
-
-@dataclass(frozen=True)
-class LoadReport:
-    """What a load read, and where its bad rows went."""
-
-    parts: tuple[PartReport, ...]
-    quarantine: Path | None
-    """The file of bad rows; None when there are none or no place for them was given."""
-    weights: tuple[str, ...] = ()
-    """What the weights of sources made of their items, in words."""
-
-    @property
-    def num_items(self) -> int:
-        """Items over all parts."""
-        return sum(part.items for part in self.parts)
-
-    @property
-    def num_bad(self) -> int:
-        """Rows that could not be used."""
-        return sum(len(part.bad) for part in self.parts)
-
-    @property
-    def census(self) -> Census:
-        """What became of the columns of all parts."""
-        return together(part.census for part in self.parts)
-
-    def facts(self) -> dict[str, Any]:
-        """The report for the notes of an artifact: bad rows, and what became of the columns."""
-        return {"bad_rows": self.num_bad, "columns": self.census.as_dict()}
-
-    def lines(self) -> list[str]:
-        """The report in words, one or two lines per part."""
-        said = [line for part in self.parts for line in part.lines()] + list(self.weights)
-        return said + ([f"bad rows are in {self.quarantine}"] if self.quarantine is not None else [])
-
-
 Check = Callable[[Any], None]
 """Raises UserError for an item that cannot be used: then its row is bad."""
+Lay = Callable[[int, Iterable[_Item]], Sequence[_Item]]
+"""Puts the items of the source of this number, of which each is read when it is asked for, where they can be held."""
 
 
 def load_conversations(
@@ -116,6 +61,20 @@ def load_comparisons(
 ) -> tuple[list[Comparison], LoadReport]:
     """Comparisons of all sources, in order."""
     return _load(sources, "comparisons", _comparisons, check, quarantine)
+
+
+def lay_prompts(
+    sources: Sequence[Source], lay: Lay[Prompt], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[Sequence[Prompt], LoadReport]:
+    """As `load_prompts`, where `lay` puts those of each source as they are read: in a file, if they are many."""
+    return _lay(sources, "prompts", Format.read_prompts, check, quarantine, lay)
+
+
+def lay_comparisons(
+    sources: Sequence[Source], lay: Lay[Comparison], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[Sequence[Comparison], LoadReport]:
+    """As `load_comparisons`, where `lay` puts them."""
+    return _lay(sources, "comparisons", _comparisons, check, quarantine, lay)
 
 
 def load_said(
@@ -140,28 +99,40 @@ def _load(
     check: Check | None,
     quarantine: Path | None,
 ) -> tuple[list[_Item], LoadReport]:
-    items: list[_Item] = []
+    items, report = _lay(sources, wanted, read, check, quarantine, lambda _, found: list(found))
+    return list(items), report
+
+
+def _lay(
+    sources: Sequence[Source],
+    wanted: Wanted,
+    read: Callable[[Format, Row], list[_Item]],
+    check: Check | None,
+    quarantine: Path | None,
+    lay: Lay[_Item],
+) -> tuple[Sequence[_Item], LoadReport]:
+    items: list[Sequence[_Item]] = []
     reports: list[PartReport] = []
     weights: list[str] = []
-    for source in sources:
+    for number, source in enumerate(sources):
         loader = _Loader(source, wanted, read, check)
-        found = loader.run()
-        if not found:
+        found = lay(number, loader.items())
+        if not len(found):
             raise DataError(
                 f"no {wanted} in it ({loader.summary()}); check the file or remove the source", path=source.name
             )
         weighed = _weighed(found, source, wanted)
         if source.weight != 1:
             weights.append(f"{source.name}: weight {source.weight:g} makes {len(weighed)} items of {len(found)}")
-        items += weighed
+        items.append(weighed)
         reports += loader.reports
     bad = [row for report in reports for row in report.bad]
     if bad and quarantine is not None:
-        write_bytes(quarantine, "".join(_quarantined(row) + "\n" for row in bad).encode())
-    return items, LoadReport(tuple(reports), quarantine if bad else None, tuple(weights))
+        write_quarantine(quarantine, bad)
+    return Chained(*items), LoadReport(tuple(reports), quarantine if bad else None, tuple(weights))
 
 
-def _weighed(items: list[_Item], source: Source, wanted: Wanted) -> list[_Item]:
+def _weighed(items: Sequence[_Item], source: Source, wanted: Wanted) -> Sequence[_Item]:
     """All items as often as the whole part of the weight says, and once more the share that its rest says.
 
     Which ones is drawn from how many there are and nothing else, so that the same file gives the same items anywhere.
@@ -169,9 +140,26 @@ def _weighed(items: list[_Item], source: Source, wanted: Wanted) -> list[_Item]:
     if source.weight > 1 and wanted != "demonstrations":
         reason = f"weight {source.weight:g} would repeat {wanted}, which count once each; give at most 1"
         raise DataError(reason, path=source.name)
+    if source.weight == 1:
+        return items
     whole, rest = divmod(source.weight, 1)
     drawn = seeds.stream(0, "weight").permutation(len(items))[: round(rest * len(items))]
-    return items * int(whole) + [items[i] for i in sorted(map(int, drawn))]
+    return pick(items, np.concatenate([np.tile(np.arange(len(items)), int(whole)), np.sort(drawn)]))
+
+
+@dataclass
+class _Part:
+    """What was counted in a file so far."""
+
+    rows: int = 0
+    items: int = 0
+    bad: list[BadRow] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    formats: Counter[str] = field(default_factory=Counter)
+
+    def is_full(self, limit: int | None) -> bool:
+        """Whether there are as many items as there may be."""
+        return limit is not None and self.items >= limit
 
 
 class _Loader(Generic[_Item]):
@@ -183,20 +171,18 @@ class _Loader(Generic[_Item]):
         self.source, self.wanted, self.check = source, wanted, check
         self.read: Callable[[Format, Row], list[_Item]] = read
         self.reports: list[PartReport] = []
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, tuple[str, int]] = {}
         self._columns: set[str] = set()
         self._left = source.limit
 
-    def run(self) -> list[_Item]:
-        """Items of all files of the source, at most its limit."""
-        found: list[_Item] = []
+    def items(self) -> Iterator[_Item]:
+        """Items of all files of the source, at most its limit, as they are read; then there is a report of each."""
         for name, path in _without_beside(parts(self.source)):
             if self._left == 0:
                 break
-            found += self._part(name, path)
+            yield from self._part(name, path)
         if self._left is None:
             self._check_ignored()
-        return found
 
     def _check_ignored(self) -> None:
         for name in self.source.ignore:
@@ -213,42 +199,45 @@ class _Loader(Generic[_Item]):
     def _first_bad(self) -> str:
         return next(str(row.error) for part in self.reports for row in part.bad)
 
-    def _part(self, name: str, path: Path | None) -> list[_Item]:
-        found: list[_Item] = []
-        bad: list[BadRow] = []
-        tally, formats = Tally(), Counter[str]()
-        rows = 0
+    def _part(self, name: str, path: Path | None) -> Iterator[_Item]:
+        part = _Part()
+        for item in self._part_items(name, path, part):
+            if not part.is_full(self._left):
+                part.items += 1
+                yield item
+        self._left = None if self._left is None else self._left - part.items
+        named = ", ".join(name for name, _ in part.formats.most_common()) or "unknown"
+        if name.endswith(TEXT_SUFFIXES):
+            named = "plain text"  # whatever reader takes a row of one text
+        part.bad.sort(key=lambda row: row.error.line or 0)
+        report = PartReport(name, named, part.rows, part.items, tuple(part.bad), part.tally.census())
+        self.reports.append(report)
+
+    def _part_items(self, name: str, path: Path | None, part: _Part) -> Iterator[_Item]:
+        """Every item of a file, counted; none of further rows once there are as many as the limit leaves."""
         held: dict[str, tuple[Format, list[Row]]] = {}
         for placed in self._placed(name, path):
-            rows += 1
+            part.rows += 1
             if isinstance(placed, BadRow):
-                self._refuse(placed, bad)
+                self._refuse(placed, part.bad)
                 continue
             form, row = placed
-            formats[form.name] += 1
+            part.formats[form.name] += 1
             if form.regroup is not None and self.wanted in form.regrouped:
                 held.setdefault(form.columns, (form, []))[1].append(row)
                 if form.is_closed:
-                    tally.add(Tally(Counter(row.values.keys())))
+                    part.tally.add(Tally(Counter(row.values.keys())))
                 continue
-            found += self._read(form, row, bad, tally)
-            if self._left is not None and len(found) >= self._left:
+            yield from self._read(form, row, part.bad, part.tally)
+            if part.is_full(self._left):
                 break
         for form, alike in held.values():
             assert form.regroup is not None
             for made in form.regroup(alike):
                 if isinstance(made, BadRow):
-                    self._refuse(made, bad)
+                    self._refuse(made, part.bad)
                 else:
-                    found += self._read(form, made, bad, tally)
-        kept = found[: self._left]
-        self._left = None if self._left is None else self._left - len(kept)
-        named = ", ".join(name for name, _ in formats.most_common()) or "unknown"
-        if name.endswith(TEXT_SUFFIXES):
-            named = "plain text"  # whatever reader takes a row of one text
-        bad.sort(key=lambda row: row.error.line or 0)
-        self.reports.append(PartReport(name, named, rows, len(kept), tuple(bad), tally.census()))
-        return kept
+                    yield from self._read(form, made, part.bad, part.tally)
 
     def _placed(self, name: str, path: Path | None) -> Iterator[tuple[Format, Row] | BadRow]:
         """Every row with the format that it is in."""
@@ -301,8 +290,9 @@ class _Loader(Generic[_Item]):
     def _items(self, form: Format, row: Row) -> list[_Item]:
         identity = form.row_id(row)
         if identity is not None and identity in self._seen:
+            path, line = self._seen[identity]
             raise row.error(
-                f"id {identity!r} was used before, at {self._seen[identity]}; ids must be unique, rename or remove one"
+                f"id {identity!r} was used before, at {path}:{line}; ids must be unique, rename or remove one"
             )
         try:
             items = self.read(form, row)
@@ -316,7 +306,7 @@ class _Loader(Generic[_Item]):
             raise row.error("nested too deeply to be read; leave the row out") from None
         self._try(row, items)
         if identity is not None:
-            self._seen[identity] = f"{row.path}:{row.line}"
+            self._seen[identity] = row.path, row.line
         return items
 
     def _try(self, row: Row, items: list[_Item]) -> None:
@@ -355,15 +345,3 @@ def _without_beside(found: list[tuple[str, Path | None]]) -> Iterator[tuple[str,
     for name, path in found:
         if len(found) == 1 or path is None or path.name.split(".")[0] not in stems:
             yield name, path
-
-
-def _quarantined(row: BadRow) -> str:
-    """The line of a bad row. What UTF-8 cannot hold (half a character) is written as JSON escapes."""
-    kept = {"path": row.error.path, "line": row.error.line, "reason": row.reason}
-    for content in (row.content, repr(row.content)):
-        try:
-            line = json.dumps({**kept, "row": content}, ensure_ascii=False)
-        except (TypeError, ValueError, RecursionError):
-            continue
-        return json.dumps({**kept, "row": content}) if HALF.search(line) else line
-    return json.dumps({**kept, "row": "too deep to be written"})

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
 from assent.core import seeds
 from assent.core.errors import DataError
+from assent.core.lazy import pick
 from assent.core.shown import turns_shown
 from assent.core.types import Comparison, Conversation, Message, Prompt
-from assent.data.duplicates import THRESHOLD, exact_groups, near_pairs, normalized
+from assent.data.duplicates import THRESHOLD, near_across
+from assent.data.shingling import Ints, Shingled, normalized
 
 _Item = TypeVar("_Item", Prompt, Conversation, Comparison)
 
@@ -22,7 +27,7 @@ def split(
     *,
     seed: int,
     part_of: Callable[[_Item], str] | None = None,
-) -> dict[str, list[_Item]]:
+) -> dict[str, Sequence[_Item]]:
     """Divide items by a hash of their split key; shares add up to 1, for example {"train": 0.9, "heldout": 0.1}.
 
     An item's side depends on its key, the seed and the shares alone, never on the other items; but where `part_of` is
@@ -31,20 +36,19 @@ def split(
     """
     if not items or abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:
         raise ValueError(f"split wants items and shares that add up to 1, got {len(items)} items and {dict(shares)}")
-    keys = [split_key(item) for item in items]
-    side = {key: side_of(key, shares, seed=seed) for key in keys}
-    if part_of is not None:
-        parts: dict[str, set[str]] = {}
-        for item, key in zip(items, keys, strict=True):
-            parts.setdefault(part_of(item), set()).add(key)
-        for part in sorted(parts):
-            _spread(parts[part], side, shares, seed=seed)
-    sides: dict[str, list[_Item]] = {name: [] for name in shares}
-    for item, key in zip(items, keys, strict=True):
-        sides[side[key]].append(item)
+    names, number = list(shares), dict[str, int]()
+    points, part = np.zeros(len(items), dtype=np.int64), np.zeros(len(items), dtype=np.int64)
+    for place, item in enumerate(items):
+        points[place] = seeds.derive(seed, "split", split_key(item))
+        part[place] = 0 if part_of is None else number.setdefault(part_of(item), len(number))
+    known, key = np.unique(points, return_inverse=True)  # keys by their hashes of 63 bits
+    side = np.array([names.index(_side(_fraction(int(point)), shares)) for point in known])
+    for name in sorted(number):
+        _spread(np.unique(key[part == number[name]]), side, known, shares)
+    sides = {name: pick(items, np.flatnonzero(side[key] == n)) for n, name in enumerate(names)}
     for name, share in shares.items():
-        if share > 0 and not sides[name]:
-            few = f"{len(items)} items have {len(side)} distinct prompts"
+        if share > 0 and not len(sides[name]):
+            few = f"{len(items)} items have {len(known)} distinct prompts"
             raise DataError(
                 f"the {name} split (share {share}) is empty: {few}; add data, change the seed or the shares"
             )
@@ -63,7 +67,11 @@ def split_key(item: Prompt | Conversation | Comparison) -> str:
 
 def side_of(key: str, shares: Mapping[str, float], *, seed: int) -> str:
     """The side a key falls on."""
-    point, edge = _point(key, seed=seed), 0.0
+    return _side(_fraction(seeds.derive(seed, "split", key)), shares)
+
+
+def _side(point: float, shares: Mapping[str, float]) -> str:
+    edge = 0.0
     for name, share in shares.items():
         edge += share
         if point < edge:
@@ -71,22 +79,25 @@ def side_of(key: str, shares: Mapping[str, float], *, seed: int) -> str:
     return next(name for name in reversed(list(shares)) if shares[name] > 0)
 
 
-def _point(key: str, *, seed: int) -> float:
-    """Where the hash puts a key, from 0 to 1."""
-    return seeds.derive(seed, "split", key) / 2**63
+def _fraction(point: int) -> float:
+    """Where a hash stands, from 0 to 1."""
+    return point / 2**63
 
 
-def _spread(keys: set[str], side: dict[str, str], shares: Mapping[str, float], *, seed: int) -> None:
-    """Give each side that has none of these keys the one nearest to it, from a side that has two or more."""
+def _spread(keys: Ints, side: Ints, known: Ints, shares: Mapping[str, float]) -> None:
+    """Give each side that has none of these keys the one nearest to it, from a side that has two or more.
+
+    `keys` are places in `side`, the number of the side of each key, and in `known`, the hash of each.
+    """
     start = 0.0
-    for name, share in shares.items():
+    for number, share in enumerate(shares.values()):
         low, high = start, start + share
         start = high
-        counts = Counter(side[key] for key in keys)
-        spare = sorted(key for key in keys if counts[side[key]] > 1)
-        if share > 0 and not counts[name] and spare:
-            points = {key: _point(key, seed=seed) for key in spare}
-            side[min(spare, key=lambda key: max(low - points[key], points[key] - high))] = name
+        counts = np.bincount(side[keys], minlength=len(shares))
+        spare = keys[counts[side[keys]] > 1]
+        if share > 0 and not counts[number] and len(spare):
+            points = np.array([_fraction(int(known[key])) for key in spare])
+            side[spare[np.argmin(np.maximum(low - points, points - high))]] = number
 
 
 def first_user_turn(messages: Sequence[Message]) -> str:
@@ -151,24 +162,16 @@ def leakage(
     threshold: float = THRESHOLD,
 ) -> LeakReport:
     """Compare the prompts of two sets; `threshold` as in `duplicates.near_pairs`."""
-    texts = [prompt_text(item) for item in (*train, *evaluation)]
-    groups = exact_groups(texts)
-    copies = {group[0]: group for group in groups}
-    leaks = []
-    for group in groups:
-        leaks += _across(group, group, len(train), 1.0)
-    for pair in near_pairs(texts, threshold=threshold):
-        one, other = copies[pair.first], copies[pair.second]
-        leaks += _across(one, other, len(train), pair.similarity)
-        leaks += _across(other, one, len(train), pair.similarity)
-    return LeakReport(
-        len(train), len(evaluation), tuple(sorted(leaks, key=lambda leak: (leak.evaluation, -leak.similarity)))
-    )
-
-
-def _across(one: Sequence[int], other: Sequence[int], num_train: int, similarity: float) -> list[Leak]:
-    """Leaks from `one` (its first training item stands for all) into the evaluation items of `other`."""
-    source = next((index for index in one if index < num_train), None)
-    if source is None:
-        return []
-    return [Leak(source, index - num_train, similarity) for index in other if index >= num_train]
+    count = len(train)
+    held = Shingled.of(prompt_text(item) for item in itertools.chain(train, evaluation))
+    asked: dict[int, list[int]] = defaultdict(list)
+    for place in range(count, len(held.first)):
+        asked[int(held.first[place])].append(place - count)
+    leaks = [Leak(first, one, 1.0) for first, places in asked.items() if first < count for one in places]
+    pairs = near_across(held, held.distinct < count, np.isin(held.distinct, list(asked)), threshold=threshold)
+    for pair in pairs:
+        for one, other in ((pair.first, pair.second), (pair.second, pair.first)):
+            # The first training item of equal ones stands for all.
+            leaks += [Leak(one, place, pair.similarity) for place in asked.get(other, ()) if one < count]
+    leaks.sort(key=lambda leak: (leak.evaluation, -leak.similarity))
+    return LeakReport(count, len(evaluation), tuple(leaks))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from assent.core.errors import DataError, ModelError
 from assent.core.group import Group
+from assent.core.group_store import GroupStore
 from assent.core.types import Conversation, Message, Prompt, stray_result
 from assent.data.fit import Policy, fit
 from assent.data.render import Renderer
@@ -31,8 +32,8 @@ _Item = TypeVar("_Item", Conversation, _Asked)
 class Fitted:
     """What fits. `kept[n]` is the place of item n's groups in what was given; places missing there were dropped."""
 
-    groups: tuple[tuple[Group, ...], ...]
-    """Of each item that is kept."""
+    flat: Sequence[Group]
+    """Groups of what is kept, in order: one of each item, or of a demonstration one for each turn that is learned."""
     kept: tuple[int, ...]
     dropped: int
     shortened: int
@@ -40,14 +41,9 @@ class Fitted:
     truncated: int
     """Items of which one exchange was left and whose prompt was then cut on the left."""
 
-    @property
-    def flat(self) -> tuple[Group, ...]:
-        """All groups in order."""
-        return tuple(group for groups in self.groups for group in groups)
-
     def checked(self, what: str, *, max_length: int) -> Fitted:
         """Itself. Raises DataError where nothing is left of what was given."""
-        if self.dropped and not self.groups:
+        if self.dropped and not self.kept:
             raise DataError(
                 f"none of {self.dropped} {what} fits into {max_length} tokens; raise max_length (the model's "
                 "context is the most it can be), or shorten them"
@@ -75,7 +71,7 @@ def row_limit(max_length: int | None, context: int) -> int:
 
 
 def fit_demonstrations(
-    conversations: Sequence[Conversation], renderer: Renderer, *, max_length: int, policy: Policy
+    conversations: Iterable[Conversation], renderer: Renderer, *, max_length: int, policy: Policy
 ) -> Fitted:
     """Conversations as groups of at most `max_length` tokens.
 
@@ -92,7 +88,7 @@ def fit_demonstrations(
 
 
 def fit_comparisons(
-    asked: Sequence[tuple[Prompt, Sequence[str], Sequence[bool]]],
+    asked: Iterable[tuple[Prompt, Sequence[str], Sequence[bool]]],
     renderer: Renderer,
     *,
     max_length: int,
@@ -102,7 +98,7 @@ def fit_comparisons(
 
     As `fit_demonstrations`; all answers of a prompt see the same part of the talk.
     """
-    items = [_Asked(prompt.messages, prompt.tools, texts, finished) for prompt, texts, finished in asked]
+    items = (_Asked(prompt.messages, prompt.tools, texts, finished) for prompt, texts, finished in asked)
 
     def render(one: _Asked, messages: tuple[Message, ...]) -> tuple[Group, ...]:
         return (renderer.group(Prompt(messages=messages, tools=one.tools), one.texts, one.finished),)
@@ -125,7 +121,7 @@ def without_first_exchange(messages: Sequence[Message]) -> tuple[Message, ...] |
 
 
 def _fit(
-    items: Sequence[_Item],
+    items: Iterable[_Item],
     render: Callable[[_Item, tuple[Message, ...]], tuple[Group, ...]],
     renderer: Renderer,
     *,
@@ -133,9 +129,9 @@ def _fit(
     policy: Policy,
 ) -> Fitted:
     kept: list[int] = []
-    groups: list[tuple[Group, ...]] = []
-    shortened = truncated = 0
-    for number, item in enumerate(items):
+    groups = GroupStore()
+    shortened = truncated = number = 0
+    for number, item in enumerate(items, start=1):
         made = _made(item, render, number)
         if policy == "error" and _longest(made) > max_length:
             raise DataError(
@@ -153,11 +149,12 @@ def _fit(
         last_resort: Policy = "drop" if is_whole else policy
         fitted = fit(made, max_length=max_length, policy=last_resort, bos_id=renderer.tokenizer.bos_token_id)
         if len(fitted.items) == len(made):
-            kept.append(number)
-            groups.append(fitted.items)
+            kept.append(number - 1)
+            for group in fitted.items:
+                groups.append(group)
             shortened += is_cut
             truncated += bool(fitted.num_truncated)
-    return Fitted(tuple(groups), tuple(kept), len(items) - len(kept), shortened, truncated)
+    return Fitted(groups, tuple(kept), number - len(kept), shortened, truncated)
 
 
 def _made(
@@ -170,8 +167,8 @@ def _made(
 
 
 def _named(item: _Item, number: int) -> str:
-    """The row's place and how it begins: the file that it came from is not known here."""
-    return f"row {number + 1}, which begins {item.messages[0].content[:60]!r},"
+    """The row's number, from 1, and how it begins: the file that it came from is not known here."""
+    return f"row {number}, which begins {item.messages[0].content[:60]!r},"
 
 
 def _longest(groups: Sequence[Group]) -> int:

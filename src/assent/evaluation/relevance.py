@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from assent.core.hashing import hash_json
+from assent.core.lazy import Mapped
 from assent.core.types import Comparison, Completion, Prompt
 from assent.feedback.quality.agreement import hit
 from assent.stats.clustered import clustered_share
@@ -24,15 +26,25 @@ class Borrowed:
     other: Completion
 
 
-def borrowed_answers(comparisons: Sequence[Comparison]) -> list[Borrowed]:
+def borrowed_answers(comparisons: Sequence[Comparison]) -> Sequence[Borrowed]:
     """One for each prompt, its neighbour's best answer being the other; best answers that read alike are left out.
 
     Neighbours are taken in the order of prompt ids, which are hashes: so at random, and the same each time.
     """
-    best = {c.prompt.id: (c.prompt, _best(c)) for c in comparisons}
+    best: dict[str, tuple[int, int, str]] = {}
+    for place, comparison in enumerate(comparisons):
+        answer = _best(comparison)
+        best[comparison.prompt.id] = place, answer, hash_json(comparison.completions[answer].text)
     ordered = [best[i] for i in sorted(best)]
-    pairs = zip(ordered, ordered[1:] + ordered[:1], strict=True)
-    return [Borrowed(prompt, own, other) for (prompt, own), (_, other) in pairs if own.text != other.text]
+    neighbours = zip(ordered, ordered[1:] + ordered[:1], strict=True)
+    pairs = [(own[:2], other[:2]) for own, other in neighbours if own[2] != other[2]]
+
+    def borrowed(pair: tuple[tuple[int, int], tuple[int, int]]) -> Borrowed:
+        (own, its_best), (other, others_best) = pair
+        asked = comparisons[own]
+        return Borrowed(asked.prompt, asked.completions[its_best], comparisons[other].completions[others_best])
+
+    return Mapped(borrowed, pairs)
 
 
 def relevance(probes: Sequence[Borrowed], own: Sequence[float], other: Sequence[float]) -> Estimate | None:
@@ -41,12 +53,12 @@ def relevance(probes: Sequence[Borrowed], own: Sequence[float], other: Sequence[
     return clustered_share(hits, [p.prompt.id for p in probes]) if len(hits) > 1 else None
 
 
-def _best(comparison: Comparison) -> Completion:
-    """The answer of the best mean place; to be left out as unusable counts as a place below the last."""
+def _best(comparison: Comparison) -> int:
+    """Which answer has the best mean place; to be left out as unusable counts as a place below the last."""
     places = dict.fromkeys((c.id for c in comparison.completions), 0.0)
     for judgment in comparison.judgments:
         if judgment.ranking is not None:
             rank = judgment.ranking.rank()
             for name in places:
                 places[name] += rank.get(name, len(judgment.ranking.tiers))
-    return min(comparison.completions, key=lambda c: places[c.id])
+    return min(range(len(comparison.completions)), key=lambda i: places[comparison.completions[i].id])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 
+from assent.core.lazy import Picked
 from assent.core.types import Comparison, Record
 from assent.evaluation.criterion_report import CriterionReport
 from assent.evaluation.inheritance import Debias, Inheritance
@@ -250,15 +252,16 @@ def _judged_pairs(comparisons: Sequence[Comparison], scores: Sequence[float]) ->
 
 def _by_source(comparisons: Sequence[Comparison], scores: Sequence[float]) -> dict[str, Bounds]:
     """Bounds of each source that has at least two prompts."""
-    members: dict[str, tuple[list[Comparison], list[float]]] = {}
+    members: dict[str, tuple[list[int], list[float]]] = {}
     start = 0
-    for comparison in comparisons:
+    for place, comparison in enumerate(comparisons):
         own = members.setdefault(str(comparison.meta.get("source", "")), ([], []))
-        own[0].append(comparison)
+        own[0].append(place)
         own[1].extend(scores[start : start + len(comparison.completions)])
         start += len(comparison.completions)
     found = {}
-    for name, (some, some_scores) in sorted(members.items()):
+    for name, (places, some_scores) in sorted(members.items()):
+        some = Picked(comparisons, np.array(places, dtype=np.int64))
         pairs = _judged_pairs(some, some_scores)
         prompts = [p.prompt_id for p in pairs]
         if name and len(set(prompts)) > 1:
@@ -276,10 +279,11 @@ def _by_source(comparisons: Sequence[Comparison], scores: Sequence[float]) -> di
 
 def _labels(comparisons: Sequence[Comparison]) -> list[tuple[str, ...]]:
     """ "key=value" of every slice key that has at most MAX_SLICES values."""
-    values = {
-        key: [str({**c.prompt.meta, **c.meta}[key]) if key in {**c.prompt.meta, **c.meta} else "" for c in comparisons]
-        for key in SLICE_KEYS
-    }
+    values: dict[str, list[str]] = {key: [] for key in SLICE_KEYS}
+    for one in comparisons:
+        meta = {**one.prompt.meta, **one.meta}
+        for key, some in values.items():
+            some.append(sys.intern(str(meta[key])) if key in meta else "")
     kept = {key: v for key, v in values.items() if 1 < len(set(v) - {""}) <= MAX_SLICES}
     return [tuple(f"{key}={v[i]}" for key, v in kept.items() if v[i]) for i in range(len(comparisons))]
 

@@ -15,7 +15,7 @@ from assent.learner import peers
 from assent.learner.learner import Output, Scorer
 from assent.learner.room import Room
 from assent.models.choices import with_choices
-from assent.models.groups import GroupBatch, pack
+from assent.models.groups import GroupBatch, Packed, pack
 from assent.models.policy import TokenScores
 
 
@@ -44,7 +44,7 @@ class LocalScorer(Generic[Output]):
 def each_scored(scorer: Scorer[Output], batches: Sequence[GroupBatch]) -> Iterator[tuple[GroupBatch, Output]]:
     """Every micro-batch with what the model says of it: one held at a time, or one for each process that scores."""
     for start in range(0, len(batches), peers.count()):
-        some = batches[start : start + peers.count()]
+        some = list(batches[start : start + peers.count()])
         yield from zip(some, scorer.score(some), strict=True)
 
 
@@ -60,7 +60,7 @@ def sum_logps(
     `on_progress(n)` is told whenever n more answers are done.
     """
     found = torch.zeros(sum(len(g.continuations) for g in groups))
-    for batch, scores in each_scored(scorer, pack(groups, budget=budget)):
+    for batch, scores in each_scored(scorer, Packed(groups, budget=budget)):
         found[list(batch.rows)] = row_sum(scores.logps, batch.row, batch.num_rows).float().cpu()
         on_progress(len(batch.rows))
     return found
@@ -80,7 +80,7 @@ def choice_logps(
 def score_groups(scorer: Scorer[Tensor], groups: Sequence[Group], *, budget: int) -> list[float]:
     """One number per answer, group by group, from a scorer of rows [B]."""
     scores = [0.0] * sum(len(g.continuations) for g in groups)
-    for batch, found in each_scored(scorer, pack(groups, budget=budget)):
+    for batch, found in each_scored(scorer, Packed(groups, budget=budget)):
         for row, score in zip(batch.rows, found.tolist(), strict=True):
             scores[row] = score
     return scores

@@ -12,6 +12,7 @@ Two groups, prompt [7 8] with answers [1 2] and [3], and prompt [9] with answer 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from assent.core.group import Group
+from assent.core.lazy import Lazy
 from assent.models.attention_cuda import FlexPlan, best_plan
 from assent.models.group_plan import GroupPlan
 from assent.models.last_layer import Place, Reading
@@ -136,20 +138,39 @@ def pack(groups: Sequence[Group], *, budget: int) -> list[GroupBatch]:
     A group is never split; one that is larger than the budget is a batch of its own. Row numbers count continuations
     in the order given. The same groups always give the same batches.
     """
-    if budget < 1:
-        raise ValueError(f"budget is a number of real tokens of at least 1, got {budget}")
-    first_row = np.concatenate([[0], np.cumsum([len(g.continuations) for g in groups])])
-    order = sorted(range(len(groups)), key=lambda n: (-groups[n].longest, -groups[n].num_tokens, n))
-    chosen: list[list[int]] = []
-    room = 0
-    for number in order:
-        size = groups[number].num_tokens
-        if not chosen or size > room:
-            chosen.append([])
-            room = budget
-        chosen[-1].append(number)
-        room -= size
-    return [_batch([(n, int(first_row[n]), groups[n]) for n in numbers]) for numbers in chosen]
+    return list(Packed(groups, budget=budget))
+
+
+class Packed(Lazy[GroupBatch]):
+    """The batches of `pack`, each laid out when it is asked for: for a pass over more groups than memory holds."""
+
+    def __init__(self, groups: Sequence[Group], *, budget: int) -> None:
+        if budget < 1:
+            raise ValueError(f"budget is a number of real tokens of at least 1, got {budget}")
+        self._groups = groups
+        shapes = ((len(g.continuations), g.longest, g.num_tokens) for g in groups)
+        rows, longest, tokens = np.fromiter(shapes, dtype=np.dtype((np.int64, 3)), count=len(groups)).T
+        self._first_row = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(rows)])
+        self._order = np.lexsort((-tokens, -longest))
+        self._starts = array("q")
+        """Where in the order each batch begins."""
+        room = 0
+        for place, number in enumerate(self._order):
+            size = int(tokens[number])
+            if not place or size > room:
+                self._starts.append(place)
+                room = budget
+            room -= size
+        self._starts.append(len(groups))
+
+    def __len__(self) -> int:
+        """How many batches there are."""
+        return len(self._starts) - 1
+
+    def at(self, place: int) -> GroupBatch:
+        """The batch at this place."""
+        numbers = self._order[self._starts[place] : self._starts[place + 1]].tolist()
+        return _batch([(n, int(self._first_row[n]), self._groups[n]) for n in numbers])
 
 
 def _batch(numbered: Sequence[tuple[int, int, Group]]) -> GroupBatch:

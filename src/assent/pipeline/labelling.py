@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from assent.artifacts.jsonl import read_records
 from assent.artifacts.store import Artifact
 from assent.core.errors import DataError
 from assent.core.group import Group
+from assent.core.lazy import Mapped
 from assent.core.types import Comparison, Marked
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons
@@ -71,7 +73,7 @@ class KnownRaters:
 class Relabelled:
     """Targets as a method's settings want them, and what was used for that, in words and counted."""
 
-    targets: list[Target]
+    targets: Sequence[Target]
     line: str | None
     facts: dict[str, Any]
 
@@ -88,7 +90,7 @@ def relabelled(targets: Sequence[Target], config: DPOConfig, reward: Artifact | 
             " orders; set optimize.ranking: pairs, or the weight of AI labels to 1"
         )
     if config.labels == "hard" and config.weights == "alike":
-        return Relabelled(list(targets), None, {})
+        return Relabelled(targets, None, {})
     known = KnownRaters.of(reward)
     if config.weights == "raters":
         if known is None:
@@ -99,14 +101,15 @@ def relabelled(targets: Sequence[Target], config: DPOConfig, reward: Artifact | 
         weights = known.weights()
         silent = sum(weight == 0 for weight in weights.values())
         line = f"judgments weigh by the sharpness of their rater in the rater model; those of {silent} raters nothing"
-        return Relabelled([t.weighted(weights) for t in targets], line, {"raters_without_weight": silent})
+        by_raters = Mapped(lambda target: target.weighted(weights), targets)
+        return Relabelled(by_raters, line, {"raters_without_weight": silent})
     if known is None:
-        soft = [softened(t, partial(share_labels, prior=config.vote_prior)) for t in targets]
+        soft = Mapped(lambda target: softened(target, partial(share_labels, prior=config.vote_prior)), targets)
         source, used = "shares", f"shares of votes, with {config.vote_prior:g} more each way (there is no rater model)"
     else:
-        soft = [softened(t, partial(known.labels, raters=t.raters)) for t in targets]
+        soft = Mapped(lambda target: softened(target, partial(known.labels, raters=target.raters)), targets)
         source, used = "rater model", f"the rater model, with a gap of {known.spread:.2f} logits as its prior deviation"
-    chances = torch.cat([t.chance for t in soft if t.chance is not None])
+    chances = torch.tensor(array("f", (value for t in soft if t.chance is not None for value in t.chance.tolist())))
     judged = sum(len(t.pairs.better) for t in targets)
     line = (
         f"soft labels by {used}: {len(chances)} pairs from {judged} votes, chance of the better answer"

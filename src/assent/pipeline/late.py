@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -112,19 +112,18 @@ def came_late(store: Store, queue: Queue, snapshot: str) -> Late | None:
     return Late(queue, comparisons, marked) if comparisons or marked else None
 
 
-def with_late(comparisons: Sequence[Comparison], late: Sequence[Comparison]) -> list[Comparison]:
+def with_late(comparisons: Iterable[Comparison], late: Sequence[Comparison]) -> Iterator[Comparison]:
     """Comparisons with what was said late of the same tasks; a corrected judgment stands for the one before."""
     newer = {(said.task_id, said.rater_id) for one in late for said in one.judgments}
     more = {one.judgments[0].task_id: one for one in late}
-    merged = []
     for one in comparisons:
         added = more.pop(one.judgments[0].task_id, None)
         if added is None:
-            merged.append(one)
+            yield one
         else:
             kept = (said for said in one.judgments if (said.task_id, said.rater_id) not in newer)
-            merged.append(one.model_copy(update={"judgments": (*kept, *added.judgments)}))
-    return [*merged, *more.values()]
+            yield one.model_copy(update={"judgments": (*kept, *added.judgments)})
+    yield from more.values()
 
 
 def late_name(project: str, number: int) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from assent.core import seeds
+from assent.core.lazy import Places, pick
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison
 from assent.data.augment import MARK, Copies, counterfactual_copies
@@ -25,6 +27,8 @@ from assent.training.population import Weighting, weighting
 from assent.training.reward import outputs_of
 
 Attributes = Mapping[str, Mapping[str, str]]
+MOST_LOOKED_AT = 20_000
+"""Comparisons that leans are measured on: the states of all their answers are in memory at once."""
 
 
 def weights_of(comparisons: Sequence[Comparison], attributes: Attributes, config: RewardConfig) -> Weighting | None:
@@ -59,9 +63,9 @@ class Leaning:
     def mended(self, log: RunLog, *, seed: int) -> tuple[Debias | None, Inheritance]:
         """Take out of the head what is asked for, and tell where leans come from."""
         lists = swap_lists(self.config.swaps)
-        own = [i for i, one in enumerate(self.learn.comparisons) if MARK not in one.meta]
-        comparisons = [self.learn.comparisons[i] for i in own]
-        states = self._states([self.learn.groups[i] for i in own])
+        own = self._looked_at(log, seed=seed)
+        comparisons = pick(self.learn.comparisons, own)
+        states = self._states(pick(self.learn.groups, own))
         names = feature_names(comparisons, lists)
         answers = answers_of(comparisons, states, names, lists)
         raters = sorted({j.rater_id for one in comparisons for j in one.judgments})
@@ -75,9 +79,18 @@ class Leaning:
         found = inheritance(votes, answers, names, raters, self.attributes, self.model.head.double().numpy())
         return debias, found
 
+    def _looked_at(self, log: RunLog, *, seed: int) -> Places:
+        """Places of the comparisons that are no copies; of more than MOST_LOOKED_AT, so many drawn by the seed."""
+        is_own = np.fromiter((MARK not in one.meta for one in self.learn.comparisons), dtype=bool)
+        own = np.flatnonzero(is_own)
+        if len(own) <= MOST_LOOKED_AT:
+            return own
+        log.say(f"leans are measured on {MOST_LOOKED_AT} of {len(own)} comparisons, drawn by the seed")
+        return np.sort(seeds.stream(seed, "leans").choice(own, size=MOST_LOOKED_AT, replace=False))
+
     def _debias(
         self,
-        comparisons: list[Comparison],
+        comparisons: Sequence[Comparison],
         votes: HeadVotes,
         answers: Answers,
         names: Sequence[str],

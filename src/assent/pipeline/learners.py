@@ -25,7 +25,8 @@ from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.training.config import RewardConfig
 from assent.training.loop import Loop
-from assent.training.reward import Member, Outputs, RewardFit, Trained, train_reward
+from assent.training.members import Member, Members
+from assent.training.reward import Outputs, RewardFit, Trained, train_reward
 from assent.training.targets import Target
 
 Training = Callable[[int, int], AbstractContextManager[None]]
@@ -205,9 +206,13 @@ def train_reward_model(
 
     What is `held_out` is measured on the way and never learned.
     """
-    members = list(zip(groups, targets, strict=True))
     fit = RewardFit.of(
-        members, config, features=model.num_features, seed=loop.seed, attributes=attributes, weight=weight
+        Members(groups, targets),
+        config,
+        features=model.num_features,
+        seed=loop.seed,
+        attributes=attributes,
+        weight=weight,
     )
     trained = train_reward(reward_learner(model, config.optimizer, seed=loop.seed), fit, config, loop, held_out)
     model.score_mean, model.score_std = trained.score_mean, trained.score_std

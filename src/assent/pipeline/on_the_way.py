@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json
+from assent.core.lazy import pick
 from assent.core.runlog import Answered, RunLog
 from assent.core.types import Comparison, Marked, Prompt
 from assent.data.splits import prompt_text, side_of, split_key
@@ -78,20 +81,18 @@ def hand_over(loop: Loop, ctx: StageContext) -> dict[str, Any]:
     return facts
 
 
-def sides(judged: Sequence[Judged], share: float, log: RunLog) -> tuple[list[Judged], list[Judged]]:
+def sides(judged: Sequence[Judged], share: float, log: RunLog) -> tuple[Sequence[Judged], Sequence[Judged]]:
     """What is learned, and about a `share` of all, by prompt, that is held out; said in words.
 
     The side of a prompt hangs on its text and the share alone. Raises DataError where a side is empty.
     """
     if not share:
-        return list(judged), []
+        return judged, []
     shares = {"train": 1 - share, "held out": share}
-    learned: list[Judged] = []
-    held: list[Judged] = []
-    for one in judged:
-        is_held = side_of(split_key(one.prompt), shares, seed=HELD_OUT_SEED) == "held out"
-        (held if is_held else learned).append(one)
-    if not learned or not held:
+    told = (side_of(split_key(one.prompt), shares, seed=HELD_OUT_SEED) for one in judged)
+    is_held = np.fromiter((side == "held out" for side in told), dtype=bool, count=len(judged))
+    learned, held = (pick(judged, np.flatnonzero(of)) for of in (~is_held, is_held))
+    if not len(learned) or not len(held):
         raise DataError(
             f"optimize.eval_share {share} holds out {len(held)} of {len(judged)} judged tasks; both sides want some:"
             " give more judgments, or another share"

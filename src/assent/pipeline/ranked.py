@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from assent.core.group import Group
-from assent.core.types import Comparison
+from assent.core.lazy import Picked, pick
+from assent.core.types import Comparison, Prompt
 from assent.data.fit import Policy
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons
+from assent.training.target_store import TargetStore
 from assent.training.targets import Target, target_of
 
 
@@ -17,9 +22,9 @@ from assent.training.targets import Target, target_of
 class RankedGroups:
     """Comparisons that say something and fit, as token groups with their targets."""
 
-    comparisons: list[Comparison]
-    groups: list[Group]
-    targets: list[Target]
+    comparisons: Sequence[Comparison]
+    groups: Sequence[Group]
+    targets: Sequence[Target]
     fitted: Fitted
 
 
@@ -48,10 +53,21 @@ def ranked_groups(
     too_long: Policy,
     margins: Sequence[float] | None = None,
 ) -> RankedGroups:
-    """Render each comparison as one group: its prompt once, all its answers."""
-    targets = [(c, target_of(c, margins=margins)) for c in comparisons]
-    found = [(comparison, target) for comparison, target in targets if target is not None]
-    asked = [(c.prompt, [a.text for a in c.completions], [a.finished for a in c.completions]) for c, _ in found]
-    fitted = fit_comparisons(asked, renderer, max_length=limit, policy=too_long)
-    kept = [found[i] for i in fitted.checked("comparisons", max_length=limit).kept]
-    return RankedGroups([c for c, _ in kept], list(fitted.flat), [t for _, t in kept], fitted)
+    """Render each comparison as one group: its prompt once, all its answers.
+
+    Comparisons are read once, in order, and none is held.
+    """
+    places, targets = array("q"), TargetStore()
+
+    def asked() -> Iterator[tuple[Prompt, list[str], list[bool]]]:
+        for place, one in enumerate(comparisons):
+            target = target_of(one, margins=margins)
+            if target is not None:
+                places.append(place)
+                targets.append(target)
+                yield one.prompt, [a.text for a in one.completions], [a.finished for a in one.completions]
+
+    fitted = fit_comparisons(asked(), renderer, max_length=limit, policy=too_long)
+    kept = np.array(fitted.checked("comparisons", max_length=limit).kept, dtype=np.int64)
+    own = pick(comparisons, np.array(places, dtype=np.int64)[kept])
+    return RankedGroups(own, fitted.flat, Picked(targets, kept), fitted)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 from assent.artifacts.identity import FromOutside, hash_whole, resolved
-from assent.artifacts.jsonl import read_records
+from assent.artifacts.jsonl import Records, read_records
 from assent.artifacts.round import STAGES
 from assent.artifacts.stage import Runner
 from assent.artifacts.store import Artifact
@@ -325,7 +325,7 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
 def refuse_no_room(config: RunConfig, template: Template, prompts: Artifact) -> None:
     """Raise DataError where too few prompts leave room for the answers that any stage of the run wants to them."""
     reader = RowReader.of(template)
-    asked = read_records(prompts.file("prompts.jsonl"), Prompt)
+    asked = Records(prompts.file("prompts.jsonl"), Prompt)
     reader.refuse_no_room(asked, training_rooms(config), "prompts", fewest=1)
     held_out = read_records(prompts.file("eval.jsonl"), Prompt)
     reader.refuse_no_room(held_out, evaluation_rooms(config), "evaluation prompts", fewest=FEWEST_PROMPTS)

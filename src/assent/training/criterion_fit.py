@@ -17,7 +17,7 @@ from assent.core.group import Group
 from assent.core.types import Comparison
 from assent.models.criterion_heads import Criterion
 from assent.models.groups import GroupBatch
-from assent.training.targets import Target, local_starts
+from assent.training.targets import Target, local_targets
 
 PRIOR = 10.0
 """A rater's own level counts for n / (n + PRIOR) of what n scores show of it: few scores say little."""
@@ -49,6 +49,8 @@ class CriterionScale:
 
 def scales_of(comparisons: Sequence[Comparison], names: Sequence[str]) -> tuple[CriterionScale, ...]:
     """The scale of each criterion. Raises DataError for one by which fewer than two different scores were given."""
+    if not names:
+        return ()
     found: dict[str, list[tuple[str, float]]] = {name: [] for name in names}
     seen: set[str] = set()
     for one in comparisons:
@@ -89,8 +91,8 @@ def criterion_loss(
     `said` [B, C] is what the other heads say, in deviations.
     """
     total, weight = said.new_zeros(()), 0.0
-    for (_, target), start in zip(members, local_starts(batch, [g for g, _ in members]), strict=True):
-        if start is None or target.scores is None or bool(target.scores.isnan().all()):
+    for start, target in local_targets(batch, members):
+        if target.scores is None or bool(target.scores.isnan().all()):
             continue
         wanted = target.scores.to(said.device)
         rows = slice(start, start + len(wanted))

@@ -17,10 +17,10 @@ from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
 from assent.training.config import NoRatersConfig, RewardConfig
 from assent.training.loop import Loop
+from assent.training.members import Member, Members
 from assent.training.preference import (
     Examination,
     Lesson,
-    Member,
     PreferenceResult,
     Ranked,
     Reference,
@@ -28,6 +28,7 @@ from assent.training.preference import (
     decided,
     order_of,
     passes,
+    weights_of,
     with_best,
 )
 from assent.training.preference_config import DPOConfig
@@ -52,9 +53,9 @@ def train_dpo(
     """
     members = _members((groups, targets), config, "DPO")
     order = order_of(members, config, loop)
-    listed = [g for g, _ in members]
-    reference = Reference(policy, listed, config.optimizer.tokens_per_microbatch)
-    lesson = Lesson("DPO", listed, [t.weight for _, t in members], _pairwise(members, reference, config), order)
+    reference = Reference(policy, members.groups, config.optimizer.tokens_per_microbatch)
+    pairwise = _pairwise(members, reference, config)
+    lesson = Lesson("DPO", members.groups, weights_of(members), pairwise, order)
     lesson, likelihood = replace(lesson, parts={"reference": reference}), None
     if config.ranking == "plackett_luce":
         likelihood = Likelihood(members, WHOLE_ORDERS, order)
@@ -65,18 +66,18 @@ def train_dpo(
     return passes(policy, lesson, config, loop)
 
 
-def _members(ranked: Ranked, config: DPOConfig, title: str) -> list[Member]:
+def _members(ranked: Ranked, config: DPOConfig, title: str) -> Members:
     found = decided(*ranked, title)
     if config.ranking == "plackett_luce":  # where answers are ordered, ties among the others say something too
-        found = [(g, t) for g, t in zip(*ranked, strict=True) if not t.pairs.is_tie.all()]
+        found = Members(*ranked).where(lambda target: not target.pairs.is_tie.all())
     return found
 
 
 def _examination(
-    policy: Learner[TokenScores], unseen: Sequence[Member], config: DPOConfig, likelihood: Likelihood | None
+    policy: Learner[TokenScores], unseen: Members, config: DPOConfig, likelihood: Likelihood | None
 ) -> Examination:
     """The same loss of groups that are not learned, against the policy as it comes in."""
-    groups = [g for g, _ in unseen]
+    groups = unseen.groups
     reference = Reference(policy, groups, config.optimizer.tokens_per_microbatch)
 
     def objective() -> Objective[TokenScores]:
@@ -98,7 +99,7 @@ def _pairwise(
 
 
 def _listwise(
-    lesson: Lesson, members: list[Member], reference: Reference, config: DPOConfig, likelihood: Likelihood
+    lesson: Lesson, members: Members, reference: Reference, config: DPOConfig, likelihood: Likelihood
 ) -> Lesson:
     """K-wise DPO (Rafailov et al. 2023, app. A.3): a reward model's likelihood of whole orders, of β log π/π_ref."""
 

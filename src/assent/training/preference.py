@@ -10,6 +10,7 @@ A lesson may have a second one, `held_out`, of groups that are measured on the w
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,16 +25,16 @@ from assent.algorithms.preference import answer_logps
 from assent.core.errors import DataError
 from assent.core.group import Group
 from assent.learner.learner import Learner, Objective, Scorer
-from assent.learner.scorer import sum_logps
-from assent.models.groups import GroupBatch, pack
+from assent.learner.scorer import each_scored, sum_logps
+from assent.models.groups import GroupBatch, Packed, pack
 from assent.models.policy import TokenScores
 from assent.training.batches import EpochBatches
 from assent.training.looks import Looks, Schedule
 from assent.training.loop import Loop, Resumable
+from assent.training.members import Member, Members
 from assent.training.preference_config import PreferenceConfig
 from assent.training.targets import Target, local_best
 
-Member = tuple[Group, Target]
 Ranked = tuple[Sequence[Group], Sequence[Target]]
 """Groups with who ranked their answers how."""
 
@@ -78,11 +79,10 @@ class Examination:
 
     def measure(self, policy: Scorer[TokenScores], budget: int) -> dict[str, float]:
         """The means of what the objective reports."""
-        batches = pack(self.groups, budget=budget)
         objective = self.objective()
         with torch.no_grad():
-            scored = [one._replace(logps=one.logps.cpu()) for one in policy.score(batches)]
-            losses = [objective(one, batch) for one, batch in zip(scored, batches, strict=True)]
+            scored = each_scored(policy, Packed(self.groups, budget=budget))
+            losses = [objective(one._replace(logps=one.logps.cpu()), batch) for batch, one in scored]
         return means(merge_metrics(loss.metrics for loss in losses))
 
 
@@ -116,13 +116,17 @@ def order_of(groups: Sequence[object], config: PreferenceConfig, loop: Loop) -> 
     return EpochBatches(len(groups), config.batch_size, config.epochs, loop.seed)
 
 
-def decided(groups: Sequence[Group], targets: Sequence[Target], title: str) -> list[Member]:
+def decided(groups: Sequence[Group], targets: Sequence[Target], title: str) -> Members:
     """Groups with any pair of which one is better, without their ties. Raises DataError where there is none."""
-    both = [(g, t.decided()) for g, t in zip(groups, targets, strict=True)]
-    found = [(g, t) for g, t in both if t.weight > 0]
-    if not found:
+    found = Members(groups, targets).changed(Target.decided).where(lambda target: target.weight > 0)
+    if not len(found):
         raise DataError(f"{title} needs pairs with a better and a worse answer, and every pair given is a tie")
     return found
+
+
+def weights_of(members: Members) -> Sequence[float]:
+    """The weight of each member's target."""
+    return array("d", (target.weight for target in members.targets))
 
 
 @runtime_checkable
@@ -147,13 +151,13 @@ def on_pairs(
     examined = None
     if held_out is not None:
         unseen = decided(*held_out, f"{config.title} on what is held out")
-        examined = Examination([g for g, _ in unseen], lambda: partial(objective, members=unseen, config=config))
+        examined = Examination(unseen.groups, lambda: partial(objective, members=unseen, config=config))
 
     def of_step(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
         return partial(objective, members=[members[i] for i in chosen], config=config)
 
     order = order_of(members, config, loop)
-    lesson = Lesson(config.title, [g for g, _ in members], [t.weight for _, t in members], of_step, order)
+    lesson = Lesson(config.title, members.groups, weights_of(members), of_step, order)
     lesson = replace(lesson, held_out=examined)
     return passes(policy, lesson, config, loop)
 
@@ -174,7 +178,8 @@ class Reference:
     """Log-probs of every answer under the start policy, summed over tokens; checkpointed, since the policy moves."""
 
     def __init__(self, start: Scorer[TokenScores], groups: Sequence[Group], budget: int) -> None:
-        self._starts = np.cumsum([0, *(len(g.continuations) for g in groups)])
+        counts = np.fromiter((len(g.continuations) for g in groups), np.int64, len(groups))
+        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
         self._rows = sum_logps(start, groups, budget=budget)
 
     def of(self, chosen: Sequence[int]) -> Tensor:

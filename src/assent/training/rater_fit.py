@@ -6,7 +6,9 @@ their own, and in the first epoch no answer's score has yet been moved by the ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -22,6 +24,7 @@ from assent.core.group import Group
 from assent.models.groups import GroupBatch
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig
+from assent.training.members import Members
 from assent.training.targets import Target, shifted
 
 Floats = NDArray[np.float64]
@@ -95,16 +98,17 @@ class JointFit:
     ) -> None:
         """`members` are all that is trained on, `features` the width of the model's states."""
         self.config = config
-        self.raters = tuple(sorted({name for _, t in members for name in t.raters}))
+        learned = Members.of(members)
+        judged = Counter(name for target in learned.targets for name in target.raters)
+        self.raters = tuple(sorted(judged))
         number = {name: i for i, name in enumerate(self.raters)}
         self.grouping = Grouping.of(self.raters, attributes, config.group_by)
-        self.votes = [_numbered(t, number) for _, t in members]
-        """Votes of each member, on its own answers, with the numbers of all raters."""
-        self.starts = np.cumsum([0, *(len(g.continuations) for g, _ in members)])
-        everything = Votes.join(shifted(v, int(s)) for v, s in zip(self.votes, self.starts[:-1], strict=True))
+        self.starts = learned.starts
+        self._ends = array("q", [0])
+        """Where the votes on each member end among all votes."""
+        everything = Votes.join(self._all_votes(learned, number))
         self.ignores_order = is_by_rank(everything)
         if self.ignores_order:
-            self.votes = [replace(v, first=torch.zeros_like(v.first)) for v in self.votes]
             everything = replace(everything, first=torch.zeros_like(everything.first))
         self._everything = everything
         self._has_ties = bool((everything.lower == 0).any())
@@ -113,8 +117,21 @@ class JointFit:
         self._states = torch.zeros(answers, features if groups else 0)
         self._is_seen = torch.zeros(answers, dtype=torch.bool)
         self.known = RaterState.start(len(self.raters), groups, features)
-        self._judgments = np.bincount([number[name] for _, t in members for name in t.raters])
+        self._judgments = [judged[name] for name in self.raters]
         self._fit()
+
+    def votes(self, member: int) -> Votes:
+        """Votes on one member, on its own answers, with the numbers of all raters."""
+        own = slice(self._ends[member], self._ends[member + 1])
+        votes = Votes(*(getattr(self._everything, field.name)[own] for field in fields(Votes)))
+        return shifted(votes, -int(self.starts[member]))
+
+    def _all_votes(self, members: Members, number: Mapping[str, int]) -> Iterator[Votes]:
+        """Votes on each member, on answers by their places among all answers."""
+        for target, start in zip(members.targets, self.starts[:-1], strict=True):
+            votes = _numbered(target, number)
+            self._ends.append(self._ends[-1] + len(votes.weight))
+            yield shifted(votes, int(start))
 
     @property
     def has_groups(self) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, assert_never
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,18 +25,19 @@ from assent.algorithms.rater_likelihood import joint_loss
 from assent.core import seeds
 from assent.core.errors import DataError
 from assent.core.group import Group
+from assent.core.lazy import Picked
 from assent.learner.learner import Learner, Scorer
-from assent.models.groups import GroupBatch, pack
+from assent.models.groups import GroupBatch, Packed, pack
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
 from assent.training.criterion_fit import criterion_loss
 from assent.training.looks import Looks, Schedule
 from assent.training.loop import Loop, Resumable
+from assent.training.members import Member, Members
 from assent.training.rater_fit import JointFit, RaterFit
-from assent.training.targets import Target, local_pairs, local_starts, local_votes
+from assent.training.targets import Target, local_pairs, local_targets, local_votes
 from assent.training.tie_fit import TieFit
 
-Member = tuple[Group, Target]
 Outputs = tuple[Tensor, ...]
 """Score of each row [B], the state that it is read from [B, d], and where criteria are learned what their heads say
 [B, C]."""
@@ -65,7 +67,7 @@ class Trained(NamedTuple):
 class RewardFit:
     """What a reward model is fitted to: rankings, and how likely they are given scores."""
 
-    members: list[Member]
+    members: Members
     likelihood: Likelihood | JointLikelihood
     order: EpochBatches
 
@@ -85,13 +87,12 @@ class RewardFit:
         `attributes` are what raters said about themselves, by rater and name; groups of taste are made of them.
         `weight` is how much a judgment of each rater counts (see `training.population`); None: all alike.
         """
-        counted = [(g, t if weight is None else t.weighted(weight)) for g, t in ranked]
-        members = [
-            (g, t.decided() if config.ties == "ignore" else t)
-            for g, t in counted
-            if config.ties != "ignore" or not t.pairs.is_tie.all()
-        ]
-        if not members:
+        members = Members.of(ranked)
+        if weight is not None:
+            members = members.changed(lambda target: target.weighted(weight))
+        if config.ties == "ignore":
+            members = members.where(lambda target: not target.pairs.is_tie.all()).changed(Target.decided)
+        if not len(members):
             raise DataError("a reward model needs rankings of two answers or more, and there are none; add comparisons")
         order = EpochBatches(len(members), config.batch_size, config.epochs, seed)
         match config.raters:
@@ -122,8 +123,8 @@ def train_reward(
     What is `held_out` is measured on the way and never learned.
     """
     budget = config.optimizer.tokens_per_microbatch
-    unseen = [(g, t.decided()) for g, t in held_out if t.decided().weight > 0]
-    measure = (lambda _: heldout_measures(learner, unseen, budget=budget)) if unseen else None
+    unseen = Members.of(held_out).changed(Target.decided).where(lambda target: target.weight > 0)
+    measure = (lambda _: heldout_measures(learner, unseen, budget=budget)) if len(unseen) else None
     looks = Looks(learner, Schedule.of(config), measure, loop)
     parts: dict[str, Resumable] = {"reward": learner, "looks": looks, **fit.likelihood.parts()}
     for step in loop.steps(fit.order.total_steps, parts, description="training", looks=looks):
@@ -142,7 +143,7 @@ def train_reward(
         loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
     looks.take()
-    groups = [fit.members[i][0] for i in fit.settled(loop.seed)]
+    groups = Picked(fit.members.groups, np.array(fit.settled(loop.seed), dtype=np.int64))
     outputs = outputs_of(learner, groups, budget=budget, keep_states=fit.likelihood.has_groups)
     mean, std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
     return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs))
@@ -154,7 +155,7 @@ def heldout_measures(scorer: Scorer[Outputs], members: Sequence[Member], *, budg
     The loss is in nats per pair; log 2 is that of a model that knows nothing.
     """
     losses = []
-    for batch in pack([g for g, _ in members], budget=budget):
+    for batch in Packed(Members.of(members).groups, budget=budget):
         [(scores, *_)] = scorer.score([batch])
         pairs = local_pairs(batch, members)
         scores, weight = scores.cpu(), pairs.weight
@@ -173,7 +174,7 @@ def outputs_of(scorer: Scorer[Outputs], groups: Sequence[Group], *, budget: int,
     """Raw score of every answer, group by group, and the states they are read from (of width 0 unless kept)."""
     answers = sum(len(g.continuations) for g in groups)
     scores, kept = torch.zeros(answers), torch.zeros(answers, 0)
-    for batch in pack(groups, budget=budget):
+    for batch in Packed(groups, budget=budget):
         [(found, states, *_)] = scorer.score([batch])
         scores[list(batch.rows)] = found.cpu()
         if keep_states:
@@ -188,7 +189,7 @@ def taste_scores(scorer: Scorer[Outputs], groups: Sequence[Group], offsets: Tens
     found = torch.zeros(sum(len(g.continuations) for g in groups), len(offsets))
     if not len(offsets):
         return found
-    for batch in pack(groups, budget=budget):
+    for batch in Packed(groups, budget=budget):
         [(_, states, *_)] = scorer.score([batch])
         found[list(batch.rows)] = states.cpu() @ offsets.T
     return found
@@ -197,8 +198,8 @@ def taste_scores(scorer: Scorer[Outputs], groups: Sequence[Group], offsets: Tens
 class Likelihood:
     """How likely rankings are given scores, all raters alike; the strength of ties is refitted on the way."""
 
-    def __init__(self, members: list[Member], config: RewardConfig, order: EpochBatches) -> None:
-        largest = max(len(tier) for _, t in members for ranking in t.tiers for tier in ranking)
+    def __init__(self, members: Sequence[Member], config: RewardConfig, order: EpochBatches) -> None:
+        largest = max(len(tier) for t in Members.of(members).targets for ranking in t.tiers for tier in ranking)
         self.config, self.order, self.has_ties = config, order, largest > 1
         is_learned = config.ties in ("davidson", "rao_kupper") and (config.loss == "bradley_terry" or self.has_ties)
         size = max(1, largest - 1) if config.loss == "plackett_luce" else 1
@@ -241,12 +242,10 @@ class Likelihood:
             scores = outputs[0]
             if self.config.loss == "bradley_terry":
                 return (self.pairwise(scores, pairs) * pairs.weight).sum()
-            starts = local_starts(batch, [g for g, _ in members])
             return torch.stack(
                 [
                     self.listwise(scores, [[start + i for i in tier] for tier in tiers])
-                    for (_, target), start in zip(members, starts, strict=True)
-                    if start is not None
+                    for start, target in local_targets(batch, members)
                     for tiers in target.tiers
                 ]
             ).sum()
@@ -304,7 +303,7 @@ class JointLikelihood:
             self.fit.refit()
         terms = self.fit.terms()
         numbered = [
-            (group, replace(target, votes=self.fit.votes[i]))
+            (group, replace(target, votes=self.fit.votes(i)))
             for i, (group, target) in zip(numbers, members, strict=True)
         ]
 

@@ -125,38 +125,30 @@ def target_of(comparison: Comparison, *, margins: Sequence[float] | None = None)
 
 def local_pairs(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Pairs:
     """All pairs of the groups in one micro-batch, as numbers of its local rows; `members` are the optimizer batch."""
-    starts = local_starts(batch, [g for g, _ in members])
     parts = [
         replace(t.pairs, better=t.pairs.better + start, worse=t.pairs.worse + start)
-        for (_, t), start in zip(members, starts, strict=True)
-        if start is not None
+        for start, t in local_targets(batch, members)
     ]
     return Pairs.join(parts).to(batch.tokens.device)
 
 
 def local_chances(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Tensor:
     """The chance of each of `local_pairs` that its better answer is better; 1 where labels are hard."""
-    starts = local_starts(batch, [g for g, _ in members])
-    parts = [
-        torch.ones(len(t.pairs.better)) if t.chance is None else t.chance
-        for (_, t), start in zip(members, starts, strict=True)
-        if start is not None
-    ]
+    targets = (t for _, t in local_targets(batch, members))
+    parts = [torch.ones(len(t.pairs.better)) if t.chance is None else t.chance for t in targets]
     return torch.cat(parts).to(batch.tokens.device)
 
 
 def local_best(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> tuple[Tensor, Tensor]:
     """The best answers of the groups in one micro-batch as numbers of its local rows, and their weights."""
-    starts = local_starts(batch, [g for g, _ in members])
-    found = [(start, *t.best()) for (_, t), start in zip(members, starts, strict=True) if start is not None]
+    found = [(start, *t.best()) for start, t in local_targets(batch, members)]
     rows = torch.cat([rows + start for start, rows, _ in found])
     return rows.to(batch.tokens.device), torch.cat([weight for *_, weight in found]).to(batch.tokens.device)
 
 
 def local_votes(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> Votes:
     """All votes on the groups in one micro-batch, as `local_pairs`; raters keep the numbers that the votes have."""
-    starts = local_starts(batch, [g for g, _ in members])
-    parts = [shifted(t.votes, start) for (_, t), start in zip(members, starts, strict=True) if start is not None]
+    parts = [shifted(t.votes, start) for start, t in local_targets(batch, members)]
     return Votes.join(parts).to(batch.tokens.device)
 
 
@@ -165,14 +157,15 @@ def shifted(votes: Votes, start: int) -> Votes:
     return replace(votes, better=votes.better + start, worse=votes.worse + start)
 
 
-def local_starts(batch: GroupBatch, groups: Sequence[Group]) -> list[int | None]:
-    """Local row of each group's first answer, None where the group is in another micro-batch."""
-    local = {row: i for i, row in enumerate(batch.rows)}
-    starts, row = [], 0
-    for group in groups:
-        starts.append(local.get(row))
-        row += len(group.continuations)
-    return starts
+def local_targets(batch: GroupBatch, members: Sequence[tuple[Group, Target]]) -> list[tuple[int, Target]]:
+    """The target of each group in a micro-batch with the local row of its first answer, in the order of the members.
+
+    The others are not looked at: members may be many more than a micro-batch holds.
+    """
+    first: dict[int, int] = {}
+    for row, number in enumerate(batch.group_of_row):
+        first.setdefault(number, row)
+    return [(first[number], members[number][1]) for number in sorted(first)]
 
 
 def _step_margins(ranking: Ranking, margins: Sequence[float] | None) -> Sequence[float] | None:

@@ -6,7 +6,7 @@ that model's parameters it would stay where it started. So it is fitted apart, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from assent.core.group import Group
 from assent.models.groups import GroupBatch
 from assent.training.batches import EpochBatches
 from assent.training.config import RewardConfig
+from assent.training.members import Members
 from assent.training.targets import Target
 
 LEAST, MOST = -8.0, 4.0
@@ -34,13 +35,14 @@ class TieFit:
         """`size` is 1, or with Plackett-Luce the number of sizes that a tie may have."""
         self.log_tie = torch.full((size,), -1.0, dtype=torch.float64)
         self._config = config
-        self._starts = np.cumsum([0, *(len(g.continuations) for g, _ in members)])
+        learned = Members.of(members)
+        self._starts = learned.starts
         self._scores = torch.zeros(int(self._starts[-1]), dtype=torch.float64)
         self._is_seen = torch.zeros(len(members), dtype=torch.bool)
         self._evidence = (
-            _Rankings(members, self._starts)
+            _Rankings(learned, self._starts)
             if config.loss == "plackett_luce"
-            else _Pairs(members, self._starts, config)
+            else _Pairs(learned, self._starts, config)
         )
         self.refit()
 
@@ -112,12 +114,18 @@ def _lowest(loss: _Loss, at: Tensor, place: int) -> float:
 class _Pairs:
     """All pairs of all members, with the places of their answers in the list of all answers."""
 
-    def __init__(self, members: Sequence[tuple[Group, Target]], starts: np.ndarray, config: RewardConfig) -> None:
+    def __init__(self, members: Members, starts: np.ndarray, config: RewardConfig) -> None:
         self._loss = rao_kupper_loss if config.ties == "rao_kupper" else davidson_loss
-        pairs = [t.pairs for _, t in members]
-        self._member = torch.from_numpy(np.repeat(np.arange(len(pairs)), [len(p.better) for p in pairs]))
+        counts = np.zeros(len(members), dtype=np.int64)
+
+        def counted() -> Iterator[Pairs]:
+            for number, target in enumerate(members.targets):
+                counts[number] = len(target.pairs.better)
+                yield target.pairs
+
+        joined = Pairs.join(counted())
+        self._member = torch.from_numpy(np.repeat(np.arange(len(members)), counts))
         offset = torch.from_numpy(starts)[self._member]
-        joined = Pairs.join(pairs)
         self._pairs = Pairs(
             joined.better + offset, joined.worse + offset, joined.is_tie, joined.weight.double(), joined.margin.double()
         )
@@ -135,9 +143,9 @@ class _Pairs:
 class _Rankings:
     """Whole rankings, those of one shape together."""
 
-    def __init__(self, members: Sequence[tuple[Group, Target]], starts: np.ndarray) -> None:
+    def __init__(self, members: Members, starts: np.ndarray) -> None:
         self._shapes: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
-        for number, (_, target) in enumerate(members):
+        for number, target in enumerate(members.targets):
             for tiers in target.tiers:
                 order = [int(starts[number]) + i for tier in tiers for i in tier]
                 self._shapes.setdefault(tuple(map(len, tiers)), []).append((number, order))

@@ -9,7 +9,8 @@ from typing import Any
 
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
-from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.load import load_comparisons, load_conversations, load_prompts
+from assent.data.load_report import LoadReport
 
 Load = Callable[..., tuple[list[Any], LoadReport]]
 D, C, P = load_conversations, load_comparisons, load_prompts

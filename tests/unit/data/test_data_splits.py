@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
+import re
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from assent.core.errors import DataError
 from assent.core.types import Conversation, Message, Prompt
-from assent.data.duplicates import distinguishing, exact_groups, near_pairs, shingles
+from assent.data.duplicates import exact_groups, near_across, near_pairs
+from assent.data.shingling import Shingled, normalized
 from assent.data.splits import leakage, split, split_key
 
 SHARES = {"train": 0.8, "heldout": 0.2}
@@ -69,27 +73,69 @@ def test_an_empty_side_is_an_error():
 def test_similarity_by_hand():
     # 6 words: 4 shingles; the last word differs: 3 of 5 shingles are shared.
     one, other = "where is my order number five", "Where is my order, number six?"
-    assert len(shingles(one)) == 4
+    assert len(shingles(one)) == len(Shingled.of([one]).flat) == 4
     assert [(p.first, p.second, p.similarity) for p in near_pairs([one, "else", other], threshold=0.6)] == [(0, 2, 0.6)]
     assert near_pairs([one, other], threshold=0.61) == []
 
 
-def test_all_pairs_are_found():
-    """Against comparing every pair: the prefix filter must lose none and invent none."""
-    draw = np.random.default_rng(0)
-    words = [chr(97 + n) * 3 for n in range(40)]
-    base = [" ".join(draw.choice(words, size=draw.integers(1, 14))) for _ in range(60)]
-    texts = base + [" ".join(np.where(draw.random(len(t.split())) < 0.1, "zz", t.split())) for t in base]
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """Runs of three words; of a shorter text the whole text."""
+    words = normalized(text).split()
+    return frozenset(tuple(words[i : i + 3]) for i in range(max(len(words) - 2, 1))) if words else frozenset()
+
+
+def similar_pairs(texts: list[str], threshold: float) -> dict[tuple[int, int], float]:
+    """All pairs of distinct texts compared one by one, with sets of words in place of hashes."""
+    first = [group[0] for group in exact_groups(texts)]
+    whole = {i: shingles(texts[i]) for i in first}
+    counts = Counter(shingle for members in whole.values() for shingle in members)
+    many = max(4, min(10, math.ceil(0.2 * len(first))))
+    template = {shingle for shingle, count in counts.items() if count >= many}
+    own = {i: members - template or members for i, members in whole.items()}
+    numbers = {i: Counter(re.findall(r"\d+", texts[i])) for i in first}
+    found = {}
+    for i, j in itertools.combinations(sorted(first), 2):
+        pairs = [(a, b) for a, b in ((own[i], own[j]), (whole[i], whole[j])) if a | b]
+        alike = min((len(a & b) / len(a | b) for a, b in pairs), default=0.0)
+        if alike >= threshold and numbers[i] == numbers[j]:
+            found[i, j] = alike
+    return found
+
+
+def texts_alike(seed: int, *, count: int = 60) -> list[str]:
+    """Short texts of few words, copies of them with words changed, and some that begin or end as many do."""
+    draw = np.random.default_rng(seed)
+    words = [chr(97 + n) * 3 for n in range(40)] + ["1", "22"]
+    base = [" ".join(draw.choice(words, size=draw.integers(1, 14))) for _ in range(count)]
+    near = [" ".join(np.where(draw.random(len(t.split())) < 0.1, "zz", t.split())) for t in base]
+    below = [f"say in one short sentence {text}" for text in (*base[:20], *near[:20])]
+    return [*base, *near, *below, "???", "!!!", base[0].upper()]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_all_pairs_are_found(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against comparing every pair: the prefix filter must lose none and invent none, wherever its blocks end."""
+    texts = texts_alike(seed)
+    monkeypatch.setattr("assent.data.duplicates.BLOCK", 7)
+    monkeypatch.setattr("assent.data.duplicates.PAIRS_AT_ONCE", 50)
     for threshold in (0.3, 0.5, 0.7, 1.0):
-        first = [group[0] for group in exact_groups(texts)]
-        own = dict(zip(first, distinguishing([shingles(texts[i]) for i in first]), strict=True))
-        expected = set()
-        for i, j in itertools.combinations(sorted(first), 2):
-            whole = shingles(texts[i]), shingles(texts[j])
-            if all(a | b and len(a & b) / len(a | b) >= threshold for a, b in ((own[i], own[j]), whole)):
-                expected.add((i, j))
         found = near_pairs(texts, threshold=threshold)
-        assert {(p.first, p.second) for p in found} == expected and len(found) == len(expected)
+        assert {(p.first, p.second): p.similarity for p in found} == similar_pairs(texts, threshold)
+        assert [p.similarity for p in found] == sorted((p.similarity for p in found), reverse=True)
+
+
+def test_pairs_across_two_sides_are_those_among_all_that_have_one_on_each() -> None:
+    texts = texts_alike(3)
+    held = Shingled.of(texts)
+    is_late = held.distinct >= 70
+    found = near_across(held, ~is_late, is_late, threshold=0.4)
+    assert found and found == [p for p in near_pairs(texts, threshold=0.4) if p.first < 70 <= p.second]
+
+
+def test_the_memory_of_a_text_is_that_of_its_shingles() -> None:
+    """Twelve words are ten shingles of eight bytes; a set of their words takes more than a kilobyte."""
+    held = Shingled.of(" ".join(f"w{n}x{i}" for i in range(12)) for n in range(50))
+    assert held.flat.nbytes == 50 * 10 * 8 and held.starts.nbytes + held.first.nbytes + held.numbers.nbytes < 50 * 30
 
 
 INSTRUCTION = " ".join(f"rule{chr(97 + n)} says so" for n in range(26)) + " read the question and answer it briefly"
@@ -132,6 +178,21 @@ def test_other_numbers_are_another_question() -> None:
 def test_copies_are_groups_not_pairs():
     assert exact_groups(["A b!", "c", "a B"]) == [[0, 2], [1]]
     assert near_pairs(["a b c d"] * 500) == []
+
+
+def test_leakage_names_every_twin_that_comparing_all_pairs_finds() -> None:
+    texts = texts_alike(5)
+    train, evaluation = texts[:60], texts[60:]
+    expected = set()
+    alike = similar_pairs([*train, *evaluation], 0.5)
+    groups = exact_groups([*train, *evaluation])
+    of = {group[0]: group for group in groups}
+    for (i, j), similarity in [*alike.items(), *(((group[0], group[0]), 1.0) for group in groups)]:
+        for one, other in ((of[i], of[j]), (of[j], of[i])):
+            if one[0] < len(train):
+                expected |= {(one[0], e - len(train), similarity) for e in other if e >= len(train)}
+    report = leakage([Prompt.of(t) for t in train], [Prompt.of(t) for t in evaluation], threshold=0.5)
+    assert len(expected) > 5 and {(x.train, x.evaluation, x.similarity) for x in report.leaks} == expected
 
 
 def test_leakage_finds_exact_and_near_twins():

@@ -46,7 +46,7 @@ def test_first_exchanges_go_until_the_rest_fits(renderer: Renderer) -> None:
     limit = len(expected.prompt) + len(expected.continuations[0])
     fitted = fit_demonstrations([whole, short], renderer, max_length=limit, policy="truncate_left")
     assert (fitted.kept, fitted.shortened, fitted.truncated, fitted.dropped) == ((0, 1), 1, 0, 0)
-    [made] = fitted.groups[0]
+    made = fitted.flat[0]
     assert made.prompt.tolist() == expected.prompt.tolist()
     assert made.continuations[0].tolist() == expected.continuations[0].tolist()
     assert fitted.lines("demonstrations", max_length=limit) == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
-from assent.evaluation.relevance import Borrowed, borrowed_answers, relevance
+from assent.evaluation.relevance import borrowed_answers, relevance
 
 
 def compared(question: str, best: str, worse: str = "no") -> Comparison:
@@ -23,12 +23,12 @@ def test_each_prompt_gets_its_own_best_answer_and_that_of_another() -> None:
     assert {p.prompt.id: p.own.text for p in probes} == own
     assert sorted(p.other.text for p in probes) == sorted(own.values())
     assert all(p.other.text != p.own.text for p in probes)
-    assert borrowed_answers(comparisons[::-1]) == probes
+    assert list(borrowed_answers(comparisons[::-1])) == list(probes)
 
 
 def test_answers_that_read_alike_say_nothing() -> None:
-    assert borrowed_answers([compared("q1", "yes"), compared("q2", "yes")]) == []
-    assert borrowed_answers([compared("q1", "yes")]) == []
+    assert list(borrowed_answers([compared("q1", "yes"), compared("q2", "yes")])) == []
+    assert list(borrowed_answers([compared("q1", "yes")])) == []
 
 
 def test_an_answer_left_out_as_unusable_is_not_the_best() -> None:
@@ -41,7 +41,7 @@ def test_an_answer_left_out_as_unusable_is_not_the_best() -> None:
 
 
 def test_the_share_counts_ties_half() -> None:
-    probes: list[Borrowed] = borrowed_answers([compared(f"q{n}", f"a{n}") for n in range(4)])
+    probes = borrowed_answers([compared(f"q{n}", f"a{n}") for n in range(4)])
     found = relevance(probes, [1.0, 2.0, 0.0, 5.0], [0.0, 2.0, 1.0, 4.0])
     assert found is not None and found.estimate == pytest.approx(2.5 / 4)
     assert relevance(probes[:1], [1.0], [0.0]) is None

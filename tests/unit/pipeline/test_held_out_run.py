@@ -13,7 +13,7 @@ from assent.artifacts.stage import Runner
 from assent.artifacts.store import Artifact
 from assent.core.errors import ConfigError, DataError
 from assent.core.types import Comparison, Conversation, Prompt, Record
-from assent.data.duplicates import normalized
+from assent.data.shingling import normalized
 from assent.data.splits import split_key
 from assent.models.tiny import save_tiny
 from assent.pipeline.config import RunConfig

@@ -76,7 +76,7 @@ def test_a_judgment_listed_and_imported_counts_once() -> None:
 
     listed, imported = said("ann", ("a", "b"), 0), said("ann", ("x", "y"), 0)
     other_rater, other_order = said("bob", ("a", "b"), 0), said("ann", ("a", "b"), 1)
-    assert without_repeats([listed, imported, other_rater, other_order]) == [listed, other_rater, other_order]
+    assert list(without_repeats([listed, imported, other_rater, other_order])) == [listed, other_rater, other_order]
 
 
 def test_sources_have_short_names() -> None:

@@ -15,7 +15,8 @@ from assent.data.config import Source
 from assent.data.example import example
 from assent.data.identity import with_unnamed_apart
 from assent.data.inspect import Item, inspect
-from assent.data.load import LoadReport, load_comparisons, load_conversations, load_prompts, load_said
+from assent.data.load import load_comparisons, load_conversations, load_prompts, load_said
+from assent.data.load_report import LoadReport
 from assent.data.render import Renderer
 from assent.data.sources.detect import NothingFits
 from assent.feedback.queue.imports import refuse_unusable

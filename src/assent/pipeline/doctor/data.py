@@ -14,7 +14,8 @@ from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import set_aside, take_out
 from assent.data.identity import distinct
-from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.load import Check, load_comparisons, load_conversations, load_prompts
+from assent.data.load_report import LoadReport
 from assent.data.splits import split
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase

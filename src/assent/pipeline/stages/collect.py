@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.jsonl import Records, read_records, write_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import files
@@ -57,49 +58,67 @@ def run_collect(
     raters.jsonl holds what those who ranked have told about themselves, and consented to have used. `advisor` is the
     reward model of the round before: by what it predicts, people are asked first what teaches most.
     """
-    comparisons: list[Comparison] = []
+    comparisons: Iterable[Comparison]
     left_out: dict[str, int] = {}
     asks_people = config.collect is not None and isinstance(config.collect.raters, PeopleConfig)
     late = late_before(config.store, earlier if asks_people else None, key=short(ctx.key))
     if late.judgments:
         ctx.log.say(str(late))
     if earlier is not None:
-        comparisons += with_late(read_records(earlier.file("comparisons.jsonl"), Comparison), late.comparisons)
+        comparisons = with_late(Records(earlier.file("comparisons.jsonl"), Comparison), late.comparisons)
     else:
         usable = usable_imports(ctx, config, reader)
         own = learned(ctx, usable.good, held_out)
-        comparisons += own.items
+        comparisons = own.items
         left_out = usable.facts() | (own.facts() if own.out else {})
     if given is not None:
-        comparisons = without_repeats([*read_records(given.file("comparisons.jsonl"), Comparison), *comparisons])
+        comparisons = without_repeats(chain(Records(given.file("comparisons.jsonl"), Comparison), comparisons))
     new = None
     if samples is not None and config.collect is not None:
         new = new_comparisons(ctx, config, config.collect, samples, advisor)
-        comparisons += new.comparisons
+        comparisons = chain(comparisons, new.comparisons)
     marks = collected_marks(ctx, config, new, earlier, held_out, late.marked) if config.marks else None
-    if not comparisons and not marks:
+    path, tally = ctx.output / "comparisons.jsonl", Tally()
+    if not write_records(path, tally.counted(comparisons)) and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     stood: dict[str, int] = {}
     if config.decisions == "stand":
         projects = [*late.read, *([IMPORTED.project] if earlier is None else []), *([new.project] if new else [])]
-        decided = standing(config, comparisons, projects)
-        comparisons, stood = decided.comparisons, decided.facts()
+        decided = standing(config, read_records(path, Comparison), projects)
+        stood, tally = decided.facts(), Tally()
         ctx.log.say(in_words(stood))
-    write_records(ctx.output / "comparisons.jsonl", comparisons)
-    write_records(ctx.output / "raters.jsonl", known_raters(config.store, comparisons))
+        write_records(path, tally.counted(decided.comparisons))
+    write_records(ctx.output / "raters.jsonl", known_raters(config.store, tally.raters))
     if weights := ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights):
         files.write_json(ctx.output / AI_LABELS, weights)
     marked = {} if marks is None else {"marked": len(marks)}
-    return facts_of(comparisons, new, late) | left_out | stood | marked | ({} if new is None else new.facts)
+    return facts_of(tally, new, late) | left_out | stood | marked | ({} if new is None else new.facts)
 
 
-def facts_of(comparisons: Sequence[Comparison], new: NewComparisons | None, late: Before) -> dict[str, Any]:
+@dataclass
+class Tally:
+    """What was counted while comparisons went by."""
+
+    comparisons: int = 0
+    judgments: int = 0
+    raters: set[str] = field(default_factory=set)
+
+    def counted(self, comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
+        """The same, each counted."""
+        for one in comparisons:
+            self.comparisons += 1
+            self.judgments += len(one.judgments)
+            self.raters.update(judgment.rater_id for judgment in one.judgments)
+            yield one
+
+
+def facts_of(tally: Tally, new: NewComparisons | None, late: Before) -> dict[str, Any]:
     """How much there is to learn from, and where in the store it stands."""
     facts = {
-        "comparisons": len(comparisons),
-        "judgments": sum(len(c.judgments) for c in comparisons),
+        "comparisons": tally.comparisons,
+        "judgments": tally.judgments,
         "new_judgments": 0 if new is None else sum(len(c.judgments) for c in new.comparisons),
-        "raters": len({j.rater_id for c in comparisons for j in c.judgments}),
+        "raters": len(tally.raters),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
         "read": late.read | ({} if new is None else {new.project: new.snapshot}),
@@ -291,19 +310,17 @@ def only_of(ids: frozenset[str], comparisons: list[Comparison]) -> list[Comparis
     return [c if len(kept) == len(c.judgments) else c.model_copy(update={"judgments": kept}) for c, kept in own if kept]
 
 
-def without_repeats(comparisons: list[Comparison]) -> list[Comparison]:
+def without_repeats(comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
     """Each judgment once: a file may be listed under data.comparisons and imported too."""
-    seen: set[str] = set()
-    kept = []
+    seen: set[bytes] = set()
     for comparison in comparisons:
         said = {c.id: c.text for c in comparison.completions}
         new = []
         for judgment in comparison.judgments:
             tiers = [sorted(said[i] for i in tier) for tier in judgment.ranking.tiers] if judgment.ranking else None
-            name = hash_json([comparison.prompt.id, judgment.rater_id, tiers, judgment.critique])
+            name = bytes.fromhex(hash_json([comparison.prompt.id, judgment.rater_id, tiers, judgment.critique]))[:16]
             if name not in seen:
                 seen.add(name)
                 new.append(judgment)
         if new:
-            kept.append(comparison.model_copy(update={"judgments": tuple(new)}))
-    return kept
+            yield comparison.model_copy(update={"judgments": tuple(new)})

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 
-from assent.artifacts.jsonl import read_records
+from assent.artifacts.jsonl import Records, read_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
+from assent.core.group_store import GroupStore
 from assent.core.hashing import hash_json
+from assent.core.lazy import Chained, Mapped, Picked
 from assent.core.types import Comparison, Rater
 from assent.data.fit import fit
 from assent.data.render import Renderer
@@ -24,7 +27,7 @@ from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import RewardReport, reward_outcomes, reward_report
 from assent.learner.scorer import score_groups
-from assent.models.groups import pack
+from assent.models.groups import Packed
 from assent.models.scalar import ScalarModel
 from assent.pipeline.ai_labels import by_people, weighed, weights_in
 from assent.pipeline.backends import Backends, machine, save_reward
@@ -37,6 +40,7 @@ from assent.pipeline.stages.settings import RewardStage
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
 from assent.training.criterion_fit import CriterionScale, scales_of, table
+from assent.training.members import Members
 from assent.training.reward import Trained, taste_scores
 from assent.training.targets import MARGINS, Target
 
@@ -55,8 +59,8 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         limit = row_limit(wanted.max_length, model.max_length)
         budget = wanted.optimizer.tokens_per_microbatch
         reading = Reading(backends.renderer(model), limit, wanted.too_long, MARGINS[wanted.margins], budget)
-        more = () if copies is None else copies.comparisons
-        learn, test = reading.of([*sides["train"], *more]), reading.of(sides["held out"])
+        own = sides["train"] if copies is None else Chained(sides["train"], copies.comparisons)
+        learn, test = reading.of(own), reading.of(sides["held out"])
         scales = scales_of(sides["train"], wanted.criteria)
         model.criteria = [scale.criterion for scale in scales]
         weights = weights_of(learn.comparisons, attributes, wanted)
@@ -70,7 +74,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         keep(loop, ctx, wanted.keep, model, start)
         weight = weighed(labels, None if weights is None else weights.weight)
         targets = scored(learn, scales)
-        unseen = list(zip(test.groups, test.targets, strict=True))
+        unseen = Members(test.groups, test.targets)
         trained = train_reward_model(
             model, learn.groups, targets, wanted, loop, attributes=attributes, weight=weight, held_out=unseen
         )
@@ -117,17 +121,20 @@ def trust(report: RewardReport) -> dict[str, Any]:
     }
 
 
-def scored(learn: RankedGroups, scales: Sequence[CriterionScale]) -> list[Target]:
+def scored(learn: RankedGroups, scales: Sequence[CriterionScale]) -> Sequence[Target]:
     """The targets with what raters scored by criteria, where the model has heads for some."""
     if not scales:
         return learn.targets
-    both = zip(learn.comparisons, learn.targets, strict=True)
-    return [replace(target, scores=table(comparison, scales)) for comparison, target in both]
+
+    def with_scores(comparison: Comparison, target: Target) -> Target:
+        return replace(target, scores=table(comparison, scales))
+
+    return Mapped(with_scores, learn.comparisons, learn.targets)
 
 
-def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, list[Comparison]], Parted | None]:
+def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, Sequence[Comparison]], Parted | None]:
     """Comparisons to learn from and those that are held out, by prompt; of the part of the judgments that is wanted."""
-    comparisons = read_records(judgments.file("comparisons.jsonl"), Comparison)
+    comparisons: Sequence[Comparison] = Records(judgments.file("comparisons.jsonl"), Comparison)
     parted = None
     if config.part != "all":
         parted = part(comparisons, config.gold_share)
@@ -157,7 +164,7 @@ def criteria_of(model: ScalarModel, test: RankedGroups, reading: Reading) -> dic
     if not model.criteria:
         return {}
     found = torch.zeros(sum(len(group.continuations) for group in test.groups), len(model.criteria))
-    for batch in pack(test.groups, budget=reading.budget):
+    for batch in Packed(test.groups, budget=reading.budget):
         [(_, _, said)] = all_heads(model).score([batch])
         found[list(batch.rows)] = said.cpu()
     return {
@@ -171,10 +178,15 @@ def relevance_of(
 ) -> Estimate | None:
     """How often a prompt's best answer scores above that of another prompt; prompts that would not fit are left out."""
     probes = borrowed_answers(comparisons)
-    groups = [renderer.group(p.prompt, [p.own.text, p.other.text], [p.own.finished, p.other.finished]) for p in probes]
-    kept = fit(groups, max_length=limit, policy="drop")
-    scores = score_groups(row_scorer(model), list(kept.items), budget=budget)
-    return relevance([probes[i] for i in kept.kept], scores[::2], scores[1::2])
+    both = ((p.prompt, [p.own.text, p.other.text], [p.own.finished, p.other.finished]) for p in probes)
+    kept: list[int] = []
+    groups = GroupStore()
+    for place, asked in enumerate(both):
+        for group in fit([renderer.group(*asked)], max_length=limit, policy="drop").items:
+            kept.append(place)
+            groups.append(group)
+    scores = score_groups(row_scorer(model), groups, budget=budget)
+    return relevance(Picked(probes, np.array(kept, dtype=np.int64)), scores[::2], scores[1::2])
 
 
 def attributes_of(judgments: Artifact) -> dict[str, dict[str, str]]:

@@ -11,18 +11,22 @@ quarantine.jsonl        rows that could not be used, with file, line and reason 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
-from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.jsonl import Records, read_records, write_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.errors import DataError
+from assent.core.lazy import Chained, pick
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import Kept, set_aside, take_out
-from assent.data.identity import distinct, with_unnamed_apart
-from assent.data.load import Check, LoadReport, load_comparisons, load_conversations, load_prompts
+from assent.data.identity import Apart, Numbering, distinct
+from assent.data.load import Check, lay_comparisons, lay_prompts, load_conversations, load_prompts
+from assent.data.load_report import LoadReport
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData
 from assent.pipeline.row_check import check_of
@@ -103,26 +107,37 @@ def gather_comparisons(
     ctx: StageContext, sources: Sequence[Source], evaluation: Sequence[Prompt], check: Check | None
 ) -> dict[str, Any]:
     """Load rankings, each marked with its source, so that a reward model's accuracy can be told per source."""
-    comparisons: list[Comparison] = []
+    found: list[Sequence[Comparison]] = []
     reports: list[LoadReport] = []
     for number, source in enumerate(sources):
-        items, report = load_comparisons([source], quarantine=ctx.output / f"quarantine-{number}.jsonl", check=check)
-        comparisons += [c.model_copy(update={"meta": {**c.meta, "source": label(source)}}) for c in items]
+        quarantine, rows = ctx.output / f"quarantine-{number}.jsonl", ctx.scratch / f"rows-{number}.jsonl"
+        lay = partial(marked, rows, label(source))
+        items, report = lay_comparisons([source], lay, quarantine=quarantine, check=check)
+        found.append(items)
         reports.append(report)
         tell(ctx, report.lines())
-    numbered = with_unnamed_apart(comparisons)
-    tell(ctx, numbered.lines())
-    kept = learned(ctx, numbered.comparisons, evaluation, "comparisons")
+    # Votes are numbered in the order of all rows, those that are left out among them.
+    numbering, numbered = Numbering(), ctx.scratch / "numbered.jsonl"
+    write_records(numbered, map(numbering, Chained(*found)))
+    apart = Apart(Records(numbered, Comparison), numbering.again)
+    tell(ctx, apart.lines())
+    kept = learned(ctx, apart.comparisons, evaluation, "comparisons")
     write_records(ctx.output / "comparisons.jsonl", kept.items)
     whole = LoadReport(tuple(part for report in reports for part in report.parts), quarantine=None)
-    return {"comparisons": len(kept.items), **whole.facts(), **kept.facts(), **numbered.facts()}
+    return {"comparisons": len(kept.items), **whole.facts(), **kept.facts(), **apart.facts()}
 
 
-def learned(ctx: StageContext, items: list[_Item], evaluation: Sequence[Prompt], what: str) -> Kept[_Item]:
+def marked(path: Path, source: str, number: int, rows: Iterable[Comparison]) -> Records[Comparison]:
+    """The rows in a file, each marked with its source."""
+    write_records(path, (c.model_copy(update={"meta": {**c.meta, "source": source}}) for c in rows))
+    return Records(path, Comparison)
+
+
+def learned(ctx: StageContext, items: Sequence[_Item], evaluation: Sequence[Prompt], what: str) -> Kept[_Item]:
     """The items without what holds an evaluation prompt. Raises DataError where nothing is left."""
     kept = take_out(items, evaluation)
     tell(ctx, [kept.line(what, of=len(items))])
-    if items and not kept.items:
+    if len(items) and not len(kept.items):
         raise DataError(
             f"all of {len(items)} {what} hold prompts that are held out for evaluation, so nothing is left to learn"
             " from; lower data.eval_share, or give other data.eval_prompts"
@@ -138,10 +153,17 @@ def label(source: Source) -> str:
 
 def gather_prompts(ctx: StageContext, data: FileData, check: Check | None, check_given: Check | None) -> dict[str, Any]:
     """Set evaluation prompts aside: the given ones, or a share of the prompts, by prompt."""
-    prompts, report = load_prompts(prompt_sources(data), quarantine=ctx.output / "quarantine.jsonl", check=check)
+
+    def lay(number: int, rows: Iterable[Prompt]) -> Records[Prompt]:
+        path = ctx.scratch / f"prompts-{number}.jsonl"
+        write_records(path, rows)
+        return Records(path, Prompt)
+
+    quarantine = ctx.output / "quarantine.jsonl"
+    prompts, report = lay_prompts(prompt_sources(data), lay, quarantine=quarantine, check=check)
     asked = distinct(prompts)
     tell(ctx, [*report.lines(), *asked.lines()])
-    given: list[Prompt] = []
+    given: Sequence[Prompt] = []
     if data.eval_prompts:
         found, of_given = load_prompts(
             data.eval_prompts, quarantine=ctx.output / "quarantine-eval.jsonl", check=check_given
@@ -179,6 +201,6 @@ EVAL_SEED = 0
 """The same prompts are set aside in every run, so that evaluations can be compared."""
 
 
-def shuffled(prompts: Sequence[Prompt], seed: int) -> list[Prompt]:
+def shuffled(prompts: Sequence[Prompt], seed: int) -> Sequence[Prompt]:
     """In an order drawn from the seed."""
-    return [prompts[int(i)] for i in seeds.stream(seed, "prompts").permutation(len(prompts))]
+    return pick(prompts, seeds.stream(seed, "prompts").permutation(len(prompts)))

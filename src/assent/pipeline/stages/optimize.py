@@ -10,10 +10,11 @@ from typing import Any, assert_never
 
 from torch import Tensor
 
-from assent.artifacts.jsonl import read_records
+from assent.artifacts.jsonl import Records, read_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core.group import Group
+from assent.core.lazy import Mapped
 from assent.core.types import Comparison, Conversation, Marked, Prompt
 from assent.data.render import Renderer
 from assent.data.splits import split_key
@@ -218,10 +219,10 @@ class Work:
         self,
         train: TrainOnRankings,
         config: RankingConfig,
-        relabel: Callable[[Sequence[Target]], Relabelled] = lambda targets: Relabelled(list(targets), None, {}),
+        relabel: Callable[[Sequence[Target]], Relabelled] = lambda targets: Relabelled(targets, None, {}),
     ) -> dict[str, Any]:
         """A method that learns from the rankings themselves: all judgments so far."""
-        comparisons = read_records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
+        comparisons = Records(self.given["judgments"].file("comparisons.jsonl"), Comparison)
         learned, held_out = sides(comparisons, config.eval_share, self.ctx.log)
         limit = row_limit(config.max_length, self.policy.max_length)
         renderer = self.backends.renderer(self.policy)
@@ -231,7 +232,8 @@ class Work:
 
         def read(some: Sequence[Comparison]) -> tuple[RankedGroups, Relabelled]:
             ranked = ranked_groups(some, renderer, limit=limit, too_long=config.too_long)
-            return ranked, relabel([one.weighted(labels) if labels else one for one in ranked.targets])
+            targets = Mapped(lambda one: one.weighted(labels), ranked.targets) if labels else ranked.targets
+            return ranked, relabel(targets)
 
         ranked, told_by = read(learned)
         if told_by.line is not None:
@@ -272,7 +274,7 @@ class Work:
 
     def _show(self, held_out: Sequence[Comparison | Marked], config: PreferenceConfig) -> None:
         """Answer some of the held-out prompts on the way."""
-        if held_out:
+        if len(held_out):
             show(self.loop, self.backends, self.policy, [one.prompt for one in held_out], config)
 
     @property

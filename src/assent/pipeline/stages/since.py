@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from assent.artifacts.identity import FromOutside
-from assent.artifacts.jsonl import read_records
+from assent.artifacts.jsonl import Records, read_records
 from assent.artifacts.store import Artifact
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
@@ -40,14 +42,14 @@ def told_since(judgments: Artifact, config: CollectStage) -> dict[str, str]:
     then = [r for r in read_records(judgments.file("raters.jsonl"), Rater) if r.kind != "simulated"]
     now = [r for r in _telling(config.store) if r.kind != "simulated"]
     if now:  # else nobody tells anything, whoever ranked
-        ranked = _ranked(read_records(judgments.file("comparisons.jsonl"), Comparison))
+        comparisons = Records(judgments.file("comparisons.jsonl"), Comparison)
+        ranked = {j.rater_id for c in comparisons for j in c.judgments}
         now = [r for r in now if r.id in ranked]
     return spoiled if now == then else spoiled | {"raters": hash_json([r.model_dump(mode="json") for r in now])}
 
 
-def known_raters(store: StoreConfig, comparisons: list[Comparison]) -> list[Rater]:
-    """The raters of these comparisons that the store knows something about."""
-    ranked = _ranked(comparisons)
+def known_raters(store: StoreConfig, ranked: Collection[str]) -> list[Rater]:
+    """Those of these raters that the store knows something about."""
     return [rater for rater in _telling(store) if rater.id in ranked]
 
 
@@ -56,7 +58,3 @@ def _telling(store: StoreConfig) -> list[Rater]:
         return []
     with open_store(store) as opened:
         return [rater for rater in opened.raters() if rater.attributes]
-
-
-def _ranked(comparisons: list[Comparison]) -> set[str]:
-    return {j.rater_id for c in comparisons for j in c.judgments}
