@@ -29,7 +29,7 @@ FEWEST_TEXTS = 4
 """Fewer texts than this that share their words are copies of one another and no template."""
 PAIRS_AT_ONCE = 1 << 20
 """Candidates that are looked at together."""
-BLOCK = 1 << 14
+BLOCK = 1 << 11
 """Texts whose shingles are ordered together."""
 
 

@@ -28,8 +28,10 @@ _NUMBER = re.compile(r"\d+")
 _FACTORS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)  # odd, so one to one
 _MOST_KNOWN = 1 << 18
 """Words whose hashes are remembered."""
-_PARTS = 16
-"""In which shingles are counted, by their first bits, so that a sixteenth of them is copied at a time."""
+_PARTS, _SHIFT = 16, np.uint64(60)
+"""In which shingles are counted, by their first four bits, so that a sixteenth of them is copied at a time."""
+_AT_ONCE = 1 << 20
+"""Shingles that are looked through together."""
 
 
 def normalized(text: str) -> str:
@@ -87,12 +89,14 @@ class Shingled:
 
     def repeated(self) -> tuple[Words, Ints]:
         """Shingles that stand in two texts or more, sorted, and in how many each stands."""
-        step = 2**64 // _PARTS
-        found = [self._repeated(step * part, step * (part + 1) - 1) for part in range(_PARTS)]
+        found = [self._repeated(part) for part in range(_PARTS)]
         return np.concatenate([one for one, _ in found]), np.concatenate([count for _, count in found])
 
-    def _repeated(self, low: int, high: int) -> tuple[Words, Ints]:
-        some = np.sort(self.flat[(self.flat >= np.uint64(low)) & (self.flat <= np.uint64(high))])
+    def _repeated(self, part: int) -> tuple[Words, Ints]:
+        cuts = (self.flat[begin : begin + _AT_ONCE] for begin in range(0, len(self.flat), _AT_ONCE))
+        own = [cut[cut >> _SHIFT == part] for cut in cuts]
+        some = np.concatenate([np.zeros(0, dtype=np.uint64), *own])
+        some.sort()
         starts = np.flatnonzero(np.concatenate([np.ones(min(len(some), 1), dtype=bool), some[1:] != some[:-1]]))
         counts = np.diff(np.append(starts, len(some)))
         return some[starts[counts > 1]], counts[counts > 1]

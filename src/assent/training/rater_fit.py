@@ -21,6 +21,7 @@ from torch import Tensor
 from assent.algorithms.rater_likelihood import TIE, RaterTerms, Votes
 from assent.algorithms.rater_posterior import Evidence, Posterior, RaterState, Spreads, cut_points
 from assent.core.group import Group
+from assent.core.lazy import Mapped
 from assent.models.groups import GroupBatch
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig
@@ -111,6 +112,8 @@ class JointFit:
         if self.ignores_order:
             everything = replace(everything, first=torch.zeros_like(everything.first))
         self._everything = everything
+        self.votes: Sequence[Votes] = Mapped(self._votes_on, range(len(learned)))
+        """Votes on each member, on its own answers, with the numbers of all raters."""
         self._has_ties = bool((everything.lower == 0).any())
         answers, groups = int(self.starts[-1]), len(self.grouping.names)
         self._scores = torch.zeros(answers)
@@ -120,8 +123,7 @@ class JointFit:
         self._judgments = [judged[name] for name in self.raters]
         self._fit()
 
-    def votes(self, member: int) -> Votes:
-        """Votes on one member, on its own answers, with the numbers of all raters."""
+    def _votes_on(self, member: int) -> Votes:
         own = slice(self._ends[member], self._ends[member + 1])
         votes = Votes(*(getattr(self._everything, field.name)[own] for field in fields(Votes)))
         return shifted(votes, -int(self.starts[member]))

@@ -303,7 +303,7 @@ class JointLikelihood:
             self.fit.refit()
         terms = self.fit.terms()
         numbered = [
-            (group, replace(target, votes=self.fit.votes(i)))
+            (group, replace(target, votes=self.fit.votes[i]))
             for i, (group, target) in zip(numbers, members, strict=True)
         ]
 
