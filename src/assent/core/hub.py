@@ -48,12 +48,14 @@ def unreachable() -> str | None:
     return f"the hub could not be reached within {DEADLINE:g} s ({reason})"
 
 
-def faults() -> tuple[type[Exception], ...]:
-    """What the hub's own client raises where an answer is an error or breaks off: a class of the library that it asks
-    with, which is no OSError in all of its versions, and OSError."""
+def faults(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    """What is raised where an answer of the hub is an error or breaks off, and `others`.
+
+    It is a class of the library that the hub's client asks with, which is no OSError in all of its versions.
+    """
     from huggingface_hub.errors import HfHubHTTPError
 
-    return (*(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)), OSError)
+    return (*(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)), OSError, *others)
 
 
 def _ask(url: str, seconds: float) -> str | None:

@@ -338,7 +338,7 @@ def _from_hub(source: Source) -> _Raw:
     away = hub.unreachable()
     try:
         dataset = datasets.load_dataset(source.hub, source.subset, split=source.split)
-    except (*hub.faults(), ValueError, KeyError) as error:
+    except hub.faults(ValueError, KeyError) as error:
         said = f"not cached here, and {away}; check the network" if away else _first_line(error)
         reason = f"cannot be loaded from the hub: {said}{'' if away else '; check name, subset and split'}"
         raise DataError(reason, path=source.hub) from None

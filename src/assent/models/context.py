@@ -38,7 +38,7 @@ def read_context(path: str | Path, *, trust_remote_code: bool = False, revision:
     try:
         with quiet():
             settings = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code, revision=commit, **more)
-    except (*hub.faults(), ValueError, KeyError, ImportError) as error:
+    except hub.faults(ValueError, KeyError, ImportError) as error:
         said = f"its config.json cannot be read ({str(error).strip().splitlines()[0]})"
         raise ModelError(f"{where}: {said}; give a model folder or a hub id") from error
     return context_of(settings)

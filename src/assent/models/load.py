@@ -270,7 +270,7 @@ def _read_config(path: str | Path, config: ModelConfig, revision: str | None) ->
         settings = AutoConfig.from_pretrained(
             source, trust_remote_code=config.trust_remote_code, revision=revision, **more
         )
-    except (*hub.faults(), ValueError, KeyError, ImportError) as error:
+    except hub.faults(ValueError, KeyError, ImportError) as error:
         hint = "give a model folder or a hub id"
         if "trust_remote_code" in str(error):
             hint = "set model.trust_remote_code=true if you trust the Python code that comes with it"
@@ -325,7 +325,7 @@ def _read_weights(
                 output_loading_info=True,
                 **more,
             )
-    except (*hub.faults(), ValueError, LookupError, ImportError, RuntimeError, SafetensorError) as error:
+    except hub.faults(ValueError, LookupError, ImportError, RuntimeError, SafetensorError) as error:
         hint = "give a folder or hub id with safetensors weights"
         if any(Path(path).glob("*.bin")) and not any(Path(path).glob("*.safetensors")):
             hint = "its weights are pickled .bin files, which can run code; save them once as safetensors"

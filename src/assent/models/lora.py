@@ -72,7 +72,7 @@ def adapter_base(path: str | Path, *, revision: str | None = None) -> AdapterBas
         return None
     try:
         settings = peft.PeftConfig.from_pretrained(str(path), revision=revision)
-    except (*hub.faults(), ValueError, KeyError, TypeError) as error:
+    except hub.faults(ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{path}: {CONFIG} cannot be read ({_first_line(error)}); save the adapter again") from error
     base = str(settings.base_model_name_or_path or "")
     if not base:

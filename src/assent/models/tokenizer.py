@@ -43,7 +43,7 @@ def load_tokenizer(
             tokenizer = AutoTokenizer.from_pretrained(
                 source, use_fast=True, trust_remote_code=trust_remote_code, revision=revision, **more
             )
-    except (*hub.faults(), ValueError, KeyError, TypeError, ImportError) as error:
+    except hub.faults(ValueError, KeyError, TypeError, ImportError) as error:
         fix = "put tokenizer.json and tokenizer_config.json into the folder"
         if not Path(path).exists():
             away = hub.unreachable()
