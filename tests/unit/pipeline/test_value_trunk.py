@@ -133,12 +133,15 @@ def test_the_memory_plan_has_one_model_less_and_the_time_plan_its_passes(tmp_pat
 
 
 def test_the_rate_of_a_new_head_is_not_held_against_that_of_a_model() -> None:
-    def warned(value: str) -> list[str]:
-        optimize = {"kind": "ppo", "value": value, "value_optimizer": {"learning_rate": 0.01}}
-        return [one.key for one in check_known(config_of(optimize=optimize), parameters=10**9, prompts=None)]
+    def warned(value: str, rate: float) -> list[str]:
+        optimize = {"kind": "ppo", "value": value, "value_optimizer": {"learning_rate": rate}}
+        found = check_known(config_of(optimize=optimize), parameters=10**9, prompts=None)
+        return [one.message for one in found if one.key == "optimize.value_optimizer.learning_rate"]
 
-    key = "optimize.value_optimizer.learning_rate"
-    assert key in warned("own_model") and key not in warned("shared_trunk")
+    assert warned("own_model", 0.01) and not warned("shared_trunk", 0.01)
+    assert not warned("own_model", 5e-6)
+    [said] = warned("shared_trunk", 5e-6)
+    assert said == "is 5e-06, as for a value model: a value head starts at zero, and will stay near it"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ LARGEST_FACTOR = 10.0
 """Small models bear more, as the inverse square root of their size, but at most so many times as much."""
 SLOWEST = 1e-8
 """Below this, Adam moves no float32 weight of usual size within a thousand steps by a part in a thousand."""
+SLOW_HEAD = 1e-4
+"""Below this, a value head that starts at zero stays near it: Adam moves a weight by at most the rate in a step."""
 PASSES = {"sft": 8, "reward": 5, "optimize": 5}
 """Passes over the same rows of a pretrained model, after which it knows them by heart."""
 KL_TARGETS = (0.5, 200.0)
@@ -83,6 +85,9 @@ def _rates(config: RunConfig, parameters: int) -> Iterator[Finding]:
             yield warning(f"{key}.learning_rate", said, f"begin with {limit / 20:.1g}")
         if rate < SLOWEST:
             yield warning(f"{key}.learning_rate", f"is {rate:g}: the weights will hardly move", "raise it")
+        elif kind == "head" and rate < SLOW_HEAD:
+            said = f"is {rate:g}, as for a value model: a value head starts at zero, and will stay near it"
+            yield warning(f"{key}.learning_rate", said, "take about 0.001")
 
 
 def _adapter_rates(config: RunConfig) -> Iterator[Finding]:
