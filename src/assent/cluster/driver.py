@@ -140,8 +140,9 @@ def _start(layout: Layout) -> None:
         else:
             cores = max(layout.processes * layout.cpus, os.cpu_count() or 1)
             ray.init(num_cpus=cores, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RunError(f"Ray cannot be reached or started at {address or 'this machine'}: {error}") from error
+    except Exception as error:  # a machine on which it does not come up in time raises a plain one
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise RunError(f"Ray cannot be reached or started at {address or 'this machine'}: {said}") from error
 
 
 def _nodes() -> str:
