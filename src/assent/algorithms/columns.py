@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 
 T = TypeVar("T", bound="Columns")
-AT_ONCE = 4096
+AT_ONCE = 512
 """Parts that are held while they are joined."""
 
 
