@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -42,8 +44,10 @@ class Records(Lazy[Item], Generic[Item]):
 
     def __init__(self, path: Path, kind: type[Item]) -> None:
         self._kind = kind
-        self._stream = path.open("rb")
-        sizes = np.fromiter((len(line) for line in self._stream), dtype=np.int64)
+        stream = path.open("rb")
+        weakref.finalize(self, stream.close)
+        self._number = stream.fileno()
+        sizes = np.fromiter((len(line) for line in stream), dtype=np.int64)
         self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
 
     def __len__(self) -> int:
@@ -53,5 +57,4 @@ class Records(Lazy[Item], Generic[Item]):
     def at(self, place: int) -> Item:
         """The record on this line."""
         start, end = self._starts[place : place + 2].tolist()
-        self._stream.seek(start)
-        return self._kind.model_validate_json(self._stream.read(end - start))
+        return self._kind.model_validate_json(os.pread(self._number, end - start, start))
