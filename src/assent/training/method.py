@@ -31,6 +31,8 @@ class Method(Answering):
     """What people call it."""
     learns_from: ClassVar[str]
     """The end of "The policy learns from …" in the report."""
+    draws_in_turn: ClassVar[bool] = False
+    """Whether each of its steps learns from answers that are drawn for it, by the policy of then."""
     reads_marks: ClassVar[bool] = False
     """Whether flags and scores teach it that came without a ranking, and tasks with a single answer."""
 

@@ -52,6 +52,7 @@ class OnPolicyConfig(Method):
     """Whether a whole answer is one action, or each of its tokens is."""
     learned_answers: ClassVar[int | None] = None
     """How many answers to a prompt are learned from; None: all."""
+    draws_in_turn: ClassVar[bool] = True
     scores_rollouts: ClassVar[bool] = True
     """Whether rollouts are scored by the policy and by its start before they are learned from."""
 

@@ -59,6 +59,7 @@ class BestOfNConfig(ComparingConfig):
     title: ClassVar[str] = "best of n"
     learns_from: ClassVar[str] = "the best of n of its own answers"
     learned_answers: ClassVar[int | None] = 1
+    draws_in_turn: ClassVar[bool] = False
     scores_rollouts: ClassVar[bool] = False
 
     kind: Literal["best_of_n"] = "best_of_n"

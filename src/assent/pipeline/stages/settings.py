@@ -34,8 +34,6 @@ from assent.pipeline.queueing import place_of
 from assent.pipeline.row_check import Template
 from assent.raters.config import AutoraterConfig, RatersConfig
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig
-from assent.training.on_policy_config import OnPolicyConfig
-from assent.training.online_config import BestOfNConfig
 from assent.training.reward_terms import RewardTerm
 
 Part = Literal["corpus", "demonstrations", "prompts", "comparisons"]
@@ -248,9 +246,7 @@ class OptimizeStage(Config):
     def of(cls, config: RunConfig) -> OptimizeStage:
         """As the run says, which has a method."""
         assert config.optimize is not None
-        method = config.optimize
-        is_in_turn = isinstance(method, OnPolicyConfig) and not isinstance(method, BestOfNConfig)
-        compute = config.compute if is_in_turn else config.compute.without_training
+        compute = config.compute if config.optimize.draws_in_turn else config.compute.without_training
         return cls(optimize=config.optimize, model=config.model, compute=compute)
 
 
