@@ -50,6 +50,12 @@ class Records(Lazy[Item], Generic[Item]):
         sizes = np.fromiter((len(line) for line in stream), dtype=np.int64)
         self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(sizes)])
 
+    @classmethod
+    def laid(cls, path: Path, kind: type[Item], records: Iterable[Item]) -> Records[Item]:
+        """Write records, none of which is held, and read them from there from now on."""
+        write_records(path, records)
+        return cls(path, kind)
+
     def __len__(self) -> int:
         """How many the file holds."""
         return len(self._starts) - 1

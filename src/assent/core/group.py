@@ -8,10 +8,13 @@ SFT has K = 1, reward modelling and DPO K ≥ 2, GRPO/RLOO/PPO K ≥ 1. The prom
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from assent.core.lazy import Places
 
 TokenIds = NDArray[np.int64]
 TokenMask = NDArray[np.bool_]
@@ -53,3 +56,10 @@ class Group:
     def longest(self) -> int:
         """Length of the longest row: prompt and one continuation."""
         return len(self.prompt) + max(len(c) for c in self.continuations)
+
+
+def answer_starts(groups: Sequence[Group]) -> Places:
+    """[n + 1] where the answers of each group begin among all answers; the last is how many there are."""
+    starts = np.zeros(len(groups) + 1, dtype=np.int64)
+    np.cumsum(np.fromiter((len(one.continuations) for one in groups), np.int64, len(groups)), out=starts[1:])
+    return starts

@@ -99,8 +99,3 @@ def pick(items: Sequence[T], places: Places) -> Sequence[T]:
 def joined(one: Sequence[T], other: Sequence[T]) -> Sequence[T]:
     """One after the other: of lists a list, of anything else a view."""
     return [*one, *other] if isinstance(one, list) else Chained(one, other)
-
-
-def together(one: T, other: Any) -> tuple[T, Any]:
-    """Both as a pair: `Mapped(together, groups, targets)` is a lazy `zip`."""
-    return one, other

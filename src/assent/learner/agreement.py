@@ -53,19 +53,18 @@ def guard(module: Any) -> None:
 
 # What a collective needs of memory is allocated by `allocate`, before it is called: that a process has none for it is
 # known when the processes agree.
-class _AllGather:
+class _Allocating:
     def allocate(self, size: Sequence[Any], *, dtype: torch.dtype, device: torch.device) -> Tensor:
         return torch.empty(*size, dtype=dtype, device=device)
 
+
+class _AllGather(_Allocating):
     def __call__(self, output_tensor: Tensor, input_tensor: Tensor, group: Any, async_op: bool = False) -> Any:
         agree()
         return _all_gather(output_tensor, input_tensor, group=group, async_op=async_op)
 
 
-class _ReduceScatter:
-    def allocate(self, size: Sequence[Any], *, dtype: torch.dtype, device: torch.device) -> Tensor:
-        return torch.empty(*size, dtype=dtype, device=device)
-
+class _ReduceScatter(_Allocating):
     def __call__(self, output_tensor: Tensor, input_tensor: Tensor, group: Any, op: Any, async_op: bool = False) -> Any:
         agree()
         return _reduce_scatter(output_tensor, input_tensor, op=op, group=group, async_op=async_op)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from assent.core.group import Group
+from assent.core.group import Group, answer_starts
 from assent.models.groups import GroupBatch, pack
 
 
@@ -33,7 +33,7 @@ def cut(batch: GroupBatch, most: int | None) -> list[GroupBatch]:
         room -= group.num_tokens
     if len(shares) == 1:
         return [batch]
-    first = np.cumsum([0, *(len(group.continuations) for group in groups)])
+    first = answer_starts(groups)
     return [_part(batch, [groups[n] for n in share], int(first[share[0]])) for share in shares]
 
 

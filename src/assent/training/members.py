@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from assent.core.group import Group
-from assent.core.lazy import Lazy, Mapped, pick
+from assent.core.group import Group, answer_starts
+from assent.core.lazy import Lazy, Mapped, Places, pick
 from assent.training.targets import Target
 
 Member = tuple[Group, Target]
@@ -45,7 +45,6 @@ class Members(Lazy[Member]):
         return Members(pick(self.groups, places), pick(self.targets, places))
 
     @property
-    def starts(self) -> np.ndarray:
+    def starts(self) -> Places:
         """[n + 1] where the answers of each group begin among all answers."""
-        counts = (len(group.continuations) for group in self.groups)
-        return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.fromiter(counts, np.int64, len(self)))])
+        return answer_starts(self.groups)

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from assent.algorithms.objective import Loss, Weighted, means, merge_metrics, weighted
 from assent.algorithms.preference import answer_logps
 from assent.core.errors import DataError
-from assent.core.group import Group
+from assent.core.group import Group, answer_starts
 from assent.learner.learner import Learner, Objective, Scorer
 from assent.learner.scorer import each_scored, sum_logps
 from assent.models.groups import GroupBatch, Packed, pack
@@ -178,8 +177,7 @@ class Reference:
     """Log-probs of every answer under the start policy, summed over tokens; checkpointed, since the policy moves."""
 
     def __init__(self, start: Scorer[TokenScores], groups: Sequence[Group], budget: int) -> None:
-        counts = np.fromiter((len(g.continuations) for g in groups), np.int64, len(groups))
-        self._starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+        self._starts = answer_starts(groups)
         self._rows = sum_logps(start, groups, budget=budget)
 
     def of(self, chosen: Sequence[int]) -> Tensor:

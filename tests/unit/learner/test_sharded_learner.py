@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from parallel_trainers import finish, run
-from safetensors.torch import load_file
+from process_ends import read
 
 from assent.core.group import Group
 from assent.learner import peers
@@ -72,14 +71,6 @@ def together(count: int, init: Path, model: Path, out: Path, *loops: Path) -> Ca
         assert [process.wait(timeout=300) for process in processes] == [0] * count
 
     return finish
-
-
-def read(folder: Path, rank: int) -> Ends:
-    weights: dict[str, dict[str, torch.Tensor]] = {}
-    for name, tensor in load_file(folder / f"{rank}.safetensors").items():
-        trainer, _, key = name.partition("/")
-        weights.setdefault(trainer, {})[key] = tensor
-    return weights, json.loads((folder / f"{rank}.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow

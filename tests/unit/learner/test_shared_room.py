@@ -5,7 +5,6 @@ Their products in bfloat16 are those of one process.
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from process_ends import read
 
 CASES = [
     *(f"{where} on the {who}" for where in ("forward", "backward") for who in ("first", "second")),
@@ -32,14 +31,6 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Ends:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, str(SCRIPT), str(folder)], env=environment, check=True, timeout=500)
     return [read(folder, rank) for rank in range(2)]
-
-
-def read(folder: Path, rank: int) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
-    tensors: dict[str, dict[str, torch.Tensor]] = {}
-    for name, tensor in load_file(folder / f"{rank}.safetensors").items():
-        case, _, key = name.partition("/")
-        tensors.setdefault(case, {})[key] = tensor
-    return tensors, json.loads((folder / f"{rank}.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_shape import FACTS as SMALL
 
 from assent.core.errors import ConfigError
 from assent.core.memory import GIB, Memory, of_machine
@@ -17,17 +18,6 @@ from assent.models.shape import DecoderShape, of_config, read_shape
 from assent.pipeline.config import RunConfig
 from assent.pipeline.memory_plan import MemoryPlan, would_fit
 
-SMALL = {
-    "model_type": "llama",
-    "vocab_size": 1000,
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 128,
-    "max_position_embeddings": 4096,
-    "tie_word_embeddings": True,
-}
 LARGE = SMALL | {
     "vocab_size": 50_000,
     "hidden_size": 1024,

@@ -11,7 +11,7 @@ import pytest
 
 from assent.artifacts.jsonl import Records, read_records, write_records
 from assent.artifacts.stage import StageContext
-from assent.core.lazy import Chained, Mapped, Picked, pick, together
+from assent.core.lazy import Chained, Mapped, Picked, pick
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Prompt
 from assent.data.config import Source
@@ -116,7 +116,7 @@ def test_lazy_sequences_are_as_lists() -> None:
     assert list(both) == [10, 11, 12, 13, 14, 19] and both[3] == 13 and both[-1] == 19 and len(both) == 6
     squares = Mapped(lambda n, m: n * m, numbers, numbers)
     assert squares[2] == 144 and list(squares[-2:]) == [18 * 18, 19 * 19]
-    assert list(Mapped(together, numbers, squares)) == list(zip(numbers, squares, strict=True))
+    assert list(Mapped(lambda n, m: (n, m), numbers, squares)) == list(zip(numbers, squares, strict=True))
     assert pick(numbers, some) == [13, 14, 19] and list(pick(squares, some)) == [169, 196, 361]
     with pytest.raises(ValueError, match="one item of each"):
-        Mapped(together, numbers, numbers[:3])
+        Mapped(lambda n, m: (n, m), numbers, numbers[:3])

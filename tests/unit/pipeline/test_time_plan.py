@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_shape import FACTS
 
 from assent.models.shape import DecoderShape, of_config
 from assent.pipeline.commands.project import make_project
@@ -20,17 +21,6 @@ from assent.pipeline.time_needs import Known, Texts, Work, works
 from assent.pipeline.time_plan import OVER, Rates, TimePlan, said, seconds
 from assent.training.reward import SETTLED
 
-FACTS = {
-    "model_type": "llama",
-    "vocab_size": 1000,
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 128,
-    "max_position_embeddings": 4096,
-    "tie_word_embeddings": True,
-}
 KNOWN = Known(
     demonstrations=Texts(100, prompt=10, answer=20),
     comparisons=Texts(50, prompt=10, answer=20, answers=2),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from safetensors.torch import load_file
+from small_shape import FACTS
 from transformers import AutoModelForCausalLM, MambaConfig, MambaForCausalLM
 
 from assent.core.errors import ConfigError
@@ -55,17 +56,6 @@ LAB: dict[str, Any] = {
     "evaluate": None,
     "compute": {"threads": 1, "device": "cpu"},
     "log": {"tensorboard": False},
-}
-FACTS = {
-    "model_type": "llama",
-    "vocab_size": 1000,
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 128,
-    "max_position_embeddings": 4096,
-    "tie_word_embeddings": True,
 }
 
 

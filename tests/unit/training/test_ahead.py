@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_group_methods import METHODS, roles, share_of_e
+from test_group_methods import METHODS, roles
 from torch import Tensor
-from training_toys import Toy
+from training_toys import Toy, dying, share_of_e
 
 from assent.core.group import TokenIds
 from assent.core.runlog import read_metrics
@@ -121,17 +121,9 @@ def test_a_run_ahead_that_was_killed_ends_with_the_same_bits(
 ) -> None:
     whole = ahead_roles(toy)
     TRAIN(whole, prompts, CONFIG, new_loop("whole"))
-    calls = 0
-
-    def dies_in_the_third_batch(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
-        return share_of_e(prompts, completions)
 
     with pytest.raises(KeyboardInterrupt):
-        TRAIN(ahead_roles(toy, dies_in_the_third_batch), prompts, CONFIG, new_loop("killed", seconds=0.0))
+        TRAIN(ahead_roles(toy, dying(share_of_e)), prompts, CONFIG, new_loop("killed", seconds=0.0))
     resumed = ahead_roles(toy)
     TRAIN(resumed, prompts, CONFIG, new_loop("killed", seconds=0.0))
     for name, weight in whole.policy.weights().items():

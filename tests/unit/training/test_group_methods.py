@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from training_toys import FAST, Toy
+from training_toys import FAST, Toy, dying, share_of_e
 
 from assent.algorithms.objective import Loss
 from assent.core.errors import ConfigError
@@ -63,10 +63,6 @@ all_methods = pytest.mark.parametrize("name", METHODS)
 # One group with answers of two tokens and of one token: S = 3 scored tokens, rows 0 0 1.
 GROUP = Group(np.array([7, 8]), (np.array([1, 2]), np.array([3])))
 OLD = [torch.tensor([-1.0, -2.0]), torch.tensor([-3.0])]
-
-
-def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
 
 
 def roles(toy: Toy, reward: Score, *, policy: PolicyModel | None = None) -> Roles:
@@ -189,17 +185,9 @@ def test_a_killed_run_ends_with_the_same_bits(
     train, config = METHODS[name]
     whole = toy.policy()
     train(roles(toy, share_of_e, policy=whole), prompts, config, new_loop("whole"))
-    calls = 0
-
-    def dies_in_the_third_batch(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
-        return share_of_e(prompts, completions)
 
     with pytest.raises(KeyboardInterrupt):
-        train(roles(toy, dies_in_the_third_batch), prompts, config, new_loop("killed", seconds=0.0))
+        train(roles(toy, dying(share_of_e)), prompts, config, new_loop("killed", seconds=0.0))
     resumed = toy.policy()
     train(roles(toy, share_of_e, policy=resumed), prompts, config, new_loop("killed", seconds=0.0))
     for key, weight in whole.parameters().items():

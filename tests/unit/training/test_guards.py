@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from training_toys import FAST, Toy
+from training_toys import FAST, Toy, share_of_e
 
 from assent.core.errors import ConfigError, DataError
 from assent.core.runlog import read_metrics
@@ -42,10 +42,6 @@ CONFIG = GRPOConfig(
     kl=GroupKLConfig(kind="off"),
     guards=GuardsConfig(every=1, prompts=4, samples=1, probes=False),
 )
-
-
-def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
 
 
 class Scripted:

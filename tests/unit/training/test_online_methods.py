@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from training_toys import FAST, Toy
+from training_toys import FAST, Toy, share_of_e
 
 from assent.algorithms.kl import best_of_n_kl
 from assent.core.runlog import read_metrics
@@ -30,10 +30,6 @@ SMALL = {
     "sampling": Sampling(temperature=1.0, max_new_tokens=12),
     "optimizer": FAST,
 }
-
-
-def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
 
 
 def roles(toy: Toy, policy: PolicyModel) -> Roles:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from training_toys import FAST, Toy
+from training_toys import FAST, Toy, dying, share_of_e
 
 from assent.core.errors import ConfigError, FunctionError
 from assent.core.group import TokenIds
@@ -43,10 +43,6 @@ CONFIG = PPOConfig(
     kl=KLConfig(kind="fixed", coefficient=0.02),
     kl_limit=None,
 )
-
-
-def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
 
 
 def roles(toy: Toy, reward: Score) -> Roles:
@@ -157,18 +153,9 @@ def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: Callable[..., 
     undisturbed = roles(toy, share_of_e)
     train_ppo(undisturbed, prompts, config, new_loop("whole"), critic=critic(toy))
 
-    calls = 0
-
-    def dies_in_the_third_batch(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
-        return share_of_e(prompts, completions)
-
     with pytest.raises(KeyboardInterrupt):
-        dying = roles(toy, dies_in_the_third_batch)
-        train_ppo(dying, prompts, config, new_loop("killed", seconds=0.0), critic=critic(toy))
+        stopped = roles(toy, dying(share_of_e))
+        train_ppo(stopped, prompts, config, new_loop("killed", seconds=0.0), critic=critic(toy))
     resumed = roles(toy, share_of_e)
     train_ppo(resumed, prompts, config, new_loop("killed", seconds=0.0), critic=critic(toy))
     assert_same(undisturbed.policy.weights(), resumed.policy.weights())

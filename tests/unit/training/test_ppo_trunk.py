@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from training_toys import FAST, Toy
+from training_toys import FAST, Toy, dying, share_of_e
 
 from assent.core.errors import ConfigError, ModelError
 from assent.core.group import Group
@@ -49,10 +49,6 @@ CONFIG = PPOConfig(
 RNG = np.random.default_rng(8)
 GROUPS = [Group(RNG.integers(10, 300, 4), tuple(RNG.integers(10, 300, n) for n in sizes)) for sizes in ((5, 3), (7,))]
 NewLoop = Callable[..., Loop]
-
-
-def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
 
 
 def ready(toy: Toy, reward: Score, config: PPOConfig = CONFIG) -> tuple[Roles, Learner[Tensor]]:
@@ -197,14 +193,6 @@ def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: NewLoop, promp
     config = CONFIG.model_copy(
         update={"ema": 0.9, "kl": KLConfig(kind="adaptive", horizon=100), "ptx": PTXConfig(coefficient=0.1)}
     )
-    calls = 0
-
-    def dies_in_the_third_batch(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            raise KeyboardInterrupt
-        return share_of_e(prompts, completions)
 
     def trained(reward: Score, name: str) -> tuple[Roles, Learner[Tensor]]:
         roles, head = ready(toy, reward, config)
@@ -214,7 +202,7 @@ def test_a_killed_run_ends_with_the_same_bits(toy: Toy, new_loop: NewLoop, promp
 
     whole, whole_head = trained(share_of_e, "whole")
     with pytest.raises(KeyboardInterrupt):
-        trained(dies_in_the_third_batch, "killed")
+        trained(dying(share_of_e), "killed")
     resumed, resumed_head = trained(share_of_e, "killed")
     for found, expected in ((resumed.policy, whole.policy), (resumed_head, whole_head)):
         assert found.state() == expected.state()

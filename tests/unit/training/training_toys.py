@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from assent.core.types import Prompt
 from assent.data.render import Renderer
 from assent.generation.engine import Engine
 from assent.generation.local import LocalEngine
@@ -38,3 +40,24 @@ class Toy:
 
     def writer(self, policy: PolicyModel, engine: Engine | None = None) -> LocalWriter:
         return LocalWriter("toy", self.renderer(policy), engine or self.engine(policy), policy.max_length)
+
+
+Scores = Callable[[Sequence[Prompt], Sequence[str]], list[float]]
+
+
+def share_of_e(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+    return [4.0 * text.count("e") / max(len(text), 1) for text in completions]
+
+
+def dying(reward: Scores) -> Scores:
+    """The same, and the program is interrupted when it is asked for the third time."""
+    calls = 0
+
+    def scored(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return reward(prompts, completions)
+
+    return scored

@@ -118,8 +118,8 @@ def gather_comparisons(
         tell(ctx, report.lines())
     # Votes are numbered in the order of all rows, those that are left out among them.
     numbering, numbered = Numbering(), ctx.scratch / "numbered.jsonl"
-    write_records(numbered, map(numbering, Chained(*found)))
-    apart = Apart(Records(numbered, Comparison), numbering.again)
+    rows_apart = Records.laid(numbered, Comparison, map(numbering, Chained(*found)))
+    apart = Apart(rows_apart, numbering.again)
     tell(ctx, apart.lines())
     kept = learned(ctx, apart.comparisons, evaluation, "comparisons")
     write_records(ctx.output / "comparisons.jsonl", kept.items)
@@ -129,8 +129,8 @@ def gather_comparisons(
 
 def marked(path: Path, source: str, number: int, rows: Iterable[Comparison]) -> Records[Comparison]:
     """The rows in a file, each marked with its source."""
-    write_records(path, (c.model_copy(update={"meta": {**c.meta, "source": source}}) for c in rows))
-    return Records(path, Comparison)
+    each = (c.model_copy(update={"meta": {**c.meta, "source": source}}) for c in rows)
+    return Records.laid(path, Comparison, each)
 
 
 def learned(ctx: StageContext, items: Sequence[_Item], evaluation: Sequence[Prompt], what: str) -> Kept[_Item]:
@@ -155,9 +155,7 @@ def gather_prompts(ctx: StageContext, data: FileData, check: Check | None, check
     """Set evaluation prompts aside: the given ones, or a share of the prompts, by prompt."""
 
     def lay(number: int, rows: Iterable[Prompt]) -> Records[Prompt]:
-        path = ctx.scratch / f"prompts-{number}.jsonl"
-        write_records(path, rows)
-        return Records(path, Prompt)
+        return Records.laid(ctx.scratch / f"prompts-{number}.jsonl", Prompt, rows)
 
     quarantine = ctx.output / "quarantine.jsonl"
     prompts, report = lay_prompts(prompt_sources(data), lay, quarantine=quarantine, check=check)
