@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import weakref
 from collections.abc import Iterable
 from pathlib import Path
@@ -55,6 +56,12 @@ class Records(Lazy[Item], Generic[Item]):
         """Write records, none of which is held, and read them from there from now on."""
         write_records(path, records)
         return cls(path, kind)
+
+    @classmethod
+    def aside(cls, kind: type[Item], records: Iterable[Item]) -> Records[Item]:
+        """Write records where temporary files lie, into one that is gone as soon as nobody reads it."""
+        with tempfile.TemporaryDirectory(prefix="assent-") as folder:
+            return cls.laid(Path(folder) / "records.jsonl", kind, records)  # an open file stays when its name is gone
 
     def __len__(self) -> int:
         """How many the file holds."""

@@ -18,8 +18,8 @@ MAX_SHOWN = 2
 class Bar:
     """One counted piece of work. Made by `Screen.bar`."""
 
-    def __init__(self, screen: Screen, description: str, total: int, done: int) -> None:
-        self.description, self.total, self.done = description, total, done
+    def __init__(self, screen: Screen, description: str, total: int, done: int, is_aside: bool = False) -> None:
+        self.description, self.total, self.done, self.is_aside = description, total, done, is_aside
         self._screen = screen
         self._first = done
         self._start = screen.clock()
@@ -73,9 +73,12 @@ class Screen:
             print(text, file=self._stream, flush=True)
 
     @contextlib.contextmanager
-    def bar(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:
-        """Show a bar while the block runs; `done` of `total` were counted before (a resumed run)."""
-        bar = Bar(self, description, total, done)
+    def bar(self, description: str, total: int, *, done: int = 0, is_aside: bool = False) -> Iterator[Bar]:
+        """Show a bar while the block runs; `done` of `total` were counted before (a resumed run).
+
+        Work beside the main thing (`is_aside`) leaves a line outside a terminal only where it took long.
+        """
+        bar = Bar(self, description, total, done, is_aside)
         self._push(bar)
         finished = False
         try:
@@ -121,6 +124,8 @@ class Screen:
             else:
                 self._rich.stop()
                 self._rich = None
+        elif bar.is_aside and bar.seconds < SECONDS_BETWEEN_LINES:
+            return
         elif not self._quiet and not self._open and finished:
             numbers = "".join(f"  {name} {value:.4g}" for name, value in bar._shown.items())
             self.say(f"{bar.description}  done in {duration(bar.seconds)}  {bar.done}/{bar.total}{numbers}")

@@ -99,9 +99,9 @@ class RunLog:
                 shutil.copyfile(self.folder / name, output / name)
 
     @contextlib.contextmanager
-    def progress(self, description: str, total: int, *, done: int = 0) -> Iterator[Bar]:
-        """A bar whose `.advance(n, **shown)` counts; `done` of `total` were counted before a resume."""
-        with self._screen.bar(self._below_title(description), total, done=done) as bar:
+    def progress(self, description: str, total: int, *, done: int = 0, is_aside: bool = False) -> Iterator[Bar]:
+        """A bar whose `.advance(n, **shown)` counts; `done` and `is_aside` are as for `Screen.bar`."""
+        with self._screen.bar(self._below_title(description), total, done=done, is_aside=is_aside) as bar:
             yield bar
 
     def say(self, text: str) -> None:

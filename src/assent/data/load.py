@@ -63,10 +63,17 @@ def load_comparisons(
     return _load(sources, "comparisons", _comparisons, check, quarantine)
 
 
+def lay_conversations(
+    sources: Sequence[Source], lay: Lay[Conversation], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[Sequence[Conversation], LoadReport]:
+    """As `load_conversations`, where `lay` puts those of each source as they are read: in a file, if they are many."""
+    return _lay(sources, "demonstrations", _conversations, check, quarantine, lay)
+
+
 def lay_prompts(
     sources: Sequence[Source], lay: Lay[Prompt], *, quarantine: Path | None = None, check: Check | None = None
 ) -> tuple[Sequence[Prompt], LoadReport]:
-    """As `load_prompts`, where `lay` puts those of each source as they are read: in a file, if they are many."""
+    """As `load_prompts`, where `lay` puts them."""
     return _lay(sources, "prompts", Format.read_prompts, check, quarantine, lay)
 
 

@@ -113,6 +113,11 @@ def inheritance(
     )
 
 
+def has_groups(raters: Sequence[str], attributes: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether raters told of themselves what makes groups that can be held against each other."""
+    return bool(_groups(raters, attributes)[0])
+
+
 def _groups(raters: Sequence[str], attributes: Mapping[str, Mapping[str, str]]) -> tuple[list[_Group], tuple[str, ...]]:
     """Groups of two raters or more, of attributes whose other raters are two or more as well."""
     found, small = [], []

@@ -77,10 +77,17 @@ def choice_logps(
     return [found[row] for row in range(len(choices))]
 
 
-def score_groups(scorer: Scorer[Tensor], groups: Sequence[Group], *, budget: int) -> list[float]:
-    """One number per answer, group by group, from a scorer of rows [B]."""
+def score_groups(
+    scorer: Scorer[Tensor],
+    groups: Sequence[Group],
+    *,
+    budget: int,
+    on_progress: Callable[[int], None] = lambda count: None,
+) -> list[float]:
+    """One number per answer, group by group, from a scorer of rows [B]; `on_progress` as for `sum_logps`."""
     scores = [0.0] * sum(len(g.continuations) for g in groups)
     for batch, found in each_scored(scorer, Packed(groups, budget=budget)):
         for row, score in zip(batch.rows, found.tolist(), strict=True):
             scores[row] = score
+        on_progress(len(batch.rows))
     return scores

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from assent.core import seeds
+from assent.core.group import Group
 from assent.core.lazy import Places, pick
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison
 from assent.data.augment import MARK, Copies, counterfactual_copies
 from assent.data.swaps import SwapLists, swap_lists
-from assent.evaluation.inheritance import Debias, Inheritance, inheritance
+from assent.evaluation.inheritance import Debias, Inheritance, has_groups, inheritance
 from assent.evaluation.reward_report import accuracy_difference, reward_report
 from assent.learner.scorer import score_groups
 from assent.models.scalar import ScalarModel
@@ -28,7 +29,10 @@ from assent.training.reward import outputs_of
 
 Attributes = Mapping[str, Mapping[str, str]]
 MOST_LOOKED_AT = 20_000
-"""Comparisons that leans are measured on: the states of all their answers are in memory at once."""
+"""Comparisons at most that leans are taken out by: the states of all their answers are in memory at once."""
+LOOKED_AT = {True: 2_000, False: 256}
+"""At most that leans are told of where none is taken out, by whether raters are of groups that could be compared: all
+that was learned is not scored once more for it, which took 29 % of the stage."""
 
 
 def weights_of(comparisons: Sequence[Comparison], attributes: Attributes, config: RewardConfig) -> Weighting | None:
@@ -65,7 +69,9 @@ class Leaning:
         lists = swap_lists(self.config.swaps)
         own = self._looked_at(log, seed=seed)
         comparisons = pick(self.learn.comparisons, own)
-        states = self._states(pick(self.learn.groups, own))
+        groups = pick(self.learn.groups, own)
+        with log.progress("leans", sum(len(one.continuations) for one in groups), is_aside=True) as bar:
+            states = self._states(groups, on_progress=bar.advance)
         names = feature_names(comparisons, lists)
         answers = answers_of(comparisons, states, names, lists)
         raters = sorted({j.rater_id for one in comparisons for j in one.judgments})
@@ -80,13 +86,15 @@ class Leaning:
         return debias, found
 
     def _looked_at(self, log: RunLog, *, seed: int) -> Places:
-        """Places of the comparisons that are no copies; of more than MOST_LOOKED_AT, so many drawn by the seed."""
+        """Places of the comparisons that are no copies; of more than are wanted, so many drawn by the seed."""
         is_own = np.fromiter((MARK not in one.meta for one in self.learn.comparisons), dtype=bool)
         own = np.flatnonzero(is_own)
-        if len(own) <= MOST_LOOKED_AT:
+        raters = sorted({j.rater_id for one in self.learn.comparisons for j in one.judgments})
+        most = MOST_LOOKED_AT if self.config.debias else LOOKED_AT[has_groups(raters, self.attributes)]
+        if len(own) <= most:
             return own
-        log.say(f"leans are measured on {MOST_LOOKED_AT} of {len(own)} comparisons, drawn by the seed")
-        return np.sort(seeds.stream(seed, "leans").choice(own, size=MOST_LOOKED_AT, replace=False))
+        log.say(f"leans are measured on {most} of {len(own)} comparisons, drawn by the seed")
+        return np.sort(seeds.stream(seed, "leans").choice(own, size=most, replace=False))
 
     def _debias(
         self,
@@ -126,7 +134,8 @@ class Leaning:
     def _test_scores(self) -> list[float]:
         return score_groups(row_scorer(self.model), self.test.groups, budget=self.reading.budget)
 
-    def _states(self, groups: Sequence[object]) -> Floats:
-        found = outputs_of(state_scorer(self.model), groups, budget=self.reading.budget, keep_states=True)  # type: ignore[arg-type]
+    def _states(self, groups: Sequence[Group], *, on_progress: Callable[[int], None] = lambda _: None) -> Floats:
+        scorer, budget = state_scorer(self.model), self.reading.budget
+        found = outputs_of(scorer, groups, budget=budget, keep_states=True, on_progress=on_progress)
         states: Floats = found[1].double().numpy()
         return states

@@ -20,7 +20,8 @@ from assent.training.preference_config import PreferenceConfig
 from assent.training.reward_terms import ModelRewardConfig
 
 _SCORED_AGAIN = 256
-"""Comparisons by which the scale of a reward model is set (training/reward.py:SETTLED, which torch would come with)."""
+"""Comparisons that set the scale of a reward model (training/reward.py:SETTLED, which torch would come with), and as
+many that its leans are told of (leaning.py:LOOKED_AT; more where raters are of groups)."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class _Counted:
         return [_together(given, texts.times(n)) for n in range(1, self.config.rounds + 1)]
 
     def reward(self, settings: RewardConfig) -> Work:
-        """Passes of training, evaluations on the way, and one pass over some that were learned at the end."""
+        """Passes of training, evaluations on the way; at the end two over what is held out, two over some learned."""
         rounds = self.ranked()
         if rounds is None:
             return Work("reward", 0, unknown="data.comparisons")
@@ -161,9 +162,9 @@ class _Counted:
         for texts in rounds:
             learned, held_out = texts.times(1 - settings.eval_share), texts.times(settings.eval_share)
             steps = settings.epochs * learned.number / settings.batch_size
-            looks = 2 + (steps // settings.evaluate_every if settings.evaluate_every else 0)
+            looks = 4 + (steps // settings.evaluate_every if settings.evaluate_every else 0)
             total += settings.epochs * self.training(learned, is_lora=self.is_lora, is_scalar=True)
-            again = learned.times(min(1.0, _SCORED_AGAIN / max(learned.number, 1)))
+            again = learned.times(2 * min(1.0, _SCORED_AGAIN / max(learned.number, 1)))
             total += self.forward(again, is_scalar=True) + looks * self.forward(held_out, is_scalar=True)
         return Work("reward", total)
 

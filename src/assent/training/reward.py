@@ -144,7 +144,9 @@ def train_reward(
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
     looks.take()
     groups = Picked(fit.members.groups, np.array(fit.settled(loop.seed), dtype=np.int64))
-    outputs = outputs_of(learner, groups, budget=budget, keep_states=fit.likelihood.has_groups)
+    keeps = fit.likelihood.has_groups
+    with loop.log.progress("final scores", sum(len(one.continuations) for one in groups), is_aside=True) as bar:
+        outputs = outputs_of(learner, groups, budget=budget, keep_states=keeps, on_progress=bar.advance)
     mean, std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
     return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs))
 
@@ -170,8 +172,18 @@ def heldout_measures(scorer: Scorer[Outputs], members: Sequence[Member], *, budg
     return means(merge_metrics(losses))
 
 
-def outputs_of(scorer: Scorer[Outputs], groups: Sequence[Group], *, budget: int, keep_states: bool) -> Outputs:
-    """Raw score of every answer, group by group, and the states they are read from (of width 0 unless kept)."""
+def outputs_of(
+    scorer: Scorer[Outputs],
+    groups: Sequence[Group],
+    *,
+    budget: int,
+    keep_states: bool,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> Outputs:
+    """Raw score of every answer, group by group, and the states they are read from (of width 0 unless kept).
+
+    `on_progress` is told of each micro-batch how many answers it holds.
+    """
     answers = sum(len(g.continuations) for g in groups)
     scores, kept = torch.zeros(answers), torch.zeros(answers, 0)
     for batch in Packed(groups, budget=budget):
@@ -181,6 +193,7 @@ def outputs_of(scorer: Scorer[Outputs], groups: Sequence[Group], *, budget: int,
             if not kept.shape[1]:
                 kept = torch.zeros(answers, states.shape[1])
             kept[list(batch.rows)] = states.cpu()
+        on_progress(len(batch.rows))
     return scores, kept
 
 

@@ -43,6 +43,16 @@ def test_short_work_prints_its_end_only() -> None:
     assert stream.getvalue() == "pack  done in 0:01  100/100\n"
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(0.01, ""), (0.05, "leans  done in 0:05  100/100\n")])
+def test_work_aside_is_told_only_where_it_took_long(seconds: float, said: str) -> None:
+    stream, clock = io.StringIO(), Stopwatch()
+    with Screen(stream, clock=clock).bar("leans", 100, is_aside=True) as bar:
+        for _ in range(100):
+            clock.now += seconds
+            bar.advance()
+    assert stream.getvalue().endswith(said) and bool(stream.getvalue()) == bool(said)
+
+
 def test_the_rate_of_a_resumed_run_leaves_out_what_was_done_before() -> None:
     clock = Stopwatch()
     with Screen(io.StringIO(), clock=clock).bar("ppo", 100, done=90) as bar:

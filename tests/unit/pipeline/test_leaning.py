@@ -13,6 +13,7 @@ from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
+from assent.pipeline import leaning
 from assent.pipeline.backends import Backends
 from assent.pipeline.commands.evaluate import suites_file
 from assent.pipeline.config import ComputeConfig
@@ -61,8 +62,34 @@ def test_without_debias_the_head_stays_as_it_is(tmp_path: Path) -> None:
     assert told is None and torch.equal(model.head, before) and "length" in found.leans
 
 
+SIDES = {f"r{i}": {"side": "ab"[i % 2]} for i in range(4)}
+
+
+@pytest.mark.parametrize(("attributes", "looked_at"), [({}, 16), (SIDES, 40)])
+def test_leans_are_told_of_no_more_than_is_wanted_and_it_is_said(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    attributes: dict[str, dict[str, str]],
+    looked_at: int,
+) -> None:
+    """Raters of groups that can be compared have more of their judgments looked at."""
+    monkeypatch.setattr(leaning, "LOOKED_AT", {True: 40, False: 16})
+    save_tiny(tmp_path / "policy", "llama")
+    model = ScalarModel.from_policy(tmp_path / "policy", config=ModelConfig(), seed=1)
+    reading = Reading(Backends(ModelConfig(), ComputeConfig()).renderer(model), model.max_length, "drop", None, 2048)
+    part = reading.of(comparisons(60))
+    scored: list[int] = []
+    ask = model.at_last_with_states
+    monkeypatch.setattr(model, "at_last_with_states", lambda batch: (scored.append(len(batch.rows)), ask(batch))[1])
+    leaned = Leaning(model, part, part, reading, RewardConfig(), attributes, None)
+    leaned.mended(RunLog(tmp_path, tensorboard=False), seed=0)
+    assert sum(scored) == 2 * looked_at
+    assert f"leans are measured on {looked_at} of 60 comparisons" in "".join(capsys.readouterr())
+
+
 def test_weights_and_copies_are_made_only_where_they_are_asked_for() -> None:
-    some, attributes = comparisons(8), {f"r{i}": {"side": "ab"[i % 2]} for i in range(4)}
+    some, attributes = comparisons(8), SIDES
     assert weights_of(some, attributes, RewardConfig()) is None and copies_of(some, [], RewardConfig(), seed=0) is None
     weights = weights_of(some, attributes, RewardConfig(population={"side": {"a": 0.75, "b": 0.25}}))
     assert weights is not None and weights.weight["r0"] == pytest.approx(1.5)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +15,14 @@ from assent.artifacts.jsonl import Records, read_records, write_records
 from assent.artifacts.stage import StageContext
 from assent.core.lazy import Chained, Mapped, Picked, pick
 from assent.core.runlog import RunLog
-from assent.core.types import Comparison, Prompt
+from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import set_aside, take_out
 from assent.data.identity import distinct, with_unnamed_apart
-from assent.data.load import load_comparisons, load_prompts
-from assent.pipeline.config import FileData
-from assent.pipeline.stages.gather import gather_comparisons, gather_prompts, label, shuffled
+from assent.data.load import load_comparisons, load_conversations, load_prompts
+from assent.pipeline.config import FileData, RunConfig
+from assent.pipeline.doctor.data import load_material
+from assent.pipeline.stages.gather import gather_comparisons, gather_conversations, gather_prompts, label, shuffled
 
 WORDS = ("river", "stone", "candle", "window", "market", "winter", "garden", "letter", "engine", "copper", "yellow")
 
@@ -86,6 +89,37 @@ def test_prompts_are_set_aside_as_of_lists_in_memory(tmp_path: Path) -> None:
     ]
     assert facts["repeated"] == asked.repeated > 5 and facts["bad_rows"] == report.num_bad == 2
     assert facts["eval"] == len(written[1]) > 3 and facts["prompts"] + facts["eval"] == len(asked.prompts)
+
+
+def test_demonstrations_are_written_as_of_lists_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "talks.jsonl"
+    rows = [{"prompt": asked(n), "completion": f"yes {n}"} for n in range(30)]
+    path.write_text(
+        "".join(json.dumps(row) + "\n" for row in (*rows[:9], {"prompt": "x", "completion": ""}, *rows[9:]))
+    )
+    sources = [Source(path=path, skip_bad=True, weight=1.5), Source(path=path, skip_bad=True, limit=5)]
+    evaluation = [Prompt.of(asked(2)), Prompt.of(asked(8) + " please")]
+    ctx = context(tmp_path)
+    facts = gather_conversations(ctx, sources, "demonstrations", evaluation, None)
+    loaded, report = load_conversations(sources)
+    kept = take_out(loaded, evaluation)
+    written = read_records(ctx.output / "demonstrations.jsonl", Conversation)
+    assert written == kept.items and len(loaded) == 45 + 5
+    assert (facts["demonstrations"], facts["bad_rows"]) == (len(written), report.num_bad) == (len(written), 1)
+
+
+def test_the_doctor_holds_no_row(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+    held = [one for one in gc.get_objects() if isinstance(one, Comparison)]  # of other tests
+    rows = [{"path": str(tmp_path / "rows.jsonl"), "skip_bad": True}]
+    data = {"kind": "files", "comparisons": rows, "prompts": rows}
+    config = RunConfig.parse({"name": "p", "base": {"kind": "pretrained", "path": "nowhere"}, "data": data}, where="p")
+    material = load_material(config).material
+    assert sum(isinstance(one, Comparison) for one in gc.get_objects()) == len(held)
+    sources = [Source(path=tmp_path / "rows.jsonl", skip_bad=True)]
+    assert list(material.comparisons) == load_comparisons(sources)[0] and len(material.comparisons) == 38
+    assert list(material.prompts) == load_prompts(sources)[0]
+    assert not list(Path(tempfile.gettempdir()).glob("assent-*/records.jsonl"))
 
 
 def test_records_are_written_one_by_one_and_nothing_is_left_where_that_fails(tmp_path: Path) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
+from assent.artifacts.jsonl import Records
 from assent.core import hub, seeds
 from assent.core.errors import DataError, UserError
 from assent.core.findings import Finding, error, note, ok, problem, warning
+from assent.core.lazy import Chained
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import set_aside, take_out
 from assent.data.identity import distinct
-from assent.data.load import Check, load_comparisons, load_conversations, load_prompts
+from assent.data.load import Check, lay_comparisons, lay_conversations, lay_prompts
 from assent.data.load_report import LoadReport
 from assent.data.splits import split
 from assent.lab.world import World
@@ -41,11 +43,11 @@ _Item = TypeVar("_Item", Prompt, Conversation, Comparison)
 class Material:
     """What a run learns from, as far as it could be read here."""
 
-    demonstrations: list[Conversation] = field(default_factory=list)
-    corpus: list[Conversation] = field(default_factory=list)
-    prompts: list[Prompt] = field(default_factory=list)
-    eval_prompts: list[Prompt] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
+    demonstrations: Sequence[Conversation] = ()
+    corpus: Sequence[Conversation] = ()
+    prompts: Sequence[Prompt] = ()
+    eval_prompts: Sequence[Prompt] = ()
+    comparisons: Sequence[Comparison] = ()
     is_whole: bool = True
     """False where something could not be read, or is only a sample: then amounts say nothing."""
 
@@ -129,18 +131,19 @@ def _on_hub(key: str, name: str) -> Finding:
 
 
 def _read(loaded: Loaded, part: str, key: str, source: Source, check: Check | None) -> None:
-    read: dict[str, Callable[..., tuple[list[Any], LoadReport]]] = {
-        "comparisons": load_comparisons,
-        "prompts": load_prompts,
-        "eval_prompts": load_prompts,
+    kinds: dict[str, tuple[type[Any], Callable[..., tuple[Sequence[Any], LoadReport]]]] = {
+        "comparisons": (Comparison, lay_comparisons),
+        "prompts": (Prompt, lay_prompts),
+        "eval_prompts": (Prompt, lay_prompts),
     }
+    kind, read = kinds.get(part, (Conversation, lay_conversations))
     try:
-        items, report = read.get(part, load_conversations)([source], check=check)
+        items, report = read([source], lambda _, rows: Records.aside(kind, rows), check=check)
     except DataError as wrong:
         loaded.findings.append(problem(key, str(wrong)))
         loaded.material.is_whole = False
         return
-    getattr(loaded.material, part).extend(items)
+    setattr(loaded.material, part, Chained(getattr(loaded.material, part), items))
     formats = ", ".join(sorted({one.format for one in report.parts}))
     loaded.findings.append(ok(key, f"{source.name}: {len(items)} items, format {formats}"))
     if report.census.ignored or report.census.dropped:

@@ -10,6 +10,7 @@ from typing import TypeVar, assert_never
 from assent.core import hub
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, error, note, ok, problem, warning
+from assent.core.lazy import Chained
 from assent.core.types import Comparison, Conversation
 from assent.data.fit import Policy
 from assent.data.render import Renderer
@@ -81,7 +82,7 @@ def check_lengths(config: RunConfig, material: Material, reader: Reader) -> Iter
 
 
 def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> OpenedBase:
-    texts = [text for c in (*material.corpus, *material.demonstrations) for text in written(c)]
+    texts = [text for c in Chained(material.corpus, material.demonstrations) for text in written(c)]
     if not texts and not material.is_whole:
         return OpenedBase(None, [note("base", "a new model, which cannot be looked at without its texts")])
     if not texts:
@@ -192,7 +193,7 @@ def _check_demonstrations(
 
 
 def _check_prompts(config: RunConfig, material: Material, reader: Reader) -> Iterator[Finding]:
-    prompts = [*material.prompts, *material.eval_prompts]
+    prompts = Chained(material.prompts, material.eval_prompts)
     _, rendered, failed = _rendered(prompts, reader.renderer.prompt)
     if failed:
         yield error("data.prompts", f"{failed[0]} ({len(failed)} of {len(prompts)})", "correct or remove them")

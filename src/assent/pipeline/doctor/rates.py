@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, note
 from assent.core.group import Group
+from assent.core.lazy import Chained
 from assent.core.types import Conversation
 from assent.data.config import Source
 from assent.data.render import Renderer
@@ -82,8 +83,8 @@ def counted(config: RunConfig, material: Material, renderer: Renderer, *, import
     def tuned(items: Sequence[Conversation]) -> Texts | None:
         return _texts(items, lambda one: renderer.demonstration(one)[0])
 
-    written = [*material.corpus] if isinstance(config.data, LabData) else [*material.corpus, *material.demonstrations]
-    corpus, taught = tuned(written), tuned(material.demonstrations)
+    imitated = () if isinstance(config.data, LabData) else material.demonstrations
+    corpus, taught = tuned(Chained(material.corpus, imitated)), tuned(material.demonstrations)
     ranked = _texts(material.comparisons, lambda one: renderer.group(one.prompt, [a.text for a in one.completions]))
     prompts = [len(ids) for ids in _tried(material.prompts, renderer.prompt)]
     means = [one for one in (ranked, taught) if one is not None]

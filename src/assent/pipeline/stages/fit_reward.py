@@ -13,12 +13,13 @@ from assent.artifacts.jsonl import Records, read_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
+from assent.core.group import Group
 from assent.core.group_store import GroupStore
 from assent.core.hashing import hash_json
 from assent.core.lazy import Chained, Mapped, Picked
+from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Rater
 from assent.data.fit import fit
-from assent.data.render import Renderer
 from assent.data.splits import split
 from assent.data.talks import row_limit
 from assent.evaluation.criterion_report import CriterionReport, criterion_report
@@ -81,7 +82,7 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         debias, inherited = leaning.mended(ctx.log, seed=seeds.derive(ctx.seed, "augment"))
         trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
-        report, outcomes = measured(model, test, reading, trained)
+        report, outcomes = measured(model, test, reading, trained, ctx.log)
         if limit < model.max_length:
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
@@ -145,11 +146,11 @@ def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, Sequen
 
 
 def measured(
-    model: ScalarModel, test: RankedGroups, reading: Reading, trained: Trained
+    model: ScalarModel, test: RankedGroups, reading: Reading, trained: Trained, log: RunLog
 ) -> tuple[RewardReport, list[Outcome]]:
     """How far the model can be trusted, on what it never saw, and every pair of that."""
-    scores = score_groups(row_scorer(model), test.groups, budget=reading.budget)
-    relevant = relevance_of(model, reading.renderer, test.comparisons, limit=reading.limit, budget=reading.budget)
+    scores = scored_with_bar(model, test.groups, reading, log, "held-out answers")
+    relevant = relevance_of(model, reading, test.comparisons, log)
     raters = None
     if trained.raters is not None:
         tastes = taste_scores(state_scorer(model), test.groups, trained.raters.offsets, budget=reading.budget)
@@ -173,8 +174,16 @@ def criteria_of(model: ScalarModel, test: RankedGroups, reading: Reading) -> dic
     }
 
 
+def scored_with_bar(
+    model: ScalarModel, groups: Sequence[Group], reading: Reading, log: RunLog, what: str
+) -> list[float]:
+    """The score of every answer, group by group, with a bar that says what is scored."""
+    with log.progress(what, sum(len(one.continuations) for one in groups), is_aside=True) as bar:
+        return score_groups(row_scorer(model), groups, budget=reading.budget, on_progress=bar.advance)
+
+
 def relevance_of(
-    model: ScalarModel, renderer: Renderer, comparisons: Sequence[Comparison], *, limit: int, budget: int
+    model: ScalarModel, reading: Reading, comparisons: Sequence[Comparison], log: RunLog
 ) -> Estimate | None:
     """How often a prompt's best answer scores above that of another prompt; prompts that would not fit are left out."""
     probes = borrowed_answers(comparisons)
@@ -182,10 +191,10 @@ def relevance_of(
     kept: list[int] = []
     groups = GroupStore()
     for place, asked in enumerate(both):
-        for group in fit([renderer.group(*asked)], max_length=limit, policy="drop").items:
+        for group in fit([reading.renderer.group(*asked)], max_length=reading.limit, policy="drop").items:
             kept.append(place)
             groups.append(group)
-    scores = score_groups(row_scorer(model), groups, budget=budget)
+    scores = scored_with_bar(model, groups, reading, log, "held-out answers under other prompts")
     return relevance(Picked(probes, np.array(kept, dtype=np.int64)), scores[::2], scores[1::2])
 
 

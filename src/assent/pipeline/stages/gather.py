@@ -25,7 +25,7 @@ from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.heldout import Kept, set_aside, take_out
 from assent.data.identity import Apart, Numbering, distinct
-from assent.data.load import Check, lay_comparisons, lay_prompts, load_conversations, load_prompts
+from assent.data.load import Check, lay_comparisons, lay_conversations, lay_prompts, load_prompts
 from assent.data.load_report import LoadReport
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData
@@ -96,7 +96,11 @@ def gather_conversations(
     ctx: StageContext, sources: Sequence[Source], name: str, evaluation: Sequence[Prompt], check: Check | None
 ) -> dict[str, Any]:
     """Load sources and write them as `name`.jsonl."""
-    items, report = load_conversations(sources, quarantine=ctx.output / "quarantine.jsonl", check=check)
+
+    def lay(number: int, rows: Iterable[Conversation]) -> Records[Conversation]:
+        return Records.laid(ctx.scratch / f"{name}-{number}.jsonl", Conversation, rows)
+
+    items, report = lay_conversations(sources, lay, quarantine=ctx.output / "quarantine.jsonl", check=check)
     tell(ctx, report.lines())
     kept = learned(ctx, items, evaluation, name if name == "demonstrations" else "texts of the corpus")
     write_records(ctx.output / f"{name}.jsonl", kept.items)
