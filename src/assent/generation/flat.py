@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from assent.core.group import TokenIds
-from assent.generation.cache import KeyValue, KeyValueCache, PromptPlan
+from assent.generation.cache import KeyValueCache, PromptPlan
+from assent.generation.shelves import KeyValue, edges_of
 from assent.models.attention import AttentionPlan, attend_with
 
 _PROMPT_TOKENS = 2048  # prompts are computed in batches of about this many tokens
@@ -74,12 +75,13 @@ class FlatRows:
         self._forward, self._prompts = forward, prompts
         self._order, self._num_computed = order, 0
         self._ready: dict[int, tuple[dict[int, KeyValue], Tensor]] = {}
-        self._cache = KeyValueCache(capacity)
+        self._cache = KeyValueCache(capacity, edges_of([len(prompt) for prompt in prompts]))
         self.positions = 0
 
     def join(self, prompts: Sequence[int]) -> Float[Tensor, "N V"]:
         """Add a row for each of these prompt numbers, equal ones together; returns their next-token logits."""
         logits = []
+        self._cache.expect([len(self._prompts[prompt]) for prompt in dict.fromkeys(prompts)])
         for prompt in dict.fromkeys(prompts):
             while prompt not in self._ready:
                 self._ready = {n: kept for n, kept in self._ready.items() if n in prompts}
@@ -88,6 +90,8 @@ class FlatRows:
             count = prompts.count(prompt)
             self._cache.fork(keys_values, count)
             logits.append(prompt_logits.expand(count, -1))
+        # Only the last of them may come again: what was copied is not kept twice.
+        self._ready = {n: kept for n, kept in self._ready.items() if n not in prompts or n == prompts[-1]}
         return torch.cat(logits)
 
     def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:

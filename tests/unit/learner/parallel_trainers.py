@@ -62,7 +62,9 @@ from assent.training.rloo import train_rloo
 from assent.training.sft import next_token_loss, train_sft
 from assent.training.targets import Target, target_of
 
-STEPS = 5
+STEPS, EPOCHS = 20, 4
+"""As many steps of each trainer, four passes over the data where it has passes. FEW of them for what differs little."""
+FEW = 5
 FAST = OptimizerConfig(
     learning_rate=2e-3, schedule="linear", warmup=0.2, weight_decay=0.01, tokens_per_microbatch=60, max_grad_norm=0.5
 )
@@ -77,8 +79,8 @@ SMALL: dict[str, Any] = {
 }
 ON_POLICY: dict[str, tuple[Callable[..., None], OnPolicyConfig]] = {
     "grpo": (train_grpo, GRPOConfig(**{**SMALL, "kl": {"coefficient": 0.05}}, samples_per_prompt=3, average="token")),
-    "rloo": (train_rloo, RLOOConfig(**SMALL, samples_per_prompt=3)),
-    "reinforce++": (train_reinforce, ReinforceConfig(**SMALL, samples_per_prompt=2)),
+    "rloo": (train_rloo, RLOOConfig(**{**SMALL, "steps": FEW}, samples_per_prompt=3)),
+    "reinforce++": (train_reinforce, ReinforceConfig(**{**SMALL, "steps": FEW}, samples_per_prompt=2)),
 }
 PPO = PPOConfig(
     **SMALL, samples_per_prompt=2, epochs=2, minibatches=2, critic_warmup=1, kl_limit=None, value_optimizer=FAST
@@ -89,7 +91,7 @@ MOVED = {"full": ModelConfig(), "lora": LORA}
 
 
 def sft_config() -> SFTConfig:
-    return SFTConfig(epochs=1, batch_size=5, eval_share=0.0, optimizer=FAST)
+    return SFTConfig(epochs=EPOCHS, batch_size=5, eval_share=0.0, optimizer=FAST)
 
 
 class Places:
@@ -138,6 +140,10 @@ def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]
         roles = roles_of(model, on_policy)
         train(roles, prompts_of(), on_policy, places.loop(name))
         yield name, roles.policy
+    train, on_policy = ON_POLICY["grpo"]
+    roles = roles_of(model, on_policy, LORA)
+    train(roles, prompts_of(), on_policy, places.loop("grpo lora"))
+    yield "grpo lora", roles.policy
     yield "grpo ahead killed", killed_ahead(model, places)
     for name, config in (("ppo", ModelConfig()), ("ppo lora", LORA)):
         roles = roles_of(model, PPO, config)
@@ -178,16 +184,23 @@ def train_on_rankings(model: Path, places: Places) -> Iterator[tuple[str, Learne
     """Reward models, raters fitted with them or all alike, and DPO."""
     groups, targets = rankings_of(model)
     members = list(zip(groups, targets, strict=True))
-    for name, raters in (("reward joint", {}), ("reward plain", {"raters": NoRatersConfig()})):
-        config = RewardConfig(epochs=1, batch_size=4, optimizer=FAST, **raters)
-        scalar = ScalarModel.from_policy(model, config=ModelConfig(), seed=0)
+    plain = {"raters": NoRatersConfig()}
+    for name, raters, loading in (
+        ("reward joint", {}, ModelConfig()),
+        ("reward plain", plain, ModelConfig()),
+        ("reward lora", plain, LORA),
+    ):
+        config = RewardConfig(epochs=EPOCHS, batch_size=4, optimizer=FAST, **raters)
+        scalar = ScalarModel.from_policy(model, config=loading, seed=0)
         fit = RewardFit.of(members, config, features=scalar.num_features, seed=0)
         learner = reward_learner(scalar, FAST)
         train_reward(learner, fit, config, places.loop(name))
         yield name, learner
-    learner = policy_learner(policy_of(model), FAST)
-    train_dpo(learner, groups, targets, DPOConfig(epochs=1, batch_size=4, optimizer=FAST), places.loop("dpo"))
-    yield "dpo", learner
+    for name, loading in (("dpo", ModelConfig()), ("dpo lora", LORA)):
+        policy = policy_learner(policy_of(model, loading), FAST)
+        config = DPOConfig(epochs=EPOCHS, batch_size=4, optimizer=FAST)
+        train_dpo(policy, groups, targets, config, places.loop(name))
+        yield name, policy
 
 
 def after_a_bad_loss(model: Path) -> dict[str, Any]:

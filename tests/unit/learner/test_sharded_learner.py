@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from parallel_trainers import finish, run
+from parallel_trainers import FEW, STEPS, finish, run
 from process_ends import read
 
 from assent.core.group import Group
@@ -25,8 +25,9 @@ from assent.models.tiny import save_tiny
 
 SCRIPT = Path(__file__).with_name("parallel_trainers.py")
 TRAINERS = (
-    *("sft", "sft lora", "sft killed", "reward joint", "reward plain", "dpo"),
-    *("grpo", "grpo ahead killed", "rloo", "reinforce++", "ppo", "ppo lora", "ppo critic", "ppo lora critic"),
+    *("sft", "sft lora", "sft killed", "reward joint", "reward plain", "reward lora", "dpo", "dpo lora"),
+    *("grpo", "grpo lora", "grpo ahead killed", "rloo", "reinforce++"),
+    *("ppo", "ppo lora", "ppo critic", "ppo lora critic"),
 )
 Ends = tuple[dict[str, dict[str, torch.Tensor]], dict[str, list[dict[str, Any]]]]
 """Weights and logs, by trainer."""
@@ -87,8 +88,9 @@ def test_two_processes_end_with_the_weights_of_one(ends: Ran, trainer: str) -> N
 @pytest.mark.parametrize("trainer", [name for name in TRAINERS if "critic" not in name and name != "sft killed"])
 def test_two_processes_log_the_losses_and_gradient_norms_of_one(ends: Ran, trainer: str) -> None:
     alone, first, second = (logs[trainer] for _, logs in ends)
-    assert len(alone) >= 5 and first == second
-    assert sum("grad_norm" in one for one in alone) >= 4  # PPO's first step trains the value model only
+    least = FEW if trainer in ("rloo", "reinforce++") else STEPS
+    assert len(alone) >= least and first == second
+    assert sum("grad_norm" in one for one in alone) >= least - 1  # PPO's first step trains the value model only
     for one, two in zip(alone, first, strict=True):
         assert one.keys() == two.keys()
         numbers = {name: value for name, value in one.items() if isinstance(value, float)}
@@ -139,7 +141,7 @@ def test_another_number_of_processes_goes_on_where_two_were_killed(ends: Ran, tm
             for key, weight in alone[trainer].items():
                 assert torch.allclose(weights[name][key], weight, rtol=0, atol=1e-5), f"{name} {key}"
     kept = sorted(one.name for one in newest.parent.iterdir())
-    assert kept == ["checkpoint-000003", "checkpoint-000004"]  # each written anew after the damaged one was left out
+    assert kept == ["checkpoint-000018", "checkpoint-000019"]  # each written anew after the damaged one was left out
 
 
 def test_micro_batches_go_to_whoever_has_the_fewest_tokens() -> None:
