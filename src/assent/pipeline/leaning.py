@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -87,10 +88,12 @@ class Leaning:
 
     def _looked_at(self, log: RunLog, *, seed: int) -> Places:
         """Places of the comparisons that are no copies; of more than are wanted, so many drawn by the seed."""
-        is_own = np.fromiter((MARK not in one.meta for one in self.learn.comparisons), dtype=bool)
+        is_own, raters = array("b"), set[str]()
+        for one in self.learn.comparisons:  # read from a file where they are many: once
+            is_own.append(MARK not in one.meta)
+            raters.update(judgment.rater_id for judgment in one.judgments)
         own = np.flatnonzero(is_own)
-        raters = sorted({j.rater_id for one in self.learn.comparisons for j in one.judgments})
-        most = MOST_LOOKED_AT if self.config.debias else LOOKED_AT[has_groups(raters, self.attributes)]
+        most = MOST_LOOKED_AT if self.config.debias else LOOKED_AT[has_groups(sorted(raters), self.attributes)]
         if len(own) <= most:
             return own
         log.say(f"leans are measured on {most} of {len(own)} comparisons, drawn by the seed")
