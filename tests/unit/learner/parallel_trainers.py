@@ -63,7 +63,7 @@ from assent.training.sft import next_token_loss, train_sft
 from assent.training.targets import Target, target_of
 
 STEPS, EPOCHS = 20, 4
-"""As many steps of each trainer, four passes over the data where it has passes. FEW of them for what differs little."""
+"""As many steps of each trainer, four passes over the data where it has passes; FEW of what is a variant of another."""
 FEW = 5
 FAST = OptimizerConfig(
     learning_rate=2e-3, schedule="linear", warmup=0.2, weight_decay=0.01, tokens_per_microbatch=60, max_grad_norm=0.5
@@ -156,6 +156,7 @@ def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]
 def killed_ahead(model: Path, places: Places) -> Learner[Any]:
     """GRPO on answers that are drawn one step ahead, killed while some were waiting and resumed."""
     train, config = ON_POLICY["grpo"]
+    config = config.model_copy(update={"steps": FEW})
     with contextlib.suppress(KeyboardInterrupt):
         before = replace(roles_of(model, config), ahead=Ahead())
         train(before, prompts_of(), config, places.loop("grpo ahead killed", dies=True))

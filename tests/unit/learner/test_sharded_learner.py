@@ -88,7 +88,7 @@ def test_two_processes_end_with_the_weights_of_one(ends: Ran, trainer: str) -> N
 @pytest.mark.parametrize("trainer", [name for name in TRAINERS if "critic" not in name and name != "sft killed"])
 def test_two_processes_log_the_losses_and_gradient_norms_of_one(ends: Ran, trainer: str) -> None:
     alone, first, second = (logs[trainer] for _, logs in ends)
-    least = FEW if trainer in ("rloo", "reinforce++") else STEPS
+    least = FEW if trainer in ("rloo", "reinforce++", "grpo ahead killed") else STEPS
     assert len(alone) >= least and first == second
     assert sum("grad_norm" in one for one in alone) >= least - 1  # PPO's first step trains the value model only
     for one, two in zip(alone, first, strict=True):
