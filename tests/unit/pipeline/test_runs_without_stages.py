@@ -213,10 +213,10 @@ def test_the_lab_needs_no_raters_where_nothing_learns_from_rankings() -> None:
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (LAB + "optimize: {kind: ppo}\n", "evaluation-a119610dc4e0"),
+        (LAB + "optimize: {kind: ppo}\n", "evaluation-1060b1328e08"),
         (LAB + "optimize: {kind: dpo}\n", "evaluation-a4416a452dee"),
-        (FILES + "optimize: {kind: dpo}\n", "evaluation-d07880929818"),
-        (FILES + "optimize: {kind: grpo}\n", "evaluation-5ccbc509f9df"),
+        (FILES + "optimize: {kind: dpo}\n", "evaluation-f8b4c12dfb01"),
+        (FILES + "optimize: {kind: grpo}\n", "evaluation-f105df4ebfba"),
     ],
 )
 def test_keys_of_runs_with_every_stage_are_what_they_were(
