@@ -2,7 +2,7 @@
 
 Answers to prompts of random tokens are drawn by the local engine, once with all prompts in buffers as long as the
 longest (`together`) and once with prompts of like length on shelves of their own (`shelves`, what the engine does), in
-turn, each in a process of its own. Lengths are drawn from a seed: log-normal, median 100 and a few above 1,000
+turn, each in a process of its own. Lengths are drawn from a seed: log-normal, median 100, a few many times as long
 (`--lengths mixed`), or all equal to the median (`--lengths equal`). Nobody ends early. Printed are seconds of a decode
 step (a run with all new tokens less one with a single one), how many times the floor that is (the larger of the step's
 products at the rate of square products and of the bytes that it must read, each prompt once, at the rate of a copy,
