@@ -2,8 +2,9 @@
 
 Writes N rows (a prompt of about 60 words and two answers of about 40) from a seed, then makes the stages of a run of
 them, each in a process of its own: gather (read, number, take out what asks an evaluation prompt), collect, a reward
-model and DPO, of a tiny model and for a few steps. `prompts` sets evaluation prompts aside from the rows themselves,
-which searches all of them for near twins. Printed are seconds and the peak of resident memory, with that of a process
+model, DPO and KTO, of a tiny model and for a few steps. `prompts` sets evaluation prompts aside from the rows
+themselves, which searches all of them for near twins; `sample` answers a few of what is left. `sft` reads the better
+answers as demonstrations. A step makes those before it that it needs and are not there. Printed are seconds and the peak of resident memory, with that of a process
 that has only loaded what stages load (`nothing`) to hold it against, and the slope between the sizes in bytes a row.
 With `--untried`, gather does not try each row against the chat template, which takes most of its time.
 """
@@ -28,15 +29,33 @@ from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.data.config import Source
 from assent.feedback.config import StoreConfig
+from assent.generation.config import Sampling
 from assent.models.config import ModelConfig
-from assent.pipeline.config import ComputeConfig, FileData, PretrainedBase
+from assent.pipeline.config import ComputeConfig, FileData, PretrainedBase, SampleConfig
 from assent.pipeline.row_check import Template
-from assent.pipeline.stages.declared import run_base, run_collect, run_fit_reward, run_gather, run_optimize
-from assent.pipeline.stages.settings import BaseStage, CollectStage, GatherStage, OptimizeStage, Part, RewardStage
-from assent.training.config import RewardConfig
-from assent.training.preference_config import DPOConfig
+from assent.pipeline.stages.declared import (
+    run_base,
+    run_collect,
+    run_fit_reward,
+    run_gather,
+    run_optimize,
+    run_sample,
+    run_sft,
+)
+from assent.pipeline.stages.settings import (
+    BaseStage,
+    CollectStage,
+    GatherStage,
+    OptimizeStage,
+    Part,
+    RewardStage,
+    SampleStage,
+    SFTStage,
+)
+from assent.training.config import RewardConfig, SFTConfig
+from assent.training.preference_config import DPOConfig, KTOConfig
 
-STEPS = ("nothing", "prompts", "gather", "collect", "reward", "dpo")
+STEPS = ("nothing", "prompts", "gather", "collect", "reward", "dpo", "kto", "sft", "sample")
 """In the order in which they are made; those before a step are found where they have been made."""
 WORDS = 20_000
 """Different words."""
@@ -134,9 +153,10 @@ def stages(run: Runner, folder: Path, given: argparse.Namespace) -> dict[str, Ca
     def learned() -> Artifact:
         return gathered("comparisons", FileData(comparisons=(source,)), held_out=gathered("prompts", apart))
 
-    def collected() -> Artifact:
+    def collected(*, marks: bool = False) -> Artifact:
         store = StoreConfig(url=f"sqlite:///{folder / 'store.db'}")
-        stage = CollectStage(collect=None, lab=None, people_seed=0, model=model, store=store, compute=compute)
+        known = {"collect": None, "lab": None, "people_seed": 0, "marks": marks}
+        stage = CollectStage(**known, model=model, store=store, compute=compute)
         return run(run_collect, stage, given=learned())
 
     def rewarded() -> Artifact:
@@ -149,8 +169,27 @@ def stages(run: Runner, folder: Path, given: argparse.Namespace) -> dict[str, Ca
         return run(run_optimize, stage, start=start(), judgments=collected())
 
     own = FileData(comparisons=(source,), eval_share=EVALUATION / given.rows[0])
+
+    def liked() -> Artifact:
+        stage = OptimizeStage(optimize=KTOConfig(epochs=epochs, batch_size=BATCH), model=model, compute=compute)
+        return run(run_optimize, stage, start=start(), judgments=collected(marks=True))
+
+    def tuned() -> Artifact:
+        answers = Source(path=folder / "rows.jsonl", columns={"completion": "chosen"}, ignore=("rejected",))
+        given = gathered("demonstrations", FileData(demonstrations=(answers,)))
+        config = SFTConfig(epochs=epochs, batch_size=BATCH, eval_share=0.05)
+        return run(run_sft, SFTStage(sft=config, model=model, compute=compute), base=start(), demonstrations=given)
+
+    def sampled() -> Artifact:
+        config = SampleConfig(prompts=BATCH, answers=2, sampling=Sampling(max_new_tokens=16))
+        stage = SampleStage(sample=config, round=1, model=model, compute=compute)
+        return run(run_sample, stage, policy=start(), prompts=gathered("prompts", own))
+
     return {
         "prompts": lambda: gathered("prompts", own),
+        "kto": liked,
+        "sft": tuned,
+        "sample": sampled,
         "gather": learned,
         "collect": collected,
         "reward": rewarded,

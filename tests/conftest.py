@@ -31,3 +31,9 @@ from assent.core import processor  # noqa: E402
 def a_processor_with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings in bfloat16 mean it on every machine that tests run on; what is done elsewhere has tests of its own."""
     monkeypatch.setattr(processor, "_here", lambda: True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first: one that begins at the end would keep one worker busy while the others have nothing to do."""
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("slow", "browser")))}
+    items.sort(key=lambda item: item.path not in long)

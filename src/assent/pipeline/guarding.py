@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from assent.artifacts.store import Artifact
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json
+from assent.core.lazy import pick
 from assent.core.scoring import Score
 from assent.core.types import Comparison, Prompt
 from assent.data.splits import side_of, split_key
@@ -18,18 +22,18 @@ SEED = 1
 """Another than that of the reward model's own held-out prompts; the same in every round and run."""
 
 
-def set_apart(count: int, prompts: Sequence[Prompt], *, key: str) -> tuple[list[Prompt], list[Prompt]]:
+def set_apart(count: int, prompts: Sequence[Prompt], *, key: str) -> tuple[Sequence[Prompt], list[Prompt]]:
     """Prompts to train on, and `count` to watch with; none of the second asks what one of the first asks.
 
     Which they are hangs on their texts alone, so that they are the same in every round. Raises DataError, naming the
     setting by its `key`, where fewer than half would be left to train on.
     """
     if not count:
-        return list(prompts), []
-    order = sorted(prompts, key=lambda one: (hash_json([SEED, split_key(one)]), one.id))
-    watched = order[:count]
+        return prompts, []
+    watched = heapq.nsmallest(count, prompts, key=lambda one: (hash_json([SEED, split_key(one)]), one.id))
     keys = {split_key(one) for one in watched}
-    left = [one for one in prompts if split_key(one) not in keys]
+    stays = (split_key(one) not in keys for one in prompts)
+    left = pick(prompts, np.flatnonzero(np.fromiter(stays, dtype=bool, count=len(prompts))))
     if len(left) < len(prompts) / 2:
         raise DataError(
             f"{key} keeps {len(prompts) - len(left)} of {len(prompts)} prompts apart; lower it, or give more prompts"

@@ -10,15 +10,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from assent.algorithms.rater_likelihood import RaterTerms, Votes
 from assent.algorithms.soft_labels import SoftPairs, rater_labels, share_labels
-from assent.artifacts.jsonl import read_records
+from assent.artifacts.jsonl import Records
 from assent.artifacts.store import Artifact
 from assent.core.errors import DataError
 from assent.core.group import Group
-from assent.core.lazy import Mapped
+from assent.core.lazy import Chained, Mapped, pick
 from assent.core.types import Comparison, Marked
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons
@@ -123,18 +124,17 @@ def relabelled(targets: Sequence[Target], config: DPOConfig, reward: Artifact | 
 class LabelledGroups:
     """Labelled answers that fit, as token groups."""
 
-    groups: list[Group]
-    says: list[tuple[float, ...]]
+    groups: Sequence[Group]
+    says: Sequence[tuple[float, ...]]
     labels: Labels
     fitted: Fitted
 
 
-def judged(judgments: Artifact) -> list[Comparison | Marked]:
+def judged(judgments: Artifact) -> Sequence[Comparison | Marked]:
     """Every task with all that was said of its answers."""
-    return [
-        *read_records(judgments.file("comparisons.jsonl"), Comparison),
-        *read_records(judgments.file(MARKS), Marked),
-    ]
+    return Chained[Comparison | Marked](
+        Records(judgments.file("comparisons.jsonl"), Comparison), Records(judgments.file(MARKS), Marked)
+    )
 
 
 def labelled_groups(
@@ -150,15 +150,15 @@ def labelled_groups(
     `weight` is that of raters; see `labels_of`.
     """
     labels = labels_of(judged, middle=config.score_middle, weight=weight)
-    if not labels.labelled:
+    if not len(labels.labelled):
         raise DataError(
             "kto needs answers that are called good or bad by a ranking, a score or a flag, and there is none in"
             f" {len(judged)} judged tasks"
         )
-    asked = [
+    asked = (
         (one.prompt, [c.text for c in one.completions], [c.finished for c in one.completions])
         for one in labels.labelled
-    ]
+    )
     fitted = fit_comparisons(asked, renderer, max_length=limit, policy=config.too_long)
     kept = fitted.checked("labelled tasks", max_length=limit).kept
-    return LabelledGroups(list(fitted.flat), [labels.labelled[i].says for i in kept], labels, fitted)
+    return LabelledGroups(fitted.flat, pick(labels.says, np.array(kept, dtype=np.int64)), labels, fitted)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from assent.core.errors import DataError
+from assent.core.lazy import Places, pick
 from assent.core.runlog import RunLog
 from assent.core.types import Prompt
 from assent.data.render import Renderer
@@ -12,14 +15,22 @@ from assent.data.render import Renderer
 
 def that_fit(
     prompts: Sequence[Prompt], renderer: Renderer, *, context: int, max_new_tokens: int, log: RunLog
-) -> list[Prompt]:
+) -> Sequence[Prompt]:
     """The prompts of at most `context` - `max_new_tokens` tokens; says how many were left out.
 
     Raises DataError where none is left.
     """
+    return pick(prompts, places_that_fit(prompts, renderer, context=context, max_new_tokens=max_new_tokens, log=log))
+
+
+def places_that_fit(
+    prompts: Sequence[Prompt], renderer: Renderer, *, context: int, max_new_tokens: int, log: RunLog
+) -> Places:
+    """The places [n] of the prompts that fit, in order; as `that_fit`."""
     room = context - max_new_tokens
-    kept = [p for p in prompts if len(renderer.prompt(p)) <= room]
-    if prompts and not kept:
+    has_room = (len(renderer.prompt(one)) <= room for one in prompts)
+    kept = np.flatnonzero(np.fromiter(has_room, dtype=bool, count=len(prompts)))
+    if len(prompts) and not len(kept):
         raise DataError(
             f"none of {len(prompts)} prompts fits: the model's context is {context} tokens and answers may take"
             f" {max_new_tokens}; lower max_new_tokens or shorten the prompts"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +16,8 @@ from assent.algorithms.preference import kto_loss, kto_reference_point
 from assent.core import seeds
 from assent.core.errors import DataError
 from assent.core.group import Group
+from assent.core.hashing import hash_bytes
+from assent.core.lazy import Mapped
 from assent.learner.learner import Learner, Objective
 from assent.learner.scorer import sum_logps
 from assent.models.groups import GroupBatch
@@ -74,11 +77,11 @@ class _Labelled:
     def __init__(self, policy: Learner[TokenScores], said: Said, config: KTOConfig, *, seed: int) -> None:
         groups, says = said
         self._policy, self._config, self._budget = policy, config, config.optimizer.tokens_per_microbatch
-        self._liked = [Liked.of(one, config) for one in says]
+        self._liked = Mapped(partial(Liked.of, config=config), says)
         self._swapped = mismatched(groups, seed=seeds.derive(seed, "mismatched"))
         self._reference = Reference(policy, groups, self._budget)
         self._beside = Reference(policy, self._swapped, self._budget)
-        self.weights = [float(one.weight.sum()) for one in self._liked]
+        self.weights = array("d", (float(one.weight.sum()) for one in self._liked))
         self.parts = {"reference": self._reference, "beside": self._beside}
 
     def objective(self, step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
@@ -112,25 +115,34 @@ def kto_objective(
     return loss_of(losses, weight=weight, metrics=metrics)
 
 
-def mismatched(groups: Sequence[Group], *, seed: int) -> list[Group]:
+def mismatched(groups: Sequence[Group], *, seed: int) -> Sequence[Group]:
     """For each group its prompt with an answer to another prompt, the same in all passes, never a longer row than any.
 
     Raises DataError where there are not two different prompts.
     """
-    texts = [group.prompt.tobytes() for group in groups]
-    if len(set(texts)) < 2:
+    count = len(groups)
+    asked, prompts, answers = (np.zeros(count, dtype=np.int64) for _ in range(3))
+    longest = 0
+    for i, group in enumerate(groups):
+        asked[i] = int(hash_bytes(group.prompt.tobytes())[:15], 16)
+        prompts[i], answers[i] = len(group.prompt), len(group.continuations[0])
+        longest = max(longest, group.longest)
+    if len(np.unique(asked)) < 2:
         raise DataError(
             "kto learns how far the policy went by answers to other prompts, and all labelled answers have the same"
             " prompt; give answers to two prompts or more"
         )
-    longest, order = max(g.longest for g in groups), seeds.stream(seed).permutation(len(groups))
+    order = seeds.stream(seed).permutation(count)
     place = np.argsort(order)
-    found: list[Group | None] = []
-    for i, group in enumerate(groups):
-        turns = (int(order[(place[i] + turn) % len(groups)]) for turn in range(1, len(groups)))
-        answers = (groups[j].continuations[0] for j in turns if texts[j] != texts[i])
-        fits = next((c for c in answers if len(group.prompt) + len(c) <= longest), None)
-        found.append(None if fits is None else Group(group.prompt, (fits,)))
+    other = np.full(count, -1)
+    for i in range(count):
+        turns = (order[(place[i] + turn) % count] for turn in range(1, count))
+        fitting = (j for j in turns if asked[j] != asked[i] and prompts[i] + answers[j] <= longest)
+        other[i] = next(fitting, -1)
     # The shortest prompt has room for every answer, so there is one; a long prompt without any takes another's place.
-    spare = next(one for one in found if one is not None)
-    return [spare if one is None else one for one in found]
+    own = np.where(other < 0, np.argmax(other >= 0), np.arange(count))
+
+    def swapped(i: int) -> Group:
+        return Group(groups[own[i]].prompt, (groups[other[own[i]]].continuations[0],))
+
+    return Mapped(swapped, range(count))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from assent.core.lazy import Lazy, Mapped
 from assent.core.types import Comparison, Completion, Judgment, Marked, Prompt
 
 Source = Literal["flags", "scores", "rankings"]
@@ -22,11 +24,50 @@ class Labelled:
     """Of each answer, from -1 (all call it bad) to 1 (all call it good); never 0."""
 
 
+class Says(Lazy[tuple[float, ...]]):
+    """What is said of the labelled answers of each task, and which of its answers these are, as numbers end to end."""
+
+    def __init__(self) -> None:
+        self._tasks, self._answers, self._means = array("q"), array("i"), array("d")
+        self._ends = array("q", [0])
+
+    def append(self, task: int, means: Mapping[int, float]) -> None:
+        """Put in one more task, by its place, with the means of its labelled answers by theirs."""
+        self._tasks.append(task)
+        self._answers.extend(means.keys())
+        self._means.extend(means.values())
+        self._ends.append(len(self._means))
+
+    def __len__(self) -> int:
+        """Tasks with a labelled answer."""
+        return len(self._tasks)
+
+    def at(self, place: int) -> tuple[float, ...]:
+        """What is said of the labelled answers of a task, from -1 to 1."""
+        return tuple(self._means[self._ends[place] : self._ends[place + 1]])
+
+    @property
+    def means(self) -> Sequence[float]:
+        """Of all answers, one after another."""
+        return self._means
+
+    def of(self, judged: Sequence[Comparison | Marked]) -> Sequence[Labelled]:
+        """The tasks themselves, of the ones that were labelled."""
+
+        def labelled(place: int) -> Labelled:
+            task = judged[self._tasks[place]]
+            answers = self._answers[self._ends[place] : self._ends[place + 1]]
+            return Labelled(task.prompt, tuple(task.completions[i] for i in answers), self.at(place))
+
+        return Mapped(labelled, range(len(self)))
+
+
 @dataclass(frozen=True)
 class Labels:
     """All labelled answers, and the count of what was used and what says nothing."""
 
-    labelled: list[Labelled]
+    labelled: Sequence[Labelled]
+    says: Says = field(default_factory=Says)
     used: Counter[Source] = field(default_factory=Counter)
     """Words on single answers, by where they come from."""
     silent: int = 0
@@ -37,12 +78,12 @@ class Labels:
     @property
     def good(self) -> int:
         """Answers that are good rather than bad."""
-        return sum(say > 0 for one in self.labelled for say in one.says)
+        return sum(say > 0 for say in self.says.means)
 
     @property
     def bad(self) -> int:
         """Answers that are bad rather than good."""
-        return sum(say < 0 for one in self.labelled for say in one.says)
+        return sum(say < 0 for say in self.says.means)
 
     def line(self) -> str:
         """What is used, in words."""
@@ -66,8 +107,8 @@ def labels_of(
     `weight` is that of raters by their ids, 1 for those who are not named; who weighs nothing says nothing.
     """
     weights = weight or {}
-    labelled, used, silent, even = [], Counter[Source](), 0, 0
-    for one in judged:
+    says, used, silent, even = Says(), Counter[Source](), 0, 0
+    for task, one in enumerate(judged):
         said: dict[str, list[tuple[float, float]]] = {}
         for judgment in one.judgments:
             words = {c.id: word for c in one.completions if (word := word_on(judgment, c.id, middle)) is not None}
@@ -80,10 +121,9 @@ def labels_of(
                 said.setdefault(answer, []).append((own, value))
         means = {answer: sum(w * v for w, v in of) / sum(w for w, _ in of) for answer, of in said.items()}
         even += sum(mean == 0 for mean in means.values())
-        kept = tuple(c for c in one.completions if means.get(c.id))
-        if kept:
-            labelled.append(Labelled(one.prompt, kept, tuple(means[c.id] for c in kept)))
-    return Labels(labelled, used, silent, even)
+        if kept := {place: mean for place, c in enumerate(one.completions) if (mean := means.get(c.id))}:
+            says.append(task, kept)
+    return Labels(says.of(judged), says, used, silent, even)
 
 
 def word_on(judgment: Judgment, answer: str, middle: float) -> tuple[Source, float] | None:

@@ -55,7 +55,7 @@ class Roles:
     """The start of the policy, with the temperature of the rollouts."""
     reward: WeightedRewards
     writer: LocalWriter
-    demonstrations: tuple[Group, ...] = ()
+    demonstrations: Sequence[Group] = ()
     """For the PTX mix."""
     constraints: Constraints | None = None
     """Costs that are kept below limits."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from huggingface_hub import constants
 from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, BertGenerationConfig, MambaConfig
 
 from assent.cli import main
@@ -137,6 +138,7 @@ def test_a_name_of_the_hub_is_doubtful_and_wrong_where_the_hub_does_not_answer(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge, place = "optimize={kind: grpo, rewards: [{kind: model, path: org/judge}]}", "optimize.rewards[0].path"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # what a hub that is away is asked would be tried for long
     monkeypatch.setattr(hub, "unreachable", lambda: None)
     assert "taken for a hub id" in found(judge, level="warning")[place].message
     away = "the hub could not be reached within 5 s (no answer)"

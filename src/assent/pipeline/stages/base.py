@@ -7,11 +7,12 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from assent.artifacts.jsonl import read_records
+from assent.artifacts.jsonl import Records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.group import Group
+from assent.core.group_store import GroupStore
 from assent.core.shown import turns_shown
 from assent.core.types import Conversation
 from assent.data.render import Renderer
@@ -53,7 +54,7 @@ def run_base(ctx: StageContext, config: BaseStage, *, corpus: Artifact | None = 
 
 def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: Artifact) -> dict[str, Any]:
     """Train a tokenizer, then a model on every token of the corpus."""
-    conversations = read_records(corpus.file("corpus.jsonl"), Conversation)
+    conversations = Records(corpus.file("corpus.jsonl"), Conversation)
     tokenizer = train_tokenizer(
         (text for c in conversations for text in written(c)), vocab_size=base.vocab_size, context=base.shape.context
     )
@@ -70,7 +71,7 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         full = Backends(config.model.model_copy(update={"lora": None}), config.compute)
         policy = full.policy(start, trainable=True)
         renderer = full.renderer(policy)
-        groups = [g for c in conversations for g in whole_text(renderer, c, limit=policy.max_length)]
+        groups = GroupStore(g for c in conversations for g in whole_text(renderer, c, limit=policy.max_length))
         held_out = max(1, round(len(groups) * base.pretrain.eval_share)) if base.pretrain.eval_share else 0
         loop = loop_of(ctx, config.compute)
         keep(loop, ctx, base.pretrain.keep, policy, None)

@@ -131,7 +131,7 @@ def asked_prompts(
             f"{len(fitting)} of {len(held_out)} evaluation prompts leave room for an answer, and a comparison wants"
             f" {FEWEST_PROMPTS} or more; give more data.eval_prompts, or lower evaluate.sampling.max_new_tokens"
         )
-    return fitting[: config.prompts]
+    return list(fitting[: config.prompts])
 
 
 def answer(

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
+import numpy as np
 from torch import Tensor
 
-from assent.artifacts.jsonl import Records, read_records
+from assent.artifacts.jsonl import Records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core.group import Group
-from assent.core.lazy import Mapped
+from assent.core.lazy import Mapped, pick
 from assent.core.types import Comparison, Conversation, Marked, Prompt
 from assent.data.render import Renderer
 from assent.data.splits import split_key
@@ -157,7 +158,7 @@ class Work:
         """
         writer = self.backends.writer(self.policy, name=self.start.parent.name)
         temperature = config.sampling.temperature
-        asked = read_records(self.given["prompts"].file("prompts.jsonl"), Prompt)
+        asked = Records(self.given["prompts"].file("prompts.jsonl"), Prompt)
         refuse_prompts(config, asked)
         key = "optimize.eval_prompts" if config.guards is None else "optimize.guards.prompts"
         apart, watched = set_apart(config.held_out_prompts, asked, key=key)
@@ -184,7 +185,7 @@ class Work:
             reference=self.backends.reference(self.policy, self.start, temperature=temperature),
             reward=rewards,
             writer=writer,
-            demonstrations=tuple(self._demonstrations(writer.renderer, held_out)) if config.ptx.coefficient else (),
+            demonstrations=self._demonstrations(writer.renderer, held_out) if config.ptx.coefficient else (),
             held_out=HeldOut(tuple(held_out), gold) if held_out else None,
             ahead=Ahead() if self.backends.compute.staleness else None,
         )
@@ -282,15 +283,16 @@ class Work:
         reward = self.given.get("reward")
         return None if reward is None else reward.file("reward")
 
-    def _demonstrations(self, renderer: Renderer, held_out: Sequence[Prompt]) -> list[Group]:
+    def _demonstrations(self, renderer: Renderer, held_out: Sequence[Prompt]) -> Sequence[Group]:
         """Demonstrations as groups; those that do not fit are left out, and those of held-out prompts."""
-        given = read_records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
+        given = Records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
         watched = {split_key(prompt) for prompt in held_out}
-        conversations = [one for one in given if split_key(one) not in watched]
+        stays = (split_key(one) not in watched for one in given)
+        conversations = pick(given, np.flatnonzero(np.fromiter(stays, dtype=bool, count=len(given))))
         if len(conversations) < len(given):
             self.ctx.log.say(f"{len(given) - len(conversations)} demonstrations ask what is held out: left out")
         limit = self.policy.max_length
         fitted = fit_demonstrations(conversations, renderer, max_length=limit, policy="drop")
         for line in fitted.checked("demonstrations", max_length=limit).lines("demonstrations", max_length=limit):
             self.ctx.log.say(line)
-        return list(fitted.flat)
+        return fitted.flat

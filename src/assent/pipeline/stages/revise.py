@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.jsonl import Records, write_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
@@ -36,7 +36,7 @@ def run_revise(ctx: StageContext, config: ReviseStage, *, policy: Artifact, prom
     with machine(config.compute):
         writer = writer_of(backends, policy)
         reviser = open_reviser(revise, backends, writer)
-        pool = read_records(prompts.file("prompts.jsonl"), Prompt)
+        pool = Records(prompts.file("prompts.jsonl"), Prompt)
         tokens = revise.sampling.max_new_tokens
         fitting = that_fit(pool, writer.renderer, context=writer.context, max_new_tokens=tokens, log=ctx.log)
         order = seeds.stream(ctx.seed, "revise", "prompts").permutation(len(fitting))

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.jsonl import Records, write_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.hashing import hash_json, short
+from assent.core.lazy import Mapped, pick
 from assent.core.types import Completion, Prompt, Task
 from assent.generation.writer import LocalWriter, Writer
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.choosing import chosen as kept_of
 from assent.pipeline.choosing import worth_of
 from assent.pipeline.config import SampleConfig
-from assent.pipeline.prompts import that_fit
+from assent.pipeline.prompts import places_that_fit
 from assent.pipeline.stages.settings import SampleStage
 from assent.profiles.principles import prompt_under
 from assent.profiles.spread import instruction, positions
@@ -37,7 +38,7 @@ def run_sample(
     which the advisors say that labels teach most.
     """
     backends = Backends(config.model, config.compute)
-    pool = read_records(prompts.file("prompts.jsonl"), Prompt)
+    pool = Records(prompts.file("prompts.jsonl"), Prompt)
     from_previous = round(config.sample.answers * config.sample.previous_share) if previous is not None else 0
     with machine(config.compute):
         newest = writer_of(backends, policy)
@@ -72,7 +73,7 @@ def run_sample(
     }
 
 
-def round_prompts(pool: list[Prompt], count: int, round_number: int) -> list[Prompt]:
+def round_prompts(pool: Sequence[Prompt], count: int, round_number: int) -> list[Prompt]:
     """The prompts of a round: the next `count` of the pool, from the start again when all were used."""
     start = (round_number - 1) * count
     return [pool[(start + i) % len(pool)] for i in range(min(count, len(pool)))]
@@ -83,18 +84,19 @@ def writer_of(backends: Backends, policy: Artifact) -> LocalWriter:
     return backends.writer(backends.policy(policy.file("policy"), trainable=False), name=policy.name)
 
 
-def answerable(ctx: StageContext, writer: LocalWriter, prompts: list[Prompt], config: SampleConfig) -> list[Prompt]:
+def answerable(
+    ctx: StageContext, writer: LocalWriter, prompts: Sequence[Prompt], config: SampleConfig
+) -> Sequence[Prompt]:
     """The prompts that leave the policy room for an answer, also under the longest words on its tone."""
     longest = instruction(dict.fromkeys(config.tones, -1.0), config.tones)
-    fitting = that_fit(
-        [prompt_under(one, (longest,)) for one in prompts] if longest else prompts,
+    fitting = places_that_fit(
+        Mapped(lambda one: prompt_under(one, (longest,)), prompts) if longest else prompts,
         writer.renderer,
         context=writer.context,
         max_new_tokens=config.sampling.max_new_tokens,
         log=ctx.log,
     )
-    kept = {one.id for one in fitting}
-    return [one for one in prompts if one.id in kept]
+    return pick(prompts, fitting)
 
 
 def sample_answers(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from assent.artifacts.jsonl import read_records
+import numpy as np
+
+from assent.artifacts.jsonl import Records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
+from assent.core.lazy import Mapped, pick
 from assent.core.types import Conversation, Prompt
 from assent.data.splits import split
 from assent.data.talks import fit_demonstrations, row_limit
@@ -22,7 +25,7 @@ from assent.training.sft import train_sft
 def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstrations: Artifact) -> dict[str, Any]:
     """Write policy/."""
     backends = Backends(config.model, config.compute)
-    conversations = read_records(demonstrations.file("demonstrations.jsonl"), Conversation)
+    conversations = Records(demonstrations.file("demonstrations.jsonl"), Conversation)
     with machine(config.compute):
         policy = backends.policy(base.file("policy"), trainable=True)
         renderer = backends.renderer(policy)
@@ -58,6 +61,8 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
     }
 
 
-def prompts_of(conversations: Sequence[Conversation]) -> list[Prompt]:
+def prompts_of(conversations: Sequence[Conversation]) -> Sequence[Prompt]:
     """What stands before the last answer of each that begins with somebody else."""
-    return [one.prompt for one in conversations if any(m.role == "assistant" for m in one.messages[1:])]
+    answers = (any(turn.role == "assistant" for turn in one.messages[1:]) for one in conversations)
+    places = np.flatnonzero(np.fromiter(answers, dtype=bool, count=len(conversations)))
+    return Mapped(lambda one: one.prompt, pick(conversations, places))
