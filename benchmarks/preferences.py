@@ -42,7 +42,7 @@ from assent.pipeline.rounds import prepare
 from assent.stats.clustered import clustered_mean, clustered_share, paired_difference
 from assent.training.config import methods
 from assent.training.dpo import train_dpo
-from assent.training.kto import train_kto
+from assent.training.kto import Said, train_kto
 from assent.training.labels import labels_of
 from assent.training.loop import Loop
 from assent.training.preference_config import KTOConfig
@@ -140,8 +140,7 @@ def measure(
         log = RunLog(Path(folder), quiet=True, tensorboard=False)
         loop = Loop(Path(folder), log, seeds.derive(seed, "preferences"), Cadence(1e9))
         if isinstance(settings, KTOConfig):
-            groups, says = labelled(ranked)
-            train_kto(learner, groups, says, settings, loop)
+            train_kto(learner, labelled(ranked), settings, loop)
         else:
             soft = getattr(settings, "labels", "hard") == "soft"
             targets = [softened(t, partial(share_labels, prior=1.0)) if soft else t for t in ranked.targets]
@@ -152,9 +151,10 @@ def measure(
     return {"seconds": round(seconds, 1), "learned": len(ranked.groups), "pairs": pairs_of(asked, rewards)}
 
 
-def labelled(ranked: RankedGroups) -> tuple[list[Any], list[tuple[float, ...]]]:
+def labelled(ranked: RankedGroups) -> Said:
     """Groups with the answers that the judgments call good or bad."""
-    groups, says = [], []
+    groups: list[Any] = []
+    says, weights = [], []
     for comparison, group in zip(ranked.comparisons, ranked.groups, strict=True):
         found = labels_of([comparison], middle=3.0).labelled
         if found:
@@ -162,7 +162,8 @@ def labelled(ranked: RankedGroups) -> tuple[list[Any], list[tuple[float, ...]]]:
             kept = tuple(group.continuations[place[c.id]] for c in found[0].completions)
             groups.append(type(group)(group.prompt, kept))
             says.append(found[0].says)
-    return groups, says
+            weights.append(found[0].weights)
+    return groups, says, weights
 
 
 def pairs_of(asked: RankedGroups, rewards: torch.Tensor) -> list[tuple[str, float, int, int]]:

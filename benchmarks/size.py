@@ -4,9 +4,10 @@ Writes N rows (a prompt of about 60 words and two answers of about 40) from a se
 them, each in a process of its own: gather (read, number, take out what asks an evaluation prompt), collect, a reward
 model, DPO and KTO, of a tiny model and for a few steps. `prompts` sets evaluation prompts aside from the rows
 themselves, which searches all of them for near twins; `sample` answers a few of what is left. `sft` reads the better
-answers as demonstrations. A step makes those before it that it needs and are not there. Printed are seconds and the peak of resident memory, with that of a process
-that has only loaded what stages load (`nothing`) to hold it against, and the slope between the sizes in bytes a row.
-With `--untried`, gather does not try each row against the chat template, which takes most of its time.
+answers as demonstrations. A step makes those before it that it needs and that are not there. Printed are seconds and
+the peak of resident memory, with that of a process that has only loaded what stages load (`nothing`) to hold it
+against, and the slope between the sizes in bytes a row. With `--untried`, gather does not try each row against the chat
+template, which takes most of its time.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ from assent.algorithms.columns import Columns
 NUM_CUTS = 4
 TIE, SAID_BETTER, ALWAYS = 0, 1, NUM_CUTS + 1
 """Places in a rater's bounds (-c₀, c₀, c₁, c₂, c₃, ∞): a tie lies between 0 and 1, "better" above 1."""
+NARROWEST = 1e-6
+"""Logits that two bounds are apart at least."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,9 +146,10 @@ def ordinal_loss(
     """-log P(lower < z + logistic noise < upper) (McCullagh 1980, proportional odds); upper may be infinite.
 
     Bradley-Terry where lower = 0 and upper = ∞; win and tie of Rao-Kupper where the bounds are (η, ∞) and (-η, η).
+    Bounds nearer than `NARROWEST` count as that far apart: a tie stays possible where a model has never seen one.
     """
     # log(σ(u) - σ(l)) = log σ(u) + log σ(-l) + log(1 - e^(l - u)): no difference of nearly equal numbers.
-    width = torch.log(-torch.expm1(lower - upper))
+    width = torch.log(-torch.expm1((lower - upper).clamp(max=-NARROWEST)))
     return -(logsigmoid(upper - logits) + logsigmoid(logits - lower) + width)
 
 

@@ -18,13 +18,13 @@ from assent.algorithms.soft_labels import SoftPairs, rater_labels, share_labels
 from assent.artifacts.jsonl import Records
 from assent.artifacts.store import Artifact
 from assent.core.errors import DataError
-from assent.core.group import Group
 from assent.core.lazy import Chained, Mapped, pick
 from assent.core.types import Comparison, Marked
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons
 from assent.evaluation.rater_report import RaterReport
 from assent.pipeline.imported import MARKS
+from assent.training.kto import Said
 from assent.training.labels import Labels, labels_of
 from assent.training.preference_config import DPOConfig, KTOConfig
 from assent.training.targets import Target, softened
@@ -124,8 +124,7 @@ def relabelled(targets: Sequence[Target], config: DPOConfig, reward: Artifact | 
 class LabelledGroups:
     """Labelled answers that fit, as token groups."""
 
-    groups: Sequence[Group]
-    says: Sequence[tuple[float, ...]]
+    said: Said
     labels: Labels
     fitted: Fitted
 
@@ -160,5 +159,6 @@ def labelled_groups(
         for one in labels.labelled
     )
     fitted = fit_comparisons(asked, renderer, max_length=limit, policy=config.too_long)
-    kept = fitted.checked("labelled tasks", max_length=limit).kept
-    return LabelledGroups(fitted.flat, pick(labels.says, np.array(kept, dtype=np.int64)), labels, fitted)
+    kept = np.array(fitted.checked("labelled tasks", max_length=limit).kept, dtype=np.int64)
+    said = (fitted.flat, pick(labels.says, kept), pick(labels.says.weights, kept))
+    return LabelledGroups(said, labels, fitted)

@@ -35,31 +35,29 @@ class Liked:
     weight: Tensor
 
     @classmethod
-    def of(cls, says: Sequence[float], config: KTOConfig) -> Liked:
+    def of(cls, says: Sequence[float], weights: Sequence[float], config: KTOConfig) -> Liked:
         """From what is said of each, -1 (bad) to 1 (good): by the sign, and with soft labels by the size too."""
         said = torch.tensor(says)
         size = said.abs() if config.labels == "soft" else torch.ones_like(said)
-        return cls(said > 0, size * torch.where(said > 0, config.good_weight, config.bad_weight))
+        return cls(
+            said > 0, torch.tensor(weights) * size * torch.where(said > 0, config.good_weight, config.bad_weight)
+        )
 
 
-Said = tuple[Sequence[Group], Sequence[Sequence[float]]]
-"""Groups with what is said of each of their answers."""
+Said = tuple[Sequence[Group], Sequence[Sequence[float]], Sequence[Sequence[float]]]
+"""Groups with what is said of each of their answers, and how much that counts."""
 
 
 def train_kto(
-    policy: Learner[TokenScores],
-    groups: Sequence[Group],
-    says: Sequence[Sequence[float]],
-    config: KTOConfig,
-    loop: Loop,
-    held_out: Said | None = None,
+    policy: Learner[TokenScores], said: Said, config: KTOConfig, loop: Loop, held_out: Said | None = None
 ) -> PreferenceResult:
-    """Train the policy on answers of which `says` tells how good they are. The reference is the policy as it comes in.
+    """Train the policy on answers of which it is said how good they are. The reference is the policy as it comes in.
 
     What is `held_out` is measured on the way and never learned. Raises DataError where all answers have one prompt: the
     reference point wants answers to other prompts.
     """
-    lesson = _Labelled(policy, (groups, says), config, seed=loop.seed)
+    groups = said[0]
+    lesson = _Labelled(policy, said, config, seed=loop.seed)
     order = order_of(groups, config, loop)
     examined = None
     if held_out is not None:
@@ -75,9 +73,9 @@ class _Labelled:
     """Labelled groups with what the start says of them, and their losses."""
 
     def __init__(self, policy: Learner[TokenScores], said: Said, config: KTOConfig, *, seed: int) -> None:
-        groups, says = said
+        groups, says, weights = said
         self._policy, self._config, self._budget = policy, config, config.optimizer.tokens_per_microbatch
-        self._liked = Mapped(partial(Liked.of, config=config), says)
+        self._liked = Mapped(partial(Liked.of, config=config), says, weights)
         self._swapped = mismatched(groups, seed=seeds.derive(seed, "mismatched"))
         self._reference = Reference(policy, groups, self._budget)
         self._beside = Reference(policy, self._swapped, self._budget)

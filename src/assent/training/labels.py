@@ -12,6 +12,8 @@ from assent.core.lazy import Lazy, Mapped
 from assent.core.types import Comparison, Completion, Judgment, Marked, Prompt
 
 Source = Literal["flags", "scores", "rankings"]
+ROUNDING = 1e-9
+"""Means nearer to 0 are 0: thirds and fifths of places do not add up to it exactly."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +24,24 @@ class Labelled:
     completions: tuple[Completion, ...]
     says: tuple[float, ...]
     """Of each answer, from -1 (all call it bad) to 1 (all call it good); never 0."""
+    weights: tuple[float, ...]
+    """How much those count together who said it, up to 1."""
 
 
 class Says(Lazy[tuple[float, ...]]):
     """What is said of the labelled answers of each task, and which of its answers these are, as numbers end to end."""
 
     def __init__(self) -> None:
-        self._tasks, self._answers, self._means = array("q"), array("i"), array("d")
+        self._tasks, self._answers, self._means, self._weights = array("q"), array("i"), array("d"), array("d")
         self._ends = array("q", [0])
 
-    def append(self, task: int, means: Mapping[int, float]) -> None:
-        """Put in one more task, by its place, with the means of its labelled answers by theirs."""
+    def append(self, task: int, found: Mapping[int, tuple[float, float]]) -> None:
+        """Put in one more task, by its place, with the mean and weight of each of its labelled answers by theirs."""
         self._tasks.append(task)
-        self._answers.extend(means.keys())
-        self._means.extend(means.values())
+        for answer, (mean, weight) in found.items():
+            self._answers.append(answer)
+            self._means.append(mean)
+            self._weights.append(weight)
         self._ends.append(len(self._means))
 
     def __len__(self) -> int:
@@ -45,6 +51,12 @@ class Says(Lazy[tuple[float, ...]]):
     def at(self, place: int) -> tuple[float, ...]:
         """What is said of the labelled answers of a task, from -1 to 1."""
         return tuple(self._means[self._ends[place] : self._ends[place + 1]])
+
+    @property
+    def weights(self) -> Sequence[tuple[float, ...]]:
+        """How much it counts, for each task as `at` gives what is said."""
+        ends = self._ends
+        return Mapped(lambda place: tuple(self._weights[ends[place] : ends[place + 1]]), range(len(self)))
 
     @property
     def means(self) -> Sequence[float]:
@@ -57,7 +69,8 @@ class Says(Lazy[tuple[float, ...]]):
         def labelled(place: int) -> Labelled:
             task = judged[self._tasks[place]]
             answers = self._answers[self._ends[place] : self._ends[place + 1]]
-            return Labelled(task.prompt, tuple(task.completions[i] for i in answers), self.at(place))
+            kept = tuple(task.completions[i] for i in answers)
+            return Labelled(task.prompt, kept, self.at(place), self.weights[place])
 
         return Mapped(labelled, range(len(self)))
 
@@ -104,7 +117,8 @@ def labels_of(
 ) -> Labels:
     """What is said of each answer: the mean over those of its judges who say anything of it, as much as each weighs.
 
-    `weight` is that of raters by their ids, 1 for those who are not named; who weighs nothing says nothing.
+    `weight` is that of raters by their ids, 1 for those who are not named; who weighs nothing says nothing. An answer
+    counts as much as those together who said it, up to 1: what only a rater of weight 0.3 said counts 0.3.
     """
     weights = weight or {}
     says, used, silent, even = Says(), Counter[Source](), 0, 0
@@ -119,9 +133,17 @@ def labels_of(
             for answer, (source, value) in words.items():
                 used[source] += 1
                 said.setdefault(answer, []).append((own, value))
-        means = {answer: sum(w * v for w, v in of) / sum(w for w, _ in of) for answer, of in said.items()}
-        even += sum(mean == 0 for mean in means.values())
-        if kept := {place: mean for place, c in enumerate(one.completions) if (mean := means.get(c.id))}:
+        kept = {}
+        for place, completion in enumerate(one.completions):
+            if not (told := said.get(completion.id)):
+                continue
+            whole = sum(w for w, _ in told)
+            mean = sum(w * v for w, v in told) / whole
+            if abs(mean) < ROUNDING:
+                even += 1
+            else:
+                kept[place] = (mean, min(1.0, whole))
+        if kept:
             says.append(task, kept)
     return Labels(says.of(judged), says, used, silent, even)
 

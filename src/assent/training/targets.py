@@ -78,13 +78,18 @@ class Target:
         return replace(self, pairs=pairs, chance=None if self.chance is None else self.chance[keep])
 
     def best(self) -> tuple[Tensor, Tensor]:
-        """The best answers of the rankings that are not one tie, and their weights: that of the ranking, divided."""
+        """The best answers of the rankings that are not one tie, and their weights, which add up to those of the pairs.
+
+        Among the rankings they are divided as these count, and among the best of one alike.
+        """
         weight = torch.zeros(1 + max(i for ranking in self.tiers for tier in ranking for i in tier))
         of_ranking = row_sum(self.votes.weight, self.votes.rater, len(self.tiers))
         for ranking, whole in zip(self.tiers, of_ranking, strict=True):
             if len(ranking) > 1:
                 weight[list(ranking[0])] += whole / len(ranking[0])
-        return weight.nonzero().flatten(), weight[weight > 0]
+        # Pairs may be fewer than what was said: without ties, or with soft labels each once for all its votes.
+        scale = self.pairs.weight.sum() / weight.sum().clamp(min=torch.finfo(weight.dtype).tiny)
+        return weight.nonzero().flatten(), weight[weight > 0] * scale
 
 
 def softened(target: Target, soft: Callable[[Votes], SoftPairs]) -> Target:

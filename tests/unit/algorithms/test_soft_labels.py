@@ -110,6 +110,16 @@ def test_a_wider_prior_and_more_votes_are_surer_and_a_tie_says_equal() -> None:
     assert tie.chance.item() == pytest.approx(0.5, abs=1e-5)
 
 
+def test_a_tie_says_equal_too_where_the_raters_were_fitted_to_judgments_without_any() -> None:
+    never = alike(1, (0.0, 0.7, 1.4, 2.1))
+    alone = rater_labels(votes(((0, 1),)), never, spread=1.0)
+    assert alone.chance.item() == pytest.approx(0.5, abs=1e-5)
+    # Beside a vote it draws toward even: its likelihood is that of a narrow tie, σ(d) σ(-d), however narrow.
+    both = rater_labels(votes(FOR, ((0, 1),)), alike(2, (0.0, 0.7, 1.4, 2.1)), spread=1.0).chance.item()
+    narrow = rater_labels(votes(FOR, ((0, 1),)), alike(2, (1e-3, 0.7, 1.4, 2.1)), spread=1.0).chance.item()
+    assert both == pytest.approx(narrow, abs=1e-3) and 0.5 < both < rater_labels(votes(FOR), never, spread=1.0).chance
+
+
 def test_much_better_says_more_than_slightly_better() -> None:
     slightly, much = (rater_labels(votes(FOR, strengths=(s,)), alike(1), spread=1.5).chance.item() for s in (1, 4))
     assert slightly < much

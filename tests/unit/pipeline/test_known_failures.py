@@ -20,8 +20,20 @@ from assent.pipeline.doctor.examine import check_disk
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.logs import examine_logs
 from assent.pipeline.doctor.model import Reader
-from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
+from assent.pipeline.doctor.symptoms import (
+    BEST_OF_N,
+    LABELS,
+    ON_POLICY,
+    PREFERENCE,
+    REWARD,
+    SFT,
+    WITHOUT_REFERENCE,
+    Log,
+    Symptom,
+    symptoms,
+)
 from assent.pipeline.places import load_config
+from assent.training.config import methods
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 SMALL = 135_000_000
@@ -76,7 +88,7 @@ def test_settings_that_are_known_to_fail_are_named_alone_and_with_a_fix(key: str
     assert found[0].level == "warning" and found[0].fix
 
 
-@pytest.mark.parametrize("kind", ["ppo", "grpo", "rloo", "reinforce++", "dpo"])
+@pytest.mark.parametrize("kind", methods())
 @pytest.mark.parametrize("lora", [None, {"rank": 16}])
 def test_defaults_of_every_method_raise_no_alarm(kind: str, lora: object) -> None:
     assert _found(RunConfig.parse({**BASE, "model": {"lora": lora}, "optimize": {"kind": kind}})) == []
@@ -147,6 +159,16 @@ PAIRS: dict[str, Any] = {
     "better_gain": -1.0,
     "grad_norm": 2.0,
 }
+LABELLED: dict[str, Any] = {
+    "loss": lambda t: 0.5 - 0.2 * t,
+    "accuracy": lambda t: 0.5 + 0.2 * t,
+    "reference_point": 0.1,
+    "good_gain": lambda t: 2 * t,
+    "bad_gain": lambda t: -2 * t,
+    "grad_norm": 2.0,
+}
+LEAD: dict[str, Any] = {"loss": 1.2, "accuracy": 0.6, "margin": lambda t: -0.4 + 0.5 * t, "grad_norm": 2.0}
+DRAWS: dict[str, Any] = {"reward": 0.5, "reward_std": 0.8, "best_reward": 1.4, "eos_rate": 0.98, "length": 30.0}
 AT_RANDOM = {"rater_agreement_low": 0.48, "rater_agreement_high": 0.68}
 SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, float]]] = [
     (see.not_finite, SFT, LEARNS | {"loss": lambda t: math.nan if 0.5 < t < 0.53 else 2 - t}, {}),
@@ -171,6 +193,10 @@ SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, fl
     (see.both_answers_sink, PREFERENCE, PAIRS | {"better_gain": lambda t: -40 * t}, {}),
     (see.pairs_by_heart, PREFERENCE, PAIRS | {"accuracy": 1.0, "margin": 12.0}, {}),
     (see.policy_stays, PREFERENCE, PAIRS | {"accuracy": 0.5, "margin": 0.001}, {}),
+    (see.all_labelled_sink, LABELS, LABELLED | {"good_gain": lambda t: -30 * t, "bad_gain": lambda t: -40 * t}, {}),
+    (see.labels_stay, LABELS, LABELLED | {"good_gain": 0.01, "bad_gain": -0.01}, {}),
+    (see.lead_stays, WITHOUT_REFERENCE, LEAD | {"margin": lambda t: -0.4 + 0.01 * math.sin(50 * t)}, {}),
+    (see.no_spread, BEST_OF_N, DRAWS | {"reward_std": 0.0}, {}),
     (see.kl_runs_away, ON_POLICY, ROLLOUTS | {"kl_per_response": lambda t: 80 * t}, {}),
     (see.kl_below_zero, ON_POLICY, ROLLOUTS | {"kl_per_response": -2.0}, {}),
     (see.reward_stays, ON_POLICY, ROLLOUTS | {"reward": 0.3}, {}),
@@ -241,6 +267,15 @@ def test_a_loss_that_fell_by_less_than_batches_differ_has_not_fallen() -> None:
     assert symptoms(noisy(0.5), SFT) == []
 
 
+def test_noise_between_a_few_steps_is_no_fall_of_the_loss() -> None:
+    def noisy(fall: float) -> Log:
+        return Log("reward", _over(60, **LEARNS | {"loss": lambda t: 2 - fall * t + 0.1 * (-1) ** round(59 * t)}))
+
+    # Neighbours 0.2 apart: a deviation of 0.14 of each, 0.08 of the difference of two means of six.
+    assert [f.message.split(":")[0] for f in symptoms(noisy(0.1), SFT)] == ["the loss did not fall"]
+    assert symptoms(noisy(0.3), SFT) == []
+
+
 def test_a_loss_that_blew_up_at_once_has_not_fallen_though_it_comes_down_later() -> None:
     log = Log("sft", _over(**LEARNS | {"loss": lambda t: 2.0 if t < 0.06 else 60 - 56 * t}))
     assert [f.message for f in symptoms(log, SFT)] == ["the loss rose: 2 before the first step, 6.15 at the end"]
@@ -252,6 +287,9 @@ def test_a_loss_that_blew_up_at_once_has_not_fallen_though_it_comes_down_later()
         (SFT, LEARNS, {}),
         (REWARD, LEARNS | {"accuracy": 0.8}, {"accuracy": 0.75, "accuracy_low": 0.7, "longer_wins": 0.6, "ece": 0.05}),
         (PREFERENCE, PAIRS, {}),
+        (LABELS, LABELLED, {}),
+        (WITHOUT_REFERENCE, LEAD, {}),
+        (BEST_OF_N, DRAWS, {}),
         (ON_POLICY, ROLLOUTS, {"preferred": 0.7, "preferred_high": 0.75}),
     ],
 )
@@ -279,3 +317,23 @@ def test_a_run_under_way_is_read_with_the_settings_of_its_yaml(tmp_path: Path) -
         for line in _over(**ROLLOUTS):
             log.record(line["step"], {name: value for name, value in line.items() if name not in ("step", "kind")})
     assert [f.key for f in examine_logs(tmp_path)] == ["not finished, optimize.reward_clip"]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "courses", "key"),
+    [
+        ("policy-1", "optimize: {kind: kto}", LABELLED | {"good_gain": -20.0}, "optimize"),
+        ("policy-2", "optimize: {kind: best_of_n}", DRAWS | {"reward_std": 0.0}, "optimize.rewards"),
+        ("policy-3", "optimize: {kind: orpo}", LEAD | {"margin": 0.0}, "optimize"),
+        ("reward-4", "optimize: {kind: ppo}", {"loss": 2.0, "accuracy": 0.5, "margin": 0.1}, "reward"),
+        ("policy-5", "optimize: {kind: ppo}", {"loss": 2.0}, "sft"),
+    ],
+)
+def test_what_is_under_way_is_read_as_what_it_is(
+    tmp_path: Path, name: str, settings: str, courses: dict[str, Any], key: str
+) -> None:
+    (tmp_path / "run.yaml").write_text(settings)
+    with RunLog(tmp_path / "logs" / name, quiet=True, tensorboard=False) as log:
+        for line in _over(**courses):
+            log.record(line["step"], {name: value for name, value in line.items() if name not in ("step", "kind")})
+    assert [f.key for f in examine_logs(tmp_path)] == [f"not finished, {key}"]

@@ -216,9 +216,9 @@ def test_every_method_on_judgments_measures_what_is_held_out_and_learns_nothing_
         if name == "simpo":
             train_simpo(learner, *learned, SimPOConfig.model_validate(small), loop, beside)
         elif name == "kto":
-            says = [[1.0, -1.0]] * len(learned[0])
-            unseen = (held_out[0], [[1.0, -1.0]] * 4) if examined else None
-            train_kto(learner, learned[0], says, KTOConfig.model_validate(small), loop, unseen)
+            says, whole = [[1.0, -1.0]] * len(learned[0]), [[1.0, 1.0]] * len(learned[0])
+            unseen = (held_out[0], [[1.0, -1.0]] * 4, [[1.0, 1.0]] * 4) if examined else None
+            train_kto(learner, (learned[0], says, whole), KTOConfig.model_validate(small), loop, unseen)
         else:
             config = DPOConfig.model_validate({**small, "ranking": "plackett_luce"})
             train_dpo(learner, *learned, config, loop, beside)

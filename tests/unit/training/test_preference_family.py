@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from assent.models.groups import pack
 from assent.models.policy import TokenScores
 from assent.pipeline.learners import policy_learner, policy_scorer
 from assent.training.dpo import dpo_objective, train_dpo
-from assent.training.kto import mismatched, train_kto
+from assent.training.kto import Liked, mismatched, train_kto
 from assent.training.labels import labels_of, word_on
 from assent.training.loop import Loop
 from assent.training.orpo import train_orpo
@@ -45,9 +45,9 @@ METHODS: dict[str, tuple[Callable[..., PreferenceResult], RankingConfig]] = {
 }
 
 
-def comparison(prompt: Prompt, *said: tuple[tuple[int, ...], ...]) -> Comparison:
-    """Answers numbered as in ANSWERS; one judgment for each ranking."""
-    answers = tuple(Completion(prompt_id=prompt.id, text=t, id=f"c{i}") for i, t in enumerate(ANSWERS))
+def comparison(prompt: Prompt, *said: tuple[tuple[int, ...], ...], texts: Sequence[str] = ANSWERS) -> Comparison:
+    """Answers numbered as in ANSWERS, or other `texts`; one judgment for each ranking."""
+    answers = tuple(Completion(prompt_id=prompt.id, text=t, id=f"c{i}") for i, t in enumerate(texts))
     rankings = [Ranking(tiers=tuple(tuple(f"c{i}" for i in tier) for tier in tiers)) for tiers in said]
     judgments = tuple(Judgment(task_id="t", rater_id=f"r{n}", ranking=r) for n, r in enumerate(rankings))
     return Comparison(prompt=prompt, completions=answers, judgments=judgments)
@@ -138,7 +138,7 @@ def test_the_next_token_loss_is_that_of_the_best_answers_alone(toy: Toy, prompts
         for i in rows.tolist()
         for one in pack([Group(groups[0].prompt, (groups[0].continuations[i],))], budget=10_000)
     ]
-    expected = -1.5 * sum(means) / decided[0].weight
+    expected = -sum(means) / 2  # whatever the pairs weigh that are no tie
     assert apart[2] - apart[0] == pytest.approx(expected, rel=1e-4)
     assert apart[1] - apart[0] == pytest.approx(expected / 2, rel=1e-4)
 
@@ -163,11 +163,29 @@ def test_kto_begins_at_one_half_and_raises_good_answers_above_bad_ones(
     says = [GOOD_AND_BAD[i % 2] for i in range(len(groups))]
     loop = new_loop()
     config = KTOConfig(labels=labels, **{**SMALL, "epochs": 6})
-    result = train_kto(policy_learner(toy.policy(), config.optimizer), groups, says, config, loop)
+    said = (groups, says, [(1.0, 1.0)] * len(groups))
+    result = train_kto(policy_learner(toy.policy(), config.optimizer), said, config, loop)
     log = read_metrics(loop.log.folder)
     assert log[0]["loss"] == pytest.approx(0.5, abs=1e-6) and log[0]["reference_point"] == 0
     assert result.loss < 0.45
     assert log[-1]["good_gain"] > log[-1]["bad_gain"] + 5
+
+
+def test_the_best_answers_weigh_what_the_pairs_weigh_with_ties_left_out_and_with_soft_labels(
+    prompts: list[Prompt],
+) -> None:
+    def target(*said: tuple[tuple[int, ...], ...]) -> Target:
+        found = target_of(comparison(prompts[0], *said))
+        assert found is not None
+        return found
+
+    agreed = target(*[((0,), (1,))] * 5)  # five votes weigh five, and as one soft pair one
+    soft = softened(agreed, partial(share_labels, prior=1.0))
+    assert [one.best()[1].sum().item() for one in (agreed, soft)] == pytest.approx([5.0, 1.0])
+    tied = target(((0,), (1, 2))).decided()  # two of three pairs of a ranking of three, at 2/3 each
+    assert tied.best()[1].tolist() == pytest.approx([4 / 3]) and tied.weight == pytest.approx(4 / 3)
+    divided = target(((0,), (1,)), ((1,), (0,)), ((1,), (0,)))
+    assert divided.best()[1].tolist() == pytest.approx([1.0, 2.0])
 
 
 def test_answers_to_other_prompts_are_the_same_ones_again_and_never_too_long(prompts: list[Prompt]) -> None:
@@ -231,6 +249,26 @@ def test_a_judge_of_less_weight_says_less_and_one_of_none_nothing(prompts: list[
     assert alone.labelled[0].says == (1.0, -1.0) and alone.silent == 1
 
 
+def test_an_answer_counts_as_much_as_those_who_judged_it_and_no_more_than_one(prompts: list[Prompt]) -> None:
+    pair = comparison(prompts[0], ((0,), (1,)))  # by r0
+    [only_little] = labels_of([pair], middle=3.0, weight={"r0": 0.3}).labelled
+    assert (only_little.says, only_little.weights) == ((1.0, -1.0), pytest.approx((0.3, 0.3)))
+    liked = Liked.of(only_little.says, only_little.weights, KTOConfig(good_weight=2.0))
+    assert liked.weight.tolist() == pytest.approx([0.6, 0.3])
+    [twice] = labels_of([comparison(prompts[0], ((0,), (1,)), ((0,), (1,)))], middle=3.0).labelled
+    assert twice.weights == (1.0, 1.0)
+
+
+def test_an_answer_that_is_called_good_and_bad_alike_says_nothing_however_its_places_are_divided(
+    prompts: list[Prompt],
+) -> None:
+    # Of six, second once (+.6) and fourth three times (-.2): in floating point these add up to -1.4e-17.
+    places = [[1, 0, 2, 3, 4, 5], *[[1, 2, 3, 0, 4, 5]] * 3]
+    six = comparison(prompts[0], *(tuple((i,) for i in order) for order in places), texts="abcdef")
+    labels = labels_of([six], middle=3.0)
+    assert labels.even == 1 and six.completions[0] not in labels.labelled[0].completions
+
+
 class Dying:
     """A learner whose third step is a kill."""
 
@@ -252,9 +290,9 @@ def test_a_killed_run_ends_with_the_same_bits(
 ) -> None:
     few = {**SMALL, "epochs": 1}
     groups, targets = grouped(toy, [comparison(p, ((3,), (0, 1), (2,))) for p in prompts])
-    says = [(1.0, 1.0, -1.0, 1.0)] * len(groups)
+    said = (groups, [(1.0, 1.0, -1.0, 1.0)] * len(groups), [(1.0,) * 4] * len(groups))
     train: Callable[..., PreferenceResult] = (
-        partial(train_kto, groups=groups, says=says, config=KTOConfig(**few))
+        partial(train_kto, said=said, config=KTOConfig(**few))
         if kind == "kto"
         else partial(train_dpo, groups=groups, targets=targets, config=DPOConfig(ranking="plackett_luce", **few))
     )

@@ -17,7 +17,21 @@ from assent.core.errors import UserError
 from assent.core.findings import Finding, note, ok
 from assent.core.runlog import METRICS, read_metrics
 from assent.evaluation.report import EVALUATION, EvaluationReport
-from assent.pipeline.doctor.symptoms import ON_POLICY, PREFERENCE, REWARD, SFT, Log, Symptom, symptoms
+from assent.pipeline.doctor.symptoms import (
+    BEST_OF_N,
+    LABELS,
+    ON_POLICY,
+    PREFERENCE,
+    REWARD,
+    SFT,
+    WITHOUT_REFERENCE,
+    Log,
+    Symptom,
+    symptoms,
+)
+
+_OF_METHODS = {"best_of_n": BEST_OF_N, "kto": LABELS, "orpo": WITHOUT_REFERENCE, "simpo": WITHOUT_REFERENCE}
+"""Of methods that log other things than those that sample, or than those that compare pairs with a reference."""
 
 
 def examine_logs(folder: Path) -> list[Finding]:
@@ -36,7 +50,7 @@ def examine_logs(folder: Path) -> list[Finding]:
         name = place.parent.name
         if name in others or (run.version is not None and name not in made):
             continue
-        log = _log(read_metrics(place.parent), made.get(name), settings)
+        log = _log(name, read_metrics(place.parent), made.get(name), settings)
         if log is None:
             continue
         looked_at += 1
@@ -49,12 +63,14 @@ def examine_logs(folder: Path) -> list[Finding]:
     return findings or [ok("logs", f"{looked_at} logs were read, and none shows a known failure")]
 
 
-def _log(metrics: list[dict[str, Any]], artifact: Artifact | None, settings: Mapping[str, Any]) -> Log | None:
+def _log(
+    place: str, metrics: list[dict[str, Any]], artifact: Artifact | None, settings: Mapping[str, Any]
+) -> Log | None:
     """A stage's log with its settings; of a stage that is not finished, those of the run."""
     if not metrics:
         return None
     if artifact is None:
-        key = _stage_of(metrics)
+        key = _stage_of(place, metrics)
         return Log(key, metrics, settings.get(key) or {})
     named = {"base": "base.pretrain", "sft": "sft", "fit reward": "reward", "optimize": "optimize"}
     if artifact.manifest.stage not in named:
@@ -64,18 +80,20 @@ def _log(metrics: list[dict[str, Any]], artifact: Artifact | None, settings: Map
     return Log(key, metrics, config.get(key, config) if isinstance(config, Mapping) else {}, _found(artifact))
 
 
-def _stage_of(metrics: list[dict[str, Any]]) -> str:
+def _stage_of(artifact: str, metrics: list[dict[str, Any]]) -> str:
+    """The stage that logged this, of an artifact that is not finished: by the kind in its name, and what it logged."""
+    if artifact.startswith("reward-"):
+        return "reward"
     names = {name for line in metrics[:20] for name in line}
-    if names & {"kl_per_response", "margin", "better_gain"}:
-        return "optimize"
-    return "reward" if "accuracy" in names else "sft"
+    return "optimize" if names & {"reward", "margin", "good_gain"} else "sft"
 
 
 def _symptoms(log: Log) -> tuple[Symptom, ...]:
     """What to look for: told by the settings of a stage, and of a method by what it logs."""
     match log.key:
         case "optimize":
-            return ON_POLICY if log.series("reward") else PREFERENCE
+            known = _OF_METHODS.get(str(log.settings.get("kind")))
+            return known or (ON_POLICY if log.series("reward") else PREFERENCE)
         case "reward":
             return REWARD
         case _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,11 +39,19 @@ class Log:
         return self._mean(name, first=False)
 
     def chance(self, name: str) -> float:
-        """Standard error of the difference of both means; 0 where they rest on too few steps to know it."""
+        """Standard error of the difference of both means; 0 where there are too few steps to know it.
+
+        Where both means rest on few steps, it is told by how much each step of the whole course differs from the next.
+        """
         parts = [self._part(name, first=first) for first in (True, False)]
-        if len(parts[0]) < FEWEST:
+        if len(parts[0]) >= FEWEST:
+            return math.sqrt(sum(statistics.variance(part) / len(part) for part in parts))
+        values = [v for v in self.series(name) if math.isfinite(v)]
+        if not parts[0]:
             return 0.0
-        return math.sqrt(sum(statistics.variance(part) / len(part) for part in parts))
+        # Two neighbours differ by twice the variance of one, and hardly by the course.
+        variance = statistics.fmean((b - a) ** 2 for a, b in itertools.pairwise(values)) / 2
+        return math.sqrt(2 * variance / len(parts[0]))
 
     def rises(self, name: str) -> bool:
         """Whether a straight line through all its steps goes up by more than twice its standard error.
@@ -172,6 +181,14 @@ def both_answers_sink(log: Log) -> Iterator[Finding]:
         yield warning(log.key, said, "lower the learning rate or epochs, raise beta, or add an SFT term")
 
 
+def all_labelled_sink(log: Log) -> Iterator[Finding]:
+    """The same of KTO: good answers become unlikely too."""
+    late = log.late("good_gain")
+    if late < -10:
+        said = f"good answers lost {-late:.0f} nats since the start: good and bad ones become unlikely"
+        yield warning(log.key, said, "lower the learning rate or epochs, raise beta, or raise good_weight")
+
+
 def pairs_by_heart(log: Log) -> Iterator[Finding]:
     """A preference method that orders all its pairs rightly, by a wide margin."""
     accuracy, margin = log.late("accuracy"), log.late("margin")
@@ -181,10 +198,26 @@ def pairs_by_heart(log: Log) -> Iterator[Finding]:
 
 
 def policy_stays(log: Log) -> Iterator[Finding]:
-    """A preference method that left the policy where it was."""
+    """A preference method with a reference that left the policy where that is."""
     margins = log.series("margin")
     if len(margins) >= FEWEST and abs(log.late("margin")) < 0.01 and log.late("accuracy") < 0.6:
         said = f"the policy hardly moved: a margin of {log.late('margin'):.2g} logits at the end"
+        yield warning(log.key, said, "raise the learning rate, or lower beta")
+
+
+def lead_stays(log: Log) -> Iterator[Finding]:
+    """A preference method without a reference whose better answers lead by no more than they did."""
+    early, late = log.early("margin"), log.late("margin")
+    if late - early <= max(0.02 * abs(early), 2 * log.chance("margin")):
+        said = f"the policy hardly moved: better answers lead by {early:.3g} at first and by {late:.3g} at the end"
+        yield warning(log.key, said, "raise the learning rate, or give it more steps")
+
+
+def labels_stay(log: Log) -> Iterator[Finding]:
+    """KTO that tells good answers from bad ones no better than the start does."""
+    gap = log.late("good_gain") - log.late("bad_gain")
+    if abs(gap) < 0.1:
+        said = f"the policy hardly moved: good answers gained {gap:.2g} nats more than bad ones"
         yield warning(log.key, said, "raise the learning rate, or lower beta")
 
 
@@ -343,6 +376,12 @@ PREFERENCE: tuple[Symptom, ...] = (
     policy_stays,
     overfits,
 )
+WITHOUT_REFERENCE: tuple[Symptom, ...] = (not_finite, gradients_explode, lead_stays, overfits)
+"""Of ORPO and SimPO, whose margins are not measured from the start."""
+LABELS: tuple[Symptom, ...] = (not_finite, gradients_explode, all_labelled_sink, labels_stay, overfits)
+"""Of KTO."""
+BEST_OF_N: tuple[Symptom, ...] = (not_finite, gradients_explode, no_spread, answers_never_end)
+"""The policy stays as it is while answers are drawn, so that neither reward nor answers change on the way."""
 ON_POLICY: tuple[Symptom, ...] = (
     not_finite,
     gradients_explode,

@@ -267,10 +267,10 @@ class Work:
             self.ctx.log.say(line)
         self._show(held_out, config)
         learner = policy_learner(self.policy, config.optimizer, seed=self.ctx.seed)
-        beside = None if unseen is None else (unseen.groups, unseen.says)
-        result = train_kto(learner, found.groups, found.says, config, self.loop, beside)
-        counts = {"labelled": len(found.groups), **found.fitted.facts(), **found.labels.facts()}
-        counts |= {} if unseen is None else {"held_out": len(unseen.groups)}
+        beside = None if unseen is None else unseen.said
+        result = train_kto(learner, found.said, config, self.loop, beside)
+        counts = {"labelled": len(found.said[0]), **found.fitted.facts(), **found.labels.facts()}
+        counts |= {} if unseen is None else {"held_out": len(unseen.said[0])}
         return {**counts, **result._asdict(), **told(self.ctx.log, self.policy)}
 
     def _show(self, held_out: Sequence[Comparison | Marked], config: PreferenceConfig) -> None:
