@@ -112,7 +112,8 @@ class Failure:
         return any(word in one for word in words for one in warnings)
 
 
-DPO = {"kind": "dpo", "epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003}}
+JUDGED = {"epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003}}
+DPO = {"kind": "dpo"} | JUDGED
 FAILURES = (
     Failure("sft rate too high", {"sft.optimizer.learning_rate": 1.0}, "loss", "sft"),
     Failure("sft rate too low", {"sft.optimizer.learning_rate": 1e-9}, "did not fall", "sft"),
@@ -145,7 +146,7 @@ FAILURES = (
     Failure("reward at its clip", rewarded(sorry, **{"optimize.steps": 100}), "at its clip"),
     Failure("one phrase pays", rewarded(sorry, **{"optimize.steps": 100}), "answers become alike"),
     Failure("reward gamed", rewarded(few_words, **EVALUATED, **{"optimize.reward_clip": None}), "was gamed"),
-    Failure("value model broken", {"optimize.value_optimizer.learning_rate": 3.0}, "of the returns"),
+    Failure("value model broken", {"optimize.value_optimizer.learning_rate": 3.0}, ("of the returns", "was ended")),
     Failure("steps too large", {"optimize.epochs": 8, "optimize.kl_limit": 0.0005, RATE: 0.005}, "KL limit cut in"),
     Failure("control runs off", {RATE: 0.01, "optimize.kl.target": 0.5, "optimize.kl.horizon": 100}, "still"),
     Failure("sampler is another", {}, "sampler and learner differ", within=another_sampler),
@@ -156,6 +157,11 @@ HEALTHY = {
     "grpo": {"optimize.kind": "grpo"},
     "reinforce++": {"optimize.kind": "reinforce++"},
     "dpo": {"optimize": DPO},
+    "orpo": {"optimize": JUDGED | {"kind": "orpo"}},
+    "simpo": {"optimize": JUDGED | {"kind": "simpo"}},
+    "kto": {"optimize": JUDGED | {"kind": "kto"}},
+    "online_dpo": {"optimize.kind": "online_dpo"},
+    "best_of_n": {"optimize.kind": "best_of_n"},
 }
 
 

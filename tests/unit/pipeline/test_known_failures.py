@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -317,6 +319,23 @@ def test_a_run_under_way_is_read_with_the_settings_of_its_yaml(tmp_path: Path) -
         for line in _over(**ROLLOUTS):
             log.record(line["step"], {name: value for name, value in line.items() if name not in ("step", "kind")})
     assert [f.key for f in examine_logs(tmp_path)] == ["not finished, optimize.reward_clip"]
+
+
+def test_a_stage_that_ended_with_a_number_that_is_none_says_so_however_few_its_steps_were(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("optimize: {kind: ppo}\n")
+    folder = tmp_path / "logs" / "policy-0123"
+    with RunLog(folder, quiet=True, tensorboard=False) as log:
+        log.record(0, {"reward": 0.1, "explained_variance": -4.0})
+    said = "the gradient norm is inf at optimizer step 10; nothing was stepped: lower the learning rate (3)"
+    (folder / "nonfinite.json").write_text(json.dumps({"error": said, "rows": []}))
+    [found] = examine_logs(tmp_path)
+    assert (found.key, found.level, found.fix) == ("not finished, optimize", "warning", "lower the learning rate (3)")
+    assert "it was ended: the gradient norm is inf at optimizer step 10" in found.message
+    with RunLog(folder, quiet=True, tensorboard=False) as log:  # the run goes on
+        log.record(1, {"reward": 0.1})
+    later = (folder / "nonfinite.json").stat().st_mtime + 1
+    os.utime(folder / "metrics.jsonl", (later, later))
+    assert [one.level for one in examine_logs(tmp_path)] == ["ok"]
 
 
 @pytest.mark.parametrize(

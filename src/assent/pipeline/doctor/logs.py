@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from assent.artifacts.layout import LOGS, RUN_SETTINGS
+from assent.artifacts.mishaps import SPOILED
 from assent.artifacts.project import RunFolder
 from assent.artifacts.round import ROUND, read_round
 from assent.artifacts.store import Artifact
 from assent.core.config import read_yaml
 from assent.core.errors import UserError
-from assent.core.findings import Finding, note, ok
+from assent.core.findings import Finding, note, ok, warning
 from assent.core.runlog import METRICS, read_metrics
 from assent.evaluation.report import EVALUATION, EvaluationReport
 from assent.pipeline.doctor.symptoms import (
@@ -57,10 +59,22 @@ def examine_logs(folder: Path) -> list[Finding]:
         if (judged := preferred.get(made[name].key if name in made else "")) is not None:
             log = replace(log, found={**log.found, **_preferred(judged)})
         where = rounds.get(name, "" if name in made else "not finished")
-        findings += [_at(where, finding) for finding in symptoms(log, _symptoms(log))]
+        own = (
+            symptoms(log, _symptoms(log)) if name in made else [*_ended(place, log.key), *symptoms(log, _symptoms(log))]
+        )
+        findings += [_at(where, finding) for finding in own]
     if not looked_at:
         return [note("logs", f"{folder} has logged nothing yet", "run it first: assent run")]
     return findings or [ok("logs", f"{looked_at} logs were read, and none shows a known failure")]
+
+
+def _ended(log: Path, key: str) -> Iterator[Finding]:
+    """What a stage that is not finished was ended by; a batch that was left behind before its last step is no matter."""
+    spoiled = log.parent / SPOILED
+    if spoiled.is_file() and spoiled.stat().st_mtime >= log.stat().st_mtime:
+        with contextlib.suppress(ValueError, KeyError):
+            said, _, fix = json.loads(spoiled.read_text(encoding="utf-8"))["error"].rpartition(": ")
+            yield warning(key, f"it was ended: {said}", fix)
 
 
 def _log(
