@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from assent.artifacts.stage import LogOptions, Runner
-from assent.core.errors import AssentError
+from assent.core.errors import NonFiniteError
 from assent.core.files import write_json
 from assent.core.types import Prompt
 from assent.generation.local import LocalEngine
@@ -206,7 +206,7 @@ def warnings_of(failure: Failure, seed: int) -> list[str]:
     shutil.copyfile(start.with_suffix(".db"), folder.with_suffix(".db"))
     for old in (folder / "logs").glob("*"):  # what the start logged is not this run's
         shutil.rmtree(old)
-    with failure.within(), contextlib.suppress(AssentError):
+    with failure.within(), contextlib.suppress(NonFiniteError):
         run(failure.settings, name, seed, until=failure.until)
     said = warned(folder)
     shutil.rmtree(folder)

@@ -59,17 +59,15 @@ def examine_logs(folder: Path) -> list[Finding]:
         if (judged := preferred.get(made[name].key if name in made else "")) is not None:
             log = replace(log, found={**log.found, **_preferred(judged)})
         where = rounds.get(name, "" if name in made else "not finished")
-        own = (
-            symptoms(log, _symptoms(log)) if name in made else [*_ended(place, log.key), *symptoms(log, _symptoms(log))]
-        )
-        findings += [_at(where, finding) for finding in own]
+        ended = () if name in made else _ended(place, log.key)
+        findings += [_at(where, finding) for finding in (*ended, *symptoms(log, _symptoms(log)))]
     if not looked_at:
         return [note("logs", f"{folder} has logged nothing yet", "run it first: assent run")]
     return findings or [ok("logs", f"{looked_at} logs were read, and none shows a known failure")]
 
 
 def _ended(log: Path, key: str) -> Iterator[Finding]:
-    """What a stage that is not finished was ended by; a batch that was left behind before its last step is no matter."""
+    """What a stage that is not finished was ended by; a batch that was kept before its last step is an old one."""
     spoiled = log.parent / SPOILED
     if spoiled.is_file() and spoiled.stat().st_mtime >= log.stat().st_mtime:
         with contextlib.suppress(ValueError, KeyError):
