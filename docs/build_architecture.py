@@ -1,7 +1,7 @@
 """Writes the picture and the generated parts of docs/architecture.md and CONTRIBUTING.md from the imports of the code.
 
     python docs/build_architecture.py            # writes them
-    python docs/build_architecture.py --counts   # prints how large the packages are and how their rooms hang together
+    python docs/build_architecture.py --counts   # prints sizes of packages, and how their rooms depend on each other
     python docs/build_architecture.py --check    # exit code 1 where something is stale, climbs, circles or is too long
 
 A test in tests/house fails when the picture or a page is not what this script would write.
@@ -62,7 +62,7 @@ def stale(house: House) -> list[str]:
 def main() -> None:
     """Write, print counts or check."""
     parser = argparse.ArgumentParser(description="The architecture, from the code.")
-    parser.add_argument("--counts", action="store_true", help="print how the packages hang together")
+    parser.add_argument("--counts", action="store_true", help="print how the packages depend on each other")
     parser.add_argument("--check", action="store_true", help="exit with 1 where a promise about structure is broken")
     options = parser.parse_args()
     house = read_house()

@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from assent.cli import app
 from assent.core.config import overlay, read_yaml
 from assent.data.config import Source
 from assent.data.load import load_comparisons, load_conversations, load_prompts
@@ -146,6 +148,18 @@ def test_commands_that_a_page_names_exist_with_their_options(page: Path) -> None
         if known is None or not {w for w in words if w.startswith("--")} <= known:
             wrong.append(said)
     assert not wrong
+
+
+def test_the_extras_that_users_want_stand_in_the_table_of_the_installation() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    page = (ROOT / "docs/installation.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `(\w+)` \| \w", page.partition("## Extras")[2].partition("\n## ")[0], re.MULTILINE)
+    assert sorted(table) == sorted(extras)
+
+
+def test_exit_codes_in_troubleshooting_are_those_of_the_command() -> None:
+    (said,) = re.findall(r"^Exit codes: .*$", app.info.help or "", re.MULTILINE)
+    assert said in (ROOT / "docs/how-to/troubleshooting.md").read_text(encoding="utf-8").splitlines()
 
 
 def test_the_index_leads_to_every_page() -> None:

@@ -1,5 +1,7 @@
 """Every line of the README's shell blocks can be pasted: they are executed in order, in a fresh folder.
 
+So is every command that the README of a new project names, in the folder that `assent init` makes.
+
 Costly or endless lines are replaced by something small that fails for the same reasons, and it is said here how. A
 line that is neither executed nor listed fails the test.
 """
@@ -22,7 +24,8 @@ from assent.models.config import ModelConfig
 from assent.service import serve
 from run_of_tiny_models import make_run
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+README, STARTER = ROOT / "README.md", ROOT / "src/assent/pipeline/starter/README.md"
 LISTED = {
     "pip install .": "tests/e2e/test_wheel.py builds the same wheel, unpacks it and runs its commands",
     "make demo": "the demo itself is trained by tests/e2e/test_nothing_lost.py",
@@ -112,6 +115,33 @@ def test_every_line_of_the_readme_runs(
     assert "6 judgments added" in said and "4 tasks added" in said, "the example files hold what the README says"
     assert "exported the policy" in said
     assert Path("runs/first/report.html").is_file() and Path("my-model/config.json").is_file()
+
+
+def made(arguments: list[str]) -> int:
+    """The plan of the starter's run, and random models in its place: the test above runs it."""
+    code = call([*arguments, "--plan"])
+    make_run(Path("runs/first"), rounds=1, model=ModelConfig())
+    return code
+
+
+def test_every_command_of_a_new_projects_readme_runs(at_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call(["init", "project"]) == 0
+    monkeypatch.chdir("project")
+    text = Path("README.md").read_text(encoding="utf-8")
+    commands = [
+        block or within for block, within in re.findall(r"^    (assent .*)$|`(assent [^`]*)`", text, re.MULTILINE)
+    ]
+    assert text == STARTER.read_text(encoding="utf-8") and {"rate", "evaluate"} < {c.split()[1] for c in commands}
+    quickly: dict[str, Callable[[list[str]], int]] = {
+        "run": lambda arguments: call(arguments) if "--plan" in arguments else made(arguments),
+        "chat": chat,
+        "redteam": lambda arguments: call([*arguments, "--budget", "20", "--max-new-tokens", "4"]),
+    }
+    for command in commands:
+        _, *arguments = shlex.split(command.partition("  #")[0])
+        monkeypatch.setattr("sys.stdin", io.StringIO("When do you open?\n"))
+        code = quickly.get(arguments[0], call)(arguments)
+        assert code in ((0, BELOW_THE_BAR) if arguments[0] == "judge" else (0,)), command
 
 
 def test_lines_that_are_listed_stand_in_the_readme() -> None:

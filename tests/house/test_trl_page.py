@@ -57,6 +57,47 @@ def test_the_check_itself_finds_what_does_not_exist() -> None:
     assert _exists("optimize.kl.coefficient") and not _exists("optimize.kl.price") and not _exists("sft.steps")
 
 
+def _keys(config: type[Config] = RunConfig) -> frozenset[str]:
+    """The names of all settings, wherever they stand."""
+    below = (one for field in config.model_fields.values() for one in _configs(field.annotation))
+    return frozenset(config.model_fields).union(*(_keys(one) for one in below))
+
+
+def _denied(text: str) -> list[tuple[str, str]]:
+    """Arguments that the page says are not there or not needed, though a setting is called so and the row names none.
+
+    As (argument, setting). `lora_` before the arguments of adapters is part of TRL's names, not of PEFT's or ours.
+    """
+    keys, found = _keys(), []
+    for arguments, _, here in (row.partition(" | ") for row in ROW.findall(text)):
+        here = here.rpartition(" | ")[2]
+        if not re.match(r"not (supported|needed)|none\b|no setting", here):
+            continue
+        named = {name.rpartition(".")[2] for name in re.findall(r"`([a-z_.]+)`", here)}
+        for argument in re.findall(r"`([a-z_0-9]+)`", arguments):
+            called = {argument, argument.removeprefix("lora_")} & keys
+            found += [(argument, name) for name in sorted(called - named)]
+    return found
+
+
+def test_the_page_denies_no_argument_whose_name_a_setting_has() -> None:
+    assert not _denied(PAGE.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("row", "found"),
+    [
+        ("| `use_dora` | not supported |", [("use_dora", "use_dora")]),
+        ("| `lora_dropout` | not needed: it is 0 |", [("lora_dropout", "dropout")]),
+        ("| `batch_size` | PPO | not needed: see `sft.batch_size` |", []),
+        ("| `use_dora` | `model.lora.use_dora` |", []),
+        ("| `optim` | not supported |", []),
+    ],
+)
+def test_a_row_that_denies_a_setting_is_found(row: str, found: list[tuple[str, str]]) -> None:
+    assert _denied(f"{row}\n") == found
+
+
 def test_every_argument_of_transformers_trainers_is_on_the_page() -> None:
     named = _script().named(PAGE.read_text(encoding="utf-8"))
     assert {field.name for field in dataclasses.fields(TrainingArguments)} <= named

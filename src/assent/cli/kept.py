@@ -50,11 +50,11 @@ def runs(
 def clean(
     run: Annotated[
         list[str] | None,
-        typer.Option("--run", metavar="NAME", help="Also this run and what only it refers to. Repeatable."),
+        typer.Option("--run", metavar="NAME", help="Also this run, and what no other run uses. Repeatable."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Say what no run refers to any more and how much disk it takes, and delete it if you say so.
+    """Say what no run uses any more and how much disk it takes, and delete it if you say so.
 
     Stores and judgments are never touched, and samples that people judged stay.
     """
@@ -66,7 +66,7 @@ def clean(
     for line in found.lines():
         typer.echo(safe(line))
     if not found.places:
-        typer.echo("nothing to clean: everything else is referred to by a run (assent runs)")
+        typer.echo(f"nothing to clean: {found.why_nothing()}")
         return
     if not yes and not sys.stdin.isatty():
         raise UserError(

@@ -144,7 +144,7 @@ def drawn(items: Sequence[Any], limit: int | None, seed: int, *, cluster: Callab
             room -= sizes[names[place]]
     if not kept:
         raise ConfigError(
-            f"a limit of {limit} items is too low: what hangs together is asked together, {min(sizes.values())} items"
+            f"a limit of {limit} items is too low: dependent items are asked together, {min(sizes.values())} items"
             " at least; raise the limit, or leave it out"
         )
     return [item for item in items if cluster(item) in kept]

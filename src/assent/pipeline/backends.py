@@ -42,8 +42,9 @@ from assent.training.rewards import ModelReward
 _OLD_ADAPTER = "adapter"
 _NOTE = """This folder holds a LoRA adapter, not a whole model. It lies on `{start}`, which may be an adapter too.
 
-- All of it as one plain Hugging Face model: `assent export PATH OUT`, where PATH is this artifact, round or run.
-- One adapter for plain PEFT, on the base that people know by its name: `assent export PATH OUT --adapter`.
+- All of it as one plain Hugging Face model: `assent export PATH --to FOLDER`, where PATH is this artifact,
+  a round or a run, and FOLDER is made.
+- One adapter for plain PEFT, on the base that people know by its name: `assent export PATH --to FOLDER --adapter`.
 """
 """What lies beside an adapter of a run, for who looks into its folder."""
 Opened = TypeVar("Opened", PolicyModel, ScalarModel)

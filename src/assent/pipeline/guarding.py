@@ -25,7 +25,7 @@ SEED = 1
 def set_apart(count: int, prompts: Sequence[Prompt], *, key: str) -> tuple[Sequence[Prompt], list[Prompt]]:
     """Prompts to train on, and `count` to watch with; none of the second asks what one of the first asks.
 
-    Which they are hangs on their texts alone, so that they are the same in every round. Raises DataError, naming the
+    Which they are depends on their texts alone, so that they are the same in every round. Raises DataError, naming the
     setting by its `key`, where fewer than half would be left to train on.
     """
     if not count:

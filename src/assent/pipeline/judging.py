@@ -20,6 +20,7 @@ from assent.pipeline.config import LabData
 from assent.pipeline.queueing import QueuePlan
 from assent.raters.collect import collect
 from assent.raters.config import (
+    OUTSIDE_THE_LAB,
     AutoraterConfig,
     ConstitutionConfig,
     FunctionConfig,
@@ -52,7 +53,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
             if lab is None:
                 raise ConfigError(
                     "collect.raters.kind is simulated, but simulated people know the truth of data.kind=lab only;"
-                    " use people, reward_model, autorater or function"
+                    f" use one of {', '.join(OUTSIDE_THE_LAB)}"
                 )
             return crowd(raters, lab_utility(), role=role, seed=seed, truth=lab_truths())
         case RewardModelConfig():

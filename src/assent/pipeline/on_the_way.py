@@ -84,7 +84,7 @@ def hand_over(loop: Loop, ctx: StageContext) -> dict[str, Any]:
 def sides(judged: Sequence[Judged], share: float, log: RunLog) -> tuple[Sequence[Judged], Sequence[Judged]]:
     """What is learned, and about a `share` of all, by prompt, that is held out; said in words.
 
-    The side of a prompt hangs on its text and the share alone. Raises DataError where a side is empty.
+    The side of a prompt depends on its text and the share alone. Raises DataError where a side is empty.
     """
     if not share:
         return judged, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import typing
 from collections.abc import Iterator
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -305,3 +306,6 @@ RatersConfig = Annotated[
     SimulatedConfig | RewardModelConfig | FunctionConfig | AutoraterConfig | ConstitutionConfig | PeopleConfig,
     Field(discriminator="kind"),
 ]
+_KINDS = [one.model_fields["kind"].default for one in typing.get_args(typing.get_args(RatersConfig)[0])]
+OUTSIDE_THE_LAB = [kind for kind in _KINDS if kind != "simulated"]
+"""Kinds of raters that can judge any answers; simulated people know the truth of the lab alone."""

@@ -79,7 +79,7 @@ def pairs_asked(ids: Sequence[str]) -> list[tuple[int, int]]:
     """Pairs of numbers of answers that are asked: all of up to COMPLETE, else each answer against four others.
 
     Of more answers, those at most two steps apart on a circle are asked, 2 K pairs instead of K (K - 1) / 2. Where an
-    answer stands on the circle hangs on its id and not on the order in which a task lists them.
+    answer stands on the circle depends on its id and not on the order in which a task lists them.
     """
     if len(ids) <= COMPLETE:
         return list(combinations(range(len(ids)), 2))

@@ -61,7 +61,7 @@ class Traits:
 
 @dataclass(frozen=True)
 class SimulatedRater:
-    """A person made of a utility and traits. Everything random hangs on (seed, rater, task) and on nothing else."""
+    """A person made of a utility and traits. Everything random depends on (seed, rater, task) and on nothing else."""
 
     record: Rater
     traits: Traits

@@ -30,9 +30,9 @@ class BestConfig(Config):
     """Which evaluation on the way gives the weights that are the result."""
 
     measure: Measure
-    """What is held against each other: the lowest heldout_loss, or the highest of the others."""
+    """What evaluations are compared by: heldout_loss, where the lowest is best, or another, where the highest is."""
     every: int | None = Field(default=None, ge=1)
-    """Steps between the evaluations that are held against each other; null: as evaluate_every."""
+    """Steps between the evaluations that are compared; null: as evaluate_every."""
     patience: int | None = Field(default=None, ge=1)
     """Stop after so many of them without improvement; null: never."""
 

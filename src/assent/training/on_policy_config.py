@@ -204,7 +204,7 @@ class OnPolicyConfig(Method):
             said = f"is {self.minibatches}, more than the {self.prompts_per_step} prompts of a step"
             yield error("optimize.minibatches", said, "lower it")
         if self.kl.kind == "off":
-            said = "is off: the policy learns to please the reward model and nobody else"
+            said = "is off: nothing keeps the policy close to its start, so it will over-optimize the reward"
             fix = "use adaptive or fixed, unless over-optimization is what you want to see"
             yield warning("optimize.kl.kind", said, fix)
         if self.ema is not None and 1 / (1 - self.ema) > self.steps:

@@ -204,5 +204,5 @@ def test_flat_openassistant_messages_are_put_into_trees(tmp_path):
     path = write(tmp_path / "x.jsonl", *rows)
     (item,), report = read(C, path, skip_bad=True)
     assert (turns(item), tiers(item)) == ([("user", "t-a")], [["t-b"], ["t-c"]])
-    assert [(row.error.line, row.reason[:10]) for row in report.parts[0].bad] == [(5, "its parent"), (6, "it hangs o")]
+    assert [(row.error.line, row.reason[:10]) for row in report.parts[0].bad] == [(5, "its parent"), (6, "it belongs")]
     assert turns(read(D, path, skip_bad=True)[0][0]) == [("user", "t-a"), ("assistant", "t-b")]

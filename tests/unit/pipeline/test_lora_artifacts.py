@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import typer
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, GraniteConfig
@@ -18,6 +20,7 @@ from assent.artifacts.find import find_artifact
 from assent.artifacts.jsonl import write_records
 from assent.artifacts.stage import LogOptions, Runner
 from assent.artifacts.store import Artifact, ArtifactStore, FileEntry, Manifest, write_manifest
+from assent.cli import app
 from assent.core.errors import ModelError
 from assent.models.adapter_start import FILE
 from assent.models.config import LoraConfig, ModelConfig
@@ -154,8 +157,19 @@ def test_export_and_the_way_back_to_the_base_are_those_of_whole_models(
     torch.testing.assert_close(loose(tokens).logits, whole(tokens).logits, atol=1e-3, rtol=1e-3)
     assert is_reward(line.later.file("reward")) and not is_reward(line.third.file("policy"))
     assert not is_reward(tmp_path / "adapter") and not is_reward(tmp_path / "out")
+
+
+def test_the_note_beside_an_adapter_names_commands_that_the_command_line_takes(line: Line, tmp_path: Path) -> None:
     note = (line.third.file("policy") / "README.md").read_text(encoding="utf-8")
-    assert "assent export" in note and str(tmp_path) not in note
+    (command, _), (with_adapter, flags) = (parsed(one.split()[1:]) for one in re.findall(r"`assent ([^`]*)`", note))
+    assert command == with_adapter == {"artifact": "PATH", "to": Path("FOLDER")} and flags["adapter"]
+    assert str(tmp_path) not in note
+
+
+def parsed(arguments: list[str]) -> tuple[dict[str, object], dict[str, object]]:
+    """What `assent export` reads from these words: its artifact and folder, and all the rest."""
+    read = typer.main.get_command(app).commands["export"].make_context("export", arguments).params  # type: ignore[attr-defined]
+    return {name: read.pop(name) for name in ("artifact", "to")}, read
 
 
 def test_the_adapter_of_a_model_that_was_kept_on_the_way_is_its_own_on_those_before_it(

@@ -168,6 +168,14 @@ def test_an_artifact_that_a_file_of_the_project_names_stays_with_what_it_was_mad
     assert {path.name for path in found.kept} == {a.name for a in tell(["first"])[0].artifacts}
 
 
+def test_a_project_without_a_run_is_said_to_have_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app(["clean"], standalone_mode=False)
+    assert capsys.readouterr().out == "nothing to clean: there is no run in this project yet\n"
+
+
 def test_nothing_goes_unasked_or_while_a_run_is_at_work(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     there = sorted(Path("runs").rglob("*"))
     with pytest.raises(UserError, match="nobody can be asked here .1 run, 1 artifact.*say --yes"):
@@ -181,7 +189,7 @@ def test_nothing_goes_unasked_or_while_a_run_is_at_work(project: Path, capsys: p
     assert not Path("runs/first").exists()
     capsys.readouterr()
     app(["clean"], standalone_mode=False)
-    assert capsys.readouterr().out.startswith("nothing to clean")
+    assert "nothing to clean: runs use everything" in capsys.readouterr().out
     app(["runs", "second", "asked", "--to", "both.html"], standalone_mode=False)
     assert "second and asked" in Path("both.html").read_text(encoding="utf-8")
     for wrong in (["runs", "a", "b", "c"], ["runs", "second", "--to", "x.html"]):

@@ -36,7 +36,7 @@ def together(rows: Sequence[Row]) -> Iterator[Row | BadRow]:
     lost = {name for _, name, parent in held if parent is not None and parent in nodes and name not in reached}
     for row, name, _ in held:
         if name in lost:
-            yield BadRow(row.error("it hangs on no tree: a message above it is missing"), dict(row.raw or row.values))
+            yield BadRow(row.error("it belongs to no tree: a message above it is missing"), dict(row.raw or row.values))
     for row, name in roots:
         tree = {"message_tree_id": name_of(row.values.get("message_tree_id")) or name, "prompt": nodes[name]}
         yield row.with_values(tree)

@@ -58,7 +58,7 @@ def measure_biases(
 ) -> Biases:
     """Ask the judge pairs in the other order, with edits and with null answers; at most `limit` pairs of each.
 
-    Which pairs hangs on their ids alone, so that they come from all prompts.
+    Which pairs depends on their ids alone, so that they come from all prompts.
     """
     decided = _drawn([pair for pair, *_ in found.answered() if pair.majority is not None], limit)
     there = list(zip(found.pairs, found.said, strict=True))
@@ -134,7 +134,7 @@ def _wins(pairs: Sequence[LabelledPair], texts: Sequence[str], judge: SingleRate
     for number, (pair, text) in enumerate(zip(pairs, texts, strict=True)):
         better = _better(pair)
         new = Completion(prompt_id=pair.prompt.id, text=text, id=f"c-{short(hash_json([name, number, text]))}")
-        # Which comes first hangs on the item and not on which of them is edited.
+        # Which comes first depends on the item and not on which of them is edited.
         sides = (new, better) if int(hash_json(pair.id)[:2], 16) % 2 else (better, new)
         made.append(LabelledPair(pair.prompt, *sides, {"people": 1.0 if sides[0] is better else 0.0}))
     said = _ask(made, judge, name)

@@ -185,7 +185,7 @@ def _begin(engine: Engine, *, now: float) -> str:
 
 
 def _take_out_block(connection: Connection, project: str) -> bool:
-    """Delete some tasks with all that hangs on them; whether it was the last block."""
+    """Delete some tasks with all that depends on them; whether it was the last block."""
     task_ids = (
         connection.execute(select(TaskRow.id).where(TaskRow.project == project).limit(_TAKEN_OUT)).scalars().all()
     )

@@ -79,7 +79,7 @@ def contents(connection: Connection, name: str) -> Contents:
 
 
 def _move(connection: Connection, name: str, gone: str, *, now: float) -> None:
-    """Delete what hangs on the project itself, and put its tasks and guidelines where nobody sees them."""
+    """Delete what depends on the project itself, and put its tasks and guidelines where nobody sees them."""
     connection.execute(insert(ProjectRow).values(name=gone, created_at=now, archived_at=now))
     workers = _workers_of(connection, name)
     connection.execute(delete(AccountRow).where(AccountRow.rater_id.in_(workers)))

@@ -38,7 +38,7 @@ def drawn_order(task: Task, rng: np.random.Generator) -> tuple[str, ...]:
     """An order to show the answers in: any is as likely as another.
 
     Evaluations ask each pair by two tasks, one for each order. There the order that the task lists is kept, or turned
-    round for both tasks of the pair alike, so that they stay opposites; that hangs on the texts, not on the rater, and
+    round for both tasks of the pair alike, so that they stay opposites; that depends on the texts, not the rater, and
     so a pair asked by one task only is shown either way round just as often. Win rates read the order that was shown.
     """
     ids = [completion.id for completion in task.completions]

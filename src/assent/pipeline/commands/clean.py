@@ -49,6 +49,8 @@ class Clearance:
     """Folders of artifacts, and other files in the runs' folders, with the reason why they stay."""
     mentions: tuple[str, ...] = ()
     """Files of the project that name a run that would go."""
+    has_runs: bool = True
+    """Whether there is any run in the project."""
 
     @property
     def places(self) -> list[Path]:
@@ -79,6 +81,12 @@ class Clearance:
             yield f"stays: {path}: {reason}"
         yield from (f"note: {said}" for said in self.mentions)
 
+    def why_nothing(self) -> str:
+        """Why nothing would go, where that is so."""
+        if not self.has_runs:
+            return "there is no run in this project yet"
+        return f"runs use everything{' else' if self.kept else ''} that is there; `assent runs` lists them"
+
     def question(self) -> str:
         """What would go, in short."""
         counts = (
@@ -93,7 +101,7 @@ class Clearance:
 
 
 def clearance(names: Sequence[str] = (), runs: Path = RUNS) -> Clearance:
-    """What no run refers to; with names of runs also these and what only they refer to. Nothing is deleted.
+    """What no run uses; with names of runs also these and what no other run uses. Nothing is deleted.
 
     `first` means the run with its earlier versions, `first@1` this version. Raises UserError for a name that is none.
     """
@@ -122,6 +130,7 @@ def clearance(names: Sequence[str] = (), runs: Path = RUNS) -> Clearance:
         given=tuple(given),
         kept=kept | others,
         mentions=tuple(mentions),
+        has_runs=bool(known),
     )
 
 
@@ -149,7 +158,7 @@ def clear(agreed: Clearance, names: Sequence[str] = (), runs: Path = RUNS) -> It
             _remove_empty(run.path)
     yield f"deleted {agreed.question().rpartition(': ')[0]}: {shown_size(before)} are free again"
     if left := [one for one in wanted if one not in may_go]:
-        yield f"{len(left)} of them stayed, since a run that began meanwhile refers to them"
+        yield f"{len(left)} of them stayed, since a run that began meanwhile uses them"
 
 
 def _named(name: str, known: Sequence[RunFolder], runs: Path) -> list[RunFolder]:

@@ -232,7 +232,7 @@ def lines_of(name: str, hunt: Hunt, numbers: dict[str, Any], quality: Quality | 
     yield f"  attack success, each operator as often as the others: {_share(numbers['attack_success'])}"
     tries = tries_of(hunt.swept)
     if tries and not any(one.hit for one in tries):
-        yield f"    no attack worked: below {3 / len(tries):.3f} (3/n) if attacks did not hang together"
+        yield f"    no attack worked: below {3 / len(tries):.3f} (3/n) if attacks were independent of each other"
     for family, one in numbers["attack_success_by_family"].items():
         yield f"    {family.replace('_', ' ')}: {_share(one)}"
     if numbers["attack_success_of_10"] is not None:

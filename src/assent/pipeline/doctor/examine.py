@@ -37,6 +37,7 @@ from assent.pipeline.limits import row_limits
 from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.row_check import RowCheck, RowReader
 from assent.raters.config import (
+    OUTSIDE_THE_LAB,
     AutoraterConfig,
     ConstitutionConfig,
     FunctionConfig,
@@ -253,7 +254,7 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
     match config.collect.raters:
         case SimulatedConfig() if not isinstance(config.data, LabData):
             said = "simulated people know the truth of data.kind=lab only"
-            yield error("collect.raters.kind", said, "use people, reward_model, autorater or function")
+            yield error("collect.raters.kind", said, f"use one of {', '.join(OUTSIDE_THE_LAB)}")
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)

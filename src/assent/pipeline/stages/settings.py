@@ -262,7 +262,7 @@ class EvaluateStage(Config):
     judges_own: bool = False
     """Whether the raters are a reward that the policy was optimized for, and so no independent judge."""
     people_seed: int
-    """Draws the simulated people; those who evaluate gave no training label."""
+    """Draws the simulated people; those who evaluate are others than those who train."""
     model: ModelConfig
     """How policies are loaded."""
     store: StoreConfig = Field(json_schema_extra={"affects_result": False})

@@ -1,6 +1,6 @@
 """Conversations with two blind models: what was said goes to the models, their answers to the rater, both at once.
 
-A thread waits for the models, so that no request hangs on a slow one; where the talk stands is in the store, so that
+A thread waits for the models, so no request is held up by a slow one; where the talk stands is in the store, so that
 any server process can tell. Who speaks stays here until the conversation is over.
 """
 
