@@ -17,23 +17,14 @@ from assent.core.runlog import RunLog
 from assent.data.render import Renderer
 from assent.models.tiny import tiny_tokenizer
 from assent.pipeline.config import RunConfig
+from assent.pipeline.doctor import judged_symptoms as judged
 from assent.pipeline.doctor import symptoms as see
 from assent.pipeline.doctor.examine import check_disk
+from assent.pipeline.doctor.judged_symptoms import LABELS, PREFERENCE, WITHOUT_REFERENCE
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.logs import examine_logs
 from assent.pipeline.doctor.model import Reader
-from assent.pipeline.doctor.symptoms import (
-    BEST_OF_N,
-    LABELS,
-    ON_POLICY,
-    PREFERENCE,
-    REWARD,
-    SFT,
-    WITHOUT_REFERENCE,
-    Log,
-    Symptom,
-    symptoms,
-)
+from assent.pipeline.doctor.symptoms import BEST_OF_N, ON_POLICY, REWARD, SFT, Log, Symptom, symptoms
 from assent.pipeline.places import load_config
 from assent.training.config import methods
 
@@ -192,12 +183,12 @@ SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, fl
         {"accuracy": 0.57, "accuracy_low": 0.51, "rater_agreement": 0.58} | AT_RANDOM,
     ),
     (see.too_sure, REWARD, LEARNS | {"accuracy": 0.8}, {"accuracy": 0.75, "accuracy_low": 0.7, "ece": 0.2}),
-    (see.both_answers_sink, PREFERENCE, PAIRS | {"better_gain": lambda t: -40 * t}, {}),
-    (see.pairs_by_heart, PREFERENCE, PAIRS | {"accuracy": 1.0, "margin": 12.0}, {}),
-    (see.policy_stays, PREFERENCE, PAIRS | {"accuracy": 0.5, "margin": 0.001}, {}),
-    (see.all_labelled_sink, LABELS, LABELLED | {"good_gain": lambda t: -30 * t, "bad_gain": lambda t: -40 * t}, {}),
-    (see.labels_stay, LABELS, LABELLED | {"good_gain": 0.01, "bad_gain": -0.01}, {}),
-    (see.lead_stays, WITHOUT_REFERENCE, LEAD | {"margin": lambda t: -0.4 + 0.01 * math.sin(50 * t)}, {}),
+    (judged.both_answers_sink, PREFERENCE, PAIRS | {"better_gain": lambda t: -40 * t}, {}),
+    (judged.pairs_by_heart, PREFERENCE, PAIRS | {"accuracy": 1.0, "margin": 12.0}, {}),
+    (judged.policy_stays, PREFERENCE, PAIRS | {"accuracy": 0.5, "margin": 0.001}, {}),
+    (judged.all_labelled_sink, LABELS, LABELLED | {"good_gain": lambda t: -30 * t, "bad_gain": lambda t: -40 * t}, {}),
+    (judged.labels_stay, LABELS, LABELLED | {"good_gain": 0.01, "bad_gain": -0.01}, {}),
+    (judged.lead_stays, WITHOUT_REFERENCE, LEAD | {"margin": lambda t: -0.4 + 0.01 * math.sin(50 * t)}, {}),
     (see.no_spread, BEST_OF_N, DRAWS | {"reward_std": 0.0}, {}),
     (see.kl_runs_away, ON_POLICY, ROLLOUTS | {"kl_per_response": lambda t: 80 * t}, {}),
     (see.kl_below_zero, ON_POLICY, ROLLOUTS | {"kl_per_response": -2.0}, {}),

@@ -19,18 +19,8 @@ from assent.core.errors import UserError
 from assent.core.findings import Finding, note, ok, warning
 from assent.core.runlog import METRICS, read_metrics
 from assent.evaluation.report import EVALUATION, EvaluationReport
-from assent.pipeline.doctor.symptoms import (
-    BEST_OF_N,
-    LABELS,
-    ON_POLICY,
-    PREFERENCE,
-    REWARD,
-    SFT,
-    WITHOUT_REFERENCE,
-    Log,
-    Symptom,
-    symptoms,
-)
+from assent.pipeline.doctor.judged_symptoms import LABELS, PREFERENCE, WITHOUT_REFERENCE
+from assent.pipeline.doctor.symptoms import BEST_OF_N, ON_POLICY, REWARD, SFT, Log, Symptom, symptoms
 
 _OF_METHODS = {"best_of_n": BEST_OF_N, "kto": LABELS, "orpo": WITHOUT_REFERENCE, "simpo": WITHOUT_REFERENCE}
 """Of methods that log other things than those that sample, or than those that compare pairs with a reference."""
