@@ -68,7 +68,7 @@ class Opener:
             case EnsembleRewardConfig():
                 members = tuple(self._model(path, term.normalize) for path in term.models)
                 normalize = "batch" if term.normalize == "batch" else "none"
-                return Term(term.weight, term.title, EnsembleReward(members, term.take, term.k), normalize)
+                return Term(term.weight, term.title, EnsembleReward(members, term.take, term.k, normalize))
             case PythonRewardConfig():
                 return Term(term.weight, term.title, ScoreFunction.load(term.target), term.normalize)
             case JudgeRewardConfig():

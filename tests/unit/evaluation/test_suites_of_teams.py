@@ -34,6 +34,26 @@ ROWS = [{"prompt": "capital of France?", "reference": "Paris"}, {"prompt": "2 + 
         ("Parisian", ["Paris"], 0, 0, 0),
         ("", ["Paris"], 0, 0, 0),
         ("four", ["4", "four"], 1, 1, 1),
+        # Of these references normalising leaves nothing: articles stay, and the signs that they consist of.
+        ("", ["A"], 0, 0, 0),
+        ("the", ["A"], 0, 0, 0),
+        ("a", ["A"], 1, 1, 1),
+        ("(A).", ["A"], 1, 1, 1),
+        ("A", ["(A)"], 1, 1, 1),
+        ("The answer is A.", ["A"], 0, 1, 2 * 1 / (4 + 1)),
+        ("", ["+"], 0, 0, 0),
+        ("-", ["+"], 0, 0, 0),
+        ("+", ["＋"], 1, 1, 1),
+        ("A", ["A+"], 0, 0, 0),
+        ("A+.", ["A+"], 1, 1, 1),
+        (".", ["!"], 0, 0, 0),
+        ("the", [""], 1, 1, 1),  # a question without an answer, as SQuAD 2 counts it
+        # The sign of a number is no punctuation, a hyphen is.
+        ("5", ["-5"], 0, 0, 0),
+        ("-5", ["5"], 0, 0, 0),
+        ("It is (-$5)", ["−5"], 0, 1, 2 * 1 / (3 + 1)),
+        ("1990-1995", ["1990 1995"], 1, 1, 1),
+        ("- 5", ["5"], 1, 1, 1),
     ],
 )
 def test_answers_are_held_against_the_reference_that_fits_best(
@@ -41,6 +61,35 @@ def test_answers_are_held_against_the_reference_that_fits_best(
 ) -> None:
     assert references.exact(said, wanted) == exact and references.contains(said, wanted) == contains
     assert references.token_f1(said, wanted) == pytest.approx(f1)
+
+
+@pytest.mark.parametrize(
+    "said, wanted, right",
+    [
+        ("It is 0.00001", str(1e-05), 1),
+        ("-5", str(1e-05), 0),
+        ("16", str(1e16), 0),
+        ("10000000000000000", str(1e16), 1),
+        ("1.5e3", "1500", 1),
+        ("1.5E+3 m", "1500", 1),
+        ("1.5 × 10^3", "1500", 1),
+        ("$1.5 \\times 10^{-3}$", "0.0015", 1),
+        ("5e", "5", 1),  # no exponent
+        ("it is 4", "3/4", 0),
+        ("3/4", "3/4", 1),
+        ("6/8", "3/4", 1),
+        ("0.75", "3/4", 1),
+        ("-\\frac{3}{4}", "-0.75", 1),
+        ("1 3/4 cups", "1.75", 1),
+        ("1\\frac{3}{4}", "1.75", 1),
+        ("12/25/2024", "2024", 1),  # no fraction
+        ("1/0", "0", 1),
+        ("9e" + "9" * 17, "-9e" + "9" * 17, 0),
+        ("9e" + "9" * 99, "9", 0),
+    ],
+)
+def test_a_number_is_the_same_however_it_is_written(said: str, wanted: str, right: float) -> None:
+    assert references.numeric(said, [wanted], tolerance=0) == right
 
 
 def test_numbers_are_right_within_a_share_of_the_reference() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,11 +12,12 @@ import torch
 from assent.algorithms.conservative import lower_bound
 from assent.core.errors import ConfigError, FunctionError
 from assent.core.types import Judgment, Prompt, Rater, Task
+from assent.pipeline.rewarding import Opener
 from assent.raters.endpoint_cache import ReplyCache
 from assent.training.on_policy_config import GRPOConfig
 from assent.training.reward_ensemble import EnsembleReward
 from assent.training.reward_judge import JudgeReward, filled
-from assent.training.reward_terms import LengthRewardConfig, ModelRewardConfig
+from assent.training.reward_terms import EnsembleRewardConfig, LengthRewardConfig, ModelRewardConfig
 from assent.training.rewards import Term, WeightedRewards, standardized
 
 ASKED = [Prompt.of("a"), Prompt.of("a"), Prompt.of("b"), Prompt.of("b")]
@@ -48,6 +50,52 @@ def test_an_ensemble_takes_what_it_is_told_and_logs_its_spread(take: str, expect
     found = WeightedRewards((Term(1.0, "both", ensemble),), clip=None)(ASKED[:2], ["x", "y"])
     assert found.totals == expected
     assert found.facts["spread/both"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("take", "expected"),
+    [("mean", [0, 0, 0]), ("lower", [-(1.5**0.5), 0, -(1.5**0.5)]), ("worst", [-(1.5**0.5), 0, -(1.5**0.5)])],
+)
+def test_models_of_an_ensemble_are_scaled_over_the_batch_before_they_are_put_together(
+    take: str, expected: list[float]
+) -> None:
+    """0 1 2 and 200 100 0 are -a 0 a and a 0 -a with a = sqrt(1.5): the mean is 0, the deviation over models a 0 a."""
+    members = (lambda p, c: [0.0, 1.0, 2.0], lambda p, c: [200.0, 100.0, 0.0])
+    term = Term(1.0, "both", EnsembleReward(members, take, 1.0, "batch"))  # type: ignore[arg-type]
+    scores, facts = term.measure(ASKED[:3], TEXTS[:3])
+    assert scores == pytest.approx(expected, abs=1e-12)
+    assert facts["spread/both"] == pytest.approx(2 / 3 * 1.5**0.5)
+    raw = {"mean": (100 + 50.5 + 1) / 3, "lower": (0 + 1 + 0) / 3, "worst": (0 + 1 + 0) / 3}
+    assert facts["reward/both"] == pytest.approx(raw[take]), "logged before any scaling"
+
+
+def test_a_configured_ensemble_scales_its_models_and_not_what_they_make_together() -> None:
+    said = {"a": [0.0, 1.0, 2.0], "b": [200.0, 100.0, 0.0]}
+    backends = SimpleNamespace(scorer=lambda folder, **how: lambda prompts, completions: said[folder])
+    config = GRPOConfig(rewards=(EnsembleRewardConfig(models=("a", "b"), take="mean", normalize="batch"),))
+    rewards = Opener(config, backends, None, len, Path()).rewards()  # type: ignore[arg-type]
+    assert rewards(ASKED[:3], TEXTS[:3]).totals == pytest.approx([0, 0, 0], abs=1e-12)
+
+
+@pytest.mark.parametrize("take", ["mean", "lower", "worst"])
+def test_the_unit_of_a_model_decides_nothing_in_a_scaled_ensemble(take: str) -> None:
+    def other_unit(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        return [1000 * score - 7 for score in lengths(prompts, completions)]
+
+    def alike(prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        return [5.0] * len(completions)
+
+    one, another = (
+        EnsembleReward((member, alike), take, 0.5, "batch")(ASKED, TEXTS)  # type: ignore[arg-type]
+        for member in (lengths, other_unit)
+    )
+    assert one == pytest.approx(another)
+
+
+def test_a_model_of_an_ensemble_without_a_finite_score_is_named_with_the_answer() -> None:
+    members = (lengths, lambda p, c: [0.0, float("nan"), 1.0, 2.0])
+    with pytest.raises(FunctionError, match="model 2 of the ensemble returned nan at index 1, for the answer 'xxx'"):
+        WeightedRewards((Term(1.0, "both", EnsembleReward(members, "mean", 1.0, "batch")),), clip=None)(ASKED, TEXTS)
 
 
 def test_more_deviations_never_raise_a_score_and_models_that_agree_are_taken_at_their_word() -> None:
