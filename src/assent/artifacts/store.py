@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pydantic import Field, ValidationError
 
 from assent.artifacts import digests
 from assent.artifacts.digests import digest_of
+from assent.artifacts.round import stage_name
 from assent.core import files
 from assent.core.errors import RunError, UnreadableError, UserError
 from assent.core.hashing import hash_file, hash_json, short
@@ -66,6 +67,12 @@ class Manifest(Record):
     """Hash of the source of that version. For lineage; not part of the key."""
     notes: dict[str, Any] = Field(default_factory=dict)
     """Small facts the stage wants known without opening its files, such as its metrics."""
+
+    @property
+    def title(self) -> str:
+        """What people call the stage that made it, as plans and progress do: data prompts, reward."""
+        part = self.config.get("part") if self.stage == "gather" and isinstance(self.config, Mapping) else None
+        return stage_name(() if part is None else (str(part),), self.stage)
 
     @property
     def parents(self) -> dict[str, str]:
