@@ -35,14 +35,16 @@ _Look = tuple[int, int, int, int, int]
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file; of a large one as remembered, where nobody has written to it since it was read."""
-    look = _look(path)
-    if look[0] < _LARGE:
-        return hash_file(path)
-    known = None if _reads_everything else _known(path, look)
-    if known is not None:
-        return known
-    found = hash_file(path)
+    """SHA-256 of a file; of a large one as remembered, where nobody has written to it since it was read.
+
+    Raises UnreadableError where it may not be read.
+    """
+    with files.reading(path):
+        look = _look(path)
+        known = None if _reads_everything or look[0] < _LARGE else _known(path, look)
+        found = hash_file(path) if known is None else known
+    if look[0] < _LARGE or known is not None:
+        return found
     if look == _look(path) and time.time() - max(look[1:3]) / 1e9 > _SETTLED_SECONDS:
         _keep(path, look, found)
     return found

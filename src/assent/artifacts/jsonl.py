@@ -18,13 +18,13 @@ from assent.core.lazy import Lazy
 Item = TypeVar("Item", bound=BaseModel)
 
 
-def write_records(path: Path, records: Iterable[BaseModel]) -> int:
-    """Write one record a line, atomically; returns how many. What people wrote is for the owner's eyes only.
+def write_records(path: Path, records: Iterable[BaseModel], *, is_private: bool = False) -> int:
+    """Write one record a line, atomically; returns how many. Private is what people said: for the owner's eyes only.
 
     Records are asked for one by one, and none is held.
     """
     count = 0
-    with files.writing(path, is_private=True) as stream:
+    with files.writing(path, is_private=is_private) as stream:
         for record in records:
             stream.write(record.model_dump_json(exclude_defaults=True).encode() + b"\n")
             count += 1
@@ -53,8 +53,8 @@ class Records(Lazy[Item], Generic[Item]):
 
     @classmethod
     def laid(cls, path: Path, kind: type[Item], records: Iterable[Item]) -> Records[Item]:
-        """Write records, none of which is held, and read them from there from now on."""
-        write_records(path, records)
+        """Write records, none of which is held, for the owner's eyes only, and read them from there from now on."""
+        write_records(path, records, is_private=True)
         return cls(path, kind)
 
     @classmethod

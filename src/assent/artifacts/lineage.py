@@ -125,7 +125,7 @@ def with_ancestors(ends: Sequence[Artifact], artifacts: Sequence[Artifact]) -> l
 def render(root: Ancestor) -> str:
     """The tree as plain text; what was shown before is not opened again.
 
-    reward-3f09c2d17a55  fit_reward v1, 41.2 s
+    reward-3f09c2d17a55  reward v1, 41.2 s
       start: policy-77ab01c4d2e9  sft v1, 120.5 s
         demonstrations.jsonl: 9c1185a5c5e9
       judgments: judgments-0b1f6f0c5d21  collect v1, 3.0 s
@@ -178,7 +178,7 @@ def _describe(one: Ancestor) -> str:
     if one.artifact is None:
         return f"{short(one.key)}  (no longer in the store)"
     manifest = one.artifact.manifest
-    said = f"{one.artifact.name}  {manifest.stage} v{manifest.version}, {manifest.seconds:.1f} s"
+    said = f"{one.artifact.name}  {manifest.title} v{manifest.version}, {manifest.seconds:.1f} s"
     notes = manifest.notes
     if manifest.kind != "judgments" or "judgments" not in notes:
         return said

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from pydantic import Field, ValidationError
 
 from assent.artifacts import digests
 from assent.artifacts.digests import digest_of
+from assent.artifacts.round import stage_name
 from assent.core import files
-from assent.core.errors import RunError, UserError
+from assent.core.errors import RunError, UnreadableError, UserError
 from assent.core.hashing import hash_file, hash_json, short
 from assent.core.types import Record
 
@@ -66,6 +67,12 @@ class Manifest(Record):
     """Hash of the source of that version. For lineage; not part of the key."""
     notes: dict[str, Any] = Field(default_factory=dict)
     """Small facts the stage wants known without opening its files, such as its metrics."""
+
+    @property
+    def title(self) -> str:
+        """What people call the stage that made it, as plans and progress do: data prompts, reward."""
+        part = self.config.get("part") if self.stage == "gather" and isinstance(self.config, Mapping) else None
+        return stage_name(() if part is None else (str(part),), self.stage)
 
     @property
     def parents(self) -> dict[str, str]:
@@ -186,6 +193,8 @@ class ArtifactStore:
                 found.append(Artifact(folder, read_manifest(folder)))
             except InvalidArtifactError as problem:
                 self._say(f"{folder.name} is not valid ({problem}); left out")
+            except UnreadableError as problem:
+                self._say(f"{problem}; left out")
         return sorted(found, key=lambda artifact: (artifact.manifest.created, artifact.name))
 
     def commit(self, output: Path, manifest: Manifest) -> Artifact:
@@ -237,11 +246,18 @@ class SpoiledArtifactError(RunError):
 
 
 def verify(folder: Path) -> Manifest:
-    """Read the manifest and check size and hash of every file. Raises InvalidArtifactError with the first problem.
+    """Read the manifest and check size and hash of every file. Raises InvalidArtifactError with the first problem,
+    UnreadableError where a file may not be read: that says nothing against the artifact.
 
     The hash of a large file that nobody has written to is remembered (artifacts/digests.py), not read again.
     """
     manifest = read_manifest(folder)
+    with files.reading(folder):
+        _check_files(folder, manifest)
+    return manifest
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.is_file():
@@ -251,13 +267,13 @@ def verify(folder: Path) -> Manifest:
         # What is remembered of a file may be wrong; that it is spoiled is said of its bytes alone.
         if digest_of(path) != entry.sha256 and hash_file(path) != entry.sha256:
             raise InvalidArtifactError(f"{name} has changed since it was written")
-    return manifest
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read and check the manifest itself, not the files. Raises InvalidArtifactError."""
+    """Read and check the manifest itself, not the files. Raises InvalidArtifactError, or UnreadableError."""
     try:
-        values = json.loads((folder / MANIFEST).read_bytes())
+        with files.reading(folder / MANIFEST):
+            values = json.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         raise InvalidArtifactError("it has no manifest") from None
     except (ValueError, OSError):

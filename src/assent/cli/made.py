@@ -39,6 +39,15 @@ AdapterOnly = Annotated[
         "--adapter", help="The PEFT adapter instead of merged weights, on the base that the run began with (LoRA)."
     ),
 ]
+BaseName = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="NAME",
+        help="With --adapter: the name under which others find its base, a hub id or a folder. Without it the one that"
+        " the settings say, which may be a folder that is only here.",
+    ),
+]
 Dtype = Annotated[
     str,
     typer.Option(
@@ -212,6 +221,7 @@ def export(
     public: Public = False,
     yes: Yes = False,
     adapter: AdapterOnly = False,
+    base: BaseName = None,
     dtype: Dtype = "base",
     profile: ExportProfile = None,
     profiles: Profiles = PROFILES,
@@ -242,15 +252,15 @@ def export(
             from assent.pipeline.profile_use import export_profile
 
             today = datetime.date.today()
-            return export_profile(profiles, profile, folder, adapter=adapter, dtype=dtype, today=today)
+            return export_profile(profiles, profile, folder, adapter=adapter, dtype=dtype, base=base, today=today)
         from assent.pipeline.commands.export import export_model
 
-        return export_model(str(artifact), folder, adapter=adapter, dtype=dtype, called=called)
+        return export_model(str(artifact), folder, adapter=adapter, dtype=dtype, base=base, called=called)
 
     with contextlib.ExitStack() as stack:
         folder = to or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "model"
         for line in write(folder):
-            if to is not None:
+            if to is not None or line.startswith("warning"):
                 typer.echo(line)
         if push is not None:
             typer.echo(hub.question(folder))

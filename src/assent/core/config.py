@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from assent.core.errors import ConfigError
 from assent.core.problems import listed, problems, shown
+from assent.core.schema import plain
 
 
 class Config(BaseModel):
@@ -31,7 +32,7 @@ class Config(BaseModel):
         laid = dict(values)
         for name, field in cls.model_fields.items():
             if isinstance(field.default, Config) and isinstance(laid.get(name), Mapping):
-                laid[name] = overlay({name: _said(field.default)}, {name: laid[name]})[name]
+                laid[name] = overlay({name: plain(field.default)}, {name: laid[name]})[name]
         return laid
 
     @classmethod
@@ -104,10 +105,3 @@ def overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         else:
             merged[key] = value
     return merged
-
-
-def _said(config: Config) -> dict[str, Any]:
-    """What a config was given beyond its class's defaults, and its kind."""
-    names = [name for name in type(config).model_fields if name in config.model_fields_set or name == "kind"]
-    values = {name: getattr(config, name) for name in names}
-    return {name: _said(value) if isinstance(value, Config) else value for name, value in values.items()}

@@ -4,6 +4,7 @@ AssentError
 ├── UserError               exit code 2: what is wrong, the value, what to do; one line, no traceback
 │   ├── ConfigError         a key of the YAML or of --set
 │   ├── DataError           a file and a line of it
+│   ├── UnreadableError     a file that another user may read and this one not
 │   ├── ModelError          a model or tokenizer that cannot be used as asked
 │   ├── StoreError          the feedback store
 │   │   └── ConflictError   it says something else already: another's lease, a newer judgment
@@ -46,6 +47,10 @@ class DataError(UserError):
         self.line = line
         where = "" if path is None else f"{path}:{line}: " if line is not None else f"{path}: "
         super().__init__(where + message)
+
+
+class UnreadableError(UserError):
+    """A file is there, and whoever runs this may not read it."""
 
 
 class ModelError(UserError):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from assent.core.errors import RunError, UserError
+from assent.core.errors import RunError, UnreadableError, UserError
 
 _TEMPORARY = ".partial-"
 
@@ -145,6 +145,32 @@ def disk_errors(path: Path) -> Iterator[None]:
                 f"cannot write {path}: {error.strerror}; choose another folder or fix its permissions"
             ) from error
         raise
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn a file that may not be read into one clear line: whose it is, and what to do."""
+    try:
+        yield
+    except PermissionError as error:
+        meant = Path(error.filename) if isinstance(error.filename, str | os.PathLike) else path
+        owner = _owner(meant)
+        raise UnreadableError(
+            f"cannot read {meant}: it belongs to {owner}, and you may not read it; run this as {owner}, or have"
+            f" {owner} let your group read it (chmod g+r)"
+        ) from error
+
+
+def _owner(path: Path) -> str:
+    """Whose a file, or the folder around it, is: by name, where the machine has one for the number."""
+    for one in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            number = one.stat().st_uid
+            try:
+                return one.owner()
+            except (KeyError, NotImplementedError):
+                return f"user {number}"
+    return "somebody else"
 
 
 def _sync_tree(directory: Path) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from assent.core.config import YAML, Config, overlay, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.problems import Problem, listed, problems
+from assent.core.schema import default_at
 
 Values = dict[str, Any]
 Change = Callable[[Values], Values]
@@ -32,6 +33,8 @@ class Layer:
     """What errors call it: a file, or `--set KEY=VALUE`."""
     lay: Change
     """The settings below it -> with it. Raises ConfigError."""
+    key: tuple[str, ...] = ()
+    """The keys and numbers that a `--set` goes along."""
 
 
 def written(where: str, values: Mapping[str, Any]) -> Layer:
@@ -54,12 +57,24 @@ def sets(settings: Iterable[str]) -> list[Layer]:
     return [layer for _, layer in sorted(found, key=lambda one: not _is_kind(one[0]))]
 
 
-def merged(found: Sequence[Layer]) -> Values:
-    """All layers in one."""
+def merged(found: Sequence[Layer], config: type[Config] | None = None, change: Change | None = None) -> Values:
+    """All layers in one, with `change` done to them.
+
+    A `--set` that goes into a list or a mapping of `config` finds its default where nobody wrote one, and what `change`
+    makes of the layers below. Raises ConfigError; one of `change` names the layer that brought it in.
+    """
     values: Values = {}
+    changed: Values = {}
+    wrong: ConfigError | None = None
     for layer in found:
-        values = layer.lay(values)
-    return values
+        values = layer.lay(_with_defaults(changed, layer.key, config) if layer.key else values)
+        try:
+            changed, wrong = values if change is None else change(values), None
+        except ConfigError as error:
+            changed, wrong = values, wrong or ConfigError(f"{layer.where}: {error}")
+    if wrong is not None:
+        raise wrong
+    return changed
 
 
 def parse(config: type[_Settings], found: Sequence[Layer], *, change: Change | None = None) -> _Settings:
@@ -67,9 +82,9 @@ def parse(config: type[_Settings], found: Sequence[Layer], *, change: Change | N
 
     Raises ConfigError with one line per problem, which names the layer that brought it in.
     """
-    values = merged(found)
+    values = merged(found, config, change)
     try:
-        return config.model_validate(values if change is None else change(values))
+        return config.model_validate(values)
     except ValidationError as error:
         wrong = problems(error, config)
     below = [_wrong(config, found[:number], change) for number in range(1, len(found))]
@@ -84,13 +99,41 @@ def parse(config: type[_Settings], found: Sequence[Layer], *, change: Change | N
 def _wrong(config: type[Config], found: Sequence[Layer], change: Change | None) -> list[Problem]:
     """The problems that only the lower layers have."""
     try:
-        values = merged(found)
-        config.model_validate(values if change is None else change(values))
+        config.model_validate(merged(found, config, change))
     except ValidationError as error:
         return problems(error, config)
     except ConfigError:
         return []
     return []
+
+
+def _with_defaults(values: Values, key: tuple[str, ...], config: type[Config] | None) -> Values:
+    """The settings with the lists and mappings that a key goes into and that nobody wrote."""
+    if config is None:
+        return values
+    for number, part in enumerate(key):
+        if part == APPEND:
+            break
+        is_list = number + 1 < len(key) and (key[number + 1] == APPEND or key[number + 1].isdecimal())
+        held, is_written = _at(values, key[: number + 1])
+        if held is not None or number + 1 == len(key):
+            continue
+        default = default_at(config, key[: number + 1], values)
+        if default is not None and (not is_written or is_list):
+            values = _laid(values, key[: number + 1], [] if is_written else default, "")
+    return values
+
+
+def _at(values: Any, key: Sequence[str]) -> tuple[Any, bool]:
+    """What stands under a path, and whether anything was written there."""
+    for part in key:
+        if isinstance(values, Mapping) and part in values:
+            values = values[part]
+        elif isinstance(values, list | tuple) and part.isdecimal() and int(part) < len(values):
+            values = values[int(part)]
+        else:
+            return None, False
+    return values, True
 
 
 def _set(setting: str) -> tuple[list[str], Layer]:
@@ -103,7 +146,7 @@ def _set(setting: str) -> tuple[list[str], Layer]:
     except yaml.YAMLError:
         raise ConfigError(f"--set {key}: {text!r} is not a YAML value; put it in quotes") from None
     where = f"--set {setting if len(setting) <= _LONGEST else setting[:_LONGEST] + '…'}"
-    return parts, Layer(where, lambda below: _laid(below, parts, value, f"--set {key}"))
+    return parts, Layer(where, lambda below: _laid(below, parts, value, f"--set {key}"), tuple(parts))
 
 
 def _is_kind(parts: list[str]) -> bool:

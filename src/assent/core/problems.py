@@ -6,13 +6,15 @@ import datetime
 import difflib
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+from assent.core.schema import arms_of, below, entries_of, fitting, is_model, kinds_of
 
 _MOST = 8  # lines of one error
 _SHOWN = 200  # characters of a value in an error
@@ -92,8 +94,11 @@ def problem_of(details: ErrorDetails, model: type[BaseModel] | None = None) -> P
     if kind in ("value_error", "assertion_error"):
         text = details["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         text = text[:1].lower() + text[1:] if text[1:2].islower() else text
-        return Problem(key, text, got=None if isinstance(value, Mapping | BaseModel) else shown(value))
+        is_told = isinstance(value, Mapping | BaseModel) or ", got " in text
+        return Problem(key, text, got=None if is_told else shown(value))
     text = _expected(kind, context, place.field)
+    if text in (_BELOW, _LIST) and isinstance(value, str) and (form := fitting(place.at, value)) is not None:
+        text = f"{_OWN if text == _BELOW else _LIST}, such as {form}"
     if kind == "string_type" and isinstance(value, int | float | datetime.date):
         text += " (put it in quotes)"
     return Problem(key, f"should be {text}", got=shown(value))
@@ -134,7 +139,8 @@ def _entries(most: str, name: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 _TEXT, _WHOLE, _NUMBER, _LIST = "text", "a whole number", "a number", "a list"
-_DATE, _BELOW = "a date such as 2026-01-31", "settings of its own (key: value below it)"
+_DATE, _OWN = "a date such as 2026-01-31", "settings of its own"
+_BELOW = f"{_OWN} (key: value below it)"
 EXPECTED: dict[str, str | Callable[[Mapping[str, Any]], str]] = {
     **dict.fromkeys(("string_type", "string_sub_type", "string_unicode"), _TEXT),
     "string_too_short": lambda c: "no empty text" if c["min_length"] == 1 else f"at least {c['min_length']} characters",
@@ -173,21 +179,38 @@ class _Place:
     field: FieldInfo | None
     around: tuple[type[BaseModel], ...]
     """The classes among whose fields the last key stands."""
-    kinds: list[str]
-    """Kinds of the union that the last key holds."""
+    beside: tuple[type[BaseModel], ...]
+    """Classes of other kinds that could stand there."""
+    at: list[Any]
+    """What the last key may hold."""
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of the union that the last key holds."""
+        return [kind for arm in self.at for kind in kinds_of(arm)]
 
     def hint(self, wrong: str) -> str:
-        """Which key was meant; for one that belongs below another, its whole name."""
+        """Which key was meant: one that belongs to another kind or below another key goes before a similar name."""
         known = sorted({name for one in self.around for name in one.model_fields})
         if not self.around:
             return ""
-        if difflib.get_close_matches(wrong, known, n=1):
-            return nearest(wrong, known)
-        deeper = list(dict.fromkeys(path for one in self.around for path in _below(one, wrong, _DEEP)))
-        if deeper:
-            meant = [repr(".".join((*self.parts[:-1], path))) for path in deeper[:_DEEP]]
-            return f"did you mean {' or '.join(meant)}?"
-        return f"known keys: {', '.join(known) or 'none'}"
+        if kinds := [kind for one in self.beside if wrong in one.model_fields for kind in kinds_of(one)]:
+            return f"it belongs to kind {_or(sorted(kinds))}"
+        deeper = {path: kinds for one in self.around for path, kinds in below(one, wrong, _DEEP).items()}
+        near = difflib.get_close_matches(wrong, known, n=1)
+        if deeper and not (near and all(path.count(".") > 1 for path in deeper)):
+            return f"did you mean {' or '.join(map(self._meant, list(deeper.items())[:_DEEP]))}?"
+        return nearest(wrong, known) if near else f"known keys: {', '.join(known) or 'none'}"
+
+    def _meant(self, found: tuple[str, list[str]]) -> str:
+        path, kinds = found
+        of = f" (of kind {_or(kinds)})" if kinds else ""
+        return repr(".".join((*self.parts[:-1], path))) + of
+
+
+def _or(words: list[str]) -> str:
+    """Alternatives in a sentence."""
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _place(loc: tuple[int | str, ...], model: type[BaseModel] | None) -> _Place:
@@ -196,72 +219,25 @@ def _place(loc: tuple[int | str, ...], model: type[BaseModel] | None) -> _Place:
     parts: list[str] = []
     field: FieldInfo | None = None
     around: tuple[type[BaseModel], ...] = ()
+    beside: tuple[type[BaseModel], ...] = ()
+    others: tuple[type[BaseModel], ...] = ()
     for index, part in enumerate(loc):
         if part == "[key]":
             continue
-        arms = [arm for one in at for arm in _arms(one)]
-        classes = tuple(arm for arm in arms if _is_model(arm))
+        arms = [arm for one in at for arm in arms_of(one)]
+        classes = tuple(arm for arm in arms if is_model(arm))
         if chosen := [arm for arm in classes if len(arms) > 1 and part in kinds_of(arm)]:
-            at = chosen
+            at, others = chosen, tuple(arm for arm in classes if arm not in chosen)
             continue
         named = [one.model_fields[str(part)] for one in classes if part in one.model_fields]
         if named:
             field, around, at = named[0], classes, [one.annotation for one in named]
-        elif entries := [entry for arm in arms for entry in _entry(arm, part)]:
+        elif entries := [entry for arm in arms for entry in entries_of(arm, part)]:
             at = entries
         elif len(arms) > 1 and not (classes and index == len(loc) - 1):
             continue  # which arm of a union was tried
         else:
             around, at, field = classes, [], None
+        beside, others = others, ()
         parts.append(str(part))
-    kinds = [kind for one in at for arm in _arms(one) for kind in kinds_of(arm)]
-    return _Place(tuple(parts), field, around, kinds)
-
-
-def _arms(annotation: Any) -> list[Any]:
-    """What a union may be, its own unions opened; anything else is itself. None is no arm."""
-    if isinstance(annotation, type) and get_origin(annotation) is None:
-        return [] if annotation is type(None) else [annotation]
-    if hasattr(annotation, "__metadata__"):
-        return _arms(get_args(annotation)[0])
-    if get_origin(annotation) in (tuple, list, dict, set, frozenset, Literal) or not get_args(annotation):
-        return [annotation]
-    if isinstance(get_origin(annotation), type) and get_origin(annotation).__module__ == "collections.abc":
-        return [annotation]
-    return [arm for one in get_args(annotation) for arm in _arms(one)]
-
-
-def _entry(arm: Any, part: int | str) -> list[Any]:
-    """What stands under a number of a list or a key of a mapping."""
-    arguments = [one for one in get_args(arm) if one is not Ellipsis]
-    origin = get_origin(arm)
-    if origin is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
-        return arguments[1:2]
-    if origin is Literal or not arguments or not isinstance(part, int):
-        return []
-    return [arguments[min(part, len(arguments) - 1)]]
-
-
-def kinds_of(arm: Any) -> tuple[str, ...]:
-    """The values of a class's `kind`, by which a union tells its arms apart."""
-    field = arm.model_fields.get("kind") if _is_model(arm) else None
-    return () if field is None else tuple(map(str, get_args(field.annotation)))
-
-
-def _below(model: type[BaseModel], wrong: str, levels: int) -> Iterator[str]:
-    """Where else a key of that very name stands, shallow places first."""
-    waiting: list[tuple[str, type[BaseModel]]] = [("", model)]
-    for _ in range(levels):
-        inner = [
-            (f"{before}{name}.", arm)
-            for before, one in waiting
-            for name, field in one.model_fields.items()
-            for arm in _arms(field.annotation)
-            if _is_model(arm)
-        ]
-        yield from (f"{before}{wrong}" for before, one in inner if wrong in one.model_fields)
-        waiting = inner
-
-
-def _is_model(arm: Any) -> bool:
-    return isinstance(arm, type) and issubclass(arm, BaseModel)
+    return _Place(tuple(parts), field, around, beside, [arm for one in at for arm in arms_of(one)])

@@ -44,7 +44,7 @@ FormatName = Literal[
 class Source(Config):
     """One place that rows are read from: either `path` (a file or folder) or `hub` (a Hugging Face dataset)."""
 
-    path: Path | None = Field(default=None, json_schema_extra={"outside": "data"})
+    path: Path | None = Field(default=None, json_schema_extra={"outside": "data", "word": "{}"})
     """A .jsonl, .json, .csv, .tsv (also .gz) or .parquet file, a folder of them, or a folder saved by `datasets`."""
     hub: str | None = Field(default=None, json_schema_extra={"outside": "dataset"})
     """A dataset on the Hugging Face hub (org/name), or a folder saved by `datasets`."""

@@ -135,7 +135,7 @@ def _lay(
         reports += loader.reports
     bad = [row for report in reports for row in report.bad]
     if bad and quarantine is not None:
-        write_quarantine(quarantine, bad)
+        write_quarantine(quarantine, bad, is_private=wanted == "comparisons")
     return Chained(*items), LoadReport(tuple(reports), quarantine if bad else None, tuple(weights))
 
 

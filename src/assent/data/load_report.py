@@ -71,9 +71,9 @@ class LoadReport:
         return said + ([f"bad rows are in {self.quarantine}"] if self.quarantine is not None else [])
 
 
-def write_quarantine(path: Path, bad: Iterable[BadRow]) -> None:
+def write_quarantine(path: Path, bad: Iterable[BadRow], *, is_private: bool = False) -> None:
     """Write bad rows as JSON lines: where each stands, why it is bad, and what it holds."""
-    with writing(path) as stream:
+    with writing(path, is_private=is_private) as stream:
         stream.writelines(f"{_quarantined(row)}\n".encode() for row in bad)
 
 

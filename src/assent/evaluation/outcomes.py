@@ -91,7 +91,7 @@ class Found(Record):
     def write(self, folder: Path) -> None:
         """Write outcomes.jsonl and found.json into `folder`."""
         lines = "".join(one.model_dump_json() + "\n" for one in self.outcomes)
-        files.write_text(folder / OUTCOMES, lines, is_private=True)
+        files.write_text(folder / OUTCOMES, lines)
         files.write_json(folder / FOUND, {**self.model_dump(mode="json"), HASH: hash_bytes(lines.encode())})
 
     @classmethod

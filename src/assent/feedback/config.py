@@ -25,7 +25,7 @@ def without_password(url: str) -> str:
 class StoreConfig(Config):
     """The database of human feedback."""
 
-    url: str = Field(default="sqlite:///feedback.db", json_schema_extra={"outside": "place"})
+    url: str = Field(default="sqlite:///feedback.db", json_schema_extra={"outside": "place", "word": SQLITE + "{}"})
     """`sqlite:///file` (a relative file is taken from the project's folder) or `postgresql://user@host/database`.
 
     A password in it is used, but never shown or written into a run. It is better kept in `~/.pgpass`, which PostgreSQL

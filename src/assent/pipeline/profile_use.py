@@ -73,7 +73,14 @@ class ProfilePolicy:
 
 
 def export_profile(
-    folder: Path, name: str, to: Path, *, adapter: bool = False, dtype: str = BASE, today: datetime.date
+    folder: Path,
+    name: str,
+    to: Path,
+    *,
+    adapter: bool = False,
+    dtype: str = BASE,
+    base: str | None = None,
+    today: datetime.date,
 ) -> Iterator[str]:
     """Write a profile's model: merged, or with `adapter` its adapter beside the parent's policy; and what it is told.
 
@@ -85,7 +92,7 @@ def export_profile(
         raise UserError(f"{name} has principles only, no adapter of its own; leave out --adapter")
     under = found.adapter if adapter and start is not None else None
     origin = None if start is None or under is None else Origin(start, (under,), None, None, None)
-    yield from export_model(str(found.artifact.folder), to, adapter=adapter, dtype=dtype, origin=origin)
+    yield from export_model(str(found.artifact.folder), to, adapter=adapter, dtype=dtype, origin=origin, base=base)
     tree = read_tree(folder)
     about = {"id": name, "principles": list(found.principles), "tone": tree.tone(name)}
     files.write_text(to / ABOUT, yaml.safe_dump(about, sort_keys=False, allow_unicode=True))

@@ -20,8 +20,8 @@ from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.outcomes import OF_REWARD
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
+from assent.pipeline.beforehand import refuse_settings, refuse_unread
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
-from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
 from assent.pipeline.imported import IMPORTED, imported_marks_hash, imported_now, refuse_unusable
@@ -58,7 +58,7 @@ from assent.pipeline.stages.settings import (
     SFTStage,
     only,
 )
-from assent.raters.config import ConstitutionConfig, PeopleConfig
+from assent.raters.config import PeopleConfig
 
 FILES_VERSION = "2"
 """Raised where the same files are read or split otherwise than before; the lab's data have the version of the stage."""
@@ -128,11 +128,7 @@ class RunResult:
 
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
-    if config.gate is not None:
-        from assent.pipeline.gating import refuse_gate  # all suites come along
-
-        refuse_gate(config)
-    refuse_constitutions(config)
+    refuse_settings(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
     for number in range(1, config.rounds + 1 if config.has_rounds else 1):
@@ -146,15 +142,6 @@ def run_all(run: Runner, config: RunConfig) -> RunResult:
             last = kept[-1]
             final = evaluate(run, stage, start, last.policy, start.policy, last.reward)
     return RunResult(start, tuple(rounds), final)
-
-
-def refuse_constitutions(config: RunConfig) -> None:
-    """Raise ConfigError where a constitution of the run cannot be used, before anything is trained for nothing."""
-    raters = None if config.collect is None else config.collect.raters
-    ai = None if config.collect is None or config.collect.ai is None else config.collect.ai.raters
-    for one in (config.constitution, raters, ai, config.judges):
-        if isinstance(one, ReviseConfig | ConstitutionConfig):
-            _ = one.loaded
 
 
 def promoted(rounds: Sequence[RoundResult]) -> tuple[RoundResult, ...]:
@@ -312,6 +299,8 @@ def gather_all(run: Runner, config: RunConfig) -> dict[str, Artifact]:
         limits = () if isinstance(config.base, ScratchBase) else tuple(row_limits(config, part))
         terms = config.method.reading() if part == "prompts" else ()
         stage = GatherStage(part=part, data=data, eval_prompts=asked, template=template, limits=limits, terms=terms)
+        if run.planning and isinstance(data, FileData):
+            refuse_unread(data)
         with run.within(part):
             # The lab's splits are disjoint by construction; of files, every part loses the evaluation prompts.
             held_out = None if is_lab else found.get("prompts")

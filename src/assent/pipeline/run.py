@@ -18,13 +18,14 @@ from assent.core.errors import AwaitingJudgments
 from assent.feedback.config import without_password
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
+from assent.pipeline.beforehand import refuse_absent, refuse_settings
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.logs import examine_logs, lines
 from assent.pipeline.latecomers import late_lines, take_late
 from assent.pipeline.machines import on_machines
 from assent.pipeline.memory_plan import MemoryPlan
-from assent.pipeline.places import moved, open_project, out_of_reach, refuse_missing
+from assent.pipeline.places import moved, open_project, out_of_reach
 from assent.pipeline.plan import planning, with_skip_bad
 from assent.pipeline.record import Record
 from assent.pipeline.result import TRUTH_AXES, write_result
@@ -86,7 +87,8 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str,
     config = with_date(config, folder)
     also = partial(date_identity, config)
     with Runner(folder, seed=config.seed, logs=options, also=also, home=folder.parent) as run:
-        refuse_missing(config)
+        refuse_settings(config)
+        refuse_absent(config)
         for line in out_of_reach(config):
             run.log.say(line)
         planned = within_memory(folder, config, run.log.say)

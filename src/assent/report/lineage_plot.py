@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -12,6 +13,7 @@ from assent.report.diff import visible
 _WIDTH, _HEIGHT, _GAP, _LANE, _LEFT = 172, 50, 26, 92, 76
 _MAIN = ("policy", "start", "base", "samples", "reward", "judgments")
 """Inputs drawn strongly: the way from the base to the last policy."""
+_OWN_LANE = re.compile(r"(data|round \d+|final) (.+)")
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,12 @@ def lineage_svg(artifacts: tuple[Artifact, ...], labels: Mapping[str, str]) -> s
 
 
 def _place(artifacts: tuple[Artifact, ...], labels: Mapping[str, str]) -> list[Box]:
-    """Lanes from the labels ("round 1 · reward"); what has no lane of its own is in that of the base."""
+    """Lanes from the labels ("round 1 reward"); what has no lane of its own is in that of the base."""
     named = []
     for artifact in artifacts:
-        lane, dot, title = labels[artifact.key].partition(" · ")
-        named.append((artifact, lane if dot else "start", title or lane))
+        found = _OWN_LANE.fullmatch(labels[artifact.key])
+        lane, title = ("start", labels[artifact.key]) if found is None else (found[1], found[2])
+        named.append((artifact, lane, title))
     order = {"data": 0, "start": 1}
     lanes = sorted(
         dict.fromkeys(lane for _, lane, _ in named),

@@ -94,7 +94,7 @@ class Run:
     artifacts: tuple[Artifact, ...]
     """All that the run rests on, in the order it was made."""
     labels: Mapping[str, str]
-    """key -> what the artifact is in this run: "data · prompts", "round 2 · reward"."""
+    """key -> what the artifact is in this run: "data prompts", "round 2 reward"."""
     problems: tuple[str, ...]
     """What could not be read, in words."""
     suites: Mapping[str, SuiteReport] = field(default_factory=dict)
@@ -224,11 +224,10 @@ def _suites(result: Mapping[str, Any], path: Path) -> dict[str, SuiteReport]:
 def _labels(used: Iterable[Artifact], rounds: list[Round], final: Artifact | None) -> dict[str, str]:
     labels = {}
     for artifact in used:
-        part = artifact.manifest.config.get("part") if isinstance(artifact.manifest.config, dict) else None
-        labels[artifact.key] = f"data · {part}" if part else artifact.manifest.stage
+        labels[artifact.key] = artifact.manifest.title
     for one in rounds:
-        labels |= {a.key: f"round {one.number} · {stage}" for stage, a in one.artifacts.items()}
-    return labels | ({final.key: "final · evaluate"} if final else {})
+        labels |= {a.key: f"round {one.number} {stage}" for stage, a in one.artifacts.items()}
+    return labels | ({final.key: "final evaluate"} if final else {})
 
 
 def _known(model: type[Record], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def _kept(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return value
     if not all(isinstance(step, int) and not isinstance(step, bool) and step >= 1 for step in value):
-        raise ValueError(f"a list of steps holds whole numbers from 1 up, and not {list(value)}")
+        raise ValueError("a list of steps holds whole numbers from 1 up")
     return {"at": value}
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +128,39 @@ def test_an_artifact_with_another_key_of_the_same_beginning_is_not_taken(tmp_pat
     other = KEY[:12] + "0" * 52
     assert fresh_store(tmp_path, []).find(other) is None
     assert fresh_store(tmp_path, []).find(KEY) is not None
+
+
+OTHER = """
+import os, sys
+from assent.artifacts import store
+from assent.core.errors import UnreadableError
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+found = store.ArtifactStore(store.Path(sys.argv[1]), say=print)
+for look in (lambda: found.find(sys.argv[2]), found.all):
+    try:
+        print(look())
+    except UnreadableError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("name", ["notes.txt", "manifest.json"])
+def test_what_another_user_may_not_read_is_one_line_and_is_not_removed(name: str) -> None:
+    with tempfile.TemporaryDirectory() as above:
+        folder = Path(above)
+        folder.chmod(0o777)
+        _, artifact = committed(folder)
+        for one in (folder / "artifacts", artifact.folder):
+            one.chmod(0o777)
+        (artifact.folder / name).chmod(0o600)
+        command = [sys.executable, "-c", OTHER, str(folder / "artifacts"), KEY]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        first, second = done.stdout.splitlines()[:2]
+        asked = "you may not read it; run this as root, or have root let your group read it (chmod g+r)"
+        assert first == f"cannot read {artifact.folder / name}: it belongs to root, and {asked}"
+        assert second.endswith("; left out") == (name == "manifest.json")
+        assert verify(artifact.folder) == artifact.manifest
 
 
 def test_a_link_in_the_output_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assent.artifacts.round import STAGES, Made, named, names_of, read_round, stage_name, write_round
+from assent.artifacts.store import Manifest
 from assent.core.errors import UserError
 from assent.pipeline.rounds import RoundResult
 from assent.pipeline.stages.declared import (
@@ -78,6 +79,9 @@ def test_a_stage_has_one_name_for_people_wherever_it_is_told() -> None:
     assert stage_name(("round", 1), "fit reward") == "round 1 reward"
     assert stage_name(("prompts",), "gather") == "data prompts"
     assert stage_name((), "sft") == "sft"
+    about = Manifest(kind="data", key="a" * 64, stage="gather", version=1, config={"part": "prompts"})
+    assert about.title == "data prompts"
+    assert about.model_copy(update={"stage": "fit reward", "config": {"part": "x"}}).title == "reward"
 
 
 def test_who_opens_the_folder_of_a_round_reads_where_its_model_is(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import Field
 
 from assent.core.config import Config
 from assent.core.errors import ConfigError
@@ -20,9 +22,35 @@ class Data(Config):
     prompts: tuple[Source, ...] = ()
 
 
+class Learned(Config):
+    kind: Literal["learned"] = "learned"
+    weight: float = 1.0
+
+
+class Counted(Config):
+    kind: Literal["counted"] = "counted"
+    limit: int
+
+
+Reward = Annotated[Learned | Counted, Field(discriminator="kind")]
+
+
+class Sampling(Config):
+    kind: Literal["sampling"] = "sampling"
+    rewards: tuple[Reward, ...] = (Learned(weight=2),)
+    shares: dict[str, float] = Field(default={"all": 1.0})
+
+
+class Ranking(Config):
+    kind: Literal["ranking"] = "ranking"
+    rewards: tuple[Reward, ...] = (Counted(limit=3), Learned())
+
+
 class Run(Config):
     seed: int = 0
     data: Data = Data()
+    method: Annotated[Sampling | Ranking, Field(discriminator="kind")] = Sampling()
+    gate: Data | None = None
 
 
 @pytest.fixture
@@ -56,12 +84,45 @@ def test_plus_appends(project: Path) -> None:
     assert parse(Run, sets(["data.prompts.+.path=x"])).data.prompts == (Source(path="x"),)
 
 
+def test_plus_appends_to_the_default_of_the_kind_that_is_meant() -> None:
+    one = "method.rewards.+={kind: counted, limit: 5}"
+    assert parse(Run, sets([one])).method.rewards == (Learned(weight=2), Counted(limit=5))
+    assert parse(Run, sets(["method={kind: sampling}", one])).method.rewards == (Learned(weight=2), Counted(limit=5))
+    ranked = (Counted(limit=3), Learned(), Counted(limit=5))
+    assert parse(Run, sets(["method.kind=ranking", one])).method.rewards == ranked
+    assert parse(Run, sets(["method.rewards=[]", one])).method.rewards == (Counted(limit=5),)
+
+
+def test_a_number_reaches_into_the_default_and_a_key_into_a_default_mapping() -> None:
+    found = parse(Run, sets(["method.rewards.0.weight=3"])).method
+    assert found.rewards == (Learned(weight=3),)
+    assert parse(Run, sets(["method.shares.some=0.5"])).method == Sampling(shares={"all": 1.0, "some": 0.5})
+
+
+def test_a_setting_goes_into_what_a_name_below_it_stands_for(project: Path) -> None:
+    def named(values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("gate") == "known":
+            return {**values, "gate": {"prompts": [{"path": "a"}]}}
+        if isinstance(values.get("gate"), str):
+            raise ConfigError("gate: there is no such file")
+        return values
+
+    settings = ["gate=known", "gate.prompts.+.path=b"]
+    found = parse(Run, layers(project, settings=settings), change=named)
+    assert found.gate == Data(prompts=(Source(path="a"), Source(path="b")))
+    with pytest.raises(ConfigError, match="^--set gate=other: gate: there is no such file$"):
+        parse(Run, layers(project, settings=["gate=other", "seed=2"]), change=named)
+    assert parse(Run, layers(project, settings=["gate=other", "gate=null"]), change=named).gate is None
+
+
 @pytest.mark.parametrize(
     ("setting", "line"),
     [
         ("data.prompts.2.path=x", "the list has no entry 2; there are 2, numbered 0 to 1, and + appends one"),
         ("data.prompts.path=x", "'path' stands where a list has numbers; there are 2, numbered 0 to 1, and + appends"),
         ("seed.+=1", "there is no list to append to, but 1"),
+        ("method.rewards.1.weight=1", "the list has no entry 1; there is one, number 0, and + appends one"),
+        ("gate.prompts.0.path=x", "the list has no entry 0; there is no entry yet, and + appends one"),
         ("a.b", "--set wants KEY=VALUE"),
         ("=1", "--set wants KEY=VALUE"),
         ("a..b=1", "--set wants KEY=VALUE"),

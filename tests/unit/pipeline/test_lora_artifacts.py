@@ -284,7 +284,8 @@ def test_weights_are_as_readable_as_other_files_and_words_of_people_stay_private
         save_tiny(output / "policy", "llama")
         for one in (output / "policy").iterdir():
             one.chmod(0o600 if one.suffix == ".safetensors" else mode)
-        write_records(output / "said.jsonl", [])
+        write_records(output / "said.jsonl", [], is_private=True)
+        write_records(output / "made.jsonl", [])
         manifest = Manifest(kind="policy", key="a" * 64, stage="x", version=1, config={})
         made = ArtifactStore(tmp_path / "artifacts", say=print).commit(output, manifest)
         policy = PolicyModel.load(made.file("policy"), config=LORA, trainable=True)

@@ -110,7 +110,7 @@ def test_two_runs_differ_by_what_was_set_and_share_the_rest(project: Path) -> No
     assert found.settings == (Row("optimize.beta", "0.1", "0.3"),)
     assert [one.kind for one in found.shared] == ["data", "data", "policy", "judgments"]
     text = "\n".join(lines(found))
-    assert "both rest on 4 artifacts: prompts data, comparisons data, base, collect; first has 1 others" in text
+    assert "both rest on 4 artifacts: data prompts, data comparisons, base, collect; first has 1 others" in text
     hostile = dataclasses.replace(found, settings=(Row("data", "<script>alert(1)</script>", "\u202eabc"),))
     page = comparison_page(hostile)
     assert "<script" not in page and "&lt;script&gt;" in page and "\u202e" not in page

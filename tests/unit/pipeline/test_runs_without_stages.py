@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from assent.artifacts.find import find_artifact, model_folder
-from assent.core.errors import ConfigError
+from assent.core.errors import ConfigError, DataError, UserError
 from assent.core.types import Message
 from assent.evaluation.report import EvaluationReport, read_samples
 from assent.generation.config import Sampling
@@ -83,6 +83,11 @@ def stages(*settings: str) -> list[str]:
 
 def result() -> dict[str, Any]:
     return dict(json.loads(Path("runs/toy/result.json").read_text(encoding="utf-8")))
+
+
+def adapter_base(folder: str) -> str:
+    settings = json.loads((Path(folder) / "adapter_config.json").read_text(encoding="utf-8"))
+    return str(settings["base_model_name_or_path"])
 
 
 def notes(*settings: str) -> dict[str, str]:
@@ -182,8 +187,55 @@ def test_only_what_somebody_reads_is_made(project: Path) -> None:
     assert stages("reward=null") == [one for one in whole if "reward" not in one]
     # Without an evaluation nobody needs a judge, so DPO fits no reward model.
     assert stages("evaluate=null") == stages(*BOTH) == [*whole[:4], "round 1 optimize"]
-    write(optimize={"kind": "ppo", **SAMPLED})
+    write(optimize={"kind": "ppo", "critic_warmup": 0, **SAMPLED})
     assert stages("evaluate=null") == whole[:6]
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (("optimize.sampling.top_p=0.9",), "optimize.sampling.top_p is 0.9"),
+        (("optimize.best=heldout_reward",), "optimize.best chooses by heldout_reward, and no prompts are held out"),
+        (("collect={raters: {kind: simulated}}",), "collect.raters.kind: simulated people know the truth of data.kind"),
+        (("evaluate.raters={kind: simulated}",), "evaluate.raters.kind: simulated people know the truth of data.kind"),
+    ],
+)
+def test_settings_that_cannot_work_end_plan_and_run_before_the_first_stage(
+    project: Path, settings: tuple[str, ...], line: str
+) -> None:
+    write(optimize={"kind": "ppo", "critic_warmup": 0, **SAMPLED})
+    for start in (stages, run):
+        with pytest.raises(ConfigError) as caught:
+            start(*settings)
+        assert str(caught.value).startswith(line)
+    assert not list(Path("runs").glob("artifacts/*"))
+
+
+def test_quantized_weights_without_their_package_end_the_run_before_the_first_stage(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
+    with pytest.raises(ConfigError, match="model.quantize needs bitsandbytes, which is not installed"):
+        run("model.lora={rank: 2}", "model.quantize=nf4")
+    assert not list(Path("runs").glob("artifacts/*"))
+
+
+def test_a_plan_names_a_data_file_that_is_not_there_as_the_run_does(project: Path) -> None:
+    for start in (stages, run):
+        with pytest.raises(DataError, match=r"^pears\.jsonl: no such file or folder; did you mean 'pairs.jsonl'\?$"):
+            start("data.comparisons.0.path=pears.jsonl")
+
+
+def test_an_adapter_on_a_folder_says_that_only_this_machine_has_it(project: Path) -> None:
+    run("model.lora={rank: 2}", *BOTH)
+    lines = list(export_model("runs/toy", Path("out"), adapter=True))
+    assert lines[1].startswith("warning: the adapter names its base base, a folder of this machine that nobody finds")
+    assert adapter_base("out") == "base"
+    assert len(list(export_model("runs/toy", Path("named"), adapter=True, base="org/tiny"))) == 1
+    assert adapter_base("named") == "org/tiny"
+    assert "base_model: org/tiny" in Path("named/README.md").read_text(encoding="utf-8")
+    with pytest.raises(UserError, match="--base org/tiny is the name of what an adapter lies on; add --adapter"):
+        list(export_model("runs/toy", Path("more"), base="org/tiny"))
 
 
 def test_the_doctor_says_what_will_not_be_known(project: Path) -> None:

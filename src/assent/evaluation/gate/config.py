@@ -157,6 +157,6 @@ def read_gate(named: str | Path, *, base: Path = Path()) -> GateConfig:
     if not path.is_file():
         known = sorted(one.stem for one in FILES.glob("*.yaml"))
         if str(named) not in known:
-            raise ConfigError(f"gate: there is no file {path}; give one, or one of those that come along: {known}")
+            raise ConfigError(f"gate: there is no file {path}; name one, or one that comes along: {' or '.join(known)}")
         path = FILES / f"{named}.yaml"
     return GateConfig.parse(read_yaml(path), where=str(path) if path.parent != FILES else str(named))

@@ -70,7 +70,7 @@ class Clearance:
             yield f"  {run.path}: {shown_size(small)}, settings, numbers, report and logs of the run"
         for one in self.artifacts:
             made = one.manifest.created[:16].replace("T", " ")
-            yield f"  {one.folder}: {shown_size(size_of(one.folder))}, {one.manifest.stage}, made {made}"
+            yield f"  {one.folder}: {shown_size(size_of(one.folder))}, {one.manifest.title}, made {made}"
         for work in self.works:
             yield f"  {work}: {shown_size(size_of(work))}, unfinished"
         if self.logs:

@@ -81,7 +81,7 @@ def shared_words(found: Comparison) -> str:
     """Which artifacts both rest on, in a sentence."""
     if not found.shared:
         return "they share no artifact: even their data or their base differ, so their numbers are of different worlds"
-    names = ", ".join(dict.fromkeys(_what(one) for one in found.shared))
+    names = ", ".join(dict.fromkeys(one.manifest.title for one in found.shared))
     alone = [len(one.artifacts) - len(found.shared) for one in (found.first, found.second)]
     return (
         f"both rest on {len(found.shared)} artifacts: {names}; {found.first.name} has {alone[0]} others and"
@@ -174,12 +174,6 @@ def _loss(told: Told) -> str:
 def _seconds(told: Told) -> str:
     seconds = sum(one.manifest.seconds for one in told.artifacts)
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
-
-
-def _what(artifact: Artifact) -> str:
-    config = artifact.manifest.config
-    part = config.get("part") if isinstance(config, Mapping) else None
-    return f"{part} data" if artifact.manifest.stage == "gather" and part else artifact.manifest.stage
 
 
 FACTS = {

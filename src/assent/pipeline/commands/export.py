@@ -37,23 +37,29 @@ def export_model(
     adapter: bool = False,
     dtype: str = BASE,
     origin: Origin | None = None,
+    base: str | None = None,
     called: str | None = None,
 ) -> Iterator[str]:
     """Write the model that `name` means into the folder `to`: merged weights, or with `adapter` the PEFT adapter alone.
 
-    `origin` is what an adapter lies on; None: what the run began with. `called` is what the card calls it; None: the
+    `origin` is what an adapter lies on; None: what the run began with. `base` is the name under which others find
+    that; None: as the settings name it. `called` is what the card calls it; None: the
     folder's name.
     `dtype` is float32, bfloat16, float16, or base: the type of the run's base where it came from. `to` appears only
     when whole. Raises UserError where it holds anything already, or where there is no adapter.
     """
     if dtype not in (BASE, *TYPES):
         raise UserError(f"--dtype {dtype} is not known; take {BASE}, {', '.join(TYPES)}")
+    if base is not None and not adapter:
+        raise UserError(f"--base {base} is the name of what an adapter lies on; add --adapter, or leave it out")
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise UserError(f"{to} is not empty; choose another folder")
     with reading_everything():  # what leaves the project is whole
         kept = kept_model(name)
         artifact, source = kept or (find_artifact(name), None)
     origin = origin or origin_of(artifact)
+    if base is not None:
+        origin = origin.under(base)
     with files.new_directory(to.absolute()) as partial:
         if adapter:
             _write_adapter(artifact, source, origin, partial)
@@ -71,6 +77,11 @@ def export_model(
         files.readable(partial)
     what = ("adapter" if adapter else artifact.kind) + ("" if source is None else f" after {source.name}")
     yield f"exported the {what} of {artifact.name} to {to}, with lineage.json and {CARD}{_size_of(rounding)}"
+    if adapter and origin.is_here_only:
+        yield (
+            f"warning: the adapter names its base {origin.name}, a folder of this machine that nobody finds elsewhere;"
+            " --base NAME names another: its hub id, or the folder that others have it in"
+        )
     if rounding is not None and rounding.drowns_training:
         yield (
             f"rounding to {rounding.after} moved the weights as far as training had ({rounding.rounded:.2g} and"

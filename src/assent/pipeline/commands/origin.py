@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,15 @@ class Origin:
     def is_on_hub(self) -> bool:
         """Whether its name is a hub id, as far as one can tell here."""
         return self.name is not None and _HUB_ID.fullmatch(self.name) is not None and not Path(self.name).exists()
+
+    @property
+    def is_here_only(self) -> bool:
+        """Whether its name is a folder of this machine, which an adapter that goes elsewhere does not find."""
+        return self.has_name and (Path(str(self.name)).exists() or str(self.name).startswith((".", "/")))
+
+    def under(self, name: str) -> Origin:
+        """The same under the name by which others find it; a commit belongs to the name that the settings say."""
+        return self if name == self.name else replace(self, name=name, revision=None)
 
     @property
     def said(self) -> str:

@@ -79,7 +79,7 @@ def run_collect(
         comparisons = chain(comparisons, new.comparisons)
     marks = collected_marks(ctx, config, new, earlier, held_out, late.marked) if config.marks else None
     path, tally = ctx.output / "comparisons.jsonl", Tally()
-    if not write_records(path, tally.counted(comparisons)) and not marks:
+    if not write_records(path, tally.counted(comparisons), is_private=True) and not marks:
         raise DataError("there are no judgments to learn from: import some with `assent import`, or set collect.raters")
     stood: dict[str, int] = {}
     if config.decisions == "stand":
@@ -87,8 +87,8 @@ def run_collect(
         decided = standing(config, read_records(path, Comparison), projects)
         stood, tally = decided.facts(), Tally()
         ctx.log.say(in_words(stood))
-        write_records(path, tally.counted(decided.comparisons))
-    write_records(ctx.output / "raters.jsonl", known_raters(config.store, tally.raters))
+        write_records(path, tally.counted(decided.comparisons), is_private=True)
+    write_records(ctx.output / "raters.jsonl", known_raters(config.store, tally.raters), is_private=True)
     if weights := ({} if earlier is None else weights_in(earlier)) | ({} if new is None else new.weights):
         files.write_json(ctx.output / AI_LABELS, weights)
     marked = {} if marks is None else {"marked": len(marks)}
@@ -156,7 +156,7 @@ def collected_marks(
             said = (j for j in one.judgments if j.task_id not in repeats and (ids is None or j.rater_id in ids))
             if own := tuple(said):
                 marks.append(one.model_copy(update={"judgments": own}))
-    write_records(ctx.output / MARKS, marks)
+    write_records(ctx.output / MARKS, marks, is_private=True)
     return marks
 
 

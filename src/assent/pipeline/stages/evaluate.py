@@ -340,7 +340,7 @@ def write_samples(folder: Path, seen: Asked, report: EvaluationReport) -> None:
         for suite in report.suites.values():
             row |= suite.rows[i] if suite.rows else {}
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    files.write_text(folder / SAMPLES, "".join(lines), is_private=True)
+    files.write_text(folder / SAMPLES, "".join(lines))
 
 
 def keep_answers(path: Path, answers: Answers) -> None:

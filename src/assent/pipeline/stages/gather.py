@@ -67,7 +67,7 @@ def gather_lab(ctx: StageContext, config: GatherStage, lab: LabData) -> dict[str
                 "eval": write_records(ctx.output / "eval.jsonl", world.prompts("eval", config.eval_prompts)),
             }
         case "comparisons":
-            return {"comparisons": write_records(ctx.output / "comparisons.jsonl", [])}
+            return {"comparisons": write_records(ctx.output / "comparisons.jsonl", [], is_private=True)}
 
 
 def gather_files(
@@ -126,7 +126,7 @@ def gather_comparisons(
     apart = Apart(rows_apart, numbering.again)
     tell(ctx, apart.lines())
     kept = learned(ctx, apart.comparisons, evaluation, "comparisons")
-    write_records(ctx.output / "comparisons.jsonl", kept.items)
+    write_records(ctx.output / "comparisons.jsonl", kept.items, is_private=True)
     whole = LoadReport(tuple(part for report in reports for part in report.parts), quarantine=None)
     return {"comparisons": len(kept.items), **whole.facts(), **kept.facts(), **apart.facts()}
 

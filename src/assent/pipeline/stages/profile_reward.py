@@ -88,8 +88,8 @@ def hash_of(comparisons: Sequence[Comparison], raters: Sequence[Rater]) -> str:
 def run_votes(ctx: StageContext, config: VotesStage) -> dict[str, Any]:
     """Write comparisons.jsonl and raters.jsonl: what the store holds now; `extra` of the call is its `hash_of`."""
     comparisons, raters = votes_in(config.store, config.projects)
-    write_records(ctx.output / COMPARISONS, comparisons)
-    write_records(ctx.output / RATERS, raters)
+    write_records(ctx.output / COMPARISONS, comparisons, is_private=True)
+    write_records(ctx.output / RATERS, raters, is_private=True)
     return {"comparisons": len(comparisons), "raters": len(raters)}
 
 
