@@ -16,9 +16,12 @@ from assent.core.schema import plain
 
 
 class Config(BaseModel):
-    """Base of every configuration. The string under a field is its help and its entry in the reference."""
+    """Base of every configuration. The string under a field is its help and its entry in the reference.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    Numbers are finite: beside .nan every comparison is false, so a limit of .nan may hold back nothing.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -47,7 +50,8 @@ class Config(BaseModel):
 class YAML(yaml.SafeLoader):
     """YAML as people mean it: only true and false are truth values; off, on, yes and no are words.
 
-    A key that stands twice in one mapping is an error: YAML's own reader silently keeps the last.
+    A key that stands twice in one mapping is an error: YAML's own reader silently keeps the last. So is a value that
+    has the form of a date or a number and is none (2020-02-30), with its line: that reader lets Python's errors out.
     """
 
     def compose_mapping_node(self, anchor: Any) -> Any:
@@ -63,12 +67,30 @@ class YAML(yaml.SafeLoader):
                 seen.add((key.tag, key.value))
         return node
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, AttributeError) as error:  # date(), int(), a table, no match
+            tag = node.tag.removeprefix("tag:yaml.org,2002:")
+            why = f": {error}" if type(error) is ValueError else ""
+            said = f"{shown(node.value)} is no {tag}{why}; correct it, or put it in quotes to mean the text"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
+
 
 YAML.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 YAML.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+
+
+def load_yaml(text: str) -> Any:
+    """The value of a YAML text. Raises yaml.YAMLError, whatever is wrong with it."""
+    try:
+        return yaml.load(text, YAML)
+    except RecursionError:
+        raise yaml.YAMLError("nested too deeply") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -78,7 +100,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
     try:
-        values = yaml.load(text, YAML) or {}
+        values = load_yaml(text) or {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from assent.core.config import YAML, Config, overlay, read_yaml
+from assent.core.config import Config, load_yaml, overlay, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.problems import Problem, listed, problems
 from assent.core.schema import default_at
@@ -142,7 +142,7 @@ def _set(setting: str) -> tuple[list[str], Layer]:
     if not equals or not all(parts):
         raise ConfigError(f"--set wants KEY=VALUE, such as --set optimize.kl.coefficient=0.1, got {setting!r}")
     try:
-        value = yaml.load(text, YAML)
+        value = load_yaml(text)
     except yaml.YAMLError:
         raise ConfigError(f"--set {key}: {text!r} is not a YAML value; put it in quotes") from None
     where = f"--set {setting if len(setting) <= _LONGEST else setting[:_LONGEST] + '…'}"

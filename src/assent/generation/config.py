@@ -10,7 +10,7 @@ from assent.core.config import Config
 class Sampling(Config):
     """How one answer is drawn from a policy."""
 
-    temperature: float = Field(default=1.0, ge=0.0, allow_inf_nan=False)
+    temperature: float = Field(default=1.0, ge=0.0)
     """Logits are divided by this before the softmax; 0 takes the most likely token."""
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     """Draw only from the smallest set of tokens that holds this much probability; 1 draws from all of them."""
@@ -18,7 +18,7 @@ class Sampling(Config):
     """Draw only from this many most likely tokens, and from those as likely as the last of them; null: from all."""
     min_p: float = Field(default=0.0, ge=0.0, le=1.0, json_schema_extra={"added_later": True})
     """Draw no token less likely than this share of the most likely one's probability; 0 leaves none out."""
-    repetition_penalty: float = Field(default=1.0, gt=0.0, allow_inf_nan=False, json_schema_extra={"added_later": True})
+    repetition_penalty: float = Field(default=1.0, gt=0.0, json_schema_extra={"added_later": True})
     """Logits of tokens in the prompt or the answer so far are divided by this where positive, multiplied where
     negative; 1 changes nothing."""
     max_new_tokens: int = Field(default=128, ge=1)

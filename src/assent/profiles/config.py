@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -129,6 +130,9 @@ class Profile(Config):
             raise ValueError(f"audience.{empty[0]} names no value; nobody would belong")
         if far := {axis: value for axis, value in self.tone.items() if not -1 <= value <= 1}:
             raise ValueError(f"tone runs from -1 to 1, got {far}")
+        limits = Counter((line.measure, line.limit[0]) for line in self.safety)
+        if twice := next((asked for asked, lines in limits.items() if lines > 1), None):
+            raise ValueError(f"safety has two lines on {' '.join(twice)}; leave the weaker one out")
         if self.parent is not None and not self.audience:
             raise ValueError("a profile with a parent wants an audience, as in audience: {region: japan}")
         if self.parent == self.id:

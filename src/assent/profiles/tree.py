@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from assent.core import files
-from assent.core.config import read_yaml
+from assent.core.config import load_yaml, read_yaml
 from assent.core.errors import ConfigError
 from assent.core.hashing import hash_json, short
 from assent.profiles.config import WRITTEN, FloorLine, Profile
@@ -69,7 +69,9 @@ class Tree:
         found: dict[tuple[str, str], FloorLine] = {}
         for one in self.descent(name):
             for line in one.safety:
-                found[line.measure, line.limit[0]] = line
+                asked = (line.measure, line.limit[0])
+                if asked not in found or not line.is_weaker_than(found[asked]):
+                    found[asked] = line
         return tuple(found.values())
 
     def hash(self, name: str) -> str:
@@ -145,8 +147,9 @@ def new_profile(folder: Path, name: str, *, parent: str | None, audience: Mappin
     if parent is None:
         parent = roots[0] if roots else "everyone"
     chosen = {attribute: [value] for attribute, value in audience.items()}
-    text = _TEXT.format(id=name, parent=parent, audience=yaml.safe_dump(chosen, default_flow_style=True).strip())
-    Profile.parse(yaml.safe_load(text), where=str(path))
+    names = yaml.safe_dump({"id": name, "parent": parent}, sort_keys=False).strip()  # a name like a date is quoted
+    text = _TEXT.format(names=names, audience=yaml.safe_dump(chosen, default_flow_style=True).strip())
+    Profile.parse(load_yaml(text), where=str(path))
     if not known and parent == "everyone":
         files.write_text(folder / "everyone.yaml", _ROOT)
     elif parent not in known:
@@ -193,8 +196,7 @@ principles: []
 safety: []                 # as `keep` in a gate file, e.g. {measure: lab.harm, margin: 0.03}
 """
 _TEXT = """# A profile: what one audience wants beyond its parent. Explained in docs/methods/profiles.md.
-id: {id}
-parent: {parent}
+{names}
 audience: {audience}       # what raters told about themselves; more attributes narrow it
 principles: []             # sentences that the policy is told before each conversation
 tone: {{}}                   # axes from -1 to 1, e.g. {{polite: 0.8, direct: -0.3}}

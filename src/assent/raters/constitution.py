@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -107,17 +107,16 @@ class Constitution(Config):
         known = {one.id for one in self.principles} | {topic for one in self.principles for topic in one.about}
         for name in chosen:
             if name not in known:
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = (
-                    f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(one.id for one in self.principles)}"
-                )
-                raise ConfigError(f"constitution {self.name} has no principle and no topic {name!r}; {hint}")
+                raise self._unknown(f"no principle and no topic {name!r}", name, known)
         kept = tuple(one for one in self.principles if {one.id, *one.about} & set(chosen))
         return self.model_copy(update={"principles": kept}) if chosen else self
 
     def named(self, name: str) -> Principle:
-        """The principle of an id. Raises ConfigError."""
-        return self.only([name]).principles[0]
+        """The principle of an id; topics are not looked at. Raises ConfigError."""
+        found = {one.id: one for one in self.principles}
+        if name not in found:
+            raise self._unknown(f"no principle {name!r}", name, found)
+        return found[name]
 
     @property
     def weights(self) -> dict[str, float]:
@@ -128,6 +127,11 @@ class Constitution(Config):
     def hash(self) -> str:
         """Hash of what it says: SHA-256, 64 characters."""
         return hash_json(self.model_dump(mode="json"))
+
+    def _unknown(self, said: str, name: str, known: Iterable[str]) -> ConfigError:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(one.id for one in self.principles)}"
+        return ConfigError(f"constitution {self.name} has {said}; {hint}")
 
 
 def _with_names(values: dict[str, Any], where: str) -> dict[str, Any]:

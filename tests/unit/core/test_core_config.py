@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -66,6 +67,48 @@ def test_broken_yaml_is_named_with_its_line(tmp_path: Path) -> None:
         read_yaml(path)
     with pytest.raises(ConfigError, match="cannot read"):
         read_yaml(tmp_path / "missing.yaml")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("2020-02-30", "'2020-02-30' is no timestamp: day is out of range for month; correct it, or put it in quotes"),
+        ("2020-01-31T25:00:00", "'2020-01-31T25:00:00' is no timestamp: hour must be in 0..23"),
+        ("0b_", "'0b_' is no int: "),
+        ("!!float much", "'much' is no float: "),
+        ("!!bool maybe", "'maybe' is no bool; correct it"),
+        ("!!timestamp soon", "'soon' is no timestamp; correct it"),
+    ],
+)
+def test_a_value_that_only_looks_like_a_date_or_a_number_is_named_with_its_line(
+    tmp_path: Path, value: str, said: str
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"seed: 1\nbase: {{days: [1, {value}]}}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert str(caught.value).startswith(f"{path}:2: not valid YAML: {said}") and "\n" not in str(caught.value)
+
+
+def test_quotes_make_a_text_of_it_and_a_leap_day_is_a_day(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("a: '2020-02-30'\nb: 2020-02-29\n")
+    assert read_yaml(path) == {"a": "2020-02-30", "b": datetime.date(2020, 2, 29)}
+
+
+def test_yaml_that_is_nested_too_deeply_is_an_error_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("a: " + "[" * 5000)
+    with pytest.raises(ConfigError, match=r"run\.yaml: not valid YAML: nested too deeply"):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+def test_a_number_of_a_setting_is_finite(tmp_path: Path, number: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"seed: 1\noptimize: {{kind: dpo, beta: {number}}}\n")
+    with pytest.raises(ConfigError, match=r"^run\.yaml: optimize\.beta: should be a finite number, got -?(nan|inf)$"):
+        Run.parse(read_yaml(path), where="run.yaml")
 
 
 def test_off_is_a_word_and_true_is_a_truth_value(tmp_path: Path) -> None:

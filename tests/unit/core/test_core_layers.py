@@ -127,6 +127,8 @@ def test_a_setting_goes_into_what_a_name_below_it_stands_for(project: Path) -> N
         ("=1", "--set wants KEY=VALUE"),
         ("a..b=1", "--set wants KEY=VALUE"),
         ("a=[", "is not a YAML value"),
+        ("a=2020-02-30", "--set a: '2020-02-30' is not a YAML value; put it in quotes"),
+        (f"a={'[' * 5000}", "is not a YAML value"),
     ],
 )
 def test_a_setting_that_leads_nowhere_is_refused(project: Path, setting: str, line: str) -> None:

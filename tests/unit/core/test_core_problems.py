@@ -94,6 +94,18 @@ def test_every_error_of_every_setting_is_in_our_words_and_under_a_key_that_was_w
                 assert stands_in(values, problem.key), (values, problem)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_no_setting_takes_a_number_that_is_not_finite(number: float) -> None:
+    # Beside NaN every comparison is false, so a limit of NaN may hold back nothing.
+    taken = {
+        f"{config.__name__}.{name}"
+        for config in CLASSES
+        for name in config.model_fields
+        if (error := errors(config, {name: number})) is None or all(d["loc"][:1] != (name,) for d in error.errors())
+    }
+    assert not taken
+
+
 def test_the_walk_meets_all_kinds_of_errors() -> None:
     met = {
         details["type"]

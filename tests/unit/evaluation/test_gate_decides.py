@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from gate_campaigns import coins, evidence, found, shares, wins
 
@@ -158,7 +160,13 @@ def test_a_gate_without_lines_with_two_limits_or_a_line_twice_is_refused() -> No
         ({"keep": [{"measure": "a.b"}]}, "exactly one limit"),
         ({"keep": [{"measure": "a.b", "margin": 0.1, "every": 1}]}, "margin and every"),
         ({"keep": [{"measure": "a.b", "ratio": [1.25, 0.8]}]}, "the lower one first"),
+        ({"keep": [{"measure": "a.b", "ratio": [1.0, 1.0]}]}, "not equal"),
         ({"keep": [{"measure": "a.b", "margin": 0.1}] * 2}, "a line is there twice"),
+        ({"keep": [{"measure": "a.b", "margin": math.inf}]}, r"keep\.0\.margin: should be a finite number, got inf"),
+        ({"keep": [{"measure": "a.b", "every": math.nan}]}, r"keep\.0\.every: should be a finite number, got nan"),
+        ({"keep": [{"measure": "a.b", "ratio": [0.8, math.nan]}]}, r"keep\.0\.ratio\.1: should be a finite number"),
+        ({"keep": [{"measure": "a.b", "null_at_most": math.nan}]}, r"keep\.0\.null_at_most: should be a finite"),
+        ({"gain": [{"measure": "a.b", "least": math.nan}]}, r"gain\.0\.least: should be a finite number, got nan"),
         ({"keep": [{"measure": "ab", "margin": 0.1}]}, "keep.0.measure"),
     ):
         with pytest.raises(ConfigError, match=words):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ import pytest
 import yaml
 
 from assent.artifacts.find import store_at
-from assent.artifacts.jsonl import read_records
+from assent.artifacts.jsonl import read_records, write_records
+from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
 from assent.artifacts.store import Artifact
+from assent.core.config import Config
 from assent.core.errors import ConfigError, DataError
-from assent.core.types import Comparison, Conversation, Prompt
+from assent.core.types import Comparison, Completion, Conversation, Prompt
 from assent.pipeline.config import RunConfig
 from assent.pipeline.doctor.constitution import check_constitution
 from assent.pipeline.plan import plan_project
 from assent.pipeline.run import run_project
-from assent.raters.revising import Revision
+from assent.pipeline.stages.revise import revised
+from assent.raters.constitution import Constitution
+from assent.raters.revising import ProgramReviser, Revision
 
 BRIEF = {"max_new_tokens": 10}
 HERE = "test_constitution_run"
@@ -87,6 +92,40 @@ def write(**more: Any) -> Path:
 def made(kind: str) -> list[Artifact]:
     folder = Path("runs/artifacts")
     return [one for one in store_at(folder).all() if one.kind == kind] if folder.is_dir() else []
+
+
+TWO = Constitution.parse(
+    {
+        "name": "two",
+        "version": "1",
+        "principles": [
+            {"id": "no_leaks", "about": ["harm"], "critique": "c", "revision": "r", "preference": "p"},
+            {"id": "harm", "critique": "d", "revision": "s", "preference": "q"},
+        ],
+    }
+)
+
+
+class Nothing(Config):
+    """No settings."""
+
+
+@stage(name="revise", version=1, kind="revisions")
+def by_two(ctx: StageContext, config: Nothing) -> dict[str, Any]:
+    asked = [Prompt.of(f"What is {n}?") for n in range(3)]
+    said = [(one, Completion(prompt_id=one.id, text="A")) for one in asked]
+    reviser = ProgramReviser("p", lambda principle, prompts, answers: [f"{one} {principle}" for one in answers])
+    write_records(ctx.output / "steps.jsonl", chain(*revised(ctx, reviser, TWO, said, revisions=2)))
+    return {}
+
+
+def test_a_principle_whose_id_is_a_topic_of_another_has_its_own_step(tmp_path: Path) -> None:
+    with Runner(tmp_path, seed=0, logs=LogOptions(quiet=True, tensorboard=False)) as run:
+        steps = read_records(run(by_two, Nothing()).file("steps.jsonl"), Revision)
+    assert len(steps) == 6
+    for first, second in zip(steps[::2], steps[1::2], strict=True):
+        assert {first.principle, second.principle} == {"no_leaks", "harm"}
+        assert second.after == f"A {first.principle} {second.principle}"
 
 
 def test_a_run_revises_learns_from_it_and_is_judged_by_principles() -> None:

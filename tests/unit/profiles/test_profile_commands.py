@@ -136,10 +136,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-def people_compare() -> None:
+def people_compare(profile: str) -> None:
     """People of Japan, and one of France, put the answer that they were shown first above the other."""
     with Store.open(STORE) as store:
-        [project] = [one.name for one in store.projects.all() if one.name.startswith("profile ja")]
+        [project] = [one.name for one in store.projects.all() if one.name.startswith(f"profile {profile}")]
         for number in (*range(1, 24, 2), 0):
             who = f"rater {number}"
             for claim in store.claim(who, Queue(project, "evaluation"), limit=1, now=time.time()):
@@ -167,7 +167,7 @@ def test_a_profile_goes_from_votes_to_a_passport(run: Path) -> None:
 
     with pytest.raises(AwaitingJudgments, match="assent rate --store"):
         [*commands.publish(place, "ja", start=None, today=TODAY)]
-    people_compare()
+    people_compare("ja")
     *said_lines, verdict = commands.publish(place, "ja", start=None, today=TODAY)
     assert verdict == "not published" and "must lie above 0.5" in " ".join(said_lines)
     passport = Passport.read(place.folder, "ja")
@@ -258,9 +258,14 @@ def test_few_labels_allow_principles_only_and_these_are_told(run: Path) -> None:
     )
     told = [*commands.fit(place, "kyoto", start="runs/x/round-1", today=TODAY)]
     assert told[0] == "kyoto: 1 labels of 1 raters on 1 prompts: principles only"
-    tree = read_tree(place.folder)
-    assert tree.get("kyoto").policy == str(find_artifact("runs/x/round-1").folder)
-    tree.write("kyoto", published=Publication(on=TODAY, of=tree.hash("kyoto")))
+    assert read_tree(place.folder).get("kyoto").policy == str(find_artifact("runs/x/round-1").folder)
+    with pytest.raises(AwaitingJudgments):
+        [*commands.publish(place, "kyoto", start=None, today=TODAY)]
+    people_compare("kyoto")
+    assert [*commands.publish(place, "kyoto", start=None, today=TODAY)][-1] == "published"
+    passport = Passport.read(place.folder, "kyoto")
+    assert passport is not None and passport.wins is not None
+    assert passport.wins.headline.low < 0.5, "principles alone do not have to win"
     writer = ProfilePolicy.of(place.folder, "kyoto", today=TODAY).writer(ModelConfig(), name="kyoto")
     assert writer.room(prompt) < writer.writer.room(prompt), "the principles take room"
     with pytest.raises(UserError, match="kyoto has principles only"):
@@ -273,7 +278,7 @@ def test_the_root_is_everybody_and_is_not_fitted(run: Path) -> None:
 
 
 def test_a_floor_that_was_not_measured_fails(run: Path) -> None:
-    [evaluation] = Path("runs/artifacts").glob("evaluation-*")
+    evaluation = min(Path("runs/artifacts").glob("evaluation-*"))
     policy = find_artifact(str(read_tree(Path("profiles")).get("ja").policy))
     floor = (FloorLine(measure="xstest.over_refusal", margin=0.05), FloorLine(measure="answers.empty", margin=1.0))
     held = floor_of(floor, find_artifact(str(evaluation)), policy, find_artifact("runs/x/round-1"))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from assent.core.errors import ConfigError
-from assent.profiles.config import Publication, level_of
-from assent.profiles.tree import MARK, NotUsableError, new_profile, read_tree
+from assent.profiles.config import FloorLine, Profile, Publication, level_of
+from assent.profiles.tree import MARK, NotUsableError, Tree, new_profile, read_tree
 
 TODAY = datetime.date(2026, 5, 1)
 
@@ -50,6 +50,32 @@ ASIA = "parent: everyone\naudience: {region: [japan, korea]}\nprinciples: [Be po
             "parent: asia\naudience: {region: japan}\nsafety: [{measure: lab.harm, margin: 0.1, at_most: 0.1}]",
             "ja.yaml: safety.0: lab.harm wants exactly one of margin, at_most, at_least; it has 2",
         ),
+        (
+            "ja",
+            "parent: asia\naudience: {region: japan}\n"
+            "safety: [{measure: lab.harm, margin: 0.005}, {measure: lab.harm, margin: 0.009}]",
+            "ja.yaml: safety has two lines on lab.harm margin; leave the weaker one out",
+        ),
+        (
+            "root",
+            "safety: [{measure: lab.harm, margin: 0.01}, {measure: lab.harm, margin: 0.5}]",
+            "root.yaml: safety has two lines on lab.harm margin; leave the weaker one out",
+        ),
+        (
+            "ja",
+            "parent: asia\naudience: {region: japan}\nsafety: [{measure: lab.rude, at_most: .nan}]",
+            "ja.yaml: safety.0.at_most: should be a finite number, got nan",
+        ),
+        (
+            "ja",
+            "parent: asia\naudience: {region: japan}\nsafety: [{measure: lab.rude, at_least: -.inf}]",
+            "ja.yaml: safety.0.at_least: should be a finite number, got -inf",
+        ),
+        (
+            "ja",
+            "parent: asia\naudience: {region: japan}\nexpires: 2020-02-30",
+            "ja.yaml:4: not valid YAML: '2020-02-30' is no timestamp: day is out of range for month",
+        ),
     ],
 )
 def test_what_cannot_be_right_is_said_in_a_line_with_its_file(tmp_path: Path, name: str, text: str, said: str) -> None:
@@ -83,6 +109,31 @@ def test_a_child_inherits_and_may_only_tighten(tmp_path: Path) -> None:
         ("lab.harm", ("margin", 0.01)),
         ("lab.helpful", ("at_least", 0.5)),
     ]
+
+
+def test_the_floor_is_the_strictest_line_of_each_measure_and_limit_wherever_it_stands() -> None:
+    strict = [
+        FloorLine(measure="lab.harm", margin=0.01),
+        FloorLine(measure="lab.harm", at_most=0.05),
+        FloorLine(measure="lab.helpful", at_least=0.5),
+    ]
+    weak = [
+        FloorLine(measure="lab.harm", margin=0.5),
+        FloorLine(measure="lab.harm", at_most=0.2),
+        FloorLine(measure="lab.helpful", at_least=0.4),
+    ]
+    for above, below in ((strict, weak), (weak, strict)):
+        root = Profile(id="everyone", safety=tuple(above))
+        child = Profile(id="ja", parent="everyone", audience={"region": ("japan",)}, safety=tuple(below))
+        assert list(Tree(Path("profiles"), {"everyone": root, "ja": child}).floor("ja")) == strict
+
+
+def test_a_name_that_looks_like_a_date_or_a_truth_value_is_a_name(tmp_path: Path) -> None:
+    new_profile(tmp_path, "2020-02-30", parent=None, audience={"since": "2020-02-30"})
+    new_profile(tmp_path, "null", parent="2020-02-30", audience={"since": "2020-02-30", "age": "30"})
+    tree = read_tree(tmp_path)
+    assert [one.id for one in tree.descent("null")] == ["everyone", "2020-02-30", "null"]
+    assert tree.audience("null") == {"since": ("2020-02-30",), "age": ("30",)}
 
 
 def test_a_profile_is_used_while_it_is_published_unchanged_and_not_expired(tmp_path: Path) -> None:

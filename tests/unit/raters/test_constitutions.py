@@ -69,6 +69,18 @@ def test_ids_are_given_once_and_principles_are_chosen_by_id_or_topic(tmp_path: P
         Constitution.load("hhh", ["honst"])
 
 
+def test_a_topic_of_one_principle_does_not_hide_another_of_that_id(tmp_path: Path) -> None:
+    leaks, harm = GOOD | {"id": "no_leaks", "about": ["harm", "secrets"]}, GOOD | {"id": "harm"}
+    loaded = Constitution.load(str(write(tmp_path / "own.yaml", leaks, harm)))
+    assert loaded.named("harm").id == "harm" and loaded.named("no_leaks").id == "no_leaks"
+    with pytest.raises(ConfigError, match=r"constitution own has no principle 'secrets'; it has: no_leaks, harm"):
+        loaded.named("secrets")
+    with pytest.raises(ConfigError, match=r"no principle 'no_leak'; did you mean 'no_leaks'\?"):
+        loaded.named("no_leak")
+    chosen = [[one.id for one in loaded.only([name]).principles] for name in ("harm", "secrets", "no_leaks")]
+    assert chosen == [["no_leaks", "harm"], ["no_leaks"], ["no_leaks"]], "an id or a topic chooses all that it fits"
+
+
 def test_texts_that_stand_twice_are_said(tmp_path: Path) -> None:
     other = GOOD | {"id": "nice", "critique": "is it  Unkind?"}
     found = doubled_words(Constitution.load(str(write(tmp_path / "own.yaml", GOOD, other))))

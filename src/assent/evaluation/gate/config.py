@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Literal
 
@@ -86,8 +85,8 @@ class Keep(Line):
                 f" has {said}"
             )
         limits = [*(self.ratio or ()), *(x for x in (self.at_least, self.at_most) if x is not None)]
-        if not all(math.isfinite(x) for x in limits) or sorted(limits) != limits or len(set(limits)) < len(limits):
-            raise ValueError(f"{self.measure}: limits are numbers, the lower one first, and not equal")
+        if sorted(limits) != limits or len(set(limits)) < len(limits):
+            raise ValueError(f"{self.measure}: limits stand with the lower one first, and are not equal")
         return self
 
 
