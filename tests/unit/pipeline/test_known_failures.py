@@ -260,6 +260,17 @@ def test_a_loss_that_fell_by_less_than_batches_differ_has_not_fallen() -> None:
     assert symptoms(noisy(0.5), SFT) == []
 
 
+def test_rewards_that_differ_by_the_penalty_of_cut_answers_alone_are_all_alike() -> None:
+    def log(spread: float) -> Log:
+        courses = ROLLOUTS | {"reward_std": spread, "eos_rate": 0.9}
+        return Log("optimize", _over(**courses), PPO_SETTINGS | {"missing_eos_penalty": 1.0})
+
+    # One in ten loses 1: a deviation of √(0.1 · 0.9) = 0.3, whatever the reward says.
+    [found] = see.no_spread(log(0.3))
+    assert found.message.startswith("answers get the same reward (spread 0.3")
+    assert not list(see.no_spread(log(0.32)))
+
+
 def test_noise_between_a_few_steps_is_no_fall_of_the_loss() -> None:
     def noisy(fall: float) -> Log:
         return Log("reward", _over(60, **LEARNS | {"loss": lambda t: 2 - fall * t + 0.1 * (-1) ** round(59 * t)}))

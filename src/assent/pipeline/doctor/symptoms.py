@@ -205,9 +205,11 @@ def reward_stays(log: Log) -> Iterator[Finding]:
 
 
 def no_spread(log: Log) -> Iterator[Finding]:
-    """Rewards that are all alike, so that nothing can be learned from them."""
-    spread, teaching = log.late("reward_std"), log.late("teaching_groups")
-    if spread < 1e-3 or teaching < 0.1:
+    """Rewards that are all alike, but for the penalty of answers that were cut: nothing can be learned from them."""
+    spread, teaching, ended = log.late("reward_std"), log.late("teaching_groups"), log.late("eos_rate")
+    penalty = abs(float(log.settings.get("missing_eos_penalty") or 0.0))
+    of_penalty = penalty * math.sqrt(max(0.0, ended * (1 - ended))) if math.isfinite(ended) else 0.0
+    if spread < of_penalty + 1e-3 or teaching < 0.1:
         said = f"answers get the same reward (spread {spread:.2g}" + (
             f", {teaching:.0%} of the groups teach)" if math.isfinite(teaching) else ")"
         )
