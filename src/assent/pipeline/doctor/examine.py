@@ -21,6 +21,7 @@ from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.generation import vllm_honours
 from assent.pipeline.backends import device_of
+from assent.pipeline.beforehand import quantizing_without, raters_without_truth
 from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
 from assent.pipeline.doctor.constitution import check_constitution
@@ -37,7 +38,6 @@ from assent.pipeline.limits import row_limits
 from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.row_check import RowCheck, RowReader
 from assent.raters.config import (
-    OUTSIDE_THE_LAB,
     AutoraterConfig,
     ConstitutionConfig,
     FunctionConfig,
@@ -107,8 +107,7 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield ok("budget", f"{config.budget.labels} labels: {found.line()}")
     yield from config.method.checks()
     yield from _type(config)
-    if config.model.quantize is not None and importlib.util.find_spec("bitsandbytes") is None:
-        yield error("model.quantize", "needs bitsandbytes, which is not installed", "pip install 'assent[quantized]'")
+    yield from quantizing_without(config)
     if config.evaluate is None and config.optimize is not None:
         said = "is null: nothing is evaluated, so whether the new policy is better will not be known"
         yield note("evaluate", said, "leave it out to have the policies compared blind")
@@ -116,6 +115,7 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         yield note(
             "evaluate.bootstrap_draws", "is no longer read: intervals are computed and not drawn", "leave it out"
         )
+    yield from raters_without_truth(config)
     yield from _check_raters(config)
     try:
         refuse_gate(config)
@@ -252,9 +252,6 @@ def _check_raters(config: RunConfig) -> Iterator[Finding]:
         said = "asks for rankings that nothing learns from: the rewards are others, and no reward model is fitted"
         yield warning("collect", said, "set collect: null, unless its raters are to judge the evaluation")
     match config.collect.raters:
-        case SimulatedConfig() if not isinstance(config.data, LabData):
-            said = "simulated people know the truth of data.kind=lab only"
-            yield error("collect.raters.kind", said, f"use one of {', '.join(OUTSIDE_THE_LAB)}")
         case PeopleConfig():
             said = "people: the run stops with exit code 3 until they have rated on the pages of `assent rate`"
             yield note("collect.raters", said)

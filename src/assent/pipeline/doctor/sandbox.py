@@ -7,18 +7,13 @@ from collections.abc import Iterator
 from assent.checks.code.protections import protections
 from assent.core.errors import UserError
 from assent.core.findings import Finding, ok, problem, warning
+from assent.pipeline.beforehand import code_rewards
 from assent.pipeline.config import RunConfig
-from assent.training.code_reward import CodeRewardConfig
-from assent.training.on_policy_config import OnPolicyConfig
 
 
 def check_sandbox(config: RunConfig) -> Iterator[Finding]:
     """Whether code can be run as each code reward asks; nothing of the run's own is executed."""
-    terms = config.optimize.rewards if isinstance(config.optimize, OnPolicyConfig) else ()
-    for place, term in enumerate(terms):
-        if not isinstance(term, CodeRewardConfig):
-            continue
-        key = f"optimize.rewards[{place}]"
+    for key, term in code_rewards(config):
         try:
             jail = term.open().sandbox.jail
             found = protections(jail)
