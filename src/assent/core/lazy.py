@@ -96,6 +96,16 @@ def pick(items: Sequence[T], places: Places) -> Sequence[T]:
     return [items[int(i)] for i in places] if isinstance(items, list) else Picked(items, places)
 
 
+def places_where(items: Sequence[T], is_kept: Callable[[T], bool]) -> Places:
+    """The places [n] of the items that are kept, in order; they are looked at one by one."""
+    return np.flatnonzero(np.fromiter(map(is_kept, items), dtype=bool, count=len(items)))
+
+
+def where(items: Sequence[T], is_kept: Callable[[T], bool]) -> Sequence[T]:
+    """The items that are kept: of a list a list, of anything else a view."""
+    return pick(items, places_where(items, is_kept))
+
+
 def joined(one: Sequence[T], other: Sequence[T]) -> Sequence[T]:
     """One after the other: of lists a list, of anything else a view."""
     return [*one, *other] if isinstance(one, list) else Chained(one, other)

@@ -6,12 +6,10 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from assent.artifacts.store import Artifact
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json
-from assent.core.lazy import pick
+from assent.core.lazy import where
 from assent.core.scoring import Score
 from assent.core.types import Comparison, Prompt
 from assent.data.splits import side_of, split_key
@@ -32,8 +30,7 @@ def set_apart(count: int, prompts: Sequence[Prompt], *, key: str) -> tuple[Seque
         return prompts, []
     watched = heapq.nsmallest(count, prompts, key=lambda one: (hash_json([SEED, split_key(one)]), one.id))
     keys = {split_key(one) for one in watched}
-    stays = (split_key(one) not in keys for one in prompts)
-    left = pick(prompts, np.flatnonzero(np.fromiter(stays, dtype=bool, count=len(prompts))))
+    left = where(prompts, lambda one: split_key(one) not in keys)
     if len(left) < len(prompts) / 2:
         raise DataError(
             f"{key} keeps {len(prompts) - len(left)} of {len(prompts)} prompts apart; lower it, or give more prompts"

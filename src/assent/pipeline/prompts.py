@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from assent.core.errors import DataError
-from assent.core.lazy import Places, pick
+from assent.core.lazy import Places, pick, places_where
 from assent.core.runlog import RunLog
 from assent.core.types import Prompt
 from assent.data.render import Renderer
@@ -28,8 +26,7 @@ def places_that_fit(
 ) -> Places:
     """The places [n] of the prompts that fit, in order; as `that_fit`."""
     room = context - max_new_tokens
-    has_room = (len(renderer.prompt(one)) <= room for one in prompts)
-    kept = np.flatnonzero(np.fromiter(has_room, dtype=bool, count=len(prompts)))
+    kept = places_where(prompts, lambda one: len(renderer.prompt(one)) <= room)
     if len(prompts) and not len(kept):
         raise DataError(
             f"none of {len(prompts)} prompts fits: the model's context is {context} tokens and answers may take"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from assent.core.group import Group, answer_starts
-from assent.core.lazy import Lazy, Mapped, Places, pick
+from assent.core.lazy import Lazy, Mapped, Places, pick, places_where
 from assent.training.targets import Target
 
 Member = tuple[Group, Target]
@@ -41,7 +39,7 @@ class Members(Lazy[Member]):
 
     def where(self, is_kept: Callable[[Target], bool]) -> Members:
         """Those whose targets are kept."""
-        places = np.flatnonzero(np.fromiter(map(is_kept, self.targets), dtype=bool, count=len(self)))
+        places = places_where(self.targets, is_kept)
         return Members(pick(self.groups, places), pick(self.targets, places))
 
     @property

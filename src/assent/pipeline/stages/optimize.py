@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, assert_never
 
-import numpy as np
 from torch import Tensor
 
 from assent.artifacts.jsonl import Records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core.group import Group
-from assent.core.lazy import Mapped, pick
+from assent.core.lazy import Mapped, where
 from assent.core.types import Comparison, Conversation, Marked, Prompt
 from assent.data.render import Renderer
 from assent.data.splits import split_key
@@ -287,8 +286,7 @@ class Work:
         """Demonstrations as groups; those that do not fit are left out, and those of held-out prompts."""
         given = Records(self.given["demonstrations"].file("demonstrations.jsonl"), Conversation)
         watched = {split_key(prompt) for prompt in held_out}
-        stays = (split_key(one) not in watched for one in given)
-        conversations = pick(given, np.flatnonzero(np.fromiter(stays, dtype=bool, count=len(given))))
+        conversations = where(given, lambda one: split_key(one) not in watched)
         if len(conversations) < len(given):
             self.ctx.log.say(f"{len(given) - len(conversations)} demonstrations ask what is held out: left out")
         limit = self.policy.max_length

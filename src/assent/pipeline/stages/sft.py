@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from assent.artifacts.jsonl import Records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
-from assent.core.lazy import Mapped, pick
+from assent.core.lazy import Mapped, where
 from assent.core.types import Conversation, Prompt
 from assent.data.splits import split
 from assent.data.talks import fit_demonstrations, row_limit
@@ -63,6 +61,5 @@ def run_sft(ctx: StageContext, config: SFTStage, *, base: Artifact, demonstratio
 
 def prompts_of(conversations: Sequence[Conversation]) -> Sequence[Prompt]:
     """What stands before the last answer of each that begins with somebody else."""
-    answers = (any(turn.role == "assistant" for turn in one.messages[1:]) for one in conversations)
-    places = np.flatnonzero(np.fromiter(answers, dtype=bool, count=len(conversations)))
-    return Mapped(lambda one: one.prompt, pick(conversations, places))
+    answered = where(conversations, lambda one: any(turn.role == "assistant" for turn in one.messages[1:]))
+    return Mapped(lambda one: one.prompt, answered)
