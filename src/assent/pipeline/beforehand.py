@@ -32,6 +32,7 @@ def refuse_settings(config: RunConfig) -> None:
 def refuse_absent(config: RunConfig) -> None:
     """Raise ConfigError for a file, a folder, a function, a package or a sandbox that is not there."""
     refuse_missing(config)
+    config.sample.with_axes()
     for found in quantizing_without(config):
         raise ConfigError(f"{found.key} {found.message}: {found.fix}")
     if config.compute.engine == "vllm":

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from assent.core.config import Config
+from assent.core.errors import ConfigError
 from assent.core.types import MAX_ANSWERS
 from assent.feedback.records.settings import Goal
 from assent.generation.config import Sampling
 from assent.generation.vllm_config import VllmConfig
 from assent.pipeline.constitution_config import AILabelsConfig
+from assent.profiles.tree import read_tree
 from assent.raters.config import RatersConfig
 
 
@@ -36,14 +39,34 @@ class SampleConfig(Config):
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
     """Axes of tone, each with a word for its far end, as in {polite: polite, direct: plain}. A system turn that raters
     do not see asks for each answer to a prompt at another place on every axis."""
+    profile: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
+    """A profile's file, as profiles/ja.yaml: the axes of its `tone` and of its parents' are added to `tones`, each with
+    its name for a word unless `tones` gives another. Answers are spread over the whole of each axis."""
 
     @model_validator(mode="after")
     def _one_spread(self) -> SampleConfig:
-        if self.tones and self.temperatures:
-            raise ValueError("temperatures and tones both spread the answers; leave one of them out")
+        if (self.tones or self.profile) and self.temperatures:
+            raise ValueError(
+                f"temperatures and {'tones' if self.tones else 'profile'} both spread the answers; leave one out"
+            )
         if blank := [axis for axis, word in self.tones.items() if not word.strip()]:
             raise ValueError(f"tones.{blank[0]} has no word; say what an answer there is like")
         return self
+
+    def with_axes(self) -> SampleConfig:
+        """The axes of the profile among the tones, and no file named any more, so that a key hangs on the axes alone.
+
+        Raises ConfigError where the profile cannot be read, or has no axis of tone.
+        """
+        if self.profile is None:
+            return self
+        axes = read_tree(self.profile.parent).tone(self.profile.stem)
+        if not axes:
+            raise ConfigError(
+                f"sample.profile: {self.profile} and its parents name no axis of tone to spread answers along; add one,"
+                " such as `tone: {polite: 0.8}`, or name axes in sample.tones"
+            )
+        return self.model_copy(update={"profile": None, "tones": {axis: axis for axis in axes} | self.tones})
 
 
 class CollectConfig(Config):

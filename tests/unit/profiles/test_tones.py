@@ -96,3 +96,24 @@ def test_sampled_answers_record_their_place_and_raters_see_the_plain_question(tm
 def test_two_spreads_at_once_are_refused() -> None:
     with pytest.raises(ConfigError, match="temperatures and tones both spread the answers"):
         SampleConfig.parse({"tones": {"polite": "polite"}, "temperatures": [0.5, 1.0]})
+
+
+def test_the_axes_of_a_profile_and_its_parents_are_spread_and_the_key_hangs_on_them_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    (folder / "everyone.yaml").write_text("id: everyone\ntone: {warm: 0.2}\n")
+    (folder / "ja.yaml").write_text("id: ja\nparent: everyone\naudience: {region: [japan]}\ntone: {polite: 0.8}\n")
+    named = SampleConfig(profile=folder / "ja.yaml", tones={"polite": "formal", "direct": "direct"}).with_axes()
+    assert named == SampleConfig(tones={"warm": "warm", "polite": "formal", "direct": "direct"})
+    assert list(named.tones) == ["warm", "polite", "direct"]
+    assert SampleConfig().with_axes() == SampleConfig()
+
+
+def test_a_profile_without_a_tone_and_a_second_spread_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "ja.yaml").write_text("id: ja\naudience: {region: [japan]}\n")
+    with pytest.raises(ConfigError, match="name no axis of tone to spread answers along; add one"):
+        SampleConfig(profile=tmp_path / "ja.yaml").with_axes()
+    with pytest.raises(ConfigError, match="there is no profile 'en' in"):
+        SampleConfig(profile=tmp_path / "en.yaml").with_axes()
+    with pytest.raises(ConfigError, match="temperatures and profile both spread the answers"):
+        SampleConfig.parse({"profile": "profiles/ja.yaml", "temperatures": [0.5, 1.0]})

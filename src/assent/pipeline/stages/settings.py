@@ -153,7 +153,7 @@ class SampleStage(Config):
     def of(cls, config: RunConfig, number: int) -> SampleStage:
         """As the run says, for the round of this number."""
         compute = config.compute.without_training
-        return cls(sample=config.sample, round=number, model=config.model, compute=compute)
+        return cls(sample=config.sample.with_axes(), round=number, model=config.model, compute=compute)
 
 
 class CollectStage(Config):
