@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from assent.algorithms.kl import best_of_n_kl
 from assent.core import seeds
-from assent.core.group import Group
 from assent.core.types import Prompt
 from assent.models.groups import pack
 from assent.training.average import MovingAverage
 from assent.training.batches import EpochBatches
+from assent.training.best_answers import BestAnswers
 from assent.training.course import looks_of
 from assent.training.held_out_answers import HeldOutAnswers
 from assent.training.looks import Looks
 from assent.training.loop import Loop, Resumable
-from assent.training.on_policy import Experience, Roles, add_demonstrations, sample
+from assent.training.on_policy import Roles, add_demonstrations, sample
 from assent.training.online_config import BestOfNConfig
-from assent.training.online_dpo import best_and_worst
 from assent.training.sft import next_token_loss
 
 
@@ -32,7 +27,7 @@ def train_best_of_n(roles: Roles, prompts: Sequence[Prompt], config: BestOfNConf
     Returns what was kept, and how far the best of n may lie from the start. Raises ConfigError for bad settings.
     """
     config.refuse()
-    kept, average = Kept(), MovingAverage(roles.policy, config.ema)
+    kept, average = BestAnswers(), MovingAverage(roles.policy, config.ema)
     size = -(-config.prompts_per_step // config.minibatches)
     order = EpochBatches(config.steps * config.prompts_per_step, size, config.epochs, loop.seed)
     bound = best_of_n_kl(config.samples_per_prompt)
@@ -79,7 +74,7 @@ class _Later:
 
 
 def update(
-    roles: Roles, kept: Kept, order: EpochBatches, config: BestOfNConfig, *, number: int, seed: int
+    roles: Roles, kept: BestAnswers, order: EpochBatches, config: BestOfNConfig, *, number: int, seed: int
 ) -> dict[str, float]:
     """One optimizer step on the next-token loss of some kept answers, demonstrations mixed in if so configured."""
     batches = pack([kept.groups[i] for i in order.items(number)], budget=config.optimizer.tokens_per_microbatch)
@@ -89,38 +84,3 @@ def update(
         add_demonstrations(policy, roles.demonstrations, config, seed=seeds.derive(seed, "ptx", number))
     report = policy.step(learning_rate=config.optimizer.rate_at(policy.num_steps, order.total_steps))
     return {**metrics, **report._asdict()}
-
-
-class Kept:
-    """The best answer to each prompt, with the mean reward of all n and its own; a part that checkpoints carry."""
-
-    def __init__(self) -> None:
-        self.groups: list[Group] = []
-        self.rewards = torch.zeros(0, 2)
-        """[kept, 2]: mean over the n answers, and the best."""
-
-    def keep(self, experience: Experience, n: int) -> float:
-        """Take the best answer of each group; the mean of their rewards."""
-        best = best_and_worst(experience.scores, n)[:, 0]
-        for row, group in zip(best.tolist(), experience.rollouts.groups, strict=True):
-            self.groups.append(Group(group.prompt, (group.continuations[row % n],)))
-        rewards = torch.stack([experience.scores.view(-1, n).mean(1), experience.scores[best]], dim=1)
-        self.rewards = torch.cat([self.rewards, rewards])
-        return rewards[:, 1].mean().item()
-
-    def tensors(self) -> Mapping[str, Tensor]:
-        """Tokens of prompts and answers, one after another, with their lengths, and rewards."""
-        rows = [row for group in self.groups for row in (group.prompt, group.continuations[0])]
-        lengths = torch.tensor([len(row) for row in rows], dtype=torch.long)
-        tokens = torch.from_numpy(np.concatenate(rows)) if rows else torch.zeros(0, dtype=torch.long)
-        return {"tokens": tokens, "lengths": lengths, "rewards": self.rewards}
-
-    def state(self) -> Mapping[str, Any]:
-        """Nothing besides the tensors."""
-        return {}
-
-    def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Take what a checkpoint kept."""
-        rows = [row.numpy() for row in tensors["tokens"].split(tensors["lengths"].tolist())]
-        self.groups = [Group(prompt, (answer,)) for prompt, answer in zip(rows[::2], rows[1::2], strict=True)]
-        self.rewards = tensors["rewards"].clone()

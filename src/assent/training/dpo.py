@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +15,6 @@ from assent.core.group import Group
 from assent.learner.learner import Learner, Objective
 from assent.models.groups import GroupBatch
 from assent.models.policy import TokenScores
-from assent.training.config import NoRatersConfig, RewardConfig
 from assent.training.loop import Loop
 from assent.training.members import Member, Members
 from assent.training.preference import (
@@ -32,11 +31,9 @@ from assent.training.preference import (
     with_best,
 )
 from assent.training.preference_config import DPOConfig
-from assent.training.reward import Likelihood, Total
+from assent.training.reward import Total
 from assent.training.targets import Target, local_chances, local_pairs
-
-WHOLE_ORDERS = RewardConfig(raters=NoRatersConfig(), loss="plackett_luce", ties="davidson")
-"""How a reward model would read whole orders."""
+from assent.training.whole_orders import WholeOrders
 
 
 def train_dpo(
@@ -54,15 +51,19 @@ def train_dpo(
     members = _members((groups, targets), config, "DPO")
     order = order_of(members, config, loop)
     reference = Reference(policy, members.groups, config.optimizer.tokens_per_microbatch)
-    pairwise = _pairwise(members, reference, config)
-    lesson = Lesson("DPO", members.groups, weights_of(members), pairwise, order)
-    lesson, likelihood = replace(lesson, parts={"reference": reference}), None
-    if config.ranking == "plackett_luce":
-        likelihood = Likelihood(members, WHOLE_ORDERS, order)
-        lesson = _listwise(lesson, members, reference, config, likelihood)
+    whole = WholeOrders(members, order, reference, config) if config.ranking == "plackett_luce" else None
+
+    def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
+        own = [members[i] for i in chosen]
+        total = None if whole is None else whole.likelihood.at(step, chosen, own)
+        return partial(dpo_objective, members=own, reference=reference.of(chosen), config=config, total=total)
+
+    lesson = Lesson("DPO", members.groups, weights_of(members), objective, order, {"reference": reference})
+    if whole is not None:
+        lesson = replace(lesson, remember=whole.remember, parts={**lesson.parts, **whole.likelihood.parts()})
     if held_out is not None:
         unseen = _members(held_out, config, "DPO on what is held out")
-        lesson = replace(lesson, held_out=_examination(policy, unseen, config, likelihood))
+        lesson = replace(lesson, held_out=_examination(policy, unseen, config, whole))
     return passes(policy, lesson, config, loop)
 
 
@@ -74,48 +75,18 @@ def _members(ranked: Ranked, config: DPOConfig, title: str) -> Members:
 
 
 def _examination(
-    policy: Learner[TokenScores], unseen: Members, config: DPOConfig, likelihood: Likelihood | None
+    policy: Learner[TokenScores], unseen: Members, config: DPOConfig, whole: WholeOrders | None
 ) -> Examination:
     """The same loss of groups that are not learned, against the policy as it comes in."""
     groups = unseen.groups
     reference = Reference(policy, groups, config.optimizer.tokens_per_microbatch)
 
     def objective() -> Objective[TokenScores]:
-        total = None if likelihood is None else likelihood.total(unseen)
+        total = None if whole is None else whole.likelihood.total(unseen)
         start = reference.of(range(len(groups)))
         return partial(dpo_objective, members=unseen, reference=start, config=config, total=total)
 
     return Examination(groups, objective, {"heldout_reference": reference})
-
-
-def _pairwise(
-    members: Sequence[Member], reference: Reference, config: DPOConfig
-) -> Callable[..., Objective[TokenScores]]:
-    def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
-        own = [members[i] for i in chosen]
-        return partial(dpo_objective, members=own, reference=reference.of(chosen), config=config)
-
-    return objective
-
-
-def _listwise(
-    lesson: Lesson, members: Members, reference: Reference, config: DPOConfig, likelihood: Likelihood
-) -> Lesson:
-    """K-wise DPO (Rafailov et al. 2023, app. A.3): a reward model's likelihood of whole orders, of β log π/π_ref."""
-
-    def objective(step: int, chosen: Sequence[int]) -> Objective[TokenScores]:
-        own = [members[i] for i in chosen]
-        total = likelihood.at(step, chosen, own)
-        return partial(dpo_objective, members=own, reference=reference.of(chosen), config=config, total=total)
-
-    def remember(chosen: Sequence[int], batches: Sequence[GroupBatch], outputs: Sequence[TokenScores]) -> None:
-        start = reference.of(chosen)
-        for batch, scores in zip(batches, outputs, strict=True):
-            now = both_logps(scores, batch, start, normalized=config.length_normalized)
-            rewards = implicit_reward(*now, beta=config.beta)
-            likelihood.remember(chosen, [batch], [(rewards, rewards[:, None])])
-
-    return replace(lesson, objective=objective, remember=remember, parts={**lesson.parts, **likelihood.parts()})
 
 
 def dpo_objective(

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from assent.algorithms.objective import Loss, loss_of
 from assent.core.group import Group
 from assent.learner.learner import Learner, Scorer
-from assent.models.groups import GroupBatch, pack
+from assent.learner.scorer import each_scored
+from assent.models.groups import GroupBatch, Packed, pack
 from assent.models.policy import TokenScores
 from assent.training.batches import EpochBatches
 from assent.training.config import SFTConfig
@@ -38,13 +39,14 @@ def train_sft(
     """Train the policy of `learner`; with held-out groups it ends with the weights of the best evaluation."""
     order = EpochBatches(len(train), config.batch_size, config.epochs, loop.seed)
     budget = config.optimizer.tokens_per_microbatch
-    held_out_batches = pack(held_out, budget=budget) if held_out else []
+    unseen = Packed(held_out, budget=budget) if held_out else None
 
     def measure(taken: int) -> dict[str, float]:
-        loop.shown["held out"] = loss = evaluation_loss(learner, held_out_batches)
+        assert unseen is not None
+        loop.shown["held out"] = loss = evaluation_loss(learner, unseen)
         return {"loss": loss}
 
-    looks = Looks(learner, _schedule(config, order), measure if held_out_batches else None, loop)
+    looks = Looks(learner, _schedule(config, order), None if unseen is None else measure, loop)
     parts: dict[str, Resumable] = {"policy": learner, "looks": looks}
     for step in loop.steps(order.total_steps, parts, description="training", looks=looks):
         batches = pack([train[i] for i in order.items(step)], budget=budget)
@@ -69,5 +71,8 @@ def _schedule(config: SFTConfig, order: EpochBatches) -> Schedule:
 
 def evaluation_loss(policy: Scorer[TokenScores], batches: Sequence[GroupBatch]) -> float:
     """Mean negative log-likelihood per scored token, in nats."""
-    total = sum(-scores.logps.double().sum().item() for scores in policy.score(batches))
-    return total / sum(batch.num_scored for batch in batches)
+    total, count = 0.0, 0
+    for batch, scores in each_scored(policy, batches):
+        total -= scores.logps.double().sum().item()
+        count += batch.num_scored
+    return total / count

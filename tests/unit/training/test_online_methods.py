@@ -16,7 +16,8 @@ from assent.core.types import Prompt
 from assent.generation.config import Sampling
 from assent.models.policy import PolicyModel
 from assent.pipeline.learners import policy_learner, policy_scorer
-from assent.training.best_of_n import Kept, train_best_of_n
+from assent.training.best_answers import BestAnswers
+from assent.training.best_of_n import train_best_of_n
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles, sample, score
 from assent.training.online_config import BestOfNConfig, OnlineDPOConfig
@@ -124,9 +125,9 @@ def test_a_killed_best_of_n_ends_with_the_same_bits(
 
 def test_what_was_kept_survives_a_checkpoint(toy: Toy, prompts: list[Prompt]) -> None:
     config = BestOfNConfig(**SMALL)
-    kept = Kept()
+    kept = BestAnswers()
     kept.keep(sample(roles(toy, toy.policy()), prompts, config, seed=0, step=0), 4)
-    again = Kept()
+    again = BestAnswers()
     again.restore(dict(kept.tensors()), {})
     assert torch.equal(kept.rewards, again.rewards)
     for one, other in zip(kept.groups, again.groups, strict=True):

@@ -23,9 +23,10 @@ from assent.models.groups import pack
 from assent.models.policy import TokenScores
 from assent.pipeline.learners import policy_learner, policy_scorer
 from assent.training.dpo import dpo_objective, train_dpo
-from assent.training.kto import Liked, mismatched, train_kto
+from assent.training.kto import Liked, train_kto
 from assent.training.labels import labels_of, word_on
 from assent.training.loop import Loop
+from assent.training.mismatched import mismatched
 from assent.training.orpo import train_orpo
 from assent.training.preference import PreferenceResult
 from assent.training.preference_config import DPOConfig, KTOConfig, ORPOConfig, RankingConfig, SimPOConfig
