@@ -7,7 +7,7 @@ Needs an environment of its own:
 TRL's trainers compute their losses inside one method each, from a model's output; so each trainer is made without its
 set-up, given a stand-in for a model that returns our log-probabilities of tokens, and its own method is called. Nothing
 of TRL is copied. For each loss the largest difference of values and of gradients by the log-probability of every token,
-or by the score of every answer, is printed, in float32.
+or by the score of every answer, is printed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ FAMILIES = (trl_preference_losses, trl_supervised_losses, trl_policy_losses)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--float64", action="store_true", help="so that what remains is no rounding of float32")
     arguments = parser.parse_args()
+    torch.set_default_dtype(torch.float64 if arguments.float64 else torch.float32)
     print(f"TRL {trl.__version__}, torch {torch.__version__}, {arguments.seeds} draws\n")
     print(
         "| loss | largest value | largest difference of values | largest gradient | largest difference of gradients |"

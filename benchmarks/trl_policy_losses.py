@@ -132,7 +132,7 @@ def ours_grpo(draw: Draw, leaf: Tensor, *, config: GRPOConfig, through_engine: b
     """The loss of one optimizer step; advantages by the deviation over K - 1, as TRL has it."""
     experience = draw.experience(Correction(CAP) if through_engine else None)
     rewards, kl = shaped_rewards(experience, config), price(config)
-    mini = draw.scored(experience, config, differ(rewards, experience.group))
+    mini = draw.scored(experience, config, None if kl else differ(rewards, experience.group))
     advantages = advantages_of(rewards, experience.group, config)
     if config.scale == "std":
         theirs = math.sqrt((draw.samples - 1) / draw.samples)
