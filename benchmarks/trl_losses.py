@@ -2,7 +2,7 @@
 
 Needs an environment of its own:
 
-    pip install -c constraints.txt torch trl==1.16.0 jaxtyping peft pydantic rich scipy threadpoolctl
+    pip install -c constraints.txt torch==2.13.0 trl==1.16.0 jaxtyping peft pydantic rich scipy threadpoolctl
 
 TRL's trainers compute their losses inside one method each, from a model's output; so each trainer is made without its
 set-up, given a stand-in for a model that returns our log-probabilities of tokens, and its own method is called. Nothing
