@@ -44,8 +44,8 @@ EPSILON = 1e-4
 def train_grpo(roles: Roles, prompts: Sequence[Prompt], config: GRPOConfig, loop: Loop) -> None:
     """Move the policy toward answers that are better than the others of their prompt.
 
-    Groups whose answers all have the same reward teach nothing and are not computed; their rows still count in the
-    average. Raises ConfigError for settings that cannot work.
+    Where the KL has no price, groups whose answers all have the same reward teach nothing and are not computed; their
+    rows still count in the average. Raises ConfigError for settings that cannot work.
     """
     config.refuse()
     course = Course(roles, config, loop)
@@ -53,16 +53,16 @@ def train_grpo(roles: Roles, prompts: Sequence[Prompt], config: GRPOConfig, loop
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         rewards = shaped_rewards(experience, config)
-        in_reward = config.kl.estimator == "k1" and course.kl.coefficient > 0
-        teaching = None if in_reward else differ(rewards, experience.group)
+        teaching, price = differ(rewards, experience.group), course.kl.coefficient
         seed = seeds.derive(loop.seed, "split", step)
-        minibatches = score(experience, roles, config, seed=seed, teaching=teaching)
-        if in_reward:
-            rewards = rewards - course.kl.coefficient * row_kl(experience, minibatches)
+        minibatches = score(experience, roles, config, seed=seed, teaching=None if price else teaching)
+        in_reward = config.kl.estimator == "k1"
+        if in_reward and price:
+            rewards = rewards - price * row_kl(experience, minibatches)
         facts = experience.facts | distance(experience, minibatches)
-        facts["teaching_groups"] = 1.0 if teaching is None else teaching.float().mean().item()
+        facts["teaching_groups"] = teaching.float().mean().item()
         advantages = advantages_of(rewards, experience.group, config)
-        kl = 0.0 if in_reward else course.kl.coefficient
+        kl = 0.0 if in_reward else price
         facts |= update_policy(
             roles,
             minibatches,

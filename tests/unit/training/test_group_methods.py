@@ -215,7 +215,7 @@ def test_groups_of_equal_rewards_are_neither_scored_nor_trained_and_nothing_move
     before = {name: p.detach().clone() for name, p in policy.parameters().items()}
     used = roles(toy, lambda p, c: [1.0] * len(c), policy=policy)
     counting = Counting(used.policy)
-    config = METHODS["grpo"][1].model_copy(update={"missing_eos_penalty": 0.0})
+    config = METHODS["grpo"][1].model_copy(update={"missing_eos_penalty": 0.0, "kl": GroupKLConfig(kind="off")})
     loop = new_loop()
     train_grpo(Roles(counting, *list(vars(used).values())[1:]), prompts, config, loop)  # type: ignore[arg-type]
     assert counting.asked == 0 and used.policy.num_steps == 0
@@ -223,6 +223,22 @@ def test_groups_of_equal_rewards_are_neither_scored_nor_trained_and_nothing_move
     log = read_metrics(loop.log.folder)
     assert [m["teaching_groups"] for m in log] == [0.0] * config.steps
     assert [m["policy_updates"] for m in log] == [0.0] * config.steps
+
+
+def test_answers_of_equal_reward_are_pulled_to_the_start(
+    toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
+) -> None:
+    policy = toy.policy()
+    with torch.no_grad():
+        for weights in policy.parameters().values():
+            weights *= 1.1  # away from its start, or nothing would pull
+    changes = {"missing_eos_penalty": 0.0, "kl": GroupKLConfig(coefficient=1.0), "steps": 1}
+    loop = new_loop()
+    used = roles(toy, lambda p, c: [1.0] * len(c), policy=policy)
+    train_grpo(used, prompts, METHODS["grpo"][1].model_copy(update=changes), loop)
+    [log] = read_metrics(loop.log.folder)
+    assert log["teaching_groups"] == 0.0 and log["policy_loss"] == pytest.approx(0.0, abs=1e-6)
+    assert log["k3"] > 0.0 and log["grad_norm"] > 0.0
 
 
 def test_leaving_out_groups_that_teach_nothing_changes_no_update(toy: Toy, prompts: list[Prompt]) -> None:
