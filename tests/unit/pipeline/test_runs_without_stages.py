@@ -265,10 +265,10 @@ def test_the_lab_needs_no_raters_where_nothing_learns_from_rankings() -> None:
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (LAB + "optimize: {kind: ppo}\n", "evaluation-c19fe9558a4f"),
-        (LAB + "optimize: {kind: dpo}\n", "evaluation-5e43790c9c7d"),
-        (FILES + "optimize: {kind: dpo}\n", "evaluation-e1cbb9455d55"),
-        (FILES + "optimize: {kind: grpo}\n", "evaluation-54e55c740e78"),
+        (LAB + "optimize: {kind: ppo}\n", "evaluation-2ac07e4c8088"),
+        (LAB + "optimize: {kind: dpo}\n", "evaluation-ded63534e667"),
+        (FILES + "optimize: {kind: dpo}\n", "evaluation-209580baaac3"),
+        (FILES + "optimize: {kind: grpo}\n", "evaluation-776b91a803c1"),
     ],
 )
 def test_keys_of_runs_with_every_stage_are_what_they_were(
