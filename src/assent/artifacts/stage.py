@@ -39,7 +39,7 @@ from assent.artifacts.layout import ARTIFACTS, LOGS, WORK
 from assent.artifacts.locks import ENDING, lock_run, only_one, use
 from assent.artifacts.mishaps import SPOILED, disk, spoiled_batch
 from assent.artifacts.outside import known, placeless
-from assent.artifacts.reasons import reasons
+from assent.artifacts.reasons import NEVER, reasons
 from assent.artifacts.round import stage_name
 from assent.artifacts.store import Artifact, ArtifactStore, Manifest
 from assent.core import files, seeds
@@ -219,8 +219,8 @@ class Runner:
                 if step.state == "done":
                     self._take_over(step.artifact, work)
                 else:
-                    self.log.say(f"{step.title}: {'goes on' if step.state == 'would resume' else '; '.join(step.why)}")
-                    made = self._make(stage, config, inputs, identity, work)
+                    why = "goes on" if step.state == "would resume" else "; ".join(step.why)
+                    made = self._make(stage, config, inputs, identity, work, why="" if why == NEVER else why)
                     step = replace(step, artifact=made, state="ran")
         self.steps.append(step)
         self._note()
@@ -306,7 +306,14 @@ class Runner:
             self.noted([*self.steps, begun] if begun is not None else self.steps)
 
     def _make(
-        self, stage: Stage, config: BaseModel, inputs: Mapping[str, StageInput], identity: Identity, work: Path
+        self,
+        stage: Stage,
+        config: BaseModel,
+        inputs: Mapping[str, StageInput],
+        identity: Identity,
+        work: Path,
+        *,
+        why: str,
     ) -> Artifact:
         planned = [name for name, value in inputs.items() for a in _as_list(value) if not a.is_made]
         if planned:
@@ -315,6 +322,7 @@ class Runner:
             self.artifacts.read(used)
         with disk(work), self._logs.open(self.root / LOGS / work.name) as log:
             log.title = stage_name(self.scope, stage.name)
+            log.begin(why)
             files.remove_partials(log.folder)  # a kill amid a rewind leaves one
             attempts = Attempts(work, log.folder)
             output, scratch = _folders(work)

@@ -50,7 +50,7 @@ class RunLog:
     ) -> None:
         self.folder = folder
         self.title = ""
-        """Of the stage; printed as a heading above the first line that people see of it."""
+        """Of the stage; printed as a heading by `begin`, or above the first line that people see of it."""
         self.told = set() if told is None else told
         """Lines that `say_once` has said, here or in a log that shares the set, and which trackers began or failed."""
         self.quiet = quiet
@@ -104,6 +104,11 @@ class RunLog:
         with self._screen.bar(self._below_title(description), total, done=done, is_aside=is_aside) as bar:
             yield bar
 
+    def begin(self, why: str = "") -> None:
+        """Print the title, and why the stage runs."""
+        self._is_titled = True
+        self._screen.say(f"{self.title}: {why}" if why else self.title)
+
     def say(self, text: str) -> None:
         """Print one calm line for people. Nothing when quiet."""
         self._screen.say(self._below_title(text))
@@ -133,8 +138,7 @@ class RunLog:
         if not self.title:
             return text
         if not self._is_titled:
-            self._is_titled = True
-            self._screen.say(self.title)
+            self.begin()
         return f"  {text}"
 
     def _drawers(self) -> list[Drawing]:

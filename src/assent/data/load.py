@@ -338,7 +338,8 @@ class _Loader(Generic[_Item]):
 
     def _refuse(self, row: BadRow, bad: list[BadRow]) -> None:
         if not self.source.skip_bad:
-            raise row.error
+            way_on = "" if "skip_bad" in row.reason else "; or skip such rows with skip_bad"
+            raise DataError(row.reason + way_on, path=row.error.path, line=row.error.line) from row.error
         bad.append(row)
 
 

@@ -32,7 +32,8 @@ class PartReport:
         said = f"{self.name}: {self.rows} rows as {self.format}, {self.items} items"
         if self.bad:
             first = self.bad[0]
-            said += f", {len(self.bad)} bad rows skipped (first: line {first.error.line}: {first.reason})"
+            rows = "bad row" if len(self.bad) == 1 else "bad rows"
+            said += f", {len(self.bad)} {rows} skipped (first: line {first.error.line}: {first.reason})"
         return [said, *(f"  {line}" for line in self.census.lines())]
 
 

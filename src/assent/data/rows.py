@@ -73,8 +73,13 @@ class Row:
             raise self.error(f"{name!r} is null; fill it or skip such rows with skip_bad")
         near = difflib.get_close_matches(name, self.values, n=1)
         found = ", ".join(map(str, self.values)) or "no columns"
-        hint = f"did you mean {near[0]!r}? Then add columns: {{{name}: {near[0]}}}" if near else f"found: {found}"
-        raise self.error(f"column {name!r} is missing; {hint}")
+        if near:
+            raise self.error(
+                f"column {name!r} is missing; did you mean {near[0]!r}? Then add columns: {{{name}: {near[0]}}}"
+            )
+        raise self.error(
+            f"column {name!r} is missing, found: {found}; if one of these holds it, add columns: {{{name}: ITS_NAME}}"
+        )
 
     def text(self, name: str) -> str:
         """A column that holds text with something in it, as it stands."""

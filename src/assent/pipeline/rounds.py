@@ -60,7 +60,7 @@ from assent.pipeline.stages.settings import (
 )
 from assent.raters.config import PeopleConfig
 
-FILES_VERSION = "2"
+FILES_VERSION = "3"
 """Raised where the same files are read or split otherwise than before; the lab's data have the version of the stage."""
 
 

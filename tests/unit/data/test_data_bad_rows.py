@@ -45,7 +45,7 @@ def fails(load, path, match, line=None, **source):
         ({**GOOD, "chosen": "  "}, r"'chosen' is empty; fill it or skip"),
         ({**GOOD, "chosen": None}, r"'chosen' is null"),
         ({**GOOD, "chosen": 7}, r"'chosen' should be text, got int 7"),
-        ({**GOOD, "rejected": "So."}, r"chosen and rejected are the same text"),
+        ({**GOOD, "rejected": "So."}, r"are the same text.*; remove the row; or skip such rows with skip_bad$"),
         ({**GOOD, "chosen": [TURN]}, r"one of chosen and rejected is text, the other messages"),
     ],
 )

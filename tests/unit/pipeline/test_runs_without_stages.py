@@ -267,8 +267,8 @@ def test_the_lab_needs_no_raters_where_nothing_learns_from_rankings() -> None:
     [
         (LAB + "optimize: {kind: ppo}\n", "evaluation-2ac07e4c8088"),
         (LAB + "optimize: {kind: dpo}\n", "evaluation-ded63534e667"),
-        (FILES + "optimize: {kind: dpo}\n", "evaluation-209580baaac3"),
-        (FILES + "optimize: {kind: grpo}\n", "evaluation-776b91a803c1"),
+        (FILES + "optimize: {kind: dpo}\n", "evaluation-80b5a5418508"),
+        (FILES + "optimize: {kind: grpo}\n", "evaluation-56ede7f6799c"),
     ],
 )
 def test_keys_of_runs_with_every_stage_are_what_they_were(

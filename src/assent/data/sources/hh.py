@@ -23,7 +23,8 @@ def comparisons(row: Row) -> list[Comparison]:
             f"the two dialogues part at turn {same + 1}, before their last reply; no shared prompt to compare on"
         )
     prompt = turns.prompt(row, chosen[:-1])
-    return [ranked.preference(row, prompt, chosen[-1].content, rejected[-1].content, rater="hh")]
+    who = ranked.rater_of(row, "hh")
+    return [ranked.preference(row, prompt, chosen[-1].content, rejected[-1].content, rater=who)]
 
 
 def transcript(row: Row, name: str) -> list[Message]:

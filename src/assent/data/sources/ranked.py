@@ -12,6 +12,18 @@ from assent.core.hashing import hash_json, short
 from assent.core.problems import first_problem
 from assent.core.types import Comparison, Completion, Flag, Judgment, Prompt, Ranking
 from assent.data.rows import Row
+from assent.data.values import name_of
+
+_WHO = [name + end for name in ("rater", "annotator", "labeler", "labeller", "worker") for end in ("", "_id")]
+
+
+def rater_of(row: Row, unnamed: str) -> str:
+    """Who judged a row, by the first column of that name that says one person; `unnamed` where none does."""
+    for column in _WHO:
+        if (name := name_of(row.values.get(column))) is not None:
+            row.tally.read(column)
+            return name
+    return unnamed
 
 
 def preference(

@@ -40,7 +40,7 @@ def comparisons(row: Row) -> list[Comparison]:
 
 def _rater(row: Row) -> str:
     if not row.has("rater"):
-        return _RATER
+        return ranked.rater_of(row, _RATER)
     value = row.need("rater")
     return name_of(value) or (row.text("rater") if not isinstance(value, str) else _RATER)
 

@@ -22,7 +22,7 @@ _TALKS = ("messages", "conversations")
 
 def comparisons(row: Row) -> list[Comparison]:
     """The preference of a row."""
-    chosen, rejected = _side(row, "chosen"), _side(row, "rejected")
+    who, chosen, rejected = ranked.rater_of(row, _RATER), _side(row, "chosen"), _side(row, "rejected")
     if turns.is_messages(chosen) != turns.is_messages(rejected):
         raise row.error("one of chosen and rejected is text, the other messages; write both the same way")
     if turns.is_messages(chosen):
@@ -38,7 +38,7 @@ def comparisons(row: Row) -> list[Comparison]:
         prompt = turns.prompt(row, said)
     else:
         prompt, answers = _from_texts(row)
-    return [ranked.preference(row, prompt, *answers, rater=_RATER, scores=_scores(row))]
+    return [ranked.preference(row, prompt, *answers, rater=who, scores=_scores(row))]
 
 
 def conversations(row: Row) -> list[Conversation]:
