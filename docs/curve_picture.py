@@ -59,7 +59,10 @@ def picture(title: str, panels: Sequence[Panel], label: str) -> str:
     rows = -(-len(panels) // columns)
     width = EDGE + columns * (wide + EDGE)
     height = HEAD + rows * (TITLE + high) + EDGE / 2
-    parts = [_text(EDGE, 31, f"{title}, on the lab", "title"), *_key(width - EDGE, colours, any(one.held_out for one in panels))]
+    parts = [
+        _text(EDGE, 31, f"{title}, on the lab", "title"),
+        *_key(width - EDGE, colours, any(one.held_out for one in panels)),
+    ]
     for number, one in enumerate(panels):
         x, y = EDGE + number % columns * (wide + EDGE), HEAD + number // columns * (TITLE + high)
         parts += [
