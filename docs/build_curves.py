@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from curve_picture import Panel, picture
+from curve_picture import Panel, picture, with_description
 from methods import config_of
 
 from assent.artifacts.identity import resolved
@@ -81,13 +80,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="the folder that the benchmark wrote into")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--methods", nargs="+", default=[sheet.of for sheet in SHEETS], help="those to draw")
     parser.add_argument(
         "--set", action="append", default=[], dest="settings", help="those that the benchmark was given"
     )
     parser.add_argument("--images", type=Path, default=IMAGES, help="folder of the pictures")
     parser.add_argument("--pages", type=Path, default=PAGES, help="folder of the methods' pages")
     arguments = parser.parse_args()
-    for sheet in SHEETS:
+    for sheet in (sheet for sheet in SHEETS if sheet.of in arguments.methods):
         logs = dict(found(sheet, arguments.runs, arguments.seeds, arguments.settings))
         panels = [panel(name, sheet.of, logs) for name in sheet.shown]
         for one in panels:
@@ -143,22 +143,25 @@ def description(sheet: Sheet, panels: Sequence[Panel]) -> str:
     """What the picture shows, for people who do not see it."""
     seeds = sorted({seed for one in panels for seed in one.lines})
     runs = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of seeds {', '.join(map(str, seeds))}"
-    courses = "; ".join(f"{one.shown.title.lower()} {one.course()}" for one in panels)
-    title = sheet.title.removeprefix("The ")
-    return f"Curves of {title} on the lab, first tenth of the steps to last tenth, {runs}: {courses}"
+    courses = "; ".join(f"{within(one.shown.title)} {one.course()}" for one in panels)
+    return f"Curves of {within(sheet.title)} on the lab, first tenth of the steps to last tenth, {runs}: {courses}"
+
+
+def within(title: str) -> str:
+    """A title as it stands within a sentence: names such as KL and PPO stay."""
+    return title if title[1].isupper() else title[0].lower() + title[1:]
 
 
 def with_picture(text: str, name: str, said: str) -> str:
     """A page with the picture: in place of what stood for it, else above the table of its curves."""
-    line = f"![{said}](../images/{name})"
-    there = re.compile(rf"^!\[[^\]]*\]\(\.\./images/{re.escape(name)}\)$", re.MULTILINE)
-    if there.search(text):
-        return there.sub(lambda _: line, text)
+    described = with_description(text, name, said)
+    if described is not None:
+        return described
     before, heading, after = text.partition("\n## Curves\n")
     lead, table, rest = after.partition("| curve |")
     if not table:
         raise SystemExit(f"{name}: its page has no table of curves below a heading Curves")
-    return f"{before}{heading}{lead}{line}\n\n{table}{rest}"
+    return f"{before}{heading}{lead}![{said}](../images/{name})\n\n{table}{rest}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pictures on the methods' pages are drawn from the right logs, and show what their pages explain."""
+"""The pictures on the methods' pages are drawn from the right logs and tables, and show what their pages explain."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from assent.artifacts.identity import resolved
 from assent.artifacts.store import ArtifactStore, Manifest
 from assent.core import seeds
 from assent.pipeline.stages.settings import OptimizeStage
+from assent.training.config import methods
 
 ROOT = Path(__file__).parents[2]
 METHODS = ROOT / "docs" / "methods"
@@ -25,11 +26,16 @@ CURVES = re.compile(r"^\| curve \|.*\n(?:\|.*\n)+", re.MULTILINE)
 
 @pytest.fixture(scope="module")
 def built() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("build_curves", ROOT / "docs" / "build_curves.py")
-    assert spec is not None and spec.loader is not None
-    module = sys.modules["build_curves"] = importlib.util.module_from_spec(spec)  # its dataclasses look there
-    spec.loader.exec_module(module)
-    return module
+    return _loaded("build_curves")
+
+
+@pytest.fixture(scope="module")
+def drawing() -> ModuleType:
+    return _loaded("build_result_pictures")
+
+
+def test_every_method_has_a_picture(built: ModuleType) -> None:
+    assert {sheet.of for sheet in built.SHEETS} == {*methods(), "sft", "reward"}
 
 
 def test_a_picture_shows_numbers_that_its_page_explains(built: ModuleType) -> None:
@@ -69,6 +75,41 @@ def test_a_picture_stands_alone_in_light_and_dark(
     assert used <= set(re.findall(r"--(\w+):", light))
     assert used - {"sans"} <= set(re.findall(r"--(\w+):", dark))
     assert {"seed 1", "seed 2"} <= set(re.findall(r">(seed \d)<", text))
+
+
+def test_pictures_of_results_show_what_the_results_say(drawing: ModuleType) -> None:
+    results = drawing.RESULTS.read_text(encoding="utf-8")
+    stale = []
+    for one in drawing.PICTURES:
+        said = drawing.described(one, results)
+        svg = ET.fromstring((ROOT / "docs" / "images" / one.name).read_text(encoding="utf-8"))
+        title = svg.findtext("{http://www.w3.org/2000/svg}title")
+        if title != said or f"![{said}](../images/{one.name})" not in _text(one.page).splitlines():
+            stale.append(one.name)
+    assert not stale, "out of date: python docs/build_result_pictures.py"
+
+
+def test_a_table_is_read_with_its_intervals_and_what_has_none_is_named(drawing: ModuleType) -> None:
+    results = "\n## Two\n\n| a | b |\n|---|---|\n| no | 1.0 [0.0, 2.0] |\n\n## One\n\n| a | `b` |\n|---|---|\n"
+    results += "| **x** | +0.5 (−0.25 [−0.5, +0.0]) |\n| y | 3.0 |\n| z | **12.5% [10%, 15%]** |\n\nwords\n"
+    part = drawing.Part("p", ("b",), "shares")
+    rows, missing = drawing.read(part, drawing.Picture("page", "One", "| a |", "t", (part,)), results)
+    assert [(name, one.estimate, one.low, one.high) for name, (one,) in rows] == [
+        ("x", -0.25, -0.5, 0.0),
+        ("z", 0.125, 0.1, 0.15),
+    ]
+    assert missing == ["y"]
+    with pytest.raises(SystemExit, match="no table"):
+        drawing.table(results, "One", "| c |")
+
+
+def _loaded(name: str) -> ModuleType:
+    """A script of docs/."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # its dataclasses look there
+    spec.loader.exec_module(module)
+    return module
 
 
 def _text(page: str) -> str:
