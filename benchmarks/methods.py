@@ -23,6 +23,7 @@ from assent.artifacts.store import Artifact
 from assent.core.files import write_json
 from assent.core.types import Prompt
 from assent.lab.reward import truth
+from assent.pipeline.config import RunConfig
 from assent.pipeline.places import open_project
 from assent.pipeline.rounds import prepare, run_round
 from assent.training.config import methods
@@ -62,8 +63,19 @@ def main() -> None:
 
 def run_method(method: str, seed: int, runs: Path, *, threads: int) -> dict[str, Any]:
     """One method from one start: what it gained and spent."""
+    config = config_of(method, seed, runs, threads=threads)
+    with Runner(runs / config.name, seed=seed, logs=LogOptions(quiet=True, tensorboard=False)) as run:
+        start = prepare(run, config)
+        with run.within("round", 1):
+            done = run_round(run, config, start, [])
+    assert done.evaluation is not None and done.judgments is not None
+    labels = done.judgments.notes["judgments"]
+    return {"seed": seed, "labels": labels, **measured(done.policy, done.evaluation, start.data["prompts"])}
+
+
+def config_of(method: str, seed: int, runs: Path, *, threads: int = 1) -> RunConfig:
+    """The run of a method, or of a variant of it such as "dpo:labels=soft", from the world of a seed."""
     kind, *said = method.replace(":", ",", 1).split(",")
-    own = settings_of(kind)
     name = f"methods-{seed}"
     shared = (
         f"name={name}",
@@ -72,15 +84,8 @@ def run_method(method: str, seed: int, runs: Path, *, threads: int) -> dict[str,
         f"compute.threads={threads}",
         f"store.url=sqlite:///{(runs / name).resolve()}.db",
     )
-    chosen = (f"optimize={json.dumps(own)}", *(f"optimize.{one}" for one in said))
-    config = open_project(CONFIG, (), (*shared, *chosen)).config
-    with Runner(runs / name, seed=seed, logs=LogOptions(quiet=True, tensorboard=False)) as run:
-        start = prepare(run, config)
-        with run.within("round", 1):
-            done = run_round(run, config, start, [])
-    assert done.evaluation is not None and done.judgments is not None
-    labels = done.judgments.notes["judgments"]
-    return {"seed": seed, "labels": labels, **measured(done.policy, done.evaluation, start.data["prompts"])}
+    chosen = (f"optimize={json.dumps(settings_of(kind))}", *(f"optimize.{one}" for one in said))
+    return open_project(CONFIG, (), (*shared, *chosen)).config
 
 
 def settings_of(kind: str) -> dict[str, Any]:

@@ -156,15 +156,18 @@ def intervals(rows: Sequence[Row], label: str, *, reference: float | None = None
         return c.svg(label)
 
 
-def levels(rows: Sequence[Row], label: str, *, references: Sequence[float] = ()) -> str:
-    """As `intervals`, on a scale of plain numbers that may be negative."""
-    with _rows(WIDE[0], [r.name for r in rows], right=96) as c:
+def levels(rows: Sequence[Row], label: str, *, references: Sequence[float] = (), digits: int = 2) -> str:
+    """As `intervals`, on a scale of plain numbers that may be negative, written with `digits` decimals."""
+    notes = [f"{v.estimate:.{digits}f} [{v.low:.{digits}f}, {v.high:.{digits}f}]" for v in (r.value for r in rows)]
+    right = max(96.0, max((len(note) for note in notes), default=0) * _LETTER)
+    with _rows(WIDE[0], [r.name for r in rows], right=right) as c:
         for reference in references:
             c.axes.axvline(reference, color=SOFT, linewidth=1.2, linestyle=(0, (4, 3)))
-        for i, row in enumerate(rows):
+        for i, (row, note) in enumerate(zip(rows, notes, strict=True)):
             c.axes.plot([row.value.low, row.value.high], [i, i], color=row.colour, linewidth=5, alpha=0.35)
             c.axes.plot([row.value.estimate], [i], "o", color=row.colour, markersize=8, clip_on=False, zorder=3)
-            _end_note(c.axes, i, f"{row.value.estimate:.2f} [{row.value.low:.2f}, {row.value.high:.2f}]")
+            _end_note(c.axes, i, note)
+        c.axes.xaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
         c.axes.grid(axis="x")
         return c.svg(label)
 

@@ -109,6 +109,7 @@ def _inline(svg: str, label: str) -> str:
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r' id="[A-Za-z.]+\d*_\d+"', "", body)
+    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)  # as matplotlib writes it from 3.11 on; before, as below
     body = re.sub(r"font: (?:(\d+) )?([\d.]+)px [^;\"]*", _font, body)
     for placeholder, name in NAMES.items():
         body = body.replace(placeholder, f"var(--{name})")

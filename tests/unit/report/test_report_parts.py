@@ -25,6 +25,7 @@ from assent.report.figures import (
     dumbbells,
     histogram,
     intervals,
+    levels,
     percent,
     trends,
 )
@@ -91,6 +92,7 @@ FIGURES = {
     "log": lambda name: curves([Curve([0, 1], [1e-6, 3e-6])], name, frame=Frame(is_log=True)),
     "log with zero": lambda name: curves([Curve([0, 1], [0.0, 3e-6])], name, frame=Frame(is_log=True)),
     "intervals": lambda name: intervals([Row(name, HALF)], name, reference=0.5),
+    "levels": lambda name: levels([Row(name, HALF)], name, references=(0, 1)),
     "dumbbells": lambda name: dumbbells([BeforeAfter(name, HALF, HALF)], name),
     "histogram": lambda name: histogram([0.0, 0.0], [0.0], name, x=name),
     "bars": lambda name: bars([Bar(name, 0.0, name)], name),
@@ -111,6 +113,14 @@ def test_every_figure_is_sound_markup_in_the_colours_of_the_page(figure: str, na
     assert not colours, f"not from the page: {colours}"
     used = set(re.findall(r"var\(--([a-z]+)\)", svg))
     assert used and used <= set(NAMES.values())
+    assert "font-family" not in svg, "texts have the font of the page"
+
+
+def test_what_stands_at_the_end_of_a_row_fits_into_the_figure() -> None:
+    svg = levels([Row("a", Estimate(estimate=-1234.5, low=-2234.5, high=-1034.5))], "wide", digits=3)
+    wide = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+    (start,) = re.findall(r' x="([\d.]+)"[^>]*>-1234\.500 \[-2234\.500, -1034\.500\]<', svg)
+    assert float(start) + 30 * 5.5 < wide  # 30 letters of 11 pixels, about half as wide as high
 
 
 def test_settings_compare_with_the_default_of_the_place_where_they_stand() -> None:
