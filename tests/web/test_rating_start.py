@@ -66,3 +66,20 @@ def test_a_rater_on_a_keyboard_of_another_script_presses_the_same_keys(desk: Des
     assert desk.sentence == "B > A = D > C"
     desk.page.evaluate(press, ["я", "KeyZ"])
     assert desk.sentence == "B > A = D"
+
+
+def test_a_number_that_grows_is_explained_once_and_until_the_next_judgment(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assent.web.rating.counts.COUNTED_FOR", 0)
+    desk.ask(*(task(f"early {n}") for n in range(4)))
+    desk.open()
+    waiting, grown = desk.page.locator("#waiting"), desk.page.locator("#grown")
+    for added, is_told in ((0, False), (3, True), (3, False)):
+        now = time.time()
+        more = [task(f"{desk.project} {now} {n}").model_copy(update={"project": desk.project}) for n in range(added)]
+        desk.service.store.add_tasks(more, now=now)
+        desk.press("1", "2", "3", "4")
+        desk.submit()
+        assert grown.is_visible() is is_told
+    assert waiting.inner_text() == "· 7 waiting" and "More waits than before" in str(grown.text_content())
