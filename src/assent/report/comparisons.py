@@ -132,7 +132,7 @@ def _how_judged(w: WinRate, report: EvaluationReport) -> str:
 
 def _how_drawn(sampling: Mapping[str, Any], *, seed: int | None) -> str:
     """How both policies were asked, under the names of the settings; of those that are rarely set, only what is."""
-    rare = {"top_k": None, "min_p": 0.0, "repetition_penalty": 1.0, "stop": []}
+    rare: dict[str, Any] = {"top_k": None, "min_p": 0.0, "repetition_penalty": 1.0, "stop": []}
     shown = [name for name in ("temperature", "top_p", "max_new_tokens") if name in sampling]
     shown += [name for name, plain in rare.items() if sampling.get(name, plain) != plain]
     said = [f"{name} {one:g}" if isinstance(one := sampling[name], float) else f"{name} {one}" for name in shown]
