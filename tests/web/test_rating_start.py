@@ -66,3 +66,21 @@ def test_a_rater_on_a_keyboard_of_another_script_presses_the_same_keys(desk: Des
     assert desk.sentence == "B > A = D > C"
     desk.page.evaluate(press, ["я", "KeyZ"])
     assert desk.sentence == "B > A = D"
+
+
+def test_a_number_that_grows_is_explained_once_and_until_the_next_judgment(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assent.web.rating.counts.COUNTED_FOR", 0)
+    desk.ask(*(task(f"early {n}") for n in range(4)))
+    desk.open()
+    for added, left, is_told in ((0, 3, False), (3, 5, True), (3, 7, False)):
+        now = time.time()
+        more = [task(f"{desk.project} {now} {n}").model_copy(update={"project": desk.project}) for n in range(added)]
+        desk.service.store.add_tasks(more, now=now)
+        desk.press("1", "2", "3", "4")
+        desk.submit()
+        is_counted = "n => document.querySelector('#waiting').textContent === `· ${n} waiting`"
+        desk.page.wait_for_function(is_counted, arg=left)
+        assert desk.page.locator("#grown").is_visible() is is_told
+    assert "More waits than before" in str(desk.page.locator("#grown").text_content())

@@ -51,12 +51,14 @@ def run(config: RunConfig | Path | str, *, to: Path | str | None = None, quiet: 
     `config` is the path of a YAML or a `RunConfig`, whose paths are taken from the current folder. `to` is the run's
     folder; None: runs/NAME below the current folder. Raises as `train` does.
     """
+    from assent.pipeline.beforehand import refuse_settings
     from assent.pipeline.places import open_project
     from assent.pipeline.run import rate_command, run_once
     from assent.report.run import report_of
 
     if not isinstance(config, RunConfig):
         config = open_project(Path(config)).config
+    refuse_settings(config)
     folder = RUNS / config.name if to is None else Path(to)
     try:
         run_once(folder, config, quiet=quiet)

@@ -53,7 +53,7 @@ class Made:
     """An artifact that a round made."""
 
     stage: str
-    """Title of the stage; empty in a file of the form before stages were named."""
+    """Of the stage, as in manifests; empty in a file of the form before stages were named."""
     kind: str
     artifact: str
     """Name of its folder."""
@@ -101,5 +101,5 @@ def named(made: Sequence[Made], name: str) -> Made | None:
 
 
 def names_of(made: Sequence[Made]) -> list[str]:
-    """A name for each artifact: its kind, or its stage's title where another of that kind has that name."""
-    return [one.kind if named(made, one.kind) == one else one.stage for one in made]
+    """A name for each artifact: its kind, or its stage's name where another of that kind has that name."""
+    return [one.kind if named(made, one.kind) == one else stage_name((), one.stage) for one in made]

@@ -252,7 +252,7 @@ def verify(folder: Path) -> Manifest:
     The hash of a large file that nobody has written to is remembered (artifacts/digests.py), not read again.
     """
     manifest = read_manifest(folder)
-    with files.reading(folder):
+    with files.reading(folder, around=folder.parent):
         _check_files(folder, manifest)
     return manifest
 
@@ -272,7 +272,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
 def read_manifest(folder: Path) -> Manifest:
     """Read and check the manifest itself, not the files. Raises InvalidArtifactError, or UnreadableError."""
     try:
-        with files.reading(folder / MANIFEST):
+        with files.reading(folder / MANIFEST, around=folder.parent):
             values = json.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         raise InvalidArtifactError("it has no manifest") from None

@@ -52,6 +52,10 @@ class DataError(UserError):
 class UnreadableError(UserError):
     """A file is there, and whoever runs this may not read it."""
 
+    def __init__(self, message: str, *, path: Path) -> None:
+        self.path = path
+        super().__init__(message)
+
 
 class ModelError(UserError):
     """A model, tokenizer or chat template cannot be used as asked."""

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import grp
 import json
 import os
+import pwd
+import shlex
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -148,29 +151,55 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn a file that may not be read into one clear line: whose it is, and what to do."""
+def reading(path: Path, *, around: Path | None = None) -> Iterator[None]:
+    """Turn a file that may not be read into one clear line: whose it is, and the command with which they let the
+    reader in: to `around`, where more that is theirs lies, else to the folder of the file."""
     try:
         yield
-    except PermissionError as error:
-        meant = Path(error.filename) if isinstance(error.filename, str | os.PathLike) else path
-        owner = _owner(meant)
-        raise UnreadableError(
-            f"cannot read {meant}: it belongs to {owner}, and you may not read it; run this as {owner}, or have"
-            f" {owner} let your group read it (chmod g+r)"
-        ) from error
+    except (PermissionError, UnreadableError) as error:
+        if isinstance(error, UnreadableError):
+            if around is None:
+                raise
+            meant = error.path
+        else:
+            meant = Path(error.filename) if isinstance(error.filename, str | os.PathLike) else path
+        folder = (around or meant.parent).absolute()
+        raise UnreadableError(f"cannot read {meant}: {_way_in(meant, folder)}", path=meant) from error
 
 
-def _owner(path: Path) -> str:
-    """Whose a file, or the folder around it, is: by name, where the machine has one for the number."""
+def _way_in(path: Path, folder: Path) -> str:
+    """Whose a file, or the folder around it, is, and how they let the groups of this process into `folder`."""
     for one in (path, *path.parents):
         with contextlib.suppress(OSError):
-            number = one.stat().st_uid
-            try:
-                return one.owner()
-            except (KeyError, NotImplementedError):
-                return f"user {number}"
-    return "somebody else"
+            found = one.stat()
+            break
+    else:
+        return "you may not read it, nor see whose it is; ask who made it"
+    owner, theirs = _user(found.st_uid)
+    said = f"it belongs to {owner}, and you may not read it; "
+    where = shlex.quote(str(folder))
+    mine = {os.getgid(), *os.getgroups()}
+    if found.st_gid in mine:
+        return f"{said}{owner} lets your group in with: chmod -R g+rX {where}"
+    if shared := sorted(_group(number) for number in mine & theirs):
+        return f"{said}{owner} lets your group in with: chgrp -R {shared[0]} {where} && chmod -R g+rX {where}"
+    return f"{said}you share no group with {owner}: have {owner} put a copy where you may read it: cp -r {where} PLACE"
+
+
+def _user(number: int) -> tuple[str, set[int]]:
+    """The name of a user, and the numbers of their groups, as far as the machine knows them."""
+    try:
+        known = pwd.getpwuid(number)
+    except KeyError:
+        return f"user {number}", set()
+    return known.pw_name, set(os.getgrouplist(known.pw_name, known.pw_gid))
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)
 
 
 def _sync_tree(directory: Path) -> None:

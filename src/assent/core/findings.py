@@ -24,6 +24,11 @@ class Finding:
         """Whether a run would fail."""
         return self.level == "error"
 
+    @property
+    def line(self) -> str:
+        """As one line of an error; `problem` takes it apart again."""
+        return f"{self.key}: {self.message}; {self.fix}"
+
     def __str__(self) -> str:
         fix = f" → {self.fix}" if self.fix else ""
         return f"{self.level:8} {self.key}: {self.message}{fix}"

@@ -12,7 +12,7 @@ from assent.generation import vllm_honours
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.constitution_config import ReviseConfig
 from assent.pipeline.places import refuse_missing, sources_of
-from assent.raters.config import OUTSIDE_THE_LAB, ConstitutionConfig, SimulatedConfig
+from assent.raters.config import ConstitutionConfig, SimulatedConfig, no_truth
 from assent.training.code_reward import CodeRewardConfig
 from assent.training.on_policy_config import OnPolicyConfig
 
@@ -24,7 +24,7 @@ def refuse_settings(config: RunConfig) -> None:
 
         refuse_gate(config)
     for found in raters_without_truth(config):
-        raise ConfigError(f"{found.key}: {found.message}; {found.fix}")
+        raise ConfigError(found.line)
     config.method.refuse()
     refuse_constitutions(config)
 
@@ -58,15 +58,13 @@ def refuse_constitutions(config: RunConfig) -> None:
 
 
 def raters_without_truth(config: RunConfig) -> Iterator[Finding]:
-    """Simulated people where the texts are not of the lab."""
-    if config.lab is not None:
-        return
+    """Simulated people where the texts are not of the lab; the questions of suites never are."""
     collect = None if config.collect is None else config.collect.raters
     own = None if config.evaluate is None else config.evaluate.raters
-    for key, raters in (("collect.raters.kind", collect), ("evaluate.raters.kind", own)):
+    of_the_run = {} if config.lab is not None else {"collect.raters": collect, "evaluate.raters": own}
+    for key, raters in {**of_the_run, "suites_judge": config.suites_judge}.items():
         if isinstance(raters, SimulatedConfig):
-            said = "simulated people know the truth of data.kind=lab only"
-            yield error(key, said, f"use one of {', '.join(OUTSIDE_THE_LAB)}")
+            yield no_truth(key)
 
 
 def quantizing_without(config: RunConfig) -> Iterator[Finding]:

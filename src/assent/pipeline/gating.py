@@ -115,7 +115,7 @@ def _facts(one: Artifact) -> Mapping[str, Any]:
     said = one.manifest
     return {
         "key": said.key,
-        "stage": f"{said.stage} v{said.version}",
+        "stage": f"{said.title} v{said.version}",
         "seed": said.seed,
         "settings": said.config,
         "inputs": said.parents,

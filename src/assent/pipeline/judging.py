@@ -20,7 +20,6 @@ from assent.pipeline.config import LabData
 from assent.pipeline.queueing import QueuePlan
 from assent.raters.collect import collect
 from assent.raters.config import (
-    OUTSIDE_THE_LAB,
     AutoraterConfig,
     ConstitutionConfig,
     FunctionConfig,
@@ -29,6 +28,7 @@ from assent.raters.config import (
     RewardModelConfig,
     Role,
     SimulatedConfig,
+    no_truth,
 )
 from assent.raters.crowd import crowd
 from assent.raters.function import ScoringRater
@@ -51,10 +51,7 @@ def panel_of(raters: RatersConfig, *, lab: LabData | None, role: Role, seed: int
     match raters:
         case SimulatedConfig():
             if lab is None:
-                raise ConfigError(
-                    "collect.raters.kind is simulated, but simulated people know the truth of data.kind=lab only;"
-                    f" use one of {', '.join(OUTSIDE_THE_LAB)}"
-                )
+                raise ConfigError(no_truth("judge").line)
             return crowd(raters, lab_utility(), role=role, seed=seed, truth=lab_truths())
         case RewardModelConfig():
             scores = backends.scorer(raters.path, normalize=True)

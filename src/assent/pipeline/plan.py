@@ -8,6 +8,7 @@ from pathlib import Path
 from assent.artifacts.reasons import NEVER
 from assent.artifacts.stage import Runner
 from assent.artifacts.versions import version_for
+from assent.pipeline.beforehand import refuse_settings
 from assent.pipeline.clock import date_identity, with_date
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.memory_plan import MemoryPlan
@@ -24,6 +25,7 @@ def plan_project(
     Large files are taken to be what they were, by size and times (artifacts/digests.py).
     """
     project = open_project(path, overlays, settings)
+    refuse_settings(project.config)
     config = with_date(with_skip_bad(project.config) if skip_bad else project.config, project.run_folder)
     with planning(project.run_folder, config) as run:
         run_all(run, config)

@@ -20,7 +20,7 @@ from assent.evaluation.gate.config import GateConfig
 from assent.evaluation.outcomes import OF_REWARD
 from assent.feedback.records.queue import Queue
 from assent.lab.language import language
-from assent.pipeline.beforehand import refuse_settings, refuse_unread
+from assent.pipeline.beforehand import refuse_unread
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.decisions import decisions_identity
 from assent.pipeline.erasures import erased_judgments, erased_snapshots, evaluation_project
@@ -128,7 +128,6 @@ class RunResult:
 
 def run_all(run: Runner, config: RunConfig) -> RunResult:
     """Run everything that is not done yet. Raises AwaitingJudgments where a round waits for people."""
-    refuse_settings(config)
     start = prepare(run, config)
     rounds: list[RoundResult] = []
     for number in range(1, config.rounds + 1 if config.has_rounds else 1):

@@ -57,6 +57,7 @@ def run_project(
     """
     project = open_project(path, overlays, settings)
     config = with_skip_bad(project.config) if skip_bad else project.config
+    refuse_settings(config)
     if late:
         dated = with_date(config, project.run_folder)
         with planning(project.run_folder, dated) as run:
@@ -79,7 +80,8 @@ def run_project(
 
 
 def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str, Any], list[str]]:
-    """Do what is not done yet; the values of result.json, and what came in late, in words.
+    """Do what is not done yet, of settings that `refuse_settings` let pass: the values of result.json, and what came
+    in late, in words.
 
     Raises AwaitingJudgments, and ConfigError where something that the settings name is not there.
     """
@@ -87,7 +89,6 @@ def run_once(folder: Path, config: RunConfig, *, quiet: bool) -> tuple[dict[str,
     config = with_date(config, folder)
     also = partial(date_identity, config)
     with Runner(folder, seed=config.seed, logs=options, also=also, home=folder.parent) as run:
-        refuse_settings(config)
         refuse_absent(config)
         for line in out_of_reach(config):
             run.log.say(line)

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from assent.artifacts.outside import identity_of
 from assent.core.config import Config
+from assent.core.findings import Finding, error
 from assent.core.scoring import PythonTarget
 from assent.raters.constitution import Constitution
 
@@ -307,5 +308,9 @@ RatersConfig = Annotated[
     Field(discriminator="kind"),
 ]
 _KINDS = [one.model_fields["kind"].default for one in typing.get_args(typing.get_args(RatersConfig)[0])]
-OUTSIDE_THE_LAB = [kind for kind in _KINDS if kind != "simulated"]
-"""Kinds of raters that can judge any answers; simulated people know the truth of the lab alone."""
+
+
+def no_truth(key: str) -> Finding:
+    """What is wrong with simulated people, named under `key`, where the texts are not the lab's."""
+    said = "simulated people know the truth of the lab's own texts (data.kind=lab) and of no others"
+    return error(f"{key}.kind", said, f"use one of {', '.join(kind for kind in _KINDS if kind != 'simulated')}")

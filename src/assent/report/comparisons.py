@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from assent.evaluation.rater_report import RaterReport
 from assent.evaluation.report import EvaluationReport, Trainers
@@ -53,13 +54,16 @@ def comparison(run: Run) -> Section:
     if evaluation is None:
         return Section("comparison", "Blind comparison", "", ())
     cards: list[Card] = []
-    text = ""
+    texts: list[str] = []
     wins = evaluation.report.win_rate
     if wins is not None:
         cards.append(_win_rates(wins))
-        text = _how_judged(wins, evaluation.report)
+        texts.append(_how_judged(wins, evaluation.report))
+    if evaluation.sampling:
+        texts.append(_how_drawn(evaluation.sampling, seed=run.result.get("seed")))
     cards += _truth(evaluation) + _other_suites(evaluation.report) + _lengths(evaluation)
-    return Section("comparison", "Blind comparison" if text else "Before and after", text, tuple(cards))
+    title = "Before and after" if wins is None else "Blind comparison"
+    return Section("comparison", title, " ".join(texts), tuple(cards))
 
 
 def reward_model(run: Run) -> Section:
@@ -124,6 +128,16 @@ def _how_judged(w: WinRate, report: EvaluationReport) -> str:
     if w.swap_consistency is not None:
         text += f", {percent(w.swap_consistency)} of pairs judged alike in both orders"
     return f"{text}. The new answer is the longer one in {percent(w.new_is_longer)} of verdicts."
+
+
+def _how_drawn(sampling: Mapping[str, Any], *, seed: int | None) -> str:
+    """How both policies were asked, under the names of the settings; of those that are rarely set, only what is."""
+    rare: dict[str, Any] = {"top_k": None, "min_p": 0.0, "repetition_penalty": 1.0, "stop": []}
+    shown = [name for name in ("temperature", "top_p", "max_new_tokens") if name in sampling]
+    shown += [name for name, plain in rare.items() if sampling.get(name, plain) != plain]
+    said = [f"{name} {one:g}" if isinstance(one := sampling[name], float) else f"{name} {one}" for name in shown]
+    said += [] if seed is None else [f"seed {seed}"]
+    return f"Both policies answered with {', '.join(said)}."
 
 
 def _labels_given(trainers: Trainers | None) -> str:

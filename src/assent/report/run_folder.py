@@ -49,6 +49,8 @@ class Evaluation:
 
     report: EvaluationReport
     samples: tuple[Sample, ...]
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """How the answers were drawn, by the key of `evaluate.sampling`."""
 
     @property
     def is_independent(self) -> bool:
@@ -172,7 +174,10 @@ def read_evaluation(artifact: Artifact) -> Evaluation | None:
     if not (artifact.folder / EVALUATION).is_file():
         return None
     samples = (_parse(Sample, row, artifact.folder / SAMPLES) for row in read_samples(artifact.folder))
-    return Evaluation(EvaluationReport.read(artifact.folder), tuple(samples))
+    config = artifact.manifest.config
+    evaluate = config.get("evaluate") if isinstance(config, Mapping) else None
+    sampling = evaluate.get("sampling") if isinstance(evaluate, Mapping) else None
+    return Evaluation(EvaluationReport.read(artifact.folder), tuple(samples), dict(sampling or {}))
 
 
 def metrics_of(artifact: Artifact | None) -> Metrics:

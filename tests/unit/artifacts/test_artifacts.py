@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -134,7 +134,7 @@ OTHER = """
 import os, sys
 from assent.artifacts import store
 from assent.core.errors import UnreadableError
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
+os.setgroups([int(number) for number in sys.argv[3:]]); os.setgid(65534); os.setuid(65534)
 found = store.ArtifactStore(store.Path(sys.argv[1]), say=print)
 for look in (lambda: found.find(sys.argv[2]), found.all):
     try:
@@ -144,23 +144,52 @@ for look in (lambda: found.find(sys.argv[2]), found.all):
 """
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize("name", ["notes.txt", "manifest.json"])
-def test_what_another_user_may_not_read_is_one_line_and_is_not_removed(name: str) -> None:
+def as_nobody(folder: Path, *groups: int) -> list[str]:
+    """What a user without rights, but in these groups, is told of the artifact of a store and of all."""
+    command = [sys.executable, "-c", OTHER, str(folder / "artifacts"), KEY, *map(str, groups)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[:2]
+
+
+ROOT_ONLY = pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can become another user")
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder that everybody may enter, which those of `tmp_path` are not."""
     with tempfile.TemporaryDirectory() as above:
-        folder = Path(above)
-        folder.chmod(0o777)
-        _, artifact = committed(folder)
-        for one in (folder / "artifacts", artifact.folder):
-            one.chmod(0o777)
-        (artifact.folder / name).chmod(0o600)
-        command = [sys.executable, "-c", OTHER, str(folder / "artifacts"), KEY]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        first, second = done.stdout.splitlines()[:2]
-        asked = "you may not read it; run this as root, or have root let your group read it (chmod g+r)"
-        assert first == f"cannot read {artifact.folder / name}: it belongs to root, and {asked}"
-        assert second.endswith("; left out") == (name == "manifest.json")
-        assert verify(artifact.folder) == artifact.manifest
+        Path(above).chmod(0o777)
+        yield Path(above)
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize("name", ["notes.txt", "manifest.json"])
+def test_what_another_user_may_not_read_is_one_line_and_is_not_removed(shared: Path, name: str) -> None:
+    _, artifact = committed(shared)
+    for one in (shared / "artifacts", artifact.folder):
+        one.chmod(0o777)
+    (artifact.folder / name).chmod(0o600)
+    first, second = as_nobody(shared)
+    asked = "you may not read it; you share no group with root: have root put a copy where you may read it: cp -r"
+    assert (
+        first == f"cannot read {artifact.folder / name}: it belongs to root, and {asked} {shared / 'artifacts'} PLACE"
+    )
+    assert second.endswith("; left out") == (name == "manifest.json")
+    assert verify(artifact.folder) == artifact.manifest
+
+
+@ROOT_ONLY
+@pytest.mark.parametrize(("group", "begins"), [(0, "chmod -R g+rX "), (12345, "chgrp -R root ")])
+def test_the_command_that_the_owner_is_to_give_lets_the_group_in(shared: Path, group: int, begins: str) -> None:
+    _, artifact = committed(shared)
+    for one in (shared / "artifacts", artifact.folder):
+        one.chmod(0o777)
+    for one in (path for path in artifact.folder.rglob("*") if path.is_file()):
+        one.chmod(0o600)
+        os.chown(one, 0, group)
+    said, _, command = as_nobody(shared, 0)[0].partition("; root lets your group in with: ")
+    assert said.endswith("it belongs to root, and you may not read it") and command.startswith(begins)
+    subprocess.run(command, shell=True, check=True)
+    assert as_nobody(shared, 0)[0].startswith("Artifact(")
 
 
 def test_a_link_in_the_output_is_refused(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ def test_two_artifacts_of_a_kind_in_a_round_both_have_a_name(tmp_path: Path) -> 
     assert [artifact(found, name) for name in ("reward", "fit reward", "optimize", "policy")] == ["a", "a", "b", "b"]
     assert artifact(found, "samples") is None
     assert names_of(found) == ["reward", "policy", "evaluation", "red team"]
+    # Never a word of manifests alone ("fit reward"), which no plan or report has.
+    assert names_of([made("fit reward", "reward", "a"), made("fit reward", "reward", "b")]) == ["reward", "reward"]
 
 
 def test_what_a_round_starts_from_is_the_last_policy_before_it() -> None:

@@ -165,6 +165,20 @@ def test_a_usable_model_folder_has_its_template_described(project: Path) -> None
     assert not [f for f in findings.values() if f.is_error]
 
 
+def test_an_evaluation_that_draws_otherwise_than_the_base_says_is_noted_with_the_key_to_set(project: Path) -> None:
+    folder = save_tiny(project / "model", "qwen2")
+    edit(folder / "generation_config.json", do_sample=True, temperature=0.7, top_p=0.8, repetition_penalty=1.0)
+    said = found(base(folder), level="note")["evaluate.sampling"]
+    assert said.message == (
+        "both policies answer with temperature 1, top_p 1; generation_config.json of the base says"
+        " temperature 0.7, top_p 0.8"
+    )
+    assert said.fix.startswith("set evaluate.sampling: {temperature: 0.7, top_p: 0.8} ")
+    followed = "evaluate.sampling={temperature: 0.7, top_p: 0.8}"
+    assert "evaluate.sampling" not in found(base(folder), followed, level="note")
+    assert "evaluate.sampling" not in found(base(folder), "evaluate=null", level="note")
+
+
 def test_a_model_that_is_not_causal_is_an_error(project: Path) -> None:
     bert = BertForMaskedLM(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8))
     bert.save_pretrained(project / "bert")

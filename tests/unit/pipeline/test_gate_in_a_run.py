@@ -101,6 +101,8 @@ def test_what_fails_is_not_promoted_and_names_say_so() -> None:
     assert replay(dossier).verdict == "fail"
     evidence = json.loads((dossier / "evidence.json").read_text())
     policy = evidence["facts"]["artifacts"][policy_of(2)]
+    told = {one["stage"].rpartition(" v")[0] for one in evidence["facts"]["artifacts"].values()}
+    assert told == {"data prompts", "data comparisons", "base", "collect", "optimize", "evaluate"}  # as plans call them
     assert policy["files"] and policy["seed"] and "toy" not in policy["inputs"]
 
 

@@ -196,8 +196,9 @@ def test_only_what_somebody_reads_is_made(project: Path) -> None:
     [
         (("optimize.sampling.top_p=0.9",), "optimize.sampling.top_p is 0.9"),
         (("optimize.best=heldout_reward",), "optimize.best chooses by heldout_reward, and no prompts are held out"),
-        (("collect={raters: {kind: simulated}}",), "collect.raters.kind: simulated people know the truth of data.kind"),
-        (("evaluate.raters={kind: simulated}",), "evaluate.raters.kind: simulated people know the truth of data.kind"),
+        (("collect={raters: {kind: simulated}}",), "collect.raters.kind: simulated people know the truth"),
+        (("evaluate.raters={kind: simulated}",), "evaluate.raters.kind: simulated people know the truth"),
+        (("suites_judge={kind: simulated}",), "suites_judge.kind: simulated people know the truth"),
     ],
 )
 def test_settings_that_cannot_work_end_plan_and_run_before_the_first_stage(

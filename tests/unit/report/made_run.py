@@ -160,7 +160,8 @@ class MadeRun:
         if self.answers:
             texts["samples.jsonl"] = "".join(json.dumps(a) + "\n" for a in self.answers)
         made = {"policy": policy, "baseline": baseline, "prompts": prompts}
-        return self.artifact("evaluate", "evaluation", texts=texts, scope=scope, **made)
+        asked = {"sampling": {"temperature": 0.7, "top_p": 0.8, "top_k": None, "max_new_tokens": 64, "stop": []}}
+        return self.artifact("evaluate", "evaluation", texts=texts, scope=scope, evaluate=asked, **made)
 
     def artifact(
         self, stage: str, kind: str, *, texts: dict[str, str] | None = None, log: Any = (), **given: Any

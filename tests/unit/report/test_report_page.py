@@ -136,6 +136,12 @@ def test_a_run_that_nobody_compared_claims_no_preference(tmp_path: Path) -> None
     assert "Preferred" not in text
 
 
+def test_the_report_says_how_answers_were_drawn_whether_or_not_anybody_compared_them(tmp_path: Path) -> None:
+    said = "Both policies answered with temperature 0.7, top_p 0.8, max_new_tokens 64, seed 7."
+    assert said in page(MadeRun(tmp_path / "compared"))
+    assert said in page(MadeRun(tmp_path / "alone", wins=None))
+
+
 def test_the_reward_model_is_not_called_a_blind_judge_of_itself(tmp_path: Path) -> None:
     run = MadeRun(tmp_path, judge="reward model of this round")
     verdict = verdict_of(read_run(run.write()))

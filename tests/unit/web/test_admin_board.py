@@ -66,6 +66,19 @@ def test_the_dashboard_says_what_was_worked_by_hand(house_of_two: House) -> None
     assert panels["criteria"] == "", "nobody scored anything"
 
 
+def test_a_number_that_can_grow_says_so_until_everything_is_judged(house_of_two: House) -> None:
+    pages, said = (PROJECT, f"{PROJECT}/tasks"), "first tasks (up to 30) are judged by up to 3 people"
+    admin, store, clock = house_of_two.person("admin"), house_of_two.store, house_of_two.clock
+    assert not any(said in admin.page(page) for page in pages)
+    store.add_tasks([a_task(9, project="support", answers=3)], now=clock())
+    clock.now += 60  # the dashboard is counted anew
+    assert all(said in admin.page(page) for page in pages)
+    settings = store.projects.get("support").settings
+    store.projects.save("support", settings.model_copy(update={"newcomer_tasks": 0}), now=clock())
+    clock.now += 60
+    assert not any(said in admin.page(page) for page in pages)
+
+
 def test_page_and_poll_show_the_same_and_change_when_something_is_decided(house_of_two: House) -> None:
     visitor = house_of_two.person("adjudicator")
     html = visitor.page(PROJECT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rating_visitors import House, a_task
+from rating_visitors import House, a_task, ranking
 
 from assent.core.types import Judgment, Ranking, Rater
 from assent.feedback.records.judges import Judges
@@ -78,3 +78,35 @@ def test_a_project_that_only_machines_judge_has_no_card_until_there_is_something
     assert "samples" in admin.page("/admin/projects")
     house.store.add_tasks([a_task(2, project=queue.project)], now=now)
     assert [card.split()[0] for card in _cards(admin.page("/"))] == ["default", "samples"]
+
+
+def test_a_project_is_offered_for_what_its_tasks_are_for(house: House) -> None:
+    house.store.projects.save("p", ProjectSettings(title="P", newcomer_tasks=0), now=house.clock())
+    first, second = house.person(), house.person()
+    assert _cards(second.page("/")) == ["P Rankings: 0 waiting, 0 done, 0 today Rate"]
+    task = a_task(1, project="p").model_copy(update={"purpose": "evaluation"})
+    house.store.add_tasks([task], now=house.clock())
+    (item,) = first.next(project="p", purpose="evaluation")
+    assert first.post("/rating/submit", ranking(item)).status_code == 200
+    assert _cards(second.page("/")) == ["P Evaluation: 0 waiting, 0 done, 0 today Rate"]
+    assert 'href="/rate/p?purpose=evaluation"' in second.page("/guidelines/p")
+
+
+def test_whoever_gave_judgments_for_training_is_warned_off_evaluations(house: House) -> None:
+    house.add_tasks(1)
+    tasks = [a_task(n).model_copy(update={"id": f"e-{n}", "purpose": "evaluation"}) for n in range(2)]
+    house.store.add_tasks(tasks, now=house.clock())
+    trainer, other = house.person(), house.person()
+    (item,) = trainer.next()
+    assert "You have also given judgments for training" not in trainer.page("/")
+    assert trainer.post("/rating/submit", ranking(item)).status_code == 200
+    warned = re.compile(r"<p class=\"notice warn[^>]*>You have also given judgments for training")
+    hidden = re.compile(r"<p [^>]*hidden>You have also given judgments for training")
+    assert warned.search(trainer.page("/")) and not warned.search(other.page("/"))
+    for person, purpose, is_warned in (
+        (trainer, "evaluation", True),
+        (trainer, "reward", False),
+        (other, "evaluation", False),
+    ):
+        page = person.page(f"/rate/default?purpose={purpose}")
+        assert bool(hidden.search(page)) is not is_warned and warned.search(page)

@@ -80,6 +80,11 @@ class Listing:
             found = load_tasks(connection, ids)
         return [found[task_id] for task_id in ids]
 
+    def has_tasks(self, queue: Queue) -> bool:
+        """Whether anything was ever asked in a queue."""
+        with read_transaction(self._engine) as connection:
+            return connection.execute(select(TaskRow.id).where(in_queue(queue)).limit(1)).first() is not None
+
     def page_of_ids(self, queue: Queue, *, page: int, size: int) -> tuple[list[str], int]:
         """The tasks of a page by number, from 1, sorted by id, and how many there are in all; repeats are left out."""
         listed = (in_queue(queue), TaskRow.meta[REPEAT_OF].as_string().is_(None))

@@ -20,6 +20,7 @@ from assent.models.context import read_context
 from assent.models.lora import WORDS, adapter_base, attach
 from assent.models.policy import PolicyModel
 from assent.models.scratch import train_tokenizer
+from assent.models.suggested import suggested_sampling
 from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.doctor.data import Material
@@ -112,7 +113,7 @@ def _open_folder(config: RunConfig, path: str) -> OpenedBase:
         wide * policy.num_parameters,
     )
     said = f"{type(policy.core).__name__}, {_millions(reader.parameters)} parameters, context {reader.context}"
-    findings = [ok("base.path", said), *_about_template(reader.renderer)]
+    findings = [ok("base.path", said), *_about_template(reader.renderer), *_about_sampling(config, path)]
     if (below := adapter_base(path)) is not None:
         findings.append(ok("base.path", f"an adapter on {below.path}; the run starts from both, merged"))
     if policy.mode == "padded":
@@ -148,13 +149,30 @@ def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
     renderer = Renderer(tokenizer, template=config.model.template, date=config.model.date)
     limit = read_context(base.path, trust_remote_code=config.model.trust_remote_code, revision=base.revision)
     said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
-    return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *_about_template(renderer)])
+    about = [*_about_template(renderer), *_about_sampling(config, base.path, base.revision)]
+    return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *about])
 
 
 def _about_template(renderer: Renderer) -> list[Finding]:
     if renderer.template == renderer.tokenizer.chat_template:
         return [ok("model.template", renderer.describe())]
     return [note("model.template", renderer.describe(), "make sure it is the one the model was trained with, if any")]
+
+
+def _about_sampling(config: RunConfig, path: str, revision: str | None = None) -> Iterator[Finding]:
+    """An evaluation whose answers are drawn otherwise than the makers of the base would have it."""
+    if config.evaluate is None:
+        return
+    own = config.evaluate.sampling
+    other = {
+        name: one for name, one in suggested_sampling(path, revision=revision).items() if one != getattr(own, name)
+    }
+    if other:
+        theirs = ", ".join(f"{name} {value:g}" for name, value in other.items())
+        ours = ", ".join(f"{name} {'null' if (one := getattr(own, name)) is None else f'{one:g}'}" for name in other)
+        said = f"both policies answer with {ours}; generation_config.json of the base says {theirs}"
+        keys = ", ".join(f"{name}: {value:g}" for name, value in other.items())
+        yield note("evaluate.sampling", said, f"set evaluate.sampling: {{{keys}}} to compare them as users would")
 
 
 def scratch_parameters(shape: ScratchConfig, vocabulary: int) -> int:

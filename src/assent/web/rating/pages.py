@@ -33,7 +33,9 @@ def router(context: Context) -> APIRouter:
         person = identify(request)
         if person is None:
             return RedirectResponse("/sign-in", 303)
-        return context.page(request, "home.html", projects=_cards(context, person), models=len(context.speakers))
+        cards = _cards(context, person)
+        trained = any("evaluation" in card["queues"] for card in cards) and _has_trained(context, person)
+        return context.page(request, "home.html", projects=cards, models=len(context.speakers), has_trained=trained)
 
     @routes.get("/rate/{project}")
     def rate(request: Request, person: Rater, project: str, purpose: Purpose = "reward") -> Response:
@@ -54,7 +56,10 @@ def router(context: Context) -> APIRouter:
             store.rater_progress(person.rater_id, queue, now=context.now()).waiting == 0
         )
         over = ending(found.settings, part, is_empty=is_empty)
-        return context.page(request, "rate.html", project=found, purpose=purpose, boot=boot, over=over)
+        trained = purpose == "evaluation" and _has_trained(context, person)
+        return context.page(
+            request, "rate.html", project=found, purpose=purpose, boot=boot, over=over, has_trained=trained
+        )
 
     @routes.get("/guidelines/{project}")
     def guidelines(request: Request, person: Rater, project: str, version: int | None = None) -> Response:
@@ -62,7 +67,10 @@ def router(context: Context) -> APIRouter:
         versions = store.projects.guidelines(project)
         chosen = next((one for one in versions if one.version == version), found.guideline)
         html = "" if chosen is None else render(chosen.text)
-        return context.page(request, "guidelines.html", project=found, versions=versions, chosen=chosen, html=html)
+        asked = Queue(project, _asked(context, project)[0])
+        return context.page(
+            request, "guidelines.html", project=found, versions=versions, chosen=chosen, html=html, asked=asked
+        )
 
     return routes
 
@@ -91,12 +99,23 @@ def _cards(context: Context, person: Person) -> list[dict[str, Any]]:
             "is_twin": bool(p.settings.title) and titles[p.settings.title] > 1,
             "is_open": p.settings.is_open,
             "has_guideline": p.guideline is not None,
-            "queues": _with_something(queues[p.name]) or {"reward": queues[p.name]["reward"]},
+            "queues": _with_something(queues[p.name]) or {one: queues[p.name][one] for one in _asked(context, p.name)},
         }
         for p in seen
         if p.name not in of_machines or _with_something(queues[p.name])
     ]
     return sorted(cards, key=lambda card: all(far.waiting == 0 for far in card["queues"].values()))
+
+
+def _has_trained(context: Context, person: Person) -> bool:
+    """Whether somebody gave judgments to learn from: reports count what such people say in evaluations."""
+    return bool(context.store.trainers([person.rater_id]))
+
+
+def _asked(context: Context, project: str) -> list[Purpose]:
+    """What the tasks of a project are for, whoever they are given to; of one that has none yet, rankings."""
+    asked = [one for one in PURPOSES if context.store.listing.has_tasks(Queue(project, one))]
+    return asked or ["reward"]
 
 
 def _is_offered(project: Project) -> bool:

@@ -57,6 +57,8 @@ class RatingPage {
   #earlier = null;
   #settings = null;
   #progress = null;
+  #before = 0;
+  #hasGrown = false;
   #task = null;
   #view = null;
   #shownAt = 0;
@@ -292,6 +294,7 @@ class RatingPage {
       this.#guidelines.show(project.guideline);
       this.#views.prepare(this.#supply.items, this.#settings);
       this.#count();
+      this.#compare();
     }
     const [first] = this.#supply.items;
     const at = this.#task?.supersedes ? null : this.#task?.item;
@@ -360,6 +363,7 @@ class RatingPage {
       translated: this.#isTranslated(),
       events,
     };
+    for (const read of ["trained", "grown"]) set(part(read), "hidden", "");
     this.#outbox.add(judgment);
     this.#drafts.drop(item.task_id);
     this.#supply.done(item.task_id);
@@ -438,10 +442,23 @@ class RatingPage {
   #count() {
     if (!this.#progress) return;
     const unsent = this.#outbox.waiting.length;
-    const { today, waiting } = this.#progress;
-    const left = waiting + this.#supply.items.length;
-    say(part("today"), t("rate.progress.today", { n: number(today + unsent) }));
-    say(part("waiting"), t("rate.progress.waiting", { n: number(left) }));
+    say(part("today"), t("rate.progress.today", { n: number(this.#progress.today + unsent) }));
+    say(part("waiting"), t("rate.progress.waiting", { n: number(this.#left) }));
+  }
+
+  get #left() {
+    return this.#progress.waiting + this.#supply.items.length;
+  }
+
+  /** Says once, with an answer of the server, why more waits than with the one before. */
+  #compare() {
+    const left = this.#left;
+    if (left > this.#before && this.#before > 0 && !this.#hasGrown) {
+      this.#hasGrown = true;
+      say(part("grown"), t("rate.grown"));
+      set(part("grown"), "hidden", null);
+    }
+    this.#before = left;
   }
 
   #tell(text) {
