@@ -39,7 +39,7 @@ class SampleConfig(Config):
     tones: dict[str, str] = Field(default_factory=dict, json_schema_extra={"added_later": True})
     """Axes of tone, each with a word for its far end, as in {polite: polite, direct: plain}. A system turn that raters
     do not see asks for each answer to a prompt at another place on every axis."""
-    profile: Path | None = Field(default=None, json_schema_extra={"outside": "file", "added_later": True})
+    profile: Path | None = Field(default=None, json_schema_extra={"outside": "place", "added_later": True})
     """A profile's file, as profiles/ja.yaml: the axes of its `tone` and of its parents' are added to `tones`, each with
     its name for a word unless `tones` gives another. Answers are spread over the whole of each axis."""
 
