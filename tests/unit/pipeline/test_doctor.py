@@ -107,7 +107,7 @@ def test_skipped_rows_are_a_warning(project: Path) -> None:
         ),
         ("collect={raters: {kind: reward_model, path: ./none}}", "collect.raters.path", "no such folder"),
         ("model.template=none.jinja", "model.template", "no such file"),
-        ("collect={raters: {kind: simulated}}", "collect.raters.kind", "data.kind=lab only"),
+        ("collect={raters: {kind: simulated}}", "collect.raters.kind", "(data.kind=lab) and of no others"),
         ("collect={raters: {kind: simulated}}", "collect.raters.kind", "autorater, constitution, people"),
         ("collect={raters: {kind: function, target: 'json:lods'}}", "collect.raters.target", "json:lods"),
         ("store.url=mysql://here/db", "store.url", "only sqlite"),
