@@ -166,7 +166,7 @@ HEALTHY = {
     "online_dpo": {"optimize": settings_of("online_dpo") | STEPS},
     "best_of_n": {"optimize": settings_of("best_of_n") | STEPS},
 }
-"""Settings of `benchmarks/methods.py`: another `kind` alone would leave the learning rate of this small model behind."""
+"""Settings of `benchmarks/methods.py`: another `kind` alone would leave this small model's learning rate behind."""
 
 
 def main() -> None:
