@@ -69,13 +69,15 @@ def run(
     """
     with loading():
         from assent.artifacts.digests import reading_everything
-        from assent.pipeline.places import go_to_project
+        from assent.pipeline.places import go_to_project, left_out_of
         from assent.pipeline.plan import memory_lines, plan_project
 
     said = with_name(settings, name)
     given = (*go_to_project(config, tuple(overlays or ()), said), said)
     if given[0] != config:
         typer.echo(f"working in {config.parent}; paths and commands below are as seen from there", err=True)
+    for line in left_out_of(*given):
+        typer.echo(safe(line), err=True)
     looking = reading_everything() if verify else contextlib.nullcontext()
     if plan:
         with looking, loading():
@@ -134,7 +136,7 @@ def doctor(
         with loading():
             from assent.pipeline.doctor.examine import examine  # torch comes along
 
-        findings = examine(*given, runs_code=run_code)
+        findings += examine(*given, runs_code=run_code)
     for finding in findings:
         typer.echo(safe(str(finding)))
     typer.echo(summary(findings))

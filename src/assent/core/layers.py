@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -94,6 +94,36 @@ def parse(config: type[_Settings], found: Sequence[Layer], *, change: Change | N
         return found[first].where
 
     raise ConfigError(listed([f"{blamed(one)}: {one}" for one in wrong]))
+
+
+def left_out(found: Sequence[Layer], config: type[Config]) -> list[str]:
+    """What lower layers set and another `kind` of a later one takes away, in a line for each place."""
+    lines: list[str] = []
+    below: Values = {}
+    for number, layer in enumerate(found, start=1):
+        above = merged(found[:number], config)
+        for place, old, new in _replaced(below, above, ""):
+            gone = ", ".join(key for key in old if key != "kind" and key not in new)
+            former = old.get("kind", "the default kind")
+            lines.append(
+                f"{layer.where}: {place}.kind is {new['kind']}, so what was set for {former} is left out: {gone}; set"
+                " again what is still to hold"
+            )
+        below = above
+    return lines
+
+
+def _replaced(below: Values, above: Values, place: str) -> Iterator[tuple[str, Values, Values]]:
+    """Mappings that lost keys to another kind: where they stand, as they were and as they are."""
+    for key, old in below.items():
+        new, here = above.get(key), f"{place}.{key}" if place else key
+        if not isinstance(old, Mapping) or not isinstance(new, Mapping):
+            continue
+        if "kind" in new and new["kind"] != old.get("kind"):
+            if set(old) - set(new) - {"kind"}:
+                yield here, dict(old), dict(new)
+        else:
+            yield from _replaced(dict(old), dict(new), here)
 
 
 def _wrong(config: type[Config], found: Sequence[Layer], change: Change | None) -> list[Problem]:

@@ -14,7 +14,7 @@ from assent.artifacts.packaged import is_packaged_name
 from assent.core import hub
 from assent.core.config import Config
 from assent.core.errors import ConfigError
-from assent.core.layers import Values, layers, parse
+from assent.core.layers import Values, layers, left_out, parse
 from assent.data.config import Source
 from assent.evaluation.gate.config import read_gate
 from assent.feedback.config import SQLITE
@@ -67,6 +67,11 @@ def _no_yaml(path: Path) -> str:
     if path.is_dir():
         return f"{path} is a folder without an {PROJECT}"
     return f"there is no {path} here" if path == PROJECT else f"there is no file {path}"
+
+
+def left_out_of(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[str]:
+    """Settings that hold no more since another `kind` was named above them, in words."""
+    return left_out(layers(path, overlays, settings), RunConfig)
 
 
 def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from assent.core.config import Config
 from assent.core.errors import ConfigError
-from assent.core.layers import layers, merged, parse, sets
+from assent.core.layers import layers, left_out, merged, parse, sets
 
 
 class Source(Config):
@@ -154,3 +154,32 @@ def test_a_fault_of_the_file_is_told_of_the_file_whatever_is_set(project: Path) 
     with pytest.raises(ConfigError, match=r"run\.yaml: seed: should be a whole number"):
         parse(Run, layers(project, settings=["data.prompts.+.path=d"]))
     assert parse(Run, layers(project, settings=["seed=3"])).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "said"),
+    [
+        ("method: {kind: sampling, shares: {a: 1}}", ["method.kind=ranking"], "for sampling is left out: shares;"),
+        ("method: {shares: {a: 1}}", ["method.kind=ranking"], "for the default kind is left out: shares;"),
+        ("method: {kind: sampling, shares: {a: 1}}", ["method={kind: ranking, rewards: []}"], "left out: shares;"),
+        ("method: {kind: sampling, shares: {a: 1}, rewards: []}", ["method={kind: ranking, rewards: []}"], ": shares;"),
+        ("method: {kind: sampling, shares: {a: 1}}", ["method.kind=sampling", "method.shares.b=1"], None),
+        ("method: {kind: sampling}", ["method.kind=ranking"], None),
+        ("seed: 3", ["method.kind=ranking", "seed=4"], None),
+    ],
+)
+def test_what_another_kind_takes_away_is_said(project: Path, text: str, settings: list[str], said: str | None) -> None:
+    project.write_text(text)
+    lines = left_out(layers(project, settings=settings), Run)
+    assert len(lines) == (said is not None)
+    if said is not None:
+        assert lines[0].startswith("--set method") and "method.kind is ranking, so what was set" in lines[0]
+        assert said in lines[0]
+
+
+def test_an_overlay_of_another_kind_is_named_by_its_file(project: Path) -> None:
+    above = project.with_name("more.yaml")
+    project.write_text("method: {kind: sampling, shares: {a: 1}}")
+    above.write_text("method: {kind: ranking}")
+    (line,) = left_out(layers(project, [above]), Run)
+    assert line.startswith(f"{above}: method.kind is ranking")

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from assent.core.errors import ConfigError
-from assent.core.findings import Finding, problem
+from assent.core.findings import Finding, note, problem
 from assent.pipeline.config import RunConfig
-from assent.pipeline.places import open_project
+from assent.pipeline.places import left_out_of, open_project
 
 
 def open_settings(
     path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()
 ) -> tuple[RunConfig | None, list[Finding]]:
-    """The settings of a run, or None and what is wrong with them."""
+    """The settings of a run and what was left out of them, or None and what is wrong with them."""
     try:
-        return open_project(path, overlays, settings).config, []
+        config = open_project(path, overlays, settings).config
+        lost = (line.rpartition("; ") for line in left_out_of(path, overlays, settings))
+        return config, [note("config", said, what_to_do) for said, _, what_to_do in lost]
     except ConfigError as wrong:
         return None, [problem("config", line) for line in str(wrong).splitlines()]
 
