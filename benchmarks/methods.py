@@ -5,7 +5,7 @@ For each seed a policy is fine-tuned, its answers are ranked by simulated people
 answers per step, those on judgments on the same ones. What is a matter of this small model (learning rate, steps,
 length) is taken from the demo; what a method decides (KL, clip, averages) is its default, or what a variant says:
 `--methods dpo dpo:labels=soft dpo:ranking=plackett_luce`. Then each policy and the start answer the same held-out
-prompts, and the lab reads the truth of both. Every row is written as soon as it is there, and a row that is there is
+prompts, and the lab reads the truth of both; what the doctor says of the logs stands beside it. Every row is written as soon as it is there, and a row that is there is
 not made again: a stopped run goes on, and slices may run one after another into the same file.
 """
 
@@ -24,8 +24,11 @@ from assent.core.files import write_json
 from assent.core.types import Prompt
 from assent.lab.reward import truth
 from assent.pipeline.config import RunConfig
+from assent.pipeline.doctor.logs import examine_logs
 from assent.pipeline.places import open_project
+from assent.pipeline.record import write_rounds
 from assent.pipeline.rounds import prepare, run_round
+from assent.pipeline.run import write_settings
 from assent.training.config import methods
 
 CONFIG = Path("configs/demo.yaml")
@@ -68,9 +71,13 @@ def run_method(method: str, seed: int, runs: Path, *, threads: int) -> dict[str,
         start = prepare(run, config)
         with run.within("round", 1):
             done = run_round(run, config, start, [])
+        write_settings(run.root, config)
+        write_rounds(run.root, run.steps)
+    warnings = [str(one) for one in examine_logs(runs / config.name) if one.level == "warning"]
     assert done.evaluation is not None and done.judgments is not None
     labels = done.judgments.notes["judgments"]
-    return {"seed": seed, "labels": labels, **measured(done.policy, done.evaluation, start.data["prompts"])}
+    shown = measured(done.policy, done.evaluation, start.data["prompts"])
+    return {"seed": seed, "labels": labels, **shown, "doctor": warnings}
 
 
 def config_of(method: str, seed: int, runs: Path, *, threads: int = 1) -> RunConfig:
@@ -125,8 +132,8 @@ def measured(policy: Artifact, evaluation: Artifact, prompts: Artifact) -> dict[
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """One line a method: mean over seeds, and each seed's gain with the half-width of its interval."""
-    print("| method | truth gained | by seed | preferred to its start | KL, nats | seconds | labels |")
-    print("|---|---|---|---|---|---|---|")
+    print("| method | truth gained | by seed | preferred to its start | KL, nats | seconds | labels | doctor warns |")
+    print("|---|---|---|---|---|---|---|---|")
     for method in dict.fromkeys(row["method"] for row in rows):
         own = [row for row in rows if row["method"] == method]
         gains = np.array([row["truth_gain"] for row in own])
@@ -137,7 +144,8 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         kind, *said = method.replace(":", ",", 1).split(",")
         title = ", ".join([methods()[kind].title, *said])
         gained = f"{gains.mean():+.2f}{spread}"
-        print(f"| {title} | {gained} | {seeds} | {win:.3f} | {kl:.1f} | {seconds:.0f} | {labels:.0f} |")
+        warned = f"{sum(bool(row['doctor']) for row in own)} of {len(own)}"
+        print(f"| {title} | {gained} | {seeds} | {win:.3f} | {kl:.1f} | {seconds:.0f} | {labels:.0f} | {warned} |")
 
 
 if __name__ == "__main__":
