@@ -5,8 +5,9 @@ For each seed a policy is fine-tuned, its answers are ranked by simulated people
 answers per step, those on judgments on the same ones. What is a matter of this small model (learning rate, steps,
 length) is taken from the demo; what a method decides (KL, clip, averages) is its default, or what a variant says:
 `--methods dpo dpo:labels=soft dpo:ranking=plackett_luce`. Then each policy and the start answer the same held-out
-prompts, and the lab reads the truth of both; what the doctor says of the logs stands beside it. Every row is written as soon as it is there, and a row that is there is
-not made again: a stopped run goes on, and slices may run one after another into the same file.
+prompts, and the lab reads the truth of both; what the doctor says of the logs stands beside it. Every row is written
+as soon as it is there, and a row that is there is not made again: a stopped run goes on, and slices may run one after
+another into the same file.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ One YAML file describes one run. In `assent run a.yaml --with b.yaml --set optim
 changes only the keys that it names. Lists and single values replace what was there; `--set` also reaches into lists:
 `--set data.prompts.0.path=p.jsonl` (or `data.prompts[0].path`) changes the first entry, and
 `--set data.prompts.+.path=p.jsonl` appends one; of a list that no file writes, the default is changed or added to. A
-mapping with another `kind` replaces the whole mapping. An unknown
+mapping with another `kind` replaces the whole mapping, and what that takes away is said. An unknown
 key is an error that names the nearest known one, and the file or the `--set` that brought it in. Relative paths are
 taken from the folder of the YAML.
 
