@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -231,6 +232,14 @@ def test_a_reward_that_fell_is_not_answered_by_larger_steps() -> None:
     [fell] = see.reward_stays(Log("optimize", _over(**ROLLOUTS | {"reward": lambda t: -2 * t})))
     [stays] = see.reward_stays(Log("optimize", _over(**ROLLOUTS | {"reward": 0.3})))
     assert fell.fix.startswith("lower the learning rate") and stays.fix.startswith("raise the learning rate")
+
+
+def test_a_lead_that_grows_in_noise_has_moved_and_noise_alone_has_not() -> None:
+    noise = [0.05 * random.Random(n).gauss(0, 1) for n in range(150)]
+    grown = Log("optimize", [{"margin": 0.1 + 0.0002 * n + noise[n]} for n in range(150)])
+    stays = Log("optimize", [{"margin": 0.1 + noise[n]} for n in range(150)])
+    assert grown.late("margin") - grown.early("margin") < 2 * grown.chance("margin"), "its ends alone do not tell"
+    assert not list(judged.lead_stays(grown)) and list(judged.lead_stays(stays))
 
 
 def test_a_rise_that_is_chance_is_no_rise_and_a_small_steady_one_is() -> None:

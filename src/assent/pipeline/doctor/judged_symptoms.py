@@ -43,7 +43,7 @@ def policy_stays(log: Log) -> Iterator[Finding]:
 def lead_stays(log: Log) -> Iterator[Finding]:
     """A preference method without a reference whose better answers lead by no more than they did."""
     early, late = log.early("margin"), log.late("margin")
-    if late - early <= max(0.02 * abs(early), 2 * log.chance("margin")):
+    if late - early <= 0.02 * abs(early) or not log.rises("margin"):
         said = f"the policy hardly moved: better answers lead by {early:.3g} at first and by {late:.3g} at the end"
         yield warning(log.key, said, "raise the learning rate, or give it more steps")
 
