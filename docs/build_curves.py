@@ -149,7 +149,7 @@ def description(sheet: Sheet, panels: Sequence[Panel]) -> str:
 
 def within(title: str) -> str:
     """A title as it stands within a sentence: names such as KL and PPO stay."""
-    return title if title[1].isupper() else title[0].lower() + title[1:]
+    return title if any(one.isupper() for one in title[1:]) else title[0].lower() + title[1:]
 
 
 def with_picture(text: str, name: str, said: str) -> str:
