@@ -60,13 +60,14 @@ export class Rail {
         "aria-pressed": isTying,
         disabled: !verdict.order.tiers.length,
         label: t("rate.tie.do"),
+        tip: t("rate.key.tie"),
         onclick: () => this.#act({ name: "tie", by: "pointer" }),
       },
       "=",
     );
     const key = element("kbd", { "aria-hidden": "true" }, "R");
     const onclick = () => this.#act({ name: "rest", by: "pointer" });
-    const rest = button({ class: "button quiet small", "data-key": "rest", onclick }, t("rate.rest"), key);
+    const rest = button({ class: "button quiet small", "data-key": "rest", tip: t("rate.key.rest"), onclick }, t("rate.rest"), key);
     this.#tray.replaceChildren(...(open.length ? [...letters, tie, rest] : []));
   }
 
