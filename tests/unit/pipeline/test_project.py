@@ -177,7 +177,7 @@ def test_a_bad_line_in_the_second_file_keeps_the_first_out_too(project: Path) ->
 def test_skip_bad_puts_bad_rows_aside_with_line_and_reason(project: Path) -> None:
     file = ratings(project / "r.jsonl", rating("one?"), "{not json", rating("two?"))
     said = list(import_files(project / "assent.yaml", [file], skip_bad=True))
-    assert any("1 bad rows skipped (first: line 2" in line for line in said)
+    assert any("1 bad row skipped (first: line 2" in line for line in said)
     [row] = [json.loads(line) for line in (project / "quarantine.jsonl").read_text().splitlines()]
     assert row["line"] == 2 and row["row"] == "{not json"
     assert imported(project) == 2
@@ -203,7 +203,7 @@ def test_a_bad_ranking_is_not_read_as_a_prompt(project: Path) -> None:
     file = ratings(project / "r.jsonl", rating("one?"), rating("two?", "a > z"))
     with pytest.raises(DataError, match=":2: the ranking names"):
         list(inspect_files([str(file)]))
-    assert "1 bad rows skipped" in "\n".join(inspect_files([str(file)], skip_bad=True))
+    assert "1 bad row skipped" in "\n".join(inspect_files([str(file)], skip_bad=True))
 
 
 def test_inspecting_shows_the_first_row_as_people_and_as_the_model_read_it(project: Path, tmp_path: Path) -> None:
