@@ -70,7 +70,9 @@ def _no_yaml(path: Path) -> str:
 
 
 def left_out_of(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[str]:
-    """Settings that hold no more since another `kind` was named above them, in words."""
+    """Settings that hold no more since another `kind` was named above them, in words; none without the YAML."""
+    if not path.is_file():
+        return []
     return left_out(layers(path, overlays, settings), RunConfig)
 
 

@@ -71,10 +71,10 @@ def stopped_before(stage: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
     """Let every run stop when it comes to a stage, as Ctrl-C would; the function returned undoes it."""
     make = Runner._make
 
-    def stop(runner: Runner, made: Any, *rest: Any) -> Any:
+    def stop(runner: Runner, made: Any, *rest: Any, **named: Any) -> Any:
         if made.name == stage:
             raise KeyboardInterrupt
-        return make(runner, made, *rest)
+        return make(runner, made, *rest, **named)
 
     monkeypatch.setattr(Runner, "_make", stop)
     return lambda: monkeypatch.setattr(Runner, "_make", make)
