@@ -69,8 +69,6 @@ def test_a_rater_on_a_keyboard_of_another_script_presses_the_same_keys(desk: Des
 
 
 @pytest.mark.xfail(strict=False, reason="the number that waits is sometimes not told anew within 30 s")
-    strict=False, reason="on a busy machine the number that waits is sometimes not told anew within 30 s"
-)
 def test_a_number_that_grows_is_explained_once_and_until_the_next_judgment(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
