@@ -113,8 +113,7 @@ class Failure:
         return any(word in one for word in words for one in warnings)
 
 
-JUDGED = {"epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003}}
-DPO = {"kind": "dpo"} | JUDGED
+DPO = {"kind": "dpo", "epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003}}
 FAILURES = (
     Failure("sft rate too high", {"sft.optimizer.learning_rate": 1.0}, "loss", "sft"),
     Failure("sft rate too low", {"sft.optimizer.learning_rate": 1e-9}, "did not fall", "sft"),

@@ -74,8 +74,8 @@ def run_method(method: str, seed: int, runs: Path, *, threads: int) -> dict[str,
             done = run_round(run, config, start, [])
         write_settings(run.root, config)
         write_rounds(run.root, run.steps)
-    said = [str(one) for one in examine_logs(runs / config.name) if one.level == "warning"]
-    warnings = [one for one in said if not one.startswith("warning  optimize")]  # of methods that ran here before
+    found = (one for one in examine_logs(runs / config.name) if one.level == "warning")
+    warnings = [str(one) for one in found if not one.key.startswith("optimize")]  # those are of methods before
     assert done.evaluation is not None and done.judgments is not None
     labels = done.judgments.notes["judgments"]
     shown = measured(done.policy, done.evaluation, start.data["prompts"])

@@ -14,7 +14,7 @@ from assent.artifacts.packaged import is_packaged_name
 from assent.core import hub
 from assent.core.config import Config
 from assent.core.errors import ConfigError
-from assent.core.layers import Values, layers, left_out, parse
+from assent.core.layers import Layer, Values, layers, left_out, parse
 from assent.data.config import Source
 from assent.evaluation.gate.config import read_gate
 from assent.feedback.config import SQLITE
@@ -70,17 +70,12 @@ def _no_yaml(path: Path) -> str:
 
 
 def left_out_of(path: Path, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> list[str]:
-    """Settings that hold no more since another `kind` was named above them, in words; none without the YAML."""
-    if not path.is_file():
-        return []
-    return left_out(layers(path, overlays, settings), RunConfig)
+    """Settings that hold no more since another `kind` was named above them, in words. Raises ConfigError."""
+    return left_out(_layers(path, overlays, settings), RunConfig)
 
 
 def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[str, ...] = ()) -> RunConfig:
     """Read a YAML, lay overlays over it, then `--set key=value`. Raises ConfigError naming file or `--set`, and key."""
-
-    if not path.is_file():
-        raise ConfigError(f"{_no_yaml(path)}; `assent init FOLDER` makes a project with one")
 
     def with_gate(values: Values) -> Values:
         named = values.get("gate")
@@ -88,7 +83,14 @@ def load_config(path: Path, *, overlays: tuple[Path, ...] = (), settings: tuple[
             return values
         return {**values, "gate": read_gate(named, base=path.parent).model_dump(exclude_unset=True)}
 
-    return parse(RunConfig, layers(path, overlays, settings), change=with_gate)
+    return parse(RunConfig, _layers(path, overlays, settings), change=with_gate)
+
+
+def _layers(path: Path, overlays: tuple[Path, ...], settings: tuple[str, ...]) -> list[Layer]:
+    """The layers of a run. Raises ConfigError where the YAML is not there, or one of them cannot be read."""
+    if not path.is_file():
+        raise ConfigError(f"{_no_yaml(path)}; `assent init FOLDER` makes a project with one")
+    return layers(path, overlays, settings)
 
 
 _Settings = TypeVar("_Settings", bound=Config)
