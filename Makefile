@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 VLLM   ?= .venv-vllm
 
+# Tests start hundreds of processes: each would compile our modules anew where the environment forbids to keep what was compiled.
+KEPT := PYTHONDONTWRITEBYTECODE=
+
 .PHONY: setup demo real test test-vllm vllm check docs gpu-check bench clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
@@ -34,7 +37,7 @@ real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_
 
 test: setup  ## style, types, floors, all tests
 	$(MAKE) --no-print-directory check
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm; \
 	else echo "tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
 
@@ -46,7 +49,7 @@ $(VLLM)/.ready: pyproject.toml lock/vllm.txt lock/torch-cpu.txt
 	@touch $@
 
 test-vllm: vllm  ## the engine against vLLM itself
-	OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest tests/with_vllm tests/unit/generation/test_generation_local.py
+	$(KEPT) OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest tests/with_vllm tests/unit/generation/test_generation_local.py
 
 check: setup  ## style, types and floors only
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 
 from jaxtyping import install_import_hook
 
@@ -25,12 +26,22 @@ install_import_hook(CHECKED, "shape_check.checked")
 import pytest  # noqa: E402 - after the hook
 
 from assent.core import processor  # noqa: E402
+from assent.feedback.tables import schema  # noqa: E402
+from quick_stores import FirstMigrated  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
 def a_processor_with_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings in bfloat16 mean it on every machine that tests run on; what is done elsewhere has tests of its own."""
     monkeypatch.setattr(processor, "_here", lambda: True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores_are_migrated_once() -> Iterator[None]:
+    """Migrations run for the first new store of a process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema, "_upgrade", FirstMigrated().upgrade)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,11 @@ from assent.core.errors import RunError, StoreError, UserError
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
+from assent.feedback.tables import schema
 from assent.feedback.tables.connection import connect, read_transaction, write_transaction
 from assent.feedback.tables.queue import ProjectRow, Table
 from assent.feedback.tables.schema import HEAD, MIGRATIONS, revision
+from quick_stores import FirstMigrated, migrate
 
 
 def test_migrations_and_tables_agree(empty_url: str) -> None:
@@ -29,6 +32,19 @@ def test_migrations_and_tables_agree(empty_url: str) -> None:
         assert revision(connection) == HEAD
         assert compare_metadata(MigrationContext.configure(connection), Table.metadata) == []
     engine.dispose()
+
+
+def test_stores_that_tests_make_quickly_are_those_that_migrations_make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = FirstMigrated()
+    for name, upgrade in (("whole", migrate), ("first", quick.upgrade), ("second", quick.upgrade)):
+        monkeypatch.setattr(schema, "_upgrade", upgrade)
+        Store.open(f"sqlite:///{tmp_path}/{name}.db").close()
+    whole, first, second = (
+        list(sqlite3.connect(tmp_path / f"{n}.db").iterdump()) for n in ("whole", "first", "second")
+    )
+    assert len(whole) > 50 and whole == first == second
 
 
 def test_head_is_the_newest_migration() -> None:

@@ -32,16 +32,20 @@ _MEANINGS = {
     429: "Too many attempts.",
     503: "The store is busy; try again.",
 }
+_BODY = {"application/json": {"schema": {"$ref": f"#/components/schemas/{Error.__name__}"}}}
 ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Error, "description": meaning} for status, meaning in _MEANINGS.items()
+    status: {"description": meaning, "content": _BODY} for status, meaning in _MEANINGS.items()
 }
+"""What every route may answer, by reference: FastAPI would build a model anew for each status of each route."""
+_NAMED: dict[int | str, dict[str, Any]] = {400: {"description": _MEANINGS[400], "model": Error}}
+"""One route names the model, so that the description holds it."""
 
 
 def router(context: Context) -> APIRouter:
     """All routes below /api/v1."""
     routes = APIRouter(prefix="/api/v1", responses=ERRORS, dependencies=[Security(BEARER)])
 
-    @routes.get("/me", tags=["accounts"], response_model=Me)
+    @routes.get("/me", tags=["accounts"], response_model=Me, responses=_NAMED)
     def who_am_i(person: Rater) -> Any:
         """For whom the token acts, in which role."""
         return Me(rater_id=person.rater_id, login=person.login, role=person.role, projects=person.account.projects)
