@@ -27,10 +27,10 @@ from assent.training.dpo import dpo_objective
 from assent.training.grpo import grpo_objective
 from assent.training.on_policy import Minibatch, by_row, clipped_objective
 from assent.training.on_policy_config import GRPOConfig, PPOConfig
-from assent.training.ppo import Targets, value_objective
 from assent.training.preference_config import DPOConfig
 from assent.training.sft import next_token_loss
 from assent.training.targets import Target, target_of
+from assent.training.values import Targets, value_objective
 
 _LARGE = 4_000_000_000
 """Parameters from which on layers are computed again in backward."""

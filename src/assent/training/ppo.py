@@ -2,24 +2,17 @@
 
 Schulman et al. 2017 with the details that decide whether it works on text (Ziegler et al. 2019, Ouyang et al. 2022,
 Huang et al. 2024, "The N+ implementation details"): reward at the last real token, k1 KL in the reward, whitening
-over the whole batch, ratio exactly 1 before the first update because a minibatch is scored in the same micro-batches
-it is trained in.
+over the whole batch, ratio exactly 1 at first, for a minibatch is scored in the micro-batches that it is trained in.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torch import Tensor
 
-from assent.algorithms.advantages import gae, token_rewards
-from assent.algorithms.masked import whiten
-from assent.algorithms.objective import Loss, Weighted, loss_of, weighted
-from assent.algorithms.policy import clipped_value_loss, explained_variance, is_value_clipped
+from assent.algorithms.objective import Loss, Weighted
 from assent.core import seeds
 from assent.core.types import Prompt
 from assent.learner.learner import Learner
@@ -28,20 +21,18 @@ from assent.models.policy import TokenScores
 from assent.training.course import Course
 from assent.training.loop import Loop
 from assent.training.on_policy import (
-    Minibatch,
     Roles,
-    Rows,
     by_row,
     clipped_objective,
     distance,
     is_too_far,
-    joined,
     policy_step,
     sample,
     score,
     summary,
 )
 from assent.training.on_policy_config import PPOConfig
+from assent.training.values import Targets, estimate_advantages, value_objective
 
 
 def train_ppo(
@@ -59,59 +50,11 @@ def train_ppo(
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
         values = [by_row(m.batches, critic.score(m.batches)) if m.values is None else m.values for m in minibatches]
-        estimates, facts = estimate_advantages(minibatches, values, experience.scores, course.kl.coefficient, config)
+        targets, facts = estimate_advantages(minibatches, values, experience.scores, course.kl.coefficient, config)
         facts |= experience.facts | distance(experience, minibatches)
-        targets = [
-            Targets(m, old, [estimates.advantages[r] for r in m.rows], [estimates.returns[r] for r in m.rows])
-            for m, old in zip(minibatches, values, strict=True)
-        ]
         seed = seeds.derive(loop.seed, "order", step)
         facts |= update(targets, roles, critic, config, policy_moves=step >= config.critic_warmup, seed=seed)
         course.finish_step(step, facts, len(experience.rollouts.texts))
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Whitened advantages and value targets, per row of the rollouts."""
-
-    advantages: dict[int, Tensor]
-    returns: dict[int, Tensor]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """What one minibatch is trained toward, row by row."""
-
-    mini: Minibatch
-    old_values: Rows
-    advantages: Rows
-    returns: Rows
-
-
-def estimate_advantages(
-    minibatches: Sequence[Minibatch], values: Sequence[Rows], scores: Tensor, kl_coefficient: float, config: PPOConfig
-) -> tuple[Estimates, dict[str, float]]:
-    """GAE on rewards that pay -coefficient * (log p - log p_ref) per token and the score at the last token."""
-    rows = [row for m in minibatches for row in m.rows]
-    old, reference = joined(minibatches, "old_logps"), joined(minibatches, "reference_logps")
-    value = torch.cat([t for one in values for t in one])
-    lengths = [len(t) for m in minibatches for t in m.old_logps]
-    row = torch.repeat_interleave(torch.arange(len(rows), device=old.device), torch.tensor(lengths, device=old.device))
-    rewards = token_rewards(scores.to(old.device)[rows], old, reference, row, kl_coefficient=kl_coefficient)
-    estimate = gae(rewards, value, lengths, gamma=config.gamma, lam=config.lam)
-    advantages = whiten(estimate.advantages, keep_mean=False)
-    facts = {
-        "return": rewards.sum().item() / len(rows),
-        "explained_variance": float(explained_variance(value, estimate.returns)),
-        "value": value.mean().item(),
-    }
-    return (
-        Estimates(
-            dict(zip(rows, advantages.split(lengths), strict=True)),
-            dict(zip(rows, estimate.returns.split(lengths), strict=True)),
-        ),
-        facts,
-    )
 
 
 def update(
@@ -175,15 +118,3 @@ def joint_objective(scores: TokenScores, batch: GroupBatch, *, targets: Targets,
     total = policy.total + value.total
     loss = {"loss": Weighted(total.detach(), policy.weight)}
     return Loss(total, policy.weight, {**value.metrics, **policy.metrics, **loss})
-
-
-def value_objective(values: Tensor, batch: GroupBatch, *, targets: Targets, config: PPOConfig) -> Loss:
-    """Half squared error to the returns, clipped around the old value (coefficient times 0.5·max)."""
-    old, target = batch.gather(targets.old_values), batch.gather(targets.returns)
-    clip = math.inf if config.value_clip is None else config.value_clip
-    losses = clipped_value_loss(values, old, target, clip=clip)
-    metrics = {
-        "value_loss": weighted(losses),
-        "value_clip_fraction": weighted(is_value_clipped(values.detach(), old, target, clip=clip)),
-    }
-    return loss_of(config.value_coefficient * losses, metrics=metrics)

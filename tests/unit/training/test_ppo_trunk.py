@@ -28,8 +28,9 @@ from assent.pipeline.learners import policy_learner, policy_scorer, trunk_learne
 from assent.training.loop import Loop
 from assent.training.on_policy import Minibatch, Roles
 from assent.training.on_policy_config import KLConfig, PPOConfig, PTXConfig
-from assent.training.ppo import Targets, joint_objective, train_ppo, update, value_objective
+from assent.training.ppo import joint_objective, train_ppo, update
 from assent.training.rewards import Term, WeightedRewards
+from assent.training.values import Targets, value_objective
 
 TEMPERATURE = 0.7
 CONFIG = PPOConfig(
