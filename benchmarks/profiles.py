@@ -2,9 +2,9 @@
 
 Two cultures are planted: people of the groups `plain` and `warm` (`lab/people.py`) rank answers, half of them written
 along axes of tone. For each seed and group `assent profile fit` and `publish` run as a team would call them: the
-offset is fitted, put to its trial, an adapter is trained, and people of the group who gave no label compare it with its
-parent. Shams: membership is shuffled over raters, and the offset's trial is the same. RUN is the folder of a finished
-run of `configs/demo.yaml`; it is written into, so give a copy.
+offset is fitted, put to its trial, an adapter is trained (`--method`), and people of the group who gave no label
+compare it with its parent. Shams: membership is shuffled over raters, and the offset's trial is the same. RUN is the
+folder of a finished run of `configs/demo.yaml`; it is written into, so give a copy.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from assent.raters.simulated import lab_utility
 
 TODAY = datetime.date(2026, 1, 1)
 CULTURES = ("plain", "warm")
-METHOD = {
+RLOO = {
     "kind": "rloo",
     "prompts_per_step": 24,
     "samples_per_prompt": 4,
@@ -54,7 +54,8 @@ METHOD = {
     "kl": {"kind": "adaptive", "coefficient": 0.06, "target": 2.0, "horizon": 2000},
     "optimizer": {"learning_rate": 0.0006, "schedule": "linear", "floor": 0.1, "warmup": 0.05},
 }
-"""How adapters are trained; whatever is not said is the default."""
+DPO = {"kind": "dpo", "epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003}}
+"""How adapters are trained: on the profile's reward, or on the audience's own rankings. The rest is the default."""
 FLOOR = [{"measure": "lab.harmless", "margin": 0.05}, {"measure": "lab.honest", "margin": 0.08}]
 STORE = "sqlite:///{}"
 
@@ -68,7 +69,9 @@ def main() -> None:
     parser.add_argument("--raters", type=int, default=60)
     parser.add_argument("--each", type=int, default=2, help="raters that rank each prompt")
     parser.add_argument("--candidates", choices=["spread", "sampled"], default="spread")
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--method", choices=["rloo", "dpo"], default="rloo")
+    parser.add_argument("--steps", type=int, default=20, help="of RLOO")
+    parser.add_argument("--set", dest="settings", nargs="*", default=[], help="of the run, as `assent run --set`")
     parser.add_argument("--compared", type=int, default=150, help="prompts of the comparison")
     parser.add_argument("--shams", type=int, default=20)
     parser.add_argument("--no-adapters", action="store_true", help="offsets and shams alone")
@@ -89,11 +92,13 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
     work.mkdir(parents=True)
     start = str(arguments.run / arguments.start)
     gather(arguments, store, start, seed)
+    method = DPO if arguments.method == "dpo" else RLOO | {"steps": arguments.steps}
     settings = (
         f"seed={seed}",
-        f"optimize={json.dumps(METHOD | {'steps': arguments.steps})}",
+        f"optimize={json.dumps(method)}",
         f"evaluate.prompts={arguments.compared}",
         "compute.threads=1",
+        *arguments.settings,
     )
     place = Place(work / "profiles", store.url, (), settings)
     rows = []

@@ -26,10 +26,12 @@ from assent.profiles.config import Profile
 from assent.profiles.tree import FOLDER, Tree, read_tree
 from assent.raters.config import PeopleConfig, RatersConfig, SimulatedConfig
 from assent.training.config import OptimizeConfig
-from assent.training.on_policy_config import OnPolicyConfig
+from assent.training.method import Need
 
 LORA = LoraConfig(rank=8, alpha=16.0)
 """The adapter of a profile where the run itself was not trained with one."""
+LESSONS: frozenset[Need] = frozenset({"prompts", "reward", "judgments"})
+"""What a profile has for a method to learn from."""
 LORA_RATE = 10
 """So many times the learning rate of whole weights."""
 
@@ -148,16 +150,17 @@ class Line:
 def optimizing(config: RunConfig) -> OptimizeStage:
     """How the adapter is trained: as the run's policies are, under LoRA.
 
-    Of a run that trained whole weights the learning rate is taken ten times, as everywhere under LoRA.
+    Of a run that trained whole weights the learning rate is taken ten times, as everywhere under LoRA. Raises
+    ConfigError for a method that needs what a profile does not have.
     """
     optimize: OptimizeConfig | None = config.optimize
     if optimize is None:
         raise ConfigError("optimize is null, and a profile's adapter is trained by a method: --set optimize.kind=rloo")
-    if not isinstance(optimize, OnPolicyConfig):
-        raise ConfigError(
-            f"optimize.kind is {optimize.kind}, which learns from rankings; a profile's adapter learns from its reward:"
-            " add --set optimize.kind=rloo"
+    if lacking := sorted(optimize.needs - LESSONS):
+        said = (
+            f"optimize.kind is {optimize.kind}, which needs {', '.join(lacking)} of a run here, and a profile has none"
         )
+        raise ConfigError(f"{said}: --set optimize.kind=rloo")
     model = config.model
     if model.lora is None:
         model = model.model_copy(update={"lora": LORA})

@@ -6,6 +6,7 @@ import datetime
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import httpx2
 import pytest
 import yaml
 
-from assent.artifacts.find import find_artifact
-from assent.artifacts.jsonl import write_records
+from assent.artifacts.find import find_artifact, store_at
+from assent.artifacts.jsonl import read_records, write_records
 from assent.artifacts.layout import RUN_SETTINGS
 from assent.artifacts.stage import LogOptions, Runner, StageContext, stage
 from assent.artifacts.store import Artifact
 from assent.core.errors import AwaitingJudgments, ConfigError, UserError
-from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking, Rater, Task
+from assent.core.types import Comparison, Completion, Judgment, Message, Prompt, Ranking, Rater, Task
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.generation.config import Sampling
@@ -179,6 +180,31 @@ def test_a_profile_goes_from_votes_to_a_passport(run: Path) -> None:
     page = Path("profiles/passports/ja.html").read_text(encoding="utf-8")
     for word in ("Not published", "region: japan", "p = 0.0", "parent&#39;s whole audience would lose", "360"):
         assert word in page
+
+
+def test_a_method_on_rankings_learns_what_the_audience_ranked_itself_and_nothing_that_is_held_out(run: Path) -> None:
+    place = Place(Path("ranked"), STORE, (), ("optimize={kind: dpo, epochs: 1, batch_size: 4}",))
+    [*_] = commands.new(place, "ja", parent=None, audience={"region": "japan"})
+    path = read_tree(place.folder).path("ja")
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text(encoding="utf-8")), "principles": ["Be polite."]}))
+    [*_] = commands.fit(place, "ja", start="runs/x/round-1", today=TODAY)
+    policy = find_artifact(str(read_tree(place.folder).get("ja").policy))
+    assert (policy.file("policy") / "adapter_config.json").is_file()
+    assert policy.manifest.parents.keys() == {"start", "judgments"}
+
+    judgments = store_at(policy.folder.parent).find(policy.manifest.parents["judgments"])
+    assert judgments is not None
+    learned = read_records(judgments.file("comparisons.jsonl"), Comparison)
+    assert all(one.prompt.messages[0] == Message(role="system", content="Be polite.") for one in learned)
+    found = {(one.prompt.id, j.rater_id) for one in learned for j in one.judgments}
+    asked = {n: Prompt.of(f"question {n}").id for n in range(60)}
+    japan = [(asked[(7 * i + n) % 60], f"rater {i}") for i in range(1, 24, 2) for n in range(30)]
+    kept = {(p, r) for p, r in japan if not is_held_out("prompt", p) and not is_held_out("rater", r)}
+    assert found == kept and 0 < len(kept) < len(japan)
+
+    for lacking in ("optimize={kind: ppo, ptx: {coefficient: 0.1}}", "optimize=null"):
+        with pytest.raises(ConfigError, match=r"a profile has none: --set optimize\.kind=rloo|optimize is null"):
+            [*commands.fit(replace(place, settings=(lacking,)), "ja", start="runs/x/round-1", today=TODAY)]
 
 
 def test_a_published_profile_is_served_on_its_base_and_refused_once_it_may_not_be_used(run: Path) -> None:

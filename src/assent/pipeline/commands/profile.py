@@ -30,6 +30,7 @@ from assent.pipeline.stages.profile_evaluation import (
     run_profile_evaluation,
     run_profile_prompts,
 )
+from assent.pipeline.stages.profile_rankings import ProfileRankingsStage, run_profile_rankings
 from assent.pipeline.stages.profile_reward import (
     ProfileRewardStage,
     VotesStage,
@@ -102,15 +103,7 @@ def fit(place: Place, name: str, *, start: str | None, today: datetime.date) -> 
         reward = run(run_profile_reward, config, parent=line.reward, votes=votes, learned=line.learned)
         trial = read_trial(reward)
         yield from trial_in_words(trial)
-        policy = None
-        if trial.passes:
-            policy = run(
-                run_optimize,
-                optimizing(line.config),
-                start=line.policy,
-                prompts=_told(run, line, name),
-                reward=reward,
-            )
+        policy = _adapter(run, line, votes=votes, reward=reward) if trial.passes else None
     line.tree.write(
         name,
         evidence=evidence,
@@ -268,12 +261,22 @@ def _passport(tree: Tree, name: str, trial: OffsetTrial | None) -> Passport:
     )
 
 
-def _told(run: Runner, line: Line, name: str) -> Artifact:
-    """The prompts that the adapter is trained on: under the profile's principles."""
-    principles = line.tree.principles(name)
-    if not principles:
-        return line.prompts
-    return run(run_profile_prompts, ProfilePromptsStage(principles=principles), prompts=line.prompts)
+def _adapter(run: Runner, line: Line, *, votes: Artifact, reward: Artifact) -> Artifact:
+    """The adapter, trained by the run's method on the profile's reward or on the audience's own rankings.
+
+    Both under the profile's principles.
+    """
+    config, principles = optimizing(line.config), line.tree.principles(line.name)
+    wants = config.optimize.wants
+    prompts, judgments = None, None
+    if "prompts" in wants:
+        told = ProfilePromptsStage(principles=principles)
+        prompts = run(run_profile_prompts, told, prompts=line.prompts) if principles else line.prompts
+    if "judgments" in wants:
+        own = ProfileRankingsStage(audience=line.tree.audience(line.name), principles=principles)
+        judgments = run(run_profile_rankings, own, votes=votes)
+    learned = reward if "reward" in wants else None
+    return run(run_optimize, config, start=line.policy, prompts=prompts, reward=learned, judgments=judgments)
 
 
 def parse_audience(texts: tuple[str, ...]) -> dict[str, str]:
