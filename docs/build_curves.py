@@ -1,7 +1,7 @@
 """Draws what each method logged while it trained, docs/images/curves-*.svg, and puts the pictures on their pages.
 
-    python benchmarks/methods.py --seeds 1 2              # makes the runs: hours
-    python docs/build_curves.py --runs runs --seeds 1 2   # draws them
+    python benchmarks/methods.py --seeds 0 1 2              # makes the runs: hours
+    python docs/build_curves.py --runs runs --seeds 0 1 2   # draws them
 
 A log is that of an artifact whose manifest has the settings and the seed of the benchmark, so that no variant is taken
 for its method. A log that is not there is named, and the others are drawn. What stands in a page is the picture's
