@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import torch
@@ -143,12 +144,33 @@ def davidson_luce_loss(
     start = 0
     for size in tier_sizes:
         left = ranked[:, start:]
-        subsets = [c for n in range(1, min(largest, left.shape[1]) + 1) for c in combinations(range(left.shape[1]), n)]
-        sizes = torch.tensor([len(c) for c in subsets], device=scores.device)
-        everything = left @ _averaging(subsets, left) + log_weight[sizes - 1]
+        means, sizes = _subsets(left.shape[1], largest)
+        everything = left @ means.to(left) + log_weight[sizes.to(left.device) - 1]
         total = total + everything.logsumexp(-1) - (left[:, :size].mean(-1) + log_weight[size - 1])
         start += size
     return total
+
+
+def tie_terms(
+    scores: Float[Tensor, " B"], order: Int[Tensor, "R K"], tier_sizes: Sequence[int], *, sizes: int
+) -> Float[Tensor, "D sizes"]:
+    """What the strengths of ties are held against: for each of D = R · tiers draws the log of Σ exp(mean score of C).
+
+    The sum is over the subsets C of each size 1 … `sizes` of the answers left, -inf where fewer are left. With the log
+    strengths w, w_1 = 0, `davidson_luce_loss` is Σ over draws of logsumexp(terms + w) - w_n - what holds no strength,
+    n the size of the tier that was drawn. So it costs little for strength after strength while scores stay as they are.
+    """
+    ranked, start, found = scores[order], 0, []
+    for tier in tier_sizes:
+        left = ranked[:, start:]
+        means, size = _subsets(left.shape[1], sizes)
+        of_subset = left @ means.to(left)
+        term = left.new_full((len(left), sizes), -torch.inf)
+        for n in range(1, min(sizes, left.shape[1]) + 1):
+            term[:, n - 1] = of_subset[:, size == n].logsumexp(-1)
+        found.append(term)
+        start += tier
+    return torch.cat(found)
 
 
 def centering_penalty(scores: Float[Tensor, " B"], group: Int[Tensor, " B"], num_groups: int) -> Float[Tensor, " G"]:
@@ -164,9 +186,11 @@ def _lead(scores: Tensor, pairs: Pairs) -> Tensor:
     return scores[pairs.better] - scores[pairs.worse] - pairs.margin.to(scores.dtype) * ~pairs.is_tie
 
 
-def _averaging(subsets: Sequence[tuple[int, ...]], like: Tensor) -> Tensor:
-    """Matrix [K, number of subsets] that turns scores [.., K] into the mean score of each subset."""
-    matrix = like.new_zeros(like.shape[-1], len(subsets))
+@lru_cache(maxsize=128)
+def _subsets(count: int, largest: int) -> tuple[Tensor, Tensor]:
+    """Of all subsets of at most `largest` of `count` answers: what averages scores over each, and their sizes."""
+    subsets = [c for n in range(1, min(largest, count) + 1) for c in combinations(range(count), n)]
+    matrix = torch.zeros(count, len(subsets), dtype=torch.float64)
     for column, subset in enumerate(subsets):
         matrix[list(subset), column] = 1 / len(subset)
-    return matrix
+    return matrix, torch.tensor([len(c) for c in subsets])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assent.algorithms.likelihoods import Pairs, davidson_loss, davidson_luce_loss, rao_kupper_loss
+from assent.algorithms.likelihoods import Pairs, davidson_loss, rao_kupper_loss, tie_terms
 from assent.core.group import Group
 from assent.models.groups import GroupBatch
 from assent.training.batches import EpochBatches
@@ -40,7 +40,7 @@ class TieFit:
         self._scores = torch.zeros(int(self._starts[-1]), dtype=torch.float64)
         self._is_seen = torch.zeros(len(members), dtype=torch.bool)
         self._evidence = (
-            _Rankings(learned, self._starts)
+            _Rankings(learned, self._starts, sizes=size + 1)
             if config.loss == "plackett_luce"
             else _Pairs(learned, self._starts, config)
         )
@@ -143,7 +143,9 @@ class _Pairs:
 class _Rankings:
     """Whole rankings, those of one shape together."""
 
-    def __init__(self, members: Members, starts: np.ndarray) -> None:
+    def __init__(self, members: Members, starts: np.ndarray, *, sizes: int) -> None:
+        """`sizes` is the number of answers that may share a tier."""
+        self._sizes = sizes
         self._shapes: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
         for number, target in enumerate(members.targets):
             for tiers in target.tiers:
@@ -151,14 +153,20 @@ class _Rankings:
                 self._shapes.setdefault(tuple(map(len, tiers)), []).append((number, order))
 
     def loss(self, scores: Tensor, is_seen: Tensor) -> _Loss | None:
-        """The loss of the members seen, by the strengths."""
-        orders = {
-            shape: torch.tensor([order for number, order in listed if is_seen[number]])
-            for shape, listed in self._shapes.items()
-        }
-        orders = {shape: order for shape, order in orders.items() if len(order)}
-        if not orders:
+        """The loss of the members seen, by the strengths, less what holds none of them."""
+        terms, drawn = [], torch.zeros(self._sizes, dtype=torch.float64)
+        for shape, listed in self._shapes.items():
+            seen = [order for number, order in listed if is_seen[number]]
+            if not seen:
+                continue
+            terms.append(tie_terms(scores, torch.tensor(seen), shape, sizes=self._sizes))
+            drawn += len(seen) * torch.bincount(torch.tensor(shape), minlength=self._sizes + 1)[1:]
+        if not terms:
             return None
-        return lambda tie: torch.stack(
-            [davidson_luce_loss(scores, order, shape, tie=tie).sum() for shape, order in orders.items()]
-        ).sum()
+        every = torch.cat(terms)
+
+        def loss(tie: Tensor) -> Tensor:
+            log_weight = torch.cat([tie.new_zeros(1), tie.log()])
+            return (every + log_weight).logsumexp(-1).sum() - drawn @ log_weight
+
+        return loss

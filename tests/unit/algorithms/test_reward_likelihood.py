@@ -18,6 +18,7 @@ from assent.algorithms.likelihoods import (
     plackett_luce_loss,
     ranking_pairs,
     rao_kupper_loss,
+    tie_terms,
 )
 
 
@@ -252,6 +253,22 @@ def test_gradients_of_rankings_agree_with_finite_differences_and_sum_to_zero():
     davidson_luce_loss(scores, order, [1, 2, 1], tie=tie).sum().backward()
     assert scores.grad.sum().item() == pytest.approx(0, abs=1e-12)
     assert scores.grad[3] < 0 < scores.grad[1]
+
+
+@pytest.mark.parametrize("tiers", [(1, 2, 1), (4,), (2, 2), (1, 1, 1, 1), (3, 1)])
+def test_terms_that_hold_no_strength_give_the_loss_of_every_strength(tiers: tuple[int, ...]) -> None:
+    scores = torch.randn(12, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    orders = torch.tensor([[3, 1, 0, 2], [4, 7, 6, 5], [8, 11, 9, 10]])
+    terms = tie_terms(scores, orders, tiers, sizes=4)
+    assert terms.shape == (3 * len(tiers), 4)
+    drawn = torch.bincount(torch.tensor(tiers), minlength=5)[1:] * 3
+    differences = []
+    for strengths in ((0.8, 0.1, 0.3), (2.0, 1.5, 0.01), (1e-3, 1e-3, 1e-3)):
+        log_weight = torch.tensor([1.0, *strengths], dtype=torch.float64).log()
+        told = (terms + log_weight).logsumexp(-1).sum() - drawn.double() @ log_weight
+        whole = davidson_luce_loss(scores, orders, tiers, tie=torch.tensor(strengths, dtype=torch.float64)).sum()
+        differences.append((whole - told).item())
+    assert differences == pytest.approx([differences[0]] * 3, abs=1e-12)
 
 
 def test_impossible_rankings_are_refused():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from assent.core.group import Group
+from assent.models import group_plan
 from assent.models.attention import AttentionCall
 from assent.models.groups import GroupBatch, pack
 from assent.models.take import RowGather
@@ -167,3 +168,22 @@ def test_row_gather_has_the_gradient_of_indexing_except_at_padding(index: list[i
         if not is_padding[place]:
             expected[row] += weight[place]
     assert torch.equal(rows.grad, expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 80), st.integers(1, 80)), max_size=40))
+@settings(max_examples=60, deadline=None)
+def test_buckets_are_cut_where_padding_of_all_their_blocks_gets_dearer_than_another_call(sizes: list[tuple[int, ...]]):
+    blocks = [
+        group_plan._Block((0, prompt), ((prompt, prompt + keys),), (np.arange(min(queries, keys)),))
+        for prompt, keys, queries in sizes
+    ]
+    slow: list[list[group_plan._Block]] = []
+    for block in sorted(blocks, key=lambda b: (b.is_causal, b.num_keys, b.num_queries, b.own), reverse=True):
+        wider = [*slow[-1], block] if slow and slow[-1][0].is_causal == block.is_causal else []
+        needed = sum(b.num_queries * b.num_keys for b in wider)
+        computed = (
+            len(wider) * max((b.num_queries for b in wider), default=0) * max((b.num_keys for b in wider), default=0)
+        )
+        free = max(group_plan._PADDING_FREE, group_plan._PADDING_SHARE * computed)
+        slow = [*slow[:-1], wider] if wider and computed - needed <= free else [*slow, [block]]
+    assert [[id(b) for b in some] for some in group_plan._bucketed(blocks)] == [[id(b) for b in some] for some in slow]
