@@ -3,8 +3,9 @@
 Two cultures are planted: people of the groups `plain` and `warm` (`lab/people.py`) rank answers, half of them written
 along axes of tone. For each seed and group `assent profile fit` and `publish` run as a team would call them: the
 offset is fitted, put to its trial, an adapter is trained (`--method`), and people of the group who gave no label
-compare it with its parent. Shams: membership is shuffled over raters, and the offset's trial is the same. RUN is the
-folder of a finished run of `configs/demo.yaml`; it is written into, so give a copy.
+compare it with its parent, and with the adapter of the other culture. Shams: membership is shuffled over raters, and
+the offset's trial is the same. RUN is the folder of a finished run of `configs/demo.yaml`; it is written into, so give
+a copy.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from assent.artifacts.project import RunFolder
 from assent.core import seeds
 from assent.core.hashing import short
 from assent.core.types import Completion, Prompt
+from assent.evaluation.report import EvaluationReport
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
@@ -31,7 +33,7 @@ from assent.generation.config import Sampling
 from assent.lab.tones import TONES, reply_at
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
-from assent.pipeline.commands.profile import fit, new, publish
+from assent.pipeline.commands.profile import compared, fit, new, publish
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.profile_line import Line, Place
 from assent.pipeline.ranked import Reading
@@ -110,6 +112,9 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
         began = time.time()
         found = offset_of(place, culture, start, seed) if arguments.no_adapters else whole(place, culture, start)
         rows.append({"seed": seed, "culture": culture, "seconds": time.time() - began, **found})
+        print(json.dumps(rows[-1]), flush=True)
+    if not arguments.no_adapters:
+        rows.append({"seed": seed, "crossed": crossed(place, start)})
         print(json.dumps(rows[-1]), flush=True)
     rows.append({"seed": seed, "shams": shams(place, start, arguments.shams, seed)})
     print(json.dumps(rows[-1]), flush=True)
@@ -195,6 +200,20 @@ def whole(place: Place, culture: str, start: str) -> dict[str, Any]:
     floor = None if passport.floor_held is None else passport.floor_held.verdict
     wins = passport.wins.headline.model_dump()
     return {**row, "wins": wins, "floor": floor, "verdict": verdict, "words": words}
+
+
+def crossed(place: Place, start: str) -> dict[str, Any]:
+    """How often each culture's people who gave no label prefer their own adapter to that of the other culture."""
+    lines = [Line.of(place, culture, start, today=TODAY) for culture in CULTURES]
+    adapters = [None if one.profile.policy is None else find_artifact(one.profile.policy) for one in lines]
+    found = {}
+    for number, line in enumerate(lines):
+        own, other = adapters[number], adapters[1 - number]
+        if own is not None and other is not None:
+            report = EvaluationReport.read(compared(line, place.store_of(line.config), own, other).folder)
+            assert report.win_rate is not None
+            found[line.name] = report.win_rate.headline.model_dump()
+    return found
 
 
 def offset_of(place: Place, culture: str, start: str, seed: int) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def publish(place: Place, name: str, *, start: str | None, today: datetime.date)
         if line.profile.policy is None:
             raise UserError(f"{line.tree.path(name)}: there is no policy yet: assent profile fit {name}")
         policy = find_artifact(line.profile.policy)
-        found = _compared(line, store, policy)
+        found = compared(line, store, policy, line.policy)
         report = EvaluationReport.read(found.folder)
         wins, left_out = report.win_rate, int(found.notes["verdicts_left_out"])
         held = floor_of(line.tree.floor(name), found, policy, line.policy)
@@ -210,8 +210,11 @@ def _unmet(evidence: Counted, report: EvaluationReport, held: Decision | None) -
                 yield f"safety floor: {line_in_words(one)}{hint}"
 
 
-def _compared(line: Line, store: StoreConfig, policy: Artifact) -> Artifact:
-    """The blind comparison; the votes that were learned from are those of the last fit, whatever came since."""
+def compared(line: Line, store: StoreConfig, policy: Artifact, baseline: Artifact) -> Artifact:
+    """A policy for the audience held blind against another, told what the parent's is, by who was not learned from.
+
+    The votes that were learned from are those of the last fit, whatever came since. Raises AwaitingJudgments.
+    """
     name, tree = line.name, line.tree
     votes = None
     if line.profile.reward is not None:
@@ -236,7 +239,7 @@ def _compared(line: Line, store: StoreConfig, policy: Artifact) -> Artifact:
                 run_profile_evaluation,
                 config,
                 policy=policy,
-                baseline=line.policy,
+                baseline=baseline,
                 prompts=line.prompts,
                 votes=votes,
             )
