@@ -98,13 +98,15 @@ class House:
     @classmethod
     @contextlib.contextmanager
     def open(cls, url: str, **options: Any) -> Iterator[House]:
-        """A service on a store."""
+        """A service on a store, whose dashboard may be looked at anew at once, however long a look took."""
         clock = Clock()
         app = create_app(url, clock=clock, **options)
+        context = app.state.context
+        context.watch._rest = 0.0
         try:
-            yield cls(app, app.state.context.store, clock)
+            yield cls(app, context.store, clock)
         finally:
-            app.state.context.store.close()
+            context.store.close()
 
     def visitor(self, **headers: str) -> Visitor:
         """Somebody who is not signed in."""
