@@ -37,7 +37,7 @@ real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_
 
 test: setup  ## style, types, floors, all tests
 	$(MAKE) --no-print-directory check
-	$(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm; \
 	else echo "tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
 
