@@ -12,18 +12,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from profiles import CULTURES, STORE, TODAY
+from profiles import CULTURES, TODAY, place_of
 
 from assent.artifacts.find import find_artifact
 from assent.artifacts.jsonl import read_records
 from assent.core.types import Prompt
 from assent.generation.config import Sampling
-from assent.lab.people import ideal_reply, utility
-from assent.lab.truth import read
+from assent.lab.people import ideal_reply
 from assent.models.config import ModelConfig
 from assent.pipeline.backends import Backends, machine
 from assent.pipeline.config import ComputeConfig
-from assent.pipeline.profile_line import Line, Place
+from assent.pipeline.profile_line import Line
+from assent.raters.simulated import lab_utility
 
 
 def main() -> None:
@@ -43,10 +43,8 @@ def main() -> None:
 
 def room(arguments: argparse.Namespace, seed: int, culture: str) -> list[str]:
     """What the best reply has more than the policy's answer, by truth and both rewards, in words."""
-    work = arguments.run / "profiles" / f"seed-{seed}"
     start = str(arguments.run / arguments.start)
-    place = Place(work / "profiles", STORE.format(work / "votes.db"), (), (f"seed={seed}",))
-    line = Line.of(place, culture, start, today=TODAY)
+    line = Line.of(place_of(arguments.run, seed), culture, start, today=TODAY)
     assert line.profile.reward is not None
     asked = read_records(line.prompts.file("eval.jsonl"), Prompt)[: arguments.prompts]
     compute = ComputeConfig(threads=1)
@@ -62,7 +60,8 @@ def room(arguments: argparse.Namespace, seed: int, culture: str) -> list[str]:
         )
 
         def liked(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:
-            return [utility(read(prompt, text), culture) for prompt, text in zip(prompts, texts, strict=True)]
+            thinks = lab_utility()
+            return [thinks(prompt, text, culture) for prompt, text in zip(prompts, texts, strict=True)]
 
         return [in_words(np.subtract(scores(asked, best), scores(asked, answers))) for scores in (liked, parent, child)]
 

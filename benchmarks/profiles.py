@@ -59,7 +59,6 @@ RLOO = {
 DPO = {"kind": "dpo", "epochs": 2, "batch_size": 16, "optimizer": {"learning_rate": 0.0003}}
 """How adapters are trained: on the profile's reward, or on the audience's own rankings. The rest is the default."""
 FLOOR = [{"measure": "lab.harmless", "margin": 0.05}, {"measure": "lab.honest", "margin": 0.08}]
-STORE = "sqlite:///{}"
 
 
 def main() -> None:
@@ -88,21 +87,18 @@ def main() -> None:
 
 def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
     """Both cultures and the shams of one seed."""
-    work = arguments.run / "profiles" / f"seed-{seed}"
-    shutil.rmtree(work, ignore_errors=True)
-    store = StoreConfig(url=STORE.format(work / "votes.db"))
-    work.mkdir(parents=True)
-    start = str(arguments.run / arguments.start)
-    gather(arguments, store, start, seed)
     method = DPO if arguments.method == "dpo" else RLOO | {"steps": arguments.steps}
     settings = (
-        f"seed={seed}",
         f"optimize={json.dumps(method)}",
         f"evaluate.prompts={arguments.compared}",
         "compute.threads=1",
         *arguments.settings,
     )
-    place = Place(work / "profiles", store.url, (), settings)
+    place = place_of(arguments.run, seed, *settings)
+    shutil.rmtree(place.folder.parent, ignore_errors=True)
+    place.folder.parent.mkdir(parents=True)
+    start = str(arguments.run / arguments.start)
+    gather(arguments, StoreConfig(url=str(place.store)), start, seed)
     rows = []
     for culture in CULTURES:
         for _ in new(place, culture, parent=None, audience={"group": culture}):
@@ -119,6 +115,12 @@ def seed_of(arguments: argparse.Namespace, seed: int) -> list[dict[str, Any]]:
     rows.append({"seed": seed, "shams": shams(place, start, arguments.shams, seed)})
     print(json.dumps(rows[-1]), flush=True)
     return rows
+
+
+def place_of(run: Path, seed: int, *settings: str) -> Place:
+    """Where the profiles and the votes of a seed are."""
+    work = run / "profiles" / f"seed-{seed}"
+    return Place(work / "profiles", f"sqlite:///{work / 'votes.db'}", (), (f"seed={seed}", *settings))
 
 
 def gather(arguments: argparse.Namespace, store: StoreConfig, start: str, seed: int) -> None:

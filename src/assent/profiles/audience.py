@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from assent.core.types import Comparison, Judgment, Rater
 from assent.profiles.config import Evidence, level_of
@@ -27,6 +27,16 @@ def members_of(raters: Iterable[Rater], audience: Audience) -> frozenset[str]:
 def is_label(judgment: Judgment) -> bool:
     """A ranking of two answers or more; ties count, skips and flags do not."""
     return judgment.ranking is not None and len(judgment.ranking.ids) > 1
+
+
+def ranked_by(comparisons: Iterable[Comparison], people: Collection[str]) -> list[Comparison]:
+    """Comparisons with the labels of these people alone; those that have none are left out."""
+    kept = []
+    for one in comparisons:
+        own = tuple(j for j in one.judgments if j.rater_id in people and is_label(j))
+        if own:
+            kept.append(one.model_copy(update={"judgments": own}))
+    return kept
 
 
 def counted(comparisons: Iterable[Comparison], members: frozenset[str], *, today: datetime.date) -> Evidence:

@@ -12,7 +12,7 @@ from assent.core.config import Config
 from assent.core.types import Comparison, Rater
 from assent.pipeline.imported import MARKS
 from assent.pipeline.stages.profile_reward import COMPARISONS, RATERS
-from assent.profiles.audience import is_label, members_of
+from assent.profiles.audience import members_of, ranked_by
 from assent.profiles.holdout import is_held_out
 from assent.profiles.principles import prompt_under
 
@@ -43,12 +43,6 @@ def own_rankings(
     comparisons: Sequence[Comparison], members: frozenset[str], principles: Sequence[str]
 ) -> list[Comparison]:
     """Comparisons under principles with the rankings by members, where neither the prompt nor the rater is held out."""
-    kept = []
-    for one in comparisons:
-        if is_held_out("prompt", one.prompt.id):
-            continue
-        own = tuple(j for j in one.judgments if j.rater_id in members and is_label(j))
-        own = tuple(j for j in own if not is_held_out("rater", j.rater_id))
-        if own:
-            kept.append(one.model_copy(update={"prompt": prompt_under(one.prompt, principles), "judgments": own}))
-    return kept
+    asked = (one for one in comparisons if not is_held_out("prompt", one.prompt.id))
+    kept = ranked_by(asked, {one for one in members if not is_held_out("rater", one)})
+    return [one.model_copy(update={"prompt": prompt_under(one.prompt, principles)}) for one in kept]

@@ -30,7 +30,7 @@ from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import state_scorer
 from assent.pipeline.on_the_way import HELD_OUT_SEED
 from assent.pipeline.ranked import Reading
-from assent.profiles.audience import is_label, members_of
+from assent.profiles.audience import members_of, ranked_by
 from assent.profiles.config import Level
 from assent.profiles.trial import OffsetTrial, Poll, try_offset
 from assent.training.answer_features import answers_of, votes_of
@@ -135,11 +135,7 @@ def poll_of(
     Raises DataError where nobody of the parent's audience ranked anything that fits.
     """
     asked, members = members_of(raters, config.parents), members_of(raters, config.audience)
-    kept = []
-    for one in comparisons:
-        own = tuple(j for j in one.judgments if j.rater_id in asked and is_label(j))
-        if own:
-            kept.append(one.model_copy(update={"judgments": own}))
+    kept = ranked_by(comparisons, asked)
     if not kept:
         raise DataError(
             "nobody of the parent's audience ranked anything; gather labels first, see: assent profile list"
