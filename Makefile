@@ -9,7 +9,7 @@ VLLM   ?= .venv-vllm
 # Tests start hundreds of processes: each would compile our modules anew where the environment forbids to keep what was compiled.
 KEPT := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: setup demo real test test-vllm vllm check docs gpu-check bench clean
+.PHONY: setup demo real test test-slow test-vllm vllm check docs gpu-check bench clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -35,11 +35,17 @@ real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_
 	$(BIN)/python benchmarks/real.py --runs runs > $(REAL)/report.md
 	@echo "what it found: $(REAL)/report.md"
 
-test: setup  ## style, types, floors, all tests
+PYTEST := $(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test: setup  ## style, types, floors, all tests but those marked slow
 	$(MAKE) --no-print-directory check
-	$(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+	@echo "tests marked slow: NOT RUN; make test-slow runs them (kills, several processes, first hour, tutorial: about 20 minutes)"
 	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm; \
 	else echo "tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
+
+test-slow: setup  ## the tests that make test leaves out because each takes more than ten seconds
+	$(PYTEST) -m slow
 
 vllm: $(VLLM)/.ready  ## an environment of its own with vLLM for a CPU
 

@@ -2,10 +2,10 @@
 
 Each cell is run A B A B …, every command in a process session of its own, with the same threads and environment. First
 TRL's best way is looked for: micro-batches of the batch, a half, a quarter, an eighth, each for two updates, then bf16,
-packing (SFT), a precomputed reference (DPO); a way that passes 8 GB is left out and named. After every command the
-result is written to OUT/bench.json, and the same command goes on where it stopped (`--seconds` stops it at the next
-command). A cell that is done with these sources is not done again, unless `--again`. What counts is
-said in docs/performance.md.
+packing (SFT), a precomputed reference (DPO); a way that passes 8 GB, or takes three times as long as the best one
+before it, is left out and named. After every command the result is written to OUT/bench.json, and the same command goes
+on where it stopped (`--seconds` stops it at the next command). A cell that is done with these sources is not done
+again, unless `--again`. What counts is said in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import math
 import os
 import platform
 import shlex
@@ -32,6 +33,8 @@ from bench_process import Failed, Priority
 HERE = Path(__file__).parent
 ROWS = Path(os.environ.get("ASSENT_DATA", HERE.parents[1] / "shared/data")) / "hh_harmless_base_test/pairs.jsonl.gz"
 TRIAL_UPDATES = 2
+HOPELESS = 3.0
+"""A way is given up once it has taken so many times as long as the best one before it, loading included."""
 Record = dict[str, Any]
 
 
@@ -82,10 +85,7 @@ class Bench:
             record["runs"].append({"side": side, **found})
             self.keep()
             print(f"  {cell.name} {side}: {found['seconds']:.1f} s, {found['peak_mib']:.0f} MiB", flush=True)
-        pairs = zip(record["runs"][::2], record["runs"][1::2], strict=True) if cell.both else ()
-        failed = [bench_gate.problems(record["cell"], a, b, record["best"]) for a, b in pairs]
-        record["void"] = sorted({reason for reasons in failed for reason in reasons})
-        record["done"] = True
+        record["void"], record["done"] = void(record), True
         self.keep()
         print(bench_report.line(record), flush=True)
 
@@ -99,31 +99,45 @@ class Bench:
         if timed:
             first = min(timed.values(), key=lambda one: one["seconds"])
             plain = {**first["variant"], "bf16": False, "packing": False, "precompute": False}
-            self.try_out(further(cell, Variant(**plain)), cell, folder, record, rival)
+            limit = HOPELESS * first.get("process_seconds", math.inf)
+            self.try_out(further(cell, Variant(**plain)), cell, folder, record, rival, limit=limit)
             timed = {title: one for title, one in record["trials"].items() if "seconds" in one}
             record["best"] = min(timed.values(), key=lambda one: one["seconds"])["variant"]
         self.keep()
 
-    def try_out(self, ways: list[Variant], cell: Cell, folder: Path, record: Record, rival: list[str]) -> None:
+    def try_out(
+        self,
+        ways: list[Variant],
+        cell: Cell,
+        folder: Path,
+        record: Record,
+        rival: list[str],
+        *,
+        limit: float = math.inf,
+    ) -> None:
         updates = min(cell.updates, 1 if cell.is_online or cell.stage == "sample" else TRIAL_UPDATES)
         for way in ways:
             if way.title in record["trials"]:
                 continue
             try:
-                found = self.command(rival, cell, folder, {"variant": asdict(way), "updates": updates})
-                seen = {"seconds": found["seconds"] / updates, "peak_mib": found["peak_mib"]}
+                found = self.command(rival, cell, folder, {"variant": asdict(way), "updates": updates}, limit=limit)
+                seen = {name: found[name] for name in ("peak_mib", "process_seconds")}
+                seen["seconds"] = found["seconds"] / updates
             except Failed as error:
                 seen = {"failed": error.reason}
             record["trials"][way.title] = {"variant": asdict(way), **seen}
             self.keep()
             print(f"  {cell.name}, {way.title}: {seen.get('seconds', seen.get('failed'))}", flush=True)
 
-    def command(self, command: list[str], cell: Cell, folder: Path, job: dict[str, Any]) -> dict[str, Any]:
+    def command(
+        self, command: list[str], cell: Cell, folder: Path, job: dict[str, Any], *, limit: float = math.inf
+    ) -> dict[str, Any]:
         """Run one command for a cell, unless the time is over."""
         if time.monotonic() > self.end:
             raise OutOfTime
         job = {"cell": asdict(cell), "folder": str(folder), **job}
-        return bench_process.run(command, job, self.out / "child", threads=self.threads, priority=self.priority)
+        child = self.out / "child"
+        return bench_process.run(command, job, child, threads=self.threads, priority=self.priority, limit=limit)
 
     def record_of(self, cell: Cell) -> Record | None:
         """The record to go on with: a new one, or one of this commit that is not finished. None: nothing to do."""
@@ -184,6 +198,15 @@ class Bench:
         beside.replace(path)
 
 
+def void(record: Record) -> list[str]:
+    """Why a cell's times do not count; nothing where they do."""
+    if not record["cell"]["both"]:
+        return []
+    pairs = zip(record["runs"][::2], record["runs"][1::2], strict=True)
+    failed = [bench_gate.problems(record["cell"], a, b, record["best"]) for a, b in pairs]
+    return sorted({reason for reasons in failed for reason in reasons})
+
+
 def machine() -> dict[str, Any]:
     """Which processor, how many cores and how much memory."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
@@ -228,6 +251,9 @@ def main() -> None:
         commit=commit_here(),
         records=json.loads(file.read_text()) if file.is_file() else [],
     )
+    for record in bench.records:
+        if record["done"]:
+            record["void"] = void(record)  # by the gate as it is now
     failed = []
     try:
         for name in () if arguments.report else arguments.cells or CELLS:

@@ -15,8 +15,8 @@ FIRST = 1e-3
 FIRST_BF16, FIRST_UPDATES = 2e-2, 3
 WORSE = 0.02
 """By how much of it a held-out loss may be higher than the other side's."""
-LENGTHS, ERRORS = 0.1, 3.0
-"""Largest relative difference of mean lengths, and of means of samples in standard errors."""
+SHORTER, ERRORS = 0.1, 3.0
+"""By how much of their length our answers may be shorter, and how many standard errors means of samples may differ."""
 ALIKE = 0.9
 """Share of greedy answers that must be the same tokens."""
 Run = Mapping[str, Any]
@@ -66,14 +66,25 @@ def _online(cell: Mapping[str, Any], ours: Run, theirs: Run) -> list[str]:
             f"the first rewards {mine['reward'][0]:.3f} and {other['reward'][0]:.3f} are no draws of one policy"
         )
     if other.get("length"):
-        lengths = statistics.fmean(mine["length"]), statistics.fmean(other["length"])
-        if abs(lengths[0] - lengths[1]) > LENGTHS * lengths[1]:
-            found.append(f"answers of {lengths[0]:.1f} tokens against {lengths[1]:.1f}")
+        found += _lengths(cell, mine["length"], other["length"])
     held, than = ours["held_out"], theirs["held_out"]
     error = math.hypot(held["error"], than["error"])
     if held["reward"] < than["reward"] - 2 * error:
         found.append(f"held-out reward {held['reward']:.3f} against {than['reward']:.3f}")
     return found
+
+
+def _lengths(cell: Mapping[str, Any], mine: Sequence[float], other: Sequence[float]) -> list[str]:
+    """First batches are draws from one policy. Later ones are not, and then ours may only be the longer work.
+
+    Lengths between 0 and M of mean m have a variance of m (M - m) at most (Bhatia and Davis 2000).
+    """
+    mean = (mine[0] + other[0]) / 2
+    spread = math.sqrt(max(mean * (cell["new_tokens"] - mean), 0.0) * 2 / cell["batch"])
+    if abs(mine[0] - other[0]) > ERRORS * spread + 1e-6:
+        return [f"the first answers, of {mine[0]:.1f} and {other[0]:.1f} tokens, are no draws of one policy"]
+    ours, theirs = statistics.fmean(mine), statistics.fmean(other)
+    return [f"answers of {ours:.1f} tokens against {theirs:.1f}"] if ours < (1 - SHORTER) * theirs else []
 
 
 def _sampled(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:

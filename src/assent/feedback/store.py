@@ -15,8 +15,8 @@ from __future__ import annotations
 import functools
 import itertools
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, select
 
@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from assent.feedback.queue.studies import Studies
     from assent.feedback.webhooks import Webhooks
 
+_Made = TypeVar("_Made")
 LEASE_SECONDS = 900.0
 """How long a claimed task is kept for its rater unless said otherwise."""
 
@@ -323,9 +324,11 @@ class Store:
     ) -> ImportCounts:
         """Add judgments a team already has, or what another store gave out, all or nothing; again adds nothing.
 
-        An error raised while `comparisons` is read (a bad line) leaves the store as it was. Raises StoreError.
+        An error raised while `comparisons` is read (a bad line) leaves the store as it was. A sequence is read a few
+        times and not held. Raises StoreError.
         """
-        return imports.import_said(self._engine, comparisons, queue=queue, rater_kind=rater_kind, now=now)
+        given = comparisons if isinstance(comparisons, Sequence) else list(comparisons)
+        return imports.import_said(self._engine, given, queue=queue, rater_kind=rater_kind, now=now)
 
     def observer(self) -> batches.Observer:
         """Whoever looks now and then whether an import that is on its way is dead, and takes out what it left."""
@@ -358,8 +361,17 @@ class Store:
 
         The order depends only on what was said, not on when. Raises StoreError for an unknown or erased snapshot.
         """
+        return self.with_comparisons(queue, list, snapshot=snapshot)
+
+    def with_comparisons(
+        self, queue: Queue, use: Callable[[Iterator[Comparison]], _Made], *, snapshot: str | None = None
+    ) -> _Made:
+        """What `use` makes of those `comparisons`, which are read as it asks for them, so that few are held.
+
+        It is one read of the store however long it takes.
+        """
         with read_transaction(self._engine) as connection:
-            return judgments.read_comparisons(connection, queue, snapshot=snapshot)
+            return use(judgments.read_comparisons(connection, queue, snapshot=snapshot))
 
     def said(self, project: str) -> list[SaidRow]:
         """The facts about every current judgment of a project, skips included, in the order they came."""

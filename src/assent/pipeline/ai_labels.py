@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from assent.artifacts.store import Artifact
@@ -112,14 +112,12 @@ def without_ai(counts: Counts, judgments: Iterable[Judgment]) -> Counts:
     return replace(counts, have=counts.have - beside, need=counts.need - beside)
 
 
-def only_by(comparisons: Iterable[Comparison], ai: frozenset[str]) -> list[Comparison]:
+def only_by(comparisons: Iterable[Comparison], ai: frozenset[str]) -> Iterator[Comparison]:
     """The comparisons without judgments of an AI other than these raters: of an earlier constitution, or of none."""
-    found = []
     for one in comparisons:
         kept = tuple(j for j in one.judgments if not is_ai(j) or j.rater_id in ai)
         if kept:
-            found.append(one if len(kept) == len(one.judgments) else one.model_copy(update={"judgments": kept}))
-    return found
+            yield one if len(kept) == len(one.judgments) else one.model_copy(update={"judgments": kept})
 
 
 def agreement_of(comparisons: Iterable[Comparison], judgments: Iterable[Judgment]) -> AIAgreement:

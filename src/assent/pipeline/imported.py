@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from assent.artifacts.identity import FromOutside, resolved
+from assent.artifacts.jsonl import Records
 from assent.artifacts.store import Artifact
 from assent.core import files
 from assent.core.errors import DataError
-from assent.core.hashing import hash_json
+from assent.core.hashing import hash_json, hash_json_list
+from assent.core.lazy import pick
 from assent.core.types import Comparison, Marked
 from assent.feedback.config import StoreConfig
 from assent.feedback.opening import open_store
@@ -33,24 +39,24 @@ TRIED = "tried.json"
 class Tried:
     """Imported comparisons that can be used, and the others with the reason."""
 
-    good: list[Comparison]
+    good: Sequence[Comparison]
     bad: list[tuple[Comparison, str]]
 
     @classmethod
     def of(cls, comparisons: Sequence[Comparison], check: RowCheck) -> Tried:
         """Try each."""
-        tried = cls([], [])
-        for comparison in comparisons:
+        good, bad = array("q"), []
+        for place, comparison in enumerate(comparisons):
             try:
                 check(comparison)
-                tried.good.append(comparison)
+                good.append(place)
             except DataError as wrong:
-                tried.bad.append((comparison, str(wrong)))
-        return tried
+                bad.append((comparison, str(wrong)))
+        return cls(pick(comparisons, np.array(good, dtype=np.int64)), bad)
 
     def facts(self) -> dict[str, int]:
         """How many judgments there were, and tasks that cannot be used; what is none is left out."""
-        judgments = count_of([*self.good, *(one for one, _ in self.bad)])
+        judgments = count_of(self.good) + count_of(one for one, _ in self.bad)
         said = {"imported": judgments, "bad_rows": len(self.bad)}
         return {name: count for name, count in said.items() if count}
 
@@ -69,12 +75,12 @@ class Tried:
             yield json.dumps({"project": IMPORTED.project, "task": task, "reason": reason, "row": row}) + "\n"
 
 
-def imported_comparisons(store: StoreConfig) -> list[Comparison]:
-    """What came in by `assent import`; nothing where there is no store yet."""
+def imported_comparisons(store: StoreConfig) -> Sequence[Comparison]:
+    """What came in by `assent import`, in a file aside; nothing where there is no store yet."""
     if not store.has_content:
         return []
     with open_store(store) as opened:
-        return opened.comparisons(IMPORTED)
+        return opened.with_comparisons(IMPORTED, partial(Records.aside, Comparison))
 
 
 def imported_marks(store: StoreConfig) -> list[Marked]:
@@ -94,7 +100,7 @@ def imported_now(store: StoreConfig) -> FromOutside:
     return FromOutside({}, {}, {"imported": count_of(found)}) | {"imported": _hash_of(found)}
 
 
-def count_of(comparisons: Sequence[Comparison]) -> int:
+def count_of(comparisons: Iterable[Comparison]) -> int:
     """How many judgments they hold."""
     return sum(len(one.judgments) for one in comparisons)
 
@@ -105,7 +111,7 @@ def imported_marks_hash(store: StoreConfig) -> str:
 
 
 def _hash_of(comparisons: Sequence[Comparison | Marked]) -> str:
-    return hash_json([c.model_dump(mode="json") for c in comparisons]) if comparisons else ""
+    return hash_json_list(c.model_dump(mode="json") for c in comparisons) if comparisons else ""
 
 
 def check_for(base: Artifact, model: ModelConfig, limits: Sequence[RowLimit]) -> RowCheck:

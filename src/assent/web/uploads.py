@@ -7,12 +7,10 @@ from pathlib import Path
 
 from assent.core.errors import DataError
 from assent.data.config import FormatName, Source
-from assent.data.identity import with_unnamed_apart
-from assent.data.load import load_said
 from assent.data.rows import SUFFIXES
 from assent.data.unpacking import refuse_bomb
-from assent.feedback.queue.imports import refuse_unusable
 from assent.feedback.records.queue import ImportCounts, Queue
+from assent.feedback.said_files import SaidFiles
 from assent.feedback.store import Store
 
 
@@ -31,8 +29,8 @@ def bring_rankings(
         path.write_bytes(content)
         try:
             refuse_bomb(path)
-            given, _ = load_said([Source(path=path, format=format)], check=refuse_unusable)
+            given = SaidFiles.read([Source(path=path, format=format)])
         except DataError as error:
             said = str(error).removeprefix(f"{error.path}:{error.line}: ").removeprefix(f"{error.path}: ")
             raise DataError(said.replace(str(path), name), path=name, line=error.line) from None
-    return store.import_comparisons(with_unnamed_apart(given).comparisons, queue, now=now)
+    return store.import_comparisons(given.items, queue, now=now)

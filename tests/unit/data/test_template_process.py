@@ -80,6 +80,7 @@ def test_a_usual_template_gives_what_transformers_gives() -> None:
     assert render("{% for m in messages %}{{ m.content }}{% endfor %}") == "Grüße \ud800 \u2028 'x'\nb"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEMORY)
 def test_what_fills_the_memory_is_stopped(name: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -157,6 +157,7 @@ def busy(url: str) -> Iterator[str]:
         rater.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", KINDS)
 def test_a_store_in_use_is_copied_as_of_one_moment(busy: str, place: Callable[[str], str], target: str) -> None:
     before = len(_judgments(busy))

@@ -135,6 +135,7 @@ SELECT rater_id, sum(outcome IN ('ranked', 'marked')), sum(outcome = 'skipped'),
 FROM judgment WHERE id NOT IN (SELECT supersedes FROM judgment WHERE supersedes IS NOT NULL) GROUP BY rater_id"""
 
 
+@pytest.mark.slow
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(study=studies())
 def test_sums_are_those_of_the_judgments_in_the_store(tmp_path_factory: pytest.TempPathFactory, study: dict) -> None:  # type: ignore[type-arg]

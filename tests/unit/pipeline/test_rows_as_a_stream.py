@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,21 @@ from assent.core.lazy import Chained, Mapped, Picked, pick
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
+from assent.data.formats import Said
 from assent.data.heldout import set_aside, take_out
 from assent.data.identity import distinct, with_unnamed_apart
-from assent.data.load import load_comparisons, load_conversations, load_prompts
+from assent.data.inspect import inspect
+from assent.data.load import load_comparisons, load_conversations, load_prompts, load_said
+from assent.data.task_records import TaskRecord
+from assent.feedback.queue import imports
+from assent.feedback.queue.bringing import Bringing
+from assent.feedback.records.queue import ImportCounts
+from assent.feedback.said_files import SaidFiles
+from assent.feedback.store import Store
+from assent.pipeline.commands.project import load_any
 from assent.pipeline.config import FileData, RunConfig
 from assent.pipeline.doctor.data import load_material
+from assent.pipeline.imported import IMPORTED, count_of
 from assent.pipeline.stages.gather import gather_comparisons, gather_conversations, gather_prompts, label, shuffled
 
 WORDS = ("river", "stone", "candle", "window", "market", "winter", "garden", "letter", "engine", "copper", "yellow")
@@ -110,12 +120,12 @@ def test_demonstrations_are_written_as_of_lists_in_memory(tmp_path: Path) -> Non
 
 def test_the_doctor_holds_no_row(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl")
-    held = [one for one in gc.get_objects() if isinstance(one, Comparison)]  # of other tests
+    held = in_memory(Comparison)
     rows = [{"path": str(tmp_path / "rows.jsonl"), "skip_bad": True}]
     data = {"kind": "files", "comparisons": rows, "prompts": rows}
     config = RunConfig.parse({"name": "p", "base": {"kind": "pretrained", "path": "nowhere"}, "data": data}, where="p")
     material = load_material(config).material
-    assert sum(isinstance(one, Comparison) for one in gc.get_objects()) == len(held)
+    assert more(held, Comparison) == 0
     sources = [Source(path=tmp_path / "rows.jsonl", skip_bad=True)]
     assert list(material.comparisons) == load_comparisons(sources)[0] and len(material.comparisons) == 38
     assert list(material.prompts) == load_prompts(sources)[0]
@@ -154,3 +164,54 @@ def test_lazy_sequences_are_as_lists() -> None:
     assert pick(numbers, some) == [13, 14, 19] and list(pick(squares, some)) == [169, 196, 361]
     with pytest.raises(ValueError, match="one item of each"):
         Mapped(lambda n, m: (n, m), numbers, numbers[:3])
+
+
+def test_a_look_at_data_holds_no_row(tmp_path: Path) -> None:
+    write_rows(tmp_path / "rows.jsonl")
+    source = Source(path=tmp_path / "rows.jsonl", skip_bad=True)
+    held, alive = in_memory(Comparison), []
+    items, _ = load_any(source)
+    assert more(held, Comparison) == 0
+    found = inspect(items, on_item=lambda: alive.append(more(held, Comparison)) if len(alive) < 5 else None)
+    assert max(alive) <= 2, "the one that is read and the one before it"
+    assert found == inspect(load_comparisons([source])[0]) and found.num_items == 38
+
+
+def test_an_import_holds_few_rows_and_ends_as_of_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # what is frozen cannot be counted
+    write_rows(tmp_path / "rows.jsonl")
+    source = Source(path=tmp_path / "rows.jsonl", skip_bad=True)
+    held, alive = in_memory(Comparison, TaskRecord), []
+    said = SaidFiles.read([source])
+    assert more(held, Comparison, TaskRecord) == 0 and len(said.items) == 38
+    monkeypatch.setattr(imports, "BLOCK", 5)
+    add = Bringing.add
+
+    def counted(self: Bringing, records: Sequence[TaskRecord]) -> None:
+        alive.append(more(held, Comparison, TaskRecord))
+        add(self, records)
+
+    monkeypatch.setattr(Bringing, "add", counted)
+
+    def imported(name: str, items: Sequence[Said]) -> tuple[ImportCounts, int]:
+        with Store.open(f"sqlite:///{tmp_path}/{name}.db") as store:
+            return store.import_comparisons(items, IMPORTED, now=1.0), store.with_comparisons(IMPORTED, count_of)
+
+    found = imported("lazy", said.items)
+    assert len(alive) == 8 and max(alive) <= 4 * 5, "comparisons and records of this block and of the one before it"
+    again = with_unnamed_apart(load_said([source])[0])
+    assert imported("list", again.comparisons) == found and min(alive[8:]) > 38
+    assert found[1] == 38 and said.again == again.again > 0
+    one, other = (Store.open(f"sqlite:///{tmp_path}/{name}.db") for name in ("lazy", "list"))
+    with one, other:
+        assert one.comparisons(IMPORTED) == other.comparisons(IMPORTED)
+
+
+def in_memory(*kinds: type) -> dict[int, object]:
+    """All of these that there are, by where they are; who holds it keeps them there."""
+    return {id(one): one for one in gc.get_objects() if isinstance(one, kinds)}
+
+
+def more(held: dict[int, object], *kinds: type) -> int:
+    """How many there are besides those held."""
+    return len(in_memory(*kinds).keys() - held.keys())

@@ -104,6 +104,7 @@ def test_training_ends_past_the_peak_with_the_very_weights_of_the_best_step(
     assert same(kept, plain)
 
 
+@pytest.mark.slow
 def test_a_warning_changes_no_weight_and_keep_best_does_all_steps_first(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_warning_changes_no_weight_and_keep_best_does_all_steps_first(
     assert loops["keep_best"].facts["guards"]["kept_step"] == 4 and loops["warn"].facts["guards"]["kept_step"] is None
 
 
+@pytest.mark.slow
 def test_a_killed_run_has_the_same_measurements_alarms_and_weights(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:

@@ -90,6 +90,7 @@ def test_with_products_in_bfloat16_the_first_ratio_is_one_and_the_sampler_follow
     assert rows[-1]["sampler_gap_max"] < 0.3
 
 
+@pytest.mark.slow
 def test_reward_rises_and_with_noise_it_does_not(
     toy: Toy, new_loop: Callable[..., Loop], prompts: list[Prompt]
 ) -> None:

@@ -69,6 +69,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_every_answer_is_as_described(described: tuple[Any, Store], mode: GenerationMode) -> None:
     schema, store = described

@@ -48,6 +48,7 @@ def test_settings_that_nothing_could_keep_are_refused_and_change_nothing(house: 
     assert house.program("rater").post(f"{PROJECT}/claim", json={}).json()["items"]
 
 
+@pytest.mark.slow
 def test_judgments_come_with_what_is_needed_to_weight_them(house: House) -> None:
     admin, bot = _filled(house, 40, repeat_share=0.5, repeat_after=1, newcomer_tasks=0), house.program("rater")
     assert admin.post(f"{PROJECT}/guidelines", json={"text": "Be fair."}).status_code == 200

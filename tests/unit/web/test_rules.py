@@ -96,6 +96,7 @@ def test_every_route_has_a_rule_and_every_rule_a_route(house: House) -> None:
     assert len(declared) > 100
 
 
+@pytest.mark.slow
 def test_every_identity_reaches_what_its_rule_says_and_nothing_else(full: House) -> None:
     everybody, wrong = list(_everybody(full)), []
     for method, declared, path in _routes(full):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from sqlalchemy import Connection, Engine, select
 
+from assent.core.lazy import Mapped, Picked
 from assent.core.types import Comparison, Rater, RaterKind
 from assent.data import aside
 from assent.data.formats import Said
@@ -41,32 +44,38 @@ class _How:
 
 
 def import_said(
-    engine: Engine, items: Iterable[Said], *, queue: Queue, rater_kind: RaterKind, now: float
+    engine: Engine, items: Sequence[Said], *, queue: Queue, rater_kind: RaterKind, now: float
 ) -> ImportCounts:
     """Add what was said of tasks, so that the same file imported again adds nothing.
 
     A task keeps its id where the file gives one, else it is named by its content. Where one rater ranks the same
     answers twice and differently, the second ranking becomes a repeat of the task: both are kept. Each judgment brings
     its own slot, so nothing imported waits for a rater. A large file comes in a block at a time where nobody sees it,
-    so that raters are answered meanwhile, and is shown as a whole. Raises StoreError where an id stands for something
-    else here.
+    so that raters are answered meanwhile, and is shown as a whole; a block of it is held at a time. Raises StoreError
+    where an id stands for something else here.
     """
-    given = list(items)
-    for item in given:
-        if isinstance(item, Guideline):
-            refuse_unusable(item)
-    kinds = {item.id: item.kind for item in given if isinstance(item, Rater)}
-    guidelines = {item.name: item for item in given if isinstance(item, Guideline)}
+    kinds: dict[str, RaterKind] = {}
+    guidelines: dict[str, Guideline] = {}
+    records = array("q")
+    for place, item in enumerate(items):
+        match item:
+            case Rater():
+                kinds[item.id] = item.kind
+            case Guideline():
+                refuse_unusable(item)
+                guidelines[item.name] = item
+            case _:
+                records.append(place)
     how = _How(queue, rater_kind, now, kinds, tuple(guidelines.values()))
-    every = [_record(item) for item in given if isinstance(item, Comparison | TaskRecord)]
+    every = Mapped(_record, Picked(items, np.array(records, dtype=np.int64)))
     if len(every) <= BLOCK:
-        return at_once(engine, _bring, every, how)
+        return at_once(engine, _bring, list(every), how)
     with hidden(engine, now=now) as batch:
         placed = batch.write(told.place, how.guidelines, batch.project)
         with read_transaction(engine) as connection:
             unseen, others, counts = _sorted_out(connection, every, how)
-        for start in range(0, len(unseen), BLOCK):
-            counts = counts.plus(batch.write(_hide, unseen[start : start + BLOCK], how, placed, batch.project))
+        for block in _blocks(unseen):
+            counts = counts.plus(batch.write(_hide, block, how, placed, batch.project))
         return counts.plus(batch.show(queue.project, _bring_last, others, how, placed))
 
 
@@ -77,6 +86,12 @@ def refuse_unusable(item: Said) -> None:
         checked(record, Queue(purpose=record.task.purpose))
     elif isinstance(item, Guideline):
         refuse_nul(item.text, where=f"guideline {item.version}")
+
+
+def _blocks(records: Sequence[TaskRecord]) -> Iterator[list[TaskRecord]]:
+    """A block of them at a time."""
+    for start in range(0, len(records), BLOCK):
+        yield list(records[start : start + BLOCK])
 
 
 def _record(item: Comparison | TaskRecord) -> TaskRecord:
@@ -114,8 +129,8 @@ def _lock(connection: Connection, how: _How) -> None:
 
 def _added(connection: Connection, records: Sequence[TaskRecord], how: _How, placed: Placed) -> Bringing:
     importing = how.bringing(connection, placed)
-    for start in range(0, len(records), BLOCK):
-        importing.add(records[start : start + BLOCK])
+    for block in _blocks(records):
+        importing.add(block)
     return importing
 
 
@@ -129,27 +144,27 @@ def _hide(
 
 def _sorted_out(
     connection: Connection, records: Sequence[TaskRecord], how: _How
-) -> tuple[list[TaskRecord], list[TaskRecord], ImportCounts]:
+) -> tuple[Sequence[TaskRecord], Sequence[TaskRecord], ImportCounts]:
     """Records of tasks that are not in the store yet, those that touch what is there, and the count of the known.
 
     Only the first can be brought in unseen: a judgment of a task that others see is seen with it.
     """
     importing = how.bringing(connection, Placed())
-    unseen, others = [], []
-    for start in range(0, len(records), BLOCK):
-        block = records[start : start + BLOCK]
+    unseen, others = array("q"), array("q")
+    for start, block in zip(range(0, len(records), BLOCK), _blocks(records), strict=True):
         items = [checked(record, how.queue) for record in block]
         fresh = {id(item) for item in importing.without_known([item for some in items for item in some])}
         ids = [task_of(record, how.queue)[0].id for record in block]
         there = known_contents(connection, set(ids))
-        for record, some, task_id in zip(block, items, ids, strict=True):
+        for place, (record, some, task_id) in enumerate(zip(block, items, ids, strict=True), start):
             own = {item.judgment.id for item in some}
             is_apart = all(item.judgment.supersedes in own or not item.judgment.supersedes for item in some)
             is_known = bool(some) and not any(id(item) in fresh for item in some)
             if is_known and not record.decisions and (record.facts is None or record.facts.gold is None):
                 importing.count(comparisons=1, known=len(some))
             elif is_known or task_id in there or not is_apart:
-                others.append(record)
+                others.append(place)
             else:
-                unseen.append(record)
-    return unseen, others, importing.counts
+                unseen.append(place)
+    picked = (Picked(records, np.array(places, dtype=np.int64)) for places in (unseen, others))
+    return next(picked), next(picked), importing.counts

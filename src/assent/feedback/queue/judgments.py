@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby, islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, collate, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from assent.core.errors import StoreError
@@ -23,6 +24,11 @@ from assent.feedback.tables.queue import (
     SnapshotRow,
     TaskRow,
 )
+
+PIECE = 5000
+"""Rows that are fetched from the database at once where many are read."""
+_TASKS_AT_ONCE = 500
+"""Tasks whose judgments are held at once where those of many are read."""
 
 
 def counts(connection: Connection, queue: Queue) -> Counts:
@@ -48,44 +54,36 @@ def read_judgments(connection: Connection, queue: Queue, *, with_superseded: boo
     return [judgment_of(row) for row in connection.execute(query)]
 
 
-def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> list[Comparison]:
+def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> Iterator[Comparison]:
     """Every task of a queue that has rankings, sorted by task id; its rankings sorted by rater.
 
-    `snapshot` is a hash: then exactly the rankings it holds. Raises StoreError for an unknown one, or one that
-    contained an erased rater.
+    Read while the transaction lasts, a block of tasks at a time. `snapshot` is a hash: then exactly the rankings it
+    holds. Raises StoreError for an unknown one, or one that contained an erased rater.
     """
-    judgments = _said(connection, queue, ("ranked",), snapshot=snapshot)
-    tasks = load_tasks(connection, judgments)
-    metas = _metas(connection, list(judgments))
-    return [
-        Comparison(
-            prompt=tasks[task_id].prompt,
-            completions=tasks[task_id].completions,
-            judgments=said,
-            meta=metas[task_id],
-        )
-        for task_id, said in judgments.items()
-        if len(tasks[task_id].completions) > 1
-    ]
+    for said in _said(connection, queue, ("ranked",), snapshot=snapshot):
+        tasks, metas = load_tasks(connection, said), _metas(connection, said)
+        for task_id, judgments in said.items():
+            task = tasks[task_id]
+            if len(task.completions) > 1:
+                meta = metas[task_id]
+                yield Comparison(prompt=task.prompt, completions=task.completions, judgments=judgments, meta=meta)
 
 
-def read_marked(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> list[Marked]:
+def read_marked(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> Iterator[Marked]:
     """Every task of a queue with judgments that rank no two answers and yet say something; see `read_comparisons`."""
-    judgments = _said(connection, queue, ("ranked", "marked"), snapshot=snapshot)
-    tasks = load_tasks(connection, judgments)
-    found = []
-    for task_id, said in judgments.items():
-        answers = tasks[task_id].completions
-        marks = tuple(j for j in said if j.ranking is None or len(answers) == 1)
-        if marks:
-            found.append(Marked(prompt=tasks[task_id].prompt, completions=answers, judgments=marks))
-    return found
+    for said in _said(connection, queue, ("ranked", "marked"), snapshot=snapshot):
+        tasks = load_tasks(connection, said)
+        for task_id, judgments in said.items():
+            answers = tasks[task_id].completions
+            marks = tuple(j for j in judgments if j.ranking is None or len(answers) == 1)
+            if marks:
+                yield Marked(prompt=tasks[task_id].prompt, completions=answers, judgments=marks)
 
 
 def _said(
     connection: Connection, queue: Queue, outcomes: Collection[str], *, snapshot: str | None
-) -> dict[str, tuple[Judgment, ...]]:
-    """Judgments of a queue with these outcomes by task, sorted by task and rater."""
+) -> Iterator[dict[str, tuple[Judgment, ...]]]:
+    """Judgments of a queue with these outcomes by task, sorted by task and rater, a block of tasks at a time."""
     query = select_judgments().where(in_queue(queue), JudgmentRow.outcome.in_(list(outcomes)))
     if snapshot is None:
         query = query.where(JudgmentRow.superseded_by.is_(None))
@@ -94,10 +92,11 @@ def _said(
             SnapshotJudgment.snapshot_id == snapshot_id(connection, snapshot)
         )
         query = query.where(JudgmentRow.id.in_(held))
-    judgments: dict[str, list[Judgment]] = {}
-    for row in connection.execute(query):
-        judgments.setdefault(row.task_id, []).append(judgment_of(row))
-    return {t: tuple(sorted(judgments[t], key=lambda j: (j.rater_id, j.id))) for t in sorted(judgments)}
+    in_order = query.order_by(None).order_by(by_bytes(connection, JudgmentRow.task_id))
+    rows = connection.execute(in_order.execution_options(yield_per=PIECE))
+    by_task = ((t, [judgment_of(row) for row in some]) for t, some in groupby(rows, key=lambda row: row.task_id))
+    while block := dict(islice(by_task, _TASKS_AT_ONCE)):
+        yield {task_id: tuple(sorted(some, key=lambda j: (j.rater_id, j.id))) for task_id, some in block.items()}
 
 
 def trainers(connection: Connection, rater_ids: Collection[str]) -> set[str]:
@@ -178,6 +177,11 @@ def snapshot_id(connection: Connection, digest: str) -> int:
     if row.touched_at is not None:
         raise StoreError(f"snapshot {row.name!r} held judgments of a rater who was erased since; take a new one")
     return row.id
+
+
+def by_bytes(connection: Connection, column: ColumnElement[str] | InstrumentedAttribute[str]) -> Any:
+    """A column to sort by as Python sorts: SQLite compares bytes, PostgreSQL as its database was made."""
+    return column if connection.dialect.name == "sqlite" else collate(column, "C")
 
 
 def _metas(connection: Connection, task_ids: Iterable[str]) -> dict[str, dict[str, Any]]:

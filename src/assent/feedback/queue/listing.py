@@ -186,7 +186,7 @@ class Listing:
     def marked(self, queue: Queue, *, snapshot: str | None = None) -> list[Marked]:
         """Tasks with what was said of them without ranking two answers; of a snapshot's hash, or as things are now."""
         with read_transaction(self._engine) as connection:
-            return read_marked(connection, queue, snapshot=snapshot)
+            return list(read_marked(connection, queue, snapshot=snapshot))
 
     def erased(self, queue: Queue) -> list[str]:
         """Ids of the judgments of a queue whose raters were erased, sorted."""

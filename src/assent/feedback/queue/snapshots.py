@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, collate, func, insert, literal, select, update
+from sqlalchemy import Connection, func, insert, literal, select, update
 
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_json_list
+from assent.feedback.queue.judgments import PIECE, by_bytes
 from assent.feedback.records.queue import Queue, Snapshot
 from assent.feedback.tables.connection import insert_missing
 from assent.feedback.tables.queue import (
@@ -17,9 +18,6 @@ from assent.feedback.tables.queue import (
     SnapshotRow,
     TaskRow,
 )
-
-PIECE = 5000
-"""Judgments that are held in memory at a time while a snapshot is taken."""
 
 
 def take_snapshot(connection: Connection, name: str, queue: Queue, *, now: float) -> Snapshot:
@@ -59,14 +57,12 @@ def take_snapshot(connection: Connection, name: str, queue: Queue, *, now: float
 
 def _contents(connection: Connection, snapshot_id: int) -> Iterator[tuple[str, str, str]]:
     """Judgment, its content and that of its task, sorted by the bytes of the id; read piece by piece."""
-    # SQLite compares bytes anyway; how PostgreSQL sorts depends on how the database was made.
-    by = JudgmentRow.id if connection.dialect.name == "sqlite" else collate(JudgmentRow.id, "C")
     query = (
         select(JudgmentRow.id, JudgmentRow.content_hash, TaskRow.content_hash)
         .join(SnapshotJudgment, SnapshotJudgment.judgment_id == JudgmentRow.id)
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
         .where(SnapshotJudgment.snapshot_id == snapshot_id)
-        .order_by(by)
+        .order_by(by_bytes(connection, JudgmentRow.id))
         .execution_options(yield_per=PIECE)
     )
     for row in connection.execute(query):

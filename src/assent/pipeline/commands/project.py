@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
+from assent.artifacts.jsonl import Records
 from assent.artifacts.layout import PROJECT
 from assent.core import files
 from assent.core.errors import DataError, UserError
+from assent.core.progress import Screen
+from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.example import example
-from assent.data.identity import with_unnamed_apart
 from assent.data.inspect import Item, inspect
-from assent.data.load import load_comparisons, load_conversations, load_prompts, load_said
+from assent.data.load import lay_comparisons, lay_conversations, lay_prompts
 from assent.data.load_report import LoadReport
 from assent.data.render import Renderer
 from assent.data.sources.detect import NothingFits
-from assent.feedback.queue.imports import refuse_unusable
+from assent.feedback.said_files import SaidFiles
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
-from assent.pipeline.imported import IMPORTED
+from assent.pipeline.imported import IMPORTED, count_of
 from assent.pipeline.places import open_project
 
-Reading = Callable[[Sequence[Source]], tuple[Sequence[Item], LoadReport]]
+Reading = Callable[..., tuple[Sequence[Any], LoadReport]]
 STARTER = (
     "data/demonstrations.jsonl",
     "data/ratings.jsonl",
@@ -74,13 +79,12 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
     """
     project = open_project(config)
     sources = [_source(str(path), format=format, skip_bad=skip_bad, where="assent import") for path in paths]
-    said, report = load_said(sources, quarantine=config.parent / QUARANTINE, check=refuse_unusable)
-    apart = with_unnamed_apart(said)
+    said = SaidFiles.read(sources, quarantine=config.parent / QUARANTINE)
     with Store.open(project.config.store.url) as store:
-        counts = store.import_comparisons(apart.comparisons, IMPORTED, now=time.time())
+        counts = store.import_comparisons(said.items, IMPORTED, now=time.time())
         note(store.events, "import", about=str(counts.added), project=IMPORTED.project)
-        total = sum(len(comparison.judgments) for comparison in store.comparisons(IMPORTED))
-    yield from (*report.lines(), *apart.lines())
+        total = store.with_comparisons(IMPORTED, count_of)
+    yield from said.lines()
     yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"
     yield from counts.lines()
     yield f"{total} imported judgments are in {project.config.store.shown}"
@@ -100,9 +104,11 @@ def inspect_files(
     renderer = None if model is None else Renderer(load_tokenizer(model_folder(model), pad_token=None))
     for name in names:
         source = _source(name, format=format, skip_bad=skip_bad, where="assent data inspect")
-        items, report = _load_any(source)
+        items, report = load_any(source)
         yield from report.lines()
-        for line in (*inspect(items, renderer).lines(), *example(items[0], renderer)):
+        with Screen(sys.stderr).bar(f"{name}: reading", len(items), is_aside=True) as bar:
+            found = inspect(items, renderer, on_item=bar.advance)
+        for line in (*found.lines(), *example(items[0], renderer)):
             yield f"  {line}"
 
 
@@ -112,18 +118,27 @@ def _source(name: str, *, format: str, skip_bad: bool, where: str) -> Source:
     return Source.parse({"path" if is_path else "hub": name, "format": format, "skip_bad": skip_bad}, where=where)
 
 
-def _load_any(source: Source) -> tuple[Sequence[Item], LoadReport]:
-    """A source as what its rows say most about: comparisons, else demonstrations, else prompts."""
-    readings: list[Reading] = [load_comparisons, load_conversations, load_prompts]
+def load_any(source: Source) -> tuple[Sequence[Item], LoadReport]:
+    """A source as what its rows say most about, in a file aside: comparisons, else demonstrations, else prompts."""
+    readings: list[tuple[type[Item], Reading]] = [
+        (Comparison, lay_comparisons),
+        (Conversation, lay_conversations),
+        (Prompt, lay_prompts),
+    ]
     # The first usable row decides, so that a bad one further down is an error and not another reading.
     probe = source.model_copy(update={"skip_bad": True, "limit": 1})
     problems: list[DataError] = []
-    for load in readings:
+    for kind, load in readings:
+        lay = partial(_aside, kind)
         try:
-            load([probe])
+            load([probe], lay)
         except DataError as problem:
             problems.append(problem)
         else:
-            return load([source])
+            return load([source], lay)
     # What is wrong with rows of a format says more than that a file is not of another.
     raise next((problem for problem in problems if not isinstance(problem, NothingFits)), problems[0])
+
+
+def _aside(kind: type[Any], number: int, items: Iterable[Any]) -> Sequence[Any]:
+    return Records.aside(kind, items)

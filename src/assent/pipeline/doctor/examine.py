@@ -33,7 +33,7 @@ from assent.pipeline.doctor.opened import open_settings
 from assent.pipeline.doctor.rates import check_time
 from assent.pipeline.doctor.sandbox import check_sandbox
 from assent.pipeline.gating import refuse_gate
-from assent.pipeline.imported import IMPORTED, Tried, imported_comparisons
+from assent.pipeline.imported import IMPORTED, Tried, count_of, imported_comparisons
 from assent.pipeline.limits import row_limits
 from assent.pipeline.memory_plan import MemoryPlan
 from assent.pipeline.row_check import RowCheck, RowReader
@@ -149,7 +149,7 @@ def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
         return 0, [_check_parent(config.file)]
     try:
         with Store.open(config.url) as store:
-            imported = sum(len(c.judgments) for c in store.comparisons(IMPORTED))
+            imported = store.with_comparisons(IMPORTED, count_of)
     except UserError as wrong:
         return 0, [problem("store.url", str(wrong))]
     except ModuleNotFoundError as missing:

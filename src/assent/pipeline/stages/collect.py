@@ -29,7 +29,7 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.config import CollectConfig
 from assent.pipeline.constitution_config import AILabelsConfig
 from assent.pipeline.decisions import Stood, decided_in, in_words, stand_in
-from assent.pipeline.imported import IMPORTED, MARKS, Tried, check_for, imported_comparisons, imported_marks
+from assent.pipeline.imported import IMPORTED, MARKS, Tried, check_for, count_of, imported_comparisons, imported_marks
 from assent.pipeline.judges import judges_of, take_queue
 from assent.pipeline.judging import judge, panel_of, quorum_of, worth_knowing
 from assent.pipeline.late import Before, late_before, snapshot_name, with_late
@@ -84,7 +84,7 @@ def run_collect(
     stood: dict[str, int] = {}
     if config.decisions == "stand":
         projects = [*late.read, *([IMPORTED.project] if earlier is None else []), *([new.project] if new else [])]
-        decided = standing(config, read_records(path, Comparison), projects)
+        decided = standing(config, Records(path, Comparison), projects)
         stood, tally = decided.facts(), Tally()
         ctx.log.say(in_words(stood))
         write_records(path, tally.counted(decided.comparisons), is_private=True)
@@ -117,7 +117,7 @@ def facts_of(tally: Tally, new: NewComparisons | None, late: Before) -> dict[str
     facts = {
         "comparisons": tally.comparisons,
         "judgments": tally.judgments,
-        "new_judgments": 0 if new is None else sum(len(c.judgments) for c in new.comparisons),
+        "new_judgments": 0 if new is None else count_of(new.comparisons),
         "raters": len(tally.raters),
         "snapshot": None if new is None else new.snapshot,
         "project": None if new is None else new.project,
@@ -172,13 +172,13 @@ def usable_imports(ctx: StageContext, config: CollectStage, reader: Artifact | N
     return tried
 
 
-def standing(config: CollectStage, comparisons: list[Comparison], projects: Sequence[str]) -> Stood:
+def standing(config: CollectStage, comparisons: Sequence[Comparison], projects: Sequence[str]) -> Stood:
     """The comparisons with decisions in place of judgments: of their files, and of these projects of the store."""
     with Store.open(config.store.url) as store:
         return stand_in(comparisons, decided_in(store, projects))
 
 
-def learned(ctx: StageContext, imported: list[Comparison], held_out: Artifact | None) -> Kept[Comparison]:
+def learned(ctx: StageContext, imported: Sequence[Comparison], held_out: Artifact | None) -> Kept[Comparison]:
     """The imported comparisons without those that hold an evaluation prompt."""
     if held_out is None or not imported:
         return Kept(imported, 0, 0, 0)
@@ -191,7 +191,7 @@ def learned(ctx: StageContext, imported: list[Comparison], held_out: Artifact | 
 class NewComparisons:
     """What was judged in a round, and where it stands in the store."""
 
-    comparisons: list[Comparison]
+    comparisons: Sequence[Comparison]
     snapshot: str
     """Hash of the fixed set of judgments."""
     project: str
@@ -233,9 +233,13 @@ def new_comparisons(
         snapshot = store.snapshot(named, queue, now=time.time())
         if snapshot.judgments < need:  # taken when fewer were asked for
             snapshot = store.snapshot(f"{named} for {short(ctx.key)}", queue, now=time.time())
-        found = once(ctx, store.comparisons(queue, snapshot=snapshot.hash), store.listing.repeats(queue))
-    ids = frozenset() if ai is None else ai.ids
-    comparisons = only_by(found if panel is None else only_of(panel.ids | ids, found), ids)
+        repeats, ids = store.listing.repeats(queue), frozenset() if ai is None else ai.ids
+
+        def learned_from(found: Iterable[Comparison]) -> Records[Comparison]:
+            found = once(ctx, found, repeats)
+            return Records.aside(Comparison, only_by(found if panel is None else only_of(panel.ids | ids, found), ids))
+
+        comparisons = store.with_comparisons(queue, learned_from, snapshot=snapshot.hash)
     weights = {} if ai is None or collecting.ai is None else dict.fromkeys(sorted(ai.ids), collecting.ai.weight)
     return NewComparisons(comparisons, snapshot.hash, queue.project, weights, {} if ai is None else ai.facts)
 
@@ -296,18 +300,23 @@ def with_second_opinions(
     return {task: count + (task in again) for task, count in slots.items()}
 
 
-def once(ctx: StageContext, comparisons: list[Comparison], repeats: Collection[str]) -> list[Comparison]:
+def once(ctx: StageContext, comparisons: Iterable[Comparison], repeats: Collection[str]) -> Iterator[Comparison]:
     """The comparisons without tasks that raters were asked again to see whether they say the same: no second vote."""
-    kept = [c for c in comparisons if c.judgments[0].task_id not in repeats]
-    if again := sum(len(c.judgments) for c in comparisons) - sum(len(c.judgments) for c in kept):
+    again = 0
+    for one in comparisons:
+        if one.judgments[0].task_id in repeats:
+            again += len(one.judgments)
+        else:
+            yield one
+    if again:
         ctx.log.say(f"{again} judgments of tasks that were asked again measure raters and are not learned from")
-    return kept
 
 
-def only_of(ids: frozenset[str], comparisons: list[Comparison]) -> list[Comparison]:
+def only_of(ids: frozenset[str], comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
     """What these raters said, without what others said about the same tasks."""
-    own = [(c, tuple(j for j in c.judgments if j.rater_id in ids)) for c in comparisons]
-    return [c if len(kept) == len(c.judgments) else c.model_copy(update={"judgments": kept}) for c, kept in own if kept]
+    for one in comparisons:
+        if kept := tuple(j for j in one.judgments if j.rater_id in ids):
+            yield one if len(kept) == len(one.judgments) else one.model_copy(update={"judgments": kept})
 
 
 def without_repeats(comparisons: Iterable[Comparison]) -> Iterator[Comparison]:
