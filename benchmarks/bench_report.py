@@ -69,14 +69,13 @@ def table(records: Sequence[Record], configs: Mapping[str, Mapping[str, Any]]) -
     """One row a cell."""
     head = (
         "cell", "shape", "TRL, s", "TRL's best way", "Assent, s", "ratio", "aim", "tokens/s TRL, Assent",
-        "peak MiB TRL, Assent", "Assent by floor", "commit",
+        "peak MiB TRL, Assent", "TRL, Assent by floor", "commit",
     )  # fmt: skip
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for record in records:
         cell = record["cell"]
         ours, theirs = runs_of(record, "assent"), runs_of(record, "trl")
         floor = floor_of(record, configs[cell["shape"]]) if cell["shape"] in configs else None
-        seconds = statistics.median([run["seconds"] for run in ours])
         ratio = "–" if not theirs else f"**{spread(ratios(record))}**"
         if record["void"]:
             ratio = f"void: {'; '.join(record['void'])}"
@@ -87,10 +86,16 @@ def table(records: Sequence[Record], configs: Mapping[str, Mapping[str, Any]]) -
             "–" if cell["stage"] == "sample" and way == "accumulation 1" else way,
             spread([r["seconds"] for r in ours]), ratio, f"{cell['target']:g}" if cell["target"] else "–",
             f"{_speed(theirs, ours)}, {_speed(ours, ours)}", f"{_peak(theirs)}, {_peak(ours)}",
-            "–" if floor is None else f"{seconds / floor:.1f}", f"{record['commit']} ({record['date']}{said})",
+            "–" if floor is None else f"{_by(floor, theirs)}, {_by(floor, ours)}",
+            f"{record['commit']} ({record['date']}{said})",
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _by(floor: float, runs: Sequence[Mapping[str, Any]]) -> str:
+    """Median seconds by those of the floor."""
+    return f"{statistics.median(run['seconds'] for run in runs) / floor:.1f}" if runs else "–"
 
 
 def _speed(runs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]) -> str:
@@ -132,8 +137,8 @@ def rates_line(record: Record) -> str:
     return f"- `{record['name']}`, GFLOP/s: {', '.join(said)}; copy {rates['copy'] / 1e9:.0f} GB/s (read and written)."
 
 
-def draw_ratios(records: Sequence[Record], path: Path) -> None:
-    """A point and its range for each cell that counts, and the aim as a bar."""
+def draw_ratios(records: Sequence[Record], configs: Mapping[str, Mapping[str, Any]], path: Path) -> None:
+    """A point and its range for each cell that counts, the aim as a bar, and what the floor would reach."""
     shown = [r for r in records if ratios(r) and not r["void"] and not r["cell"]["name"].startswith("grow")]
     if not shown:
         return
@@ -145,9 +150,14 @@ def draw_ratios(records: Sequence[Record], path: Path) -> None:
         panel.plot(
             statistics.median(found), place, "o", color=OURS, label="TRL's best by Assent" if not place else None
         )
+        floor = floor_of(record, configs[record["cell"]["shape"]]) if record["cell"]["shape"] in configs else None
+        if floor is not None:
+            most = statistics.median(run["seconds"] for run in runs_of(record, "trl")) / floor
+            panel.plot(most, place, "x", color="grey", markersize=6)
         if target:
             panel.plot(target, place, "|", color=THEIRS, markersize=14, markeredgewidth=2)
     panel.plot([], [], "|", color=THEIRS, markersize=12, markeredgewidth=2, label="aim")
+    panel.plot([], [], "x", color="grey", markersize=6, label="nothing but the products that the work needs")
     panel.axvline(1, color="grey", linewidth=0.8)
     panel.set_yticks(
         range(len(shown)), [f"{r['cell']['title']}, {r['cell']['shape']}" for r in reversed(shown)], fontsize=8
@@ -211,7 +221,7 @@ def write(records: Sequence[Record], out: Path, *, docs: Path | None) -> None:
     (out / "bench.md").write_text(text)
     places = [out] if docs is None else [out, docs / "images"]
     for place in places:
-        draw_ratios(shown, place / RATIOS)
+        draw_ratios(shown, configs, place / RATIOS)
         draw_growth(shown, place / GROWTH)
     if docs is not None:
         page = docs / "performance.md"
