@@ -3,9 +3,10 @@
 Each cell is run A B A B …, every command in a process session of its own, with the same threads and environment. First
 TRL's best way is looked for: micro-batches of the batch, a half, a quarter, an eighth, each for two updates, then bf16,
 packing (SFT), a precomputed reference (DPO); a way that passes 8 GB, or takes three times as long as the best one
-before it, is left out and named. After every command the result is written to OUT/bench.json, and the same command goes
-on where it stopped (`--seconds` stops it at the next command). A cell that is done with these sources is not done
-again, unless `--again`. What counts is said in docs/performance.md.
+before it, is left out and named, and so is bf16 where this machine multiplies bfloat16 slower than float32. After
+every command the result is written to OUT/bench.json, and the same command goes on where it stopped (`--seconds` stops
+it at the next command). A cell that is done with these sources is not done again, unless `--again`. What counts is said
+in docs/performance.md.
 """
 
 from __future__ import annotations
@@ -120,7 +121,10 @@ class Bench:
             if way.title in record["trials"]:
                 continue
             try:
-                found = self.command(rival, cell, folder, {"variant": asdict(way), "updates": updates}, limit=limit)
+                if way.bf16:
+                    refuse_slow(record["rates"])
+                job = {"variant": asdict(way), "updates": updates, "is_trial": True}
+                found = self.command(rival, cell, folder, job, limit=limit)
                 seen = {name: found[name] for name in ("peak_mib", "process_seconds")}
                 seen["seconds"] = found["seconds"] / updates
             except Failed as error:
@@ -196,6 +200,13 @@ class Bench:
         beside = path.with_suffix(".tmp")
         beside.write_text(json.dumps(self.records, indent=1))
         beside.replace(path)
+
+
+def refuse_slow(rates: dict[str, float]) -> None:
+    """Raise Failed where the machine multiplies bfloat16 numbers slower than float32 numbers."""
+    narrow, wide = (rates[f"{kind} train"] / 1e9 for kind in ("bf16", "fp32"))
+    if narrow < wide:
+        raise Failed(f"not tried: products of bfloat16 at {narrow:.0f} GFLOP/s here, of float32 at {wide:.0f}")
 
 
 def void(record: Record) -> list[str]:

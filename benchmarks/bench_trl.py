@@ -268,7 +268,7 @@ class Side:
         }
         told(
             self.out, clock, peak_mib=peak, losses=[m["loss"] for m in lines if "loss" in m],
-            updates=len(lines), held_out=held_out(), rollouts=rollouts,
+            updates=len(lines), held_out={} if self.work.is_trial else held_out(), rollouts=rollouts,
         )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def main() -> None:
         losses=[line["loss/policy_avg"] for line in logged.lines if "loss/policy_avg" in line],
         updates=len(logged.lines),
         rollouts={"reward": [line["objective/scores"] for line in logged.lines if "objective/scores" in line]},
-        held_out=bench_heldout.rewarded(trained, tokenizer, work),
+        held_out={} if work.is_trial else bench_heldout.rewarded(trained, tokenizer, work),
     )
 
 

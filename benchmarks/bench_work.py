@@ -23,11 +23,14 @@ class Work:
     folder: Path
     updates: int
     data: dict[str, Any]
+    is_trial: bool = False
+    """Whether it is only timed: what was learned is not looked at."""
 
     @classmethod
     def of(cls, job: dict[str, Any]) -> Work:
         folder = Path(job["folder"])
-        return cls(job["cell"], folder, job["updates"], json.loads((folder / "data.json").read_text()))
+        data = json.loads((folder / "data.json").read_text())
+        return cls(job["cell"], folder, job["updates"], data, job.get("is_trial", False))
 
     @property
     def batch(self) -> int:

@@ -50,11 +50,14 @@ def test_a_stopped_bench_goes_on_and_a_cell_whose_gate_fails_is_void(tmp_path: P
     [record] = json.loads((tmp_path / "out" / "bench.json").read_text())
     tried = [json.loads(line) for line in calls.read_text().splitlines()]
     # 4, 2 and 1 divide the quick batch of 4; then bf16 and packing at the best of them, then the run that counts.
+    # Bf16 is not tried where the machine was measured to be slower with it.
+    is_tried = record["rates"]["bf16 train"] >= record["rates"]["fp32 train"]
+    assert is_tried or "not tried" in record["trials"]["accumulation 4, bf16"]["failed"]
     assert [(t["accumulate"], t["bf16"], t["packing"]) for t in tried] == [
         (4, False, False),
         (2, False, False),
         (1, False, False),
-        (4, True, False),
+        *([(4, True, False)] if is_tried else []),
         (4, False, True),
         (4, False, False),
     ]
