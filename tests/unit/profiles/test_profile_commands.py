@@ -150,7 +150,6 @@ def people_compare(profile: str) -> None:
                 store.submit(judgment, token=claim.token, now=time.time())
 
 
-@pytest.mark.slow
 def test_a_profile_goes_from_votes_to_a_passport(run: Path) -> None:
     place = Place(store=STORE)
     [*_] = commands.new(place, "ja", parent=None, audience={"region": "japan"})
