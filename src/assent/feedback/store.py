@@ -15,8 +15,8 @@ from __future__ import annotations
 import functools
 import itertools
 import secrets
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Self, TypeVar
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import Connection, Engine, delete, select
 
@@ -79,7 +79,6 @@ if TYPE_CHECKING:
     from assent.feedback.queue.studies import Studies
     from assent.feedback.webhooks import Webhooks
 
-_Made = TypeVar("_Made")
 LEASE_SECONDS = 900.0
 """How long a claimed task is kept for its rater unless said otherwise."""
 
@@ -324,8 +323,7 @@ class Store:
     ) -> ImportCounts:
         """Add judgments a team already has, or what another store gave out, all or nothing; again adds nothing.
 
-        An error raised while `comparisons` is read (a bad line) leaves the store as it was. A sequence is read a few
-        times and not held. Raises StoreError.
+        An error while `comparisons` is read leaves the store as it was; a sequence is not held. Raises StoreError.
         """
         given = comparisons if isinstance(comparisons, Sequence) else list(comparisons)
         return imports.import_said(self._engine, given, queue=queue, rater_kind=rater_kind, now=now)
@@ -361,17 +359,7 @@ class Store:
 
         The order depends only on what was said, not on when. Raises StoreError for an unknown or erased snapshot.
         """
-        return self.with_comparisons(queue, list, snapshot=snapshot)
-
-    def with_comparisons(
-        self, queue: Queue, use: Callable[[Iterator[Comparison]], _Made], *, snapshot: str | None = None
-    ) -> _Made:
-        """What `use` makes of those `comparisons`, which are read as it asks for them, so that few are held.
-
-        It is one read of the store however long it takes.
-        """
-        with read_transaction(self._engine) as connection:
-            return use(judgments.read_comparisons(connection, queue, snapshot=snapshot))
+        return self.listing.with_comparisons(queue, list, snapshot=snapshot)
 
     def said(self, project: str) -> list[SaidRow]:
         """The facts about every current judgment of a project, skips included, in the order they came."""

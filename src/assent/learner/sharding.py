@@ -29,18 +29,18 @@ def shard(hf: Any, *, frozen: Frozen = "sharded") -> None:
     """Part the weights of a transformers or PEFT model over all processes, all starting from those of the first.
 
     A model that is sharded already stays as it is. Under "replicated" weights that are not trained stay as they are:
-    other models may stand on them.
+    other models may stand on them. On all processes but the first the weights may be on no device yet ("meta"): they
+    come layer by layer, so that no more than one layer is ever whole there.
     """
     if is_sharded(hf):
         return
-    whole = {p for p in hf.parameters() if not p.requires_grad} if frozen == "replicated" else set()
-    for tensor in hf.parameters():
-        if tensor not in whole:
-            _take_from_first(tensor)
+    filling = _Filling.of(hf, frozen)
     for layer in layers(hf):
-        fully_shard(layer, ignored_params=whole)
+        filling.fill(layer)
+        fully_shard(layer, ignored_params=filling.whole)
     hf.ask = functools.partial(_call)
-    fully_shard(hf, ignored_params=whole)
+    filling.fill(hf)
+    fully_shard(hf, ignored_params=filling.whole)
     register_fsdp_forward_method(hf, "ask")
     for module in hf.modules():
         if isinstance(module, FSDPModule):  # losses are divided by the weight of the whole batch: gradients are summed
@@ -118,6 +118,53 @@ def _call(call: Callable[[], T]) -> T:
     return call()
 
 
-@torch.no_grad()
-def _take_from_first(tensor: Tensor) -> None:
-    torch.distributed.broadcast(tensor.detach(), src=0)
+class _Filling:
+    """Brings the weights of the first process to all, module by module."""
+
+    def __init__(self, whole: set[nn.Parameter], device: torch.device, *, is_hollow: bool) -> None:
+        self.whole = whole
+        """Weights that are not to be parted."""
+        self._device, self._is_hollow = device, is_hollow
+        self._filled: dict[int, Tensor] = {}
+        """By what stood there, which may stand in several modules."""
+
+    @classmethod
+    def of(cls, hf: nn.Module, frozen: Frozen) -> _Filling:
+        """For a model that is not sharded. The first process says on what kind of device it is."""
+        whole = {p for p in hf.parameters() if not p.requires_grad} if frozen == "replicated" else set()
+        kind = peers.from_first(lambda: next(iter(hf.parameters())).device.type)
+        device = torch.device(kind, torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
+        is_hollow = peers.is_true_anywhere(any(one.is_meta for one in hf.parameters()))
+        return cls(whole, device, is_hollow=is_hollow)
+
+    @torch.no_grad()
+    def fill(self, part: nn.Module) -> None:
+        """Give all weights of a part that are not parted yet the values that they have on the first process.
+
+        Where a process has none yet, what is computed beside them (angles of rotations) comes from the first too.
+        """
+        for module in part.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if not isinstance(parameter, DTensor):
+                    module._parameters[name] = self._parameter(parameter)
+            if self._is_hollow:
+                for name, buffer in module.named_buffers(recurse=False):
+                    module._buffers[name] = self._taken(buffer)
+
+    def _parameter(self, given: nn.Parameter) -> nn.Parameter:
+        if given in self.whole and not self._is_hollow:
+            return given
+        found = self._taken(given)
+        if not isinstance(found, nn.Parameter):
+            found = self._filled[id(given)] = nn.Parameter(found, requires_grad=given.requires_grad)
+            if given in self.whole:
+                self.whole.add(found)
+        return found
+
+    def _taken(self, given: Tensor) -> Tensor:
+        """The tensor with the values of the first; another one where this one has no place for them."""
+        if id(given) not in self._filled:
+            kept = torch.empty_like(given, device=self._device) if given.is_meta else given
+            torch.distributed.broadcast(kept.detach(), src=0)
+            self._filled[id(given)] = kept
+        return self._filled[id(given)]

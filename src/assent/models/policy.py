@@ -19,6 +19,7 @@ from assent.core.errors import ModelError
 from assent.models import load, lora, quantized, stops
 from assent.models.config import ModelConfig
 from assent.models.decoder import Mode, plainly, read_states, token_states
+from assent.models.form import Form
 from assent.models.groups import GroupBatch
 from assent.models.last_layer import Place
 from assent.models.ledger import WasteLedger
@@ -57,8 +58,12 @@ class PolicyModel:
         config: ModelConfig,
         trainable: bool,
         base: str | None = None,
+        form: Form | None = None,
     ) -> None:
-        """Take a model that was opened from `base`; None: from nowhere on disk."""
+        """Take a model that was opened from `base`; None: from nowhere on disk.
+
+        One without weights has a `form`, which says what another process found out with them.
+        """
         where = base or type(hf).__name__
         load.check_precision(config, trainable=trainable, where=where)
         self.hf: Any = hf
@@ -70,10 +75,14 @@ class PolicyModel:
         self.ledger = WasteLedger()
         self.opened_from: str | None = None
         """The folder or hub id that it was loaded from, for who opens it a second time."""
-        self._base = base
+        self.base = base
+        """Where it was opened from: what an adapter that is trained on it lies on."""
         self._head = _Head.of(hf)
-        self.way = choose_way(hf, _Logps(), attention=config.attention, where=where)
-        self.products = choose_products(hf, _Logps(), config.products, way=self.way, where=where)
+        if form is None:
+            self.way = choose_way(hf, _Logps(), attention=config.attention, where=where)
+            self.products = choose_products(hf, _Logps(), config.products, way=self.way, where=where)
+        else:
+            self.way, self.products = form.way, form.products
         self._head.is_narrow = self.products.kind == "bfloat16"
         hf.requires_grad_(trainable and config.lora is None)
         if trainable and config.lora is not None:
@@ -95,6 +104,13 @@ class PolicyModel:
         quantized.place(opened.hf, config, device, trainable=trainable, where=opened.base)
         policy = cls(opened.hf, opened.tokenizer, config=config, trainable=trainable, base=opened.base)
         policy.own_type, policy.opened_from = opened.own_type, str(path)
+        return policy
+
+    @classmethod
+    def hollow(cls, form: Form, *, config: ModelConfig, trainable: bool) -> PolicyModel:
+        """A policy of the form of another process's, whose weights are still to come."""
+        policy = cls(form.hollow(), form.tokenizer, config=config, trainable=trainable, base=form.base, form=form)
+        policy.own_type = form.own_type or policy.own_type
         return policy
 
     @property
@@ -209,8 +225,8 @@ class PolicyModel:
         """
         folder, hf = Path(folder), self.hf
         stops.write_stop_tokens(self.core, self.tokenizer, self.eos_ids)
-        if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
-            lora.save_adapter(hf, folder, base=self._base, name=base_name)
+        if isinstance(hf, peft.PeftModel) and self.base is not None and not merged:
+            lora.save_adapter(hf, folder, base=self.base, name=base_name)
             if self.core.generation_config is not None:
                 self.core.generation_config.save_pretrained(str(folder))  # peft leaves it out
         else:

@@ -18,6 +18,7 @@ from assent.core.errors import ModelError
 from assent.models import criterion_heads, load, lora, quantized, score_head
 from assent.models.config import ModelConfig
 from assent.models.decoder import Mode, Way, read_states
+from assent.models.form import Form
 from assent.models.groups import GroupBatch
 from assent.models.last_layer import Place
 from assent.models.ledger import WasteLedger
@@ -43,15 +44,20 @@ class ScalarModel:
         config: ModelConfig,
         trainable: bool,
         base: str | None = None,
+        form: Form | None = None,
     ) -> None:
-        """Take a model whose decoder was opened from `base`; None: from nowhere on disk."""
+        """Take a model whose decoder was opened from `base`; None: from nowhere on disk.
+
+        One without weights has a `form`, which says what another process found out with them.
+        """
         where = base or type(hf).__name__
         load.check_precision(config, trainable=trainable, where=where)
         self.hf: Any = hf
         self.tokenizer = tokenizer
         self.max_length = load.context_window(hf)
         self.ledger = WasteLedger()
-        self._base = base
+        self.base = base
+        """Where it was opened from: what an adapter that is trained on it lies on."""
         heads = 1 + len(criterion_heads.of(hf))
         labels = "one label" if heads == 1 else f"{heads} labels"
         if not isinstance(getattr(hf, "score", None), nn.Linear) or hf.score.out_features != heads:
@@ -59,8 +65,11 @@ class ScalarModel:
                 f"{where}: a reward model needs {labels} under the name score, this one has"
                 f" {getattr(hf, 'score', None)}; train a new head with num_labels={heads}"
             )
-        self.way = choose_way(hf, _Scores(), attention=config.attention, where=where)
-        self.products = choose_products(hf, _Scores(), config.products, way=self.way, where=where)
+        if form is None:
+            self.way = choose_way(hf, _Scores(), attention=config.attention, where=where)
+            self.products = choose_products(hf, _Scores(), config.products, way=self.way, where=where)
+        else:
+            self.way, self.products = form.way, form.products
         hf.requires_grad_(trainable and config.lora is None)
         score_head.freeze_words(hf)
         if trainable and config.lora is not None:
@@ -102,6 +111,11 @@ class ScalarModel:
         draw_head(opened.hf, seed=seed)
         quantized.place(opened.hf, config, device, trainable=True, where=opened.base)
         return cls(opened.hf, opened.tokenizer, config=config, trainable=True, base=opened.base)
+
+    @classmethod
+    def hollow(cls, form: Form, *, config: ModelConfig, trainable: bool) -> ScalarModel:
+        """A model of the form of another process's, whose weights are still to come."""
+        return cls(form.hollow(), form.tokenizer, config=config, trainable=trainable, base=form.base, form=form)
 
     @property
     def mode(self) -> Mode:
@@ -231,8 +245,8 @@ class ScalarModel:
         """
         folder, hf = Path(folder), self.hf
         with quiet():
-            if isinstance(hf, peft.PeftModel) and self._base is not None and not merged:
-                lora.save_adapter(hf, folder, base=self._base, name=base_name)
+            if isinstance(hf, peft.PeftModel) and self.base is not None and not merged:
+                lora.save_adapter(hf, folder, base=self.base, name=base_name)
                 self.core.config.save_pretrained(str(folder))  # labels, padding, normalisation: PEFT keeps none of them
             else:
                 score_head.save(lora.merged_copy(hf) if isinstance(hf, peft.PeftModel) else hf, folder)

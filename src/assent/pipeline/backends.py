@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,9 +30,10 @@ from assent.generation.vllm_honours import refuse_absent
 from assent.generation.writer import LocalWriter
 from assent.learner import peers
 from assent.learner.learner import Scorer
-from assent.models import adapter_start, lora
+from assent.models import adapter_start, lora, quantized
 from assent.models.adapter_start import AdapterStart, weights_of
 from assent.models.config import ModelConfig
+from assent.models.form import Form
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
@@ -88,30 +89,46 @@ class Backends:
 
     def policy(self, folder: Path | str, *, trainable: bool) -> PolicyModel:
         """A policy from a folder of an artifact."""
-        policy = PolicyModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        load = partial(PolicyModel.load, folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        policy = self._open_together(load, PolicyModel.hollow, trainable=trainable)
         renderer = self.renderer(policy)
         policy.tokenizer.chat_template = renderer.template
-        policy.eos_ids = renderer.stop_ids
-        return self._parted(policy)
+        policy.eos_ids, policy.opened_from = renderer.stop_ids, str(folder)
+        return policy
 
     def reward_model(self, folder: Path | str, *, trainable: bool) -> ScalarModel:
         """A reward model from a folder."""
-        return self._parted(
-            ScalarModel.load(folder, config=self.model, trainable=trainable, device=device_of(self.compute))
-        )
+        load = partial(ScalarModel.load, folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+        return self._open_together(load, ScalarModel.hollow, trainable=trainable)
 
     def new_reward_model(self, policy: Path, *, seed: int, criteria: Sequence[str] = ()) -> ScalarModel:
         """The body of a policy with a fresh scalar head, and one for each criterion."""
         device = device_of(self.compute)
-        return self._parted(ScalarModel.from_policy(policy, config=self.model, seed=seed, device=device, also=criteria))
+        load = partial(ScalarModel.from_policy, policy, config=self.model, seed=seed, device=device, also=criteria)
+        return self._open_together(load, ScalarModel.hollow, trainable=True)
 
-    def _parted(self, model: Opened) -> Opened:
-        """The model, its weights parted over the processes that train together, where the settings want that."""
-        if self.compute.frozen == "sharded" and peers.is_joined():
-            from assent.learner.sharding import shard
+    def _open_together(self, load: Callable[[], Opened], hollow: Callable[..., Opened], *, trainable: bool) -> Opened:
+        """The model. Where processes that train together part its weights, the first alone has it whole for a moment.
 
-            shard(model.hf, frozen="sharded")
-        return model
+        The others are told its form, and are given their parts. What is code of its own, or lies on a quantized base,
+        is whole on each of them for a moment.
+        """
+        is_parted = self.compute.frozen == "sharded" or (trainable and self.model.lora is None)
+        if not peers.is_joined() or not is_parted:
+            return load()
+        from assent.learner.sharding import shard
+
+        found: list[Opened] = []
+
+        def of_first() -> Form | None:
+            found.append(load())
+            return None if quantized.is_wanted(self.model, trainable=trainable) else Form.of(found[0])
+
+        form = peers.from_first(of_first)
+        if not found:
+            found = [load() if form is None else hollow(form, config=self.model, trainable=trainable)]
+        shard(found[0].hf, frozen=self.compute.frozen)
+        return found[0]
 
     def scorer(
         self, folder: Path | str, *, normalize: bool, tokens_per_microbatch: int = TOKENS_PER_MICROBATCH

@@ -80,7 +80,7 @@ def imported_comparisons(store: StoreConfig) -> Sequence[Comparison]:
     if not store.has_content:
         return []
     with open_store(store) as opened:
-        return opened.with_comparisons(IMPORTED, partial(Records.aside, Comparison))
+        return opened.listing.with_comparisons(IMPORTED, partial(Records.aside, Comparison))
 
 
 def imported_marks(store: StoreConfig) -> list[Marked]:

@@ -195,7 +195,9 @@ def test_an_import_holds_few_rows_and_ends_as_of_a_list(tmp_path: Path, monkeypa
 
     def imported(name: str, items: Sequence[Said]) -> tuple[ImportCounts, int]:
         with Store.open(f"sqlite:///{tmp_path}/{name}.db") as store:
-            return store.import_comparisons(items, IMPORTED, now=1.0), store.with_comparisons(IMPORTED, count_of)
+            return store.import_comparisons(items, IMPORTED, now=1.0), store.listing.with_comparisons(
+                IMPORTED, count_of
+            )
 
     found = imported("lazy", said.items)
     assert len(alive) == 8 and max(alive) <= 4 * 5, "comparisons and records of this block and of the one before it"

@@ -5,17 +5,25 @@ A page costs the same wherever it is, and what is added meanwhile neither repeat
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Engine, and_, false, func, select
 
-from assent.core.types import Judgment, Marked, Purpose, Rater, Task
+from assent.core.types import Comparison, Judgment, Marked, Purpose, Rater, Task
 from assent.data.task_records import Guideline, TaskRecord
 from assent.feedback.queue import leaving, newest, reach
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import MADE, REPEAT_OF
-from assent.feedback.queue.judgments import belongs, in_queue, judgment_of, read_marked, select_judgments
+from assent.feedback.queue.judgments import (
+    belongs,
+    in_queue,
+    judgment_of,
+    read_comparisons,
+    read_marked,
+    select_judgments,
+)
 from assent.feedback.queue.order import refuse_foreign
 from assent.feedback.queue.tasks import load_tasks
 from assent.feedback.records.queue import Awaited, Queue, Quorum
@@ -32,6 +40,8 @@ from assent.feedback.tables.queue import (
     SnapshotRow,
     TaskRow,
 )
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -182,6 +192,16 @@ class Listing:
             rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
         found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows if not is_hidden(project))
         return sorted(found, key=lambda queue: (queue.project, queue.purpose))
+
+    def with_comparisons(
+        self, queue: Queue, use: Callable[[Iterator[Comparison]], _Made], *, snapshot: str | None = None
+    ) -> _Made:
+        """What `use` makes of the store's `comparisons`, which are read as it asks for them, so that few are held.
+
+        It is one read of the store however long it takes.
+        """
+        with read_transaction(self._engine) as connection:
+            return use(read_comparisons(connection, queue, snapshot=snapshot))
 
     def marked(self, queue: Queue, *, snapshot: str | None = None) -> list[Marked]:
         """Tasks with what was said of them without ranking two answers; of a snapshot's hash, or as things are now."""

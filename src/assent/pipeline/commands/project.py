@@ -83,7 +83,7 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
     with Store.open(project.config.store.url) as store:
         counts = store.import_comparisons(said.items, IMPORTED, now=time.time())
         note(store.events, "import", about=str(counts.added), project=IMPORTED.project)
-        total = store.with_comparisons(IMPORTED, count_of)
+        total = store.listing.with_comparisons(IMPORTED, count_of)
     yield from said.lines()
     yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"
     yield from counts.lines()

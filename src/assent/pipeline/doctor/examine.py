@@ -149,7 +149,7 @@ def check_store(config: StoreConfig) -> tuple[int, list[Finding]]:
         return 0, [_check_parent(config.file)]
     try:
         with Store.open(config.url) as store:
-            imported = store.with_comparisons(IMPORTED, count_of)
+            imported = store.listing.with_comparisons(IMPORTED, count_of)
     except UserError as wrong:
         return 0, [problem("store.url", str(wrong))]
     except ModuleNotFoundError as missing:

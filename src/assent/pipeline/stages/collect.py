@@ -239,7 +239,7 @@ def new_comparisons(
             found = once(ctx, found, repeats)
             return Records.aside(Comparison, only_by(found if panel is None else only_of(panel.ids | ids, found), ids))
 
-        comparisons = store.with_comparisons(queue, learned_from, snapshot=snapshot.hash)
+        comparisons = store.listing.with_comparisons(queue, learned_from, snapshot=snapshot.hash)
     weights = {} if ai is None or collecting.ai is None else dict.fromkeys(sorted(ai.ids), collecting.ai.weight)
     return NewComparisons(comparisons, snapshot.hash, queue.project, weights, {} if ai is None else ai.facts)
 
