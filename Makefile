@@ -40,7 +40,7 @@ PYTEST := $(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 test: setup  ## style, types, floors, all tests but those marked slow
 	$(MAKE) --no-print-directory check
 	$(PYTEST) -m "not slow"
-	@echo "tests marked slow: NOT RUN; make test-slow runs them (kills, several processes, first hour, tutorial: about 20 minutes)"
+	@echo "tests marked slow: NOT RUN; make test-slow runs them (kills, several processes, first hour, tutorial)"
 	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm; \
 	else echo "tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
 
