@@ -104,6 +104,7 @@ def test_every_page_is_accessible(office: Office, name: str, scheme: str) -> Non
     page.context.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "locale"), [(390, "ar"), (390, "en"), (1280, "ar")])
 def test_no_page_is_wider_than_its_window(office: Office, width: int, locale: str) -> None:
     for path in (*PAGES.values(), f"{PROJECT}/{office.dispute}"):

@@ -169,11 +169,16 @@ def test_lazy_sequences_are_as_lists() -> None:
 def test_a_look_at_data_holds_no_row(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl")
     source = Source(path=tmp_path / "rows.jsonl", skip_bad=True)
-    held, alive = in_memory(Comparison), []
+    held, read, alive = in_memory(Comparison), [], []
     items, _ = load_any(source)
     assert more(held, Comparison) == 0
-    found = inspect(items, on_item=lambda: alive.append(more(held, Comparison)) if len(alive) < 5 else None)
-    assert max(alive) <= 2, "the one that is read and the one before it"
+
+    def count() -> None:
+        read.append(1)
+        alive.extend([more(held, Comparison)] if len(read) == len(items) else [])
+
+    found = inspect(items, on_item=count)
+    assert alive[0] <= 2, "the last one and the one before it"
     assert found == inspect(load_comparisons([source])[0]) and found.num_items == 38
 
 
@@ -181,28 +186,30 @@ def test_an_import_holds_few_rows_and_ends_as_of_a_list(tmp_path: Path, monkeypa
     monkeypatch.setattr(gc, "freeze", lambda: None)  # what is frozen cannot be counted
     write_rows(tmp_path / "rows.jsonl")
     source = Source(path=tmp_path / "rows.jsonl", skip_bad=True)
-    held, alive = in_memory(Comparison, TaskRecord), []
+    held, added, alive = in_memory(Comparison, TaskRecord), [], []
     said = SaidFiles.read([source])
     assert more(held, Comparison, TaskRecord) == 0 and len(said.items) == 38
     monkeypatch.setattr(imports, "BLOCK", 5)
     add = Bringing.add
 
     def counted(self: Bringing, records: Sequence[TaskRecord]) -> None:
-        alive.append(more(held, Comparison, TaskRecord))
+        added.append(len(records))
+        alive.extend([more(held, Comparison, TaskRecord)] if len(added) % 8 == 0 else [])
         add(self, records)
 
     monkeypatch.setattr(Bringing, "add", counted)
 
     def imported(name: str, items: Sequence[Said]) -> tuple[ImportCounts, int]:
         with Store.open(f"sqlite:///{tmp_path}/{name}.db") as store:
-            return store.import_comparisons(items, IMPORTED, now=1.0), store.listing.with_comparisons(
-                IMPORTED, count_of
-            )
+            counts = store.import_comparisons(items, IMPORTED, now=1.0)
+            return counts, store.listing.with_comparisons(IMPORTED, count_of)
 
     found = imported("lazy", said.items)
-    assert len(alive) == 8 and max(alive) <= 4 * 5, "comparisons and records of this block and of the one before it"
+    assert added == [5] * 7 + [3] and alive[0] <= 4 * 5, (
+        "comparisons and records of the last block and the one before it"
+    )
     again = with_unnamed_apart(load_said([source])[0])
-    assert imported("list", again.comparisons) == found and min(alive[8:]) > 38
+    assert imported("list", again.comparisons) == found and alive[1] > 38
     assert found[1] == 38 and said.again == again.again > 0
     one, other = (Store.open(f"sqlite:///{tmp_path}/{name}.db") for name in ("lazy", "list"))
     with one, other:
