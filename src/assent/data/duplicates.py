@@ -58,7 +58,11 @@ def near_pairs(texts: Iterable[str], *, threshold: float = THRESHOLD) -> list[Ne
 
     Equal texts are represented by the first of them; ask `exact_groups` for the copies. 0 < threshold ≤ 1.
     """
-    held = Shingled.of(texts)
+    return near_among(Shingled.of(texts), threshold=threshold)
+
+
+def near_among(held: Shingled, *, threshold: float = THRESHOLD) -> list[NearPair]:
+    """As `near_pairs`, of texts that have been read already."""
     every = np.ones(len(held.distinct), dtype=bool)
     return near_across(held, every, every, threshold=threshold)
 

@@ -78,7 +78,9 @@ class Apart(Generic[_Said]):
 
     def lines(self) -> list[str]:
         """What was done, in words."""
-        return again_line(self.again)
+        if not self.again:
+            return []
+        return [f"{self.again} votes of unnamed raters on answers that have one already count as other people's"]
 
     def facts(self) -> dict[str, int]:
         """The count, for a manifest."""
@@ -92,12 +94,6 @@ def with_unnamed_apart(comparisons: Sequence[_Said]) -> Apart[_Said]:
     """
     numbering = Numbering()
     return Apart([numbering(one) for one in comparisons], numbering.again)
-
-
-def again_line(again: int) -> list[str]:
-    """What was told apart, in words; nothing where nothing was."""
-    said = f"{again} votes of unnamed raters on answers that have one already count as other people's"
-    return [said] if again else []
 
 
 class Numbering:

@@ -5,7 +5,6 @@ Items are read once, in order, and none is held: of each stay its lengths, the h
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import json
 from array import array
@@ -17,10 +16,10 @@ import numpy as np
 
 from assent.core.shown import turns_shown
 from assent.core.types import Comparison, Completion, Conversation, Judgment, Prompt, said_in
-from assent.data.duplicates import THRESHOLD, near_across
+from assent.data.duplicates import THRESHOLD, near_among
 from assent.data.formats import kind_of
 from assent.data.render import Renderer
-from assent.data.shingling import Shingled
+from assent.data.shingling import Shingled, hash_text
 from assent.data.splits import LeakReport, leakage, prompt_text
 
 Item = Prompt | Conversation | Comparison
@@ -132,8 +131,7 @@ def inspect(
         raise ValueError("inspect wants at least one item")
     look = _Look(renderer)
     held = Shingled.of(look.prompts(items, on_item))
-    every = np.ones(len(held.distinct), dtype=bool)
-    near = near_across(held, every, every, threshold=threshold)
+    near = near_among(held, threshold=threshold)
     alike = [
         (pair.similarity, *(_snippet(prompt_text(items[n])) for n in (pair.first, pair.second)))
         for pair in near[:_WORST]
@@ -178,7 +176,7 @@ class _Look:
         """The prompt of each item, which is looked at meanwhile."""
         for place, item in enumerate(items):
             prompt, answers = prompt_text(item), _answers(item)
-            self.said.append(int.from_bytes(hashlib.blake2b(_content(item), digest_size=8).digest(), "big"))
+            self.said.append(hash_text(_content(item)))
             of = (("prompt", [prompt]), ("answer", answers))
             for what, texts in of:
                 self._lengths[f"{what} words"].extend(len(text.split()) for text in texts)
@@ -202,11 +200,12 @@ class _Look:
     def offenders(self) -> list[str]:
         """The longest items and the shortest answers, each in one line."""
         longest = [
-            f"longest: item {n + 1}, {size} characters: {_snippet(text)}" for size, n, text in _best(self._longest)
+            f"longest: item {n + 1}, {size} characters: {_snippet(text)}"
+            for size, n, text in sorted(self._longest, reverse=True)
         ]
         return longest + [
             f"shortest answer: item {1 - n}, {-size} characters: {_snippet(text)}"
-            for size, n, text in _best(self._shortest)
+            for size, n, text in sorted(self._shortest, reverse=True)
         ]
 
     def _count_tokens(self, item: Item, renderer: Renderer) -> None:
@@ -262,10 +261,6 @@ class _RankingTally:
 def _push(kept: list[tuple[int, int, str]], one: tuple[int, int, str]) -> None:
     """Keep the largest few."""
     (heapq.heappush if len(kept) < _WORST else heapq.heappushpop)(kept, one)
-
-
-def _best(kept: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    return sorted(kept, reverse=True)
 
 
 def _votes(comparison: Comparison) -> dict[tuple[str, str], int]:
@@ -335,11 +330,11 @@ def _answers(item: Item) -> list[str]:
     return []
 
 
-def _content(item: Item) -> bytes:
+def _content(item: Item) -> str:
     """What makes two items the same: all that was said, ids left out."""
     answers: tuple[Completion, ...] = item.completions if isinstance(item, Comparison) else ()
     said = said_in(item.prompt if isinstance(item, Comparison) else item)
-    return json.dumps([said, sorted(answer.text for answer in answers)]).encode()
+    return json.dumps([said, sorted(answer.text for answer in answers)])
 
 
 def _snippet(text: str) -> str:

@@ -62,13 +62,13 @@ class Shingled:
         for place, text in enumerate(texts):
             norm = normalized(text)
             # A text without any word ("???") is compared as it stands.
-            earlier = seen.setdefault(_hash(norm or text), place)
+            earlier = seen.setdefault(hash_text(norm or text), place)
             first.append(earlier)
             if earlier < place:
                 continue
             distinct.append(place)
             counts = sorted(Counter(_NUMBER.findall(text)).items())
-            numbers.append(_hash(repr(counts)) if counts else 0)
+            numbers.append(hash_text(repr(counts)) if counts else 0)
             flat.frombytes(hasher.shingles(norm.split()).tobytes())
             starts.append(len(flat))
         return cls(_plain(first), _plain(distinct), _plain(numbers), _plain(starts), _plain(flat))
@@ -107,7 +107,7 @@ class _Hasher:
 
     def __init__(self) -> None:
         self._known: dict[str, int] = {}
-        self._none = _hash("")  # no word is empty
+        self._none = hash_text("")  # no word is empty
 
     def shingles(self, words: list[str]) -> Words:
         """Runs of three words, sorted, each once; of a shorter text the whole text."""
@@ -118,7 +118,7 @@ class _Hasher:
         known = self._known
         for word in words:
             if word not in known:
-                known[word] = _hash(word)
+                known[word] = hash_text(word)
         hashes = [known[word] for word in words] + [self._none] * (SHINGLE_WORDS - len(words))
         of_word = np.array(hashes, dtype=np.uint64)
         count = len(of_word) - SHINGLE_WORDS + 1
@@ -140,5 +140,6 @@ def _plain(values: array[int]) -> NDArray[Any]:
     return np.frombuffer(values, dtype=np.dtype(values.typecode)) if len(values) else np.zeros(0, values.typecode)
 
 
-def _hash(text: str) -> int:
+def hash_text(text: str) -> int:
+    """64 bits of a text."""
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

@@ -181,7 +181,7 @@ def _facts(connection: Connection, row: Any) -> dict[str, Any]:
             have = counts(connection, queue)
             return {**about, "judged_slots": have.have, "slots": have.need, "set_aside": _set_aside(connection, queue)}
         case _:
-            alpha = krippendorff_alpha(pair_votes(list(read_comparisons(connection, queue))))
+            alpha = krippendorff_alpha(pair_votes(read_comparisons(connection, queue)))
             return {**about, "agreement": alpha, "threshold": row.threshold}
 
 

@@ -125,8 +125,7 @@ class _Filling:
         self.whole = whole
         """Weights that are not to be parted."""
         self._device, self._is_hollow = device, is_hollow
-        self._filled: dict[int, Tensor] = {}
-        """By what stood there, which may stand in several modules."""
+        self._done: set[nn.Module] = set()
 
     @classmethod
     def of(cls, hf: nn.Module, frozen: Frozen) -> _Filling:
@@ -139,32 +138,33 @@ class _Filling:
 
     @torch.no_grad()
     def fill(self, part: nn.Module) -> None:
-        """Give all weights of a part that are not parted yet the values that they have on the first process.
+        """Give the modules of a part that were not filled before the values that they have on the first process.
 
         Where a process has none yet, what is computed beside them (angles of rotations) comes from the first too.
+        Nothing of it is kept here: a part is whole until it is parted, and no longer.
         """
+        filled: dict[Tensor, Tensor] = {}
         for module in part.modules():
+            if module in self._done:
+                continue
+            self._done.add(module)
             for name, parameter in module.named_parameters(recurse=False):
-                if not isinstance(parameter, DTensor):
-                    module._parameters[name] = self._parameter(parameter)
+                if self._is_hollow or parameter not in self.whole:
+                    module._parameters[name] = self._taken(parameter, filled)  # type: ignore[assignment]
             if self._is_hollow:
                 for name, buffer in module.named_buffers(recurse=False):
-                    module._buffers[name] = self._taken(buffer)
+                    module._buffers[name] = self._taken(buffer, filled)
 
-    def _parameter(self, given: nn.Parameter) -> nn.Parameter:
-        if given in self.whole and not self._is_hollow:
-            return given
-        found = self._taken(given)
-        if not isinstance(found, nn.Parameter):
-            found = self._filled[id(given)] = nn.Parameter(found, requires_grad=given.requires_grad)
-            if given in self.whole:
-                self.whole.add(found)
-        return found
+    def _taken(self, given: Tensor, filled: dict[Tensor, Tensor]) -> Tensor:
+        """The tensor with the values of the first; another one where this one has no place for them.
 
-    def _taken(self, given: Tensor) -> Tensor:
-        """The tensor with the values of the first; another one where this one has no place for them."""
-        if id(given) not in self._filled:
+        What stands in several modules is taken once: `filled` has it by what stood there.
+        """
+        if given not in filled:
             kept = torch.empty_like(given, device=self._device) if given.is_meta else given
             torch.distributed.broadcast(kept.detach(), src=0)
-            self._filled[id(given)] = kept
-        return self._filled[id(given)]
+            if kept is not given and isinstance(given, nn.Parameter):
+                kept = nn.Parameter(kept, requires_grad=given.requires_grad)
+                self.whole |= {kept} if given in self.whole else set()
+            filled[given] = kept
+        return filled[given]

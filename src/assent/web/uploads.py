@@ -10,7 +10,7 @@ from assent.data.config import FormatName, Source
 from assent.data.rows import SUFFIXES
 from assent.data.unpacking import refuse_bomb
 from assent.feedback.records.queue import ImportCounts, Queue
-from assent.feedback.said_files import SaidFiles
+from assent.feedback.said_files import read_said
 from assent.feedback.store import Store
 
 
@@ -29,8 +29,8 @@ def bring_rankings(
         path.write_bytes(content)
         try:
             refuse_bomb(path)
-            given = SaidFiles.read([Source(path=path, format=format)])
+            given, _ = read_said([Source(path=path, format=format)])
         except DataError as error:
             said = str(error).removeprefix(f"{error.path}:{error.line}: ").removeprefix(f"{error.path}: ")
             raise DataError(said.replace(str(path), name), path=name, line=error.line) from None
-    return store.import_comparisons(given.items, queue, now=now)
+    return store.import_comparisons(given.comparisons, queue, now=now)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, GraniteConfig
+from transformers import AutoModelForCausalLM, GPTNeoConfig, GraniteConfig
 
 from assent.core.group import Group
 from assent.learner import peers, sharding
@@ -45,7 +45,7 @@ def cases(folder: Path) -> dict[str, Callable[[], Opened]]:
 
     plain, parted = known(ModelConfig(), "replicated"), known(ModelConfig(), "sharded")
     narrow = known(ModelConfig(products="bfloat16"), "replicated")
-    llama, gpt2, granite = (folder / name for name in ("llama", "gpt2", "granite"))
+    llama, gpt2, granite, neo = (folder / name for name in ("llama", "gpt2", "granite", "neo"))
     return {
         "trained": lambda: plain.policy(llama, trainable=True),
         "trained, tied": lambda: plain.policy(gpt2, trainable=True),
@@ -55,19 +55,24 @@ def cases(folder: Path) -> dict[str, Callable[[], Opened]]:
         "a new reward model": lambda: plain.new_reward_model(llama, seed=3, criteria=("clear",)),
         "a reward model": lambda: parted.reward_model(folder / "reward", trainable=True),
         "a head of our own": lambda: plain.new_reward_model(granite, seed=3),
+        "layers with masks of their own": lambda: plain.policy(neo, trainable=True),
         "whole on all": lambda: plain.policy(llama, trainable=False),
     }
 
 
-def save_headless(folder: Path) -> None:
-    """A model of which transformers has no form with a score head, and whose words have a matrix of their own."""
+def save_others(folder: Path) -> None:
+    """A model of which transformers has no form with a score head, and whose words have a matrix of their own.
+
+    And one whose layers have numbers beside their weights.
+    """
     tokenizer = tiny_tokenizer()
+    ids = {"vocab_size": len(tokenizer), "max_position_embeddings": 128, "pad_token_id": 0}
+    kinds: Any = [["global", "local"], 1]
+    neo = GPTNeoConfig(**ids, hidden_size=32, num_layers=2, num_heads=4, attention_types=[kinds])
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = GraniteConfig(
-        **shape, vocab_size=len(tokenizer), max_position_embeddings=128, tie_word_embeddings=False, pad_token_id=0
-    )
-    AutoModelForCausalLM.from_config(config).save_pretrained(str(folder))
-    tokenizer.save_pretrained(str(folder))
+    for name, config in (("granite", GraniteConfig(**shape, **ids, tie_word_embeddings=False)), ("neo", neo)):
+        AutoModelForCausalLM.from_config(config).save_pretrained(str(folder / name))
+        tokenizer.save_pretrained(str(folder / name))
 
 
 def groups() -> list[Group]:
@@ -132,7 +137,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     for family in ("llama", "gpt2"):
         save_tiny(folder / family, family)
-    save_headless(folder / "granite")
+    save_others(folder)
     ScalarModel.from_policy(folder / "llama", config=ModelConfig(), seed=1).save(folder / "reward")
     (folder / "alone").mkdir()
     opened(folder, folder / "alone", 0)

@@ -15,6 +15,7 @@ SCRIPT = Path(__file__).with_name("parallel_opening.py")
 PARTED = [
     *("trained", "trained, tied", "trained, narrow", "only asked"),
     *("adapters on parts", "a new reward model", "a reward model", "a head of our own"),
+    "layers with masks of their own",
 ]
 Ends = list[tuple[dict[str, dict[str, torch.Tensor]], dict[str, dict[str, int]]]]
 """Of one process alone, and of both: tensors and facts by case."""

@@ -26,7 +26,7 @@ from assent.data.task_records import TaskRecord
 from assent.feedback.queue import imports
 from assent.feedback.queue.bringing import Bringing
 from assent.feedback.records.queue import ImportCounts
-from assent.feedback.said_files import SaidFiles
+from assent.feedback.said_files import read_said
 from assent.feedback.store import Store
 from assent.pipeline.commands.project import load_any
 from assent.pipeline.config import FileData, RunConfig
@@ -187,8 +187,8 @@ def test_an_import_holds_few_rows_and_ends_as_of_a_list(tmp_path: Path, monkeypa
     write_rows(tmp_path / "rows.jsonl")
     source = Source(path=tmp_path / "rows.jsonl", skip_bad=True)
     held, added, alive = in_memory(Comparison, TaskRecord), [], []
-    said = SaidFiles.read([source])
-    assert more(held, Comparison, TaskRecord) == 0 and len(said.items) == 38
+    said, _ = read_said([source])
+    assert more(held, Comparison, TaskRecord) == 0 and len(said.comparisons) == 38
     monkeypatch.setattr(imports, "BLOCK", 5)
     add = Bringing.add
 
@@ -204,7 +204,7 @@ def test_an_import_holds_few_rows_and_ends_as_of_a_list(tmp_path: Path, monkeypa
             counts = store.import_comparisons(items, IMPORTED, now=1.0)
             return counts, store.listing.with_comparisons(IMPORTED, count_of)
 
-    found = imported("lazy", said.items)
+    found = imported("lazy", said.comparisons)
     assert added == [5] * 7 + [3] and alive[0] <= 4 * 5, (
         "comparisons and records of the last block and the one before it"
     )

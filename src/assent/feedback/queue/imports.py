@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from sqlalchemy import Connection, Engine, select
@@ -25,6 +26,8 @@ from assent.feedback.queue.told import Placed
 from assent.feedback.records.queue import ImportCounts, Queue
 from assent.feedback.tables.connection import insert_missing, read_transaction
 from assent.feedback.tables.queue import ProjectRow
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def import_said(
             case _:
                 records.append(place)
     how = _How(queue, rater_kind, now, kinds, tuple(guidelines.values()))
-    every = Mapped(_record, Picked(items, np.array(records, dtype=np.int64)))
+    every = Mapped(_record, _at(items, records))
     if len(every) <= BLOCK:
         return at_once(engine, _bring, list(every), how)
     with hidden(engine, now=now) as batch:
@@ -86,6 +89,11 @@ def refuse_unusable(item: Said) -> None:
         checked(record, Queue(purpose=record.task.purpose))
     elif isinstance(item, Guideline):
         refuse_nul(item.text, where=f"guideline {item.version}")
+
+
+def _at(items: Sequence[_Item], places: array[int]) -> Picked[_Item]:
+    """The items at these places, none of which is held."""
+    return Picked(items, np.array(places, dtype=np.int64))
 
 
 def _blocks(records: Sequence[TaskRecord]) -> Iterator[list[TaskRecord]]:
@@ -166,5 +174,4 @@ def _sorted_out(
                 others.append(place)
             else:
                 unseen.append(place)
-    picked = (Picked(records, np.array(places, dtype=np.int64)) for places in (unseen, others))
-    return next(picked), next(picked), importing.counts
+    return _at(records, unseen), _at(records, others), importing.counts

@@ -19,7 +19,7 @@ from assent.feedback.exporting import gather, those_who_said
 from assent.feedback.people.work import Period, as_csv
 from assent.feedback.records.places import Address
 from assent.feedback.records.queue import Contents, Project, Queue
-from assent.feedback.said_files import SaidFiles
+from assent.feedback.said_files import read_said
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
 from assent.pipeline.erasures import Touched, remove, touched
@@ -144,11 +144,11 @@ def import_feedback(
     where = "assent feedback import"
     sources = [Source.parse({"path": f, "format": format, "skip_bad": skip_bad}, where=where) for f in files]
     quarantine = files[0].parent / "quarantine.jsonl"
-    said = SaidFiles.read(sources, quarantine=quarantine)
+    said, report = read_said(sources, quarantine=quarantine)
     with Store.open(asked.store_url) as store:
-        counts = store.import_comparisons(said.items, queue, now=time.time())
+        counts = store.import_comparisons(said.comparisons, queue, now=time.time())
         note(store.events, "feedback import", about=str(counts.added), project=queue.project)
-    yield from said.lines()
+    yield from (*report.lines(), *said.lines())
     added = f"{counts.added} judgments added to {queue.project}, {counts.known} known already"
     yield f"{added}, {counts.new_raters} new raters"
     yield from counts.lines()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from assent.data.load import lay_comparisons, lay_conversations, lay_prompts
 from assent.data.load_report import LoadReport
 from assent.data.render import Renderer
 from assent.data.sources.detect import NothingFits
-from assent.feedback.said_files import SaidFiles
+from assent.feedback.said_files import read_said
 from assent.feedback.store import Store
 from assent.feedback.terminal import note
 from assent.pipeline.imported import IMPORTED, count_of
@@ -79,12 +78,12 @@ def import_files(config: Path, paths: Sequence[Path], *, format: str = "auto", s
     """
     project = open_project(config)
     sources = [_source(str(path), format=format, skip_bad=skip_bad, where="assent import") for path in paths]
-    said = SaidFiles.read(sources, quarantine=config.parent / QUARANTINE)
+    said, report = read_said(sources, quarantine=config.parent / QUARANTINE)
     with Store.open(project.config.store.url) as store:
-        counts = store.import_comparisons(said.items, IMPORTED, now=time.time())
+        counts = store.import_comparisons(said.comparisons, IMPORTED, now=time.time())
         note(store.events, "import", about=str(counts.added), project=IMPORTED.project)
         total = store.listing.with_comparisons(IMPORTED, count_of)
-    yield from said.lines()
+    yield from (*report.lines(), *said.lines())
     yield f"{counts.added} judgments added, {counts.known} known already, {counts.new_raters} new raters"
     yield from counts.lines()
     yield f"{total} imported judgments are in {project.config.store.shown}"
@@ -129,16 +128,15 @@ def load_any(source: Source) -> tuple[Sequence[Item], LoadReport]:
     probe = source.model_copy(update={"skip_bad": True, "limit": 1})
     problems: list[DataError] = []
     for kind, load in readings:
-        lay = partial(_aside, kind)
         try:
-            load([probe], lay)
+            _laid(kind, load, probe)
         except DataError as problem:
             problems.append(problem)
         else:
-            return load([source], lay)
+            return _laid(kind, load, source)
     # What is wrong with rows of a format says more than that a file is not of another.
     raise next((problem for problem in problems if not isinstance(problem, NothingFits)), problems[0])
 
 
-def _aside(kind: type[Any], number: int, items: Iterable[Any]) -> Sequence[Any]:
-    return Records.aside(kind, items)
+def _laid(kind: type[Any], load: Reading, source: Source) -> tuple[Sequence[Any], LoadReport]:
+    return load([source], lambda _, items: Records.aside(kind, items))
