@@ -27,15 +27,12 @@ from assent.feedback.quality.facts import TaskFacts
 from assent.feedback.quality.forecast import HOUR, HOURS, Forecast, Pace, forecast, pace
 from assent.feedback.quality.rater_quality import Bench, RaterQuality, rater_quality
 from assent.feedback.quality.slices import MAX_VALUES, Agreement, Slice, agreement, by_group, by_slice
-from assent.feedback.queue.newest import Newest
+from assent.feedback.queue.newest import NEWEST, Newest
 from assent.feedback.records.queue import Adjudicated, Counts, OpenTask, Project, Queue, SaidRow
 from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
 from assent.feedback.store import Store
 from assent.stats.estimate import Estimate
 
-NEWEST = 3000
-"""Of a project with more judgments, what has to be read one by one is read of the tasks that were judged last, which
-hold so many: a look takes about as long as reading these."""
 SAMPLE = 1000
 """Of a longer queue so many waiting tasks are read, to know how much there is to read in all."""
 MOST_FACTS = 200_000

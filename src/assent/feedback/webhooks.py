@@ -20,6 +20,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, t
 from assent.core.errors import StoreError
 from assent.feedback.quality.agreement import krippendorff_alpha, pair_votes
 from assent.feedback.queue.judgments import counts, read_comparisons
+from assent.feedback.queue.newest import NEWEST, newest_comparisons
 from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.people import Secret
 from assent.feedback.records.queue import Queue
@@ -32,7 +33,7 @@ PREFIX = "whsec_"
 CHECK_SECONDS = 10.0
 """How often a webhook's condition is looked at, by all processes together."""
 AGREEMENT_SECONDS = 60.0
-"""The same for agreement, which reads every ranking."""
+"""The same for agreement, which reads rankings one by one."""
 SEND_SECONDS = 60.0
 """After this a process that took a delivery counts as dead, and another tries."""
 PAUSES = (10.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
@@ -181,8 +182,16 @@ def _facts(connection: Connection, row: Any) -> dict[str, Any]:
             have = counts(connection, queue)
             return {**about, "judged_slots": have.have, "slots": have.need, "set_aside": _set_aside(connection, queue)}
         case _:
-            alpha = krippendorff_alpha(pair_votes(read_comparisons(connection, queue)))
-            return {**about, "agreement": alpha, "threshold": row.threshold}
+            return {**about, **_agreement(connection, queue), "threshold": row.threshold}
+
+
+def _agreement(connection: Connection, queue: Queue) -> dict[str, Any]:
+    """Krippendorff's alpha of a queue; where it holds more than NEWEST judgments, of the tasks that were judged last."""
+    is_long = counts(connection, queue).have > NEWEST
+    read = newest_comparisons(connection, queue, limit=NEWEST) if is_long else read_comparisons(connection, queue)
+    comparisons = list(read)
+    looked_at = sum(len(one.judgments) for one in comparisons)
+    return {"agreement": krippendorff_alpha(pair_votes(comparisons)), "rankings": looked_at, "is_newest_only": is_long}
 
 
 def _is_crossed(row: Any, facts: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
+from assent.feedback import webhooks
 from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.records.webhooks import Hook, Webhook, signature
@@ -97,6 +98,27 @@ def test_agreement_below_the_threshold_is_told(store: Store) -> None:
     (payload,) = _payloads(store, hook)
     # 3 of 6 pairs agree in both directions, half of all votes on either side: alpha = 1 - (1/2) / (12/23) = 1/24.
     assert payload["agreement"] == pytest.approx(1 / 24) and payload["threshold"] == 0.5
+    assert (payload["rankings"], payload["is_newest_only"]) == (12, False)
+
+
+def test_agreement_of_a_long_project_is_that_of_the_tasks_judged_last(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "NEWEST", 4)
+    _judge(store, 3, raters=("anna", "ben"))  # all agree
+    hook = _hook(store, "agreement", threshold=0.5)
+    assert store.webhooks.notice(now=LATER) == 0
+    for n in range(3, 5):
+        one = task(f"t{n}")
+        store.add_tasks([one], slots=2, now=0)
+        store.submit(judgment(one, "anna", f"a{n}"), now=2)
+        ids = [c.id for c in one.completions]
+        store.submit(judgment(one, "ben", f"b{n}", ranking=Ranking(tiers=((ids[1],), (ids[0],)))), now=2)
+    assert store.webhooks.notice(now=2 * LATER) == 1
+    (payload,) = _payloads(store, hook)
+    # 2 pairs, all votes against each other: alpha = 1 - 1 / (4/7) = -3/4. Over all five tasks it would be above 1/24.
+    assert payload["agreement"] == pytest.approx(-3 / 4)
+    assert (payload["rankings"], payload["is_newest_only"]) == (4, True)
 
 
 def test_an_erased_rater_is_told_without_their_name(store: Store) -> None:

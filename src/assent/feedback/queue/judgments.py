@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import groupby, islice
 from typing import Any
 
@@ -61,12 +61,17 @@ def read_comparisons(connection: Connection, queue: Queue, *, snapshot: str | No
     holds. Raises StoreError for an unknown one, or one that contained an erased rater.
     """
     for said in _said(connection, queue, ("ranked",), snapshot=snapshot):
-        tasks, metas = load_tasks(connection, said), _metas(connection, said)
-        for task_id, judgments in said.items():
-            task = tasks[task_id]
-            if len(task.completions) > 1:
-                meta = metas[task_id]
-                yield Comparison(prompt=task.prompt, completions=task.completions, judgments=judgments, meta=meta)
+        yield from comparisons_of(connection, said)
+
+
+def comparisons_of(connection: Connection, said: Mapping[str, Iterable[Judgment]]) -> Iterator[Comparison]:
+    """The comparisons of some tasks with these rankings, by task id. Raises StoreError for an unknown task."""
+    tasks, metas = load_tasks(connection, said), _metas(connection, said)
+    for task_id, judgments in said.items():
+        task = tasks[task_id]
+        if len(task.completions) > 1:
+            meta = metas[task_id]
+            yield Comparison(prompt=task.prompt, completions=task.completions, judgments=tuple(judgments), meta=meta)
 
 
 def read_marked(connection: Connection, queue: Queue, *, snapshot: str | None = None) -> Iterator[Marked]:

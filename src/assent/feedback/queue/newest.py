@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from assent.core.types import Judgment
+from assent.core.types import Comparison, Judgment
 from assent.feedback.queue.claims import WAITING
 from assent.feedback.queue.history import select_said
-from assent.feedback.queue.judgments import belongs, judgment_of, select_judgments
+from assent.feedback.queue.judgments import belongs, comparisons_of, judgment_of, select_judgments
 from assent.feedback.queue.tasks import blocks
 from assent.feedback.records.queue import OpenTask, Queue, SaidRow
 from assent.feedback.tables.queue import JudgmentRow, Slot
 
+NEWEST = 3000
+"""Of a queue with more judgments, what has to be read one by one is read of the tasks that were judged last, which
+hold so many: a look takes about as long as reading these."""
 _HOLDS = (JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome != "erased")
 
 
@@ -51,6 +54,16 @@ def read_newest(connection: Connection, queue: Queue, *, limit: int, since: floa
         times=_times(connection, where, since),
         waiting=sorted(open_tasks, key=lambda task: task.task_id),
     )
+
+
+def newest_comparisons(connection: Connection, queue: Queue, *, limit: int) -> Iterator[Comparison]:
+    """The tasks of the `limit` judgments that came last with all their rankings, sorted by task and rater."""
+    for block in blocks(sorted(_last_tasks(connection, vars(queue), limit))):
+        ranked = select_judgments().where(*_HOLDS, JudgmentRow.outcome == "ranked", JudgmentRow.task_id.in_(block))
+        said: dict[str, list[Judgment]] = {}
+        for row in connection.execute(ranked.order_by(None).order_by(JudgmentRow.rater_id, JudgmentRow.id)):
+            said.setdefault(row.task_id, []).append(judgment_of(row))
+        yield from comparisons_of(connection, dict(sorted(said.items())))
 
 
 def _last_tasks(connection: Connection, where: dict[str, Any], limit: int) -> set[str]:
