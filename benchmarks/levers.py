@@ -40,7 +40,7 @@ from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.pipeline.learners import row_scorer, train_reward_model
 from assent.training import reward
-from assent.training.config import RewardConfig
+from assent.training.config import RewardConfig, scale_sample
 from assent.training.loop import Loop
 
 LORA = LoraConfig(rank=16, alpha=32)
@@ -185,26 +185,26 @@ def step(side: Side, batches: list[GroupBatch]) -> tuple[Tensor, Tensor]:
 
 
 def settle(arguments: argparse.Namespace) -> None:
-    """The scale of a reward model from at most 256 comparisons, against all: how far it is off, over 1000 draws."""
+    """The scale of a reward model from a sample of comparisons, against all: how far it is off, over 1000 draws."""
     world = lab(arguments.policy, arguments.comparisons)
     trained, model, seconds = fitted(arguments, world.learn, "float32", 0)
     begin = time.process_time()
     scores = np.array(score_groups(row_scorer(model), [g for g, _ in world.learn], budget=4096))
     whole = time.process_time() - begin
     starts = np.cumsum([0, *(len(g.continuations) for g, _ in world.learn)])
-    rng, means, ratios = np.random.default_rng(0), [], []
-    for _ in range(1000):
-        chosen = rng.choice(len(world.learn), size=reward.SETTLED, replace=False)
-        drawn = np.concatenate([scores[starts[i] : starts[i + 1]] for i in chosen])
-        means.append((drawn.mean() - scores.mean()) / scores.std())
-        ratios.append(drawn.std() / scores.std())
     print(f"\nscale of {len(world.learn)} comparisons, {len(scores)} answers; {seconds:.1f} s of training")
     print(f"  a pass over all takes {whole:.2f} s")
-    print(
-        f"  the mean is off by {np.std(means):.3f} deviations (1 in 20 beyond {np.quantile(np.abs(means), 0.95):.3f})"
-    )
-    rare = np.quantile(np.abs(np.array(ratios) - 1), 0.95)
-    print(f"  the deviation by {np.std(ratios):.1%} (1 in 20 beyond {rare:.1%})")
+    rng = np.random.default_rng(0)
+    for size in sorted({64, 128, 256, scale_sample(len(world.learn))}):
+        means, ratios = [], []
+        for _ in range(1000):
+            chosen = rng.choice(len(world.learn), size=size, replace=False)
+            drawn = np.concatenate([scores[starts[i] : starts[i + 1]] for i in chosen])
+            means.append((drawn.mean() - scores.mean()) / scores.std())
+            ratios.append(drawn.std() / scores.std())
+        far, rare = np.quantile(np.abs(means), 0.95), np.quantile(np.abs(np.array(ratios) - 1), 0.95)
+        print(f"  of {size}: the mean is off by {np.std(means):.3f} deviations (1 in 20 beyond {far:.3f}),")
+        print(f"    the deviation by {np.std(ratios):.1%} (1 in 20 beyond {rare:.1%})")
     off = (trained.score_mean - scores.mean()) / scores.std()
     print(f"  this seed's: mean off by {off:.3f} deviations, deviation by {trained.score_std / scores.std() - 1:.1%}")
 

@@ -12,13 +12,12 @@ question (`distinguishing`) they have to be similar too, and texts with differen
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from assent.data.shingling import Bools, Ints, Shingled, Words, normalized
+from assent.data.shingling import Bools, Ints, Shingled, Words
 
 THRESHOLD = 0.7
 """Similarity from which two texts count as near-duplicates: one changed word in about fifteen."""
@@ -42,21 +41,12 @@ class NearPair:
     similarity: float
 
 
-def exact_groups(texts: Sequence[str]) -> list[list[int]]:
-    """Indices of texts that are equal after normalization, by first appearance; lone texts are groups of one."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for index, text in enumerate(texts):
-        # A text without any word ("???") is compared as it stands.
-        groups[normalized(text) or text].append(index)
-    return list(groups.values())
-
-
 def near_pairs(texts: Iterable[str], *, threshold: float = THRESHOLD) -> list[NearPair]:
     """All pairs of distinct texts with similarity in [threshold, 1), most similar first.
 
     Similar as a whole, and in what is left of them without templates; the similarity is the smaller of the two.
 
-    Equal texts are represented by the first of them; ask `exact_groups` for the copies. 0 < threshold ≤ 1.
+    Equal texts are represented by the first of them. 0 < threshold ≤ 1.
     """
     return near_among(Shingled.of(texts), threshold=threshold)
 

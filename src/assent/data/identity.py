@@ -87,17 +87,12 @@ class Apart(Generic[_Said]):
         return {"unnamed_again": self.again}
 
 
-def with_unnamed_apart(comparisons: Sequence[_Said]) -> Apart[_Said]:
-    """Number the votes of unnamed raters on the same answers to the same prompt: "trl", "trl 2", "trl 3".
-
-    The number depends on the order of the rows alone, so the same file read again gives the same names.
-    """
-    numbering = Numbering()
-    return Apart([numbering(one) for one in comparisons], numbering.again)
-
-
 class Numbering:
-    """Numbers votes as `with_unnamed_apart`, comparison by comparison, in the order of the rows."""
+    """Numbers the votes of unnamed raters on the same answers to the same prompt: "trl", "trl 2", "trl 3".
+
+    It is called with comparison by comparison, in the order of the rows: the number depends on that order alone, so the
+    same file read again gives the same names.
+    """
 
     def __init__(self) -> None:
         self.again = 0

@@ -186,7 +186,7 @@ def _facts(connection: Connection, row: Any) -> dict[str, Any]:
 
 
 def _agreement(connection: Connection, queue: Queue) -> dict[str, Any]:
-    """Krippendorff's alpha of a queue; where it holds more than NEWEST judgments, of the tasks that were judged last."""
+    """Krippendorff's alpha of a queue; of more than NEWEST judgments, that of the tasks which were judged last."""
     is_long = counts(connection, queue).have > NEWEST
     read = newest_comparisons(connection, queue, limit=NEWEST) if is_long else read_comparisons(connection, queue)
     comparisons = list(read)

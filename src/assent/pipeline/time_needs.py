@@ -14,14 +14,14 @@ from typing import assert_never
 from assent.models import flops
 from assent.models.shape import DecoderShape
 from assent.pipeline.config import RunConfig, ScratchBase
-from assent.training.config import RewardConfig, SFTConfig
+from assent.training.config import RewardConfig, SFTConfig, scale_sample
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.preference_config import PreferenceConfig
 from assent.training.reward_terms import ModelRewardConfig
 
-_SCORED_AGAIN = 256
-"""Comparisons that set the scale of a reward model (training/reward.py:SETTLED, which torch would come with), and as
-many that its leans are told of (leaning.py:LOOKED_AT; more where raters are of groups)."""
+_LOOKED_AT = 256
+"""Comparisons that the leans of a reward model are told of (leaning.py:LOOKED_AT, which torch would come with; more
+where raters are of groups)."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,8 @@ class _Counted:
             steps = settings.epochs * learned.number / settings.batch_size
             looks = 4 + (steps // settings.evaluate_every if settings.evaluate_every else 0)
             total += settings.epochs * self.training(learned, is_lora=self.is_lora, is_scalar=True)
-            again = learned.times(2 * min(1.0, _SCORED_AGAIN / max(learned.number, 1)))
+            count = max(round(learned.number), 1)
+            again = learned.times((scale_sample(count) + min(count, _LOOKED_AT)) / count)
             total += self.forward(again, is_scalar=True) + looks * self.forward(held_out, is_scalar=True)
         return Work("reward", total)
 

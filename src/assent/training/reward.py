@@ -29,7 +29,7 @@ from assent.core.lazy import Picked
 from assent.learner.learner import Learner, Scorer
 from assent.models.groups import GroupBatch, Packed, pack
 from assent.training.batches import EpochBatches
-from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig
+from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig, scale_sample
 from assent.training.criterion_fit import criterion_loss
 from assent.training.looks import Looks, Schedule
 from assent.training.loop import Loop, Resumable
@@ -43,8 +43,6 @@ Outputs = tuple[Tensor, ...]
 [B, C]."""
 Total = Callable[[Outputs, GroupBatch, Pairs], Tensor]
 """Sum of the weighted losses of a micro-batch."""
-SETTLED = 256
-"""Comparisons whose answers tell mean and deviation of the final scores."""
 
 
 class Trained(NamedTuple):
@@ -105,14 +103,15 @@ class RewardFit:
                 assert_never(never)
 
     def settled(self, seed: int) -> list[int]:
-        """Numbers of the members that the trained model scores once more: at most SETTLED of them, drawn by the seed.
+        """Numbers of the members that the trained model scores once more: a `scale_sample`, drawn by the seed.
 
         All, where something is fitted to final scores: the strength of ties, or tastes of groups.
         """
         count = len(self.members)
-        if self.likelihood.needs_all or count <= SETTLED:
+        size = count if self.likelihood.needs_all else scale_sample(count)
+        if size == count:
             return list(range(count))
-        return sorted(seeds.stream(seed, "settled").choice(count, size=SETTLED, replace=False).tolist())
+        return sorted(seeds.stream(seed, "settled").choice(count, size=size, replace=False).tolist())
 
 
 def train_reward(

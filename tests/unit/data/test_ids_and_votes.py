@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from assent.core.types import Comparison, Completion, Judgment, Message, Prompt, Ranking
-from assent.data.identity import distinct, with_unnamed_apart
+from assent.data.identity import Numbering, distinct
 
 
 def prompt(name: str, text: str) -> Prompt:
@@ -36,13 +36,15 @@ def test_ids_that_do_not_clash_stay() -> None:
 
 def test_votes_of_unnamed_people_on_the_same_pair_all_count() -> None:
     rows = [vote("Hello!", "Go away.")] * 3 + [vote("Go away.", "Hello!"), vote("Hi.", "Bye.")]
-    found = with_unnamed_apart(rows)
-    assert [c.judgments[0].rater_id for c in found.comparisons] == ["trl", "trl 2", "trl 3", "trl 4", "trl"]
-    assert found.again == 3
-    assert with_unnamed_apart(rows).comparisons == found.comparisons, "the same file gives the same names"
+    numbering = Numbering()
+    found = list(map(numbering, rows))
+    assert [c.judgments[0].rater_id for c in found] == ["trl", "trl 2", "trl 3", "trl 4", "trl"]
+    assert numbering.again == 3
+    assert list(map(Numbering(), rows)) == found, "the same file gives the same names"
 
 
 def test_people_with_names_vote_once() -> None:
-    found = with_unnamed_apart([vote("a", "b", rater="anna")] * 2)
-    assert [c.judgments[0].rater_id for c in found.comparisons] == ["anna", "anna"]
-    assert found.again == 0
+    numbering = Numbering()
+    found = list(map(numbering, [vote("a", "b", rater="anna")] * 2))
+    assert [c.judgments[0].rater_id for c in found] == ["anna", "anna"]
+    assert numbering.again == 0

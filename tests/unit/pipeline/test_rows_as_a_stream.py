@@ -19,7 +19,7 @@ from assent.core.types import Comparison, Conversation, Prompt
 from assent.data.config import Source
 from assent.data.formats import Said
 from assent.data.heldout import set_aside, take_out
-from assent.data.identity import distinct, with_unnamed_apart
+from assent.data.identity import Numbering, distinct
 from assent.data.inspect import inspect
 from assent.data.load import load_comparisons, load_conversations, load_prompts, load_said
 from assent.data.task_records import TaskRecord
@@ -73,8 +73,8 @@ def test_gather_writes_what_lists_in_memory_would_give(tmp_path: Path) -> None:
         items, report = load_comparisons([source])
         marked += [c.model_copy(update={"meta": {**c.meta, "source": label(source)}}) for c in items]
         reports.append(report)
-    apart = with_unnamed_apart(marked)
-    kept = take_out(list(apart.comparisons), evaluation)
+    apart = Numbering()
+    kept = take_out(list(map(apart, marked)), evaluation)
     written = read_records(ctx.output / "comparisons.jsonl", Comparison)
     assert written == kept.items and 0 < len(written) < len(marked) == 38 + 15
     assert facts["comparisons"] == len(written) and facts["unnamed_again"] == apart.again > 10
@@ -208,8 +208,8 @@ def test_an_import_holds_few_rows_and_ends_as_of_a_list(tmp_path: Path, monkeypa
     assert added == [5] * 7 + [3] and alive[0] <= 4 * 5, (
         "comparisons and records of the last block and the one before it"
     )
-    again = with_unnamed_apart(load_said([source])[0])
-    assert imported("list", again.comparisons) == found and alive[1] > 38
+    again = Numbering()
+    assert imported("list", list(map(again, load_said([source])[0]))) == found and alive[1] > 38
     assert found[1] == 38 and said.again == again.again > 0
     one, other = (Store.open(f"sqlite:///{tmp_path}/{name}.db") for name in ("lazy", "list"))
     with one, other:

@@ -20,7 +20,6 @@ from assent.pipeline.leaning import LOOKED_AT
 from assent.pipeline.memory_needs import shape_of
 from assent.pipeline.time_needs import Known, Texts, Work, works
 from assent.pipeline.time_plan import OVER, Rates, TimePlan, said, seconds
-from assent.training.reward import SETTLED
 
 KNOWN = Known(
     demonstrations=Texts(100, prompt=10, answer=20),
@@ -74,8 +73,8 @@ def test_a_reward_model_and_dpo_by_hand() -> None:
     assert work("reward").products == pytest.approx(0.85 * 3 * once + 2 * 0.85 * once + 4 * 0.15 * once)
     many = Known(comparisons=Texts(1000, prompt=10, answer=20, answers=2))
     found = work("reward", many, reward={"evaluate_every": None}).products
-    assert found == pytest.approx(20 * (3 * 0.85 + 4 * 0.15) * once + 2 * 256 / 50 * once)
-    assert SETTLED == LOOKED_AT[False] == 256
+    assert found == pytest.approx(20 * (3 * 0.85 + 4 * 0.15) * once + (212 + 256) / 50 * once)
+    assert LOOKED_AT[False] == 256
     # DPO: one pass, and the start's log-probabilities of 2000 answer tokens.
     found = work("optimize", optimize={"kind": "dpo"}).products
     assert found == pytest.approx(3 * once + 3 * HEAD * 2000 + once + HEAD * 2000)

@@ -261,7 +261,7 @@ def test_a_sample_tells_the_scale_of_the_scores_and_changes_nothing_that_was_fou
 
     monkeypatch.setattr(reward, "outputs_of", counted)
     exact = train_reward_model(toy.scalar(), groups, targets, config, new_loop("exact"))
-    monkeypatch.setattr(reward, "SETTLED", 8)
+    monkeypatch.setattr(reward, "scale_sample", lambda learned: 8)
     model = toy.scalar()
     told = train_reward_model(model, groups, targets, config, new_loop("told"))
     again = train_reward_model(toy.scalar(), groups, targets, config, new_loop("again"))
