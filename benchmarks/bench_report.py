@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,8 +11,6 @@ from typing import Any
 from bench_cells import CELLS, Variant
 from bench_floor import Shape, floor_seconds
 
-BEGIN, END = "<!-- written by benchmarks/bench.py: table -->", "<!-- end -->"
-RATIOS, GROWTH = "performance-ratios.svg", "performance-growth.svg"
 OURS, THEIRS = "#0072b2", "#d55e00"
 Record = Mapping[str, Any]
 
@@ -139,7 +136,7 @@ def rates_line(record: Record) -> str:
 
 def draw_ratios(records: Sequence[Record], configs: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """A point and its range for each cell that counts, the aim as a bar, and what the floor would reach."""
-    shown = [r for r in records if ratios(r) and not r["void"] and not r["cell"]["name"].startswith("grow")]
+    shown = [r for r in records if ratios(r) and not r["void"]]
     if not shown:
         return
     plt = _pyplot()
@@ -207,29 +204,54 @@ def _pyplot() -> Any:
     return plt
 
 
+def section_of(record: Record) -> str:
+    """Where a cell is reported: beside those of its shape, or among those that grow."""
+    return "growth" if record["name"].startswith("grow") else str(record["cell"]["shape"])
+
+
+def picture_of(section: str) -> tuple[str, str]:
+    """The file of a section's picture, and what it shows."""
+    if section == "growth":
+        return "performance-growth.svg", "Seconds against real tokens"
+    return f"performance-ratios-{section}.svg", f"TRL's seconds by Assent's, cell by cell, {section}"
+
+
 def write(records: Sequence[Record], out: Path, *, docs: Path | None) -> None:
-    """Table and pictures into `out`, and where given into the documentation between its marks."""
+    """Tables and pictures into `out`, and where given into the documentation: sections that were not measured stay."""
     shown = newest(records)
-    if not shown:
-        return
     configs = {}
     for shape in {record["cell"]["shape"] for record in shown}:
         path = out / "prepared" / shape / "model" / "config.json"
         if path.is_file():
             configs[shape] = json.loads(path.read_text())
-    text = f"{table(shown, configs)}\n\n{notes(shown)}\n"
-    (out / "bench.md").write_text(text)
-    places = [out] if docs is None else [out, docs / "images"]
-    for place in places:
-        draw_ratios(shown, configs, place / RATIOS)
-        draw_growth(shown, place / GROWTH)
+    texts = {}
+    for section in dict.fromkeys(map(section_of, shown)):
+        own = [record for record in shown if section_of(record) == section]
+        name, said = picture_of(section)
+        for place in [out] if docs is None else [out, docs / "images"]:
+            if section == "growth":
+                draw_growth(own, place / name)
+            else:
+                draw_ratios(own, configs, place / name)
+        drawn = [f"![{said}](images/{name})"] if docs is not None and (docs / "images" / name).is_file() else []
+        texts[section] = "\n\n".join([table(own, configs), notes(own), *drawn])
+    if texts:
+        (out / "bench.md").write_text("\n\n".join(texts.values()) + "\n")
     if docs is not None:
         page = docs / "performance.md"
-        pictures = {RATIOS: "TRL's seconds by Assent's, cell by cell", GROWTH: "Seconds against real tokens"}
-        drawn = [f"![{said}](images/{name})" for name, said in pictures.items() if (docs / "images" / name).is_file()]
-        text = "\n\n".join([text.rstrip(), *drawn]) + "\n"
-        between = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
-        page.write_text(between.sub(lambda _: f"\n{text}\n", page.read_text(), count=1))
+        page.write_text(placed(page.read_text(), texts))
+
+
+def placed(page: str, texts: Mapping[str, str]) -> str:
+    """A page with each section's text between its marks. Raises SystemExit where a section has no marks in it."""
+    for section, text in texts.items():
+        begin, end = f"<!-- written by benchmarks/bench.py: {section} -->", f"<!-- end of {section} -->"
+        before, found, rest = page.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise SystemExit(f"the page has no {begin} with {end} after it, where {section} would stand; add both")
+        page = f"{before}{begin}\n\n{text}\n\n{end}{after}"
+    return page
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from assent.pipeline.config import RunConfig
 from assent.pipeline.time_needs import Known, Sampling, Work, works
 
 OVER = 2.0
-"""Time of a stage by that of its products alone. Of a model of 5M on two cores 1.3 to 2.4 was measured for training, and
-2.2 to 2.9 where answers are sampled (docs/performance.md, "Assent beside TRL", by benchmarks/bench.py)."""
+"""Time of a stage by that of its products alone. Of a model of 5M on two cores 1.3 to 2.4 was measured for training,
+and 2.2 to 2.9 where answers are sampled (docs/performance.md, "Assent beside TRL", by benchmarks/bench.py)."""
 _WIDTH = 4
 """Bytes of a number that decoding reads."""
 

@@ -108,6 +108,23 @@ def test_a_ratio_is_of_neighbouring_runs_and_printed_with_its_range() -> None:
     assert bench_report.spread(bench_report.ratios(record)) == "4.0 (3.0–5.0)"
 
 
+def test_a_report_leaves_what_it_did_not_measure() -> None:
+    page = "\n".join(
+        f"<!-- written by benchmarks/bench.py: {section} -->\nold {section}\n<!-- end of {section} -->\nprose"
+        for section in ("5m", "135m", "growth")
+    )
+    written = bench_report.placed(page, {"135m": "new"})
+    assert "old 5m" in written and "old growth" in written and "old 135m" not in written
+    assert written.count("prose") == 3 and bench_report.placed(written, {"135m": "new"}) == written
+    with pytest.raises(SystemExit, match="no <!-- written by benchmarks/bench.py: tiny"):
+        bench_report.placed(page, {"tiny": "new"})
+    of = {"5m": ("sft-5m", "ppo-5m"), "135m": ("sft-135m", "rm-135m-bf16"), "growth": ("grow-5m", "grow-k8-5m")}
+    for section, names in of.items():
+        assert {bench_report.section_of({"name": name, "cell": asdict(CELLS[name])}) for name in names} == {section}
+    page = (Path(__file__).parents[3] / "docs/performance.md").read_text(encoding="utf-8")
+    bench_report.placed(page, dict.fromkeys(of, ""))  # there is room for each of them
+
+
 def test_operations_are_six_for_each_weight_and_token_and_four_under_lora() -> None:
     shape = Shape(layers=2, hidden=8, wide=16, heads=2, kv_width=8, vocabulary=32)
     body, head = 2 * (4 * 64 + 3 * 8 * 16), 8 * 32
