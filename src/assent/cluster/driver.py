@@ -32,7 +32,9 @@ class Layout:
     address: str | None
     """Of a Ray cluster that is there; None: that of this job (RAY_ADDRESS), or one on this machine for this run."""
     gpus: int
-    """Of each process."""
+    """Of each learner."""
+    engine_gpus: int
+    """Of each engine."""
     threads: int | None
     """Of each process; None: its share of this machine's."""
 
@@ -45,6 +47,12 @@ class Layout:
     def cpus(self) -> int:
         """CPU cores that each process is given."""
         return self.threads or max(1, (os.cpu_count() or 1) // self.processes)
+
+    @property
+    def bundles(self) -> list[dict[str, float]]:
+        """What Ray sets aside for each process, learners first."""
+        each = [self.gpus] * self.learners + [self.engine_gpus] * self.engines
+        return [{"CPU": float(self.cpus), **({"GPU": float(gpus)} if gpus else {})} for gpus in each]
 
 
 class Cluster:
@@ -109,20 +117,21 @@ class Cluster:
     def _place(self, bundle: int) -> dict[str, Any]:
         """What an actor takes, and where."""
         strategy = PlacementGroupSchedulingStrategy(self._placed(), placement_group_bundle_index=bundle)
-        return {"num_cpus": self._layout.cpus, "num_gpus": self._layout.gpus, "scheduling_strategy": strategy}
+        taken = self._layout.bundles[bundle]
+        return {"num_cpus": taken["CPU"], "num_gpus": taken.get("GPU", 0), "scheduling_strategy": strategy}
 
     def _placed(self) -> PlacementGroup:
         """Room for all processes, together where that can be had. Raises RunError where there is none."""
         if self._group is None:
             layout = self._layout
             _start(layout)
-            one = {"CPU": float(layout.cpus), **({"GPU": float(layout.gpus)} if layout.gpus else {})}
-            self._group = placement_group([one] * layout.processes, strategy="PACK")
+            self._group = placement_group(layout.bundles, strategy="PACK")
             if not self._group.wait(timeout_seconds=_START_SECONDS):
                 raise RunError(
-                    f"the cluster has no room for {layout.learners} learners and {layout.engines} engines with"
-                    f" {layout.cpus} CPU cores and {layout.gpus} GPUs each (it has {ray.cluster_resources()});"
-                    " lower compute.learners, compute.engines or compute.threads, or add machines"
+                    f"the cluster has no room for {layout.learners} learners with {layout.gpus} GPUs and"
+                    f" {layout.engines} engines with {layout.engine_gpus}, and {layout.cpus} CPU cores each (it has"
+                    f" {ray.cluster_resources()}); lower compute.learners, compute.engines, compute.threads or"
+                    " compute.vllm.tensor_parallel, or add machines: a process has all its GPUs on one"
                 )
             self._say(f"cluster: {layout.learners} learners and {layout.engines} engines on {_nodes()}")
         return self._group

@@ -23,6 +23,9 @@ class VllmConfig(Config):
     """The type that vLLM computes in; auto: that of the policy's weights."""
     enforce_eager: bool | None = None
     """Compute without compiled graphs; null: so on a CPU, with graphs on a GPU."""
+    tensor_parallel: int = Field(default=1, ge=1)
+    """GPUs over which one vLLM parts every layer (on a CPU: processes), for a policy that one GPU does not hold. It has
+    to divide the policy's attention heads."""
     adapters: Literal["auto", "merged"] = "auto"
     """auto: under `model.lora` vLLM gets the base once and then adapters alone, where it can compute them. merged: it
     gets whole weights each time, with the adapter added to them."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import peft
 import torch
 from peft.tuners.lora import LoraLayer
 from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from assent.models.policy import PolicyModel
@@ -53,6 +56,17 @@ def merged_weights(policy: PolicyModel) -> Iterator[tuple[str, Tensor]]:
     for name, weight in base_weights(policy):
         layer = adapted.get(name.removesuffix(".weight"))
         yield name, weight if layer is None else _with_adapters(layer, weight)
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
+    """Write weights where the processes of one vLLM read them, see `load_saved`."""
+    save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, path)
+
+
+def load_saved(worker: Any, path: str) -> None:
+    """Let one process of a vLLM take its part of the weights that `save_weights` wrote; called inside that process."""
+    with safe_open(path, framework="pt") as held, torch.no_grad():
+        worker.reload_weights(weights_iterator=((name, held.get_tensor(name)) for name in held.keys()))  # noqa: SIM118
 
 
 def save_adapter(policy: PolicyModel, folder: Path) -> None:

@@ -87,9 +87,10 @@ class Backends:
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", self.model.held_on(device_of(self.compute).type))
 
-    def policy(self, folder: Path | str, *, trainable: bool) -> PolicyModel:
-        """A policy from a folder of an artifact."""
-        load = partial(PolicyModel.load, folder, config=self.model, trainable=trainable, device=device_of(self.compute))
+    def policy(self, folder: Path | str, *, trainable: bool, device: torch.device | None = None) -> PolicyModel:
+        """A policy from a folder of an artifact, on another device than the run's where one is given."""
+        where = device or device_of(self.compute)
+        load = partial(PolicyModel.load, folder, config=self.model, trainable=trainable, device=where)
         policy = self._open_together(load, PolicyModel.hollow, trainable=trainable)
         renderer = self.renderer(policy)
         policy.tokenizer.chat_template = renderer.template
@@ -209,7 +210,9 @@ def open_engine(backends: Backends, place_of: str, folder: str, is_trained: bool
     """An engine on its own copy of a policy, for a process that only samples; `folder` as seen from `place_of`."""
     os.chdir(place_of)
     torch.set_num_threads(backends.compute.threads or torch.get_num_threads())
-    policy = backends.policy(folder, trainable=is_trained)
+    # What several GPUs share, one alone need not hold: then only vLLM is on them.
+    device = torch.device("cpu") if backends.compute.gpus_per_engine > 1 else None
+    policy = backends.policy(folder, trainable=is_trained, device=device)
     if backends.compute.engine == "vllm":
         return backends.vllm_engine(policy)
     return CopiedEngine(policy, max_live_rows=backends.compute.max_live_rows)

@@ -30,7 +30,8 @@ def on_machines(compute: ComputeConfig, run: Runner, options: LogOptions) -> Ite
     from assent.cluster.driver import Cluster, Layout  # loads Ray, which only such runs have
 
     gpus = 0 if compute.device == "cpu" or (compute.device == "auto" and not _has_gpu()) else 1
-    layout = Layout(compute.learners, compute.engines, compute.address, gpus, compute.threads)
+    wide = gpus * compute.gpus_per_engine
+    layout = Layout(compute.learners, compute.engines, compute.address, gpus, wide, compute.threads)
     with Cluster(layout, say=run.log.say) as cluster, cluster.as_place():
 
         def call(

@@ -122,12 +122,18 @@ class ComputeConfig(Config):
         """What stages see that draw answers and do not learn from them."""
         return self.model_copy(update={"staleness": 0})
 
+    @property
+    def gpus_per_engine(self) -> int:
+        """GPUs that share the policy that one engine draws from."""
+        return self.vllm.tensor_parallel if self.engine == "vllm" else 1
+
     kind: Literal["local", "ray"] = Field(default="local", json_schema_extra={"affects_result": False})
     """Who computes: this process, or learners and engines of a Ray cluster (pip install 'assent[cluster]')."""
     learners: int = Field(default=1, ge=1, json_schema_extra={"affects_result": False})
     """With `kind: ray`: processes that train together, each with its part of the weights; a GPU each, if there are."""
     engines: int = Field(default=1, ge=1, json_schema_extra={"affects_result": False})
-    """With `kind: ray`: processes that draw answers, each with the whole policy; a GPU each, if there are."""
+    """With `kind: ray`: processes that draw answers, each with the whole policy; a GPU each, if there are, or
+    `vllm.tensor_parallel` of them."""
     address: str | None = Field(default=None, json_schema_extra={"affects_result": False})
     """With `kind: ray`: address of the Ray cluster; null: that in RAY_ADDRESS, or processes on this machine alone."""
 

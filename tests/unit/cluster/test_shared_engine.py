@@ -31,7 +31,7 @@ SAMPLING = Sampling(temperature=1.0, max_new_tokens=8)
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    with Cluster(Layout(1, 2, None, 0, 1), say=lambda line: None) as cluster, cluster.as_place():
+    with Cluster(Layout(1, 2, None, 0, 0, 1), say=lambda line: None) as cluster, cluster.as_place():
         yield cluster
 
 

@@ -22,7 +22,7 @@ def test_what_ray_raises_at_its_start_is_said_in_one_line(
 
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(driver.ray, "init", fails)
-    layout = driver.Layout(learners=1, engines=1, address=address, gpus=0, threads=1)
+    layout = driver.Layout(learners=1, engines=1, address=address, gpus=0, engine_gpus=0, threads=1)
     with pytest.raises(RunError, match=rf"at {where}: The current node timed out .* some processes failed$") as error:
         driver._start(layout)
     assert "\n" not in str(error.value)

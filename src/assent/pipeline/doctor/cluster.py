@@ -53,6 +53,7 @@ def job_of(config: RunConfig, size: Size) -> Job | None:
         epochs=method.epochs,
         microbatch=method.optimizer.tokens_per_microbatch,
         frozen=compute.frozen,
+        gpus_per_engine=compute.gpus_per_engine,
         is_ahead=compute.staleness > 0,
     )
 
@@ -112,8 +113,7 @@ def _own(config: RunConfig, machine: Machine) -> Iterator[str]:
 
 def _spread(job: Job, gpus: int, machine: Machine) -> Iterator[str]:
     """A job over so many GPUs as is fastest, or why it does not fit."""
-    built = "" if job.gpus_per_engine == 1 else f" (engines of {job.gpus_per_engine} GPUs are not built yet)"
-    yield f"{job.size.name} on {gpus} {machine.name}{built}"
+    yield f"{job.size.name} on {gpus} {machine.name}"
     best = fastest(job, gpus, machine)
     half = replace(job, learners=gpus // 2, engines=gpus // 2 // job.gpus_per_engine, is_checkpointed=True)
     yield from lines(best or half, machine)

@@ -207,6 +207,9 @@ def check_compute(config: ComputeConfig) -> list[Finding]:
         return [problem("compute.device", str(wrong))]
     if config.engine == "vllm" and not vllm_honours.is_installed():
         return [problem("compute.engine", f"is {vllm_honours.MISSING}")]
+    if config.kind == "local" and device.type == "cuda" and config.gpus_per_engine > torch.cuda.device_count():
+        said = f"is {config.gpus_per_engine}, and this machine has {torch.cuda.device_count()} GPUs"
+        return [error("compute.vllm.tensor_parallel", said, "lower it, or let a cluster compute (compute.kind: ray)")]
     cores = os.cpu_count() or 1
     threads = config.threads or torch.get_num_threads()
     said = f"{device.type}, {threads} threads on {cores} cores"
