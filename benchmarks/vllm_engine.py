@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("--new", type=int, default=64, help="tokens of each answer")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--tensor-parallel", type=int, default=1, help="processes, or GPUs, that share vLLM's copy")
     parser.add_argument("--cpu-time", action="store_true")
     asked = parser.parse_args()
     clock = time.process_time if asked.cpu_time else time.perf_counter
@@ -73,12 +74,16 @@ def opened(where: str, lora: LoraConfig | None = None, *, trainable: bool = True
     return policy
 
 
+def settings_of(asked: argparse.Namespace) -> dict[str, object]:
+    return {"dtype": asked.dtype, "context": asked.prompt + asked.new, "tensor_parallel": asked.tensor_parallel}
+
+
 def speed(where: str, asked: argparse.Namespace, timed: Timed) -> None:
     """Tokens of answers per second, of both engines in turns."""
     policy = opened(where, trainable=False)
     generator = seeds.stream(0, "prompts")
     prompts = [generator.integers(3, policy.core.config.vocab_size, size=asked.prompt) for _ in range(asked.rows)]
-    config = VllmConfig.model_validate({"dtype": asked.dtype, "context": asked.prompt + asked.new})
+    config = VllmConfig.model_validate(settings_of(asked))
     engines: dict[str, Engine] = {
         "local": LocalEngine(policy, max_live_rows=asked.rows),
         "vllm": VllmEngine(policy, config, max_live_rows=asked.rows),
@@ -107,8 +112,8 @@ def handing_over(
     """Seconds from an optimizer step to an engine that samples from its weights."""
     policy = opened(where, lora)
     learner = policy_learner(policy, OptimizerConfig())
-    settings = {"dtype": asked.dtype, "context": asked.prompt + asked.new, "adapters": adapters}
-    engine = VllmEngine(policy, VllmConfig.model_validate(settings), max_live_rows=asked.rows)
+    settings = VllmConfig.model_validate({**settings_of(asked), "adapters": adapters})
+    engine = VllmEngine(policy, settings, max_live_rows=asked.rows)
     first = timed(lambda: engine.load_weights(learner, version=0))
     again = [timed(lambda n=n: moved(policy, engine, learner, n)) for n in range(1, asked.repeats + 1)]
     what = "all weights" if lora is None else f"LoRA, {'adapter alone' if adapters == 'auto' else 'merged'}"
