@@ -15,6 +15,7 @@ from assent.models import flops
 from assent.models.shape import DecoderShape
 from assent.pipeline.config import RunConfig, ScratchBase
 from assent.training.config import RewardConfig, SFTConfig, scale_sample
+from assent.training.evaluation_config import cadence
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.preference_config import PreferenceConfig
 from assent.training.reward_terms import ModelRewardConfig
@@ -162,7 +163,8 @@ class _Counted:
         for texts in rounds:
             learned, held_out = texts.times(1 - settings.eval_share), texts.times(settings.eval_share)
             steps = settings.epochs * learned.number / settings.batch_size
-            looks = 4 + (steps // settings.evaluate_every if settings.evaluate_every else 0)
+            every = cadence(settings.evaluate_every, looked_at=round(held_out.number), learned=settings.batch_size)
+            looks = 4 + steps // every if every else 2
             total += settings.epochs * self.training(learned, is_lora=self.is_lora, is_scalar=True)
             count = max(round(learned.number), 1)
             again = learned.times((scale_sample(count) + min(count, _LOOKED_AT)) / count)
@@ -179,9 +181,11 @@ class _Counted:
             total += method.epochs * (1 - method.eval_share) * self.training(texts, is_lora=self.is_lora)
             if method.scores_start:
                 total += self.forward(texts)
-            if method.evaluate_every and method.eval_share:
+            looked_at = round(method.eval_share * texts.number)
+            every = cadence(method.evaluate_every, looked_at=looked_at, learned=method.batch_size)
+            if every and method.eval_share:
                 steps = method.epochs * (1 - method.eval_share) * texts.number / method.batch_size
-                total += (2 + steps // method.evaluate_every) * method.eval_share * self.forward(texts)
+                total += (2 + steps // every) * method.eval_share * self.forward(texts)
         return Work("optimize", total)
 
     def on_policy(self, method: OnPolicyConfig) -> Work:

@@ -108,11 +108,14 @@ class Course:
 
 def looks_of(roles: Roles, answers: HeldOutAnswers | None, config: OnPolicyConfig, loop: Loop) -> Looks:
     """Looks at the answers to held-out prompts; none where no prompts are held out."""
+    looked_at = 0 if answers is None else answers.count
+    learned = config.prompts_per_step * config.samples_per_prompt
+    schedule = Schedule.of(config, looked_at=looked_at, learned=learned)
     if answers is None:
-        return Looks(roles.policy, Schedule.of(config), None, loop)
+        return Looks(roles.policy, schedule, None, loop)
     return Looks(
         roles.policy,
-        Schedule.of(config),
+        schedule,
         lambda taken: answers.after(taken).measures(),
         loop,
         (lambda taken: answers.after(taken).shown(config.show)) if config.show else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,6 +14,22 @@ from assent.core.config import Config
 Measure = Literal["heldout_loss", "heldout_accuracy", "heldout_margin", "heldout_reward"]
 CHANGES_NOTHING: JsonDict = {"affects_result": False}
 """Marks a field of which the result does not depend."""
+
+
+EVERY = 25
+"""Steps between evaluations where neither the settings nor their cost say otherwise."""
+_SHARE = 0.1
+"""What evaluations may cost, by what the steps between them cost."""
+
+
+def cadence(every: int | Literal["auto"] | None, *, looked_at: int, learned: int) -> int | None:
+    """Steps between evaluations of so many rows, where a step learns from so many; None: there are none.
+
+    A row that is looked at costs a pass forward, one that is learned from three.
+    """
+    if every != "auto":
+        return every or None
+    return max(EVERY, math.ceil(looked_at / (3 * learned * _SHARE)))
 
 
 class KeepConfig(Config):
@@ -59,9 +76,11 @@ class Evaluated(Config):
     measures: ClassVar[frozenset[str]] = frozenset()
     """Measures that its best can be chosen by."""
 
-    evaluate_every: int | None = Field(default=25, ge=0, json_schema_extra=CHANGES_NOTHING)
-    """Steps between evaluations on what is held out; there is one before the first step and one after the last too. 0
-    or null: none."""
+    evaluate_every: Annotated[int, Field(ge=0)] | Literal["auto"] | None = Field(
+        default="auto", json_schema_extra=CHANGES_NOTHING
+    )
+    """Steps between evaluations on what is held out; there is one before the first step and one after the last too.
+    auto: 25, or as many more as it takes for evaluations to cost about a tenth of the training. 0 or null: none."""
     keep: Keep = Field(default=None, json_schema_extra=CHANGES_NOTHING)
     """Models that are kept from the way, `{every: 100, last: 3}` or a list of steps; null: only the result."""
     best: Annotated[BestConfig | None, BeforeValidator(_best)] = Field(
@@ -76,7 +95,9 @@ class Evaluated(Config):
         best = _best(values.get("best")) if isinstance(values, Mapping) else None
         if not isinstance(best, Mapping) or best.get("every") is not None:
             return values
-        every = values.get("evaluate_every", cls.model_fields["evaluate_every"].default)
+        every = values.get("evaluate_every", "auto")
+        if every == "auto":
+            every = EVERY  # what is held out is not known yet
         if not every:
             raise ValueError(f"best chooses among evaluations, and evaluate_every is {every}; give best.every")
         return {**values, "best": {**best, "every": every}}

@@ -57,6 +57,11 @@ class HeldOutAnswers:
         self._samples = 1 if config.guards is None else config.guards.samples
         self._newest: tuple[int, Seen] | None = None
 
+    @property
+    def count(self) -> int:
+        """How many answers are drawn at a time."""
+        return len(self._prompts) * self._samples
+
     def after(self, taken: int) -> Seen:
         """The answers of the policy, which is that after so many steps."""
         if self._newest is None or self._newest[0] != taken:

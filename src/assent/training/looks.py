@@ -1,6 +1,6 @@
 """Looks on the way: every few steps what is held out is measured, and the best weights are kept where that is asked.
 
-    looks = Looks(learner, Schedule.of(config), measure, loop)
+    looks = Looks(learner, Schedule.of(config, looked_at=100, learned=32), measure, loop)
     for step in loop.steps(total, {"policy": learner, "looks": looks}, description=…, looks=looks):
         ...
     looks.take()
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from assent.core.runlog import Answered
 from assent.learner.learner import Learner
-from assent.training.evaluation_config import BestConfig, Evaluated
+from assent.training.evaluation_config import BestConfig, Evaluated, cadence
 from assent.training.loop import Loop
 
 Measures = Callable[[int], Mapping[str, float]]
@@ -37,9 +37,9 @@ class Schedule(NamedTuple):
     best: BestConfig | None = None
 
     @classmethod
-    def of(cls, config: Evaluated) -> Schedule:
-        """As the settings say."""
-        return cls(config.evaluate_every, config.best)
+    def of(cls, config: Evaluated, *, looked_at: int, learned: int) -> Schedule:
+        """As the settings say, of a look at so many rows and steps that learn from so many."""
+        return cls(cadence(config.evaluate_every, looked_at=looked_at, learned=learned), config.best)
 
     @property
     def is_empty(self) -> bool:

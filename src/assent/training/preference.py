@@ -90,7 +90,9 @@ def passes(policy: Learner[TokenScores], lesson: Lesson, config: PreferenceConfi
     order, seen, held_out = lesson.order, [], lesson.held_out
     budget = config.optimizer.tokens_per_microbatch
     measure = None if held_out is None else lambda _: held_out.measure(policy, budget)
-    looks = Looks(policy, Schedule.of(config), measure, loop)
+    looked_at = 0 if held_out is None else len(held_out.groups)
+    schedule = Schedule.of(config, looked_at=looked_at, learned=config.batch_size)
+    looks = Looks(policy, schedule, measure, loop)
     parts: dict[str, Resumable] = {"policy": policy, "looks": looks, **lesson.parts}
     parts |= {} if held_out is None else held_out.parts
     for step in loop.steps(order.total_steps, parts, description=lesson.title, looks=looks):

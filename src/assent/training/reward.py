@@ -124,7 +124,8 @@ def train_reward(
     budget = config.optimizer.tokens_per_microbatch
     unseen = Members.of(held_out).changed(Target.decided).where(lambda target: target.weight > 0)
     measure = (lambda _: heldout_measures(learner, unseen, budget=budget)) if len(unseen) else None
-    looks = Looks(learner, Schedule.of(config), measure, loop)
+    schedule = Schedule.of(config, looked_at=len(unseen), learned=config.batch_size)
+    looks = Looks(learner, schedule, measure, loop)
     parts: dict[str, Resumable] = {"reward": learner, "looks": looks, **fit.likelihood.parts()}
     for step in loop.steps(fit.order.total_steps, parts, description="training", looks=looks):
         numbers = fit.order.items(step)

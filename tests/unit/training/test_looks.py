@@ -22,11 +22,12 @@ from assent.pipeline.learners import policy_learner, policy_scorer, row_scorer, 
 from assent.training.best_of_n import train_best_of_n
 from assent.training.config import OptimizeConfig, RewardConfig, SFTConfig
 from assent.training.dpo import train_dpo
-from assent.training.evaluation_config import BestConfig, KeepConfig
+from assent.training.evaluation_config import BestConfig, KeepConfig, cadence
 from assent.training.gauge import HeldOut
 from assent.training.grpo import train_grpo
 from assent.training.kept import Kept
 from assent.training.kto import train_kto
+from assent.training.looks import Schedule
 from assent.training.loop import Loop
 from assent.training.on_policy import Roles
 from assent.training.on_policy_config import GRPOConfig, OnPolicyConfig
@@ -347,6 +348,12 @@ def test_settings_that_change_no_result_enter_no_key_and_the_best_does_with_its_
 def test_a_best_that_cannot_be_chosen_is_refused() -> None:
     with pytest.raises(ValidationError, match="heldout_reward is not measured here; there is: heldout_accuracy"):
         RewardConfig.model_validate({"best": "heldout_reward"})
+    auto = RewardConfig.model_validate({"best": "heldout_loss", "evaluate_every": "auto"})
+    assert (
+        auto.best
+        == RewardConfig.model_validate({"best": "heldout_loss"}).best
+        == BestConfig.model_validate({"measure": "heldout_loss", "every": 25})
+    )
     with pytest.raises(ValidationError, match=r"evaluate_every is 0; give best\.every"):
         DPOConfig.model_validate({"best": "heldout_loss", "evaluate_every": 0})
 
@@ -373,3 +380,15 @@ def test_answers_from_the_way_come_from_the_pipeline_where_it_gives_some(
     loop.answers = lambda taken: [Answered("What?", f"After {taken}.")]
     dpo(toy, ranked, DPO, loop)
     assert read_shown(loop.log.folder) == [(n, Answered("What?", f"After {n}.")) for n in (0, 3, 6)]
+
+
+def test_evaluations_cost_about_a_tenth_of_the_training_at_most() -> None:
+    assert cadence("auto", looked_at=240, learned=32) == 25  # 240 passes forward after 25 · 32 · 3 = 2400
+    assert cadence("auto", looked_at=281, learned=8) == 118  # 281 / (3 · 8 · 0.1) = 117.08
+    assert cadence("auto", looked_at=1000, learned=32) == 105
+    assert cadence("auto", looked_at=0, learned=32) == 25
+    assert [cadence(every, looked_at=1000, learned=1) for every in (7, 0, None)] == [7, None, None]
+    assert Schedule.of(RewardConfig(), looked_at=1000, learned=32).every == 105
+    assert Schedule.of(RewardConfig(evaluate_every=25), looked_at=1000, learned=32).every == 25
+    with pytest.raises(ValidationError, match="evaluate_every"):
+        RewardConfig.model_validate({"evaluate_every": "often"})
