@@ -26,7 +26,7 @@ from assent.training.answer_features import LENGTH, answers_of, exchange_directi
 from assent.training.config import RewardConfig
 from assent.training.head_fit import Answers, Floats, HeadVotes, debiased, leans
 from assent.training.population import Weighting, weighting
-from assent.training.reward import outputs_of
+from assent.training.reward import Settled, outputs_of
 
 Attributes = Mapping[str, Mapping[str, str]]
 MOST_LOOKED_AT = 20_000
@@ -65,14 +65,24 @@ class Leaning:
     attributes: Attributes
     weight: Mapping[str, float] | None
 
-    def mended(self, log: RunLog, *, seed: int) -> tuple[Debias | None, Inheritance]:
-        """Take out of the head what is asked for, and tell where leans come from."""
+    def mended(
+        self, log: RunLog, *, seed: int, own: Places | None = None, known: Settled | None = None
+    ) -> tuple[Debias | None, Inheritance]:
+        """Take out of the head what is asked for, and tell where leans come from: by `own`, else by `looked_at`.
+
+        States of their answers are computed where they are not `known` from training.
+        """
         lists = swap_lists(self.config.swaps)
-        own = self._looked_at(log, seed=seed)
+        if own is None:
+            own = self.looked_at(log, seed=seed)
         comparisons = pick(self.learn.comparisons, own)
         groups = pick(self.learn.groups, own)
-        with log.progress("leans", sum(len(one.continuations) for one in groups), is_aside=True) as bar:
-            states = self._states(groups, on_progress=bar.advance)
+        kept = None if known is None else known.states(own)
+        if kept is not None:
+            states: Floats = kept.double().numpy()
+        else:
+            with log.progress("leans", sum(len(one.continuations) for one in groups), is_aside=True) as bar:
+                states = self._states(groups, on_progress=bar.advance)
         names = feature_names(comparisons, lists)
         answers = answers_of(comparisons, states, names, lists)
         raters = sorted({j.rater_id for one in comparisons for j in one.judgments})
@@ -86,7 +96,7 @@ class Leaning:
         found = inheritance(votes, answers, names, raters, self.attributes, self.model.head.double().numpy())
         return debias, found
 
-    def _looked_at(self, log: RunLog, *, seed: int) -> Places:
+    def looked_at(self, log: RunLog, *, seed: int) -> Places:
         """Places of the comparisons that are no copies; of more than are wanted, so many drawn by the seed."""
         is_own, raters = array("b"), set[str]()
         for one in self.learn.comparisons:  # read from a file where they are many: once

@@ -13,6 +13,7 @@ from torch import Tensor
 from assent.core import seeds
 from assent.core.errors import ConfigError
 from assent.core.group import Group
+from assent.core.lazy import Places
 from assent.learner import peers
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner, Scorer
@@ -201,10 +202,11 @@ def train_reward_model(
     attributes: Mapping[str, Mapping[str, str]] | None = None,
     weight: Mapping[str, float] | None = None,
     held_out: Sequence[Member] = (),
+    asked: Places | None = None,
 ) -> Trained:
     """Fit `model` in place and set its score normalisation; see `RewardFit.of` for `attributes` and `weight`.
 
-    What is `held_out` is measured on the way and never learned.
+    What is `held_out` is measured on the way and never learned; for `asked` see `train_reward`.
     """
     fit = RewardFit.of(
         Members(groups, targets),
@@ -214,6 +216,7 @@ def train_reward_model(
         attributes=attributes,
         weight=weight,
     )
-    trained = train_reward(reward_learner(model, config.optimizer, seed=loop.seed), fit, config, loop, held_out)
+    learner = reward_learner(model, config.optimizer, seed=loop.seed)
+    trained = train_reward(learner, fit, config, loop, held_out, asked)
     model.score_mean, model.score_std = trained.score_mean, trained.score_std
     return trained

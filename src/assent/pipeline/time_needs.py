@@ -14,15 +14,15 @@ from typing import assert_never
 from assent.models import flops
 from assent.models.shape import DecoderShape
 from assent.pipeline.config import RunConfig, ScratchBase
-from assent.training.config import RewardConfig, SFTConfig, scale_sample
+from assent.training.config import RewardConfig, SFTConfig
 from assent.training.evaluation_config import cadence
 from assent.training.on_policy_config import OnPolicyConfig
 from assent.training.preference_config import PreferenceConfig
 from assent.training.reward_terms import ModelRewardConfig
 
 _LOOKED_AT = 256
-"""Comparisons that the leans of a reward model are told of (leaning.py:LOOKED_AT, which torch would come with; more
-where raters are of groups)."""
+"""Comparisons that scale and leans of a reward model are told of (leaning.py:LOOKED_AT, which torch would come with;
+more where raters are of groups)."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class _Counted:
         return [_together(given, texts.times(n)) for n in range(1, self.config.rounds + 1)]
 
     def reward(self, settings: RewardConfig) -> Work:
-        """Passes of training, evaluations on the way; at the end two over what is held out, two over some learned."""
+        """Passes of training, evaluations on the way; at the end two over what is held out, one over some learned."""
         rounds = self.ranked()
         if rounds is None:
             return Work("reward", 0, unknown="data.comparisons")
@@ -167,7 +167,7 @@ class _Counted:
             looks = 4 + steps // every if every else 2
             total += settings.epochs * self.training(learned, is_lora=self.is_lora, is_scalar=True)
             count = max(round(learned.number), 1)
-            again = learned.times((scale_sample(count) + min(count, _LOOKED_AT)) / count)
+            again = learned.times(min(count, _LOOKED_AT) / count)
             total += self.forward(again, is_scalar=True) + looks * self.forward(held_out, is_scalar=True)
         return Work("reward", total)
 

@@ -24,8 +24,8 @@ from assent.algorithms.objective import Loss, Weighted, means, merge_metrics, we
 from assent.algorithms.rater_likelihood import joint_loss
 from assent.core import seeds
 from assent.core.errors import DataError
-from assent.core.group import Group
-from assent.core.lazy import Picked
+from assent.core.group import Group, answer_starts
+from assent.core.lazy import Picked, Places, pick, places_where
 from assent.learner.learner import Learner, Scorer
 from assent.models.groups import GroupBatch, Packed, pack
 from assent.training.batches import EpochBatches
@@ -45,6 +45,25 @@ Total = Callable[[Outputs, GroupBatch, Pairs], Tensor]
 """Sum of the weighted losses of a micro-batch."""
 
 
+class Settled(NamedTuple):
+    """What the trained model says of some of the comparisons that it learned from."""
+
+    numbers: Places
+    """Which they are, ascending."""
+    starts: Places
+    """[n + 1] where the answers of each begin in `outputs`."""
+    outputs: Outputs
+    """Final scores, and states unless they are of width 0."""
+
+    def states(self, numbers: Places) -> Tensor | None:
+        """The states of the answers [answers, d] to these comparisons, in order; None where they are not known."""
+        if not self.outputs[1].shape[1] or not np.isin(numbers, self.numbers).all():
+            return None
+        at = np.searchsorted(self.numbers, numbers)
+        rows = [np.arange(self.starts[i], self.starts[i + 1]) for i in at]
+        return self.outputs[1][torch.from_numpy(np.concatenate(rows))]
+
+
 class Trained(NamedTuple):
     """What training came to."""
 
@@ -55,6 +74,8 @@ class Trained(NamedTuple):
     """Learned strength of ties, where all raters count alike."""
     raters: RaterFit | None
     """What was found out about raters, where they are in the loss."""
+    settled: Settled
+    """What the scale of the scores was told by."""
 
     def facts(self) -> dict[str, Any]:
         """The plain numbers."""
@@ -68,6 +89,8 @@ class RewardFit:
     members: Members
     likelihood: Likelihood | JointLikelihood
     order: EpochBatches
+    places: Places
+    """Which of the rankings given the members are."""
 
     @classmethod
     def of(
@@ -88,38 +111,51 @@ class RewardFit:
         members = Members.of(ranked)
         if weight is not None:
             members = members.changed(lambda target: target.weighted(weight))
+        places = np.arange(len(members))
         if config.ties == "ignore":
-            members = members.where(lambda target: not target.pairs.is_tie.all()).changed(Target.decided)
+            places = places_where(members.targets, lambda target: not target.pairs.is_tie.all())
+            members = Members(pick(members.groups, places), pick(members.targets, places)).changed(Target.decided)
         if not len(members):
             raise DataError("a reward model needs rankings of two answers or more, and there are none; add comparisons")
         order = EpochBatches(len(members), config.batch_size, config.epochs, seed)
         match config.raters:
             case JointRatersConfig() as raters:
                 fit = JointFit(members, attributes or {}, raters, features=features)
-                return cls(members, JointLikelihood(fit, order), order)
+                return cls(members, JointLikelihood(fit, order), order, places)
             case NoRatersConfig():
-                return cls(members, Likelihood(members, config, order), order)
+                return cls(members, Likelihood(members, config, order), order, places)
             case _ as never:
                 assert_never(never)
 
-    def settled(self, seed: int) -> list[int]:
+    def settled(self, seed: int, asked: Places | None = None) -> Places:
         """Numbers of the members that the trained model scores once more: a `scale_sample`, drawn by the seed.
 
-        All, where something is fitted to final scores: the strength of ties, or tastes of groups.
+        Where some of the rankings given are `asked` for, it is those. All, where something is fitted to final scores:
+        the strength of ties, or tastes of groups.
         """
         count = len(self.members)
-        size = count if self.likelihood.needs_all else scale_sample(count)
+        if self.likelihood.needs_all:
+            return np.arange(count)
+        if asked is not None and len(found := np.flatnonzero(np.isin(self.places, asked))):
+            return found
+        size = scale_sample(count)
         if size == count:
-            return list(range(count))
-        return sorted(seeds.stream(seed, "settled").choice(count, size=size, replace=False).tolist())
+            return np.arange(count)
+        return np.sort(seeds.stream(seed, "settled").choice(count, size=size, replace=False))
 
 
 def train_reward(
-    learner: Learner[Outputs], fit: RewardFit, config: RewardConfig, loop: Loop, held_out: Sequence[Member] = ()
+    learner: Learner[Outputs],
+    fit: RewardFit,
+    config: RewardConfig,
+    loop: Loop,
+    held_out: Sequence[Member] = (),
+    asked: Places | None = None,
 ) -> Trained:
     """Train the model of `learner`. Its score normalisation is that of its final scores, see `RewardFit.settled`.
 
-    What is `held_out` is measured on the way and never learned.
+    What is `held_out` is measured on the way and never learned. Of the rankings that are `asked` for, the final states
+    come back too, so that nobody computes them once more.
     """
     budget = config.optimizer.tokens_per_microbatch
     unseen = Members.of(held_out).changed(Target.decided).where(lambda target: target.weight > 0)
@@ -143,12 +179,15 @@ def train_reward(
         loop.log.record(step, {**metrics, **report._asdict()})
         loop.shown.update(loss=metrics["loss"], accuracy=metrics.get("accuracy", float("nan")))
     looks.take()
-    groups = Picked(fit.members.groups, np.array(fit.settled(loop.seed), dtype=np.int64))
-    keeps = fit.likelihood.has_groups
+    again = fit.settled(loop.seed, asked)
+    groups = Picked(fit.members.groups, again)
+    # Of all there may be more states than memory holds; the likelihood asks for them where it needs them.
+    keeps = fit.likelihood.has_groups or (asked is not None and not fit.likelihood.needs_all)
     with loop.log.progress("final scores", sum(len(one.continuations) for one in groups), is_aside=True) as bar:
         outputs = outputs_of(learner, groups, budget=budget, keep_states=keeps, on_progress=bar.advance)
     mean, std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
-    return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs))
+    settled = Settled(fit.places[again], answer_starts(groups), outputs)
+    return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs), settled=settled)
 
 
 def heldout_measures(scorer: Scorer[Outputs], members: Sequence[Member], *, budget: int) -> dict[str, float]:

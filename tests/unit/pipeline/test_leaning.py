@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from assent.core.errors import ConfigError
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Completion, Judgment, Prompt, Ranking
+from assent.learner.scorer import score_groups
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
 from assent.models.tiny import save_tiny
@@ -18,8 +20,10 @@ from assent.pipeline.backends import Backends
 from assent.pipeline.commands.evaluate import suites_file
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
+from assent.pipeline.learners import row_scorer, train_reward_model
 from assent.pipeline.ranked import Reading
 from assent.training.config import NoRatersConfig, RewardConfig
+from assent.training.loop import Loop
 
 
 def comparisons(count: int) -> list[Comparison]:
@@ -86,6 +90,33 @@ def test_leans_are_told_of_no_more_than_is_wanted_and_it_is_said(
     leaned.mended(RunLog(tmp_path, tensorboard=False), seed=0)
     assert sum(scored) == 2 * looked_at
     assert f"leans are measured on {looked_at} of 60 comparisons" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("ties", ["half", "ignore"])
+def test_states_that_training_ends_with_are_not_computed_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ties: str
+) -> None:
+    monkeypatch.setattr(leaning, "LOOKED_AT", {True: 40, False: 16})
+    save_tiny(tmp_path / "policy", "llama")
+    model = ScalarModel.from_policy(tmp_path / "policy", config=ModelConfig(), seed=1)
+    reading = Reading(Backends(ModelConfig(), ComputeConfig()).renderer(model), model.max_length, "drop", None, 2048)
+    part, log = reading.of(comparisons(60)), RunLog(tmp_path, quiet=True)
+    config = RewardConfig(raters=NoRatersConfig(), ties=ties, epochs=0.3, evaluate_every=None)
+    leaned = Leaning(model, part, part, reading, config, {}, None)
+    own = leaned.looked_at(log, seed=0)
+    loop = Loop(tmp_path / "checkpoints", log, seed=0)
+    trained = train_reward_model(model, part.groups, part.targets, config, loop, asked=own)
+    assert trained.settled.numbers.tolist() == own.tolist() and len(own) == 16
+    [computed] = [leaned.mended(log, seed=0)[1]]
+    monkeypatch.setattr(leaned.__class__, "_states", None)
+    known = leaned.mended(log, seed=0, own=own, known=trained.settled)[1]
+    assert known == computed
+    scores = np.array(score_groups(row_scorer(model), [part.groups[int(n)] for n in own], budget=2048))
+    assert (trained.score_mean, trained.score_std) == pytest.approx((scores.mean(), scores.std(ddof=1)), rel=1e-4)
+    some = trained.settled.states(own[3:5])
+    whole = trained.settled.states(own)
+    assert some is not None and whole is not None and torch.equal(some, whole[6:10])
+    assert trained.settled.states(np.setdiff1d(np.arange(60), own)[:1]) is None
 
 
 def test_weights_and_copies_are_made_only_where_they_are_asked_for() -> None:

@@ -271,8 +271,8 @@ def test_a_sample_tells_the_scale_of_the_scores_and_changes_nothing_that_was_fou
     assert scored == [16, 8, 8, 16]
     assert told.score_mean == again.score_mean != exact.score_mean
     fit = RewardFit.of(list(zip(groups, targets, strict=True)), config, features=model.num_features, seed=0)
-    drawn = fit.settled(0)
-    assert len(set(drawn)) == 8 and drawn != list(range(8))
+    drawn = fit.settled(0).tolist()
+    assert len(set(drawn)) == 8 and drawn != list(range(8)) and told.settled.numbers.tolist() == drawn
     scores = np.array(score_groups(row_scorer(model), [groups[i] for i in drawn], budget=512))
     assert (told.score_mean, told.score_std) == pytest.approx((scores.mean(), scores.std(ddof=1)), rel=1e-4)
     assert exact.raters is not None and told.raters is not None

@@ -76,11 +76,21 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         weight = weighed(labels, None if weights is None else weights.weight)
         targets = scored(learn, scales)
         unseen = Members(test.groups, test.targets)
-        trained = train_reward_model(
-            model, learn.groups, targets, wanted, loop, attributes=attributes, weight=weight, held_out=unseen
-        )
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
-        debias, inherited = leaning.mended(ctx.log, seed=seeds.derive(ctx.seed, "augment"))
+        seed = seeds.derive(ctx.seed, "augment")
+        looked_at = leaning.looked_at(ctx.log, seed=seed)
+        trained = train_reward_model(
+            model,
+            learn.groups,
+            targets,
+            wanted,
+            loop,
+            attributes=attributes,
+            weight=weight,
+            held_out=unseen,
+            asked=looked_at,
+        )
+        debias, inherited = leaning.mended(ctx.log, seed=seed, own=looked_at, known=trained.settled)
         trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
         report, outcomes = measured(model, test, reading, trained, ctx.log)
         if limit < model.max_length:
