@@ -10,8 +10,9 @@ import pytest
 from test_vllm_engine import GREEDY, HOT, LORA, assert_samples, prompts_of
 from vllm_toys import make_policy, shake
 
-from assent.core.errors import ModelError, RunError
+from assent.core.errors import ModelError
 from assent.generation import vllm_host
+from assent.generation.engine import EngineLost
 from assent.generation.vllm import VllmEngine
 from assent.generation.vllm_config import VllmConfig
 from assent.learner.config import OptimizerConfig
@@ -57,7 +58,7 @@ def test_whole_weights_pass_to_all_and_a_process_that_dies_is_told_in_one_line()
     engine.load_weights(learner, version=2)
     assert_samples(make_policy(1), engine, GREEDY)
     os.kill(pids(engine)[1], signal.SIGKILL)
-    with pytest.raises(RunError, match="one of the 2 processes of vLLM is gone .*the same command goes on") as error:
+    with pytest.raises(EngineLost, match="vLLM failed in one of its 2 processes .*the same command goes on") as error:
         assert_samples(make_policy(1), engine, GREEDY)
     assert "\n" not in str(error.value)
     assert_samples(make_policy(1), engine, GREEDY)  # by a new one

@@ -24,12 +24,12 @@ from assent.cluster import place
 from assent.core.errors import AssentError, RunError
 from assent.core.group import TokenIds
 from assent.generation.config import Sampling
-from assent.generation.engine import Engine, Generation, Weights
+from assent.generation.engine import Engine, EngineLost, Generation, Weights
 from assent.learner import peers
 from assent.learner.fsdp import ShardedLearner
 
 RETRIES = 3
-"""How often a call is given again after its engine died under it."""
+"""How often a call is given again after its engine, or a process that this one draws with, died under it."""
 _BUCKET = 256 * 2**20
 """Bytes of weights that are handed over at a time."""
 Open = Callable[[], Engine]
@@ -77,11 +77,19 @@ class EngineProcess:
         if self._engine is None or self._opened != call.opening:
             self._engine = None  # two models need not fit
             self._engine, self._opened, self._holds = call.open(), call.opening, ""
+        for _ in range(RETRIES):
+            try:
+                return self._answer(self._engine, call)
+            except EngineLost:
+                continue  # it opens anew what it lost
+        return self._answer(self._engine, call)
+
+    def _answer(self, engine: Engine, call: Call) -> tuple[list[list[Generation]], dict[str, float]]:
         if call.weights.name != self._holds:
-            self._engine.load_weights(call.weights, version=call.weights.version)
+            engine.load_weights(call.weights, version=call.weights.version)
             self._holds = call.weights.name
-        answers = self._engine.generate(call.prompts, numbers=call.numbers, **call.settings)
-        return answers, dict(self._engine.facts())
+        answers = engine.generate(call.prompts, numbers=call.numbers, **call.settings)
+        return answers, dict(engine.facts())
 
 
 class SharedEngine:

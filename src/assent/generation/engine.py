@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from assent.core.errors import RunError
 from assent.core.group import TokenIds
 from assent.generation.config import Sampling
 
@@ -29,6 +30,10 @@ class Generation:
     tokens: TokenIds
     logps: NDArray[np.float32]
     finished: bool
+
+
+class EngineLost(RunError):
+    """A process that an engine draws with is gone. Asked again, the engine draws the same answers with a new one."""
 
 
 class Weights(Protocol):

@@ -24,8 +24,9 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from assent.core.errors import AssentError, ModelError, RunError
+from assent.core.errors import AssentError, ModelError
 from assent.core.group import TokenIds
+from assent.generation.engine import EngineLost
 from assent.generation.vllm_config import VllmConfig
 from assent.generation.vllm_weights import (
     adapter_rank,
@@ -76,7 +77,7 @@ class VllmHost:
         """Sample from the weights of `policy` as they are now.
 
         An adapter alone passes where the base is there already; else all weights do, with adapters added to them.
-        Raises RunError where one of the processes that share the model is gone.
+        Raises EngineLost where one of the processes that share the model fails.
         """
         self._owner = None  # where this fails, nobody's weights are in it
         with self._together():
@@ -105,7 +106,7 @@ class VllmHost:
     def step(self) -> Iterator[tuple[str, Any, bool]]:
         """One step of the batch: name, output so far and whether it is over, of each request that has news.
 
-        Raises RunError where one of the processes that share the model is gone.
+        Raises EngineLost where one of the processes that share the model fails.
         """
         with self._together():
             found = self._engine.step()
@@ -138,8 +139,8 @@ class VllmHost:
                 raise
             self.close()
             said = " ".join(str(error).split()) or type(error).__name__
-            raise RunError(
-                f"one of the {self._parts} processes of vLLM is gone ({said}); the same command goes on from the last"
+            raise EngineLost(
+                f"vLLM failed in one of its {self._parts} processes ({said}); the same command goes on from the last"
                 " checkpoint. If it happens again, give it more memory or lower compute.max_live_rows"
             ) from error
 
@@ -149,7 +150,7 @@ class VllmHost:
             self.ask(np.array([0]), {"max_tokens": 1, "detokenize": False}, only_whole=True)
             while self._engine.has_unfinished_requests():
                 list(self.step())
-        except (ValueError, RuntimeError, NotImplementedError, RunError) as error:
+        except (ValueError, RuntimeError, NotImplementedError, EngineLost) as error:
             self.close()
             raise _refused(name, error) from error
 
