@@ -155,7 +155,7 @@ class _Counted:
         return [_together(given, texts.times(n)) for n in range(1, self.config.rounds + 1)]
 
     def reward(self, settings: RewardConfig) -> Work:
-        """Passes of training, evaluations on the way; at the end two over what is held out, one over some learned."""
+        """Training and looks on the way; at the end some of what was learned, and held-out answers to other prompts."""
         rounds = self.ranked()
         if rounds is None:
             return Work("reward", 0, unknown="data.comparisons")
@@ -164,7 +164,7 @@ class _Counted:
             learned, held_out = texts.times(1 - settings.eval_share), texts.times(settings.eval_share)
             steps = settings.epochs * learned.number / settings.batch_size
             every = cadence(settings.evaluate_every, looked_at=round(held_out.number), learned=settings.batch_size)
-            looks = 4 + steps // every if every else 2
+            looks = 3 + steps // every if every else 2
             total += settings.epochs * self.training(learned, is_lora=self.is_lora, is_scalar=True)
             count = max(round(learned.number), 1)
             again = learned.times(min(count, _LOOKED_AT) / count)

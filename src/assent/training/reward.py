@@ -20,7 +20,7 @@ from assent.algorithms.likelihoods import (
     plackett_luce_loss,
     rao_kupper_loss,
 )
-from assent.algorithms.objective import Loss, Weighted, means, merge_metrics, weighted
+from assent.algorithms.objective import Loss, Weighted, weighted
 from assent.algorithms.rater_likelihood import joint_loss
 from assent.core import seeds
 from assent.core.errors import DataError
@@ -31,6 +31,7 @@ from assent.models.groups import GroupBatch, Packed, pack
 from assent.training.batches import EpochBatches
 from assent.training.config import JointRatersConfig, NoRatersConfig, RewardConfig, scale_sample
 from assent.training.criterion_fit import criterion_loss
+from assent.training.held_out_pairs import HeldOutPairs
 from assent.training.looks import Looks, Schedule
 from assent.training.loop import Loop, Resumable
 from assent.training.members import Member, Members
@@ -76,6 +77,8 @@ class Trained(NamedTuple):
     """What was found out about raters, where they are in the loss."""
     settled: Settled
     """What the scale of the scores was told by."""
+    held_out: list[float] | None
+    """The final raw score of every held-out answer, where the last look on the way was at the final weights."""
 
     def facts(self) -> dict[str, Any]:
         """The plain numbers."""
@@ -158,9 +161,9 @@ def train_reward(
     come back too, so that nobody computes them once more.
     """
     budget = config.optimizer.tokens_per_microbatch
-    unseen = Members.of(held_out).changed(Target.decided).where(lambda target: target.weight > 0)
-    measure = (lambda _: heldout_measures(learner, unseen, budget=budget)) if len(unseen) else None
-    schedule = Schedule.of(config, looked_at=len(unseen), learned=config.batch_size)
+    unseen = HeldOutPairs(held_out, budget=budget)
+    measure = (lambda taken: unseen.look(learner, taken)) if unseen.count else None
+    schedule = Schedule.of(config, looked_at=unseen.count, learned=config.batch_size)
     looks = Looks(learner, schedule, measure, loop)
     parts: dict[str, Resumable] = {"reward": learner, "looks": looks, **fit.likelihood.parts()}
     for step in loop.steps(fit.order.total_steps, parts, description="training", looks=looks):
@@ -187,28 +190,9 @@ def train_reward(
         outputs = outputs_of(learner, groups, budget=budget, keep_states=keeps, on_progress=bar.advance)
     mean, std = outputs[0].mean().item(), max(outputs[0].std().item(), 1e-6)
     settled = Settled(fit.places[again], answer_starts(groups), outputs)
-    return Trained(learner.num_steps, mean, std, **fit.likelihood.found(outputs), settled=settled)
-
-
-def heldout_measures(scorer: Scorer[Outputs], members: Sequence[Member], *, budget: int) -> dict[str, float]:
-    """Of decided pairs, each vote alike: the log loss -log σ(lead) of Bradley and Terry, accuracy, and the mean lead.
-
-    The loss is in nats per pair; log 2 is that of a model that knows nothing.
-    """
-    losses = []
-    for batch in Packed(Members.of(members).groups, budget=budget):
-        [(scores, *_)] = scorer.score([batch])
-        pairs = local_pairs(batch, members)
-        scores, weight = scores.cpu(), pairs.weight
-        lead = scores[pairs.better] - scores[pairs.worse]
-        losses.append(
-            {
-                "loss": weighted(-torch.nn.functional.logsigmoid(lead), weight),
-                "accuracy": weighted((lead > 0).float() + 0.5 * (lead == 0).float(), weight),
-                "margin": weighted(lead, weight),
-            }
-        )
-    return means(merge_metrics(losses))
+    found = fit.likelihood.found(outputs)
+    last = None if config.best is not None else unseen.scores_after(fit.order.total_steps)
+    return Trained(learner.num_steps, mean, std, **found, settled=settled, held_out=last)
 
 
 def outputs_of(

@@ -69,14 +69,14 @@ def test_a_reward_model_and_dpo_by_hand() -> None:
     # 50 prompts of 10 tokens, computed once for two answers of 20: 2500 tokens in rows of 30. A score has no head.
     once = layers(2500, 30)
     # One pass over 0.85, all of it scored once more at the end, for its scale and its leans; 0.15 measured before the
-    # first step and after the last, and then scored twice, beside their own and beside other prompts.
-    assert work("reward").products == pytest.approx(0.85 * 3 * once + 0.85 * once + 4 * 0.15 * once)
+    # first step and after the last, and then scored beside other prompts.
+    assert work("reward").products == pytest.approx(0.85 * 3 * once + 0.85 * once + 3 * 0.15 * once)
     many = Known(comparisons=Texts(1000, prompt=10, answer=20, answers=2))
     found = work("reward", many, reward={"evaluate_every": None}).products
     assert found == pytest.approx(20 * (3 * 0.85 + 2 * 0.15) * once + 256 / 50 * once)
     # 150 held out and 850 learned in steps of 2: a look each 150 / (3 · 2 · 0.1) = 250 of 425 steps.
     found = work("reward", many, reward={"batch_size": 2}).products
-    assert found == pytest.approx(20 * (3 * 0.85 + 5 * 0.15) * once + 256 / 50 * once)
+    assert found == pytest.approx(20 * (3 * 0.85 + 4 * 0.15) * once + 256 / 50 * once)
     assert LOOKED_AT[False] == 256
     # DPO: one pass, and the start's log-probabilities of 2000 answer tokens.
     found = work("optimize", optimize={"kind": "dpo"}).products

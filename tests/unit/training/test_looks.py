@@ -241,8 +241,12 @@ def test_a_reward_model_is_measured_on_held_out_pairs_and_ends_with_the_same_bit
     def run(loop: Loop, config: RewardConfig) -> tuple[Weights, list[float]]:
         model = toy.scalar()
         members = list(zip(*held_out, strict=True))
-        train_reward_model(model, *learned, config, loop, held_out=members)
+        trained = train_reward_model(model, *learned, config, loop, held_out=members)
         scores = score_groups(row_scorer(model), held_out[0], budget=512)
+        if config.evaluate_every and config.best is None:
+            assert trained.held_out == pytest.approx(scores, abs=1e-6)
+        else:
+            assert trained.held_out is None
         return {n: p.detach().clone() for n, p in model.parameters().items()}, list(scores)
 
     loop = new_loop("on")
@@ -254,6 +258,8 @@ def test_a_reward_model_is_measured_on_held_out_pairs_and_ends_with_the_same_bit
     leads = [scores[better] - scores[worse] for better, worse in pairs]
     assert rows[-1]["loss"] == pytest.approx(sum(math.log(1 + math.exp(-lead)) for lead in leads) / 4, abs=1e-5)
     assert rows[-1]["accuracy"] == sum(lead > 0 for lead in leads) / 4
+    # Of the best weights, which need not be the last, nobody has looked at the end.
+    run(new_loop("best"), RewardConfig.model_validate({**config.model_dump(), "best": "heldout_loss"}))
 
 
 def share_of_e(prompts: Sequence[Prompt], texts: Sequence[str]) -> list[float]:

@@ -92,7 +92,8 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         )
         debias, inherited = leaning.mended(ctx.log, seed=seed, own=looked_at, known=trained.settled)
         trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
-        report, outcomes = measured(model, test, reading, trained, ctx.log)
+        known = trained.held_out if debias is None else None  # its scores are those of another head
+        report, outcomes = measured(model, test, reading, trained, ctx.log, known)
         if limit < model.max_length:
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
@@ -156,10 +157,15 @@ def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, Sequen
 
 
 def measured(
-    model: ScalarModel, test: RankedGroups, reading: Reading, trained: Trained, log: RunLog
+    model: ScalarModel,
+    test: RankedGroups,
+    reading: Reading,
+    trained: Trained,
+    log: RunLog,
+    known: list[float] | None = None,
 ) -> tuple[RewardReport, list[Outcome]]:
-    """How far the model can be trusted, on what it never saw, and every pair of that."""
-    scores = scored_with_bar(model, test.groups, reading, log, "held-out answers")
+    """How far the model can be trusted, on what it never saw, and every pair of that; its scores may be `known`."""
+    scores = scored_with_bar(model, test.groups, reading, log, "held-out answers") if known is None else known
     relevant = relevance_of(model, reading, test.comparisons, log)
     raters = None
     if trained.raters is not None:
