@@ -75,7 +75,6 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         keep(loop, ctx, wanted.keep, model, start)
         weight = weighed(labels, None if weights is None else weights.weight)
         targets = scored(learn, scales)
-        unseen = Members(test.groups, test.targets)
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         seed = seeds.derive(ctx.seed, "augment")
         looked_at = leaning.looked_at(ctx.log, seed=seed)
@@ -87,13 +86,13 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
             loop,
             attributes=attributes,
             weight=weight,
-            held_out=unseen,
+            held_out=Members(test.groups, test.targets),
             asked=looked_at,
         )
         debias, inherited = leaning.mended(ctx.log, seed=seed, own=looked_at, known=trained.settled)
-        trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std)
-        known = trained.held_out if debias is None else None  # its scores are those of another head
-        report, outcomes = measured(model, test, reading, trained, ctx.log, known)
+        last = trained.held_out if debias is None else None  # else they are the scores of another head
+        trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std, held_out=last)
+        report, outcomes = measured(model, test, reading, trained, ctx.log)
         if limit < model.max_length:
             model.trained_length = limit
         save_reward(model, ctx.output, start=start)
@@ -157,15 +156,12 @@ def sides_of(judgments: Artifact, config: RewardStage) -> tuple[dict[str, Sequen
 
 
 def measured(
-    model: ScalarModel,
-    test: RankedGroups,
-    reading: Reading,
-    trained: Trained,
-    log: RunLog,
-    known: list[float] | None = None,
+    model: ScalarModel, test: RankedGroups, reading: Reading, trained: Trained, log: RunLog
 ) -> tuple[RewardReport, list[Outcome]]:
-    """How far the model can be trusted, on what it never saw, and every pair of that; its scores may be `known`."""
-    scores = scored_with_bar(model, test.groups, reading, log, "held-out answers") if known is None else known
+    """How far the model can be trusted, on what it never saw, and every pair of that."""
+    scores = trained.held_out
+    if scores is None:
+        scores = scored_with_bar(model, test.groups, reading, log, "held-out answers")
     relevant = relevance_of(model, reading, test.comparisons, log)
     raters = None
     if trained.raters is not None:
