@@ -23,6 +23,7 @@ from assent.data.fit import fit
 from assent.data.splits import split
 from assent.data.talks import row_limit
 from assent.evaluation.criterion_report import CriterionReport, criterion_report
+from assent.evaluation.inheritance import Debias, Inheritance
 from assent.evaluation.outcomes import Found, Outcome
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
@@ -41,6 +42,7 @@ from assent.pipeline.stages.settings import RewardStage
 from assent.pipeline.waste import told
 from assent.stats.estimate import Estimate
 from assent.training.criterion_fit import CriterionScale, scales_of, table
+from assent.training.loop import Loop
 from assent.training.members import Members
 from assent.training.reward import Trained, taste_scores
 from assent.training.targets import MARGINS, Target
@@ -74,24 +76,9 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         loop = loop_of(ctx, config.compute)
         keep(loop, ctx, wanted.keep, model, start)
         weight = weighed(labels, None if weights is None else weights.weight)
-        targets = scored(learn, scales)
         leaning = Leaning(model, learn, test, reading, wanted, attributes, weight)
         seed = seeds.derive(ctx.seed, "augment")
-        looked_at = leaning.looked_at(ctx.log, seed=seed)
-        trained = train_reward_model(
-            model,
-            learn.groups,
-            targets,
-            wanted,
-            loop,
-            attributes=attributes,
-            weight=weight,
-            held_out=Members(test.groups, test.targets),
-            asked=looked_at,
-        )
-        debias, inherited = leaning.mended(ctx.log, seed=seed, own=looked_at, known=trained.settled)
-        last = trained.held_out if debias is None else None  # else they are the scores of another head
-        trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std, held_out=last)
+        trained, debias, inherited = trained_and_mended(leaning, scored(learn, scales), loop, seed=seed)
         report, outcomes = measured(model, test, reading, trained, ctx.log)
         if limit < model.max_length:
             model.trained_length = limit
@@ -116,6 +103,29 @@ def run_fit_reward(ctx: StageContext, config: RewardStage, *, start: Artifact, j
         **trust(report),
         "alarms": alarms,
     }
+
+
+def trained_and_mended(
+    leaning: Leaning, targets: Sequence[Target], loop: Loop, *, seed: int
+) -> tuple[Trained, Debias | None, Inheritance]:
+    """Train the model, take out of its head what is asked for, and tell where leans come from, by its final states."""
+    model, learn, test = leaning.model, leaning.learn, leaning.test
+    looked_at = leaning.looked_at(loop.log, seed=seed)
+    trained = train_reward_model(
+        model,
+        learn.groups,
+        targets,
+        leaning.config,
+        loop,
+        attributes=leaning.attributes,
+        weight=leaning.weight,
+        held_out=Members(test.groups, test.targets),
+        asked=looked_at,
+    )
+    debias, inherited = leaning.mended(loop.log, seed=seed, own=looked_at, known=trained.settled)
+    last = trained.held_out if debias is None else None  # else they are the scores of another head
+    trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std, held_out=last)
+    return trained, debias, inherited
 
 
 def trust(report: RewardReport) -> dict[str, Any]:
