@@ -37,6 +37,7 @@ ROLLOUTS = (
     Shown("entropy", "Entropy", "Nats per token. A fall to zero means the answers are all alike.", low=0),
     Shown("length", "Length", "Tokens per answer.", low=0),
     Shown("eos_rate", "Answers that end", "The rest hit the limit of tokens.", is_share=True, low=0, high=1),
+    Shown("empty_rate", "Empty answers", "Nothing but spaces; silence may be what is paid for.", is_share=True, low=0),
     Shown("ead", "Different words", "Beside those that drawing at random would give (EAD); a fall is collapse.", low=0),
     Shown("top_opener", "Most common opening", "Share of answers with the same first words.", is_share=True, low=0),
     Shown("clip_fraction", "Clipped ratios", "Share of tokens whose update was cut off.", is_share=True, low=0),

@@ -13,7 +13,7 @@ FIRST = 5
 """Steps whose mean is what later ones are held against, and steps of which the newest mean is made."""
 FALLS = {"ead": 0.25, "opener_entropy": 0.35, "entropy": 0.8}
 """A mean below the first by more than this share of it is alarming."""
-RISES = {"top_opener": 0.2}
+RISES = {"top_opener": 0.2, "empty_rate": 0.05}
 """The same of a rise, in the number's own unit."""
 LENGTHS = (0.67, 1.5)
 """Tokens per answer beside those of the first steps: outside of this they have drifted."""
@@ -23,6 +23,7 @@ WATCHED = (*FALLS, *RISES, "length")
 FIXES = {
     "entropy": "lower the learning rate or raise optimize.kl.coefficient: who is sure of all explores nothing",
     "length": "look at whether longer (or shorter) answers are better or only paid for: reward debias: [length]",
+    "empty_rate": "silence is paid for: stop earlier, give it a cost (optimize.rewards), or reward debias: [length]",
     "gap": "look at precision and temperature: the policy learns from answers that are not its own",
 }
 """What to do of alarms that are not about answers becoming alike."""
@@ -91,6 +92,8 @@ def _drifted(name: str, before: float, now: float) -> str | None:
         if name == "entropy":
             return f"the policy has become sure of every token: {words} {change}"
         return f"answers become alike: {words} {change}"
+    if name == "empty_rate" and now > before + RISES[name]:
+        return f"answers say nothing: share of empty ones {change}"
     if name in RISES and now > before + RISES[name]:
         return f"answers become alike: {name.replace('_', ' ')} {change}"
     return None

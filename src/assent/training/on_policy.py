@@ -126,6 +126,7 @@ def sample(roles: Roles, prompts: Sequence[Prompt], config: OnPolicyConfig, *, s
         "reward_std": scores.std(unbiased=False).item(),
         "length": sum(rollouts.lengths) / len(rollouts.lengths),
         "eos_rate": sum(rollouts.finished) / len(rollouts.finished),
+        "empty_rate": sum(not text.strip() for text in rollouts.texts) / len(rollouts.texts),
     }
     if roles.constraints is not None:
         scores, seen = roles.constraints.price(scores, rollouts.row_prompts, rollouts.texts)

@@ -199,6 +199,7 @@ SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, fl
     (see.no_spread, ON_POLICY, ROLLOUTS | {"reward_std": lambda t: 0.8 * (t < 0.8)}, {}),
     (see.reward_at_clip, ON_POLICY, ROLLOUTS | {"reward": lambda t: 5 * min(1, 2 * t)}, {}),
     (see.length_drifts, ON_POLICY, ROLLOUTS | {"length": lambda t: 30 + 60 * t}, {}),
+    (see.answers_say_nothing, ON_POLICY, ROLLOUTS | {"empty_rate": lambda t: 0.5 * t}, {}),
     (see.answers_never_end, ON_POLICY, ROLLOUTS | {"eos_rate": lambda t: 1 - t}, {}),
     (see.entropy_falls, ON_POLICY, ROLLOUTS | {"entropy": lambda t: 0.5 * (1 - t)}, {}),
     (see.answers_alike, ON_POLICY, ROLLOUTS | {"opener_entropy": lambda t: 3 * (1 - t)}, {}),

@@ -34,6 +34,17 @@ def test_a_checkpoint_carries_what_was_seen() -> None:
     assert all(a == b for a, b in told) and sum(len(a) for a, _ in told) == 1
 
 
+def test_answers_that_say_nothing_are_told_once() -> None:
+    drift, told = Drift(), []
+    for step in range(12):
+        told += drift.observe(step, {"empty_rate": 0.0 if step < 7 else 0.125})
+    # Of the newest five, steps 5 to 9 are the first with a mean above 0.05: 3 · 0.125 / 5 = 0.075.
+    assert [(one.name, one.step, one.said) for one in told] == [
+        ("empty_rate", 9, "answers say nothing: share of empty ones 0.000 at first, 0.075 now")
+    ]
+    assert "silence is paid for" in told[0].fix
+
+
 def test_a_sampler_that_differs_from_the_learner_is_told_once() -> None:
     drift = Drift()
     assert [len(drift.observe(step, {"sampler_gap_mean": 0.2})) for step in range(3)] == [1, 0, 0]

@@ -232,6 +232,15 @@ def length_drifts(log: Log) -> Iterator[Finding]:
         yield warning(log.key, said, "look at samples: length may be what is rewarded; see reward.debias: [length]")
 
 
+def answers_say_nothing(log: Log) -> Iterator[Finding]:
+    """Answers without a word that were not there at first."""
+    early, late = log.early("empty_rate"), log.late("empty_rate")
+    if late > early + 0.05:
+        said = f"{late:.0%} of the answers are empty, {early:.0%} were at first: silence is paid for"
+        fix = "stop earlier, add a cost for it to optimize.rewards, or fit the reward with reward.debias: [length]"
+        yield warning(log.key, said, fix)
+
+
 def answers_never_end(log: Log) -> Iterator[Finding]:
     """Rollouts that hit the limit of tokens, at first or at the end."""
     early, late = log.early("eos_rate"), log.late("eos_rate")
@@ -333,6 +342,7 @@ ON_POLICY: tuple[Symptom, ...] = (
     no_spread,
     reward_at_clip,
     length_drifts,
+    answers_say_nothing,
     answers_never_end,
     entropy_falls,
     answers_alike,
