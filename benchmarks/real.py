@@ -15,9 +15,11 @@ from typing import Any
 from assent.artifacts.find import find_artifact
 from assent.artifacts.store import Artifact
 from assent.core.errors import UserError
+from assent.evaluation.judge_scores import JudgeScores
 from assent.evaluation.report import EvaluationReport, read_samples
 from assent.evaluation.reward_report import RewardReport
 from assent.evaluation.suite import Measure
+from assent.evaluation.winrate import WinRate
 from assent.stats.estimate import Estimate
 
 GOLD, PPO, DPO = "real-smol-gold", "real-smol", "real-smol-dpo"
@@ -80,10 +82,10 @@ def _policy(run: Path, title: str) -> Iterator[str]:
     yield "| against the start | |\n|---|---|"
     if (wins := found.win_rate) is not None:
         yield f"| judge prefers the new answer | {_said(wins.win_rate)} |"
-        yield f"| the same at equal length | {_said(wins.length_controlled)} |"
+        yield f"| the same at equal length{_far(wins)} | {_said(wins.length_controlled)} |"
     if (said := found.judge_scores) is not None:
         yield f"| judge's score, change in deviations of the start's answers | {_said(said.change)} |"
-        yield f"| the same at equal length | {_said(said.at_equal_length)} |"
+        yield f"| the same at equal length{_far(said)} | {_said(said.at_equal_length)} |"
         yield f"| words an answer, before → after | {said.words_before:.1f} → {said.words_after:.1f} |"
     yield f"| its own reward model, before → after | {_said(found.reward_before)} → {_said(found.reward_after)} |"
     yield f"| KL per response, nats | {_said(found.kl_per_response)} |"
@@ -95,6 +97,10 @@ def _result(run: Path) -> dict[str, Any]:
     """result.json of a run; empty where the run has not ended."""
     path = run / "result.json"
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def _far(found: WinRate | JudgeScores) -> str:
+    return ", which was hardly ever seen" if found.is_extrapolated else ""
 
 
 def _suites(run: Path) -> Iterator[str]:

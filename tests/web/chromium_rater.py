@@ -18,6 +18,15 @@ from assent.feedback.records.settings import Criterion, ProjectSettings
 from assent.feedback.store import Store
 from assent.web.app import create_app
 
+_NOT_WANTED = (
+    # Chromium makes two pages of its own for the address bar of every window, which took half of each test's time.
+    *("WebUIOmniboxPopup", "WebUIOmniboxAimPopup"),
+    # What Playwright turns off; the last list that is given counts alone.
+    *("AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades", "LensOverlay"),
+    *("HttpsFirstBalancedModeAutoEnable", "MediaRouter", "PaintHolding", "ThirdPartyStoragePartitioning"),
+    *("AvoidCorsURLLoaderRestartOnRedirect", "OptimizationHints", "NetworkTimeServiceQuerying", "AimEnabled"),
+    "PreconnectToSearch",
+)
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -26,6 +35,7 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(_NOT_WANTED)}",
 )
 PLAIN = ProjectSettings(gold_share=0, repeat_share=0, random_share=0, title="Everyday questions")
 """A project without surprises: no gold items, no repeats in between, tasks by priority."""

@@ -21,6 +21,7 @@ from assent.core import files
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json, short
 from assent.core.types import Completion, Judgment, Prompt, Record, Task
+from assent.evaluation.judge_scores import is_one_sided
 from assent.feedback.arena import VERDICTS, style_of
 from assent.feedback.quality.agreement import hit
 from assent.feedback.quality.facts import TaskFacts
@@ -61,7 +62,7 @@ class WinRate(Record):
     win_rate: Estimate
     """Ties count half; 0.5 means no difference. The interval is over prompts: for these raters and no others."""
     length_controlled: Estimate
-    """What it would be if both answers were equally long."""
+    """What it would be if both answers were equally long; see `is_extrapolated`."""
     over_raters: Estimate | None
     """The win rate with an interval that also holds over other raters; None for a single rater."""
     ties: float
@@ -71,13 +72,20 @@ class WinRate(Record):
     swap_consistency: float | None
     """Share of pairs that a rater saw in both orders without contradicting themselves; None where nobody saw both."""
     new_is_longer: float
-    """Share of verdicts on pairs whose new answer is longer; near 0 or 1 length control has to extrapolate."""
+    """Share of verdicts on pairs whose new answer is longer."""
+    new_is_shorter: float | None = None
+    """The same of shorter ones; None in reports from before it was kept."""
     new_length: float
     """Mean characters."""
     baseline_length: float
     prompts: int
     raters: int
     verdicts: int
+
+    @property
+    def is_extrapolated(self) -> bool:
+        """Whether hardly any answers are on one side of equal length, so that what is said of it was not seen."""
+        return is_one_sided(self.new_is_longer, self.new_is_shorter)
 
     @property
     def headline(self) -> Estimate:
@@ -183,6 +191,7 @@ def win_rate(verdicts: Sequence[Verdict], *, confidence: float = 0.95) -> WinRat
         first_shown=clustered_share(np.where(is_first, scores, 1 - scores), prompts, confidence=confidence),
         swap_consistency=_swap_consistency(verdicts),
         new_is_longer=float((lengths[:, 0] > lengths[:, 1]).mean()),
+        new_is_shorter=float((lengths[:, 0] < lengths[:, 1]).mean()),
         new_length=float(lengths[:, 0].mean()),
         baseline_length=float(lengths[:, 1].mean()),
         prompts=len(set(prompts)),

@@ -108,8 +108,13 @@ def rounds_over_time(run: Run) -> Section:
     return Section("rounds", "Rounds over time", text, tuple(cards))
 
 
+def at_equal_length(w: WinRate) -> str:
+    """What the win rate under length control is called: where hardly any answers are as long, nobody saw it."""
+    return "at equal length, not seen" if w.is_extrapolated else "at equal length"
+
+
 def _win_rates(w: WinRate) -> Card:
-    rows = [Row("win rate", w.headline), Row("at equal length", w.length_controlled)]
+    rows = [Row("win rate", w.headline), Row(at_equal_length(w), w.length_controlled)]
     if w.over_raters is not None:
         rows.append(Row("for these raters alone", w.win_rate))
     rows.append(Row("answer shown first", w.first_shown, BEFORE))
@@ -127,7 +132,8 @@ def _how_judged(w: WinRate, report: EvaluationReport) -> str:
     text += f"{percent(w.ties)} ties"
     if w.swap_consistency is not None:
         text += f", {percent(w.swap_consistency)} of pairs judged alike in both orders"
-    return f"{text}. The new answer is the longer one in {percent(w.new_is_longer)} of verdicts."
+    text += f". The new answer is the longer one in {percent(w.new_is_longer)} of verdicts"
+    return f"{text}, so that equal length lies outside of what was seen." if w.is_extrapolated else f"{text}."
 
 
 def _how_drawn(sampling: Mapping[str, Any], *, seed: int | None) -> str:

@@ -13,6 +13,7 @@ from assent.pipeline.passport import Passport, place_of
 from assent.profiles.config import Level
 from assent.profiles.principles import of_tone
 from assent.report.cards import Card, card
+from assent.report.comparisons import at_equal_length
 from assent.report.figures import Row, intervals, levels
 from assent.report.page import rendered
 from assent.report.plots import BAD, GOOD, SOFT
@@ -97,7 +98,7 @@ def _cards(passport: Passport) -> Iterator[Card]:
         yield card("Reward", note, levels(rows, "Held-out gain of the reward", references=(0.0,)), size="wide")
     if wins is not None:
         rows = [Row("preferred", wins.headline, GOOD if wins.headline.low > 0.5 else SOFT)]
-        rows.append(Row("at equal length", wins.length_controlled, SOFT))
+        rows.append(Row(at_equal_length(wins), wins.length_controlled, SOFT))
         note = (
             f"Blind, in both orders, against the parent's policy; {passport.left_out} verdicts of people outside the"
             " audience, or learned from, are left out."

@@ -120,7 +120,8 @@ def _measured_tiles(run: Run) -> list[Tile]:
     tiles, report = [], evaluation.report
     if report.win_rate is not None:
         controlled = percent(report.win_rate.length_controlled.estimate)
-        tiles.append(Tile("at equal length", controlled, "win rate if both were as long"))
+        note = "hardly any were as long" if report.win_rate.is_extrapolated else "win rate if both were as long"
+        tiles.append(Tile("at equal length", controlled, note))
     for change in changes(evaluation):
         if change.measure in ("helpful", "harm", "over_refusal"):
             note = f"clearly {'better' if change.is_better else 'worse'}" if change.is_clear else "no clear change"

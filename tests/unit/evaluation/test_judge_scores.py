@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from assent.evaluation.judge_scores import judge_scores
+from assent.evaluation.winrate import Verdict, win_rate
+from assent.report.comparisons import at_equal_length
 from assent.stats.adjusted import at_zero
 
 
@@ -45,6 +47,24 @@ def test_a_policy_that_only_writes_longer_is_no_better_at_equal_length() -> None
     assert found is not None and found.at_equal_length is not None
     assert found.change.low > 0.3 and found.at_equal_length.low < 0 < found.at_equal_length.high
     assert found.before.estimate == pytest.approx(0) and found.words_after == pytest.approx(words[1].mean())
+    assert not found.is_extrapolated
+
+
+@pytest.mark.parametrize(("lengths", "is_far"), [((3, 8), True), ((40, 90), True), ((3, 60), False), ((30, 31), False)])
+def test_equal_length_that_was_hardly_ever_seen_is_said_to_be_so(lengths: tuple[int, int], is_far: bool) -> None:
+    rng = np.random.default_rng(2)
+    words = [rng.integers(20, 40, 80) if lengths[0] != 30 else np.full(80, 30), rng.integers(*lengths, 80)]
+    texts = (["w " * n for n in words[0]], ["w " * n for n in words[1]])
+    found = judge_scores((list(rng.normal(size=80)), list(rng.normal(size=80))), texts)
+    assert found is not None and found.is_extrapolated == is_far
+    verdicts = [verdict_of(str(n), len(new), len(old)) for n, (old, new) in enumerate(zip(*texts, strict=True))]
+    assert win_rate(verdicts).is_extrapolated == is_far
+    assert at_equal_length(win_rate(verdicts)) == ("at equal length, not seen" if is_far else "at equal length")
+
+
+def verdict_of(prompt: str, new: int, old: int) -> Verdict:
+    score = float(int(prompt) % 2)
+    return Verdict(prompt, "judge", prompt, score, is_new_first=True, new_length=new, baseline_length=old)
 
 
 def test_the_unit_is_a_deviation_of_the_baseline_and_nothing_is_told_without_one() -> None:

@@ -204,8 +204,9 @@ def _evaluation_of(artifact: Artifact) -> EvaluationReport | None:
 
 def _compared(report: EvaluationReport) -> dict[str, Estimate | None]:
     wins = report.win_rate
+    far = " (hardly any answers were as long)" if wins is not None and wins.is_extrapolated else ""
     return {
-        "win rate with length controlled": None if wins is None else wins.length_controlled,
+        f"win rate with length controlled{far}": None if wins is None else wins.length_controlled,
         "KL per response, an estimate from samples": report.kl_per_response,
     }
 
