@@ -227,6 +227,7 @@ TEMPLATE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora", ["null", "{rank: 4}"])
 def test_an_own_model_with_its_own_template_and_a_trl_file(run_assent: Assent, project: Path, lora: str) -> None:
     own = save_tiny(project / "own", "qwen3")

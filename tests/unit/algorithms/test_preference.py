@@ -246,6 +246,7 @@ def gains_of(loss, **how):
     return gain - gain.mean()
 
 
+@pytest.mark.slow
 def test_where_labels_follow_a_reward_dpo_ends_at_log_ratio_equal_reward_over_beta():
     """The known optimum (Rafailov 2023, eq. 5), for pairs with soft labels, and for whole rankings."""
     better, worse = EVERY.T

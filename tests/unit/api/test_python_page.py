@@ -18,6 +18,7 @@ FILE = re.compile(r"# (\w+\.py)\n")
 """The first line of a block that is a file of its own."""
 
 
+@pytest.mark.slow
 def test_every_block_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from assent.data.config import Source
 from assent.data.inspect import Share, longer_wins
 from assent.data.load import load_comparisons, load_conversations
@@ -28,6 +30,7 @@ def test_hh_harmless(shared_data, tmp_path):
     assert round(longer_wins(items).value or 0, 2) == 0.44
 
 
+@pytest.mark.slow
 def test_ukp_convarg1(shared_data):
     items, report = load_comparisons([Source(path=shared_data("ukp_convarg1"))])
     assert len(items) == 12_935 and report.num_bad == 0

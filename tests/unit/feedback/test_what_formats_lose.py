@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from full_store import STUDY, Filler, studies
 from hypothesis import HealthCheck, given, settings
 
@@ -145,6 +146,7 @@ def parsed(content: bytes, ending: str) -> list[Any]:
     return json.loads(text) if ending == ".json" else [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(studies())
 def test_every_other_format_reports_exactly_what_is_missing(empty: Path, study: dict[str, Any]) -> None:

@@ -92,6 +92,7 @@ print(json.dumps({kind: tried(kind, Path(sys.argv[2]) / kind) for kind in ("nf4"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not LIBRARY.is_dir(), reason=f"no bitsandbytes in {LIBRARY.name}/ of this environment (make setup)")
 def test_adapters_learn_over_a_quantized_base_and_lie_on_the_whole_one(tmp_path: Path) -> None:
     tokenizer = tiny_tokenizer()

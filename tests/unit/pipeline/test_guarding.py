@@ -101,6 +101,7 @@ def test_a_fitted_reward_without_a_reward_model_is_refused() -> None:
         RunConfig.parse(values, where="x")
 
 
+@pytest.mark.slow
 def test_a_guarded_run_fits_its_held_out_reward_and_one_that_was_ended_says_so_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

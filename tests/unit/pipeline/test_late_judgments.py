@@ -78,6 +78,7 @@ def collected(number: int) -> Artifact:
     return find_artifact(f"runs/toy/round-{number}/collect")
 
 
+@pytest.mark.slow
 def test_what_came_late_is_said_and_counts_in_a_further_round_or_at_once_when_asked() -> None:
     first = waits()
     judge(first, "anna")

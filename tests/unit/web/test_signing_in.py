@@ -90,6 +90,7 @@ def test_many_people_of_one_house_join_and_guessed_names_are_stopped(house: Hous
     assert [join("person-1") for _ in range(61)] == [422] * 60 + [429]
 
 
+@pytest.mark.slow
 def test_many_names_from_one_address_are_stopped_too(house: House) -> None:
     visitor = house.visitor()
     statuses = [_try(visitor, f"name-{n}", "x" * 12) for n in range(62)]
