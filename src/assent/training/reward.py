@@ -58,7 +58,7 @@ class Settled(NamedTuple):
 
     def states(self, numbers: Places) -> Tensor | None:
         """The states of the answers [answers, d] to these comparisons, in order; None where they are not known."""
-        if not self.outputs[1].shape[1] or not np.isin(numbers, self.numbers).all():
+        if not len(numbers) or not self.outputs[1].shape[1] or not np.isin(numbers, self.numbers).all():
             return None
         at = np.searchsorted(self.numbers, numbers)
         rows = [np.arange(self.starts[i], self.starts[i + 1]) for i in at]
