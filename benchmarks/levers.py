@@ -40,7 +40,7 @@ from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
 from assent.pipeline.learners import row_scorer, train_reward_model
 from assent.training import reward
-from assent.training.config import RewardConfig, scale_sample
+from assent.training.config import RewardConfig
 from assent.training.loop import Loop
 
 LORA = LoraConfig(rank=16, alpha=32)
@@ -195,7 +195,7 @@ def settle(arguments: argparse.Namespace) -> None:
     print(f"\nscale of {len(world.learn)} comparisons, {len(scores)} answers; {seconds:.1f} s of training")
     print(f"  a pass over all takes {whole:.2f} s")
     rng = np.random.default_rng(0)
-    for size in sorted({64, 128, 256, scale_sample(len(world.learn))}):
+    for size in sorted({64, 128, 256, reward.scale_sample(len(world.learn))}):
         means, ratios = [], []
         for _ in range(1000):
             chosen = rng.choice(len(world.learn), size=size, replace=False)

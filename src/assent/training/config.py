@@ -80,15 +80,6 @@ class NoRatersConfig(Config):
 RaterTermsConfig = Annotated[JointRatersConfig | NoRatersConfig, Field(discriminator="kind")]
 
 
-def scale_sample(learned: int) -> int:
-    """Of so many comparisons that a reward model learned, how many tell mean and deviation of its final scores.
-
-    A quarter, so that scoring them again takes a twelfth of a pass of training; 64 at least, whose 128 answers or more
-    tell the deviation to 6 %; 256 at most, which tell it to 3 %.
-    """
-    return min(learned, max(64, min(256, learned // 4)))
-
-
 class RewardConfig(Evaluated):
     """A reward model from rankings of any K."""
 

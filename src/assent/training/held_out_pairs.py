@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from assent.algorithms.objective import means, merge_metrics, weighted
+from assent.core.lazy import places_where
 from assent.learner.learner import Scorer
 from assent.models.groups import Packed
 from assent.training.members import Member, Members
@@ -22,12 +23,9 @@ class HeldOutPairs:
         given = Members.of(members)
         self._members, self._budget = given.changed(Target.decided), budget
         self._size = int(given.starts[-1])
-        self._newest: tuple[int, Tensor] | None = None
-
-    @property
-    def count(self) -> int:
+        self.count = len(places_where(self._members.targets, lambda target: target.weight > 0))
         """Comparisons that decide something: nothing is looked at where there are none."""
-        return len(self._members.where(lambda target: target.weight > 0))
+        self._newest: tuple[int, Tensor] | None = None
 
     def look(self, scorer: Scorer[tuple[Tensor, ...]], taken: int) -> dict[str, float]:
         """After so many steps, of decided pairs, each vote alike: log loss, accuracy, and the mean lead.

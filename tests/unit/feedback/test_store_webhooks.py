@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -31,6 +31,16 @@ def _judge(store: Store, count: int, *, start: int = 0, raters: tuple[str, ...] 
         store.register_rater(rater, now=0)
         for one in tasks:
             store.submit(judgment(one, rater.id, f"{rater.id}-{one.id}"), now=1)
+
+
+def _disagree(store: Store, numbers: Iterable[int], *, now: float) -> None:
+    """Anna and Ben rank two answers to each of these prompts, Ben the other way round."""
+    for n in numbers:
+        one = task(f"t{n}")
+        store.add_tasks([one], slots=2, now=0)
+        store.submit(judgment(one, "anna", f"a{n}"), now=now)
+        ids = [c.id for c in one.completions]
+        store.submit(judgment(one, "ben", f"b{n}", ranking=Ranking(tiers=((ids[1],), (ids[0],)))), now=now)
 
 
 def _hook(store: Store, event: str, **fields: Any) -> Webhook:
@@ -88,12 +98,7 @@ def test_agreement_below_the_threshold_is_told(store: Store) -> None:
     _judge(store, 3, raters=("anna", "ben"))
     hook = _hook(store, "agreement", threshold=0.5)
     assert store.webhooks.notice(now=LATER) == 0  # alpha is 1
-    for n in range(3, 6):
-        one = task(f"t{n}")
-        store.add_tasks([one], slots=2, now=0)
-        store.submit(judgment(one, "anna", f"a{n}"), now=1)
-        ids = [c.id for c in one.completions]
-        store.submit(judgment(one, "ben", f"b{n}", ranking=Ranking(tiers=((ids[1],), (ids[0],)))), now=1)
+    _disagree(store, range(3, 6), now=1)
     assert store.webhooks.notice(now=2 * LATER) == 1
     (payload,) = _payloads(store, hook)
     # 3 of 6 pairs agree in both directions, half of all votes on either side: alpha = 1 - (1/2) / (12/23) = 1/24.
@@ -108,12 +113,7 @@ def test_agreement_of_a_long_project_is_that_of_the_tasks_judged_last(
     _judge(store, 3, raters=("anna", "ben"))  # all agree
     hook = _hook(store, "agreement", threshold=0.5)
     assert store.webhooks.notice(now=LATER) == 0
-    for n in range(3, 5):
-        one = task(f"t{n}")
-        store.add_tasks([one], slots=2, now=0)
-        store.submit(judgment(one, "anna", f"a{n}"), now=2)
-        ids = [c.id for c in one.completions]
-        store.submit(judgment(one, "ben", f"b{n}", ranking=Ranking(tiers=((ids[1],), (ids[0],)))), now=2)
+    _disagree(store, range(3, 5), now=2)
     assert store.webhooks.notice(now=2 * LATER) == 1
     (payload,) = _payloads(store, hook)
     # 2 pairs, all votes against each other: alpha = 1 - 1 / (4/7) = -3/4. Over all five tasks it would be above 1/24.
