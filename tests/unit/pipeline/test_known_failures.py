@@ -64,6 +64,10 @@ SETTINGS: Sequence[tuple[str, Mapping[str, Any]]] = [
     ("optimize.reward_clip", {"optimize": {"kind": "ppo", "reward_clip": 0.2}}),
     ("optimize.steps", {"optimize": {"kind": "ppo", "steps": 2000}}),
     ("optimize.gamma", {"optimize": {"kind": "ppo", "gamma": 0.9}}),
+    (
+        "optimize.lam",
+        {"optimize": {"kind": "ppo", "value": "shared_trunk", "value_optimizer": {"learning_rate": 1e-3}}},
+    ),
     ("optimize.beta", {"optimize": {"kind": "dpo", "beta": 0.0001}}),
     ("optimize.beta", {"optimize": {"kind": "dpo", "beta": 20}}),
     ("optimize.label_smoothing", {"optimize": {"kind": "dpo", "label_smoothing": 0.45}}),
@@ -144,6 +148,9 @@ PPO_SETTINGS = {
     "epochs": 1,
     "reward_clip": 5.0,
     "optimizer": {"max_grad_norm": 1.0},
+    "missing_eos_penalty": 1.0,
+    "gamma": 1.0,
+    "lam": 0.95,
 }
 LEARNS: dict[str, Any] = {"loss": lambda t: 2 - t, "grad_norm": 0.5}
 PAIRS: dict[str, Any] = {
@@ -208,6 +215,13 @@ SHOWN: Sequence[tuple[Symptom, tuple[Symptom, ...], dict[str, Any], dict[str, fl
     (see.rollouts_of_another, ON_POLICY, ROLLOUTS | {"first_ratio_error": 0.2}, {}),
     (see.rollouts_of_another, ON_POLICY, ROLLOUTS | {"sampler_gap_mean": 0.2}, {}),
     (see.value_knows_nothing, ON_POLICY, ROLLOUTS | {"explained_variance": -0.1}, {}),
+    (see.score_reaches_the_end_alone, ON_POLICY, ROLLOUTS | {"explained_variance": 0.1, "length": 90.0}, {}),
+    (
+        see.ending_is_what_pays,
+        ON_POLICY,
+        ROLLOUTS | {"eos_rate": lambda t: 0.75 + 0.25 * min(1, 2 * t), "reward": lambda t: 0.6 * t},
+        {},
+    ),
     (
         see.control_runs_off,
         ON_POLICY,
@@ -252,13 +266,29 @@ def test_a_rise_that_is_chance_is_no_rise_and_a_small_steady_one_is() -> None:
     assert not list(see.reward_stays(Log("optimize", steady)))
 
 
+def test_a_score_reaches_all_tokens_where_lambda_is_one_or_the_values_between_tell_of_it() -> None:
+    def told(explained: float, length: float, lam: float) -> list[str]:
+        courses = ROLLOUTS | {"explained_variance": explained, "length": length}
+        log = Log("optimize", _over(**courses), PPO_SETTINGS | {"lam": lam})
+        return [one.message for one in see.score_reaches_the_end_alone(log)]
+
+    # 0.95 halves every log(1/2) / log(0.95) = 13.5 tokens: three times are 40.5.
+    assert told(0.1, 40, 0.95) == told(0.3, 90, 0.95) == told(0.1, 90, 1.0) == []
+    assert told(0.1, 41, 0.95) == [
+        "is 0.95: an answer's score counts half as much every 14 tokens before its end, answers had 41, and the values"
+        " between explain 10% of it"
+    ]
+
+
 def test_few_second_opinions_say_nothing_of_how_people_agree() -> None:
     unsure = {"rater_agreement": 0.6, "rater_agreement_low": 0.2, "rater_agreement_high": 0.9}
     assert not list(see.raters_disagree(Log("reward", [], {}, unsure)))
 
 
 def test_answers_that_were_cut_at_first_are_told_of_although_the_policy_learned_to_be_short() -> None:
-    assert list(see.answers_never_end(Log("optimize", _over(**ROLLOUTS | {"eos_rate": lambda t: 0.3 + 0.7 * t}))))
+    [learned] = see.answers_never_end(Log("optimize", _over(**ROLLOUTS | {"eos_rate": lambda t: 0.3 + 0.7 * t})))
+    [never] = see.answers_never_end(Log("optimize", _over(**ROLLOUTS | {"eos_rate": 0.3})))
+    assert "penalty" in never.fix and "penalty" not in learned.fix, "who has learned to be short needs no higher price"
 
 
 def test_a_loss_that_fell_by_less_than_batches_differ_has_not_fallen() -> None:

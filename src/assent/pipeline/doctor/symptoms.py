@@ -13,6 +13,10 @@ from assent.core.findings import Finding, warning
 
 FEWEST = 10
 """Steps below which nothing is said of a course."""
+LITTLE_EXPLAINED = 0.2
+"""Share of the returns below which values say next to nothing of a score before it is given."""
+MANY_HALVES = 3
+"""Times that GAE halves a score on its way to an answer's first token, beyond which that token learns little of it."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +236,17 @@ def length_drifts(log: Log) -> Iterator[Finding]:
         yield warning(log.key, said, "look at samples: length may be what is rewarded; see reward.debias: [length]")
 
 
+def ending_is_what_pays(log: Log) -> Iterator[Finding]:
+    """A reward that rose because fewer answers were cut, as far as a third of it."""
+    penalty = float(log.settings.get("missing_eos_penalty") or 0.0)
+    rise = log.late("reward") - log.early("reward")
+    escaped = penalty * (log.late("eos_rate") - log.early("eos_rate"))
+    if rise > 0 and escaped > rise / 3:
+        said = f"the reward rose by {rise:.2g}, of which {escaped:.2g} is the penalty of answers that are no longer cut"
+        fix = "raise sampling.max_new_tokens, or lower the penalty: answers learn to be short, whatever they say"
+        yield warning(f"{log.key}.missing_eos_penalty", said, fix)
+
+
 def answers_say_nothing(log: Log) -> Iterator[Finding]:
     """Answers without a word that were not there at first."""
     early, late = log.early("empty_rate"), log.late("empty_rate")
@@ -248,7 +263,10 @@ def answers_never_end(log: Log) -> Iterator[Finding]:
         said = (
             f"{1 - early:.0%} of the answers hit the limit of tokens and were cut at first, {1 - late:.0%} at the end"
         )
-        yield warning(f"{log.key}.sampling.max_new_tokens", said, "raise it, or raise missing_eos_penalty")
+        fix = (
+            "raise it, or raise missing_eos_penalty" if late < 0.7 else "raise it: a policy learns to be short under it"
+        )
+        yield warning(f"{log.key}.sampling.max_new_tokens", said, fix)
 
 
 def entropy_falls(log: Log) -> Iterator[Finding]:
@@ -301,6 +319,21 @@ def value_knows_nothing(log: Log) -> Iterator[Finding]:
         yield warning(f"{log.key}.value_optimizer", said, "raise its learning_rate or critic_warmup")
 
 
+def score_reaches_the_end_alone(log: Log) -> Iterator[Finding]:
+    """A score that GAE hands to the last tokens of an answer, where the values between tell next to nothing of it."""
+    kept = float(log.settings.get("gamma", 1.0)) * float(log.settings.get("lam", 1.0))
+    explained, length = log.late("explained_variance"), log.early("length")
+    if not (0 < kept < 1 and explained < LITTLE_EXPLAINED):
+        return
+    half = math.log(0.5) / math.log(kept)
+    if length > MANY_HALVES * half:
+        said = (
+            f"is {log.settings['lam']:g}: an answer's score counts half as much every {half:.0f} tokens before its end,"
+        )
+        said += f" answers had {length:.0f}, and the values between explain {explained:.0%} of it"
+        yield warning(f"{log.key}.lam", said, "set it to 1.0, so that all tokens of an answer learn from its score")
+
+
 def control_runs_off(log: Log) -> Iterator[Finding]:
     """An adaptive KL coefficient that went far and did not bring KL to its target."""
     kl = log.settings.get("kl", {})
@@ -342,6 +375,7 @@ ON_POLICY: tuple[Symptom, ...] = (
     no_spread,
     reward_at_clip,
     length_drifts,
+    ending_is_what_pays,
     answers_say_nothing,
     answers_never_end,
     entropy_falls,
@@ -349,6 +383,7 @@ ON_POLICY: tuple[Symptom, ...] = (
     steps_too_large,
     rollouts_of_another,
     value_knows_nothing,
+    score_reaches_the_end_alone,
     control_runs_off,
     better_by_its_own_measure,
 )
