@@ -222,7 +222,10 @@ def run_round(run: Runner, config: RunConfig, start: Start, earlier: list[RoundR
             gold = run(run_fit_reward, held, extra=held.revised(), start=policy, judgments=judgments)
     there = {**start.data, "judgments": judgments, "reward": reward, "gold": gold}
     wanted: dict[str, Any] = {one: there[one] for one in config.method.wants}
-    better = policy if config.optimize is None else run(run_optimize, OptimizeStage.of(config), start=policy, **wanted)
+    better = policy
+    if config.optimize is not None:
+        moving = OptimizeStage.of(config)
+        better = run(run_optimize, moving, extra=moving.revised(), start=policy, **wanted)
     judged = EvaluateStage.of(config, number, like=projects_before(config, earlier, samples))
     evaluation = evaluate(run, judged, start, better, policy, reward)
     before = kept[-1].measured if kept else start.measured

@@ -32,25 +32,34 @@ from assent.training.on_policy import (
     summary,
 )
 from assent.training.on_policy_config import PPOConfig
-from assent.training.values import Targets, estimate_advantages, value_objective
+from assent.training.values import HasHead, Targets, ValueStart, estimate_advantages, value_objective
 
 
 def train_ppo(
-    roles: Roles, prompts: Sequence[Prompt], config: PPOConfig, loop: Loop, *, critic: Learner[Tensor]
+    roles: Roles,
+    prompts: Sequence[Prompt],
+    config: PPOConfig,
+    loop: Loop,
+    *,
+    critic: Learner[Tensor],
+    value_model: HasHead | None = None,
 ) -> None:
     """Move the policy toward reward; `critic` learns the value of the state before each token.
 
+    `value_model` is the model that the critic trains, to be brought to the scale of the returns by the first batch; it
+    is left as it is where none is given.
     With `config.shares_trunk` the policy says values too, and `critic` is the head that it says them by.
     With `config.ema` the policy ends with the averaged weights. Raises ConfigError for settings that cannot work.
     """
     config.refuse()
     course = Course(roles, config, loop)
-    for step in course.steps(critic=critic):
+    start = ValueStart(value_model)
+    for step in course.steps(critic=critic, **({"value_start": start} if start.is_due else {})):
         roles.writer.engine.load_weights(roles.policy, version=step)
         experience = sample(roles, prompts, config, seed=loop.seed, step=step)
         minibatches = score(experience, roles, config, seed=seeds.derive(loop.seed, "split", step))
-        values = [by_row(m.batches, critic.score(m.batches)) if m.values is None else m.values for m in minibatches]
-        targets, facts = estimate_advantages(minibatches, values, experience.scores, course.kl.coefficient, config)
+        said = [by_row(m.batches, critic.score(m.batches)) if m.values is None else m.values for m in minibatches]
+        targets, facts = estimate_advantages(minibatches, said, experience.scores, course.kl.coefficient, config, start)
         facts |= experience.facts | distance(experience, minibatches)
         seed = seeds.derive(loop.seed, "order", step)
         facts |= update(targets, roles, critic, config, policy_moves=step >= config.critic_warmup, seed=seed)

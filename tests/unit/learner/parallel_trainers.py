@@ -147,8 +147,9 @@ def train_all(model: Path, places: Places) -> Iterator[tuple[str, Learner[Any]]]
     yield "grpo ahead killed", killed_ahead(model, places)
     for name, config in (("ppo", ModelConfig()), ("ppo lora", LORA)):
         roles = roles_of(model, PPO, config)
-        critic = value_learner(ScalarModel.from_policy(model, config=ModelConfig(), seed=1), FAST)
-        train_ppo(roles, prompts_of(), PPO, places.loop(name), critic=critic)
+        values = ScalarModel.from_policy(model, config=config, seed=1)
+        critic = value_learner(values, FAST)
+        train_ppo(roles, prompts_of(), PPO, places.loop(name), critic=critic, value_model=values)
         yield name, roles.policy
         yield f"{name} critic", critic
 

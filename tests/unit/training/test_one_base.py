@@ -82,8 +82,9 @@ class Round:
             reward=rewards,
             writer=backends.writer(policy, name="toy"),
         )
-        critic = value_learner(backends.critic(self.start, self.reward, seed=0), CONFIG.value_optimizer)
-        train_ppo(roles, prompts, CONFIG, loop, critic=critic)
+        values = backends.critic(self.start, self.reward, seed=0)
+        critic = value_learner(values, CONFIG.value_optimizer)
+        train_ppo(roles, prompts, CONFIG, loop, critic=critic, value_model=values)
         return Trained(roles.policy, critic, read_metrics(loop.log.folder))
 
 

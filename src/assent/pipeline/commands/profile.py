@@ -279,7 +279,8 @@ def _adapter(run: Runner, line: Line, *, votes: Artifact, reward: Artifact) -> A
         own = ProfileRankingsStage(audience=line.tree.audience(line.name), principles=principles)
         judgments = run(run_profile_rankings, own, votes=votes)
     learned = reward if "reward" in wants else None
-    return run(run_optimize, config, start=line.policy, prompts=prompts, reward=learned, judgments=judgments)
+    learned_from = {"prompts": prompts, "reward": learned, "judgments": judgments}
+    return run(run_optimize, config, extra=config.revised(), start=line.policy, **learned_from)
 
 
 def parse_audience(texts: tuple[str, ...]) -> dict[str, str]:

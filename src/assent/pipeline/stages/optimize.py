@@ -21,6 +21,7 @@ from assent.data.splits import split_key
 from assent.data.talks import fit_demonstrations, row_limit
 from assent.learner.learner import Learner
 from assent.models.policy import PolicyModel, TokenScores
+from assent.models.scalar import ScalarModel
 from assent.pipeline.ai_labels import by_people, weights_in
 from assent.pipeline.backends import Backends, machine, save_policy
 from assent.pipeline.guarding import held_out_reward, set_apart
@@ -93,8 +94,8 @@ def run_optimize(
         work = Work.open(ctx, config, start, {name: one for name, one in given.items() if one is not None})
         match config.optimize:
             case PPOConfig() as ppo:
-                policy, critic = work.actor_and_critic(ppo)
-                facts = work.on_policy(partial(train_ppo, critic=critic), ppo, policy)
+                policy, critic, values = work.actor_and_critic(ppo)
+                facts = work.on_policy(partial(train_ppo, critic=critic, value_model=values), ppo, policy)
             case GRPOConfig() as grpo:
                 facts = work.on_policy(train_grpo, grpo)
             case RLOOConfig() as rloo:
@@ -203,17 +204,19 @@ class Work:
             **told(self.ctx.log, self.policy, writer.engine),
         }
 
-    def actor_and_critic(self, config: PPOConfig) -> tuple[Learner[TokenScores] | None, Learner[Tensor]]:
-        """The learners of PPO: its policy, None for the usual one, and what predicts the reward to expect.
+    def actor_and_critic(
+        self, config: PPOConfig
+    ) -> tuple[Learner[TokenScores] | None, Learner[Tensor], ScalarModel | None]:
+        """The learners of PPO: its policy, None for the usual one, and what predicts the reward to expect; its model.
 
         A value model starts from the reward model if there is one that reads the same tokens. A value head starts at
         zero, and its policy gives it the states.
         """
         if config.shares_trunk:
             rates, temperature = (config.optimizer, config.value_optimizer), config.sampling.temperature
-            return trunk_learners(self.policy, *rates, temperature=temperature)
-        critic = self.backends.critic(self.start, self._reward, seed=self.ctx.seed)
-        return None, value_learner(critic, config.value_optimizer)
+            return *trunk_learners(self.policy, *rates, temperature=temperature), None
+        model = self.backends.critic(self.start, self._reward, seed=self.ctx.seed)
+        return None, value_learner(model, config.value_optimizer), model
 
     def on_rankings(
         self,

@@ -249,6 +249,11 @@ class OptimizeStage(Config):
         compute = config.compute if config.optimize.draws_in_turn else config.compute.without_training
         return cls(optimize=config.optimize, model=config.model, compute=compute)
 
+    def revised(self) -> dict[str, str]:
+        """What enters the key beside the stage's version, which would make the policies of other methods anew."""
+        has_value_model = getattr(self.optimize, "of_value_model", None) is not None
+        return {"values": "start on the scale of returns"} if has_value_model else {}
+
 
 class EvaluateStage(Config):
     """What decides an evaluation."""
