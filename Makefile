@@ -9,7 +9,7 @@ VLLM   ?= .venv-vllm
 # Tests start hundreds of processes: each would compile our modules anew where the environment forbids to keep what was compiled.
 KEPT := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: setup demo real test test-slow test-vllm vllm check docs gpu-check bench clean
+.PHONY: setup demo real test test-slow test-vllm vllm check style docs gpu-check bench clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -37,9 +37,14 @@ real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_
 
 PYTEST := $(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# Types take a minute of one core, so they are checked while the tests begin, and told after them.
+TYPES := $(VENV)/types.log
+
 test: setup  ## style, types, floors, all tests but those marked slow
-	$(MAKE) --no-print-directory check
-	$(PYTEST) -m "not slow"
+	$(MAKE) --no-print-directory style
+	@$(BIN)/mypy > $(TYPES) 2>&1 & types=$$!; \
+	echo '$(PYTEST) -m "not slow"'; $(PYTEST) -m "not slow"; tests=$$?; \
+	wait $$types; known=$$?; cat $(TYPES); test $$tests -eq 0 -a $$known -eq 0
 	@echo "tests marked slow: NOT RUN; make test-slow runs them (kills, several processes, first hour, tutorial)"
 	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm; \
 	else echo "tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
@@ -57,10 +62,12 @@ $(VLLM)/.ready: pyproject.toml lock/vllm.txt lock/torch-cpu.txt
 test-vllm: vllm  ## the engine against vLLM itself
 	$(KEPT) OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest tests/with_vllm tests/unit/generation/test_generation_local.py
 
-check: setup  ## style, types and floors only
+check: style  ## style, types and floors only
+	$(BIN)/mypy
+
+style: setup  ## style and floors only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 docs: setup  ## the documentation as a site in site/, links held to be right

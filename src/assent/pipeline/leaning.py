@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +19,8 @@ from assent.data.augment import MARK, Copies, counterfactual_copies
 from assent.data.swaps import SwapLists, swap_lists
 from assent.evaluation.inheritance import Debias, Inheritance, has_groups, inheritance
 from assent.evaluation.reward_report import accuracy_difference, reward_report
-from assent.learner.scorer import score_groups
 from assent.models.scalar import ScalarModel
-from assent.pipeline.learners import row_scorer, state_scorer
+from assent.pipeline.learners import scored_with_bar, state_scorer
 from assent.pipeline.ranked import RankedGroups, Reading
 from assent.training.answer_features import LENGTH, answers_of, exchange_directions, feature_names, votes_of
 from assent.training.config import RewardConfig
@@ -53,6 +53,17 @@ def copies_of(
     return counterfactual_copies(train, swap_lists(config.swaps, config.augment), held_out=held_out, seed=seed)
 
 
+class Mended(NamedTuple):
+    """What came of a reward model's leans."""
+
+    debias: Debias | None
+    """What was taken out of the head; None: nothing."""
+    inherited: Inheritance
+    """Where leans come from."""
+    held_out: list[float] | None
+    """Score of each held-out answer under the head as it is now; None: not computed."""
+
+
 @dataclass(frozen=True)
 class Leaning:
     """A trained reward model with what it learned from and what it never saw."""
@@ -66,11 +77,18 @@ class Leaning:
     weight: Mapping[str, float] | None
 
     def mended(
-        self, log: RunLog, *, seed: int, own: Places | None = None, known: Settled | None = None
-    ) -> tuple[Debias | None, Inheritance]:
+        self,
+        log: RunLog,
+        *,
+        seed: int,
+        own: Places | None = None,
+        known: Settled | None = None,
+        held_out: list[float] | None = None,
+    ) -> Mended:
         """Take out of the head what is asked for, and tell where leans come from: by `own`, else by `looked_at`.
 
-        States of their answers are computed where they are not `known` from training.
+        States of their answers are computed where they are not `known` from training, and so is what the model says of
+        the `held_out` answers before.
         """
         lists = swap_lists(self.config.swaps)
         if own is None:
@@ -91,10 +109,17 @@ class Leaning:
             votes = replace(votes, weight=votes.weight * np.array([self.weight.get(raters[i], 1) for i in votes.rater]))
         debias = None
         if self.config.debias and len(votes.weight):
-            debias = self._debias(comparisons, votes, answers, names, lists, seed=seed)
+            before = self._test_scores(log) if held_out is None else held_out
+            terms = self._mend(comparisons, votes, answers, names, lists, seed=seed)
+            held_out = self._test_scores(log)
+            debias = Debias(
+                **terms,
+                accuracy_before=reward_report(self.test.comparisons, before).accuracy,
+                accuracy_difference=accuracy_difference(self.test.comparisons, held_out, before),
+            )
             log.say(f"debias: {', '.join(debias.terms)} taken out of the head; accuracy {debias.accuracy_difference}")
         found = inheritance(votes, answers, names, raters, self.attributes, self.model.head.double().numpy())
-        return debias, found
+        return Mended(debias, found, held_out)
 
     def looked_at(self, log: RunLog, *, seed: int) -> Places:
         """Places of the comparisons that are no copies; of more than are wanted, so many drawn by the seed."""
@@ -109,7 +134,7 @@ class Leaning:
         log.say(f"leans are measured on {most} of {len(own)} comparisons, drawn by the seed")
         return np.sort(seeds.stream(seed, "leans").choice(own, size=most, replace=False))
 
-    def _debias(
+    def _mend(
         self,
         comparisons: Sequence[Comparison],
         votes: HeadVotes,
@@ -118,9 +143,9 @@ class Leaning:
         lists: SwapLists,
         *,
         seed: int,
-    ) -> Debias:
+    ) -> dict[str, Any]:
+        """Give the model its new head, and say what was taken out of it and what it leaned on before and after."""
         head, terms = self.model.head.double().numpy(), self.config.debias
-        before = self._test_scores()
         directions = None
         copies = counterfactual_copies(comparisons, lists, seed=seed) if "identity" in terms else None
         if copies is not None and copies.comparisons:
@@ -136,16 +161,13 @@ class Leaning:
         self.model.head = torch.from_numpy(new).float()
         scores = answers.states @ new
         self.model.score_mean, self.model.score_std = float(scores.mean()), max(float(scores.std()), 1e-6)
-        return Debias(
-            terms=terms,
-            leans_before=dict(zip(names, leans(head, answers).tolist(), strict=True)),
-            leans_after=dict(zip(names, leans(new, answers).tolist(), strict=True)),
-            accuracy_before=reward_report(self.test.comparisons, before).accuracy,
-            accuracy_difference=accuracy_difference(self.test.comparisons, self._test_scores(), before),
-        )
+        told = {"leans_before": head, "leans_after": new}
+        return {"terms": terms} | {
+            name: dict(zip(names, leans(one, answers).tolist(), strict=True)) for name, one in told.items()
+        }
 
-    def _test_scores(self) -> list[float]:
-        return score_groups(row_scorer(self.model), self.test.groups, budget=self.reading.budget)
+    def _test_scores(self, log: RunLog) -> list[float]:
+        return scored_with_bar(self.model, self.test.groups, self.reading.budget, log, "held-out answers")
 
     def _states(self, groups: Sequence[Group], *, on_progress: Callable[[int], None] = lambda _: None) -> Floats:
         scorer, budget = state_scorer(self.model), self.reading.budget

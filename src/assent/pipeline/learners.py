@@ -14,11 +14,12 @@ from assent.core import seeds
 from assent.core.errors import ConfigError
 from assent.core.group import Group
 from assent.core.lazy import Places
+from assent.core.runlog import RunLog
 from assent.learner import peers
 from assent.learner.config import OptimizerConfig
 from assent.learner.learner import Learner, Scorer
 from assent.learner.local import LocalLearner
-from assent.learner.scorer import LocalScorer
+from assent.learner.scorer import LocalScorer, score_groups
 from assent.learner.trunk import TrunkLearner
 from assent.models.checkpointing import checkpointed
 from assent.models.groups import GroupBatch
@@ -159,6 +160,12 @@ def adapters_off(policy: PolicyModel, *, temperature: float = 1.0) -> Scorer[Tok
 def row_scorer(model: ScalarModel) -> Scorer[Tensor]:
     """Asks a reward model for the raw score of each answer [B]."""
     return _scorer(model, model.at_last)
+
+
+def scored_with_bar(model: ScalarModel, groups: Sequence[Group], budget: int, log: RunLog, what: str) -> list[float]:
+    """The score of every answer, group by group, with a bar that says what is scored."""
+    with log.progress(what, sum(len(one.continuations) for one in groups), is_aside=True) as bar:
+        return score_groups(row_scorer(model), groups, budget=budget, on_progress=bar.advance)
 
 
 def criterion_scorer(model: ScalarModel, weights: Mapping[str, float], *, points: bool) -> Scorer[Tensor]:

@@ -46,12 +46,17 @@ def test_length_is_taken_out_of_the_head_that_is_saved(tmp_path: Path) -> None:
     every = comparisons(75)
     learn, test = reading.of(every[:60]), reading.of(every[60:])
     before = model.head
-    told, found = Leaning(model, learn, test, reading, config, {}, None).mended(RunLog(tmp_path, quiet=True), seed=0)
+    leaning = Leaning(model, learn, test, reading, config, {}, None)
+    scores = score_groups(row_scorer(model), test.groups, budget=2048)
+    told, found, held_out = leaning.mended(RunLog(tmp_path, quiet=True), seed=0)
+    assert held_out == score_groups(row_scorer(model), test.groups, budget=2048) != scores
     assert told is not None and told.terms == ("length", "identity")
     assert abs(told.leans_before["length"]) > 0.05 and abs(told.leans_after["length"]) < 1e-4
     assert abs(found.saved["length"]) < 1e-3
     assert not torch.equal(model.head, before) and model.score_std > 0
     assert told.accuracy_difference is not None
+    model.head = before
+    assert leaning.mended(RunLog(tmp_path, quiet=True), seed=0, held_out=scores)[0] == told, "known, and not read again"
 
 
 def test_without_debias_the_head_stays_as_it_is(tmp_path: Path) -> None:
@@ -60,9 +65,10 @@ def test_without_debias_the_head_stays_as_it_is(tmp_path: Path) -> None:
     reading = Reading(Backends(ModelConfig(), ComputeConfig()).renderer(model), model.max_length, "drop", None, 2048)
     part = reading.of(comparisons(60))
     before = model.head
-    told, found = Leaning(model, part, part, reading, RewardConfig(), {}, None).mended(
+    told, found, held_out = Leaning(model, part, part, reading, RewardConfig(), {}, None).mended(
         RunLog(tmp_path, quiet=True), seed=0
     )
+    assert held_out is None, "nobody asked for them"
     assert told is None and torch.equal(model.head, before) and "length" in found.leans
 
 

@@ -13,7 +13,6 @@ from assent.artifacts.jsonl import Records, read_records
 from assent.artifacts.stage import StageContext
 from assent.artifacts.store import Artifact
 from assent.core import files, seeds
-from assent.core.group import Group
 from assent.core.group_store import GroupStore
 from assent.core.hashing import hash_json
 from assent.core.lazy import Chained, Mapped, Picked
@@ -28,14 +27,13 @@ from assent.evaluation.outcomes import Found, Outcome
 from assent.evaluation.rater_report import rater_report
 from assent.evaluation.relevance import borrowed_answers, relevance
 from assent.evaluation.reward_report import RewardReport, reward_outcomes, reward_report
-from assent.learner.scorer import score_groups
 from assent.models.groups import Packed
 from assent.models.scalar import ScalarModel
 from assent.pipeline.ai_labels import by_people, weighed, weights_in
 from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.guarding import Parted, part
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
-from assent.pipeline.learners import all_heads, row_scorer, state_scorer, train_reward_model
+from assent.pipeline.learners import all_heads, scored_with_bar, state_scorer, train_reward_model
 from assent.pipeline.on_the_way import HELD_OUT_SEED, hand_over, keep, loop_of
 from assent.pipeline.ranked import RankedGroups, Reading
 from assent.pipeline.stages.settings import RewardStage
@@ -122,10 +120,10 @@ def trained_and_mended(
         held_out=Members(test.groups, test.targets),
         asked=looked_at,
     )
-    debias, inherited = leaning.mended(loop.log, seed=seed, own=looked_at, known=trained.settled)
-    last = trained.held_out if debias is None else None  # else they are the scores of another head
-    trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std, held_out=last)
-    return trained, debias, inherited
+    last = trained.held_out
+    found = leaning.mended(loop.log, seed=seed, own=looked_at, known=trained.settled, held_out=last)
+    trained = trained._replace(score_mean=model.score_mean, score_std=model.score_std, held_out=found.held_out)
+    return trained, found.debias, found.inherited
 
 
 def trust(report: RewardReport) -> dict[str, Any]:
@@ -171,7 +169,7 @@ def measured(
     """How far the model can be trusted, on what it never saw, and every pair of that."""
     scores = trained.held_out
     if scores is None:
-        scores = scored_with_bar(model, test.groups, reading, log, "held-out answers")
+        scores = scored_with_bar(model, test.groups, reading.budget, log, "held-out answers")
     relevant = relevance_of(model, reading, test.comparisons, log)
     raters = None
     if trained.raters is not None:
@@ -196,14 +194,6 @@ def criteria_of(model: ScalarModel, test: RankedGroups, reading: Reading) -> dic
     }
 
 
-def scored_with_bar(
-    model: ScalarModel, groups: Sequence[Group], reading: Reading, log: RunLog, what: str
-) -> list[float]:
-    """The score of every answer, group by group, with a bar that says what is scored."""
-    with log.progress(what, sum(len(one.continuations) for one in groups), is_aside=True) as bar:
-        return score_groups(row_scorer(model), groups, budget=reading.budget, on_progress=bar.advance)
-
-
 def relevance_of(
     model: ScalarModel, reading: Reading, comparisons: Sequence[Comparison], log: RunLog
 ) -> Estimate | None:
@@ -216,7 +206,7 @@ def relevance_of(
         for group in fit([reading.renderer.group(*asked)], max_length=reading.limit, policy="drop").items:
             kept.append(place)
             groups.append(group)
-    scores = scored_with_bar(model, groups, reading, log, "held-out answers under other prompts")
+    scores = scored_with_bar(model, groups, reading.budget, log, "held-out answers under other prompts")
     return relevance(Picked(probes, np.array(kept, dtype=np.int64)), scores[::2], scores[1::2])
 
 
