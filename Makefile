@@ -24,7 +24,7 @@ demo: setup  ## the whole loop on the built-in lab: two rounds, a verdict and a 
 
 REAL := build/real
 
-real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_DATA: reward model, DPO, PPO, a judge apart; about 3 hours on two cores
+real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_DATA: reward model, DPO, PPO, a judge apart; two to three hours on two cores
 	$(BIN)/python benchmarks/real_model.py --to $(REAL)
 	$(BIN)/python benchmarks/real_sides.py --to $(REAL)
 	$(BIN)/assent run configs/real-smol-gold.yaml

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -25,6 +25,7 @@ from assent.training.on_policy import Minibatch, Rows, joined
 from assent.training.on_policy_config import PPOConfig
 
 
+@runtime_checkable
 class HasHead(Protocol):
     """A model whose numbers are its states times the weights of a head, such as a `ScalarModel`."""
 

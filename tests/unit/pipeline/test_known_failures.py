@@ -75,6 +75,10 @@ SETTINGS: Sequence[tuple[str, Mapping[str, Any]]] = [
 ]
 
 
+WARNED = {"real-smol.yaml": ["optimize.missing_eos_penalty"]}
+"""Of which the config itself says what came of it, and what came of the contrary."""
+
+
 def _found(config: RunConfig) -> list[str]:
     return [one.key for one in check_known(config, parameters=SMALL, prompts=2000)]
 
@@ -94,7 +98,7 @@ def test_defaults_of_every_method_raise_no_alarm(kind: str, lora: object) -> Non
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_the_configs_of_the_repository_raise_no_alarm(path: Path) -> None:
-    assert _found(load_config(path)) == []
+    assert _found(load_config(path)) == WARNED.get(path.name, [])
 
 
 def test_a_round_of_adapters_is_expected_to_write_the_base_and_adapters() -> None:

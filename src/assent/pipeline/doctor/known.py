@@ -10,7 +10,7 @@ from assent.learner.config import OptimizerConfig
 from assent.pipeline.adapter_rates import ADAPTER_RATE, adapter_rates
 from assent.pipeline.config import RunConfig, ScratchBase
 from assent.training.method import Method
-from assent.training.on_policy_config import OnPolicyConfig, PPOConfig
+from assent.training.on_policy_config import OnPolicyConfig
 
 TOO_FAST = {"sft": 5e-4, "reward": 2e-4, "optimize": 5e-5, "value": 2e-4, "head": math.inf}
 """Learning rates, for a pretrained model of 10⁹ weights that is trained whole, beyond which what it knows is lost.
@@ -144,8 +144,9 @@ def _on_policy(optimize: OnPolicyConfig, prompts: int | None) -> Iterator[Findin
     if (reaches := gamma**longest) < DISCOUNTED:
         said = f"is {gamma:g}: of an answer's reward {reaches:.0%} reaches its first of {longest} tokens"
         yield warning("optimize.gamma", said, "use 1.0: answers are short")
-    if isinstance(optimize, PPOConfig) and optimize.shares_trunk and (reaches := optimize.lam**longest) < DISCOUNTED:
-        said = f"is {optimize.lam:g}: until the value head, which starts at zero, has learned, {reaches:.0%} of an"
+    lam = getattr(optimize, "lam", 1.0)
+    if optimize.shares_trunk and (reaches := lam**longest) < DISCOUNTED:
+        said = f"is {lam:g}: until the value head, which starts at zero, has learned, {reaches:.0%} of an"
         yield warning("optimize.lam", f"{said} answer's score reaches its first of {longest} tokens", "use 1.0")
 
 
