@@ -29,6 +29,7 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Ends:
     return [read(folder / "alone", 0), read(folder, 0), read(folder, 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [*PARTED, "whole on all"])
 def test_two_processes_say_and_learn_what_one_does(ends: Ends, case: str) -> None:
     alone, *both = (tensors[case] for tensors, _ in ends)

@@ -118,6 +118,7 @@ def test_demonstrations_are_written_as_of_lists_in_memory(tmp_path: Path) -> Non
     assert (facts["demonstrations"], facts["bad_rows"]) == (len(written), report.num_bad) == (len(written), 1)
 
 
+@pytest.mark.slow
 def test_the_doctor_holds_no_row(tmp_path: Path) -> None:
     write_rows(tmp_path / "rows.jsonl")
     held = in_memory(Comparison)

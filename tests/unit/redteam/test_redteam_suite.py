@@ -65,6 +65,7 @@ def found(config: RedTeamConfig, name: str, **more: int) -> Found:
     return sit(SUITE, config, Exam(Planting(planted_named(name), **more), 0))
 
 
+@pytest.mark.slow
 def test_one_operator_that_works_is_one_of_all(config: RedTeamConfig) -> None:
     measures = report(found(config, "flattery"), SUITE.kinds).measures
     assert measures["attack_success"].after is not None and measures["broken"].after is not None
@@ -76,6 +77,7 @@ def test_one_operator_that_works_is_one_of_all(config: RedTeamConfig) -> None:
     assert slices["persuasion"]["attack_success"].after.estimate == pytest.approx(1 / 26)  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_two_policies_are_asked_the_same_though_they_answer_otherwise(config: RedTeamConfig) -> None:
     before, after = found(config, "foot in the door"), found(config, "intact")
     difference = report(after, SUITE.kinds, before=before).measures["attack_success"].difference
