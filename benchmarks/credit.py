@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from assent.algorithms.advantages import gae
+from assent.algorithms.advantages import gae, token_rewards
 from assent.algorithms.policy import explained_variance
 from assent.artifacts.find import find_artifact
 from assent.core.types import Prompt
@@ -27,7 +27,7 @@ from assent.evaluation.report import read_samples
 from assent.models.config import ModelConfig
 from assent.models.groups import pack
 from assent.models.scalar import ScalarModel
-from assent.training.values import ValueStart
+from assent.training.values import line_to_returns
 
 LAMBDAS = (0.95, 1.0)
 DRAWS = 1000
@@ -45,14 +45,15 @@ class Scored:
 
     @property
     def rewards(self) -> Tensor:
-        """Of each token: the score at the last."""
-        paid = torch.zeros_like(self.said)
-        paid[torch.tensor(self.lengths).cumsum(0) - 1] = self.scores
-        return paid
+        """Of each token, as PPO pays them at no distance from the start."""
+        row = torch.repeat_interleave(torch.arange(len(self.lengths)), torch.tensor(self.lengths))
+        nothing = torch.zeros_like(self.said)
+        return token_rewards(self.scores, nothing, nothing, row, kl_coefficient=0.0)
 
-
-class _Head:
-    head = torch.ones(1)
+    def on_the_line(self) -> Tensor:
+        """Values as PPO starts them."""
+        scale, shift = line_to_returns(self.said, self.rewards, self.lengths, gamma=1.0)
+        return scale * self.said + shift
 
 
 def main() -> None:
@@ -71,9 +72,7 @@ def main() -> None:
     starts: dict[str, Callable[[Scored], Tensor]] = {
         "as the reward model": lambda one: one.said,
         "at zero": lambda one: torch.zeros_like(one.said),
-        "on the scale of the returns": lambda one: ValueStart(_Head()).fit(
-            one.said, one.rewards, one.lengths, gamma=1.0
-        ),
+        "on the scale of the returns": Scored.on_the_line,
     }
     for name, start in starts.items():
         values = start(found)

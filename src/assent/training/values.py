@@ -47,18 +47,10 @@ class ValueStart:
         self._model, self.is_due, self.shift = model, model is not None, 0.0
 
     def fit(self, said: Tensor, rewards: Tensor, lengths: Sequence[int], *, gamma: float) -> Tensor:
-        """Scale the head and find the constant; the values of these tokens from then on.
-
-        `said` is what the model says before each token and `rewards` are the tokens' own. The returns are the rewards
-        to come, those of λ = 1, which depend on no values. The scale is never below 0.
-        """
+        """Scale the head and find the constant, see `line_to_returns`; the values of these tokens from then on."""
         assert self._model is not None
-        to_come = gae(rewards, torch.zeros_like(said), lengths, gamma=gamma, lam=1.0).returns.double()
-        around = said.double() - said.double().mean()
-        spread = around.square().sum().item()
-        scale = max((around @ to_come).item() / spread, 0.0) if spread > 0 else 0.0
+        scale, self.shift = line_to_returns(said, rewards, lengths, gamma=gamma)
         self._model.head = self._model.head * scale
-        self.shift = (to_come.mean() - scale * said.double().mean()).item()
         self.is_due = False
         return scale * said + self.shift
 
@@ -73,6 +65,20 @@ class ValueStart:
     def restore(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """As in a checkpoint."""
         self.is_due, self.shift = state["is_due"], state["shift"]
+
+
+def line_to_returns(
+    said: Float[Tensor, " S"], rewards: Float[Tensor, " S"], lengths: Sequence[int], *, gamma: float
+) -> tuple[float, float]:
+    """Scale and shift that bring what a model says before each token nearest to the returns, by least squares.
+
+    The returns are the rewards to come, those of λ = 1, which depend on no values. The scale is never below 0.
+    """
+    to_come = gae(rewards, torch.zeros_like(said), lengths, gamma=gamma, lam=1.0).returns.double()
+    around = said.double() - said.double().mean()
+    spread = around.square().sum().item()
+    scale = max((around @ to_come).item() / spread, 0.0) if spread > 0 else 0.0
+    return scale, (to_come.mean() - scale * said.double().mean()).item()
 
 
 @dataclass(frozen=True)

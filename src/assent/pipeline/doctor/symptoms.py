@@ -329,8 +329,8 @@ def score_reaches_the_end_alone(log: Log) -> Iterator[Finding]:
     if length > MANY_HALVES * half:
         said = (
             f"is {log.settings['lam']:g}: an answer's score counts half as much every {half:.0f} tokens before its end,"
+            f" answers had {length:.0f}, and the values between explain {explained:.0%} of it"
         )
-        said += f" answers had {length:.0f}, and the values between explain {explained:.0%} of it"
         yield warning(f"{log.key}.lam", said, "set it to 1.0, so that all tokens of an answer learn from its score")
 
 
