@@ -7,6 +7,7 @@ Live answers always fill rows 0 … B - 1, and their prompts places 0 … P - 1,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assent.generation.numbers import FreshNumbers, StepNumbers, filled
 from assent.generation.shelves import KeyValue, Part, Shelf, grown, nothing_like
 from assent.models.attention import AttentionCall
 from assent.models.group_plan import GroupPlan
@@ -58,6 +60,7 @@ class KeyValueCache:
         self._edges = np.array(edges, dtype=np.int64)
         self._shelves = [Shelf() for _ in range(max(len(edges), 1))]
         self._own: dict[int, KeyValue] = {}
+        self._moves = 0  # how often they were grown
         self._shelf = np.zeros(0, dtype=np.int64)  # of each live row's prompt
         self._place = np.zeros(0, dtype=np.int64)  # of that prompt on its shelf
         self._used = np.zeros(rows, dtype=np.int64)  # tokens written, by row
@@ -97,15 +100,31 @@ class KeyValueCache:
                     last = shelf.remove(place)
                     self._place[is_here & (self._place == last)] = place
 
-    def at(self, positions: NDArray[np.int64], device: torch.device) -> KeyValueCache:
-        """Set the position [B] of each live row's next token."""
+    def at(
+        self, positions: NDArray[np.int64], device: torch.device, numbers: StepNumbers | None = None
+    ) -> KeyValueCache:
+        """Set the position [B] of each live row's next token; `numbers` is how that comes to the device."""
+        numbers = FreshNumbers(device) if numbers is None else numbers
         lengths = np.array(
             [self._shelves[s].lengths[p] for s, p in zip(self._shelf.tolist(), self._place.tolist(), strict=True)]
         )
         own = positions - lengths
         self._used[: len(own)] = own + 1
-        self._step = _Step.of(self._shelves, self._shelf, self._place, own, device)
+        self._step = _Step.of(self._shelves, self._shelf, self._place, own, self._rows, numbers)
+        for layer, former in self._own.items():
+            self._own[layer] = grown(former, self._rows, self._step.longest)
+            self._moves += self._own[layer] is not former
         return self
+
+    @property
+    def shapes(self) -> tuple[int, ...]:
+        """Equal for two steps that read and write the same memory in the same shapes."""
+        step = self._step
+        if step is None:
+            raise RuntimeError("shapes was asked before at")
+        parts = [(*part.members.shape, len(part.where), part.prompt_length) for part in step.parts]
+        moves = self._moves + sum(shelf.moves for shelf in self._shelves)
+        return (moves, len(step.rows), step.longest, *(size for part in parts for size in part))
 
     def attend(self, call: AttentionCall) -> Float[Tensor, "B H D"]:
         """Write each row's new key and value, and let its query see its prompt and its own tokens up to there.
@@ -118,7 +137,7 @@ class KeyValueCache:
             raise RuntimeError("attend was called before at")
         num_heads, num_rows, width = call.query.shape
         num_kv_heads = call.key.shape[0]
-        keys, values = self._own[call.layer] = grown(self._own[call.layer], self._rows, step.longest)
+        keys, values = self._own[call.layer]
         keys[step.rows, :, step.own] = call.key.transpose(0, 1)
         values[step.rows, :, step.own] = call.value.transpose(0, 1)
         keys, values = (x[:num_rows, :, : step.longest].flatten(0, 1) for x in (keys, values))
@@ -146,7 +165,7 @@ class _Step:
     own: Int[Tensor, " B"]
     """Place of the new token among those of its answer."""
     longest: int
-    """The longest answer, new tokens counted."""
+    """The longest answer, new tokens counted, or more."""
     parts: list[Part]
 
     @classmethod
@@ -156,12 +175,17 @@ class _Step:
         shelf: NDArray[np.int64],
         place: NDArray[np.int64],
         own: NDArray[np.int64],
-        device: torch.device,
+        most: int,
+        numbers: StepNumbers,
     ) -> _Step:
-        longest = int(own.max()) + 1
+        """Live rows stand in these places of these shelves, with new tokens at `own`; there may be `most` rows."""
+        rows, longest = numbers.count(len(own), most), numbers.length(int(own.max()) + 1, sys.maxsize)
         parts = []
         for number in np.unique(shelf).tolist():
             where = np.flatnonzero(shelf == number)
-            parts.append(Part.of(shelves[number], where, place[where], own[where], longest, device))
-        rows = torch.arange(len(own), device=device)
-        return cls(rows, torch.from_numpy(own).to(device), longest, parts)
+            count = rows if len(where) == len(own) else len(where)
+            part = Part.of(
+                shelves[number], where, place[where], own[where], rows=count, longest=longest, numbers=numbers
+            )
+            parts.append(part)
+        return cls(numbers.put(np.arange(rows)), numbers.put(filled(own, rows)), longest, parts)

@@ -71,11 +71,20 @@ class FlatRows:
     can_join = True
     """Whether rows may join while others are live."""
 
-    def __init__(self, forward: Forward, prompts: Sequence[TokenIds], order: Sequence[int], *, capacity: int) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        prompts: Sequence[TokenIds],
+        order: Sequence[int],
+        *,
+        capacity: int,
+        edges: Sequence[int] | None = None,
+    ) -> None:
+        """`edges` are the lengths up to which prompts lie together, as `edges_of` them if None."""
         self._forward, self._prompts = forward, prompts
         self._order, self._num_computed = order, 0
         self._ready: dict[int, tuple[dict[int, KeyValue], Tensor]] = {}
-        self._cache = KeyValueCache(capacity, edges_of([len(prompt) for prompt in prompts]))
+        self._cache = KeyValueCache(capacity, edges_of([len(prompt) for prompt in prompts]) if edges is None else edges)
         self.positions = 0
 
     def join(self, prompts: Sequence[int]) -> Float[Tensor, "N V"]:

@@ -65,7 +65,7 @@ class LocalEngine:
             raise ValueError(f"max_live_rows must be at least 1, got {max_live_rows}")
         self._policy, self._max_live_rows = policy, max_live_rows
         self.rows = choose_rows(policy)
-        self._lean = LeanDecoder.of(policy.core, dtype) if self.rows.kind == "lean" else None
+        self._lean = LeanDecoder.of(policy.core, dtype) if self.rows.kind in ("captured", "lean") else None
         if self._lean is None and dtype not in (None, policy.core.dtype):
             name = type(policy.core).__name__
             _log.warning("%s: answers are drawn in %s, not in %s: no lean pass", name, policy.core.dtype, dtype)

@@ -19,9 +19,11 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from assent.core.group import TokenIds
+from assent.generation.captured import CAPTURED_PADDING, CapturedRows, recorder_for
 from assent.generation.flat import FlatRows, ModuleForward
 from assent.generation.lean import LeanDecoder
 from assent.generation.padded import PaddedLiveRows
+from assent.generation.shelves import edges_of
 from assent.generation.stateful import StatefulRows
 from assent.generation.uncached import UncachedRows
 from assent.models.attention import attention_of
@@ -34,7 +36,9 @@ from assent.models.twin import twin_key, twin_of
 
 _log = logging.getLogger(__name__)
 
-RowsKind = Literal["lean", "flat", "padded", "stateful", "uncached"]
+_RECORDED = 1e-2
+"""Products in TF32 of other shapes differ by a tenth of that; a wrong row differs by hundreds of it."""
+RowsKind = Literal["captured", "lean", "flat", "padded", "stateful", "uncached"]
 
 
 class LiveRows(Protocol):
@@ -48,7 +52,10 @@ class LiveRows(Protocol):
         ...
 
     def step(self, tokens: NDArray[np.int64], positions: NDArray[np.int64]) -> Float[Tensor, "B V"]:
-        """Feed each row its newest token, at its position; returns the logits of the tokens after."""
+        """Feed each row its newest token, at its position; returns the logits of the tokens after.
+
+        They may be overwritten by the next step.
+        """
         ...
 
     def keep(self, former: NDArray[np.int64]) -> None:
@@ -74,11 +81,15 @@ class ChosenRows:
     ) -> LiveRows:
         """Rows for these prompts, which will join in this order, at most `capacity` at a time.
 
-        "lean" rows are computed by `lean`; without it, as "flat" ones, by the modules.
+        "captured" and "lean" rows are computed by `lean`; without it, as "flat" ones, by the modules. Steps are not
+        captured where prompts of very different lengths would have to lie together.
         """
-        if self.kind in ("lean", "flat"):
-            forward = lean if lean is not None and self.kind == "lean" else ModuleForward(core)
-            return FlatRows(forward, prompts, order, capacity=capacity)
+        if self.kind in ("captured", "lean", "flat"):
+            forward = lean if lean is not None and self.kind != "flat" else ModuleForward(core)
+            record = recorder_for(forward.device) if forward is lean and self.kind == "captured" else None
+            if record is None or len(edges_of([len(prompt) for prompt in prompts], CAPTURED_PADDING)) > 1:
+                return FlatRows(forward, prompts, order, capacity=capacity)
+            return CapturedRows(forward, prompts, order, capacity=capacity, record=record)
         if self.kind == "padded":
             return PaddedLiveRows(core, prompts)
         return StatefulRows(core, prompts) if self.kind == "stateful" else UncachedRows(core, prompts)
@@ -90,13 +101,17 @@ _chosen: dict[str, ChosenRows] = {}
 def choose_rows(policy: PolicyModel) -> ChosenRows:
     """The way for this policy; the reason is logged where it is a slow one."""
     core: PreTrainedModel = policy.core
-    key = f"{policy.mode}/{twin_key(core)}"
+    can_capture = recorder_for(core.device) is not None
+    key = f"{policy.mode}/{can_capture}/{twin_key(core)}"
     if key not in _chosen:
         with torch.inference_mode(False), torch.no_grad():
             twin = twin_of(core)
             if twin is not None:
                 switch_attention(twin, attention_of(core))
-            _chosen[key] = _first_right(policy.mode, core if twin is None else twin, is_twin=twin is not None)
+            chosen = _first_right(policy.mode, core if twin is None else twin, is_twin=twin is not None)
+            if chosen.kind == "lean" and can_capture and _captures(core if twin is None else twin.to(core.device)):
+                chosen = ChosenRows("captured", "")
+            _chosen[key] = chosen
     chosen = _chosen[key]
     if chosen.reason:
         how = "without a cache" if chosen.kind == "uncached" else "in cohorts of prompts of one length"
@@ -121,9 +136,24 @@ def _first_right(mode: Mode, core: PreTrainedModel, *, is_twin: bool) -> ChosenR
     return ChosenRows("uncached", first)
 
 
+def _captures(core: PreTrainedModel) -> bool:
+    """Whether recorded steps say what the same steps say that are not; both on the device."""
+    try:
+        asked, recorded = (_played(kind, core, joins=True) for kind in ("lean", "captured"))
+    # A family may do what cannot be recorded, such as asking the device for a number.
+    except Exception as error:
+        _log.warning("%s: steps are not recorded: %s: %s", type(core).__name__, type(error).__name__, error)
+        return False
+    difference = (recorded - asked).abs().max().item()
+    limit = _RECORDED * max(1.0, asked.abs().max().item())
+    if not difference <= limit:
+        _log.warning("%s: steps are not recorded: they differ by %.2g", type(core).__name__, difference)
+    return difference <= limit
+
+
 def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float) -> str | None:
     """None where rows of this kind say the same as whole rows, else what is wrong with them."""
-    joins = kind in ("lean", "flat")  # padded rows join only when none is live
+    joins = kind in ("captured", "lean", "flat")  # padded rows join only when none is live
     expected = _played("uncached", core, joins=joins)
     try:
         found = _played(kind, core, joins=joins)
@@ -145,7 +175,7 @@ def _played(kind: RowsKind, core: PreTrainedModel, *, joins: bool) -> Float[Tens
     prompts = [random_tokens(core, length, name=f"prompt {n}") for n, length in enumerate(lengths)]
     answers = np.stack([random_tokens(core, steps + 1, name=f"answer {n}") for n in range(5)])
     starts = np.array([lengths[n] for n in (0, 0, 1, 2, 3)])
-    lean = LeanDecoder.of(core) if kind == "lean" else None
+    lean = LeanDecoder.of(core) if kind in ("captured", "lean") else None
     rows = ChosenRows(kind, "").make(core, prompts, range(4), capacity=5, lean=lean)
     said = [rows.join([0, 0, 1, 2])]
     live = np.arange(4)
@@ -153,7 +183,7 @@ def _played(kind: RowsKind, core: PreTrainedModel, *, joins: bool) -> Float[Tens
         if step == 3:
             rows.keep(np.array([0, 3, 2]))
             live = live[[0, 3, 2]]
-        said.append(rows.step(answers[live, step], starts[live] + step))
+        said.append(rows.step(answers[live, step], starts[live] + step).clone())
     if joins:
         said.append(rows.join([3]))
         last = np.append(answers[live, steps], answers[4, 0])

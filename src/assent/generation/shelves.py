@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from assent.generation.numbers import StepNumbers, filled
 from assent.models.attention import AttentionCall
 
 KeyValue = tuple[Float[Tensor, "Hkv T D"], Float[Tensor, "Hkv T D"]]
@@ -24,18 +25,19 @@ _LIKE = 1.5
 """Prompts lie together up to this ratio of their lengths."""
 
 
-def edges_of(lengths: Sequence[int]) -> list[int]:
-    """Lengths of prompts up to which they lie together, ascending.
+def edges_of(lengths: Sequence[int], least: int | None = None) -> list[int]:
+    """Lengths of prompts up to which they lie together, ascending. A shelf more saves over `least` tokens of padding.
 
     Those on one shelf are read as if all were as long as the longest of them: a few long prompts among many short ones
     would else cost each step, and memory, as much as if all were long.
     """
+    least = SHELF_TOKENS if least is None else least
     waiting = sorted(lengths, reverse=True)
     edges: list[int] = []
     while waiting:
         edges.append(waiting[0])
         shorter = [one for one in waiting if one * _LIKE < waiting[0]]
-        if sum(waiting[0] - one for one in shorter) <= SHELF_TOKENS:
+        if sum(waiting[0] - one for one in shorter) <= least:
             break
         waiting = shorter
     return edges[::-1]
@@ -50,12 +52,16 @@ class Shelf:
         self.lengths = np.zeros(0, dtype=np.int64)
         self.expected = 0
         """Places that will be wanted at once."""
+        self.moves = 0
+        """How often buffers were made or grown, and so lie elsewhere."""
 
     def lay(self, prompt: dict[int, KeyValue], length: int) -> int:
         """Put a prompt in the next place; which it is."""
         place = len(self.lengths)
         for layer, pair in prompt.items():
-            self.kept[layer] = grown(self.kept.get(layer, nothing_like(pair)), max(place + 1, self.expected), length)
+            former = self.kept.get(layer, nothing_like(pair))
+            self.kept[layer] = grown(former, max(place + 1, self.expected), length)
+            self.moves += self.kept[layer] is not former
             for buffer, given in zip(self.kept[layer], pair, strict=True):
                 buffer[place, :, :length] = given
         self.lengths = np.append(self.lengths, length)
@@ -91,9 +97,9 @@ class Part:
     own: Int[Tensor, " B"]
     """Place of the new token among those of its answer."""
     prompt_length: int
-    """Of the longest prompt."""
+    """Of the longest prompt, or more."""
     longest: int
-    """The longest answer of the step, new tokens counted."""
+    """The longest answer of the step, new tokens counted, or more."""
     masks: dict[tuple[int | None, torch.dtype], Tensor] = field(default_factory=dict)
 
     @classmethod
@@ -103,20 +109,35 @@ class Part:
         where: NDArray[np.int64],
         place: NDArray[np.int64],
         own: NDArray[np.int64],
+        *,
+        rows: int,
         longest: int,
-        device: torch.device,
+        numbers: StepNumbers,
     ) -> Part:
-        """Rows `where` [B] of a step, whose prompts lie in these places [B], with new tokens at `own` [B]."""
+        """Rows `where` [B] of a step, whose prompts lie in these places [B], with new tokens at `own` [B].
+
+        Up to `rows` they are followed by rows of nobody, which answer the first prompt.
+        """
         counts = np.bincount(place, minlength=len(shelf.lengths))
         order = np.argsort(place, kind="stable")
         nth = np.empty_like(place)
         nth[order] = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
-        members = np.zeros((len(shelf.lengths), counts.max()), dtype=np.int64)
+        held = next(iter(shelf.kept.values()))[0].shape
+        most = int(counts.max())
+        members = np.zeros((numbers.count(len(shelf.lengths), held[0]), numbers.count(most, rows)), dtype=np.int64)
         members[place, nth] = np.arange(len(place))
-        there, at, number, by_prompt, lengths, new = (
-            torch.from_numpy(one).to(device) for one in (where, place, nth, members, shelf.lengths[place], own)
+        there, at, number, lengths, new = (
+            numbers.put(filled(one, rows, value))
+            for one, value in (
+                (where, 0),
+                (place, 0),
+                (nth, 0),
+                (shelf.lengths[place], int(shelf.lengths[0])),
+                (own, 0),
+            )
         )
-        return cls(there, shelf.kept, at, number, by_prompt, lengths, new, int(shelf.lengths.max()), longest)
+        prompt_length = numbers.length(int(shelf.lengths.max()), held[2])
+        return cls(there, shelf.kept, at, number, numbers.put(members), lengths, new, prompt_length, longest)
 
     def look(
         self, call: AttentionCall, queries: Float[Tensor, "B Hkv G D"], own: Float[Tensor, "B Hkv G n"]
