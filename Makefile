@@ -35,7 +35,8 @@ real: setup  ## a real pretrained model (135M) on real human data from $$ASSENT_
 	$(BIN)/python benchmarks/real.py --runs runs > $(REAL)/report.md
 	@echo "what it found: $(REAL)/report.md"
 
-PYTEST := $(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three at a time on two cores: a third of the time a test waits for a page, a server or a process.
+PYTEST := $(KEPT) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Types take a minute of one core, so they are checked while the tests begin, and told after them.
 TYPES := $(VENV)/types.log

@@ -178,6 +178,7 @@ class Side:
             kl=KLConfig(kind="fixed", coefficient=KL),
             epochs=self.cell["epochs"],
             critic_warmup=0,
+            lam=0.95,  # TRL's
             value_optimizer=self.optimizer,
         )
 

@@ -60,8 +60,10 @@ def main() -> None:
     parser.add_argument("--engines", type=int, default=2)
     parser.add_argument("--kill", nargs="+", default=["engine", "learner", "driver"])
     parser.add_argument("--set", nargs="+", default=[], dest="settings", help="settings of all runs on the cluster")
+    parser.add_argument("--checkpoint-seconds", type=float, default=1.0)
     given = parser.parse_args()
     cluster = ["compute.kind=ray", f"compute.learners={given.learners}", f"compute.engines={given.engines}"]
+    cluster.append(f"compute.checkpoint_seconds={given.checkpoint_seconds}")
     cluster += given.settings
     with tempfile.TemporaryDirectory(prefix="assent-faults-") as folder:
         first = Path(folder) / "one process"

@@ -15,7 +15,10 @@ GB = 1e9
 _MASTER = 16
 """Bytes of a trained weight: itself, its gradient and both moments in fp32."""
 _LOW = 2
-"""Bytes of a weight in bf16: frozen ones, and those that are sent and multiplied."""
+"""Bytes of a weight in bf16: frozen ones, those that are multiplied, and those that engines are given."""
+_WIDE = 4
+"""Bytes of a trained weight, or of its gradient, that goes from learner to learner: they are gathered as they are
+held, in fp32, and rounded for each product."""
 _OPTIMIZER_TRAFFIC = 28
 """Bytes that AdamW reads and writes for each weight."""
 _ACTIVATION = 34
@@ -201,9 +204,19 @@ def _learner_bytes(job: Job) -> dict[str, float]:
     return {
         "weights, gradients, moments": roles * _MASTER * trained / job.learners,
         "frozen models": frozen * _LOW * whole / spread,
-        "layers made whole": _LOW * (2 * size.layer + size.ends) + _LOW * size.layer,
+        "layers made whole": _gathered(job) * (2 * size.layer + size.ends) + _pulled(job) * size.layer,
         "activations": job.microbatch * size.width * kept,
     }
+
+
+def _gathered(job: Job) -> int:
+    """Bytes of each weight of the trained model as learners get it from each other."""
+    return _LOW if job.is_lora else _WIDE
+
+
+def _pulled(job: Job) -> float:
+    """Bytes of gradient that learners send for each weight of the trained model."""
+    return _WIDE * (job.trained if job.is_lora else 1.0)
 
 
 def _engine_bytes(job: Job) -> dict[str, float]:
@@ -222,13 +235,15 @@ def _seconds(job: Job, machine: Machine) -> dict[str, float]:
     scored = 2 + 2 * job.has_critic  # old and reference log-probs; values and rewards
     passes = job.epochs * roles
     link = machine.inside if job.learners <= machine.per_node else machine.between
-    moved = _LOW * whole * (job.learners - 1) / job.learners / link  # one all-gather of all weights
+    moved = whole * (job.learners - 1) / job.learners / link  # seconds for one byte of each weight
     is_gathered = not job.is_lora or job.frozen == "sharded"
     batches = ceil(share / job.microbatch)
     backward += 2 * job.is_checkpointed
     computed = (passes * backward + scored * 2) * whole * share / machine.products
-    # Forward and backward gather the weights, and gradients go back; a pass that scores gathers once.
-    sent = batches * moved * (3 * passes + scored) if is_gathered else 0.0
+    # Forward and backward gather the weights, and gradients go back; a pass that scores gathers once, of trained models
+    # (policy, values) and of as many frozen ones (reference, rewards).
+    bytes_sent = passes * (2 * _gathered(job) + _pulled(job)) + scored / 2 * (_gathered(job) + _LOW)
+    sent = batches * moved * bytes_sent if is_gathered else 0.0
     trained = whole * job.trained if job.is_lora else whole
     stepped = passes * _OPTIMIZER_TRAFFIC * trained / job.learners / machine.bandwidth
     return {

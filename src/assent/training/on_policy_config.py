@@ -242,8 +242,9 @@ class PPOConfig(OnPolicyConfig):
     """Which method moves the policy."""
     gamma: float = Field(default=1.0, gt=0, le=1)
     """Discount per token."""
-    lam: float = Field(default=0.95, ge=0, le=1)
-    """GAE lambda."""
+    lam: float = Field(default=1.0, ge=0, le=1)
+    """GAE lambda: of what the value model did not foresee at a token, the share that each token before it learns. With
+    1 every token of an answer learns from its score; at 0.95 a score halves every 14 tokens."""
     epochs: int = Field(default=4, ge=1)
     """Passes over each batch of rollouts."""
     value: Literal["own_model", "shared_trunk"] = Field(default="own_model", json_schema_extra={"added_later": True})

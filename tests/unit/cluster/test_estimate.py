@@ -33,8 +33,10 @@ def test_memory_of_a_learner_is_its_shards_and_what_is_whole_for_a_moment() -> N
 
     assert parts["weights, gradients, moments"] == pytest.approx(16e9 / 4)
     assert parts["frozen models"] == pytest.approx(2e9 / 4)  # the reference alone
-    # two layers of 9e7 and the ends of 1e8 in two bytes each, and the gradient of one layer
-    assert parts["layers made whole"] == pytest.approx(2 * (1.8e8 + 1e8) + 2 * 9e7)
+    # two layers of 9e7 and the ends of 1e8 in fp32, and the gradient of one layer
+    assert parts["layers made whole"] == pytest.approx(4 * (1.8e8 + 1e8) + 4 * 9e7)
+    adapters = estimate(replace(JOB, is_lora=True), MACHINE).learner  # a base in bf16; a hundredth is trained
+    assert adapters["layers made whole"] == pytest.approx(2 * (1.8e8 + 1e8) + 4 * 9e7 / 100)
     assert parts["activations"] == pytest.approx(34 * 1000 * 1000 * 10)
     once_more = estimate(replace(JOB, is_checkpointed=True), MACHINE).learner
     assert once_more["activations"] == pytest.approx((2 * 10 + 34) * 1000 * 1000)
@@ -67,8 +69,9 @@ def test_seconds_of_rollouts_are_reads_of_weights_where_rows_are_few() -> None:
 
 
 def test_what_is_gathered_counts_where_products_do_not_hide_it() -> None:
-    # 2500 tokens of each learner in 3 micro-batches; an all-gather moves 3/4 of 2e9 bytes
-    gathered = 3 * (2e9 * 3 / 4) * (3 + 2)
+    # 2500 tokens of each learner in 3 micro-batches; an all-gather moves 3/4 of 1e9 weights: policy twice and its
+    # gradient, policy and reference once more to be scored; all in fp32 but the reference
+    gathered = 3 * (1e9 * 3 / 4) * (4 + 4 + 4 + 4 + 2)
     inside = estimate(JOB, MACHINE).seconds
     between = estimate(JOB, replace(MACHINE, per_node=2)).seconds
 

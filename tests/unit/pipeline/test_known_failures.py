@@ -66,7 +66,14 @@ SETTINGS: Sequence[tuple[str, Mapping[str, Any]]] = [
     ("optimize.gamma", {"optimize": {"kind": "ppo", "gamma": 0.9}}),
     (
         "optimize.lam",
-        {"optimize": {"kind": "ppo", "value": "shared_trunk", "value_optimizer": {"learning_rate": 1e-3}}},
+        {
+            "optimize": {
+                "kind": "ppo",
+                "value": "shared_trunk",
+                "lam": 0.95,
+                "value_optimizer": {"learning_rate": 1e-3},
+            }
+        },
     ),
     ("optimize.beta", {"optimize": {"kind": "dpo", "beta": 0.0001}}),
     ("optimize.beta", {"optimize": {"kind": "dpo", "beta": 20}}),

@@ -17,7 +17,7 @@ _LARGE = 4
 """GPUs that an engine of a model wants which one GPU does not hold."""
 _NOTE = (
     "on paper: every number follows from the cost model and the rates above, and none was measured; it assumes that"
-    " products are in bf16, and that weights are gathered beside them (docs/how-to/cluster.md)"
+    " products are in bf16, and that fp32 weights are gathered beside them (docs/how-to/cluster.md)"
 )
 
 
