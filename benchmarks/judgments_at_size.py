@@ -101,8 +101,9 @@ def measured(url: str, size: Size, *, served: int) -> dict[str, float]:
     fill(url, size)
     result = {"judgments": size.judgments, "fill": time.perf_counter() - began}
     with Store.open(url, seed=1) as store:
-        waits = sorted(waits_for_next(store, size, served))
-        result |= {"next p50": waits[len(waits) // 2], "next p95": waits[math.ceil(0.95 * len(waits)) - 1]}
+        for name in ("next", "next again"):  # raters who come the first time, and the same once more
+            waits = sorted(waits_for_next(store, size, served))
+            result |= {f"{name} p50": waits[len(waits) // 2], f"{name} p95": waits[math.ceil(0.95 * len(waits)) - 1]}
         watch = Watch(store, url, rest=0.0)
         result["dashboard"] = seconds(lambda: watch.overview("size", now=NOW))
         result["dashboard again"] = seconds(lambda: watch.overview("size", now=NOW))

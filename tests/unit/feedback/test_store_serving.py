@@ -11,6 +11,7 @@ from store_samples import judgment, people, task
 
 from assent.core.errors import StoreError
 from assent.core.types import Ranking
+from assent.feedback.queue import gold, taken
 from assent.feedback.queue.tasks import insert_task_rows, load_tasks, task_content, task_row
 from assent.feedback.records.queue import Counts, Queue, Served, Viewing
 from assent.feedback.records.settings import ProjectSettings
@@ -29,6 +30,14 @@ def two(store: Store) -> Store:
         store.register_rater(rater, now=0)
     store.projects.save("default", PLAIN, now=0)
     return store
+
+
+@pytest.fixture(params=["few", "thousands"])
+def judged(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether raters count as people who have judged thousands of tasks, of which not all are read each time."""
+    if request.param == "thousands":
+        monkeypatch.setattr(gold, "_MANY", 0)
+        monkeypatch.setattr(taken, "MANY", 0)
 
 
 def _seen(served: list[Served]) -> list[tuple[str, str, tuple[str, ...], float | None]]:
@@ -238,6 +247,7 @@ def test_gold_that_was_not_answered_in_time_is_lent_in_the_same_slot_again(two: 
     assert two.open_tasks(QUEUE)[0].slots == 1, "only tasks that wait for anybody"
 
 
+@pytest.mark.usefixtures("judged")
 def test_own_earlier_tasks_come_again_after_a_while(two: Store) -> None:
     two.projects.save("default", PLAIN.model_copy(update={"repeat_share": 0.5, "repeat_after": 4}), now=0)
     two.add_tasks([task(f"t{i}", answers=4) for i in range(60)], now=0)
@@ -264,6 +274,7 @@ def test_own_earlier_tasks_come_again_after_a_while(two: Store) -> None:
     assert all(s.task.id not in said for s in _serve_new(two, "ben", 9)), "repeats are of one's own tasks"
 
 
+@pytest.mark.usefixtures("judged")
 def test_what_was_asked_again_under_a_telling_id_is_not_asked_a_third_time(two: Store) -> None:
     two.projects.save("default", PLAIN.model_copy(update={"repeat_share": 0.5, "repeat_after": 1}), now=0)
     two.add_tasks([task("old", answers=4), task("new", answers=4)], slots=1, now=0)

@@ -14,7 +14,9 @@ from assent.feedback.queue.assign import Pool, propensity
 from assent.feedback.queue.claims import WAITING, Term
 from assent.feedback.queue.judgments import belongs
 from assent.feedback.queue.reach import AT_WORK_SECONDS
+from assent.feedback.queue.taken import IS_HELD, IS_MINE, SLOTS, taken
 from assent.feedback.queue.tasks import blocks
+from assent.feedback.queue.waiting import any_of, count_anew, count_tasks, waiting
 from assent.feedback.queue.wanted import may_grow
 from assent.feedback.records.queue import Queue
 from assent.feedback.tables.queue import JudgmentRow, Lease, RaterRow, Slot
@@ -22,27 +24,12 @@ from assent.feedback.tables.queue import JudgmentRow, Lease, RaterRow, Slot
 _RECENT = 60  # judgments of others among which a newcomer's tasks are sought
 
 # Built once, see `claims`. Parameters: project, purpose, rater_id, now, place, task_id.
-_IS_HELD = and_(Lease.is_spent == false(), Lease.expires_at > bindparam("now"))
-_IS_MINE = JudgmentRow.rater_id == bindparam("rater_id")
 _IS_SAID = and_(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
-_COUNT_TASKS = select(func.count(Slot.task_id.distinct())).where(WAITING)
-_COUNT_BY_PLACE = (
-    select(Slot.place, func.count()).where(WAITING).group_by(Slot.place).order_by(Slot.place).limit(bindparam("many"))
-)
-_COUNT_BEYOND = select(func.count()).where(WAITING, Slot.place > bindparam("place"))
 _IN_ORDER = select(Slot.id, Slot.task_id).where(WAITING).order_by(Slot.place, Slot.n, Slot.id)
 _AT_PLACE = _IN_ORDER.where(Slot.place == bindparam("place"))
 _NTH = {query: query.limit(1).offset(bindparam("n")) for query in (_IN_ORDER, _AT_PLACE)}
-_SLOTS = select(Slot.id, Slot.place, Slot.task_id, Slot.reserved_for, Slot.project, Slot.purpose).where(
-    Slot.is_filled == false()
-)
-_SLOTS_OF_TASK = _SLOTS.where(Slot.task_id == bindparam("task_id"))
-_TAKEN = union_all(
-    _SLOTS.join(Lease, Lease.slot_id == Slot.id).where(_IS_HELD),
-    _SLOTS.join(JudgmentRow, JudgmentRow.task_id == Slot.task_id).where(_IS_MINE),
-    _SLOTS.join(Lease, Lease.task_id == Slot.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id")),
-)
-_JUDGED = select(JudgmentRow.id).where(_IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id)).limit(bindparam("many"))
+_SLOTS_OF_TASK = SLOTS.where(Slot.task_id == bindparam("task_id"))
+_JUDGED = select(JudgmentRow.id).where(IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id)).limit(bindparam("many"))
 _AT_WORK = select(func.count()).where(
     RaterRow.id != bindparam("rater_id"),
     RaterRow.erased_at.is_(None),
@@ -54,12 +41,12 @@ _AT_WORK = select(func.count()).where(
 )
 _JUDGED_BY_OTHERS = (
     select(JudgmentRow.task_id)
-    .where(~_IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id))
+    .where(~IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id))
     .order_by(JudgmentRow.submitted_at.desc())
     .limit(_RECENT)
 )
-_JUDGED_TASKS = select(JudgmentRow.task_id).where(_IS_MINE)
-_HELD_TASKS = select(Lease.task_id).where(_IS_HELD, Lease.rater_id == bindparam("rater_id"))
+_JUDGED_TASKS = select(JudgmentRow.task_id).where(IS_MINE)
+_HELD_TASKS = select(Lease.task_id).where(IS_HELD, Lease.rater_id == bindparam("rater_id"))
 _KNOWN = union(_JUDGED_TASKS, _HELD_TASKS)
 _KNOWN_HERE = union(
     _JUDGED_TASKS.where(belongs(JudgmentRow.task_id)), _HELD_TASKS.where(belongs(Lease.task_id))
@@ -84,17 +71,16 @@ class Free:
 class Candidates:
     """The free slots of one rater: those that wait, without those lent out and those of tasks the rater knows.
 
-    Counted when made, for up to `limit` draws. What others take or add meanwhile (PostgreSQL) shows when a slot is
-    about to be taken; the propensity is that of what was counted.
+    Counted when made, for up to `limit` draws, or a little before where many wait (`waiting`). What others take or add
+    meanwhile shows when a slot is about to be taken; the propensity is that of what was counted.
     """
 
     def __init__(self, connection: Connection, term: Term, queue: Queue, *, limit: int) -> None:
         self._connection = connection
         self._where = {**vars(queue), "rater_id": term.rater_id, "now": term.now}
-        self._taken = _taken(connection, self._where)
-        many = len({slot.place for slot in self._taken.values()}) + limit
-        self._places = connection.execute(_COUNT_BY_PLACE, self._where | {"many": max(many, 1)}).all()
-        self._waiting = _waiting(connection, self._where, self._places)
+        self._taken = taken(connection, self._where)
+        places = len({slot.place for slot in self._taken.values()}) + limit
+        self._waiting = waiting(connection, self._where, places=max(places, 1), beside=len(self._taken))
         self._shared: dict[str, Free] = {}
 
     def share(self, depth: int) -> None:
@@ -105,7 +91,7 @@ class Candidates:
     def pool(self) -> Pool:
         """How many slots are free, and how many top candidates there are."""
         top = len(self._shared) or self._top()[1]
-        return Pool(self._waiting - len(self._taken), top)
+        return Pool(self._waiting.total - len(self._taken), top)
 
     def tasks(self) -> int:
         """How many tasks have a free slot."""
@@ -116,7 +102,7 @@ class Candidates:
             query = query.where(Slot.task_id.in_(block), Slot.is_filled == false())
             rows = self._connection.execute(query.group_by(Slot.task_id))
             blocked += sum(taken[task_id] >= slots for task_id, slots in rows)
-        return self._connection.execute(_COUNT_TASKS, self._where).scalar_one() - blocked
+        return count_tasks(self._connection, self._where, self._waiting) - blocked
 
     def further(self, *, depth: int, left: int) -> int:
         """How many tasks beyond those a newcomer may be asked: judged by others, but by fewer than `depth`.
@@ -125,7 +111,7 @@ class Candidates:
         waits.
         """
         left -= self._connection.execute(_COUNT_HELD, self._where).scalar_one()
-        if left <= 0 or self._waiting <= len(self._taken):
+        if left <= 0 or self._waiting.total <= len(self._taken):
             return 0
         shared = _shared(self._connection, self._where, depth)
         return min(left, sum(free.slot_id is None for free in shared))
@@ -139,11 +125,16 @@ class Candidates:
         where = self._where | {"place": place}
         free = pool.free if among_all else pool.top
         taken = sum(among_all or slot.place == place for slot in self._taken.values())
+        found = any_of(self._connection, self._where, self._waiting, rng, but=self._taken, place=place, free=free)
+        if found is not None:
+            return Free(*found)
         for _ in range(16 if free > taken // 4 else 0):  # any that waits, again where it is taken
             row = self._connection.execute(_NTH[query], where | {"n": int(rng.integers(free + taken))}).first()
             if row is not None and row.id not in self._taken:
                 return Free(*row)
         rows = [row for row in self._connection.execute(query, where) if row.id not in self._taken]
+        if not rows:
+            count_anew(self._connection, self._where)
         return Free(*rows[int(rng.integers(len(rows)))]) if rows else None
 
     def knows(self, task_id: str) -> bool:
@@ -171,7 +162,7 @@ class Candidates:
     def _top(self) -> tuple[float | None, int]:
         """The lowest place with a free slot, and how many are free there."""
         taken = Counter(slot.place for slot in self._taken.values())
-        for place, count in self._places:
+        for place, count in self._waiting.places.items():
             if count > taken[place]:
                 return place, count - taken[place]
         return None, 0
@@ -200,25 +191,6 @@ def raters_at_work(connection: Connection, rater_id: str, queue: Queue, *, now: 
     """How many raters judged in a queue within the last week, with this one."""
     where = {**vars(queue), "rater_id": rater_id, "since": now - AT_WORK_SECONDS}
     return 1 + connection.execute(_AT_WORK, where).scalar_one()
-
-
-def _waiting(connection: Connection, where: Mapping[str, Any], places: Sequence[Any]) -> int:
-    """How many slots wait, of which those at the first places are counted already: each is read once."""
-    if not places:
-        return 0
-    beyond = connection.execute(_COUNT_BEYOND, {**where, "place": places[-1][0]}).scalar_one()
-    return int(beyond + sum(count for _, count in places))
-
-
-def _taken(connection: Connection, where: Mapping[str, Any]) -> dict[int, Any]:
-    """Slots that wait but are not free to this rater, by id.
-
-    They are found from leases and judgments, which are fewer than what waits; so that SQLite does it in this order too,
-    queue and reservation, without which none of its indexes of a queue's slots applies, are looked at here.
-    """
-    of_queue = (where["project"], where["purpose"], None)
-    rows = connection.execute(_TAKEN, where)
-    return {row.id: row for row in rows if (row.project, row.purpose, row.reserved_for) == of_queue}
 
 
 def _shared(connection: Connection, where: Mapping[str, Any], depth: int) -> list[Free]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, Select, exists, false, func, select
 
 from assent.core.hashing import hash_json
 from assent.core.types import Task
@@ -16,6 +18,8 @@ from assent.feedback.tables.queue import Gold, JudgmentRow, Lease, Slot, TaskRow
 
 REPEAT_OF = "repeat_of"
 """Key in the meta of a task asked again: the task that it repeats. Its id says nothing, for raters see ids."""
+_MANY, _TRIES = 1_000, 24
+"""From so many judgments of a rater on not all of them are read to find one to repeat."""
 MADE = "made"
 """The service of a slot whose task was made for its rater: a turn of a chat, a battle."""
 
@@ -34,7 +38,54 @@ def task_to_repeat(
     connection: Connection, term: Term, queue: Queue, rng: np.random.Generator, *, after: int
 ) -> str | None:
     """A task that the rater judged at least `after` tasks ago and was not asked again, any as likely as another."""
-    query = (
+    count = select(func.count()).select_from(JudgmentRow).where(JudgmentRow.rater_id == term.rater_id)
+    said = connection.execute(count).scalar_one()
+    if said > _MANY:
+        found = _any_to_repeat(connection, term, queue, rng, after=after, said=said)
+        if found is not None:
+            return found
+    rows = connection.execute(_said(term), vars(queue)).all()
+    known = {row.task_id for row in rows} | set(connection.execute(_held(term)).scalars())
+    known_firsts = {row.first for row in rows}
+    gold = set(connection.execute(select(Gold.task_id)).scalars())
+    free = sorted(
+        row.task_id
+        for row in rows[after:]
+        if _may_repeat(row) and row.task_id not in gold | known_firsts and not known.intersection(_twins(row.task_id))
+    )
+    return free[int(rng.integers(len(free)))] if free else None
+
+
+def _any_to_repeat(
+    connection: Connection, term: Term, queue: Queue, rng: np.random.Generator, *, after: int, said: int
+) -> str | None:
+    """The same for somebody who judged thousands, without reading all of them: tries some; None where none will do."""
+    mine = select(JudgmentRow.task_id).where(JudgmentRow.rater_id == term.rater_id)
+    late = set(connection.execute(_said(term).limit(after), vars(queue)).scalars())
+    for _ in range(_TRIES):
+        nth = mine.order_by(JudgmentRow.task_id).offset(int(rng.integers(said))).limit(1)
+        task_id = connection.execute(nth).scalar()
+        if task_id is None or task_id in late:
+            continue
+        rows = connection.execute(_said(term).where(JudgmentRow.task_id == task_id), vars(queue)).all()
+        is_again = exists(mine.where(JudgmentRow.task_id.in_(_twins(task_id))))
+        is_gold = exists().where(Gold.task_id == task_id)
+        if not rows or not _may_repeat(rows[0]) or connection.execute(select(is_again | is_gold)).scalar_one():
+            continue
+        if connection.execute(_held(term).where(Lease.task_id.in_(_twins(task_id)))).first() is not None:
+            continue
+        # What was said again and again stands as often among what was drawn from.
+        times = connection.execute(
+            select(func.count()).select_from(mine.where(JudgmentRow.task_id == task_id).subquery())
+        ).scalar_one()
+        if rng.random() * times < 1:
+            return task_id
+    return None
+
+
+def _said(term: Term) -> Select[Any]:
+    """What the rater judged of a queue (its fields are parameters), the newest first."""
+    return (
         select(
             JudgmentRow.task_id,
             JudgmentRow.outcome,
@@ -47,23 +98,23 @@ def task_to_repeat(
         .where(belongs(JudgmentRow.task_id))
         .order_by(JudgmentRow.submitted_at.desc(), JudgmentRow.id)
     )
-    rows = connection.execute(query, vars(queue)).all()
-    held = select(Lease.task_id).where(Lease.rater_id == term.rater_id, Lease.expires_at > term.now)
-    known = {row.task_id for row in rows} | set(connection.execute(held).scalars())
-    known_firsts = {row.first for row in rows}
-    gold = set(connection.execute(select(Gold.task_id)).scalars())
-    found = sorted(
-        row.task_id
-        for row in rows[after:]
-        if row.outcome == "ranked"
-        and row.set_aside_at is None
-        and row.kind in ("rank", "pair", "rate")
-        and row.task_id not in gold
-        and row.first is None
-        and row.task_id not in known_firsts
-        and again_id(row.task_id) not in known
+
+
+def _held(term: Term) -> Select[Any]:
+    """Tasks on loan to the rater; those whose lease is spent are judged."""
+    return select(Lease.task_id).where(
+        Lease.rater_id == term.rater_id, Lease.is_spent == false(), Lease.expires_at > term.now
     )
-    return found[int(rng.integers(len(found)))] if found else None
+
+
+def _may_repeat(row: Any) -> bool:
+    is_asked = row.outcome == "ranked" and row.kind in ("rank", "pair", "rate")
+    return is_asked and row.set_aside_at is None and row.first is None
+
+
+def _twins(task_id: str) -> tuple[str, str]:
+    """Ids under which a task is asked again, now and in stores of before."""
+    return again_id(task_id), f"{task_id}~again"
 
 
 def again_id(task_id: str) -> str:
