@@ -266,7 +266,8 @@ def test_the_lab_needs_no_raters_where_nothing_learns_from_rankings() -> None:
 @pytest.mark.parametrize(
     ("text", "last"),
     [
-        (LAB + "optimize: {kind: ppo}\n", "evaluation-37e0852e6d94"),
+        (LAB + "optimize: {kind: ppo}\n", "evaluation-70b40fbdeaf2"),
+        (LAB + "optimize: {kind: ppo, lam: 0.95}\n", "evaluation-37e0852e6d94"),  # the default of before
         (LAB + "optimize: {kind: dpo}\n", "evaluation-ded63534e667"),
         (FILES + "optimize: {kind: dpo}\n", "evaluation-80b5a5418508"),
         (FILES + "optimize: {kind: grpo}\n", "evaluation-56ede7f6799c"),
