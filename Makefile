@@ -52,6 +52,8 @@ test: setup  ## style, types, floors, all tests but those marked slow
 
 test-slow: setup  ## the tests that make test leaves out because each takes more than ten seconds
 	$(PYTEST) -m slow
+	@if [ -f $(VLLM)/.ready ]; then $(MAKE) --no-print-directory test-vllm WHICH=slow; \
+	else echo "slow tests with vLLM: NOT RUN, $(VLLM) is not there; make vllm makes it (2 GB)"; fi
 
 vllm: $(VLLM)/.ready  ## an environment of its own with vLLM for a CPU
 
@@ -60,8 +62,10 @@ $(VLLM)/.ready: pyproject.toml lock/vllm.txt lock/torch-cpu.txt
 	lock/install-vllm.sh $(VLLM)/bin/python
 	@touch $@
 
-test-vllm: vllm  ## the engine against vLLM itself
-	$(KEPT) OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest tests/with_vllm tests/unit/generation/test_generation_local.py
+WHICH ?= not slow
+
+test-vllm: vllm  ## the engine against vLLM itself; WHICH=slow: several processes of it
+	$(KEPT) OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -m "$(WHICH)" tests/with_vllm tests/unit/generation/test_generation_local.py
 
 check: style  ## style, types and floors only
 	$(BIN)/mypy

@@ -36,6 +36,7 @@ def pids(engine: VllmEngine) -> list[int]:
     return engine._ready()._llm.collective_rpc(pid_of)
 
 
+@pytest.mark.slow
 def test_two_processes_answer_as_one_and_take_adapters_alone() -> None:
     policy = make_policy(2, lora=LORA)
     engine = VllmEngine(policy, PARTED)
@@ -48,6 +49,7 @@ def test_two_processes_answer_as_one_and_take_adapters_alone() -> None:
     assert pids(engine) == own  # nothing was started anew
 
 
+@pytest.mark.slow
 def test_whole_weights_pass_to_all_and_a_process_that_dies_is_told_in_one_line() -> None:
     policy = make_policy(0)
     engine = VllmEngine(policy, PARTED)

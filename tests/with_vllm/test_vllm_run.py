@@ -37,7 +37,13 @@ def config(compute: dict[str, object]) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("compute", [{}, ON_RAY], ids=["one process", "two learners and two engines on Ray"])
+@pytest.mark.parametrize(
+    "compute",
+    [
+        pytest.param({}, id="one process"),
+        pytest.param(ON_RAY, id="two learners and two engines on Ray", marks=pytest.mark.slow),
+    ],
+)
 def test_grpo_learns_with_vllm_as_its_engine_and_logs_how_far_it_is_from_the_learner(
     compute: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
