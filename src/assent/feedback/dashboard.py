@@ -189,11 +189,15 @@ class Watch:
         """The overview of a project; at most as old as it takes to compute, times `rest`. Raises StoreError."""
         queue = Queue(project, purpose)
         with self._lock:
-            known, state = self._seen.get(queue), self._state(queue)
-            if known is not None and (known.state == state or time.monotonic() < known.until):
+            known = self._seen.get(queue)
+            if known is not None and time.monotonic() < known.until:
                 return known.overview
             started = time.perf_counter()
-            found = Overview.of(self._read(queue, now), now=now)
+            counts = self._store.counts(queue)  # once: of ten million slots it takes a second
+            state = self._state(queue, counts)
+            if known is not None and known.state == state:
+                return known.overview
+            found = Overview.of(self._read(queue, counts, now), now=now)
             took = time.perf_counter() - started
             self._seen[queue] = _Look(found, state, time.monotonic() + self._rest * took)
             return found
@@ -208,16 +212,15 @@ class Watch:
         with self._lock:
             return self._facts_of(task_ids)
 
-    def _state(self, queue: Queue) -> Any:
+    def _state(self, queue: Queue, counts: Counts) -> Any:
         """Changes whenever the overview would, and also with every quarter of a minute, for the pace."""
         project = self._store.projects.get(queue.project)
         decisions = len(self._store.projects.adjudications(queue.project))
-        return project.settings, self._store.counts(queue), decisions, int(time.monotonic() / 15)
+        return project.settings, counts, decisions, int(time.monotonic() / 15)
 
-    def _read(self, queue: Queue, now: float) -> Readings:
+    def _read(self, queue: Queue, counts: Counts, now: float) -> Readings:
         store = self._store
         made = made_in(folders_beside(self._url))
-        counts = store.counts(queue)
         last = self._newest(queue, now) if counts.have > NEWEST else None
         judgments = store.judgments(queue) if last is None else last.judgments
         waiting = store.open_tasks(queue) if last is None else last.waiting
