@@ -153,7 +153,7 @@ def _captures(core: PreTrainedModel) -> bool:
 
 def _why_not(kind: RowsKind, core: PreTrainedModel, tolerance: float) -> str | None:
     """None where rows of this kind say the same as whole rows, else what is wrong with them."""
-    joins = kind in ("captured", "lean", "flat")  # padded rows join only when none is live
+    joins = kind in ("lean", "flat")  # padded rows join only when none is live
     expected = _played("uncached", core, joins=joins)
     try:
         found = _played(kind, core, joins=joins)

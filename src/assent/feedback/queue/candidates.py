@@ -14,7 +14,7 @@ from assent.feedback.queue.assign import Pool, propensity
 from assent.feedback.queue.claims import WAITING, Term
 from assent.feedback.queue.judgments import belongs
 from assent.feedback.queue.reach import AT_WORK_SECONDS
-from assent.feedback.queue.taken import IS_HELD, IS_MINE, SLOTS, taken
+from assent.feedback.queue.taken import IS_HELD, IS_MINE, SLOTS, taken_slots
 from assent.feedback.queue.tasks import blocks
 from assent.feedback.queue.waiting import any_of, count_anew, count_tasks, waiting
 from assent.feedback.queue.wanted import may_grow
@@ -78,7 +78,7 @@ class Candidates:
     def __init__(self, connection: Connection, term: Term, queue: Queue, *, limit: int) -> None:
         self._connection = connection
         self._where = {**vars(queue), "rater_id": term.rater_id, "now": term.now}
-        self._taken = taken(connection, self._where)
+        self._taken = taken_slots(connection, self._where)
         places = len({slot.place for slot in self._taken.values()}) + limit
         self._waiting = waiting(connection, self._where, places=max(places, 1), beside=len(self._taken))
         self._shared: dict[str, Free] = {}

@@ -75,9 +75,7 @@ def _any_to_repeat(
         if connection.execute(_held(term).where(Lease.task_id.in_(_twins(task_id)))).first() is not None:
             continue
         # What was said again and again stands as often among what was drawn from.
-        times = connection.execute(
-            select(func.count()).select_from(mine.where(JudgmentRow.task_id == task_id).subquery())
-        ).scalar_one()
+        times = len(connection.execute(mine.where(JudgmentRow.task_id == task_id)).all())
         if rng.random() * times < 1:
             return task_id
     return None

@@ -55,7 +55,7 @@ class _Known:
 _known: WeakKeyDictionary[Dialect, dict[str, _Known]] = WeakKeyDictionary()
 
 
-def taken(connection: Connection, where: Mapping[str, Any]) -> dict[int, Any]:
+def taken_slots(connection: Connection, where: Mapping[str, Any]) -> dict[int, Any]:
     """Slots of a queue that wait but are not free to a rater, by id; `where` names both, and the time.
 
     So that SQLite begins with leases and judgments, queue and reservation, without which none of its indexes of a
