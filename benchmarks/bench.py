@@ -74,15 +74,22 @@ class Bench:
             self.keep()
         if cell.both and rival is not None:
             self.find_best(cell, folder, record, rival)
-            if record["best"] is None:
-                print(f"{cell.name}: no way of the other side gave a result: {record['trials']}", flush=True)
-                return
         sides = ["assent", "trl"] if cell.both else ["assent"]
         while len(record["runs"]) < len(sides) * self.repeats:
+            if cell.both and record["best"] is None:
+                print(f"{cell.name}: no way of the other side gave a result: {record['trials']}", flush=True)
+                return
             side = sides[len(record["runs"]) % len(sides)]
             command = [sys.executable, str(HERE / "bench_assent.py")] if side == "assent" else list(rival or ())
             variant = record["best"] if side == "trl" else {}
-            found = self.command(command, cell, folder, {"variant": variant, "updates": cell.updates})
+            try:
+                found = self.command(command, cell, folder, {"variant": variant, "updates": cell.updates})
+            except Failed as error:
+                if side == "assent" or rival is None:
+                    raise
+                give_up(record, error.reason)
+                self.find_best(cell, folder, record, rival)
+                continue
             record["runs"].append({"side": side, **found})
             self.keep()
             print(f"  {cell.name} {side}: {found['seconds']:.1f} s, {found['peak_mib']:.0f} MiB", flush=True)
@@ -200,6 +207,14 @@ class Bench:
         beside = path.with_suffix(".tmp")
         beside.write_text(json.dumps(self.records, indent=1))
         beside.replace(path)
+
+
+def give_up(record: Record, reason: str) -> None:
+    """Leave out the other side's best way, which gave no result with all updates; runs with it do not count."""
+    way = Variant(**record["best"])
+    record["trials"][way.title] = {"variant": asdict(way), "failed": f"{reason}, with all updates"}
+    record["best"], record["runs"] = None, record["runs"][:1]
+    print(f"  {record['name']}, {way.title}: {reason}, with all updates", flush=True)
 
 
 def refuse_slow(rates: dict[str, float]) -> None:

@@ -252,10 +252,7 @@ class Store:
     def serve(self, rater_id: str, queue: Queue, *, limit: int = 1, now: float) -> list[Served]:
         """Lend up to `limit` tasks to a person by the project's settings: first those they hold, as they saw them."""
         rng = seeds.stream(self._seed, "serve", queue.project, queue.purpose, rater_id, next(self._draws))
-        return write(
-            self._engine,
-            lambda connection: serving.serve(connection, rater_id, queue, limit=limit, now=now, rng=rng),
-        )
+        return write(self._engine, lambda c: serving.serve(c, rater_id, queue, limit=limit, now=now, rng=rng))
 
     def add_task_for(self, rater_id: str, task: Task, *, now: float) -> Served:
         """Add a task for one rater alone, a turn of a chat or a battle, and lend it to them."""
@@ -276,10 +273,12 @@ class Store:
         with read_transaction(self._engine) as connection:
             return history.own(connection, rater_id, task_id)
 
-    def rater_progress(self, rater_id: str, queue: Queue, *, now: float, waiting: int | None = None) -> RaterProgress:
-        """How far a person is. What waits for them is counted unless it is known: that takes long with many tasks."""
+    def rater_progress(
+        self, rater_id: str, queue: Queue, *, now: float, then: RaterProgress | None = None
+    ) -> RaterProgress:
+        """How far a person is. What waits is moved on from what it was `then`, or counted, which takes longer."""
         with read_transaction(self._engine) as connection:
-            return history.rater_progress(connection, rater_id, queue, now=now, waiting=waiting)
+            return history.rater_progress(connection, rater_id, queue, now=now, then=then)
 
     def participation(self, rater_id: str, queue: Queue) -> Participation:
         """How far a person's part in a project reaches: what they did, and what is left of what is wanted of each."""

@@ -69,6 +69,17 @@ def test_a_stopped_bench_goes_on_and_a_cell_whose_gate_fails_is_void(tmp_path: P
     assert len(calls.read_text().splitlines()) == len(tried)
 
 
+@pytest.mark.slow
+def test_a_way_that_only_its_trial_survives_is_named_and_the_next_best_one_is_timed(tmp_path: Path) -> None:
+    dies = 'if job["variant"]["accumulate"] == 4 and not job.get("is_trial"):\n    sys.exit("too much")\nseconds'
+    calls = tmp_path / "calls"
+    (tmp_path / "rival.py").write_text(RIVAL.format(calls=str(calls)).replace("seconds", dies, 1))
+    assert "accumulation 4: ended with 1: too much, with all updates" in bench(tmp_path / "out")
+    [record] = json.loads((tmp_path / "out" / "bench.json").read_text())
+    assert record["best"]["accumulate"] == 2 and record["trials"]["accumulation 4"]["failed"].endswith("all updates")
+    assert [(run["side"], run["seconds"]) for run in record["runs"]][1] == ("trl", 4.0) and len(record["runs"]) == 2
+
+
 def run_of(loss: float, held_out: float, updates: int = 16) -> dict[str, Any]:
     return {"losses": [loss, loss - 0.1, loss - 0.2, 0.0], "updates": updates, "held_out": {"loss": held_out}}
 

@@ -71,6 +71,7 @@ def test_those_who_look_see_all_of_an_import_or_nothing(store: Store) -> None:
 
     def look() -> int:
         assert store.counts(Queue()).have in (0, 2 * MANY) and len(store.said("default")) in (0, 2 * MANY)
+        assert sum(done.judgments for done in store.listing.activity().values()) in (0, 2 * MANY)
         return len(store.listing.judgments(Queue(), limit=10 * MANY))
 
     seen = _while_it_goes_on(lambda: store.import_comparisons(file, Queue(), now=0), look)

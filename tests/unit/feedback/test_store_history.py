@@ -119,13 +119,40 @@ def test_progress_counts_what_was_judged_today_and_what_could_be(two: Store) -> 
     two.submit(judgment(task("t0"), "anna", "j0"), now=day - 1)
     two.submit(judgment(task("t1"), "anna", "j1"), now=day + 1)
     two.submit(Judgment(task_id="t2", rater_id="anna", id="j2"), now=day + 2)
-    assert two.rater_progress("anna", QUEUE, now=day + 3) == RaterProgress(done=2, today=1, waiting=3, known=3)
+    counted = two.rater_progress("anna", QUEUE, now=day + 3)
+    assert counted == RaterProgress(done=2, today=1, waiting=3, counted_at=day + 3, taken=0)
     two.serve("ben", QUEUE, limit=6, now=day + 3)
     assert two.rater_progress("anna", QUEUE, now=day + 3).waiting == 3, "a second slot of each is free"
     two.register_rater(people("cleo")[0], now=0)
     held = two.serve("cleo", QUEUE, limit=6, now=day + 3)
     waiting = 3 - len({one.task.id for one in held} & {"t3", "t4", "t5"})
     assert two.rater_progress("anna", QUEUE, now=day + 3).waiting == waiting == 0
+
+
+def test_what_waits_is_moved_on_by_what_a_rater_takes_each_task_once(two: Store) -> None:
+    two.add_tasks([task(f"t{i}") for i in range(6)], slots=2, now=0)
+    two.submit(judgment(task("t0"), "anna", "j0"), now=1)
+    two.serve("anna", QUEUE, limit=1, now=2)
+    then = two.rater_progress("anna", QUEUE, now=3)
+    assert (then.done, then.waiting, then.taken) == (1, 4, 1)
+
+    def waiting(now: float) -> int:
+        moved = two.rater_progress("anna", QUEUE, now=now, then=then)
+        assert two.rater_progress("anna", QUEUE, now=now, then=moved) == moved, "from any of them"
+        assert moved.waiting == two.rater_progress("anna", QUEUE, now=now).waiting
+        return moved.waiting
+
+    assert waiting(3) == 4
+    [held] = two.serve("anna", QUEUE, limit=1, now=3)
+    two.submit(judgment(held.task, "anna", "j1"), token=held.token, now=4)
+    assert waiting(4) == 4, "it was held before"
+    two.submit(judgment(held.task, "anna", "j2", supersedes="j1"), now=5)
+    two.submit(judgment(task("t0"), "anna", "j3", supersedes="j0"), now=5)
+    assert waiting(5) == 4, "what is corrected is taken once"
+    more = two.serve("anna", QUEUE, limit=2, now=6)
+    assert waiting(6) == 2
+    two.submit(Judgment(task_id=more[0].task.id, rater_id="anna", id="j4"), token=more[0].token, now=7)
+    assert waiting(7) == 2, "a skip takes it too"
 
 
 def test_facts_are_of_what_holds(two: Store) -> None:

@@ -9,6 +9,7 @@ from assent.core.types import Judgment, Ranking, Rater
 from assent.data.aside import without
 from assent.data.losses import SINGLES, SKIPS, Losses
 from assent.feedback.exporting import gather
+from assent.feedback.queue.listing import Activity
 from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 
@@ -55,6 +56,21 @@ def test_superseded_and_erased_judgments(store: Store) -> None:
     store.erase_rater("ben", now=4)
     assert [one.judgment.id for one in store.listing.judgments(Queue(), limit=9)] == ["a2"]
     assert store.listing.erased(Queue()) == ["b1"] and store.listing.queues_of("ben") == []
+
+
+def test_what_each_rater_did_is_counted_without_skips_and_once(store: Store) -> None:
+    assert store.listing.activity() == {}
+    store.add_tasks([task("t"), task("u"), task("e", project="other", purpose="evaluation")], slots=3, now=0)
+    for rater in people("anna", "ben", "cleo"):
+        store.register_rater(rater, now=0)
+    store.submit(judgment(task("t"), "anna", "a1"), now=1)
+    store.submit(judgment(task("t"), "anna", "a2", supersedes="a1"), now=2)
+    store.submit(judgment(task("e"), "anna", "a3"), now=5)
+    store.submit(Judgment(task_id="u", rater_id="anna", id="skip"), now=9)
+    store.submit(judgment(task("t"), "ben", "b1"), now=3)
+    store.submit(judgment(task("u"), "cleo", "c1"), now=4)
+    store.erase_rater("cleo", now=6)
+    assert store.listing.activity() == {"anna": Activity(2, 5.0), "ben": Activity(1, 3.0)}
 
 
 def test_raters_with_what_they_said_and_without_the_erased(store: Store) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from html_seen import Seen
 from rating_visitors import House
 
 from assent.core.types import Completion, Judgment, Message, Prompt, Ranking, Rater, RaterKind, Task
 from assent.feedback.records.queue import Queue
 from assent.feedback.records.settings import ProjectSettings
+from assent.web.admin import arena
 
 PAGE = "/admin/projects/support/arena"
 HOSTILE = "<script>alert(1)</script>"
@@ -56,3 +58,14 @@ def test_style_is_taken_out_where_that_is_asked(house: House) -> None:
 def test_answers_without_a_source_meet_nobody(house: House) -> None:
     html = filled(house, sources=("", "")).person("admin").page(PAGE)
     assert "Nobody has compared answers of two models here yet" in html
+
+
+def test_of_many_judgments_those_of_the_tasks_judged_last_are_compared(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = filled(house).person("adjudicator")
+    all_of_them = "more than 4 judgments"
+    assert all_of_them not in visitor.page(PAGE)
+    monkeypatch.setattr(arena, "MOST", 4)
+    words = " ".join(Seen(visitor.page(PAGE)).text.split())
+    assert all_of_them in words and words.count("4 comparisons on 4 prompts") == 2, "each of the four has two rankings"

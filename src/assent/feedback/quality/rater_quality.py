@@ -93,8 +93,8 @@ def rater_quality(bench: Bench) -> list[RaterQuality]:
         met.setdefault(hit.rater_id, []).append(hit)
     paces = {rater: _paces(said, bench.facts) for rater, said in of_rater.items()}
     plain = [_plain(rater, said, met.get(rater, []), paces[rater], bench) for rater, said in of_rater.items()]
-    usual = _Usual.of(plain)
-    finished = [_finish(one, usual, _usual_pace(one.rater_id, paces, bench.languages)) for one in plain]
+    usual, usual_paces = _Usual.of(plain), _usual_paces(plain, bench.languages)
+    finished = [_finish(one, usual, usual_paces.get(bench.languages.get(one.rater_id))) for one in plain]
     return sorted(finished, key=lambda q: (-q.judgments, q.rater_id))
 
 
@@ -232,7 +232,10 @@ def _paces(said: Iterable[Judgment], facts: Mapping[str, TaskFacts]) -> list[flo
     ]
 
 
-def _usual_pace(rater: str, paces: Mapping[str, Sequence[float]], languages: Mapping[str, str]) -> float | None:
-    mine = languages.get(rater)
-    found = [median(values) for other, values in paces.items() if values and languages.get(other) == mine]
-    return median(found) if found else None
+def _usual_paces(everyone: Iterable[RaterQuality], languages: Mapping[str, str]) -> dict[str | None, float]:
+    """Language, or None where it is not known -> the median pace of its raters."""
+    found: dict[str | None, list[float]] = {}
+    for one in everyone:
+        if one.pace is not None:
+            found.setdefault(languages.get(one.rater_id), []).append(one.pace)
+    return {language: median(paces) for language, paces in found.items()}

@@ -48,11 +48,12 @@ _JUDGED_BY_OTHERS = (
 _JUDGED_TASKS = select(JudgmentRow.task_id).where(IS_MINE)
 _HELD_TASKS = select(Lease.task_id).where(IS_HELD, Lease.rater_id == bindparam("rater_id"))
 _KNOWN = union(_JUDGED_TASKS, _HELD_TASKS)
-_KNOWN_HERE = union(
-    _JUDGED_TASKS.where(belongs(JudgmentRow.task_id)), _HELD_TASKS.where(belongs(Lease.task_id))
+_FIRST_SAID_SINCE = and_(JudgmentRow.submitted_at >= bindparam("since"), JudgmentRow.supersedes.is_(None))
+_TAKEN_HERE = union(
+    _JUDGED_TASKS.where(_FIRST_SAID_SINCE, belongs(JudgmentRow.task_id)), _HELD_TASKS.where(belongs(Lease.task_id))
 ).subquery()
-_FOR_ANYBODY = exists().where(Slot.task_id == _KNOWN_HERE.c.task_id, Slot.reserved_for.is_(None))
-_COUNT_KNOWN = select(func.count()).select_from(_KNOWN_HERE).where(_FOR_ANYBODY)
+_FOR_ANYBODY = exists().where(Slot.task_id == _TAKEN_HERE.c.task_id, Slot.reserved_for.is_(None))
+_COUNT_TAKEN = select(func.count()).select_from(_TAKEN_HERE).where(_FOR_ANYBODY)
 _COUNT_HELD = select(func.count()).select_from(_HELD_TASKS.where(belongs(Lease.task_id)).subquery())
 _KNOWN_TASK = union_all(
     _JUDGED_TASKS.where(JudgmentRow.task_id == bindparam("task_id")),
@@ -181,10 +182,10 @@ def newcomer_for(connection: Connection, rater_id: str, queue: Queue, *, tasks: 
     return tasks - len(connection.execute(_JUDGED, where).all())
 
 
-def known_to(connection: Connection, term: Term, queue: Queue) -> int:
-    """How many tasks that anybody may judge a rater has judged, skipped or holds."""
-    where = {**vars(queue), "rater_id": term.rater_id, "now": term.now}
-    return connection.execute(_COUNT_KNOWN, where).scalar_one()
+def taken_since(connection: Connection, term: Term, queue: Queue, *, since: float) -> int:
+    """How many tasks that anybody may judge a rater holds, or has judged or skipped for the first time since a time."""
+    where = {**vars(queue), "rater_id": term.rater_id, "now": term.now, "since": since}
+    return connection.execute(_COUNT_TAKEN, where).scalar_one()
 
 
 def raters_at_work(connection: Connection, rater_id: str, queue: Queue, *, now: float) -> int:

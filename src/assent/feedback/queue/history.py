@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from assent.feedback.days import begin_of_day
 from assent.feedback.queue.assigned import count_for
-from assent.feedback.queue.candidates import Candidates, known_to, newcomer_for
+from assent.feedback.queue.candidates import Candidates, newcomer_for, taken_since
 from assent.feedback.queue.claims import Term, lock_rater
 from assent.feedback.queue.gold import REPEAT_OF
 from assent.feedback.queue.judgments import belongs, judgment_of, select_judgments
@@ -91,9 +91,12 @@ def own(connection: Connection, rater_id: str, task_id: str) -> Served | None:
 
 
 def rater_progress(
-    connection: Connection, rater_id: str, queue: Queue, *, now: float, waiting: int | None = None
+    connection: Connection, rater_id: str, queue: Queue, *, now: float, then: RaterProgress | None = None
 ) -> RaterProgress:
-    """How many tasks a rater has judged, and how many they could take: that is counted unless `waiting` is known."""
+    """How many tasks a rater has judged, and how many they could take.
+
+    The latter is counted, or is what it was `then` less what this rater took since: what others did since is left out.
+    """
     lock_rater(connection, rater_id)
     settings, term = settings_of(connection, queue.project), Term(rater_id, now=now, expires_at=now)
     midnight = begin_of_day(now, settings.timezone)
@@ -105,12 +108,16 @@ def rater_progress(
         .where(JudgmentRow.outcome.in_(["ranked", "marked"]))
     )
     done = connection.execute(query, vars(queue)).one()
-    if waiting is None:
+    since = now if then is None else then.counted_at
+    taken = taken_since(connection, term, queue, since=since)
+    if then is not None:
+        waiting = max(then.waiting - (taken - then.taken), 0)
+    else:
         candidates = Candidates(connection, term, queue, limit=1)
         left = newcomer_for(connection, rater_id, queue, tasks=settings.newcomer_tasks)
         further = candidates.further(depth=settings.newcomer_overlap, left=left)
         waiting = candidates.tasks() + count_for(connection, term, queue) + further
-    return RaterProgress(done[0], done[1], waiting, known_to(connection, term, queue))
+    return RaterProgress(done[0], done[1], waiting, counted_at=since, taken=taken)
 
 
 def said(connection: Connection, project: str) -> list[SaidRow]:

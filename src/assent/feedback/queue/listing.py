@@ -45,6 +45,14 @@ _Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
+class Activity:
+    """How much a rater has judged, skips not counted, and when last."""
+
+    judgments: int
+    last: float
+
+
+@dataclass(frozen=True)
 class Listed:
     """A judgment with what became of it."""
 
@@ -176,6 +184,20 @@ class Listing:
         """What was judged last in a queue, see `newest.read_newest`."""
         with read_transaction(self._engine) as connection:
             return newest.read_newest(connection, queue, limit=limit, since=since, waiting=waiting)
+
+    def newest_comparisons(self, queue: Queue, *, limit: int) -> list[Comparison]:
+        """The tasks of the `limit` judgments that came last in a queue, with all their rankings."""
+        with read_transaction(self._engine) as connection:
+            return list(newest.newest_comparisons(connection, queue, limit=limit))
+
+    def activity(self) -> dict[str, Activity]:
+        """What every rater has done in all projects; who has judged nothing is not in it."""
+        said = (JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
+        is_shown = JudgmentRow.number.is_not(None)  # not yet of a batch that is being brought in
+        query = select(JudgmentRow.rater_id, func.count(), func.max(JudgmentRow.submitted_at))
+        with read_transaction(self._engine) as connection:
+            rows = connection.execute(query.where(*said, is_shown).group_by(JudgmentRow.rater_id))
+            return {rater_id: Activity(judgments, last) for rater_id, judgments, last in rows}
 
     def held(self, rater_id: str, queue: Queue, *, now: float) -> int:
         """How many tasks of a queue a rater has on loan."""

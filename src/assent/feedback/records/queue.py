@@ -136,9 +136,12 @@ class RaterProgress:
     today: int
     """Those of the current day, in the project's time zone."""
     waiting: int
-    """Tasks that this rater could take now; of a newcomer, those too that others have judged and they are asked."""
-    known: int = 0
-    """Tasks that others may judge, too, of which this rater has said something or which they hold."""
+    """Tasks that this rater could take; of a newcomer, those too that others have judged and they are asked."""
+    counted_at: float
+    """When those that wait were counted."""
+    taken: int
+    """Tasks that others may judge, too, which this rater holds, or of which they said something for the first time
+    since then."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from assent.web.auth import Adjudicator
 
 DRAWS = 200
 """How often prompts are drawn again; the command draws oftener."""
+MOST = 20_000
+"""Of a queue with more judgments, only the tasks that were judged last are compared here, which hold so many."""
 PURPOSES: tuple[Purpose, ...] = ("reward", "evaluation")
 
 
@@ -24,7 +26,10 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
     @routes.get("/admin/projects/{name}/arena")
     def arena(request: Request, _person: Adjudicator, name: str, style: bool = False) -> Response:
         project = frame.project(name)
-        given = [one for purpose in PURPOSES for one in frame.store.comparisons(Queue(name, purpose))]
+        queues = [Queue(name, purpose) for purpose in PURPOSES]
+        long = [queue for queue in queues if frame.store.counts(queue).have > MOST]
+        given = [one for queue in queues if queue not in long for one in frame.store.comparisons(queue)]
+        given += [one for queue in long for one in frame.store.listing.newest_comparisons(queue, limit=MOST)]
         kinds = {rater.id: rater.kind for rater in frame.store.raters()}
         met: list[Met] = met_in(given, kinds)
         runs = met_in_runs(made_in(folders_beside(frame.context.store_url)))
@@ -37,5 +42,6 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             runs=tables(runs, controls_style=style, draws=DRAWS),
             constant=constant_models(given),
             style=style,
+            newest=MOST if long else None,
             track=charts.track,
         )

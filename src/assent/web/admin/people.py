@@ -109,17 +109,14 @@ def _people_page(
     accounts = frame.store.accounts.all()
     wanted = find.casefold()
     projects = frame.store.projects.all()
-    rows = [row for p in projects for row in frame.store.said(p.name) if row.outcome != "skipped"]
-    judged = Counter(row.rater_id for row in rows)
-    last: dict[str, float] = {}
-    for row in rows:
-        last[row.rater_id] = max(row.submitted_at, last.get(row.rater_id, 0.0))
+    activity = frame.store.listing.activity()
+    judged = Counter({rater_id: done.judgments for rater_id, done in activity.items()})
     languages = {rater.id: rater.attributes.get(LANGUAGE) for rater in frame.store.raters()}
     shown = [
         {
             "account": account,
             "judgments": judged[account.rater_id],
-            "last": last.get(account.rater_id),
+            "last": activity[account.rater_id].last if account.rater_id in activity else None,
             "language": languages.get(account.rater_id) or account.locale or "",
         }
         for account in accounts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from assent.feedback.records.queue import Queue, RaterProgress
 from assent.feedback.store import Store
@@ -19,7 +19,7 @@ class Progress:
 
     store: Store
     clock: Callable[[], float]
-    _counted: dict[tuple[str, Queue], tuple[float, RaterProgress]] = field(default_factory=dict)
+    _counted: dict[tuple[str, Queue], RaterProgress] = field(default_factory=dict)
 
     def of(self, rater_id: str, queue: Queue) -> RaterProgress:
         """How far a rater is: `done` and `today` exactly, `waiting` as counted lately less what they took since.
@@ -27,16 +27,13 @@ class Progress:
         What others did since shows when it is counted again.
         """
         now = self.clock()
-        at, then = self._counted.get((rater_id, queue), (0.0, None))
-        if then is None or not at <= now < at + COUNTED_FOR or then.waiting == 0:
-            return self._count(rater_id, queue, now)
-        progress = self.store.rater_progress(rater_id, queue, now=now, waiting=then.waiting)
-        left = then.waiting - (progress.known - then.known)
-        return replace(progress, waiting=left) if left > 0 else self._count(rater_id, queue, now)
-
-    def _count(self, rater_id: str, queue: Queue, now: float) -> RaterProgress:
+        then = self._counted.get((rater_id, queue))
+        if then is not None and then.waiting and then.counted_at <= now < then.counted_at + COUNTED_FOR:
+            progress = self.store.rater_progress(rater_id, queue, now=now, then=then)
+            if progress.waiting:
+                return progress
         progress = self.store.rater_progress(rater_id, queue, now=now)
         if len(self._counted) >= _MOST:
             self._counted.clear()
-        self._counted[rater_id, queue] = (now, progress)
+        self._counted[rater_id, queue] = progress
         return progress
