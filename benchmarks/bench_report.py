@@ -140,7 +140,7 @@ def draw_ratios(records: Sequence[Record], configs: Mapping[str, Mapping[str, An
     if not shown:
         return
     plt = _pyplot()
-    figure, panel = plt.subplots(figsize=(7.5, 0.8 + 0.34 * len(shown)), layout="constrained")
+    figure, panel = plt.subplots(figsize=(7.5, 1.2 + 0.34 * len(shown)), layout="constrained")
     for place, record in enumerate(reversed(shown)):
         found, target = ratios(record), record["cell"]["target"]
         panel.plot([min(found), max(found)], [place, place], color=OURS, linewidth=3, alpha=0.45)
@@ -160,9 +160,9 @@ def draw_ratios(records: Sequence[Record], configs: Mapping[str, Mapping[str, An
         range(len(shown)), [f"{r['cell']['title']}, {r['cell']['shape']}" for r in reversed(shown)], fontsize=8
     )
     panel.set_xlim(left=0)
-    panel.set_xlabel("seconds of TRL at its best by seconds of Assent: median and range of pairs of runs")
+    panel.set_xlabel("seconds of TRL at its best by seconds of Assent: median and range of pairs of runs", fontsize=8)
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
