@@ -177,9 +177,9 @@ _PRESENTATIONS = """INSERT INTO presentation (id, task_id, rater_id, order_shown
 SELECT 1 + n * {overlap} + {k}, 't-' || md5('p' || n), {rater_of},
 {json}('["r0-' || md5('p' || n) || '", "r1-' || md5('p' || n) || '"]'), {at} - 20, 0.000001, {json}('{{}}')
 FROM {series}"""
-_JUDGMENTS = """INSERT INTO judgment (id, task_id, rater_id, slot_id, outcome, ranking, flags, scores, notes, edits,
-seconds, presentation_id, content_hash, submitted_at, number)
-SELECT md5('j{k}' || n), 't-' || md5('p' || n), {rater_of}, 1 + n * {overlap} + {k}, 'ranked',
+_JUDGMENTS = """INSERT INTO judgment (id, task_id, rater_id, project, purpose, slot_id, outcome, ranking, flags, scores,
+notes, edits, seconds, presentation_id, content_hash, submitted_at, number)
+SELECT md5('j{k}' || n), 't-' || md5('p' || n), {rater_of}, 'size', 'reward', 1 + n * {overlap} + {k}, 'ranked',
 {json}('{{"tiers": [["r' || {won} || '-' || md5('p' || n) || '"],
 ["r' || (1 - {won}) || '-' || md5('p' || n) || '"]]}}'),
 {json}('{{}}'), {json}('{{}}'), {json}('[]'), {json}('{{}}'), 8 + n % 20, 1 + n * {overlap} + {k},

@@ -1,8 +1,8 @@
 """One project at a glance: progress, pace, agreement, raters, groups, disputes, forecast and what models learned.
 
 `Overview.of` is pure. `Watch` reads what it needs from a store and keeps it, so that a page may ask every few seconds
-without slowing the raters down: nothing is read again before something was submitted, and a long look is not repeated
-soon.
+without slowing the raters down: nothing of a short queue is read again before something was submitted, and a look that
+took long is not repeated soon.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,11 +194,15 @@ class Watch:
             if known is not None and time.monotonic() < known.until:
                 return known.overview
             started = time.perf_counter()
-            counts = self._store.counts(queue)  # once: of ten million slots it takes a second
-            state = self._state(queue, counts)
-            if known is not None and known.state == state:
-                return known.overview
-            found = Overview.of(self._read(queue, counts, now), now=now)
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                counted = beside.submit(self._store.counts, queue).result  # of ten million slots it takes a second
+                is_long = self._store.listing.has_judged_more(queue, than=NEWEST)
+                # A look at a long queue rests for longer than the same state lasts.
+                state = None if is_long else self._state(queue, counted())
+                if known is not None and state is not None and known.state == state:
+                    return known.overview
+                given = self._read(queue, counted, now, is_long=is_long)
+            found = Overview.of(given, now=now)
             took = time.perf_counter() - started
             self._seen[queue] = _Look(found, state, time.monotonic() + self._rest * took)
             return found
@@ -218,10 +223,10 @@ class Watch:
         decisions = len(self._store.projects.adjudications(queue.project))
         return project.settings, counts, decisions, int(time.monotonic() / 15)
 
-    def _read(self, queue: Queue, counts: Counts, now: float) -> Readings:
+    def _read(self, queue: Queue, counted: Callable[[], Counts], now: float, *, is_long: bool) -> Readings:
         store = self._store
         made = made_in(folders_beside(self._url))
-        last = self._newest(queue, now) if counts.have > NEWEST else None
+        last = self._newest(queue, now) if is_long else None
         judgments = store.judgments(queue) if last is None else last.judgments
         waiting = store.open_tasks(queue) if last is None else last.waiting
         some = waiting[:: max(1, len(waiting) // SAMPLE)]
@@ -230,7 +235,6 @@ class Watch:
         return Readings(
             project=store.projects.get(queue.project),
             purpose=queue.purpose,
-            counts=counts,
             rows=store.said(queue.project) if last is None else last.rows,
             judgments=judgments,
             facts=facts,
@@ -241,6 +245,7 @@ class Watch:
             points=curve(made, project=queue.project) or curve(made),
             fought=votes_on(store.tasks(sorted(fought)), judgments),
             times=None if last is None else last.times,
+            counts=counted(),  # last, for they may not be there yet
         )
 
     def _newest(self, queue: Queue, now: float) -> Newest:

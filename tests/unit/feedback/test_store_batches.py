@@ -21,7 +21,7 @@ from assent.feedback.queue.batches import BLOCK, Observer, hidden, take_out
 from assent.feedback.records.queue import Counts, ImportCounts, Queue
 from assent.feedback.store import Store
 from assent.feedback.tables.connection import read_transaction
-from assent.feedback.tables.queue import Table
+from assent.feedback.tables.queue import JudgmentRow, Table
 
 MANY = 3 * BLOCK + 7
 
@@ -78,6 +78,8 @@ def test_those_who_look_see_all_of_an_import_or_nothing(store: Store) -> None:
     assert seen <= {0, 2 * MANY} and look() == 2 * MANY
     numbers = [one.number for one in store.listing.judgments(Queue(), limit=10 * MANY)]
     assert numbers == list(range(1, 2 * MANY + 1))
+    with read_transaction(store._engine) as connection:
+        assert set(connection.execute(select(JudgmentRow.project, JudgmentRow.purpose))) == {("default", "reward")}
     assert store.import_comparisons(file, Queue(), now=9) == ImportCounts(MANY, 0, 2 * MANY, 0)
 
 

@@ -58,6 +58,17 @@ def test_superseded_and_erased_judgments(store: Store) -> None:
     assert store.listing.erased(Queue()) == ["b1"] and store.listing.queues_of("ben") == []
 
 
+def test_whether_more_is_judged_than_so_many_is_told_as_counts_tell_it(store: Store) -> None:
+    store.add_tasks([task(f"t{n}") for n in range(3)], slots=2, now=0)
+    for rater in people("anna", "ben"):
+        store.register_rater(rater, now=0)
+    for n in range(3):
+        store.submit(judgment(task(f"t{n}"), "anna", f"a{n}"), now=n)
+    store.submit(Judgment(task_id="t0", rater_id="ben", id="skip"), now=9)
+    have = store.counts(Queue()).have
+    assert have == 3 and [store.listing.has_judged_more(Queue(), than=n) for n in (2, 3)] == [True, False]
+
+
 def test_what_each_rater_did_is_counted_without_skips_and_once(store: Store) -> None:
     assert store.listing.activity() == {}
     store.add_tasks([task("t"), task("u"), task("e", project="other", purpose="evaluation")], slots=3, now=0)

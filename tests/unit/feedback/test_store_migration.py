@@ -72,6 +72,10 @@ def test_every_row_of_the_first_schema_is_kept(old_url: str) -> None:
             found = _as_json(connection.execute(select(*old).order_by(*keys)).all(), tables[name])
             wanted = sorted(rows, key=lambda row: [row[key.name] for key in keys])
             assert found == wanted, name
+        said, task = tables["judgment"].c, tables["task"].c
+        named = select(said.project, said.purpose, task.project, task.purpose).where(task.id == said.task_id)
+        placed = connection.execute(named).all()
+        assert len(placed) == len(ROWS["judgment"]) and all(row[:2] == row[2:] for row in placed)
     engine.dispose()
 
 

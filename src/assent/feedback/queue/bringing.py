@@ -245,7 +245,8 @@ class Bringing:
                 presentation_id=presentations.get(item.judgment.id),
                 now=item.at(self.now),
             )
-            | {"superseded_by": item.superseded_by}
+            | {"superseded_by": item.superseded_by, "project": item.task.project, "purpose": item.task.purpose}
+            | self._place_of_rows()
             for item in items
         ]
         self.connection.execute(insert(JudgmentRow), values)

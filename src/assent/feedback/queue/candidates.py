@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, exists, false, func, select,
 
 from assent.feedback.queue.assign import Pool, propensity
 from assent.feedback.queue.claims import WAITING, Term
-from assent.feedback.queue.judgments import belongs
+from assent.feedback.queue.judgments import IS_OF_QUEUE, belongs
 from assent.feedback.queue.reach import AT_WORK_SECONDS
 from assent.feedback.queue.taken import IS_HELD, IS_MINE, SLOTS, taken_slots
 from assent.feedback.queue.tasks import blocks
@@ -29,19 +29,19 @@ _IN_ORDER = select(Slot.id, Slot.task_id).where(WAITING).order_by(Slot.place, Sl
 _AT_PLACE = _IN_ORDER.where(Slot.place == bindparam("place"))
 _NTH = {query: query.limit(1).offset(bindparam("n")) for query in (_IN_ORDER, _AT_PLACE)}
 _SLOTS_OF_TASK = SLOTS.where(Slot.task_id == bindparam("task_id"))
-_JUDGED = select(JudgmentRow.id).where(IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id)).limit(bindparam("many"))
+_JUDGED = select(JudgmentRow.id).where(IS_MINE, _IS_SAID, IS_OF_QUEUE).limit(bindparam("many"))
 _AT_WORK = select(func.count()).where(
     RaterRow.id != bindparam("rater_id"),
     RaterRow.erased_at.is_(None),
     exists().where(
         JudgmentRow.rater_id == RaterRow.id,
         JudgmentRow.submitted_at > bindparam("since"),
-        belongs(JudgmentRow.task_id),
+        IS_OF_QUEUE,
     ),
 )
 _JUDGED_BY_OTHERS = (
     select(JudgmentRow.task_id)
-    .where(~IS_MINE, _IS_SAID, belongs(JudgmentRow.task_id))
+    .where(~IS_MINE, _IS_SAID, IS_OF_QUEUE)
     .order_by(JudgmentRow.submitted_at.desc())
     .limit(_RECENT)
 )
@@ -50,7 +50,7 @@ _HELD_TASKS = select(Lease.task_id).where(IS_HELD, Lease.rater_id == bindparam("
 _KNOWN = union(_JUDGED_TASKS, _HELD_TASKS)
 _FIRST_SAID_SINCE = and_(JudgmentRow.submitted_at >= bindparam("since"), JudgmentRow.supersedes.is_(None))
 _TAKEN_HERE = union(
-    _JUDGED_TASKS.where(_FIRST_SAID_SINCE, belongs(JudgmentRow.task_id)), _HELD_TASKS.where(belongs(Lease.task_id))
+    _JUDGED_TASKS.where(_FIRST_SAID_SINCE, IS_OF_QUEUE), _HELD_TASKS.where(belongs(Lease.task_id))
 ).subquery()
 _FOR_ANYBODY = exists().where(Slot.task_id == _TAKEN_HERE.c.task_id, Slot.reserved_for.is_(None))
 _COUNT_TAKEN = select(func.count()).select_from(_TAKEN_HERE).where(_FOR_ANYBODY)

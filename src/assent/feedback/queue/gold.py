@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, exists, false, func, select
 from assent.core.hashing import hash_json
 from assent.core.types import Task
 from assent.feedback.queue.claims import Term, take_slot
-from assent.feedback.queue.judgments import belongs
+from assent.feedback.queue.judgments import IS_OF_QUEUE, belongs
 from assent.feedback.queue.tasks import insert_task_rows, load_tasks, slot_row, task_content, task_row
 from assent.feedback.records.queue import Queue
 from assent.feedback.tables.connection import upsert
@@ -93,7 +93,7 @@ def _said(term: Term) -> Select[Any]:
         )
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
         .where(JudgmentRow.rater_id == term.rater_id, JudgmentRow.superseded_by.is_(None))
-        .where(belongs(JudgmentRow.task_id))
+        .where(IS_OF_QUEUE)
         .order_by(JudgmentRow.submitted_at.desc(), JudgmentRow.id)
     )
 

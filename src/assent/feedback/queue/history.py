@@ -11,7 +11,7 @@ from assent.feedback.queue.assigned import count_for
 from assent.feedback.queue.candidates import Candidates, newcomer_for, taken_since
 from assent.feedback.queue.claims import Term, lock_rater
 from assent.feedback.queue.gold import REPEAT_OF
-from assent.feedback.queue.judgments import belongs, judgment_of, select_judgments
+from assent.feedback.queue.judgments import IS_OF_QUEUE, judgment_of, select_judgments
 from assent.feedback.queue.presentations import asked_of, read_presentations
 from assent.feedback.queue.settings import settings_of
 from assent.feedback.queue.tasks import load_tasks
@@ -39,7 +39,7 @@ def recent(connection: Connection, rater_id: str, queue: Queue, *, limit: int, n
         .outerjoin(GuidelineVersion, GuidelineVersion.id == Presentation.guideline_id)
         .outerjoin(Slot, Slot.id == JudgmentRow.slot_id)
         .outerjoin(Lease, Lease.slot_id == JudgmentRow.slot_id)
-        .where(belongs(JudgmentRow.task_id), JudgmentRow.rater_id == rater_id)
+        .where(IS_OF_QUEUE, JudgmentRow.rater_id == rater_id)
         .where(JudgmentRow.superseded_by.is_(None))
         .where(JudgmentRow.submitted_at >= now - seconds, TaskRow.kind.not_in(_TALKS))
         .order_by(None)
@@ -103,7 +103,7 @@ def rater_progress(
     today = func.count().filter(JudgmentRow.submitted_at >= midnight)
     query = (
         select(func.count(), today)
-        .where(belongs(JudgmentRow.task_id), JudgmentRow.rater_id == rater_id)
+        .where(IS_OF_QUEUE, JudgmentRow.rater_id == rater_id)
         .where(JudgmentRow.superseded_by.is_(None))
         .where(JudgmentRow.outcome.in_(["ranked", "marked"]))
     )

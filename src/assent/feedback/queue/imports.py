@@ -120,7 +120,7 @@ def _bring_last(connection: Connection, records: Sequence[TaskRecord], how: _How
     _lock(connection, how)
     placed = told.settle(connection, unseen, how.guidelines, how.queue.project)
     importing = _added(connection, records, how, placed)
-    number_brought(connection)
+    number_brought(connection, how.queue.project)
     return importing.counts.plus(_told(placed))
 
 

@@ -37,13 +37,18 @@ def counts(connection: Connection, queue: Queue) -> Counts:
     Gold and repeats are not counted; a slot reserved for one rater is, once it is judged. What is set aside is not, nor
     what is no longer wanted.
     """
-    wanted = and_(Slot.project == queue.project, Slot.purpose == queue.purpose, Slot.service.in_(["normal", "made"]))
     is_filled = Slot.is_filled == true()
     is_counted = or_(is_filled, IS_WANTED)
     row = connection.execute(
-        select(func.count().filter(is_filled), func.count().filter(is_counted)).select_from(Slot).where(wanted)
+        select(func.count().filter(is_filled), func.count().filter(is_counted)).select_from(Slot).where(_counted(queue))
     ).one()
     return Counts(row[0], row[1])
+
+
+def has_judged_more(connection: Connection, queue: Queue, *, than: int) -> bool:
+    """Whether more slots of a queue are judged than so many: not all are counted."""
+    judged = select(Slot.id).where(_counted(queue), Slot.is_filled == true())
+    return connection.execute(judged.offset(than).limit(1)).first() is not None
 
 
 def read_judgments(connection: Connection, queue: Queue, *, with_superseded: bool = False) -> list[Judgment]:
@@ -107,8 +112,8 @@ def _said(
 def trainers(connection: Connection, rater_ids: Collection[str]) -> set[str]:
     """Those of the raters who have given judgments to learn from, in any project; skips do not count."""
     found: set[str] = set()
-    said = select(JudgmentRow.rater_id).join(TaskRow, TaskRow.id == JudgmentRow.task_id)
-    labels = said.where(TaskRow.purpose == "reward", JudgmentRow.outcome.in_(["ranked", "marked"])).distinct()
+    said = select(JudgmentRow.rater_id)
+    labels = said.where(JudgmentRow.purpose == "reward", JudgmentRow.outcome.in_(["ranked", "marked"])).distinct()
     for block in blocks(sorted(rater_ids)):
         found |= set(connection.execute(labels.where(JudgmentRow.rater_id.in_(block))).scalars())
     return found
@@ -141,6 +146,10 @@ def select_judgments(*, with_erased: bool = False) -> Select[Any]:
 def in_queue(queue: Queue) -> ColumnElement[bool]:
     """Tasks of a queue."""
     return and_(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
+
+
+IS_OF_QUEUE = and_(JudgmentRow.project == bindparam("project"), JudgmentRow.purpose == bindparam("purpose"))
+"""Judgments of a queue, whose fields are parameters: where the other conditions leave few, for no index begins so."""
 
 
 def belongs(task_id: ColumnElement[str] | InstrumentedAttribute[str]) -> ColumnElement[bool]:
@@ -195,3 +204,9 @@ def _metas(connection: Connection, task_ids: Iterable[str]) -> dict[str, dict[st
         found = connection.execute(select(TaskRow.id, TaskRow.meta).where(TaskRow.id.in_(block)))
         metas |= {row.id: row.meta for row in found}
     return metas
+
+
+def _counted(queue: Queue) -> ColumnElement[bool]:
+    """Slots of a queue but those of gold and repeats."""
+    is_own = Slot.service.in_(["normal", "made"])
+    return and_(Slot.project == queue.project, Slot.purpose == queue.purpose, is_own)

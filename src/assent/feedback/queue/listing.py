@@ -17,7 +17,8 @@ from assent.feedback.queue import leaving, newest, reach
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.queue.gold import MADE, REPEAT_OF
 from assent.feedback.queue.judgments import (
-    belongs,
+    IS_OF_QUEUE,
+    has_judged_more,
     in_queue,
     judgment_of,
     read_comparisons,
@@ -135,7 +136,7 @@ class Listing:
         seen = (Presentation.propensity, GuidelineVersion.version, TaskRow.meta[REPEAT_OF].as_string().label("first"))
         query = select_judgments(with_erased=with_erased).add_columns(*seen)
         query = query.outerjoin(GuidelineVersion, GuidelineVersion.id == Presentation.guideline_id)
-        query = query.where(belongs(JudgmentRow.task_id), JudgmentRow.number > (0 if after is None else after[0]))
+        query = query.where(IS_OF_QUEUE, JudgmentRow.number > (0 if after is None else after[0]))
         query = query.order_by(None).order_by(JudgmentRow.number).limit(limit)
         if not with_superseded:
             query = query.where(JudgmentRow.superseded_by.is_(None))
@@ -185,6 +186,11 @@ class Listing:
         with read_transaction(self._engine) as connection:
             return newest.read_newest(connection, queue, limit=limit, since=since, waiting=waiting)
 
+    def has_judged_more(self, queue: Queue, *, than: int) -> bool:
+        """Whether more slots of a queue are judged than so many, of those that `counts` counts."""
+        with read_transaction(self._engine) as connection:
+            return has_judged_more(connection, queue, than=than)
+
     def newest_comparisons(self, queue: Queue, *, limit: int) -> list[Comparison]:
         """The tasks of the `limit` judgments that came last in a queue, with all their rankings."""
         with read_transaction(self._engine) as connection:
@@ -209,7 +215,7 @@ class Listing:
 
     def queues_of(self, rater_id: str) -> list[Queue]:
         """The queues in which a rater has judged."""
-        query = select(TaskRow.project, TaskRow.purpose).join(JudgmentRow, JudgmentRow.task_id == TaskRow.id)
+        query = select(JudgmentRow.project, JudgmentRow.purpose)
         with read_transaction(self._engine) as connection:
             rows = connection.execute(query.where(JudgmentRow.rater_id == rater_id).distinct()).all()
         found = (Queue(project, cast(Purpose, purpose)) for project, purpose in rows if not is_hidden(project))

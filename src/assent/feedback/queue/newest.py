@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from assent.core.types import Comparison, Judgment
 from assent.feedback.queue.claims import WAITING
 from assent.feedback.queue.history import select_said
-from assent.feedback.queue.judgments import belongs, comparisons_of, judgment_of, select_judgments
+from assent.feedback.queue.judgments import IS_OF_QUEUE, comparisons_of, judgment_of, select_judgments
 from assent.feedback.queue.tasks import blocks
 from assent.feedback.records.queue import OpenTask, Queue, SaidRow
 from assent.feedback.tables.queue import JudgmentRow, Slot
@@ -76,7 +76,7 @@ def _last_tasks(connection: Connection, where: dict[str, Any], limit: int) -> se
     span = 2 * limit
     while True:
         query = select(JudgmentRow.task_id).where(*_HOLDS, JudgmentRow.number > last - span)
-        query = query.where(belongs(JudgmentRow.task_id)).order_by(JudgmentRow.number.desc()).limit(limit)
+        query = query.where(IS_OF_QUEUE).order_by(JudgmentRow.number.desc()).limit(limit)
         found = connection.execute(query, where).scalars().all()
         if len(found) == limit or span >= last:
             return set(found)
@@ -85,7 +85,7 @@ def _last_tasks(connection: Connection, where: dict[str, Any], limit: int) -> se
 
 def _times(connection: Connection, where: dict[str, Any], since: float) -> list[float]:
     said = select(JudgmentRow.submitted_at).where(*_HOLDS, JudgmentRow.outcome != "skipped")
-    said = said.where(belongs(JudgmentRow.task_id)).order_by(JudgmentRow.submitted_at)
+    said = said.where(IS_OF_QUEUE).order_by(JudgmentRow.submitted_at)
     found = list(connection.execute(said.where(JudgmentRow.submitted_at > since), where).scalars())
     first = connection.execute(said.limit(1), where).scalar()
     return found if first is None or first > since else [first, *found]

@@ -33,12 +33,15 @@ def number(connection: Connection, judgment_ids: Sequence[str]) -> None:
     connection.execute(_NOTE, {"new_number": last + len(rows)})
 
 
-def number_brought(connection: Connection) -> None:
-    """The same for all that have none: what a batch, of which there is one at a time, has brought and shows now."""
+def number_brought(connection: Connection, project: str) -> None:
+    """The same for all that have none: what a batch, of which there is one at a time, has brought and shows now.
+
+    They are the project's from now on.
+    """
     last = _lock_last(connection)
     place = func.row_number().over(order_by=(JudgmentRow.submitted_at, JudgmentRow.id))
     placed = select(JudgmentRow.id, (last + place).label("place")).where(JudgmentRow.number.is_(None)).subquery()
-    give = update(JudgmentRow).where(JudgmentRow.id == placed.c.id).values(number=placed.c.place)
+    give = update(JudgmentRow).where(JudgmentRow.id == placed.c.id).values(number=placed.c.place, project=project)
     connection.execute(_NOTE, {"new_number": last + connection.execute(give).rowcount})
 
 

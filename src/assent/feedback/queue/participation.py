@@ -26,8 +26,7 @@ def participation(
     query = (
         select(func.count())
         .select_from(JudgmentRow)
-        .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
-        .where(JudgmentRow.rater_id == rater_id, TaskRow.project == queue.project)
+        .where(JudgmentRow.rater_id == rater_id, JudgmentRow.project == queue.project)
         .where(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
     )
     asked = 0

@@ -29,8 +29,10 @@ _CURRENT = select(JudgmentRow.id, JudgmentRow.slot_id).where(
     JudgmentRow.superseded_by.is_(None),
 )
 # Locked for the whole transaction: the content of the task stays what the judgment was checked against (PostgreSQL).
-_REPLACED = (
-    select(TaskRow.replaced_at).where(TaskRow.id == bindparam("task_id")).with_for_update(read=True, key_share=True)
+_TASK = (
+    select(TaskRow.project, TaskRow.purpose, TaskRow.replaced_at)
+    .where(TaskRow.id == bindparam("task_id"))
+    .with_for_update(read=True, key_share=True)
 )
 _HOLDER = select(Lease.rater_id, Lease.task_id).where(Lease.token == bindparam("token"))
 # The rater's unspent lease on the task; an expired one counts until another rater has taken the slot.
@@ -62,7 +64,11 @@ def submit(
     if known is not None:
         return known
     where = f"judgment {judgment.id!r} of task {judgment.task_id!r}"
-    _refuse_replaced(connection, judgment, token)
+    asked = connection.execute(_TASK, {"task_id": judgment.task_id}).first()
+    if asked is None:
+        raise StoreError(f"task {judgment.task_id!r} is not in the store")
+    if asked.replaced_at is not None:
+        _refuse_replaced(connection, judgment, token)
     check(judgment, task_answers(connection, judgment.task_id), where=where)
     old = _superseded(connection, judgment)
     slot_id, status = _settle(connection, judgment, token, old, now=now)
@@ -70,6 +76,7 @@ def submit(
         connection.execute(update(JudgmentRow).where(JudgmentRow.id == old.id).values(superseded_by=judgment.id))
     presentation_id = complete(connection, judgment, viewing, now=now)
     values = row(judgment, slot_id=slot_id, presentation_id=presentation_id, now=now)
+    values |= {"project": asked.project, "purpose": asked.purpose}
     connection.execute(insert(JudgmentRow), values)
     if viewing is not None and viewing.events:
         log(connection, judgment.id, "page", now=now, events=list(viewing.events))
@@ -127,7 +134,7 @@ def content_hash(judgment: Judgment) -> str:
 
 
 def row(judgment: Judgment, *, slot_id: int | None, presentation_id: int | None, now: float) -> dict[str, Any]:
-    """The row of a judgment; the order shown is kept in its presentation."""
+    """The row of a judgment, but for its task's project and purpose; the order shown is kept in its presentation."""
     values = judgment.model_dump(mode="json", exclude={"order_shown"})
     return values | {
         "details": values.get("details"),
@@ -211,8 +218,7 @@ def _refuse_replaced(connection: Connection, judgment: Judgment, token: str | No
 
     Its leases ended then, so whoever has one was shown what is asked now; a correction corrects what was said of it.
     """
-    is_replaced = connection.execute(_REPLACED, {"task_id": judgment.task_id}).scalar() is not None
-    if not is_replaced or judgment.supersedes is not None:
+    if judgment.supersedes is not None:
         return
     if connection.execute(_HOLDER, {"token": token or ""}).first() is None:
         raise ConflictError(

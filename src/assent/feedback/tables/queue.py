@@ -274,6 +274,7 @@ class Presentation(Table):
 class JudgmentRow(Table):
     """What a rater said. Never changed, except that `superseded_by` is set once and erasure empties it.
 
+    Project and purpose repeat the task's, so that what was said in a queue is told without looking at each task.
     `slot_id` is null for skips, for surplus (the slot was taken when a late answer came) and after erasure.
     """
 
@@ -289,8 +290,9 @@ class JudgmentRow(Table):
             postgresql_where=_CURRENT,
         ),
         Index(None, "task_id", "rater_id"),
-        Index(None, "rater_id", "submitted_at"),
-        Index(None, "rater_id", "task_id"),  # what a rater has judged, from the index alone
+        # What a rater has done in each project, and which tasks they have judged, from the index alone.
+        Index("ix_judgment_done", "rater_id", "submitted_at", "project", "purpose", "outcome", "superseded_by"),
+        Index(None, "rater_id", "task_id"),
         Index(None, "submitted_at"),
         Index("uq_judgment_number", "number", unique=True),
         Index("ix_judgment_superseded_by", "superseded_by", sqlite_where=_SUPERSEDED, postgresql_where=_SUPERSEDED),
@@ -302,6 +304,8 @@ class JudgmentRow(Table):
     """The client's UUID."""
     task_id: Mapped[str] = mapped_column(ForeignKey("task.id"))
     rater_id: Mapped[str] = mapped_column(_rater())
+    project: Mapped[str]
+    purpose: Mapped[str]
     slot_id: Mapped[int | None] = mapped_column(ForeignKey("slot.id"))
     outcome: Mapped[str]
     """ranked, marked (flags, scores, critique, notes or edits without a ranking), skipped or erased."""

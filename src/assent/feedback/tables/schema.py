@@ -12,7 +12,7 @@ from assent.core.errors import StoreError
 from assent.feedback.tables import queue
 from assent.feedback.tables.connection import read_transaction, write_transaction
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest revision in migrations/versions."""
 
 MOVED = "moved"
