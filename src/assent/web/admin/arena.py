@@ -15,7 +15,7 @@ from assent.web.auth import Adjudicator
 
 DRAWS = 200
 """How often prompts are drawn again; the command draws oftener."""
-MOST = 20_000
+MOST = 10_000
 """Of a queue with more judgments, only the tasks that were judged last are compared here, which hold so many."""
 PURPOSES: tuple[Purpose, ...] = ("reward", "evaluation")
 
