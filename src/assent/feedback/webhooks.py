@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, t
 
 from assent.core.errors import StoreError
 from assent.feedback.quality.agreement import krippendorff_alpha, pair_votes
-from assent.feedback.queue.judgments import counts, read_comparisons
+from assent.feedback.queue.judgments import counts, has_judged_more, read_comparisons
 from assent.feedback.queue.newest import NEWEST, newest_comparisons
 from assent.feedback.queue.tasks import refuse_nul
 from assent.feedback.records.people import Secret
@@ -187,7 +187,7 @@ def _facts(connection: Connection, row: Any) -> dict[str, Any]:
 
 def _agreement(connection: Connection, queue: Queue) -> dict[str, Any]:
     """Krippendorff's alpha of a queue; of more than NEWEST judgments, that of the tasks which were judged last."""
-    is_long = counts(connection, queue).have > NEWEST
+    is_long = has_judged_more(connection, queue, than=NEWEST)
     read = newest_comparisons(connection, queue, limit=NEWEST) if is_long else read_comparisons(connection, queue)
     comparisons = list(read)
     looked_at = sum(len(one.judgments) for one in comparisons)

@@ -20,7 +20,7 @@ from assent.feedback.queue.tasks import blocks, clashes, insert_task_rows, known
 from assent.feedback.queue.told import Placed
 from assent.feedback.records.queue import ImportCounts, Queue
 from assent.feedback.tables.connection import insert_missing
-from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, Lease, Presentation, RaterRow, Slot, TaskRow
+from assent.feedback.tables.queue import JudgmentEvent, JudgmentRow, Lease, Presentation, RaterRow, Slot
 
 IMPORTED_LEASE = "import-"
 """How the tokens of leases begin that nobody was ever given."""
@@ -105,8 +105,8 @@ class Bringing:
     def _stored(self, judgment_ids: Sequence[str]) -> dict[str, _Content | None]:
         """What the judgments that are in the store say, and where; None for erased ones."""
         stored: dict[str, _Content | None] = {}
-        columns = (JudgmentRow.id, JudgmentRow.task_id, JudgmentRow.content_hash, JudgmentRow.outcome)
-        query = select(*columns, TaskRow.project, TaskRow.purpose).join(TaskRow, TaskRow.id == JudgmentRow.task_id)
+        content = (JudgmentRow.id, JudgmentRow.task_id, JudgmentRow.content_hash, JudgmentRow.outcome)
+        query = select(*content, JudgmentRow.project, JudgmentRow.purpose)
         for block in blocks(judgment_ids):
             for found in self.connection.execute(query.where(JudgmentRow.id.in_(block))):
                 said = (found.project, found.purpose, found.task_id.split(_REPEAT)[0], found.content_hash)

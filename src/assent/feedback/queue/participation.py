@@ -6,7 +6,7 @@ from sqlalchemy import Connection, exists, func, select
 
 from assent.core.types import Ranking
 from assent.feedback.quality.rater_quality import gold_hits
-from assent.feedback.queue.judgments import in_queue, judgment_of, select_judgments
+from assent.feedback.queue.judgments import IS_OF_QUEUE, in_queue, judgment_of, select_judgments
 from assent.feedback.records.queue import Participation, Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.feedback.tables.connection import upsert
@@ -83,6 +83,6 @@ def _known_answers(connection: Connection, queue: Queue) -> int:
 def _gold_said(connection: Connection, rater_id: str, queue: Queue) -> int:
     """Known answers that a person judged or skipped: none comes twice."""
     is_gold = exists().where(Gold.task_id == JudgmentRow.task_id)
-    query = select(func.count()).select_from(JudgmentRow).join(TaskRow, TaskRow.id == JudgmentRow.task_id)
-    query = query.where(JudgmentRow.rater_id == rater_id, JudgmentRow.superseded_by.is_(None), is_gold, in_queue(queue))
-    return connection.execute(query).scalar_one()
+    query = select(func.count()).select_from(JudgmentRow).where(IS_OF_QUEUE, is_gold)
+    query = query.where(JudgmentRow.rater_id == rater_id, JudgmentRow.superseded_by.is_(None))
+    return connection.execute(query, vars(queue)).scalar_one()

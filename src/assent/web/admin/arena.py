@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from assent.core.types import Purpose
+from assent.core.types import Comparison, Purpose
 from assent.feedback.arena import Met, constant_models, met_in, met_in_runs, tables
 from assent.feedback.records.queue import Queue
 from assent.feedback.runs import folders_beside, made_in
@@ -26,10 +26,11 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
     @routes.get("/admin/projects/{name}/arena")
     def arena(request: Request, _person: Adjudicator, name: str, style: bool = False) -> Response:
         project = frame.project(name)
-        queues = [Queue(name, purpose) for purpose in PURPOSES]
-        long = [queue for queue in queues if frame.store.counts(queue).have > MOST]
-        given = [one for queue in queues if queue not in long for one in frame.store.comparisons(queue)]
-        given += [one for queue in long for one in frame.store.listing.newest_comparisons(queue, limit=MOST)]
+        store, given, is_part = frame.store, list[Comparison](), False
+        for queue in (Queue(name, purpose) for purpose in PURPOSES):
+            is_long = store.listing.has_judged_more(queue, than=MOST)
+            given += store.listing.newest_comparisons(queue, limit=MOST) if is_long else store.comparisons(queue)
+            is_part |= is_long
         kinds = {rater.id: rater.kind for rater in frame.store.raters()}
         met: list[Met] = met_in(given, kinds)
         runs = met_in_runs(made_in(folders_beside(frame.context.store_url)))
@@ -42,6 +43,6 @@ def add_routes(routes: APIRouter, frame: Frame) -> None:
             runs=tables(runs, controls_style=style, draws=DRAWS),
             constant=constant_models(given),
             style=style,
-            newest=MOST if long else None,
+            newest=MOST if is_part else None,
             track=charts.track,
         )

@@ -12,6 +12,15 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _projects_and_raters()
+    _answers_and_snapshots()
+    _tasks()
+    _slots_and_what_was_shown()
+    _judgments()
+    _what_hangs_on_judgments()
+
+
+def _projects_and_raters() -> None:
     op.create_table(
         "project",
         sa.Column("name", sa.Text(), nullable=False),
@@ -58,6 +67,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("rater_id", "name", name=op.f("pk_rater_attribute")),
     )
+
+
+def _answers_and_snapshots() -> None:
     op.create_table(
         "response",
         sa.Column("hash", sa.Text(), nullable=False),
@@ -96,6 +108,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("touched_at IS NULL"),
         postgresql_where=sa.text("touched_at IS NULL"),
     )
+
+
+def _tasks() -> None:
     op.create_table(
         "task",
         sa.Column("id", sa.Text(), nullable=False),
@@ -138,6 +153,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_gold_task_id")),
         sa.PrimaryKeyConstraint("task_id", name=op.f("pk_gold")),
     )
+
+
+def _slots_and_what_was_shown() -> None:
     op.create_table(
         "presentation",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -170,6 +188,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["task_id"], ["task.id"], name=op.f("fk_task_response_task_id")),
         sa.PrimaryKeyConstraint("task_id", "response_hash", name=op.f("pk_task_response")),
     )
+
+
+def _judgments() -> None:
     op.create_table(
         "judgment",
         sa.Column("id", sa.Text(), nullable=False),
@@ -219,6 +240,9 @@ def upgrade() -> None:
         sqlite_where=sa.text("superseded_by IS NULL"),
         postgresql_where=sa.text("superseded_by IS NULL"),
     )
+
+
+def _what_hangs_on_judgments() -> None:
     op.create_table(
         "lease",
         sa.Column("slot_id", sa.Integer(), autoincrement=False, nullable=False),

@@ -12,6 +12,11 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _accounts_and_ways_in()
+    _invitations_tokens_and_attempts()
+
+
+def _accounts_and_ways_in() -> None:
     op.create_table(
         "account",
         sa.Column("rater_id", sa.Text(), nullable=False),
@@ -55,6 +60,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_one_time_link")),
     )
     op.create_index(op.f("ix_one_time_link_rater_id"), "one_time_link", ["rater_id"], unique=False)
+
+
+def _invitations_tokens_and_attempts() -> None:
     op.create_table(
         "invitation",
         sa.Column("id", sa.Integer(), nullable=False),
