@@ -2,9 +2,10 @@
 
 Fills a store by bulk SQL (so that it holds what the service would have written, but nobody waits for 10M requests),
 then measures through the store's own methods what a rater and an administrator wait for: the next task (p50, p95), the
-first look at the dashboard and the next one after a judgment, and a snapshot. Half of the judgments are second
-opinions, given over a year; one task waits for every twenty judgments; from 200,000 judgments on each rater has given
-10,000. The rows are synthetic. Memory is that of this process, not of the database server.
+first look at the dashboard and the next one after a judgment, how far a rater is (counted, and moved on from a count),
+what the pages of people and of the arena read, and a snapshot. Half of the judgments are second opinions, given over a
+year; one task waits for every twenty judgments; from 200,000 judgments on each rater has given 10,000. The rows are
+synthetic. Memory is that of this process, not of the database server.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from assent.feedback.records.queue import Queue
 from assent.feedback.store import Store
 from assent.feedback.tables.connection import connect
 from assent.feedback.tables.queue import Table
+from assent.web.admin.arena import MOST
 
 STORES: dict[str, Callable[..., AbstractContextManager[str]]] = {"sqlite": sqlite, "postgresql": postgres}
 QUEUE = Queue("size")
@@ -109,6 +111,11 @@ def measured(url: str, size: Size, *, served: int) -> dict[str, float]:
         result["dashboard again"] = seconds(lambda: watch.overview("size", now=NOW))
         judge_one(store, size)
         result["dashboard after a judgment"] = seconds(lambda: watch.overview("size", now=NOW + 60))
+        then = store.rater_progress(rater_id(1), QUEUE, now=NOW + 90)
+        result["progress"] = seconds(lambda: store.rater_progress(rater_id(2), QUEUE, now=NOW + 90))
+        result["progress moved on"] = seconds(lambda: store.rater_progress(rater_id(1), QUEUE, now=NOW + 91, then=then))
+        result["people"] = seconds(store.listing.activity)
+        result["arena"] = seconds(lambda: store.listing.newest_comparisons(QUEUE, limit=MOST))
         result["MiB before snapshot"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         result["snapshot"] = seconds(lambda: store.snapshot("at-size", QUEUE, now=NOW))
         result["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
