@@ -1,6 +1,6 @@
 """Not a test: a small run of two stages that is killed again and again and run again each time; used by test_kills.py.
 
-python killed_run.py instants FOLDER KILLS SEED    kill -9 at random instants of one run until it finishes
+python killed_run.py instants FOLDER KILLS SEED    kill -9 at random instants, KILLS times, until the last run finishes
 python killed_run.py files FOLDER                  kill -9 just before the n-th file operation, for every n
 """
 
@@ -75,20 +75,25 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def kill_at_instants(folder: Path, kills: int, seed: int) -> None:
-    rng, killed = random.Random(seed), 0
+    """As many kills as are asked for, however fast the machine: a run that ends between them is followed by another."""
+    rng, killed, runs = random.Random(seed), 0, 1
     start = time.monotonic()
     whole_run(folder / "undisturbed", 60)
     usual = time.monotonic() - start
     while True:
-        child = fork(lambda: whole_run(folder / "killed", 60))
+        target = folder / f"killed-{runs}"
+        child = fork(lambda target=target: whole_run(target, 60))  # type: ignore[misc]
         if killed < kills:
             time.sleep(rng.uniform(0.01, 0.12) * usual)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        if not os.WIFSIGNALED(status):
-            print(f"killed {killed} times, exit {os.WEXITSTATUS(status)}")
+        if os.WIFSIGNALED(status):
+            killed += 1
+        elif status or killed == kills:
+            print(f"killed {killed} times in {runs} runs, exit {os.WEXITSTATUS(status)}")
             return
-        killed += 1
+        else:
+            runs, usual = runs + 1, usual / 2  # the machine was slower while it was measured
 
 
 def kill_at_file_operations(folder: Path) -> None:
