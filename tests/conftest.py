@@ -23,6 +23,7 @@ if "ASSENT_CACHE" not in os.environ:
 
 install_import_hook(CHECKED, "shape_check.checked")
 
+import numpy.random  # noqa: E402, F401 - numpy imports it late; a process forked just then would find half of it
 import pytest  # noqa: E402 - after the hook
 
 from assent.core import processor  # noqa: E402

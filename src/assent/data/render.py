@@ -28,7 +28,7 @@ from assent.core.group import Group, TokenIds
 from assent.core.types import Asked, Conversation, Message, Prompt
 from assent.data.learned import learned
 from assent.data.template_clock import reads_clock, template_text, told_date
-from assent.data.template_process import TemplateFailed, render_template
+from assent.data.template_process import Rendering, TemplateFailed, render_templates
 from assent.data.turn_form import PROBE, Piece, Talk, missing, tools_for, turns_for
 
 _QUESTION = Message(role="user", content="Question probe")
@@ -43,6 +43,8 @@ _OTHER = "give a template that writes it with `template`, or leave such rows out
 class _Shape:
     """What a template adds, see the picture above."""
 
+    asked: str
+    """The rendered question up to and including the generation prompt."""
     tail: str
     lead: str
     before_end: str
@@ -107,25 +109,12 @@ class Renderer:
 
     def completion(self, text: str, *, finished: bool = True) -> TokenIds:
         """An answer's tokens, with what the template lays before it, and with the end-of-turn token if finished."""
-        shape = self._shape
-        answer = shape.lead + self._marked_special(text)
-        if shape.is_appended and text.strip():
-            probe = Talk((_QUESTION, Message(role="assistant", content=text)))
-            prompt, full = self._render(probe.to(1), to_answer=True), self._render(probe)
-            if full.startswith(prompt) and full.endswith(shape.closing):
-                # What the template itself makes of this very text (trimmed, thoughts taken apart).
-                answer = full[len(prompt) : len(full) - len(shape.closing)]
-        ids = self._after(shape.tail, answer + (shape.before_end if finished else ""))
-        ids += [self.end_id] if finished else []
-        if not ids:
-            raise DataError("an unfinished answer without any text has no tokens; drop it")
-        return np.array(ids, dtype=np.int64)
+        return self._completions([text], [finished])[0]
 
     def group(self, prompt: Prompt, texts: Sequence[str], finished: Sequence[bool] | None = None) -> Group:
         """One prompt and K answers to it, all their tokens scored; `finished[k]` False leaves out the end of turn."""
         is_finished = [True] * len(texts) if finished is None else finished
-        answers = [self.completion(text, finished=done) for text, done in zip(texts, is_finished, strict=True)]
-        return Group(self.prompt(prompt), tuple(answers))
+        return Group(self.prompt(prompt), tuple(self._completions(texts, is_finished)))
 
     def demonstration(self, conversation: Conversation) -> list[Group]:
         """Groups of one row whose mask is True exactly on assistant turns and their end-of-turn tokens.
@@ -182,8 +171,7 @@ class Renderer:
     # -- templates ---------------------------------------------------------------------------------------------------
 
     def _probe(self) -> _Shape:
-        prompt = self._render(Talk((_QUESTION,)), to_answer=True)
-        full = self._render(Talk((_QUESTION, _ANSWER)))
+        prompt, full = self._render(Talk((_QUESTION,)), Talk((_QUESTION, _ANSWER)), to_answer=True)
         asked, said = prompt.rfind(_QUESTION.content), full.rfind(_ANSWER.content)
         if asked < 0 or said < 0:
             raise ModelError(
@@ -195,7 +183,7 @@ class Renderer:
         found = _any_of(set(self._added) | set(self.tokenizer.all_special_tokens)).search(closing)
         start, stop = found.span() if found else (0, 0)
         tail = prompt[asked + len(_QUESTION.content) :]
-        return _Shape(tail, lead, closing[:start], closing[start:stop], closing[stop:], is_appended)
+        return _Shape(prompt, tail, lead, closing[:start], closing[start:stop], closing[stop:], is_appended)
 
     def _end_id(self) -> int:
         if self._shape.end:
@@ -207,20 +195,19 @@ class Renderer:
             )
         return int(self.tokenizer.eos_token_id)
 
-    def _render(self, talk: Talk, *, to_answer: bool = False) -> str:
-        """The template's text; special tokens that a person typed come out between two marks."""
-        turns, tools = turns_for(talk.turns, self._marked_special), tools_for(talk.tools, self._marked_special)
+    def _render(self, *talks: Talk, to_answer: bool = False) -> list[str]:
+        """The template's text of each; special tokens that a person typed come out between two marks.
+
+        With `to_answer` the first ends in the generation prompt.
+        """
+        mark = self._marked_special
+        asked = [Rendering(turns_for(talk.turns, mark), tools_for(talk.tools, mark)) for talk in talks]
+        asked[0] = asked[0]._replace(to_answer=to_answer)
+        variables = self.tokenizer.special_tokens_map
         try:
-            return render_template(
-                self._dated,
-                turns,
-                tools=tools,
-                to_answer=to_answer,
-                variables=self.tokenizer.special_tokens_map,
-                origin=self._origin,
-            )
+            return render_templates(self._dated, asked, variables=variables, origin=self._origin)
         except TemplateFailed as error:
-            roles = ", ".join(m.role for m in talk.turns)
+            roles = ", ".join(m.role for m in talks[error.at].turns)
             raise ModelError(
                 f"{self._origin} failed on turns {roles}: {error}; correct the turns or give another with `template`"
             ) from error
@@ -238,7 +225,7 @@ class Renderer:
 
     def _knows(self, talk: Talk, text: str) -> bool:
         try:
-            return text in self._render(talk, to_answer=True)
+            return text in self._render(talk, to_answer=True)[0]
         except ModelError:
             return False
 
@@ -247,15 +234,34 @@ class Renderer:
             raise DataError("a prompt must end in a user turn for the assistant to answer; got one that does not")
         pieces = self._pieces(talk)
         if pieces is None:
-            text = self._render(talk, to_answer=True)
+            (text,) = self._render(talk, to_answer=True)
             self._refuse_missing([Piece(text, talk.turns)], talk)
             return self._begin(text)
         return np.concatenate([ids for ids, _ in self._tokens(pieces)])
 
+    def _completions(self, texts: Sequence[str], finished: Sequence[bool]) -> list[TokenIds]:
+        """Tokens of answers, whose texts the template is given together."""
+        shape, said = self._shape, dict[str, str]()
+        if shape.is_appended and (shown := [text for text in texts if text.strip()]):
+            probes = [Talk((_QUESTION, Message(role="assistant", content=text))) for text in shown]
+            said = dict(zip(shown, self._render(*probes), strict=True))
+        found = []
+        for text, is_finished in zip(texts, finished, strict=True):
+            answer, full = shape.lead + self._marked_special(text), said.get(text)
+            if full is not None and full.startswith(shape.asked) and full.endswith(shape.closing):
+                # What the template itself makes of this very text (trimmed, thoughts taken apart).
+                answer = full[len(shape.asked) : len(full) - len(shape.closing)]
+            ids = self._after(shape.tail, answer + (shape.before_end if is_finished else ""))
+            ids += [self.end_id] if is_finished else []
+            if not ids:
+                raise DataError("an unfinished answer without any text has no tokens; drop it")
+            found.append(np.array(ids, dtype=np.int64))
+        return found
+
     def _answer(self, talk: Talk) -> TokenIds:
         """The last turn of a talk whose earlier turns the template rewrites, as it stands behind them."""
         said, shape = talk.turns[-1], self._shape
-        prompt, full = self._render(talk.to(-1), to_answer=True), self._render(talk)
+        prompt, full = self._render(talk.to(-1), talk, to_answer=True)
         text = full.removeprefix(prompt).removesuffix(shape.closing)
         is_joined = len(text) == len(full) - len(prompt) - len(shape.closing)
         if talk.is_plain or (said.is_plain and not is_joined):
@@ -277,7 +283,7 @@ class Renderer:
         for i, turn in enumerate(turns):
             if turn.role != "assistant" or i == 0:
                 continue
-            prompt, full = self._render(talk.to(i), to_answer=True), self._render(talk.to(i + 1))
+            prompt, full = self._render(talk.to(i), talk.to(i + 1), to_answer=True)
             is_joined = prompt.startswith(done) and full.startswith(prompt) and full.endswith(shape.closing)
             if not can_join or not is_joined or len(full) < len(prompt) + len(shape.closing):
                 return None
@@ -288,7 +294,7 @@ class Renderer:
             ]
             done, seen = full[: answer_end + len(shape.end)], i + 1
         if turns[-1].role != "assistant":
-            prompt = self._render(talk, to_answer=True)
+            (prompt,) = self._render(talk, to_answer=True)
             if not prompt.startswith(done):
                 return None
             pieces.append(Piece(prompt[len(done) :], turns[seen:]))

@@ -1,7 +1,8 @@
-"""The process that chat templates run in: one rendering a line, within limits.
+"""The process that chat templates run in: some renderings of one template a line, each within limits.
 
-    {"template": "{% for m in messages %}…", "messages": […], "tools": null, "to_answer": true, "variables": {…}}   in
-    {"text": "…"}   or   {"failed": "what the template said"}   or   {"over": "which limit"}         out
+    {"template": "{% for m in messages %}…", "variables": {…},
+     "asked": [{"messages": […], "tools": null, "to_answer": true}, …]}                                  in
+    [{"text": "…"}, …], the last one perhaps {"failed": "what the template said"} or {"over": "which limit"}    out
 
 `data/template_process.py` starts it, with the seconds of each rendering. It gets no environment and can write no file.
 """
@@ -16,6 +17,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +34,28 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks; then the input ends
     _limit()
     for line in sys.stdin.buffer:
-        _allow(int(sys.argv[1]))
-        answer = _answer(json.loads(line), render_jinja_template)
-        sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+        answers = list(_answers(json.loads(line), render_jinja_template))
+        sys.stdout.buffer.write(json.dumps(answers).encode() + b"\n")
         sys.stdout.buffer.flush()
 
 
-def _answer(asked: dict[str, Any], render: Any) -> dict[str, str]:
+def _answers(line: dict[str, Any], render: Any) -> Iterator[dict[str, str]]:
+    for asked in line["asked"]:
+        _allow(int(sys.argv[1]))
+        answer = _answer(line, asked, render)
+        yield answer
+        if "text" not in answer:
+            return
+
+
+def _answer(line: dict[str, Any], asked: dict[str, Any], render: Any) -> dict[str, str]:
     try:
         [text], _ = render(
             conversations=[asked["messages"]],
             tools=asked["tools"],
-            chat_template=asked["template"],
+            chat_template=line["template"],
             add_generation_prompt=asked["to_answer"],
-            **asked["variables"],
+            **line["variables"],
         )
     except MemoryError:
         return {"over": f"took more than {MEGABYTES} MB of memory"}

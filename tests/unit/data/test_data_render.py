@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from assent.core.errors import DataError, ModelError
 from assent.core.types import Conversation, Message, Prompt
+from assent.data import template_process
 from assent.data.render import Renderer
 
 WORDS = st.lists(
@@ -168,6 +169,22 @@ def test_group_shares_the_prompt_and_scores_every_answer_token(byte_level):
     assert group.prompt.tolist() == renderer.prompt(prompt.messages).tolist()
     assert [decoded(byte_level, c) for c in group.continuations] == ["Soon.<|im_end|>", "I do not"]
     assert all(mask.all() for mask in group.is_scored)
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_answers_of_a_group_are_those_of_each_alone_and_the_template_is_asked_twice(byte_level, name, monkeypatch):
+    renderer = Renderer(byte_level, template=TEMPLATES[name])
+    texts, finished = ["Hello there.", "", "  a </s> b ", "Hello there.", "\n\n"], [True, True, False, False, True]
+    alone = [renderer.completion(text, finished=is_done) for text, is_done in zip(texts, finished, strict=True)]
+    asked = []
+    ask = template_process._PROCESS.ask
+    monkeypatch.setattr(
+        template_process._PROCESS, "ask", lambda line, **how: asked.append(line) or ask(line, **how)
+    )  # fmt: skip
+    group = renderer.group(Prompt(messages=turns("Hi")), texts, finished)
+    assert len(asked) <= 2
+    assert [ids.tolist() for ids in group.continuations] == [ids.tolist() for ids in alone]
+    assert group.prompt.tolist() == renderer.prompt(turns("Hi")).tolist()
 
 
 def test_an_empty_answer_is_its_end_token(byte_level):

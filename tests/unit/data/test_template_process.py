@@ -7,12 +7,13 @@ import resource
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from assent.core.errors import ModelError
-from assent.data import template_process
-from assent.data.template_process import TemplateFailed, render_template
+from assent.data import template_process, template_worker
+from assent.data.template_process import Rendering, TemplateFailed, render_templates
 
 TURNS = [{"role": "user", "content": "Grüße \ud800 \u2028 'x'\n"}, {"role": "assistant", "content": "b"}]
 USUAL = (
@@ -68,7 +69,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def render(template: str, turns: list[dict[str, str]] | None = None, **variables: str) -> str:
-    return render_template(template, turns or TURNS, to_answer=True, variables=variables, origin="the template of base")
+    asked = [Rendering(turns or TURNS, to_answer=True)]
+    (text,) = render_templates(template, asked, variables=variables, origin="the template of base")
+    return text
 
 
 def test_a_usual_template_gives_what_transformers_gives() -> None:
@@ -113,6 +116,37 @@ def test_what_a_template_says_itself_is_told_apart() -> None:
         render("{{ raise_exception('roles must\n alternate') }}")
     with pytest.raises(TemplateFailed, match="unexpected"):
         render("{{ broken")
+
+
+def test_what_is_asked_together_comes_back_in_order_and_stops_at_the_first_that_fails() -> None:
+    asked = [Rendering([{"role": "user", "content": f"{n} " * 100_000}], to_answer=n == 1) for n in range(4)]
+    template = "{{ messages[0].content }}{{ add_generation_prompt }}"
+    found = render_templates(template, asked, variables={}, origin="the template of base")
+    assert found == [f"{n} " * 100_000 + str(n == 1) for n in range(4)]
+    with pytest.raises(TemplateFailed, match=r"^no twos$") as failed:
+        render_templates(
+            "{% if messages[0].content[0] in '23' %}{{ raise_exception('no twos') }}{% endif %}",
+            asked, variables={}, origin="the template of base",
+        )  # fmt: skip
+    assert failed.value.at == 2
+    assert render("b") == "b"
+
+
+def test_each_rendering_may_take_as_long_as_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    allowed: list[int] = []
+    monkeypatch.setattr(template_worker, "_allow", allowed.append)
+    monkeypatch.setattr(template_worker.sys, "argv", ["", "7"])
+
+    def shout(conversations: list[str], **_: Any) -> tuple[list[str], None]:
+        return [conversations[0].upper()], None
+
+    line = {
+        "template": "",
+        "variables": {},
+        "asked": [{"messages": c, "tools": None, "to_answer": False} for c in "ab"],
+    }
+    assert list(template_worker._answers(line, shout)) == [{"text": "A"}, {"text": "B"}]
+    assert allowed == [7, 7]
 
 
 def test_a_process_that_was_killed_is_started_again() -> None:
