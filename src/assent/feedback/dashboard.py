@@ -34,7 +34,7 @@ from assent.feedback.runs import CurvePoint, curve, folders_beside, made_in
 from assent.feedback.store import Store
 from assent.stats.estimate import Estimate
 
-SAMPLE = 1000
+SAMPLE = 500
 """Of a longer queue so many waiting tasks are read, to know how much there is to read in all."""
 MOST_FACTS = 200_000
 """Beyond so many tasks what is kept of them is dropped and read again where it is needed."""
@@ -106,7 +106,7 @@ class Overview:
             repeats={row.task_id: row.repeat_of for row in rows if row.repeat_of},
             languages=attributes.get(LANGUAGE, {}),
         )
-        said, at = bench.rankings(), {row.judgment_id: row.submitted_at for row in rows}
+        said, at = bench.rankings, {row.judgment_id: row.submitted_at for row in rows}
         groups = [g for key, of in attributes.items() for g in group_agreement(said, of, key=key, at=at)]
         return cls(
             project=given.project.name,

@@ -15,7 +15,7 @@ from assent.core.errors import StoreError
 from assent.feedback.config import StoreConfig
 from assent.feedback.queue.batches import is_hidden
 from assent.feedback.tables.arrivals import LastNumber
-from assent.feedback.tables.connection import connect, read_transaction
+from assent.feedback.tables.connection import connect, read_transaction, stream
 from assent.feedback.tables.queue import JudgmentRow, ProjectRow
 from assent.feedback.tables.schema import HEAD, every_table, revision
 
@@ -88,7 +88,7 @@ def digests_of(connection: Connection) -> dict[str, Digest]:
 
 def rows_of(connection: Connection, table: Table) -> Iterator[Mapping[str, Any]]:
     """All rows of a table, some at a time."""
-    for row in connection.execute(select(table).execution_options(yield_per=1000)):
+    for row in stream(connection, select(table), piece=1000):
         yield row._asdict()
 
 

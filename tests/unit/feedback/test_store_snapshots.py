@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from store_samples import comparison, judgment, people, task
 
 from assent.core.errors import StoreError
@@ -14,7 +14,8 @@ from assent.core.types import Rater
 from assent.feedback.queue import snapshots
 from assent.feedback.records.queue import Counts, Queue
 from assent.feedback.store import Store
-from assent.feedback.tables.connection import connect, read_transaction
+from assent.feedback.tables.connection import connect, read_transaction, stream
+from assent.feedback.tables.queue import JudgmentRow
 
 QUEUE = Queue()
 
@@ -135,3 +136,15 @@ def test_importing_the_same_file_does_not_bring_an_erased_rater_back(store: Stor
     assert (again.added, again.new_raters) == (0, 0)
     assert [r.id for r in store.raters()] == ["ben"]
     assert [j.rater_id for c in store.comparisons(QUEUE) for j in c.judgments] == ["ben"]
+
+
+def test_what_is_read_to_its_end_is_planned_for_all_of_it_and_only_that(store: Store) -> None:
+    _fill(store)
+    for is_whole in (True, False):
+        with read_transaction(store._engine) as connection:
+            if is_whole:
+                said = list(stream(connection, select(JudgmentRow.id).order_by(JudgmentRow.id), piece=1).scalars())
+                assert said == ["anna-t", "anna-u", "ben-t", "ben-u"]
+            if store._engine.dialect.name == "postgresql":
+                share = connection.execute(text("SHOW cursor_tuple_fraction")).scalar()
+                assert share == ("1" if is_whole else "0.1")

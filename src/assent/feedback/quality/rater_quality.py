@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Literal
 
@@ -71,6 +72,7 @@ class Bench:
     languages: Mapping[str, str] = field(default_factory=dict)
     """Rater -> language."""
 
+    @cached_property
     def rankings(self) -> list[Said]:
         """Every ranking of ordinary tasks: gold and repeats measure raters, not the answers."""
         return [
@@ -89,7 +91,7 @@ def rater_quality(bench: Bench) -> list[RaterQuality]:
     for judgment in bench.judgments:
         of_rater.setdefault(judgment.rater_id, []).append(judgment)
     met: dict[str, list[Hit]] = {}
-    for hit in hits(votes(shared(bench.rankings()))):
+    for hit in hits(votes(shared(bench.rankings))):
         met.setdefault(hit.rater_id, []).append(hit)
     paces = {rater: _paces(said, bench.facts) for rater, said in of_rater.items()}
     plain = [_plain(rater, said, met.get(rater, []), paces[rater], bench) for rater, said in of_rater.items()]

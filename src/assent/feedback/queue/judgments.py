@@ -14,6 +14,7 @@ from assent.core.types import Comparison, Judgment, Marked, Note, Ranking, Rater
 from assent.feedback.queue.tasks import blocks, load_tasks
 from assent.feedback.queue.wanted import IS_WANTED
 from assent.feedback.records.queue import Counts, Queue
+from assent.feedback.tables.connection import stream
 from assent.feedback.tables.queue import (
     JudgmentRow,
     Presentation,
@@ -103,7 +104,7 @@ def _said(
         )
         query = query.where(JudgmentRow.id.in_(held))
     in_order = query.order_by(None).order_by(by_bytes(connection, JudgmentRow.task_id))
-    rows = connection.execute(in_order.execution_options(yield_per=PIECE))
+    rows = stream(connection, in_order, piece=PIECE)
     by_task = ((t, [judgment_of(row) for row in some]) for t, some in groupby(rows, key=lambda row: row.task_id))
     while block := dict(islice(by_task, _TASKS_AT_ONCE)):
         yield {task_id: tuple(sorted(some, key=lambda j: (j.rater_id, j.id))) for task_id, some in block.items()}

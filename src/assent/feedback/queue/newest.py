@@ -16,7 +16,7 @@ from assent.feedback.queue.tasks import blocks
 from assent.feedback.records.queue import OpenTask, Queue, SaidRow
 from assent.feedback.tables.queue import JudgmentRow, Slot
 
-NEWEST = 3000
+NEWEST = 2000
 """Of a queue with more judgments, what has to be read one by one is read of the tasks that were judged last, which
 hold so many: a look takes about as long as reading these."""
 _HOLDS = (JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome != "erased")

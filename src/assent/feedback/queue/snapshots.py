@@ -10,7 +10,7 @@ from assent.core.errors import StoreError
 from assent.core.hashing import hash_json_list
 from assent.feedback.queue.judgments import PIECE, by_bytes
 from assent.feedback.records.queue import Queue, Snapshot
-from assent.feedback.tables.connection import insert_missing
+from assent.feedback.tables.connection import count_anew, insert_missing, stream
 from assent.feedback.tables.queue import (
     JudgmentRow,
     ProjectRow,
@@ -45,11 +45,12 @@ def take_snapshot(connection: Connection, name: str, queue: Queue, *, now: float
     snapshot_id = connection.execute(insert(SnapshotRow).values(values).returning(SnapshotRow.id)).scalar_one()
     said = (
         select(literal(snapshot_id), JudgmentRow.id)
-        .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
-        .where(TaskRow.project == queue.project, TaskRow.purpose == queue.purpose)
+        .where(JudgmentRow.project == queue.project, JudgmentRow.purpose == queue.purpose)
         .where(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
+        .order_by(JudgmentRow.id)  # an index that grows at its end grows many times faster
     )
     connection.execute(insert(SnapshotJudgment).from_select(["snapshot_id", "judgment_id"], said))
+    count_anew(connection, SnapshotJudgment)
     digest = hash_json_list(_contents(connection, snapshot_id))
     connection.execute(update(SnapshotRow).where(SnapshotRow.id == snapshot_id).values(hash=digest))
     return _snapshot(connection, snapshot_id)
@@ -63,9 +64,8 @@ def _contents(connection: Connection, snapshot_id: int) -> Iterator[tuple[str, s
         .join(TaskRow, TaskRow.id == JudgmentRow.task_id)
         .where(SnapshotJudgment.snapshot_id == snapshot_id)
         .order_by(by_bytes(connection, JudgmentRow.id))
-        .execution_options(yield_per=PIECE)
     )
-    for row in connection.execute(query):
+    for row in stream(connection, query, piece=PIECE):
         yield row[0], row[1], row[2]
 
 
