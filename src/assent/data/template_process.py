@@ -17,7 +17,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ SECONDS = 10
 """Of a processor's time for one rendering; a conversation of a thousand turns takes a few hundredths."""
 PATIENCE = 120.0
 """Seconds by the clock for a rendering: a busy machine is slower than its processor's time says."""
+_LOOKS = 4
 
 
 class Rendering(NamedTuple):
@@ -137,13 +137,17 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 
 
 def _line(process: subprocess.Popen[bytes], patience: float) -> bytes:
-    """The next line of its output; empty where it ended or nothing came in time."""
+    """The next line of its output; empty where it ended or nothing came in time.
+
+    The time is that of several looks: of somebody who stops both processes and goes on later only one look is over.
+    """
     assert process.stdout is not None
-    descriptor, parts, until = process.stdout.fileno(), [], time.monotonic() + patience
+    descriptor, parts, looks = process.stdout.fileno(), [], _LOOKS
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN | select.POLLHUP)
-    while (left := until - time.monotonic()) > 0:
-        if not waiting.poll(left * 1000):
+    while looks:
+        if not waiting.poll(1000 * patience / _LOOKS):
+            looks -= 1
             continue
         part = os.read(descriptor, 1 << 20)
         parts.append(part)

@@ -139,6 +139,22 @@ def test_who_sleeps_is_woken_by_the_end(box: Sandbox) -> None:
     assert found.stopped and found.why == "stopped after 1 s"
 
 
+def test_what_was_said_while_we_stood_still_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-Z stops this process, but neither the clock nor the code, which has a session of its own."""
+    times = iter([0.0, *[1000.0] * 9])
+    monkeypatch.setattr(rooms.time, "monotonic", lambda: next(times))
+    pipe, other = os.pipe()
+    try:
+        os.write(other, b'said ["end"]\n')
+        assert Sandbox("limits_only", QUICK)._read(pipe, b'["end"]\n') == (b'said ["end"]\n', "")
+        times = iter([0.0, 10.0, 1000.0])
+        monkeypatch.setattr(rooms.select, "select", lambda *_: ([], [], []))
+        assert Sandbox("limits_only", QUICK)._read(pipe, b"x") == (b"", "stopped after 30 s")
+    finally:
+        os.close(pipe)
+        os.close(other)
+
+
 def test_values_said_before_the_end_count(box: Sandbox) -> None:
     found = box.run("import os\ndef f(x): return x if x < 2 else os._exit(0)", ["f(0)", "f(1)", "f(2)", "f(3)"])
     assert found.values[:2] == (0, 1) and all(isinstance(one, NoValue) for one in found.values[2:])

@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -156,6 +160,27 @@ def test_a_process_that_was_killed_is_started_again() -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert render("b") == "b"
+
+
+def test_who_stops_a_run_for_longer_than_a_rendering_may_take_can_go_on_with_it() -> None:
+    """As Ctrl-Z and `fg` do: both processes stand still, and the clock does not."""
+    code = """
+        from assent.data import template_process
+        from assent.data.template_process import Rendering, render_templates
+        template_process.PATIENCE = 3.0
+        asked = [Rendering([{"role": "user", "content": "a"}])]
+        render_templates("b", asked, variables={}, origin="it")
+        print("asks", flush=True)
+        long = "{% for a in range(200) %}{% for b in range(20000) %}{% endfor %}{% endfor %}done"
+        print(*render_templates(long, asked, variables={}, origin="it"))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "asks\n"
+        os.killpg(process.pid, signal.SIGSTOP)
+        time.sleep(3.2)
+        os.killpg(process.pid, signal.SIGCONT)
+        assert process.stdout.read() == "done\n"
 
 
 def test_threads_get_their_own_answers() -> None:
