@@ -114,7 +114,8 @@ class Renderer:
     def group(self, prompt: Prompt, texts: Sequence[str], finished: Sequence[bool] | None = None) -> Group:
         """One prompt and K answers to it, all their tokens scored; `finished[k]` False leaves out the end of turn."""
         is_finished = [True] * len(texts) if finished is None else finished
-        return Group(self.prompt(prompt), tuple(self._completions(texts, is_finished)))
+        answers = self._completions(texts, is_finished)
+        return Group(self.prompt(prompt), tuple(answers))
 
     def demonstration(self, conversation: Conversation) -> list[Group]:
         """Groups of one row whose mask is True exactly on assistant turns and their end-of-turn tokens.
@@ -200,10 +201,9 @@ class Renderer:
 
         With `to_answer` the first ends in the generation prompt.
         """
-        mark = self._marked_special
+        mark, variables = self._marked_special, self.tokenizer.special_tokens_map
         asked = [Rendering(turns_for(talk.turns, mark), tools_for(talk.tools, mark)) for talk in talks]
         asked[0] = asked[0]._replace(to_answer=to_answer)
-        variables = self.tokenizer.special_tokens_map
         try:
             return render_templates(self._dated, asked, variables=variables, origin=self._origin)
         except TemplateFailed as error:

@@ -34,6 +34,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever asks; then the input ends
     _limit()
     for line in sys.stdin.buffer:
+        _allow(int(sys.argv[1]))
         answers = list(_answers(json.loads(line), render_jinja_template))
         sys.stdout.buffer.write(json.dumps(answers).encode() + b"\n")
         sys.stdout.buffer.flush()
@@ -41,11 +42,11 @@ def main() -> None:
 
 def _answers(line: dict[str, Any], render: Any) -> Iterator[dict[str, str]]:
     for asked in line["asked"]:
-        _allow(int(sys.argv[1]))
         answer = _answer(line, asked, render)
         yield answer
         if "text" not in answer:
             return
+        _allow(int(sys.argv[1]))  # for what comes next
 
 
 def _answer(line: dict[str, Any], asked: dict[str, Any], render: Any) -> dict[str, str]:

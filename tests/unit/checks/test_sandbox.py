@@ -147,6 +147,9 @@ def test_what_was_said_while_we_stood_still_counts(monkeypatch: pytest.MonkeyPat
     try:
         os.write(other, b'said ["end"]\n')
         assert Sandbox("limits_only", QUICK)._read(pipe, b'["end"]\n') == (b'said ["end"]\n', "")
+        times = iter([0.0, *[1000.0] * 9])
+        os.write(other, b"no end")
+        assert Sandbox("limits_only", QUICK)._read(pipe, b"x") == (b"no end", "stopped after 30 s")
         times = iter([0.0, 10.0, 1000.0])
         monkeypatch.setattr(rooms.select, "select", lambda *_: ([], [], []))
         assert Sandbox("limits_only", QUICK)._read(pipe, b"x") == (b"", "stopped after 30 s")

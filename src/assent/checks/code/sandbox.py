@@ -131,16 +131,15 @@ class Sandbox:
         output = bytearray()
         while True:
             left = max(deadline - time.monotonic(), 0.0)
-            if not select.select([pipe], [], [], left)[0]:
-                if left:
-                    continue  # somebody may have stopped this process, and not the other: what was said counts
+            if select.select([pipe], [], [], left)[0]:
+                piece = os.read(pipe, _PIECE)
+                output += piece
+                if not piece or output.endswith(last):
+                    return bytes(output), ""
+                if len(output) > self.limits.output_bytes:
+                    return bytes(output), f"stopped after {self.limits.output_bytes} bytes of values"
+            if not left:  # one look more than there was time: somebody may have stopped this process, and not the other
                 return bytes(output), f"stopped after {self.limits.wall_seconds:g} s"
-            piece = os.read(pipe, _PIECE)
-            output += piece
-            if not piece or output.endswith(last):
-                return bytes(output), ""
-            if len(output) > self.limits.output_bytes:
-                return bytes(output), f"stopped after {self.limits.output_bytes} bytes of values"
 
 
 @dataclass

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, func, insert, literal, select, update
 
 from assent.core.errors import StoreError
 from assent.core.hashing import hash_json_list
-from assent.feedback.queue.judgments import PIECE, by_bytes
+from assent.feedback.queue.judgments import IS_OF_QUEUE, PIECE, by_bytes
 from assent.feedback.records.queue import Queue, Snapshot
-from assent.feedback.tables.connection import count_anew, insert_missing, stream
+from assent.feedback.tables.connection import analyze, insert_missing, stream
 from assent.feedback.tables.queue import (
     JudgmentRow,
     ProjectRow,
@@ -45,12 +45,12 @@ def take_snapshot(connection: Connection, name: str, queue: Queue, *, now: float
     snapshot_id = connection.execute(insert(SnapshotRow).values(values).returning(SnapshotRow.id)).scalar_one()
     said = (
         select(literal(snapshot_id), JudgmentRow.id)
-        .where(JudgmentRow.project == queue.project, JudgmentRow.purpose == queue.purpose)
+        .where(IS_OF_QUEUE.params(vars(queue)))
         .where(JudgmentRow.superseded_by.is_(None), JudgmentRow.outcome.in_(["ranked", "marked"]))
         .order_by(JudgmentRow.id)  # an index that grows at its end grows many times faster
     )
     connection.execute(insert(SnapshotJudgment).from_select(["snapshot_id", "judgment_id"], said))
-    count_anew(connection, SnapshotJudgment)
+    analyze(connection, SnapshotJudgment)
     digest = hash_json_list(_contents(connection, snapshot_id))
     connection.execute(update(SnapshotRow).where(SnapshotRow.id == snapshot_id).values(hash=digest))
     return _snapshot(connection, snapshot_id)

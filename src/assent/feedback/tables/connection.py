@@ -87,7 +87,7 @@ def stream(connection: Connection, query: Select[*tuple[Any, ...]], *, piece: in
     return connection.execute(query.execution_options(yield_per=piece))
 
 
-def count_anew(connection: Connection, table: type[Table]) -> None:
+def analyze(connection: Connection, table: type[Table]) -> None:
     """Let PostgreSQL look at a table that grew in this transaction: it plans as if nothing had been added."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"ANALYZE {table.__tablename__}")
