@@ -9,7 +9,7 @@ VLLM   ?= .venv-vllm
 # Tests start hundreds of processes: each would compile our modules anew where the environment forbids to keep what was compiled.
 KEPT := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: setup demo real test test-slow test-vllm vllm check style docs gpu-check bench clean
+.PHONY: setup demo real test test-slow test-vllm test-vllm-engine test-vllm-local vllm check style docs gpu-check bench clean
 
 setup: $(READY)  ## virtual environment with pinned packages, each file held to its hash
 
@@ -64,8 +64,15 @@ $(VLLM)/.ready: pyproject.toml lock/vllm.txt lock/torch-cpu.txt
 
 WHICH ?= not slow
 
-test-vllm: vllm  ## the engine against vLLM itself; WHICH=slow: several processes of it
-	$(KEPT) OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -m "$(WHICH)" tests/with_vllm tests/unit/generation/test_generation_local.py
+# Two processes on two cores; the second has nothing that is slow.
+test-vllm: vllm  ## the engine against vLLM itself, and our own with the transformers that vLLM wants; WHICH=slow: several processes of it
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-vllm-engine $(if $(filter not,$(WHICH)),test-vllm-local)
+
+test-vllm-engine: vllm
+	$(KEPT) OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -m "$(WHICH)" tests/with_vllm
+
+test-vllm-local: vllm
+	$(KEPT) OMP_NUM_THREADS=1 $(VLLM)/bin/python -m pytest -m "not slow" tests/unit/generation/test_generation_local.py
 
 check: style  ## style, types and floors only
 	$(BIN)/mypy

@@ -69,9 +69,11 @@ def rewarded(model: Any, tokenizer: Any, work: Work) -> dict[str, float]:
     scorer = judge(work) if work.cell["stage"] == "ppo" else None
     for prompt in work.held_out_prompts():
         ids = torch.tensor([prompt["ids"]])
-        for _ in range(NEW_TOKENS):
-            chance = model(input_ids=ids).logits[0, -1].float().softmax(-1)
-            drawn = torch.multinomial(chance, 1, generator=draws)
+        said = model(input_ids=ids, use_cache=True)
+        for n in range(NEW_TOKENS):
+            if n:
+                said = model(input_ids=ids[:, -1:], past_key_values=said.past_key_values, use_cache=True)
+            drawn = torch.multinomial(said.logits[0, -1].float().softmax(-1), 1, generator=draws)
             ids = torch.cat([ids, drawn[None]], 1)
             if drawn.item() == eos:
                 break

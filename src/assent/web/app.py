@@ -22,7 +22,7 @@ from assent.feedback.store import Store
 from assent.web import doors, own_account, provider, refusals
 from assent.web.admin import projects
 from assent.web.api import router
-from assent.web.auth import guard, identify
+from assent.web.auth import GuardedRouter, guard, identify
 from assent.web.below import Below
 from assent.web.context import STATIC, Context, Speaker
 from assent.web.deliveries import Deliveries
@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 
 STORE, BASE_URL, SIGN_IN = "ASSENT_STORE", "ASSENT_BASE_URL", "ASSENT_SIGN_IN"
 """Environment variables that `from_environment` reads."""
-ROUTERS = (doors, provider, own_account, tasks, pages, profile, projects, router, chat)
+PARTS: tuple[Callable[[Context], GuardedRouter], ...] = (
+    doors.router,
+    provider.router,
+    own_account.router,
+    tasks.router,
+    pages.router,
+    profile.router,
+    projects.router,
+    router.router,
+    chat.router,
+)
 
 
 def create_app(
@@ -84,12 +94,13 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the host that the client named
         lifespan=lifespan,
-        dependencies=[Depends(guard)],
+        dependencies=[Depends(guard)],  # of routes that are added to the app itself
     )
     app.state.context = context
     refusals.install(app, identify)
-    for module in ROUTERS:
-        app.include_router(module.router(context))
+    for part in PARTS:
+        # Taken as they are: of a router that is included, FastAPI analyses each route again at the first request.
+        app.router.routes.extend(part(context).routes)
     app.mount(f"/static/{context.version}", _Forever(directory=STATIC))
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_middleware(Security)

@@ -16,7 +16,7 @@ from assent.feedback.people.sign_in import TooManyAttempts
 from assent.feedback.records.people import Invitation, Participant, checked_participant, clean_email
 from assent.feedback.records.queue import Queue
 from assent.web import trail
-from assent.web.auth import identify, local_path, sign_in, sign_out, visitor_form
+from assent.web.auth import GuardedRouter, identify, local_path, sign_in, sign_out, visitor_form
 from assent.web.context import LANGUAGE, Context
 from assent.web.forms import Form
 from assent.web.refusals import Refusal
@@ -26,9 +26,9 @@ CLOSED_LINK = "this link was used already, is too old, or was never given out"
 CLOSED_INVITATION = "this invitation is used up, too old, or was taken back"
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = GuardedRouter(include_in_schema=False)
     _signing_in(routes, context)
     _links(routes, context)
     _invitations(routes, context)

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from assent.core.errors import StoreError
 from assent.feedback.people import second_factor
 from assent.feedback.people.second_factor import CodeNeeded
-from assent.web.auth import Person, Rater, may_do_without_password, sign_in, sign_out
+from assent.web.auth import GuardedRouter, Person, Rater, may_do_without_password, sign_in, sign_out
 from assent.web.context import Context
 from assent.web.forms import Form
 from assent.web.refusals import Refusal
@@ -19,9 +19,9 @@ from assent.web.trail import address_of
 Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = GuardedRouter(include_in_schema=False)
     _password(routes, context)
     _second_factor(routes, context)
     _ending(routes, context)

@@ -12,7 +12,7 @@ from assent.feedback.people.events import Event
 from assent.feedback.people.identities import Newcomers, NotLetIn
 from assent.feedback.records.people import Account, Identity
 from assent.web import trail
-from assent.web.auth import Rater, identify, local_path, sign_in
+from assent.web.auth import GuardedRouter, Rater, identify, local_path, sign_in
 from assent.web.context import SIGN_ON, Context
 from assent.web.entry.sign_on import SECONDS, ProviderFailed, SignOn, lost
 from assent.web.forms import Form
@@ -27,9 +27,9 @@ CALLBACK = "/sign-in/provider/callback"
 """Where the provider sends people back; it must know this address."""
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = GuardedRouter(include_in_schema=False)
     _coming_in(routes, context)
     _connecting(routes, context)
     return routes

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fastapi import FastAPI
+from starlette.routing import Route
 
 from assent.feedback.records.people import Role
 
@@ -202,13 +203,7 @@ def project_in(path: str, values: Mapping[str, Any]) -> str | None:
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[str, str]]:
-    """Method and path of every route of an app, also of routers that it takes in."""
-    yield from _routes(app.routes)
-
-
-def _routes(routes: Any) -> Iterator[tuple[str, str]]:
-    for route in routes:
-        if hasattr(route, "original_router"):
-            yield from _routes(route.original_router.routes)
-        for method in sorted(getattr(route, "methods", None) or ()):
-            yield method, route.path
+    """Method and path of every route of an app."""
+    for route in app.routes:
+        if isinstance(route, Route):
+            yield from ((method, route.path) for method in sorted(route.methods or ()))

@@ -7,14 +7,19 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+
+from assent.models.tiny import tiny_model, tiny_tokenizer
 
 HERE = Path(__file__).parents[3] / "benchmarks"
 sys.path.insert(0, str(HERE))
 
 import bench_gate  # noqa: E402
+import bench_heldout  # noqa: E402
 import bench_process  # noqa: E402
 import bench_report  # noqa: E402
 from bench_cells import CELLS  # noqa: E402
@@ -165,3 +170,29 @@ def test_every_cell_has_a_name_of_its_own_and_an_own_mark() -> None:
     assert all(name == cell.name for name, cell in CELLS.items())
     assert len({cell.mark for cell in CELLS.values()}) == len(CELLS)
     assert all(cell.growth in CELLS for cell in CELLS.values() if cell.growth)
+
+
+def test_held_out_answers_are_those_of_a_pass_over_the_whole_text_for_each_token() -> None:
+    prompts = [list(range(5 + n, 25 + 3 * n)) for n in range(3)]
+    tokenizer = tiny_tokenizer()
+    model: Any = tiny_model("llama", tokenizer=tokenizer).eval()
+
+    def plainly(eos: int) -> list[list[int]]:
+        draws, answers = torch.Generator().manual_seed(0), []
+        for prompt in prompts:
+            ids = list(prompt)
+            while len(ids) < len(prompt) + bench_heldout.NEW_TOKENS and ids[-1:] != [eos]:
+                with torch.no_grad():
+                    chance = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0, -1].softmax(-1)
+                ids.append(int(torch.multinomial(chance, 1, generator=draws)))
+            answers.append(ids[len(prompt) :])
+        return answers
+
+    for eos in (-1, plainly(-1)[1][4]):
+        rewards = [bench_heldout.reward(tokenizer.decode(ids, skip_special_tokens=True)) for ids in plainly(eos)]
+        work = SimpleNamespace(
+            cell={"stage": "grpo"}, data={"eos": eos}, held_out_prompts=lambda: [{"ids": ids} for ids in prompts]
+        )
+        found = bench_heldout.rewarded(model, tokenizer, work)  # type: ignore[arg-type]
+        assert len(set(rewards)) == 3 and found["reward"] == pytest.approx(sum(rewards) / 3)
+    assert [len(ids) for ids in plainly(eos)][1] == 5

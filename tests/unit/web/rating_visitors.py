@@ -9,15 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from starlette.testclient import TestClient
 
 from assent.core.types import Completion, Prompt, Task
 from assent.feedback.records.people import Account, Role
 from assent.feedback.store import Store
 from assent.web.app import create_app
+from quick_routes import FirstAnalysed
 
 PAGE = {"accept": "text/html"}
 NOON = 1_800_000_000.0
+ROUTES = FirstAnalysed()
 
 
 @dataclass
@@ -100,7 +103,9 @@ class House:
     def open(cls, url: str, **options: Any) -> Iterator[House]:
         """A service on a store, whose dashboard may be looked at anew at once, however long a look took."""
         clock = Clock()
-        app = create_app(url, clock=clock, **options)
+        with pytest.MonkeyPatch.context() as patch:
+            ROUTES.stand_in(patch)
+            app = create_app(url, clock=clock, **options)
         context = app.state.context
         context.watch._rest = 0.0
         try:

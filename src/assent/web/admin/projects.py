@@ -12,16 +12,16 @@ from assent.feedback.records.queue import Project, Queue
 from assent.feedback.records.settings import ProjectSettings
 from assent.web.admin import adjudication, arena, board, exports, log, people, person, programs, settings, task, tasks
 from assent.web.admin.frame import Frame, done, project_path
-from assent.web.auth import Adjudicator, Admin, Person
+from assent.web.auth import Adjudicator, Admin, GuardedRouter, Person
 from assent.web.context import Context
 from assent.web.forms import Form
 
 LONGEST_NAME = 80
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes of all admin pages."""
-    routes = APIRouter(include_in_schema=False)
+    routes = GuardedRouter(include_in_schema=False)
     frame = Frame(context)
     _projects(routes, frame)
     for part in (settings, tasks, task, exports, people, person, programs, log, adjudication, board, arena):

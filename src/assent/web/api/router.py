@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Security
+from fastapi import Security
 from fastapi.security import HTTPBearer
 
 from assent.web.api import accounts, files, judgments, people, programs, projects, studies, tasks
 from assent.web.api.models import Error, Me
-from assent.web.auth import Rater
+from assent.web.auth import GuardedRouter, Rater
 from assent.web.context import Context
 
 BEARER = HTTPBearer(
@@ -41,9 +41,9 @@ _NAMED: dict[int | str, dict[str, Any]] = {400: {"description": _MEANINGS[400], 
 """One route names the model, so that the description holds it."""
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """All routes below /api/v1."""
-    routes = APIRouter(prefix="/api/v1", responses=ERRORS, dependencies=[Security(BEARER)])
+    routes = GuardedRouter(prefix="/api/v1", responses=ERRORS, dependencies=[Security(BEARER)])
 
     @routes.get("/me", tags=["accounts"], response_model=Me, responses=_NAMED)
     def who_am_i(person: Rater) -> Any:

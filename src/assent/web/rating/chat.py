@@ -13,7 +13,7 @@ from assent.core.types import Purpose
 from assent.feedback.conversations import BlindTalk, Choice
 from assent.feedback.records.asked import Asked
 from assent.feedback.records.queue import Project, Queue, Viewing
-from assent.web.auth import Person, Rater
+from assent.web.auth import GuardedRouter, Person, Rater
 from assent.web.bodies import Body
 from assent.web.context import Context
 from assent.web.rating.talks import Talks, TalkVote
@@ -62,9 +62,9 @@ class Naming(Body):
     conversation: Uuid
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes."""
-    routes = APIRouter(prefix="/chat/{project}", tags=["chat"])
+    routes = GuardedRouter(prefix="/chat/{project}", tags=["chat"])
     talks = Talks(context)
     _talking(routes, context, talks)
     _rating(routes, context, talks)

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from assent.core.types import Purpose
 from assent.feedback.records.queue import Project, Queue, RaterProgress
-from assent.web.auth import Person, Rater, identify
+from assent.web.auth import GuardedRouter, Person, Rater, identify
 from assent.web.context import Context
 from assent.web.rating.ending import ending
 from assent.web.rating.tasks import project_of
@@ -23,9 +23,9 @@ STRINGS = ("rate.", "links.")
 """Keys of the texts that the scripts of the rating page use."""
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = GuardedRouter(include_in_schema=False)
     store = context.store
 
     @routes.get("/")

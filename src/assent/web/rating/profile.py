@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from starlette.responses import RedirectResponse, Response
 
 from assent.feedback.people.accounts import session_id
@@ -15,7 +15,7 @@ from assent.feedback.records.people import digest
 from assent.feedback.records.queue import Project
 from assent.feedback.records.settings import AttributeQuestion
 from assent.web import moments, trail
-from assent.web.auth import Person, Rater, may_do_without_password, session_of, sign_out
+from assent.web.auth import GuardedRouter, Person, Rater, may_do_without_password, session_of, sign_out
 from assent.web.context import Context
 from assent.web.forms import Form
 from assent.web.own_account import need_password
@@ -36,9 +36,9 @@ CONFIRMATION = "erase"
 """What is typed into the form to be erased, in every language."""
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes."""
-    routes = APIRouter(include_in_schema=False)
+    routes = GuardedRouter(include_in_schema=False)
     accounts = context.store.accounts
 
     @routes.get("/me")

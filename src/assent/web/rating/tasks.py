@@ -11,7 +11,7 @@ from assent.core.errors import ConflictError, StoreError
 from assent.core.types import Judgment, Purpose
 from assent.feedback.records.asked import Asked, unasked
 from assent.feedback.records.queue import Project, Queue, Served, Viewing
-from assent.web.auth import Person, Rater
+from assent.web.auth import GuardedRouter, Person, Rater
 from assent.web.context import Context
 from assent.web.rating.counts import Progress
 from assent.web.rating.ending import ending
@@ -20,9 +20,9 @@ from assent.web.rating.submission import Leaving, Renewal, Submission
 from assent.web.refusals import Refusal
 
 
-def router(context: Context) -> APIRouter:
+def router(context: Context) -> GuardedRouter:
     """The routes."""
-    routes = APIRouter(prefix="/rating", tags=["rating"])
+    routes = GuardedRouter(prefix="/rating", tags=["rating"])
     _lending(routes, context)
     _judging(routes, context)
     return routes
