@@ -25,10 +25,11 @@ from assent.data.config import Source
 from assent.data.load import load_comparisons
 from assent.data.render import Renderer
 from assent.learner.config import OptimizerConfig
+from assent.models.byte_pairs import train_tokenizer
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.models.policy import PolicyModel
 from assent.models.scalar import ScalarModel
-from assent.models.scratch import new_model, train_tokenizer
+from assent.models.scratch import new_model
 from assent.pipeline.learners import policy_learner
 from assent.training.config import SFTConfig
 from assent.training.loop import Loop

@@ -223,7 +223,7 @@ def write_rows(folder: Path, count: int, *, seed: int = 0) -> None:
 
 def save_model(folder: Path, texts: Sequence[str]) -> None:
     """A tiny model that reads a whole row: of a longer context, with a tokenizer that knows the words."""
-    from assent.models.scratch import train_tokenizer  # torch comes along
+    from assent.models.byte_pairs import train_tokenizer  # transformers comes along
     from assent.models.tiny import tiny_model
 
     tokenizer = train_tokenizer(texts, vocab_size=4096, context=CONTEXT)

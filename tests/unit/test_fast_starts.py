@@ -55,6 +55,16 @@ def test_settings_that_cannot_be_read_are_told_before_anything_that_computes_is_
     assert heavy == set()
 
 
+def test_a_doctor_of_a_new_model_loads_nothing_that_only_models_and_measures_need(tmp_path: Path) -> None:
+    make_project(tmp_path / "p")
+    code = "import sys\nfrom assent.cli import main\nsys.argv = ['assent', 'doctor']\ntry:\n    main()\n"
+    code += "except SystemExit as end:\n    print(end.code)\nprint('transformers.modeling_utils' in sys.modules)"
+    said, heavy = loaded(code, tmp_path / "p")
+    assert "ready for `assent run`" in said and "GFLOP/s measured now" in said
+    assert said.splitlines()[-2:] == ["0", "False"]
+    assert heavy == {"torch", "transformers"}  # to measure products; to train a tokenizer
+
+
 @pytest.mark.parametrize(
     ("chosen", "spins"),
     [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "active"}, "None")],

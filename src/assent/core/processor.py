@@ -6,6 +6,8 @@ import platform
 from functools import lru_cache
 from pathlib import Path
 
+PAYS = 1.5
+"""How many times as fast bfloat16 must be for `auto` to take it: so clear that a second start chooses the same."""
 _NEEDED = {"avx512f", "avx512bw", "avx512vl", "avx512dq"}
 """What oneDNN's products in bfloat16 are made of on x86; without it each number is converted by itself."""
 

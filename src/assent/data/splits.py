@@ -18,6 +18,9 @@ from assent.core.types import Comparison, Conversation, Message, Prompt
 from assent.data.duplicates import THRESHOLD, near_across
 from assent.data.shingling import Ints, Shingled, normalized
 
+HELD_OUT_SEED = 0
+"""The same prompts are held out in every round and run, so that what is measured on them can be compared."""
+
 _Item = TypeVar("_Item", Prompt, Conversation, Comparison)
 
 

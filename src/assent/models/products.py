@@ -16,13 +16,12 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 
+from assent.core import processor
 from assent.models.attention import NARROW_FLAG
 from assent.models.decoder import body
 from assent.models.linear import NARROW, GatheredLinear, NarrowLinear, follow_optimizers
 
 Kind = Literal["float32", "bfloat16"]
-PAYS = 1.5
-"""How many times as fast bfloat16 must be for `auto` to take it: so clear that a second start chooses the same."""
 _ROWS = 256
 _FLOPS = 5e8
 """Of one product that is timed; large layers are timed with fewer rows."""
@@ -59,7 +58,7 @@ def choose(hf: PreTrainedModel, wanted: Literal["float32", "bfloat16", "auto"]) 
     shapes = sorted({(one.out_features, one.in_features) for one in layers}, key=lambda shape: -shape[0] * shape[1])
     wide, narrow = measured(layers[0].weight.device, tuple(shapes[:3]))
     said = f"at its shapes they were measured at {wide / 1e9:.0f} GFLOP/s in float32, {narrow / 1e9:.0f} in bfloat16"
-    return Products("bfloat16" if narrow >= PAYS * wide else "float32", said)
+    return Products("bfloat16" if narrow >= processor.PAYS * wide else "float32", said)
 
 
 def compute_in(hf: PreTrainedModel, kind: Kind) -> None:

@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from assent.core import seeds
-from assent.models.scratch import train_tokenizer
+from assent.models.byte_pairs import train_tokenizer
 
 CONTEXT = 256
 """Longest row of the tiny models."""

@@ -13,8 +13,9 @@ from assent.data.render import Renderer
 from assent.generation.local import LocalEngine
 from assent.generation.writer import LocalWriter, Writer
 from assent.models.policy import PolicyModel
-from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, device_of
+from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends
 from assent.pipeline.constitution_config import PolicyReviser, ReviseConfig
+from assent.pipeline.device import device_of
 from assent.pipeline.learners import policy_scorer
 from assent.raters.asking import REVISING, Asking, load_prompts
 from assent.raters.autorater import LogitJudge

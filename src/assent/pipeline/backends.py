@@ -37,6 +37,7 @@ from assent.models.form import Form
 from assent.models.policy import PolicyModel, TokenScores
 from assent.models.scalar import ScalarModel
 from assent.pipeline.config import ComputeConfig
+from assent.pipeline.device import device_of
 from assent.pipeline.learners import adapters_off, criterion_scorer, policy_scorer, row_scorer, saving
 from assent.training.rewards import ModelReward
 
@@ -65,15 +66,6 @@ def machine(compute: ComputeConfig) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def device_of(compute: ComputeConfig) -> torch.device:
-    """The device the models live on. Raises ConfigError where a GPU is asked for and there is none."""
-    if compute.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("compute.device is cuda, but torch sees no GPU; set it to auto or cpu")
-    if compute.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(compute.device)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from assent.core.hashing import hash_json
 from assent.core.lazy import pick
 from assent.core.runlog import Answered, RunLog
 from assent.core.types import Comparison, Marked, Prompt
-from assent.data.splits import prompt_text, side_of, split_key
+from assent.data.splits import HELD_OUT_SEED, prompt_text, side_of, split_key
 from assent.generation.config import Sampling
 from assent.generation.writer import LocalWriter
 from assent.learner.checkpoint import Cadence
@@ -27,9 +27,6 @@ from assent.pipeline.learners import LiveWeights
 from assent.training.evaluation_config import KeepConfig
 from assent.training.kept import Kept
 from assent.training.loop import Loop
-
-HELD_OUT_SEED = 0
-"""The same prompts are held out in every round and run, so that what is measured on them can be compared."""
 
 
 class ShowsAnswers(Protocol):

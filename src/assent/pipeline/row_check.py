@@ -105,7 +105,7 @@ class RowReader:
     @classmethod
     def before_any_text(cls, template: Template) -> RowReader:
         """Of a base from scratch: whatever its texts are, its tokenizer has the same marks and reads every byte."""
-        from assent.models.scratch import train_tokenizer  # torch comes along
+        from assent.models.byte_pairs import train_tokenizer  # transformers comes along
 
         tokenizer = train_tokenizer((), vocab_size=300)
         return cls(Renderer(tokenizer, template=template.template, date=template.date), context=None)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from assent.core.errors import ModelError
+from assent.models.byte_pairs import train_tokenizer
 from assent.models.config import ModelConfig, ScratchConfig
 from assent.models.policy import PolicyModel
-from assent.models.scratch import new_model, train_tokenizer
+from assent.models.scratch import new_model
 
 TEXTS = ["the refund is on its way", "the parcel is late", "où est mon colis ?"] * 3
 TOKENIZER = train_tokenizer(TEXTS, vocab_size=300, special_tokens=["<|user|>"], context=64)

@@ -13,8 +13,9 @@ from transformers import AutoModelForCausalLM, BertConfig, BertForMaskedLM, Bert
 from assent.cli import main
 from assent.core import hub
 from assent.core.findings import Finding
+from assent.models.byte_pairs import train_tokenizer
 from assent.models.config import ScratchConfig
-from assent.models.scratch import new_model, train_tokenizer
+from assent.models.scratch import new_model
 from assent.models.tiny import save_tiny, tiny_tokenizer
 from assent.pipeline.commands.project import make_project
 from assent.pipeline.doctor.examine import examine

@@ -19,9 +19,9 @@ from transformers import (
 
 from assent.core.types import Message
 from assent.generation.config import Sampling
+from assent.models.byte_pairs import BOS, EOS, PAD, train_tokenizer
 from assent.models.config import ModelConfig
 from assent.models.scalar import ScalarModel
-from assent.models.scratch import BOS, EOS, PAD, train_tokenizer
 from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import ComputeConfig

@@ -24,7 +24,7 @@ from assent.pipeline.doctor.examine import check_disk
 from assent.pipeline.doctor.judged_symptoms import LABELS, PREFERENCE, WITHOUT_REFERENCE
 from assent.pipeline.doctor.known import check_known
 from assent.pipeline.doctor.logs import examine_logs
-from assent.pipeline.doctor.model import Reader
+from assent.pipeline.doctor.reader import Reader
 from assent.pipeline.doctor.symptoms import BEST_OF_N, ON_POLICY, REWARD, SFT, Log, Symptom, symptoms
 from assent.pipeline.places import load_config
 from assent.training.config import methods

@@ -18,11 +18,10 @@ from assent.data.heldout import set_aside, take_out
 from assent.data.identity import distinct
 from assent.data.load import Check, lay_comparisons, lay_conversations, lay_prompts
 from assent.data.load_report import LoadReport
-from assent.data.splits import split
+from assent.data.splits import HELD_OUT_SEED, split
 from assent.lab.world import World
 from assent.pipeline.config import FileData, LabData, RunConfig, ScratchBase
 from assent.pipeline.limits import row_limits
-from assent.pipeline.on_the_way import HELD_OUT_SEED
 from assent.pipeline.places import sources_of
 from assent.pipeline.row_check import RowCheck, RowReader, Template
 from assent.pipeline.stages.declared import run_sft

@@ -20,19 +20,19 @@ from assent.core.scoring import ScoreFunction
 from assent.feedback.config import StoreConfig
 from assent.feedback.store import Store
 from assent.generation import vllm_honours
-from assent.pipeline.backends import device_of
 from assent.pipeline.beforehand import quantizing_without, raters_without_truth
 from assent.pipeline.budget import split, use_of
 from assent.pipeline.config import ComputeConfig, LabData, LogConfig, RunConfig
+from assent.pipeline.device import device_of
 from assent.pipeline.doctor.constitution import check_constitution
 from assent.pipeline.doctor.data import Loaded, Material, check_amounts, load_material
-from assent.pipeline.doctor.judge import check_judge
+from assent.pipeline.doctor.judge_places import judge_places
 from assent.pipeline.doctor.known import check_known
-from assent.pipeline.doctor.model import Reader, check_lengths, open_base
+from assent.pipeline.doctor.model import check_lengths, open_base
 from assent.pipeline.doctor.opened import open_settings
 from assent.pipeline.doctor.rates import check_time
+from assent.pipeline.doctor.reader import Reader
 from assent.pipeline.doctor.sandbox import check_sandbox
-from assent.pipeline.gating import refuse_gate
 from assent.pipeline.imported import IMPORTED, Tried, count_of, imported_comparisons
 from assent.pipeline.limits import row_limits
 from assent.pipeline.memory_plan import MemoryPlan
@@ -75,7 +75,7 @@ def examine(
     size = opened.reader.parameters if opened.reader is not None else 0
     findings += check_known(config, parameters=size, prompts=_pool(config, loaded))
     findings += check_constitution(config)
-    findings += [*check_prompts(config, loaded.material), *check_judge(config), *check_sandbox(config)]
+    findings += [*check_prompts(config, loaded.material), *check_judges(config), *check_sandbox(config)]
     findings += MemoryPlan.of(config).findings(config)
     if not any(finding.is_error for finding in findings):
         findings += check_time(config, loaded.material, opened.reader, imported=imported)
@@ -117,6 +117,10 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         )
     yield from raters_without_truth(config)
     yield from _check_raters(config)
+    if config.gate is None:
+        return
+    from assent.pipeline.gating import refuse_gate  # what measures evaluations comes along, and takes a second
+
     try:
         refuse_gate(config)
     except ConfigError as wrong:
@@ -181,6 +185,14 @@ def check_prompts(config: RunConfig, material: Material) -> Iterator[Finding]:
                 term.refuse_prompt(prompt)
         except DataError as wrong:
             yield problem("optimize", f"{term.title} cannot score prompt {prompt.id}: {wrong}")
+
+
+def check_judges(config: RunConfig) -> Iterator[Finding]:
+    """Every judge of a run, asked where that costs nothing."""
+    for asked, place in judge_places(config):
+        from assent.pipeline.doctor.judge import check_judge  # models come along, and take seconds
+
+        yield from check_judge(asked, place, config)
 
 
 def check_disk(config: RunConfig, reader: Reader) -> list[Finding]:

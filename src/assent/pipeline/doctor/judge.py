@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from assent.artifacts.outside import missing, outside
 from assent.core.errors import UserError
@@ -14,6 +12,7 @@ from assent.core.types import Completion, Prompt, Task
 from assent.pipeline.autoraters import Autorater, open_autorater, open_constitution
 from assent.pipeline.backends import Backends
 from assent.pipeline.config import RunConfig
+from assent.pipeline.doctor.judge_places import Place
 from assent.raters.asking import Material
 from assent.raters.autorater import LogitJudge
 from assent.raters.config import AutoraterConfig, ConstitutionConfig, LocalJudgeConfig, ProgramConfig
@@ -33,41 +32,8 @@ _TASK = Task(
 )
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a judge stands in the settings, and what it will be asked about."""
-
-    key: str
-    longest: Length
-    """Longest answer."""
-
-
-class Length(NamedTuple):
-    """A number of tokens, and the setting that says so."""
-
-    tokens: int
-    key: str
-
-
-def check_judge(config: RunConfig) -> Iterator[Finding]:
-    """Whether every judge of a run can be opened and asked; nothing where there is none, or where a file is missing."""
-    raters = None if config.collect is None else config.collect.raters
-    if isinstance(raters, AutoraterConfig | ConstitutionConfig):
-        longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
-        yield from _check(raters, Place("collect.raters", longest), config)
-    own = None if config.evaluate is None else config.evaluate.raters
-    if config.evaluate is not None and isinstance(own, AutoraterConfig | ConstitutionConfig):
-        longest = Length(config.evaluate.sampling.max_new_tokens, "evaluate.sampling.max_new_tokens")
-        yield from _check(own, Place("evaluate.raters", longest), config)
-    if config.collect is not None and config.collect.ai is not None:
-        longest = Length(config.sample.sampling.max_new_tokens, "sample.sampling.max_new_tokens")
-        yield from _check(config.collect.ai.raters, Place("collect.ai.raters", longest), config)
-    for key, judge in config.method.judges():
-        longest = Length(config.method.answers() or 0, "optimize.sampling.max_new_tokens")
-        yield from _check(judge, Place(key, longest), config)
-
-
-def _check(asked: AutoraterConfig | ConstitutionConfig, place: Place, config: RunConfig) -> Iterator[Finding]:
+def check_judge(asked: AutoraterConfig | ConstitutionConfig, place: Place, config: RunConfig) -> Iterator[Finding]:
+    """Whether a judge of a run can be opened and asked; nothing where one of its files is missing."""
     if any(missing(one) for one in outside(asked)):
         return  # what is missing is said where files are looked for
     if isinstance(asked.backend, ProgramConfig):

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TypeVar, assert_never
 
-from assent.core import hub
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, error, note, ok, problem, warning
 from assent.core.lazy import Chained
@@ -15,18 +12,12 @@ from assent.core.types import Comparison, Conversation
 from assent.data.fit import Policy
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations, row_limit
+from assent.models.byte_pairs import train_tokenizer, words_of
 from assent.models.config import ScratchConfig
-from assent.models.context import read_context
-from assent.models.lora import WORDS, adapter_base, attach
-from assent.models.policy import PolicyModel
-from assent.models.scratch import train_tokenizer
-from assent.models.suggested import suggested_sampling
-from assent.models.tokenizer import load_tokenizer
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.doctor.data import Material
-from assent.pipeline.doctor.trial import try_sampling, try_scoring
+from assent.pipeline.doctor.reader import OpenedBase, Reader, millions
 from assent.pipeline.limits import RowLimit, row_limits
-from assent.pipeline.stages.base import written
 
 LOOKED_AT = 20_000
 """Items of each kind that are turned into tokens."""
@@ -37,38 +28,16 @@ _Item = TypeVar("_Item")
 _Made = TypeVar("_Made")
 
 
-@dataclass(frozen=True)
-class Reader:
-    """What decides how long texts are, and how large the model is."""
-
-    renderer: Renderer
-    context: int
-    parameters: int
-    """0 where the model is on the hub and was not loaded."""
-    num_bytes: int = 0
-    """What its weights take on disk, in the type that they have there."""
-    adapters: int | None = None
-    """Parameters of an adapter on it; None where all weights are trained."""
-
-
-@dataclass
-class OpenedBase:
-    """A base model as far as it could be opened."""
-
-    reader: Reader | None
-    findings: list[Finding]
-
-
 def open_base(config: RunConfig, material: Material) -> OpenedBase:
     """Open the base: a folder whole, a hub model's tokenizer only, for `scratch` a tokenizer of the data at hand."""
     try:
         match config.base:
             case ScratchBase() as base:
                 return _open_scratch(config, base, material)
-            case PretrainedBase() as base if Path(base.path).exists():
-                return _open_folder(config, base.path)
             case PretrainedBase() as base:
-                return _open_hub(config, base)
+                from assent.pipeline.doctor.pretrained import open_pretrained  # models come along, and take seconds
+
+                return open_pretrained(config, base)
             case _ as never:
                 assert_never(never)
     except ModelError as wrong:
@@ -83,7 +52,7 @@ def check_lengths(config: RunConfig, material: Material, reader: Reader) -> Iter
 
 
 def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> OpenedBase:
-    texts = [text for c in Chained(material.corpus, material.demonstrations) for text in written(c)]
+    texts = [text for c in Chained(material.corpus, material.demonstrations) for text in words_of(c)]
     if not texts and not material.is_whole:
         return OpenedBase(None, [note("base", "a new model, which cannot be looked at without its texts")])
     if not texts:
@@ -95,84 +64,12 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
         (parameters := scratch_parameters(base.shape, len(tokenizer))),
         4 * parameters,
     )
-    said = f"a new model of {_millions(reader.parameters)} parameters, context {reader.context}"
+    said = f"a new model of {millions(reader.parameters)} parameters, context {reader.context}"
     findings = [ok("base", said), ok("model.template", reader.renderer.describe())]
     if len(tokenizer) < base.vocab_size and material.is_whole:
         said = f"is {base.vocab_size}, but the texts give only {len(tokenizer)} tokens"
         findings.append(note("base.vocab_size", said, "give more data.corpus, or lower it"))
     return OpenedBase(reader, findings)
-
-
-def _open_folder(config: RunConfig, path: str) -> OpenedBase:
-    policy = PolicyModel.load(path, config=config.model.model_copy(update={"lora": None}), trainable=False)
-    wide = 4 if policy.own_type == "float32" else 2
-    reader = Reader(
-        Renderer(policy.tokenizer, template=config.model.template, date=config.model.date),
-        policy.max_length,
-        policy.num_parameters,
-        wide * policy.num_parameters,
-    )
-    said = f"{type(policy.core).__name__}, {_millions(reader.parameters)} parameters, context {reader.context}"
-    findings = [ok("base.path", said), *_about_template(reader.renderer), *_about_sampling(config, path)]
-    if (below := adapter_base(path)) is not None:
-        findings.append(ok("base.path", f"an adapter on {below.path}; the run starts from both, merged"))
-    if policy.mode == "padded":
-        findings.append(note("model.attention", f"padded rows, which are slower: {policy.mode_reason}"))
-        if config.method.shares_trunk:
-            said = f"is shared_trunk, but the states of padded rows are read by no value head: {policy.mode_reason}"
-            findings.append(error("optimize.value", said, "set it to own_model"))
-    if policy.max_length < (getattr(policy.core.config.get_text_config(), "max_position_embeddings", None) or 0):
-        said = f"rows end at the original context of {policy.max_length} tokens: LongRoPE is not used beyond it"
-        findings.append(note("base.path", said))
-    findings += try_sampling(policy)
-    if config.model.lora is not None:
-        hf = attach(policy.hf, config.model.lora, task=WORDS)
-        trained = sum(weight.numel() for weight in hf.parameters() if weight.requires_grad)
-        reader = replace(reader, adapters=trained)
-        findings.append(ok("model.lora", f"adapters of {_millions(trained)} parameters"))
-        del hf
-    del policy  # two large models need not be in memory together
-    findings += try_scoring(config, path)
-    return OpenedBase(reader, findings)
-
-
-def _open_hub(config: RunConfig, base: PretrainedBase) -> OpenedBase:
-    if away := hub.problem_of(base.path, revision=base.revision):
-        return OpenedBase(None, [error("base.path", away, "check the network, or name a folder")])
-    tokenizer = load_tokenizer(
-        base.path,
-        pad_token=config.model.pad_token,
-        template=config.model.template,
-        trust_remote_code=config.model.trust_remote_code,
-        revision=base.revision,
-    )
-    renderer = Renderer(tokenizer, template=config.model.template, date=config.model.date)
-    limit = read_context(base.path, trust_remote_code=config.model.trust_remote_code, revision=base.revision)
-    said = f"{base.path} has a usable tokenizer; its weights are looked at when the run starts"
-    about = [*_about_template(renderer), *_about_sampling(config, base.path, base.revision)]
-    return OpenedBase(Reader(renderer, limit, 0), [note("base.path", said), *about])
-
-
-def _about_template(renderer: Renderer) -> list[Finding]:
-    if renderer.template == renderer.tokenizer.chat_template:
-        return [ok("model.template", renderer.describe())]
-    return [note("model.template", renderer.describe(), "make sure it is the one the model was trained with, if any")]
-
-
-def _about_sampling(config: RunConfig, path: str, revision: str | None = None) -> Iterator[Finding]:
-    """An evaluation whose answers are drawn otherwise than the makers of the base would have it."""
-    if config.evaluate is None:
-        return
-    own = config.evaluate.sampling
-    other = {
-        name: one for name, one in suggested_sampling(path, revision=revision).items() if one != getattr(own, name)
-    }
-    if other:
-        theirs = ", ".join(f"{name} {value:g}" for name, value in other.items())
-        ours = ", ".join(f"{name} {'null' if (one := getattr(own, name)) is None else f'{one:g}'}" for name in other)
-        said = f"both policies answer with {ours}; generation_config.json of the base says {theirs}"
-        keys = ", ".join(f"{name}: {value:g}" for name, value in other.items())
-        yield note("evaluate.sampling", said, f"set evaluate.sampling: {{{keys}}} to compare them as users would")
 
 
 def scratch_parameters(shape: ScratchConfig, vocabulary: int) -> int:
@@ -290,7 +187,3 @@ def _longest_answer(config: RunConfig) -> int:
 def _key_of(wrong: ModelError) -> str:
     named = ("model.template" if "template" in str(wrong) else None, "model.lora" if "LoRA" in str(wrong) else None)
     return next((one for one in named if one is not None), "base")
-
-
-def _millions(count: int) -> str:
-    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count / 1e3:.0f} k"

@@ -12,6 +12,7 @@ from typing import TypeVar, assert_never
 import torch
 import torch.nn.functional as F
 
+from assent.core import processor
 from assent.core.errors import DataError, ModelError
 from assent.core.findings import Finding, note
 from assent.core.group import Group
@@ -19,12 +20,11 @@ from assent.core.lazy import Chained
 from assent.core.types import Conversation
 from assent.data.config import Source
 from assent.data.render import Renderer
-from assent.models.products import PAYS
 from assent.models.shape import DecoderShape
-from assent.pipeline.backends import device_of
 from assent.pipeline.config import FileData, LabData, RunConfig
+from assent.pipeline.device import device_of
 from assent.pipeline.doctor.data import Material
-from assent.pipeline.doctor.model import Reader
+from assent.pipeline.doctor.reader import Reader
 from assent.pipeline.memory_needs import shape_of
 from assent.pipeline.time_needs import Known, Texts
 from assent.pipeline.time_plan import Rates, TimePlan
@@ -74,7 +74,7 @@ def rates_of(config: RunConfig, shape: DecoderShape) -> Rates:
 
 def _chosen(rates: Mapping[str, float]) -> str:
     """As models/products.py chooses."""
-    return "bfloat16" if rates["bfloat16"] >= PAYS * rates["float32"] else "float32"
+    return "bfloat16" if rates["bfloat16"] >= processor.PAYS * rates["float32"] else "float32"
 
 
 def counted(config: RunConfig, material: Material, renderer: Renderer, *, imported: int) -> Known:

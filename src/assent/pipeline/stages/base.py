@@ -13,16 +13,17 @@ from assent.artifacts.store import Artifact
 from assent.core import seeds
 from assent.core.group import Group
 from assent.core.group_store import GroupStore
-from assent.core.shown import turns_shown
 from assent.core.types import Conversation
 from assent.data.render import Renderer
 from assent.learner import peers
+from assent.models.byte_pairs import train_tokenizer, words_of
 from assent.models.cast import narrow
 from assent.models.lora import adapter_base
 from assent.models.policy import PolicyModel
-from assent.models.scratch import new_model, train_tokenizer
-from assent.pipeline.backends import Backends, device_of, machine, save_whole
+from assent.models.scratch import new_model
+from assent.pipeline.backends import Backends, machine, save_whole
 from assent.pipeline.config import PretrainedBase, ScratchBase
+from assent.pipeline.device import device_of
 from assent.pipeline.learners import policy_learner
 from assent.pipeline.on_the_way import hand_over, keep, loop_of
 from assent.pipeline.stages.settings import BaseStage
@@ -56,7 +57,7 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
     """Train a tokenizer, then a model on every token of the corpus."""
     conversations = Records(corpus.file("corpus.jsonl"), Conversation)
     tokenizer = train_tokenizer(
-        (text for c in conversations for text in written(c)), vocab_size=base.vocab_size, context=base.shape.context
+        (text for c in conversations for text in words_of(c)), vocab_size=base.vocab_size, context=base.shape.context
     )
     model = new_model(tokenizer, base.shape, seed=seeds.derive(ctx.seed, "init"))
 
@@ -88,11 +89,6 @@ def train_base(ctx: StageContext, config: BaseStage, base: ScratchBase, corpus: 
         **way,
         **waste,
     }
-
-
-def written(conversation: Conversation) -> list[str]:
-    """The words of a conversation with the role names that the plain template writes, for the tokenizer to learn."""
-    return [f"{one.role.capitalize()}: {one.text}\n\n" for one in turns_shown(conversation.messages)]
 
 
 def whole_text(renderer: Renderer, conversation: Conversation, *, limit: int) -> list[Group]:

@@ -19,7 +19,7 @@ from assent.core.lazy import Chained, Mapped, Picked
 from assent.core.runlog import RunLog
 from assent.core.types import Comparison, Rater
 from assent.data.fit import fit
-from assent.data.splits import split
+from assent.data.splits import HELD_OUT_SEED, split
 from assent.data.talks import row_limit
 from assent.evaluation.criterion_report import CriterionReport, criterion_report
 from assent.evaluation.inheritance import Debias, Inheritance
@@ -34,7 +34,7 @@ from assent.pipeline.backends import Backends, machine, save_reward
 from assent.pipeline.guarding import Parted, part
 from assent.pipeline.leaning import Leaning, copies_of, weights_of
 from assent.pipeline.learners import all_heads, scored_with_bar, state_scorer, train_reward_model
-from assent.pipeline.on_the_way import HELD_OUT_SEED, hand_over, keep, loop_of
+from assent.pipeline.on_the_way import hand_over, keep, loop_of
 from assent.pipeline.ranked import RankedGroups, Reading
 from assent.pipeline.stages.settings import RewardStage
 from assent.pipeline.waste import told

@@ -18,7 +18,7 @@ from assent.core.config import Config
 from assent.core.errors import DataError
 from assent.core.hashing import hash_json
 from assent.core.types import Comparison, Rater
-from assent.data.splits import split
+from assent.data.splits import HELD_OUT_SEED, split
 from assent.data.swaps import SwapLists
 from assent.feedback.config import StoreConfig
 from assent.feedback.records.queue import Queue
@@ -28,7 +28,6 @@ from assent.models.scalar import ScalarModel
 from assent.pipeline.backends import TOKENS_PER_MICROBATCH, Backends, machine, save_other_head
 from assent.pipeline.config import ComputeConfig
 from assent.pipeline.learners import state_scorer
-from assent.pipeline.on_the_way import HELD_OUT_SEED
 from assent.pipeline.ranked import Reading
 from assent.profiles.audience import members_of, ranked_by
 from assent.profiles.config import Level
