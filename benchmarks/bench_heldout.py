@@ -69,12 +69,12 @@ def rewarded(model: Any, tokenizer: Any, work: Work) -> dict[str, float]:
     scorer = judge(work) if work.cell["stage"] == "ppo" else None
     for prompt in work.held_out_prompts():
         ids = torch.tensor([prompt["ids"]])
-        said = model(input_ids=ids, use_cache=True)
-        for n in range(NEW_TOKENS):
-            if n:
-                said = model(input_ids=ids[:, -1:], past_key_values=said.past_key_values, use_cache=True)
+        unread, cache = ids, None
+        for _ in range(NEW_TOKENS):
+            said = model(input_ids=unread, past_key_values=cache, use_cache=True)
             drawn = torch.multinomial(said.logits[0, -1].float().softmax(-1), 1, generator=draws)
-            ids = torch.cat([ids, drawn[None]], 1)
+            unread, cache = drawn[None], said.past_key_values
+            ids = torch.cat([ids, unread], 1)
             if drawn.item() == eos:
                 break
         text = tokenizer.decode(ids[0, len(prompt["ids"]) :], skip_special_tokens=True)

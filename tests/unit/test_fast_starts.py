@@ -25,6 +25,12 @@ def loaded(code: str, folder: Path, **environment: str) -> tuple[str, set[str]]:
     return "\n".join(said), set(last.split()[1:])
 
 
+def command(*arguments: str) -> str:
+    """Code that runs a command, prints its exit code, and goes on."""
+    run = f"import sys\nfrom assent.cli import main\nsys.argv = {['assent', *arguments]}\n"
+    return run + "try:\n    main()\nexcept SystemExit as end:\n    print(end.code)"
+
+
 def test_the_command_loads_nothing_that_computes(tmp_path: Path) -> None:
     assert loaded("import assent.cli", tmp_path)[1] | loaded("import sqlite3", tmp_path)[1] == set()
 
@@ -48,17 +54,14 @@ def test_a_plan_opens_no_store_in_which_nothing_was_said(tmp_path: Path) -> None
 
 def test_settings_that_cannot_be_read_are_told_before_anything_that_computes_is_loaded(tmp_path: Path) -> None:
     make_project(tmp_path / "p")
-    code = "import sys\nfrom assent.cli import main\nsys.argv = ['assent', 'doctor', '--set', 'optimize.x=1']\ntry:\n"
-    code += "    main()\nexcept SystemExit as end:\n    print(end.code)"
-    said, heavy = loaded(code, tmp_path / "p")
+    said, heavy = loaded(command("doctor", "--set", "optimize.x=1"), tmp_path / "p")
     assert "unknown key 'optimize.x'" in said and said.splitlines()[-1] == "2"
     assert heavy == set()
 
 
 def test_a_doctor_of_a_new_model_loads_nothing_that_only_models_and_measures_need(tmp_path: Path) -> None:
     make_project(tmp_path / "p")
-    code = "import sys\nfrom assent.cli import main\nsys.argv = ['assent', 'doctor']\ntry:\n    main()\n"
-    code += "except SystemExit as end:\n    print(end.code)\nprint('transformers.modeling_utils' in sys.modules)"
+    code = f"{command('doctor')}\nprint('transformers.modeling_utils' in sys.modules)"
     said, heavy = loaded(code, tmp_path / "p")
     assert "ready for `assent run`" in said and "GFLOP/s measured now" in said
     assert said.splitlines()[-2:] == ["0", "False"]
@@ -70,6 +73,5 @@ def test_a_doctor_of_a_new_model_loads_nothing_that_only_models_and_measures_nee
     [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77"), ({"OMP_WAIT_POLICY": "active"}, "None")],
 )
 def test_waiting_threads_spin_shortly_unless_the_user_chose(tmp_path: Path, chosen: dict[str, str], spins: str) -> None:
-    code = "import os, sys\nfrom assent.cli import main\nsys.argv = ['assent', 'version']\ntry:\n    main()\n"
-    code += "except SystemExit:\n    pass\nprint(os.environ.get('GOMP_SPINCOUNT'))"
+    code = f"{command('version')}\nimport os\nprint(os.environ.get('GOMP_SPINCOUNT'))"
     assert loaded(code, tmp_path, **chosen)[0].splitlines()[-1] == spins

@@ -58,7 +58,7 @@ def choose(hf: PreTrainedModel, wanted: Literal["float32", "bfloat16", "auto"]) 
     shapes = sorted({(one.out_features, one.in_features) for one in layers}, key=lambda shape: -shape[0] * shape[1])
     wide, narrow = measured(layers[0].weight.device, tuple(shapes[:3]))
     said = f"at its shapes they were measured at {wide / 1e9:.0f} GFLOP/s in float32, {narrow / 1e9:.0f} in bfloat16"
-    return Products("bfloat16" if narrow >= processor.PAYS * wide else "float32", said)
+    return Products(processor.chosen(float32=wide, bfloat16=narrow), said)
 
 
 def compute_in(hf: PreTrainedModel, kind: Kind) -> None:

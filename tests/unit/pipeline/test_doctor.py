@@ -16,10 +16,10 @@ from assent.core.findings import Finding
 from assent.models.byte_pairs import train_tokenizer
 from assent.models.config import ScratchConfig
 from assent.models.scratch import new_model
+from assent.models.shape import of_scratch
 from assent.models.tiny import save_tiny, tiny_tokenizer
 from assent.pipeline.commands.project import make_project
 from assent.pipeline.doctor.examine import examine
-from assent.pipeline.doctor.model import scratch_parameters
 from assent.pipeline.doctor.opened import summary
 
 
@@ -233,7 +233,7 @@ def test_the_size_of_a_new_model_is_what_transformers_counts() -> None:
     shape = ScratchConfig(hidden=48, layers=3, heads=4, kv_heads=2, ffn=96, context=64)
     tokenizer = train_tokenizer(["a few words"], vocab_size=300)
     counted = sum(p.numel() for p in new_model(tokenizer, shape, seed=0).parameters())
-    assert scratch_parameters(shape, len(tokenizer)) == counted
+    assert of_scratch(shape, len(tokenizer)).parameters == counted
 
 
 def save_of(folder: Path, config: Any) -> str:

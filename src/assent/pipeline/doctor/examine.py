@@ -117,6 +117,10 @@ def check_settings(config: RunConfig) -> Iterator[Finding]:
         )
     yield from raters_without_truth(config)
     yield from _check_raters(config)
+    yield from _check_gate(config)
+
+
+def _check_gate(config: RunConfig) -> Iterator[Finding]:
     if config.gate is None:
         return
     from assent.pipeline.gating import refuse_gate  # what measures evaluations comes along, and takes a second

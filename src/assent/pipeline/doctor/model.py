@@ -13,7 +13,7 @@ from assent.data.fit import Policy
 from assent.data.render import Renderer
 from assent.data.talks import Fitted, fit_comparisons, fit_demonstrations, row_limit
 from assent.models.byte_pairs import train_tokenizer, words_of
-from assent.models.config import ScratchConfig
+from assent.models.shape import of_scratch
 from assent.pipeline.config import PretrainedBase, RunConfig, ScratchBase
 from assent.pipeline.doctor.data import Material
 from assent.pipeline.doctor.reader import OpenedBase, Reader, millions
@@ -61,7 +61,7 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
     reader = Reader(
         Renderer(tokenizer, template=config.model.template, date=config.model.date),
         base.shape.context,
-        (parameters := scratch_parameters(base.shape, len(tokenizer))),
+        (parameters := of_scratch(base.shape, len(tokenizer)).parameters),
         4 * parameters,
     )
     said = f"a new model of {millions(reader.parameters)} parameters, context {reader.context}"
@@ -70,13 +70,6 @@ def _open_scratch(config: RunConfig, base: ScratchBase, material: Material) -> O
         said = f"is {base.vocab_size}, but the texts give only {len(tokenizer)} tokens"
         findings.append(note("base.vocab_size", said, "give more data.corpus, or lower it"))
     return OpenedBase(reader, findings)
-
-
-def scratch_parameters(shape: ScratchConfig, vocabulary: int) -> int:
-    """Numbers in a new model: embeddings; per layer four matrices of attention, three of feed-forward, two norms."""
-    kv = shape.hidden * (shape.kv_heads or shape.heads) // shape.heads
-    layer = 2 * shape.hidden * (shape.hidden + kv) + 3 * shape.hidden * shape.ffn_width + 2 * shape.hidden
-    return vocabulary * shape.hidden * (1 if shape.tie_embeddings else 2) + shape.layers * layer + shape.hidden
 
 
 def _check_demonstrations(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 from typing import TypeVar, assert_never
 
@@ -64,17 +64,12 @@ def rates_of(config: RunConfig, shape: DecoderShape) -> Rates:
         wanted = "bfloat16" if model.dtype == "bfloat16" else model.products
         kinds = {"float32": torch.float32, "bfloat16": torch.bfloat16}
         found = {kind: _rate(shape, device, dtype) for kind, dtype in kinds.items() if wanted in (kind, "auto")}
-        kind = wanted if wanted != "auto" else _chosen(found)
+        kind = wanted if wanted != "auto" else processor.chosen(**found)
         reading = _reading(device)
         said = device.type if device.type != "cpu" else f"{torch.get_num_threads()} threads"
     finally:
         torch.set_num_threads(threads)
     return Rates(found[kind], reading, f"{said} in {kind}")
-
-
-def _chosen(rates: Mapping[str, float]) -> str:
-    """As models/products.py chooses."""
-    return "bfloat16" if rates["bfloat16"] >= processor.PAYS * rates["float32"] else "float32"
 
 
 def counted(config: RunConfig, material: Material, renderer: Renderer, *, imported: int) -> Known:
